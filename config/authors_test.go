@@ -21,13 +21,16 @@ func TestManyAuthors(t *testing.T) {
 		{"both alike", "[policy]\nmany_authors = \"hold\"\n[policy.dmarc]\np_reject = \"hold\"\n", action.Hold, ""},
 		{"milder", "[policy]\nmany_authors = \"accept\"\n[policy.dmarc]\np_reject = \"reject\"\n", action.Accept,
 			`policy.many_authors: is "accept", but policy.dmarc.p_reject is "reject"`},
-		{"the default written out", "[policy]\nmany_authors = \"mark\"\n[policy.dmarc]\np_reject = \"reject\"\n", action.Mark,
+		{"the default written out", "[policy]\nmany_authors = \"mark\"\n[policy.dmarc]\np_reject = \"reject\"\n",
+			action.Mark,
 			`is "mark", but policy.dmarc.p_reject is "reject"`},
-		{"harsher", "[policy]\nmany_authors = \"reject\"\n", action.Reject, `is "reject", but policy.dmarc.p_reject is "mark"`},
+		{"harsher", "[policy]\nmany_authors = \"reject\"\n", action.Reject,
+			`is "reject", but policy.dmarc.p_reject is "mark"`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c := parse(t, tc.text)
-			if got := aboutAuthors(c); c.Policy.ManyAuthors != tc.want || !strings.Contains(got, tc.warn) || (got != "") != (tc.warn != "") {
+			if got := aboutAuthors(c); c.Policy.ManyAuthors != tc.want ||
+				!strings.Contains(got, tc.warn) || (got != "") != (tc.warn != "") {
 				t.Errorf("many_authors is %s, warning %q; want %s, %q", c.Policy.ManyAuthors, got, tc.want, tc.warn)
 			}
 			_, without, found := strings.Cut(tc.text, "many_authors")

@@ -97,12 +97,14 @@ func TestEveryChoiceHasDefault(t *testing.T) {
 	}
 	walk("", reflect.ValueOf(*fresh()))
 	for doc, v := range prototypes() {
-		if doc != "policy.override[]" && doc != "policy.rules[]" && doc != "sign[]" { // a rule has the options of [signing]
+		// a rule has the options of [signing]
+		if doc != "policy.override[]" && doc != "policy.rules[]" && doc != "sign[]" {
 			walk(doc, v)
 		}
 	}
-	c, err := Parse("mailseal.toml", []byte("[keys.k]\ndomain=\"example.com\"\nselector=\"s\"\nfile=\"k\"\n[[sign]]\nfrom=\"*@example.com\"\nkeys=\"k\"\n"+
-		"[[policy.override]]\nauthor_domains=\"example.com\"\nspf={fail=\"mark\"}\n"))
+	c, err := Parse("mailseal.toml",
+		[]byte("[keys.k]\ndomain=\"example.com\"\nselector=\"s\"\nfile=\"k\"\n[[sign]]\nfrom=\"*@example.com\"\nkeys=\"k\"\n"+
+			"[[policy.override]]\nauthor_domains=\"example.com\"\nspf={fail=\"mark\"}\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,12 +117,18 @@ func TestEveryChoiceHasDefault(t *testing.T) {
 // TestUnknownWord holds that a mistake names its place, what there is, and the nearest.
 func TestUnknownWord(t *testing.T) {
 	for _, tc := range []struct{ text, want string }{
-		{"on_internal_error = \"rejct\"", `mailseal.toml:1: on_internal_error: "rejct" is not one of "accept", "reject" and "tempfail"; did you mean "reject"?`},
-		{"on_internal_error = \"discard\"", `mailseal.toml:1: on_internal_error: "discard" is not one of "accept", "reject" and "tempfail"`},
-		{"[policy.dmarc]\np_none = \"bounce\"", `mailseal.toml:2: policy.dmarc.p_none: "bounce" is not one of "accept", "mark", "hold", "reject" and "tempfail"`},
-		{"[signing]\non_key_error = \"skp\"", `mailseal.toml:2: signing.on_key_error: "skp" is not one of "skip", "tempfail", "reject" and "accept"; did you mean "skip"?`},
-		{"[senders]\nrequire = \"envelope\"", `mailseal.toml:2: senders.require: "envelope" is not one of "none", "envelope_domain" and "login"`},
-		{"[[listen]]\nrole = \"our\"", `"our" is not one of "auto", "ours", "relay" and "theirs"; did you mean "ours"?`},
+		{"on_internal_error = \"rejct\"",
+			`mailseal.toml:1: on_internal_error: "rejct" is not one of "accept", "reject" and "tempfail"; did you mean "reject"?`},
+		{"on_internal_error = \"discard\"",
+			`mailseal.toml:1: on_internal_error: "discard" is not one of "accept", "reject" and "tempfail"`},
+		{"[policy.dmarc]\np_none = \"bounce\"",
+			`mailseal.toml:2: policy.dmarc.p_none: "bounce" is not one of "accept", "mark", "hold", "reject" and "tempfail"`},
+		{"[signing]\non_key_error = \"skp\"",
+			`mailseal.toml:2: signing.on_key_error: "skp" is not one of "skip", "tempfail", "reject" and "accept"; did you mean "skip"?`},
+		{"[senders]\nrequire = \"envelope\"",
+			`mailseal.toml:2: senders.require: "envelope" is not one of "none", "envelope_domain" and "login"`},
+		{"[[listen]]\nrole = \"our\"",
+			`"our" is not one of "auto", "ours", "relay" and "theirs"; did you mean "ours"?`},
 		{"[ours]\nunmatched = true", `mailseal.toml:2: ours.unmatched: expected text such as "accept", got true`},
 		{"[verify]\norganizational_domain = \"PSL\"", `"PSL" is not one of "walk" and "psl"; did you mean "psl"?`},
 	} {

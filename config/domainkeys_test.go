@@ -16,13 +16,17 @@ func TestFilePerDomain(t *testing.T) {
 		file       string // of the key k
 		want       string // in the error
 	}{
-		{"of the author", "[keys.k]\nselector = \"s\"\nfile = \"/k/%/s.pem\"\n[[sign]]\nfrom = [\"*\"]\nkeys = [\"k\"]\n",
+		{"of the author", "[keys.k]\nselector = \"s\"\nfile = \"/k/%/s.pem\"\n[[sign]]\nfrom = " +
+			"[\"*\"]\nkeys = [\"k\"]\n",
 			"%", "/k/%/s.pem", ""},
-		{"of the key", "[keys.k]\ndomain = \"example.com\"\nselector = \"s\"\nfile = \"/k/%/s.pem\"\n[[sign]]\nfrom = [\"*@example.com\"]\nkeys = [\"k\"]\n",
+		{"of the key", "[keys.k]\ndomain = \"example.com\"\nselector = \"s\"\nfile = " +
+			"\"/k/%/s.pem\"\n[[sign]]\nfrom = [\"*@example.com\"]\nkeys = [\"k\"]\n",
 			"example.com", "/k/example.com/s.pem", ""},
-		{"one domain for all", "[keys.k]\nselector = \"s\"\nfile = \"/k/%/s.pem\"\n[[sign]]\nfrom = [\"*\"]\nkeys = [\"k\"]\ndomain = \"example.com\"\n",
+		{"one domain for all", "[keys.k]\nselector = \"s\"\nfile = " +
+			"\"/k/%/s.pem\"\n[[sign]]\nfrom = [\"*\"]\nkeys = [\"k\"]\ndomain = \"example.com\"\n",
 			"", "", "is different for each author"},
-		{"for seals", "[keys.k]\nselector = \"s\"\nfile = \"/k/%/s.pem\"\n[seal]\nkey = \"k\"\ndomain = \"example.com\"\n",
+		{"for seals", "[keys.k]\nselector = \"s\"\nfile = \"/k/%/s.pem\"\n[seal]\nkey = " +
+			"\"k\"\ndomain = \"example.com\"\n",
 			"", "", "a seal needs a key of one domain"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -14,10 +14,13 @@ func TestHostNamesAt(t *testing.T) {
 		want            HostNames
 	}{
 		{"full", "mail.example.com\n", "", HostNames{"mail.example.com", "mail.example.com"}},
-		{"short, full in hosts", "mail\n", "127.0.0.1 localhost\n127.0.1.1 mail.example.com mail\n", HostNames{"mail", "mail.example.com"}},
-		{"short, full as an alias", "mail\n", "192.0.2.1\tmail Mail.example.com # us\n", HostNames{"mail", "Mail.example.com"}},
+		{"short, full in hosts", "mail\n", "127.0.0.1 localhost\n127.0.1.1 mail.example.com mail\n",
+			HostNames{"mail", "mail.example.com"}},
+		{"short, full as an alias", "mail\n", "192.0.2.1\tmail Mail.example.com # us\n",
+			HostNames{"mail", "Mail.example.com"}},
 		{"another case", "Mail\n", "192.0.2.1 mail.example.com mail\n", HostNames{"Mail", "mail.example.com"}},
-		{"short, another host's line", "mail\n", "192.0.2.1 mail.example.com\n192.0.2.2 mx.example.com mx\n", HostNames{"mail", ""}},
+		{"short, another host's line", "mail\n",
+			"192.0.2.1 mail.example.com\n192.0.2.2 mx.example.com mx\n", HostNames{"mail", ""}},
 		{"short, in a comment", "mail\n", "#192.0.2.1 mail.example.com mail\n", HostNames{"mail", ""}},
 		{"short, localdomain", "mail\n", "127.0.1.1 mail.localdomain mail\n", HostNames{"mail", ""}},
 		{"no name", "", "127.0.1.1 mail.example.com mail\n", HostNames{}},

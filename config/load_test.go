@@ -42,23 +42,32 @@ func TestInclude(t *testing.T) {
 		files map[string]string
 		want  []string // problems, each a part of a line; none: it loads
 	}{
-		{"two", map[string]string{"m.toml": main, "conf.d/a.toml": rulesOfA, "conf.d/b.toml": "[signing]\nexpiry = \"5d\"\n"}, nil},
+		{"two", map[string]string{"m.toml": main, "conf.d/a.toml": rulesOfA,
+			"conf.d/b.toml": "[signing]\nexpiry = \"5d\"\n"}, nil},
 		{"none", map[string]string{"m.toml": main}, nil},
 		{"itself among them", map[string]string{"m.toml": "include = \"*.toml\"\n", "a.toml": rulesOfA}, nil},
-		{"key of another file", map[string]string{"m.toml": main + "[[sign]]\nfrom = \"*\"\nkeys = \"m._domainkey.a.example\"\ndomain = \"%\"\n", "conf.d/a.toml": rulesOfA}, nil},
-		{"set twice", map[string]string{"m.toml": main + "[log]\nlevel = \"warn\"\n", "conf.d/a.toml": "[log]\nlevel = \"info\"\n"},
+		{"key of another file", map[string]string{"m.toml": main + "[[sign]]\nfrom = \"*\"\nkeys " +
+			"= \"m._domainkey.a.example\"\ndomain = \"%\"\n", "conf.d/a.toml": rulesOfA}, nil},
+		{"set twice", map[string]string{"m.toml": main + "[log]\nlevel = \"warn\"\n",
+			"conf.d/a.toml": "[log]\nlevel = \"info\"\n"},
 			[]string{"conf.d/a.toml:2: log.level: is already set in", "m.toml, line 4"}},
 		{"key twice", map[string]string{"m.toml": main, "conf.d/a.toml": rulesOfA, "conf.d/b.toml": "\n" + rulesOfA},
 			[]string{"conf.d/b.toml:3: keys.\"m._domainkey.a.example\": is already in"}},
-		{"mistake in a rule", map[string]string{"m.toml": main + rulesOfA, "conf.d/b.toml": "[[sign]]\nfrom = \"b.example\"\nkeys = \"x\"\n"},
+		{"mistake in a rule", map[string]string{"m.toml": main + rulesOfA,
+			"conf.d/b.toml": "[[sign]]\nfrom = \"b.example\"\nkeys = \"x\"\n"},
 			[]string{"conf.d/b.toml:3: sign[0].keys[0]: there is no key \"x\""}},
-		{"one broken, one mistaken", map[string]string{"m.toml": main, "conf.d/a.toml": "x = \n", "conf.d/b.toml": "y = 1\n[[sign]]\nfrom=\"c\"\nkeys=\"k\"\n"},
+		{"one broken, one mistaken", map[string]string{"m.toml": main, "conf.d/a.toml": "x = \n",
+			"conf.d/b.toml": "y = 1\n[[sign]]\nfrom=\"c\"\nkeys=\"k\"\n"},
 			[]string{"conf.d/a.toml:1: x: ", "conf.d/b.toml:1: y: unknown setting"}},
-		{"cannot be read", map[string]string{"m.toml": main + "[[sign]]\nfrom = \"a.example\"\nkeys = \"in the other file\"\n", "conf.d/a.toml/x": ""},
+		{"cannot be read", map[string]string{"m.toml": main +
+			"[[sign]]\nfrom = \"a.example\"\nkeys = \"in the other file\"\n", "conf.d/a.toml/x": ""},
 			[]string{"conf.d/a.toml: it is a directory"}},
-		{"includes further", map[string]string{"m.toml": main, "conf.d/a.toml": "include = \"x\"\n"}, []string{"conf.d/a.toml:1: include: an included file"}},
-		{"missing by name", map[string]string{"m.toml": "include = \"rules.toml\"\n"}, []string{"m.toml:1: include[0]: no file "}},
-		{"no pattern", map[string]string{"m.toml": "include = [\"[\", \"\"]\n"}, []string{"include[0]: ", "include[1]: "}},
+		{"includes further", map[string]string{"m.toml": main,
+			"conf.d/a.toml": "include = \"x\"\n"}, []string{"conf.d/a.toml:1: include: an included file"}},
+		{"missing by name", map[string]string{"m.toml": "include = \"rules.toml\"\n"},
+			[]string{"m.toml:1: include[0]: no file "}},
+		{"no pattern", map[string]string{"m.toml": "include = [\"[\", \"\"]\n"},
+			[]string{"include[0]: ", "include[1]: "}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -68,7 +77,8 @@ func TestInclude(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if _, ok := tt.files["conf.d/a.toml"]; ok && c.Keys["m._domainkey.a.example"].File != filepath.Join(dir, "conf.d/a.pem") {
+				if _, ok := tt.files["conf.d/a.toml"]; ok &&
+					c.Keys["m._domainkey.a.example"].File != filepath.Join(dir, "conf.d/a.pem") {
 					t.Errorf("got %s, want it beside the file that names it", c.Keys["m._domainkey.a.example"].File)
 				}
 				return
@@ -93,7 +103,8 @@ func TestIncludeOrder(t *testing.T) {
 		return "[[sign]]\nfrom = \"" + domain + "\"\nkeys = \"m._domainkey.%\"\n"
 	}
 	dir := files(t, map[string]string{
-		"m.toml": "authserv_id = \"mx.example.com\"\ninclude = [\"z/*.toml\", \"b.toml\", \"[ab].toml\"]\n" + rule("main.example"),
+		"m.toml": "authserv_id = \"mx.example.com\"\ninclude = [\"z/*.toml\", \"b.toml\", \"[ab].toml\"]\n" +
+			rule("main.example"),
 		"a.toml": rule("a.example"), "b.toml": rule("b.example"), "z/c.toml": rule("c.example"),
 	})
 	c, err := config.Load(dir + "/m.toml")
@@ -112,7 +123,8 @@ func TestIncludeOrder(t *testing.T) {
 func TestLoadNothing(t *testing.T) {
 	_, err := config.Load(filepath.Join(t.TempDir(), "mailseal.toml"))
 	var problems config.Problems
-	if !errors.As(err, &problems) || len(problems) != 1 || !strings.HasSuffix(err.Error(), `mailseal.toml: no such file or directory; "mailseal setup" makes one, and -c names another file`) {
+	if !errors.As(err, &problems) || len(problems) != 1 || !strings.HasSuffix(err.Error(),
+		`mailseal.toml: no such file or directory; "mailseal setup" makes one, and -c names another file`) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -10,10 +10,12 @@ import (
 	"testing"
 )
 
-// notSecret are the settings that are paths of files without a secret, or of keys, which are judged where they are loaded.
+// notSecret are the settings that are paths of files without a secret, or of keys, which are judged
+// where they are loaded.
 var notSecret = []string{
 	"test.certificate",
-	"state_directory", "key_file", "keys.NAME.file", "sources.NAME.client_certificate", "sources.NAME.ca_file", "sources.NAME.key_dir",
+	"state_directory", "key_file", "keys.NAME.file", "sources.NAME.client_certificate",
+	"sources.NAME.ca_file", "sources.NAME.key_dir",
 	"control.address", "reports.directory", "reports.spool_directory", "reports.intake.address",
 	"reports.intake.changes", "reports.web.certificate", "reports.intake.address_databases",
 }
@@ -42,12 +44,16 @@ func TestSecrets(t *testing.T) {
 		{"a key", key, "", []string{`mailseal.toml keys."s._domainkey.example.com".private_key`}},
 		{"a key in an included file", "", key, []string{`a.conf keys."s._domainkey.example.com".private_key`}},
 		{"an address", fmt.Sprintf(web, "https://keys.example/v1"), "", nil},
-		{"with a password", fmt.Sprintf(web, "https://joe:pw@keys.example/v1"), "", []string{"mailseal.toml sources.web.url"}},
+		{"with a password", fmt.Sprintf(web, "https://joe:pw@keys.example/v1"), "",
+			[]string{"mailseal.toml sources.web.url"}},
 		{"with a token", "", fmt.Sprintf(web, "https://keys.example/v1?token=pw"), []string{"a.conf sources.web.url"}},
-		{"files", fmt.Sprintf(web, "https://keys.example/v1") + "token_file = \"token\"\nclient_certificate = \"crt\"\nclient_key = \"key\"\nca_file = \"ca\"\n", "",
+		{"files", fmt.Sprintf(web, "https://keys.example/v1") +
+			"token_file = \"token\"\nclient_certificate = \"crt\"\nclient_key = \"key\"\nca_file = \"ca\"\n", "",
 			[]string{"key sources.web.client_key", "token sources.web.token_file"}},
-		{"a server's DSN", "[sources.db]\ndriver = \"mysql\"\ndsn = \"u:p@unix(/s)/d\"\nkey_query = \"SELECT $1\"\n", "", []string{"mailseal.toml sources.db.dsn"}},
-		{"a database in a file", "[sources.db]\ndriver = \"sqlite\"\ndsn = \"file:k%20.db?mode=ro\"\nkey_query = \"SELECT $1\"\n", "",
+		{"a server's DSN", "[sources.db]\ndriver = \"mysql\"\ndsn = \"u:p@unix(/s)/d\"\nkey_query = \"SELECT $1\"\n",
+			"", []string{"mailseal.toml sources.db.dsn"}},
+		{"a database in a file", "[sources.db]\ndriver = \"sqlite\"\ndsn = " +
+			"\"file:k%20.db?mode=ro\"\nkey_query = \"SELECT $1\"\n", "",
 			[]string{"mailseal.toml sources.db.dsn", "k .db sources.db.dsn"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -75,7 +81,8 @@ func TestSecrets(t *testing.T) {
 // TestAddressesAreMasked puts an address with a password into every setting: no mistake repeats it.
 func TestAddressesAreMasked(t *testing.T) {
 	const secret = "S3CR3T"
-	for _, address := range []string{"https://joe:" + secret + "@host/v1?token=" + secret, "https://joe:" + secret + "/@host", "ftp://" + secret + "@host"} {
+	for _, address := range []string{"https://joe:" + secret + "@host/v1?token=" + secret,
+		"https://joe:" + secret + "/@host", "ftp://" + secret + "@host"} {
 		for _, sec := range sections {
 			for _, s := range sec.settings {
 				header := strings.ReplaceAll(sec.header, "[sign.when]", "[[sign]]\n[sign.when]")
@@ -93,7 +100,8 @@ func TestAddressesAreMasked(t *testing.T) {
 		}
 	}
 	u := URL("https://joe:" + secret + "@host/v1?token=" + secret)
-	if text := fmt.Sprintf("%v %+v %s %q %#v", u, u, u, u, u); strings.Contains(text, secret) || !strings.Contains(text, "host/v1") {
+	if text := fmt.Sprintf("%v %+v %s %q %#v", u, u, u, u, u); strings.Contains(text, secret) ||
+		!strings.Contains(text, "host/v1") {
 		t.Errorf("printed: %s", text)
 	}
 	if text, err := u.MarshalText(); err != nil || strings.Contains(string(text), secret) {

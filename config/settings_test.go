@@ -105,12 +105,14 @@ func TestSampleUncommented(t *testing.T) {
 	in := false
 	for line := range strings.Lines(Sample()) {
 		if name, ok := strings.CutPrefix(line, "#["); ok {
-			in = strings.HasPrefix(name, "keys.") || strings.HasPrefix(name, "[sign]") || strings.HasPrefix(name, "sign.when")
+			in = strings.HasPrefix(name, "keys.") || strings.HasPrefix(name, "[sign]") ||
+				strings.HasPrefix(name, "sign.when")
 		} else if strings.HasPrefix(line, "[") {
 			in = false
 		}
 		text, commented := strings.CutPrefix(line, "#")
-		skip := strings.HasPrefix(text, "private_key") || strings.HasPrefix(text, "source") || strings.HasPrefix(text, "managed")
+		skip := strings.HasPrefix(text, "private_key") || strings.HasPrefix(text, "source") ||
+			strings.HasPrefix(text, "managed")
 		if in && commented && !skip && !strings.HasPrefix(text, " ") {
 			line = text
 		}
@@ -191,7 +193,8 @@ func TestCacheSizeFitsUnits(t *testing.T) {
 			t.Fatalf("%s: MemoryMax=%s: %v", unit, line, err)
 		}
 		if size := cfg.Sources["a"].CacheSize; size == 0 || 2*sources*size > most/2 {
-			t.Errorf("%s: %d sources of %d bytes, doubled by the garbage collector, leave nothing of %d", unit, sources, size, most)
+			t.Errorf("%s: %d sources of %d bytes, doubled by the garbage collector, leave nothing of %d",
+				unit, sources, size, most)
 		}
 	}
 }

@@ -78,12 +78,13 @@ func problemsOf(ps Problems, name string) (out Problems) {
 	return out
 }
 
-// TestEmptySettings gives each setting that can be empty nothing: a list, a table, a text. It is a mistake on that line,
-// or the table of settings says what it means.
+// TestEmptySettings gives each setting that can be empty nothing: a list, a table, a text. It is a
+// mistake on that line, or the table of settings says what it means.
 func TestEmptySettings(t *testing.T) {
 	tried := 0
 	walked(func(sec section, s setting, path string, typ reflect.Type) {
-		empty := map[reflect.Kind]string{reflect.Slice: "[]", reflect.Map: "{}", reflect.Struct: "{}", reflect.String: `""`}[typ.Kind()]
+		empty := map[reflect.Kind]string{reflect.Slice: "[]", reflect.Map: "{}",
+			reflect.Struct: "{}", reflect.String: `""`}[typ.Kind()]
 		if empty == "" || path == "include" { // which needs a file
 			return
 		}
@@ -108,8 +109,8 @@ func TestEmptySettings(t *testing.T) {
 	t.Logf("%d settings were given nothing", tried)
 }
 
-// TestZeroSettings gives each number, size, share and duration 0. It is refused with the smallest value allowed, or it is
-// 0, and the table says what that means.
+// TestZeroSettings gives each number, size, share and duration 0. It is refused with the smallest
+// value allowed, or it is 0, and the table says what that means.
 func TestZeroSettings(t *testing.T) {
 	tried := 0
 	walked(func(sec section, s setting, path string, typ reflect.Type) {
@@ -130,7 +131,8 @@ func TestZeroSettings(t *testing.T) {
 		switch {
 		case s.zero == "" && len(found) == 0:
 			t.Errorf("%s = %s passes, and the table does not say what it means", path, zero)
-		case s.zero == "" && (!strings.Contains(found[0].Text, s.least) || !strings.Contains(found[0].Text, "smallest") || found[0].Line == 0):
+		case s.zero == "" && (!strings.Contains(found[0].Text, s.least) ||
+			!strings.Contains(found[0].Text, "smallest") || found[0].Line == 0):
 			t.Errorf("%s = %s: %v, want the smallest value %s and the line", path, zero, found[0], s.least)
 		case s.zero != "" && c == nil:
 			t.Errorf("%s = %s means %q, and is refused: %v", path, zero, s.zero, ps)
@@ -146,8 +148,8 @@ func TestZeroSettings(t *testing.T) {
 	t.Logf("%d settings were given 0", tried)
 }
 
-// TestWrongValues gives each setting a value that it cannot have: the problem names file, line and setting, and says what
-// to write.
+// TestWrongValues gives each setting a value that it cannot have: the problem names file, line and
+// setting, and says what to write.
 func TestWrongValues(t *testing.T) {
 	tried := 0
 	walked(func(sec section, s setting, path string, typ reflect.Type) {
@@ -160,7 +162,8 @@ func TestWrongValues(t *testing.T) {
 			return
 		}
 		p := found[0]
-		if p.File != "mailseal.toml" || p.Line == 0 || !strings.Contains(p.Text, "expected") || !strings.Contains(p.Text, "a date") {
+		if p.File != "mailseal.toml" || p.Line == 0 || !strings.Contains(p.Text, "expected") ||
+			!strings.Contains(p.Text, "a date") {
 			t.Errorf("%s = %s: %v, want file, line, what is expected and what is there", path, wrong, p)
 		}
 		if isScalar(typ) && !strings.Contains(p.Text, "such as") {
@@ -179,7 +182,8 @@ func TestWrongWords(t *testing.T) {
 			one = one.Elem()
 		}
 		hasForm := s.form != "" && forms[s.form].parse != nil && s.form != "path" && s.form != "key name"
-		if one.Kind() == reflect.Bool || one.Kind() == reflect.Struct && !isScalar(one) || one.Kind() == reflect.String && !hasForm && s.choices(one) == nil {
+		if one.Kind() == reflect.Bool || one.Kind() == reflect.Struct && !isScalar(one) ||
+			one.Kind() == reflect.String && !hasForm && s.choices(one) == nil {
 			return
 		}
 		value := "\"no such thing \\u0001\""
@@ -195,8 +199,8 @@ func TestWrongWords(t *testing.T) {
 	t.Logf("%d settings were given a text of another form", tried)
 }
 
-// TestDefaults holds that what the tables call the default of each setting is what an empty file comes to, by decoding it
-// from a file.
+// TestDefaults holds that what the tables call the default of each setting is what an empty file
+// comes to, by decoding it from a file.
 func TestDefaults(t *testing.T) {
 	want, _ := parseText("")
 	tried := 0
@@ -214,7 +218,8 @@ func TestDefaults(t *testing.T) {
 		}
 		tried++
 		a, b := settingValue(got, path), settingValue(want, path)
-		if slices.Contains([]string{"authserv_id", "control.address", "reports.spool_directory", "reports.store", "reports.intake.address", "reports.intake.changes"}, path) {
+		if slices.Contains([]string{"authserv_id", "control.address", "reports.spool_directory",
+			"reports.store", "reports.intake.address", "reports.intake.changes"}, path) {
 			return // they follow from other settings
 		}
 		isUnset := s.def == "" && path != "include" && !reflect.ValueOf(b).IsZero()
@@ -334,7 +339,10 @@ func TestRequirements(t *testing.T) {
 			if c != nil {
 				all = c.Warnings
 			}
-			if !slices.ContainsFunc(all, func(p Problem) bool { return p.Line > 0 && strings.Contains(p.Text, "has no effect without "+r.needs) }) {
+			if !slices.ContainsFunc(all, func(p Problem) bool {
+				return p.Line > 0 &&
+					strings.Contains(p.Text, "has no effect without "+r.needs)
+			}) {
 				t.Errorf("%s without %s: %v\n%s", path, r.needs, all, text)
 			}
 			if r.isError != (c == nil) {

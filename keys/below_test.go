@@ -31,7 +31,8 @@ func TestParseBelow(t *testing.T) {
 		}
 	}
 	for name, to := range map[string]string{
-		"out.pem": "../secret.pem", "far.pem": filepath.Join(top, "secret.pem"), "in.pem": "a.example/mail.pem", "up": "..",
+		"out.pem": "../secret.pem", "far.pem": filepath.Join(top, "secret.pem"),
+		"in.pem": "a.example/mail.pem", "up": "..",
 	} {
 		if err := os.Symlink(to, filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)

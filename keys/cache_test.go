@@ -73,7 +73,8 @@ var errAway = errors.New("connection refused")
 func newRemote() *remote {
 	private := ed25519.NewKeyFromSeed(make([]byte, 32))
 	return &remote{
-		keys:   map[string]Key{"a": {Name: "a", Signer: private}, "b": {Name: "b", Signer: private}, "c": {Name: "c", Signer: private}},
+		keys: map[string]Key{"a": {Name: "a", Signer: private}, "b": {Name: "b", Signer: private},
+			"c": {Name: "c", Signer: private}},
 		choose: map[Query][]Key{{Domain: "one.example", Login: "joe"}: {{Name: "a"}}},
 	}
 }
@@ -95,15 +96,22 @@ func TestCache(t *testing.T) {
 		name  string
 		steps []step
 	}{
-		{"an answer is remembered for its time", []step{{0, nil, "a", nil, 1}, {59 * time.Second, nil, "a", nil, 1}, {time.Second, nil, "a", nil, 2}}},
-		{"so is that there is none, for less", []step{{0, nil, "x", ErrNotFound, 1}, {9 * time.Second, nil, "x", ErrNotFound, 1}, {time.Second, nil, "x", ErrNotFound, 2}}},
-		{"a failure is not remembered", []step{{0, errAway, "a", errAway, 1}, {0, errAway, "a", errAway, 2}, {0, nil, "a", nil, 3}}},
+		{"an answer is remembered for its time", []step{{0, nil, "a", nil, 1},
+			{59 * time.Second, nil, "a", nil, 1}, {time.Second, nil, "a", nil, 2}}},
+		{"so is that there is none, for less", []step{{0, nil, "x", ErrNotFound, 1},
+			{9 * time.Second, nil, "x", ErrNotFound, 1}, {time.Second, nil, "x", ErrNotFound, 2}}},
+		{"a failure is not remembered", []step{{0, errAway, "a", errAway, 1},
+			{0, errAway, "a", errAway, 2}, {0, nil, "a", nil, 3}}},
 		{"a failure is no denial", []step{{0, nil, "x", ErrNotFound, 1}, {10 * time.Second, errAway, "x", errAway, 2}}},
-		{"an old answer serves while the source is away", []step{{0, nil, "a", nil, 1}, {61 * time.Second, errAway, "a", nil, 2}, {time.Minute, errAway, "a", nil, 3}}},
-		{"and is not asked for at every message", []step{{0, nil, "a", nil, 1}, {61 * time.Second, errAway, "a", nil, 2}, {0, errAway, "a", nil, 2}, {time.Second, errAway, "a", nil, 3}}},
+		{"an old answer serves while the source is away", []step{{0, nil, "a", nil, 1},
+			{61 * time.Second, errAway, "a", nil, 2}, {time.Minute, errAway, "a", nil, 3}}},
+		{"and is not asked for at every message", []step{{0, nil, "a", nil, 1},
+			{61 * time.Second, errAway, "a", nil, 2}, {0, errAway, "a", nil, 2}, {time.Second, errAway, "a", nil, 3}}},
 		{"but not for ever", []step{{0, nil, "a", nil, 1}, {61 * time.Minute, errAway, "a", errAway, 2}}},
-		{"a broken answer is no answer", []step{{0, nil, "a", nil, 1}, {61 * time.Second, ErrAnswer, "a", nil, 2}, {61 * time.Minute, ErrAnswer, "a", ErrAnswer, 3}}},
-		{"the source comes back", []step{{0, nil, "a", nil, 1}, {61 * time.Second, errAway, "a", nil, 2}, {time.Second, nil, "a", nil, 3}, {59 * time.Second, errAway, "a", nil, 3}}},
+		{"a broken answer is no answer", []step{{0, nil, "a", nil, 1}, {61 * time.Second, ErrAnswer,
+			"a", nil, 2}, {61 * time.Minute, ErrAnswer, "a", ErrAnswer, 3}}},
+		{"the source comes back", []step{{0, nil, "a", nil, 1}, {61 * time.Second, errAway, "a",
+			nil, 2}, {time.Second, nil, "a", nil, 3}, {59 * time.Second, errAway, "a", nil, 3}}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -196,7 +204,8 @@ func TestCacheTimeout(t *testing.T) {
 		r.delay = time.Hour
 		c := NewCache(r, cacheOptions())
 		began := time.Now()
-		if _, err := c.Key(t.Context(), "a"); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != 5*time.Second {
+		if _, err := c.Key(t.Context(), "a"); !errors.Is(err, context.DeadlineExceeded) ||
+			time.Since(began) != 5*time.Second {
 			t.Errorf("got %v after %v, want a time-out after 5 s", err, time.Since(began))
 		}
 	})
@@ -285,7 +294,8 @@ func TestCacheTestChosen(t *testing.T) {
 	r.choose[q] = []Key{{Name: "name only"}, {Name: "x", Signer: ed25519.NewKeyFromSeed(bytes.Repeat([]byte{1}, 32))}}
 	o := cacheOptions()
 	o.Test = func(k Key) error { return fmt.Errorf("%s does not work", k.Name) }
-	if found, err := NewCache(r, o).Choose(t.Context(), q); !errors.Is(err, ErrAnswer) || !strings.Contains(err.Error(), "x does not work") || found != nil {
+	if found, err := NewCache(r, o).Choose(t.Context(), q); !errors.Is(err, ErrAnswer) ||
+		!strings.Contains(err.Error(), "x does not work") || found != nil {
 		t.Errorf("got %v, %v", found, err)
 	}
 }
@@ -305,7 +315,8 @@ func TestCacheHeld(t *testing.T) {
 			}
 		}
 		held := c.Held()
-		if len(held) != 2 || held[0].Name != "a" || held[0].Keys[0].Signer == nil || held[1].Query != joe || held[1].Keys[0].Name != "a" {
+		if len(held) != 2 || held[0].Name != "a" || held[0].Keys[0].Signer == nil ||
+			held[1].Query != joe || held[1].Keys[0].Name != "a" {
 			t.Errorf("held %v", held)
 		}
 		time.Sleep(time.Minute + time.Hour)

@@ -7,7 +7,8 @@ import (
 )
 
 // clockSteps are what a clock may do when somebody sets it right, or wrong.
-var clockSteps = []time.Duration{time.Hour, -time.Hour, 365 * 24 * time.Hour, -365 * 24 * time.Hour, -365 * 24 * time.Hour, 365 * 24 * time.Hour}
+var clockSteps = []time.Duration{time.Hour, -time.Hour, 365 * 24 * time.Hour, -365 * 24 * time.Hour,
+	-365 * 24 * time.Hour, 365 * 24 * time.Hour}
 
 // A clock that steps while the source is there keeps no key from signing, keeps no answer beyond
 // its time, and has the source asked once for each step at most.

@@ -260,7 +260,8 @@ func TestCacheBroken(t *testing.T) {
 		r.set(err)
 		_, _ = c.Key(t.Context(), name)
 		if c.Broken() != broken || c.Counters.Unusable.Load() != unusable {
-			t.Errorf("%d rows are broken, %d answers were; want %d, %d", c.Broken(), c.Counters.Unusable.Load(), broken, unusable)
+			t.Errorf("%d rows are broken, %d answers were; want %d, %d", c.Broken(),
+				c.Counters.Unusable.Load(), broken, unusable)
 		}
 	}
 	ask(ErrAnswer, "a", 1, 1)

@@ -83,11 +83,15 @@ func TestParse(t *testing.T) {
 		{"PKCS#8 RSA", armour("PRIVATE KEY", pkcs8(t, testRSA())), testRSA()},
 		{"PKCS#8 under PKCS#1's name", armour("RSA PRIVATE KEY", pkcs8(t, testRSA())), testRSA()},
 		{"PKCS#8 Ed25519", armour("PRIVATE KEY", pkcs8(t, testEd25519)), testEd25519},
-		{"CRLF line ends", bytes.ReplaceAll(armour("PRIVATE KEY", pkcs8(t, testEd25519)), []byte("\n"), []byte("\r\n")), testEd25519},
-		{"byte order mark and blanks", append([]byte("\xef\xbb\xbf \n"), armour("PRIVATE KEY", pkcs8(t, testEd25519))...), testEd25519},
-		{"text before the armour", append([]byte("Bag Attributes\n"), armour("PRIVATE KEY", pkcs8(t, testEd25519))...), testEd25519},
+		{"CRLF line ends", bytes.ReplaceAll(armour("PRIVATE KEY", pkcs8(t, testEd25519)),
+			[]byte("\n"), []byte("\r\n")), testEd25519},
+		{"byte order mark and blanks", append([]byte("\xef\xbb\xbf \n"),
+			armour("PRIVATE KEY", pkcs8(t, testEd25519))...), testEd25519},
+		{"text before the armour", append([]byte("Bag Attributes\n"),
+			armour("PRIVATE KEY", pkcs8(t, testEd25519))...), testEd25519},
 		{"certificate beside it", append(certificate(t), armour("PRIVATE KEY", pkcs8(t, testEd25519))...), testEd25519},
-		{"public half beside it", append(armour("PRIVATE KEY", pkcs8(t, testEd25519)), armour("PUBLIC KEY", pkix509(t, testEd25519))...), testEd25519},
+		{"public half beside it", append(armour("PRIVATE KEY", pkcs8(t, testEd25519)),
+			armour("PUBLIC KEY", pkix509(t, testEd25519))...), testEd25519},
 		{"base64 PKCS#1", []byte(std.EncodeToString(pkcs1)), testRSA()},
 		{"base64 PKCS#1 on several lines", []byte(wrapped), testRSA()},
 		{"base64 PKCS#8", []byte(std.EncodeToString(pkcs8(t, testRSA()))), testRSA()},
@@ -132,7 +136,8 @@ func TestParseRefuses(t *testing.T) {
 	}
 	pssDER, _ := pem.Decode(pss)
 	good := armour("PRIVATE KEY", pkcs8(t, testRSA()))
-	encrypted := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Headers: map[string]string{"Proc-Type": "4,ENCRYPTED"}, Bytes: []byte{1}})
+	encrypted := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY",
+		Headers: map[string]string{"Proc-Type": "4,ENCRYPTED"}, Bytes: []byte{1}})
 	foreign := append(bytes.Clone(testEd25519.Seed()), make([]byte, 32)...)
 	tests := []struct {
 		name string
@@ -143,10 +148,12 @@ func TestParseRefuses(t *testing.T) {
 		{"empty", nil, keys.ErrNoKey, "empty"},
 		{"blank", []byte(" \n"), keys.ErrNoKey, "empty"},
 		{"RSA-PSS", []byte(pss), keys.ErrAlgorithm, "an RSA-PSS key"},
-		{"RSA-PSS in base64", []byte(base64.StdEncoding.EncodeToString(pssDER.Bytes)), keys.ErrAlgorithm, "an RSA-PSS key"},
+		{"RSA-PSS in base64", []byte(base64.StdEncoding.EncodeToString(pssDER.Bytes)),
+			keys.ErrAlgorithm, "an RSA-PSS key"},
 		{"RSA-PSS in DER", pssDER.Bytes, keys.ErrAlgorithm, "an RSA-PSS key"},
 		{"DER of PKCS#8", pkcs8(t, testRSA()), keys.ErrMalformed, "in DER, not PEM; openssl pkey -inform DER"},
-		{"DER of PKCS#1 and a line end", append(x509.MarshalPKCS1PrivateKey(testRSA()), '\n'), keys.ErrMalformed, "in DER, not PEM"},
+		{"DER of PKCS#1 and a line end", append(x509.MarshalPKCS1PrivateKey(testRSA()), '\n'),
+			keys.ErrMalformed, "in DER, not PEM"},
 		{"DER of Ed25519", pkcs8(t, testEd25519), keys.ErrMalformed, "in DER, not PEM"},
 		{"DER of a public key", pkix509(t, testRSA()), keys.ErrPublic, ""},
 		{"DER of a certificate", certificateDER(t), keys.ErrCertificate, "in DER"},
@@ -167,7 +174,8 @@ func TestParseRefuses(t *testing.T) {
 		{"parameters only", armour("DH PARAMETERS", []byte{1}), keys.ErrNoKey, "dh parameters"},
 		{"prose", []byte("it is in the safe!"), keys.ErrMalformed, "base64"},
 		{"base64 of something else", []byte("aGVsbG8="), keys.ErrMalformed, "PKCS"},
-		{"seed with another public key", []byte(base64.StdEncoding.EncodeToString(foreign)), keys.ErrMalformed, "second half"},
+		{"seed with another public key", []byte(base64.StdEncoding.EncodeToString(foreign)),
+			keys.ErrMalformed, "second half"},
 		{"too long", bytes.Repeat([]byte("A"), keys.MaxSize+1), keys.ErrMalformed, "at most"},
 	}
 	for _, tt := range tests {
@@ -338,7 +346,8 @@ func TestParsePath(t *testing.T) {
 		"etc/dkim/example.com":            false,
 	} {
 		_, err := keys.Parse([]byte(text))
-		if err == nil || strings.Contains(err.Error(), "file path") != isShown || !isShown && strings.Contains(err.Error(), "dkim") {
+		if err == nil || strings.Contains(err.Error(), "file path") != isShown || !isShown &&
+			strings.Contains(err.Error(), "dkim") {
 			t.Errorf("%q: %v", text, err)
 		}
 	}

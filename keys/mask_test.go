@@ -40,7 +40,8 @@ func FuzzMask(f *testing.F) {
 		if strings.ContainsAny(s, " \t\n\v\f\r\"'`<>\u0085\u00a0") {
 			return
 		}
-		for _, form := range []string{"https://joe:%s%s@host/v1", "https://%[2]s%[1]s@host", "https://host/v1?token=%s%s", "https://joe:%[2]s%[1]s@host/x?y"} {
+		for _, form := range []string{"https://joe:%s%s@host/v1", "https://%[2]s%[1]s@host",
+			"https://host/v1?token=%s%s", "https://joe:%[2]s%[1]s@host/x?y"} {
 			address := fmt.Sprintf(form, secret, s)
 			got := Mask("before " + address + " after")
 			if strings.Contains(got, secret) && !strings.Contains(s, secret) {

@@ -27,7 +27,8 @@ func (r *rows) Narrow(q Query) Query                         { return q }
 func TestOutdate(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	r := &rows{selector: "old"}
-	c := NewCache(r, CacheOptions{TTL: time.Hour, NegativeTTL: time.Hour, Stale: 24 * time.Hour, Bytes: 1 << 20, Now: func() time.Time { return now }})
+	c := NewCache(r, CacheOptions{TTL: time.Hour, NegativeTTL: time.Hour, Stale: 24 * time.Hour,
+		Bytes: 1 << 20, Now: func() time.Time { return now }})
 	selector := func(want string) {
 		t.Helper()
 		if k, err := c.Key(t.Context(), "k"); err != nil || k.Selector != want {

@@ -22,7 +22,8 @@ func TestRecord(t *testing.T) {
 		{"plain", keys.RecordOptions{}, "v=DKIM1; k=ed25519; p=" + edPublic()},
 		{"testing", keys.RecordOptions{Testing: true}, "v=DKIM1; k=ed25519; t=y; p=" + edPublic()},
 		{"strict", keys.RecordOptions{Strict: true}, "v=DKIM1; k=ed25519; t=s; p=" + edPublic()},
-		{"all", keys.RecordOptions{Testing: true, Strict: true, EmailOnly: true}, "v=DKIM1; k=ed25519; s=email; t=y:s; p=" + edPublic()},
+		{"all", keys.RecordOptions{Testing: true, Strict: true, EmailOnly: true},
+			"v=DKIM1; k=ed25519; s=email; t=y:s; p=" + edPublic()},
 		{"revoked", keys.RecordOptions{Revoked: true}, "v=DKIM1; k=ed25519; p="},
 	}
 	for _, tt := range tests {
@@ -85,7 +86,8 @@ func TestRecordForms(t *testing.T) {
 	tests := []struct{ name, got, want string }{
 		{"zone", r.Zone(), owner + "(\n\t\"" + parts[0] + "\"\n\t\"" + parts[1] + "\" )\n"},
 		{"line", r.Line(), owner + `"` + parts[0] + `" "` + parts[1] + `"`},
-		{"nsupdate", r.NSUpdate(), "update delete mail._domainkey.example.com. TXT\nupdate add " + r.Line() + "\nsend\n"},
+		{"nsupdate", r.NSUpdate(), "update delete mail._domainkey.example.com. TXT\nupdate add " +
+			r.Line() + "\nsend\n"},
 	}
 	for _, tt := range tests {
 		if tt.got != tt.want {
@@ -103,7 +105,8 @@ func TestRecordForms(t *testing.T) {
 	if err := json.Unmarshal(text, &decoded); err != nil {
 		t.Fatal(err)
 	}
-	if decoded.Name != "mail._domainkey.example.com" || decoded.Type != "TXT" || decoded.Value != r.Text || len(decoded.Strings) != 2 {
+	if decoded.Name != "mail._domainkey.example.com" || decoded.Type != "TXT" ||
+		decoded.Value != r.Text || len(decoded.Strings) != 2 {
 		t.Errorf("got %s", text)
 	}
 }
@@ -121,13 +124,15 @@ func TestRecordRefusesNames(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := keys.Key{Domain: tt.domain, Selector: tt.selector, Signer: testEd25519}.Record(keys.RecordOptions{})
+			_, err := keys.Key{Domain: tt.domain, Selector: tt.selector,
+				Signer: testEd25519}.Record(keys.RecordOptions{})
 			if !errors.Is(err, keys.ErrName) {
 				t.Errorf("got %v, want %v", err, keys.ErrName)
 			}
 		})
 	}
-	if _, err := (keys.Key{Domain: "example.com", Selector: "mail"}).Record(keys.RecordOptions{}); !errors.Is(err, keys.ErrAlgorithm) {
+	if _, err := (keys.Key{Domain: "example.com", Selector: "mail"}).Record(
+		keys.RecordOptions{}); !errors.Is(err, keys.ErrAlgorithm) {
 		t.Errorf("no key: got %v, want %v", err, keys.ErrAlgorithm)
 	}
 }
@@ -154,7 +159,8 @@ func TestFingerprintIsOpenSSLs(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{"", "-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n", "MII", "-----BEGIN"} {
+	for _, s := range []string{"", "-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n",
+		"MII", "-----BEGIN"} {
 		f.Add([]byte(s))
 	}
 	f.Add([]byte(base64.StdEncoding.EncodeToString(testEd25519.Seed())))

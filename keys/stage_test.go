@@ -24,12 +24,15 @@ func TestAllows(t *testing.T) {
 		{"published when all show it", keys.Generated, keys.Published, keys.SightKey, false, 0, nil},
 		{"published when some do not", keys.Generated, keys.Published, keys.SightOther, false, 0, keys.ErrSight},
 		{"published when none does", keys.Generated, keys.Published, keys.SightNothing, false, 0, keys.ErrSight},
-		{"published when one does not answer", keys.Generated, keys.Published, keys.SightUnknown, false, 0, keys.ErrSilent},
+		{"published when one does not answer", keys.Generated, keys.Published, keys.SightUnknown,
+			false, 0, keys.ErrSilent},
 		{"active at once", keys.Generated, keys.Active, keys.SightKey, false, 9 * day, keys.ErrStep},
 		{"active in time", keys.Published, keys.Active, keys.SightKey, false, 2 * day, nil},
 		{"active too early", keys.Published, keys.Active, keys.SightKey, false, 2*day - 1, keys.ErrEarly},
-		{"active, and gone from the DNS", keys.Published, keys.Active, keys.SightNothing, false, 2 * day, keys.ErrSight},
-		{"active, and revoked in the DNS", keys.Published, keys.Active, keys.SightRevoked, false, 2 * day, keys.ErrSight},
+		{"active, and gone from the DNS", keys.Published, keys.Active, keys.SightNothing, false,
+			2 * day, keys.ErrSight},
+		{"active, and revoked in the DNS", keys.Published, keys.Active, keys.SightRevoked, false,
+			2 * day, keys.ErrSight},
 		{"back when the record went away", keys.Published, keys.Generated, keys.SightNothing, false, 0, nil},
 		{"not back when servers fail", keys.Published, keys.Generated, keys.SightUnknown, false, 0, keys.ErrSilent},
 		{"retiring with a successor", keys.Active, keys.Retiring, keys.SightKey, true, 0, nil},
@@ -38,7 +41,8 @@ func TestAllows(t *testing.T) {
 		{"active again, not published", keys.Retiring, keys.Active, keys.SightRevoked, false, 0, keys.ErrSight},
 		{"revoked", keys.Retiring, keys.Revoked, keys.SightRevoked, true, 14 * day, nil},
 		{"revoked by removing", keys.Retiring, keys.Revoked, keys.SightNothing, true, 14 * day, nil},
-		{"revoked with mail on its way", keys.Retiring, keys.Revoked, keys.SightRevoked, true, 14*day - 1, keys.ErrEarly},
+		{"revoked with mail on its way", keys.Retiring, keys.Revoked, keys.SightRevoked, true,
+			14*day - 1, keys.ErrEarly},
 		{"revoked, and the DNS says good", keys.Retiring, keys.Revoked, keys.SightKey, true, 14 * day, keys.ErrSight},
 		{"active and revoked", keys.Active, keys.Revoked, keys.SightRevoked, true, 99 * day, keys.ErrStep},
 		{"removed", keys.Revoked, keys.Removed, keys.SightNothing, true, 0, nil},
@@ -49,7 +53,8 @@ func TestAllows(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s := keys.Situation{Stage: tt.from, Since: start, Now: start.Add(tt.after), Sight: tt.sight, Successor: tt.successor, Publish: 2 * day, Overlap: 14 * day}
+			s := keys.Situation{Stage: tt.from, Since: start, Now: start.Add(tt.after),
+				Sight: tt.sight, Successor: tt.successor, Publish: 2 * day, Overlap: 14 * day}
 			if err := s.Allows(tt.to); !errors.Is(err, tt.want) || (err != nil) != (tt.want != nil) {
 				t.Errorf("got %v, want %v", err, tt.want)
 			}
@@ -60,7 +65,8 @@ func TestAllows(t *testing.T) {
 // TestAllowsFirst holds that a first key need not be seen for long.
 func TestAllowsFirst(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	first := keys.Situation{Stage: keys.Published, Since: now, Now: now, Sight: keys.SightKey, Publish: 48 * time.Hour, First: true}
+	first := keys.Situation{Stage: keys.Published, Since: now, Now: now, Sight: keys.SightKey,
+		Publish: 48 * time.Hour, First: true}
 	if err := first.Allows(keys.Active); err != nil {
 		t.Errorf("got %v", err)
 	}
@@ -106,7 +112,8 @@ func TestSelector(t *testing.T) {
 		{"{year}{month}", keys.RSA, []string{"202611", "202611-2"}, "202611-3"},
 	}
 	for _, tt := range tests {
-		if got := keys.Selector(tt.template, now, tt.alg, func(s string) bool { return slices.Contains(tt.taken, s) }); got != tt.want {
+		if got := keys.Selector(tt.template, now, tt.alg,
+			func(s string) bool { return slices.Contains(tt.taken, s) }); got != tt.want {
 			t.Errorf("%s: got %q, want %q", tt.template, got, tt.want)
 		}
 	}

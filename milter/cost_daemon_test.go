@@ -18,8 +18,8 @@ import (
 	"mailseal/milter/guard"
 )
 
-// The tests here count what a message costs the whole of the server with the filter of the daemon: allocations, reads and
-// writes, memory. Bounds leave a fifth of room.
+// The tests here count what a message costs the whole of the server with the filter of the daemon:
+// allocations, reads and writes, memory. Bounds leave a fifth of room.
 
 // calls counts the reads and writes of a server's connections, each of which is a system call.
 type calls struct{ reads, writes atomic.Int64 }
@@ -60,7 +60,8 @@ func serveCounted(t *testing.T, f Filter) (*rig, *calls) {
 	var count calls
 	l.Listener = countedListener{l.Listener, &count}
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	r.start(Options{Log: log, DrainSoft: time.Millisecond, DrainHard: 5 * time.Second}, Settings{Filter: f, Roles: ours}, l)
+	r.start(Options{Log: log, DrainSoft: time.Millisecond, DrainHard: 5 * time.Second},
+		Settings{Filter: f, Roles: ours}, l)
 	return r, &count
 }
 
@@ -82,11 +83,13 @@ func costMail(r *rig) (plain, signed []byte) {
 
 // stages is a message as packets: what is answered, one by one, and then all else in one piece.
 func stages(raw []byte, macros string) (asked [][]byte, rest []byte) {
-	asked = append(asked, guard.AppendPacket(guard.AppendPacket(nil, guard.Macro, []byte("Mi\x00Q1\x00"+macros)), guard.Mail, []byte("<a@example.com>\x00")))
+	asked = append(asked, guard.AppendPacket(guard.AppendPacket(nil, guard.Macro,
+		[]byte("Mi\x00Q1\x00"+macros)), guard.Mail, []byte("<a@example.com>\x00")))
 	asked = append(asked, guard.AppendPacket(nil, guard.Rcpt, []byte("<b@example.org>\x00")))
 	head, body, _ := strings.Cut(string(raw), "\n\n")
 	for f := range strings.SplitSeq(strings.ReplaceAll(head, "\n\t", "\r\t"), "\n") {
-		rest = guard.AppendPacket(rest, guard.Header, []byte(strings.ReplaceAll(strings.Replace(f, ":", "\x00", 1), "\r\t", "\n\t")+"\x00"))
+		rest = guard.AppendPacket(rest, guard.Header,
+			[]byte(strings.ReplaceAll(strings.Replace(f, ":", "\x00", 1), "\r\t", "\n\t")+"\x00"))
 	}
 	rest = guard.AppendPacket(rest, guard.EndOfHeader)
 	for c := range chunks(strings.ReplaceAll(body, "\n", "\r\n"), 65535) {
@@ -172,9 +175,11 @@ func TestSystemCallsOfDaemon(t *testing.T) {
 				reads, writes = count.reads.Load()-reads, count.writes.Load()-writes
 				t.Logf("%d octets: %d reads, %d writes", len(rest), reads, writes)
 				if writes != 3 {
-					t.Errorf("%d octets: %d writes, want one after MAIL, one after RCPT and one at the end", len(rest), writes)
+					t.Errorf("%d octets: %d writes, want one after MAIL, one after RCPT and one at the end",
+						len(rest), writes)
 				}
-				// A socket may hand out less than there is room for, but not by much when the other side writes all at once.
+				// A socket may hand out less than there is room for, but not by much when the other
+				// side writes all at once.
 				if most := int64(8 + 3*len(rest)/(64<<10)); reads > most {
 					t.Errorf("%d octets: %d reads, want at most %d", len(rest), reads, most)
 				}
@@ -214,7 +219,8 @@ func TestMemoryOfConnections(t *testing.T) {
 	busy := (heap() - before) / n
 	t.Logf("idle %d octets, in the middle of a body %d octets, the sending end included", idle, busy)
 	if idle > idleOctets || busy > busyOctets {
-		t.Errorf("idle %d octets, in the middle of a body %d octets, at most %d and %d are meant", idle, busy, idleOctets, busyOctets)
+		t.Errorf("idle %d octets, in the middle of a body %d octets, at most %d and %d are meant",
+			idle, busy, idleOctets, busyOctets)
 	}
 	runtime.KeepAlive(all)
 }

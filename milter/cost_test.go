@@ -84,7 +84,8 @@ func exchange(t testing.TB, nc net.Conn, out, in []byte) {
 // answers is the room for the answers to one message: to MAIL and RCPT, one insertion, the verdict.
 func answers() []byte {
 	f := oneField[0]
-	edit := guard.AppendPacket(nil, guard.InsertHeader, make([]byte, 4), []byte(f.Name()), []byte{0}, bytes.ReplaceAll(f.Value(), []byte("\r\n"), []byte("\n")), []byte{0})
+	edit := guard.AppendPacket(nil, guard.InsertHeader, make([]byte, 4), []byte(f.Name()),
+		[]byte{0}, bytes.ReplaceAll(f.Value(), []byte("\r\n"), []byte("\n")), []byte{0})
 	return make([]byte, 5+5+len(edit)+5)
 }
 

@@ -24,7 +24,8 @@ func init() {
 	milter.DaemonFilter = daemonFilter
 	milter.ForgedFields = func(id string, m milter.Mail, h message.Header) []int {
 		m.Header = h
-		return filter.OwnFields{IDs: []string{id}, KeepResults: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}}.Forged(m)
+		return filter.OwnFields{IDs: []string{id},
+			KeepResults: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}}.Forged(m)
 	}
 }
 

@@ -17,7 +17,10 @@ import (
 
 func TestDrain(t *testing.T) {
 	f, reached, open := gate()
-	r := serve(t, Settings{Filter: f}, func(o *Options, _ *ListenOptions) { o.DrainSoft, o.DrainHard = 100*time.Millisecond, time.Minute })
+	r := serve(t, Settings{Filter: f}, func(o *Options, _ *ListenOptions) {
+		o.DrainSoft,
+			o.DrainHard = 100*time.Millisecond, time.Minute
+	})
 	idle, busy := r.wire(), r.wire()
 	idle.hello()
 	busy.hello()
@@ -97,7 +100,8 @@ func TestDrainHard(t *testing.T) {
 		close(told)
 		return Outcome{Action: action.Accept}
 	}}
-	r := serve(t, Settings{Filter: f, Deadline: time.Hour}, func(o *Options, _ *ListenOptions) { o.DrainSoft, o.DrainHard = 1, 50*time.Millisecond })
+	r := serve(t, Settings{Filter: f, Deadline: time.Hour},
+		func(o *Options, _ *ListenOptions) { o.DrainSoft, o.DrainHard = 1, 50*time.Millisecond })
 	w := r.wire()
 	w.tell(guard.Connect, connectData)
 	w.send(guard.Macro, "Mi\x00Q1\x00")
@@ -119,7 +123,10 @@ func TestDrainHard(t *testing.T) {
 
 // An idle connection may be in the handshake when the time to go comes.
 func TestDrainInHandshake(t *testing.T) {
-	r := serve(t, Settings{Filter: &filter{}}, func(o *Options, _ *ListenOptions) { o.DrainSoft, o.DrainHard = 1, time.Hour })
+	r := serve(t, Settings{Filter: &filter{}}, func(o *Options, _ *ListenOptions) {
+		o.DrainSoft,
+			o.DrainHard = 1, time.Hour
+	})
 	nc, err := net.Dial("unix", r.path)
 	if err != nil {
 		t.Fatal(err)

@@ -66,7 +66,8 @@ func TestEdit(t *testing.T) {
 		{"nothing", Outcome{Action: action.Accept}, nil},
 		{"removals from the last to the first", Outcome{Edits: message.Edits{Remove: []int{1, 4, 3, 2, 3}}},
 			[]string{`change 3 A ""`, `change 2 a ""`, `change 1 B ""`, `change 1 A ""`}},
-		{"insertions in reverse, after removals", Outcome{Edits: message.Edits{Remove: []int{1}, Insert: header("X: top\n\tmore", "Y: below")}},
+		{"insertions in reverse, after removals", Outcome{Edits: message.Edits{Remove: []int{1},
+			Insert: header("X: top\n\tmore", "Y: below")}},
 			[]string{`change 1 A ""`, `insert 0 Y " below"`, `insert 0 X " top\r\n\tmore"`}},
 		{"hold", Outcome{Action: action.Hold, Reason: "bad\r\nthing"}, []string{`hold "bad ?thing"`}},
 		{"hold without a reason", Outcome{Action: action.Hold}, []string{`hold "held by policy"`}},
@@ -84,7 +85,8 @@ func TestEditFails(t *testing.T) {
 	o := Outcome{Action: action.Hold, Edits: message.Edits{Remove: []int{0}, Insert: header("X: 1")}}
 	for i := 1; i <= 3; i++ {
 		r := recorder{fails: i}
-		if err := o.edit(&r, header("A: 1")); !errors.Is(err, errEdit) || !errors.Is(err, io.ErrClosedPipe) || len(r.edits) != i-1 {
+		if err := o.edit(&r, header("A: 1")); !errors.Is(err, errEdit) ||
+			!errors.Is(err, io.ErrClosedPipe) || len(r.edits) != i-1 {
 			t.Errorf("edit %d fails: got %v after %q", i, err, r.edits)
 		}
 	}

@@ -21,14 +21,22 @@ func TestLocal(t *testing.T) {
 	}{
 		{"Postfix sendmail(1)", loopback, "a@example.com", "", true},
 		{"Postfix bounce", loopback, "", "", true},
-		{"Postfix sendmail(1), IPv6 only", with(loopback, func(c *guard.Client) { c.Family, c.Addr = guard.FamilyInet6, addr("::1") }), "a", "", true},
-		{"SMTP from loopback", with(loopback, func(c *guard.Client) { c.Port = 40000 }), "<a@example.com>", "smtpd", false},
-		{"SMTP without brackets", with(loopback, func(c *guard.Client) { c.Port = 40000 }), "a@example.com", "smtpd", false},
+		{"Postfix sendmail(1), IPv6 only", with(loopback, func(c *guard.Client) {
+			c.Family,
+				c.Addr = guard.FamilyInet6, addr("::1")
+		}), "a", "", true},
+		{"SMTP from loopback", with(loopback, func(c *guard.Client) { c.Port = 40000 }),
+			"<a@example.com>", "smtpd", false},
+		{"SMTP without brackets", with(loopback, func(c *guard.Client) { c.Port = 40000 }),
+			"a@example.com", "smtpd", false},
 		{"SMTP from loopback, port unknown", loopback, "<a@example.com>", "smtpd", false},
-		{"stranger, port unknown", with(loopback, func(c *guard.Client) { c.Addr = addr("198.51.100.1") }), "a@example.com", "", false},
+		{"stranger, port unknown", with(loopback,
+			func(c *guard.Client) { c.Addr = addr("198.51.100.1") }), "a@example.com", "", false},
 		{"sendmail -bs", guard.Client{Host: "localhost", Family: guard.FamilyUnknown}, "<a@example.com>", "", true},
-		{"client that hung up", guard.Client{Host: "unknown", Family: guard.FamilyUnknown}, "<a@example.com>", "", false},
-		{"family unknown at a daemon", guard.Client{Host: "localhost", Family: guard.FamilyUnknown}, "<a@example.com>", "MTA", false},
+		{"client that hung up", guard.Client{Host: "unknown", Family: guard.FamilyUnknown},
+			"<a@example.com>", "", false},
+		{"family unknown at a daemon", guard.Client{Host: "localhost", Family: guard.FamilyUnknown},
+			"<a@example.com>", "MTA", false},
 		{"unix socket", guard.Client{Host: "localhost", Family: guard.FamilyUnix, Path: "/x"}, "a", "", false},
 		{"nothing known", guard.Client{}, "", "", false},
 	} {

@@ -51,19 +51,25 @@ func TestFragile(t *testing.T) {
 		says   []string // in the warning
 	}{
 		{"sound", sendmail, sign, "Cc: a@example.com, b@example.com", "short\r\n", "", nil},
-		{"long line, Sendmail", sendmail, sign, "Cc: a@example.com", long + "\r\n", "long_line", []string{"the body has a line of more than 990 bytes"}},
+		{"long line, Sendmail", sendmail, sign, "Cc: a@example.com", long + "\r\n", "long_line",
+			[]string{"the body has a line of more than 990 bytes"}},
 		{"long line, Postfix bears it", postfix, sign, "Cc: a@example.com", long + "\r\n", "", nil},
-		{"long line, Postfix", postfix, sign, "Cc: a@example.com", long + "1234\r\n", "long_line", []string{"the body has a line of more than 998 bytes"}},
-		{"long line in a signed field", postfix, sign, "Cc: a@example.com (" + long + ")", "short\r\n", "long_line", []string{"Cc has a line of more than 998 bytes"}},
+		{"long line, Postfix", postfix, sign, "Cc: a@example.com", long + "1234\r\n", "long_line",
+			[]string{"the body has a line of more than 998 bytes"}},
+		{"long line in a signed field", postfix, sign, "Cc: a@example.com (" + long + ")",
+			"short\r\n", "long_line", []string{"Cc has a line of more than 998 bytes"}},
 		{"long line in another field", postfix, sign, "X-Any: a@example.com (" + long + ")", "short\r\n", "", nil},
-		{"long line that is folded anew", postfix, refold, "Cc: " + long[:600] + "@example.com, " + long[:600] + "@example.com", "short\r\n", "", nil},
-		{"addresses, Sendmail", sendmail, sign, "Cc: a@example.com,b@example.com", "short\r\n", "rewritten", []string{"the addresses in Cc"}},
+		{"long line that is folded anew", postfix, refold, "Cc: " + long[:600] + "@example.com, " +
+			long[:600] + "@example.com", "short\r\n", "", nil},
+		{"addresses, Sendmail", sendmail, sign, "Cc: a@example.com,b@example.com", "short\r\n",
+			"rewritten", []string{"the addresses in Cc"}},
 		{"addresses in another field", sendmail, sign, "Reply-To: a@example.com,b@example.com", "short\r\n", "", nil},
 		{"addresses, Postfix", postfix, sign, "Cc: a@example.com,b@example.com", "short\r\n", "", nil},
 		{"8 bits", postfix, sign, "MIME-Version: 1.0", "hell\xc3\xb6\r\n", "eight_bit", []string{"8BITMIME"}},
 		{"8 bits without MIME", postfix, sign, "Cc: a@example.com", "hell\xc3\xb6\r\n", "", nil},
 		{"7 bits with MIME", sendmail, sign, "Content-Type: text/plain", "hello\r\n", "", nil},
-		{"all", sendmail, sign, "Cc: a@example.com,b\r\nContent-Type: text/plain", "\xff" + long + "\r\n", "long_line, rewritten, eight_bit",
+		{"all", sendmail, sign, "Cc: a@example.com,b\r\nContent-Type: text/plain", "\xff" + long +
+			"\r\n", "long_line, rewritten, eight_bit",
 			[]string{"990", "in Cc", "8BITMIME"}},
 		{"not signed", sendmail, pass, "Cc: a@example.com,b@example.com", long + "\r\n", "", nil},
 		{"refused", sendmail, reject, "Cc: a@example.com,b@example.com", long + "\r\n", "", nil},
@@ -81,7 +87,8 @@ func TestFragile(t *testing.T) {
 			if strings.Contains(c.want, ",") {
 				attr = fmt.Sprintf("fragile=%q", c.want)
 			}
-			if said := r.log.with("level=INFO", "fragile="); len(said) > 0 != (c.want != "") || c.want != "" && !strings.Contains(said[0], attr) {
+			if said := r.log.with("level=INFO", "fragile="); len(said) > 0 != (c.want != "") ||
+				c.want != "" && !strings.Contains(said[0], attr) {
 				t.Errorf("the line of the message does not say %s: %v", attr, said)
 			}
 			warned := r.log.with("level=WARN", "author=example.com", "queue=Q1")
@@ -97,8 +104,8 @@ func TestFragile(t *testing.T) {
 	}
 }
 
-// TestFragileWarnings holds that the log warns once for an author's domain, cause and hour, and not of what is not to be
-// warned of, while each message is counted.
+// TestFragileWarnings holds that the log warns once for an author's domain, cause and hour, and not
+// of what is not to be warned of, while each message is counted.
 func TestFragileWarnings(t *testing.T) {
 	author := "one.example"
 	f := &filter{wants: Wants{Hashes: []message.BodyHash{{Limit: message.Whole}}}}
@@ -150,7 +157,8 @@ func TestHourly(t *testing.T) {
 	} {
 		now = now.Add(step.after)
 		if first, isFull := h.first(step.text); first != step.first || isFull != step.isFull {
-			t.Errorf("%s at %s: %v, %v; want %v, %v", step.text, now.Sub(time.Unix(0, 0)), first, isFull, step.first, step.isFull)
+			t.Errorf("%s at %s: %v, %v; want %v, %v", step.text, now.Sub(time.Unix(0, 0)), first,
+				isFull, step.first, step.isFull)
 		}
 		if len(h.at) > 2 || len(h.oldest) > 2 {
 			t.Fatalf("%d texts are kept", len(h.at))
@@ -201,7 +209,8 @@ func TestCleanAfterPanic(t *testing.T) {
 		if len(r.log.with("msg=message", "action="+c.want)) != 1 {
 			t.Errorf("%s: not %s", c.name, c.want)
 		}
-		if text := string(got.Delivered()); c.want == "accept" && (strings.Contains(text, "X-Forged") || !strings.Contains(text, "X-Other")) {
+		if text := string(got.Delivered()); c.want == "accept" &&
+			(strings.Contains(text, "X-Forged") || !strings.Contains(text, "X-Other")) {
 			t.Errorf("%s: header %s", c.name, text)
 		}
 	}
@@ -221,10 +230,12 @@ func TestChanges(t *testing.T) {
 			Insert: header("To: new@example.com"),
 		}}
 	}
-	want := []string{"To: new@example.com", "From: a@example.com", "To: b@example.com,\r\n\tc@example.com", "X: 1", "x: 3\r\n\tthree", "X: 4"}
+	want := []string{"To: new@example.com", "From: a@example.com",
+		"To: b@example.com,\r\n\tc@example.com", "X: 1", "x: 3\r\n\tthree", "X: 4"}
 	eachMTA(t, func(t *testing.T, o miltertest.Options) {
 		x := letter("Q1")
-		x.Raw = []byte("From: a@example.com\nTo: a@example.com\nTo: b@example.com, c@example.com\nX: 1\nX: 2\nx: 3\nX: 4\n\nHello.\n")
+		x.Raw = []byte("From: a@example.com\nTo: a@example.com\nTo: b@example.com, " +
+			"c@example.com\nX: 1\nX: 2\nx: 3\nX: 4\n\nHello.\n")
 		got := serve(t, Settings{Filter: &filter{decide: judge}}).dial(o).deliver(x)
 		if f := strings.Join(fields(got.Delivered()), "|"); got.Refused() || f != strings.Join(want, "|") {
 			t.Errorf("got %v %q\nwant  %q\nedits %q", got.Reply, f, want, got.Edits)
@@ -246,7 +257,8 @@ func TestImpossibleChanges(t *testing.T) {
 		f := &filter{decide: func(context.Context, Mail, *message.Message, []byte) Outcome {
 			return Outcome{Action: action.Accept, Edits: message.Edits{Change: []message.Change{c}}}
 		}}
-		if got := serve(t, Settings{Filter: f}).dial(postfix).deliver(letter("Q1")); !got.Reply.Refused() || len(got.Edits) > 0 {
+		if got := serve(t, Settings{Filter: f}).dial(postfix).deliver(
+			letter("Q1")); !got.Reply.Refused() || len(got.Edits) > 0 {
 			t.Errorf("%s: %v, edits %q", name, got.Reply, got.Edits)
 		}
 	}

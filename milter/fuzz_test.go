@@ -16,9 +16,11 @@ import (
 // FuzzServer sends a connection whatever it likes after a good offer: nothing may panic, and no message may be judged
 // that did not come whole.
 func FuzzServer(f *testing.F) {
-	hello := string(guard.AppendPacket(nil, guard.Connect, []byte(connectData))) + string(guard.AppendPacket(nil, guard.Helo, []byte("x\x00")))
+	hello := string(guard.AppendPacket(nil, guard.Connect, []byte(connectData))) +
+		string(guard.AppendPacket(nil, guard.Helo, []byte("x\x00")))
 	whole := string(packets(letter("Q1")))
-	for _, s := range []string{hello, hello + whole, hello + whole + whole, whole + hello, strings.ReplaceAll(hello+whole, "\x00N", "\x00E"), hello + whole[:len(whole)/2]} {
+	for _, s := range []string{hello, hello + whole, hello + whole + whole, whole + hello,
+		strings.ReplaceAll(hello+whole, "\x00N", "\x00E"), hello + whole[:len(whole)/2]} {
 		f.Add([]byte(s))
 	}
 	offer := guard.AppendPacket(nil, guard.Negotiate, []byte(everything))
@@ -28,7 +30,8 @@ func FuzzServer(f *testing.F) {
 		defer log.SetOutput(io.Discard)
 		fl := &filter{wants: Wants{Hashes: []message.BodyHash{{Limit: message.Whole}}, Raw: 100}}
 		c := &counts{events: map[Event]int{}, messages: map[string]int{}}
-		s := New(Options{Metrics: c, Limits: guard.Limits{InPacket: time.Second}}, Settings{Filter: fl, Roles: ours, HeaderLimit: 500})
+		s := New(Options{Metrics: c, Limits: guard.Limits{InPacket: time.Second}},
+			Settings{Filter: fl, Roles: ours, HeaderLimit: 500})
 		ours, theirs := net.Pipe()
 		s.start(t.Context(), &Listener{name: "x"}, ours)
 		go io.Copy(io.Discard, theirs)

@@ -35,7 +35,8 @@ var layers = []struct {
 	{"milter/dkim/crosscheck", []string{"milter/message", "milter/taglist"}},
 	{"milter/spf", []string{"milter/dns", "milter/domain", "milter/lint"}},
 	{"milter/iprev", []string{"milter/dns", "milter/domain"}},
-	{"milter/arc", []string{"milter/dkim", "milter/authres", "milter/dns", "milter/domain", "milter/message", "milter/taglist"}},
+	{"milter/arc", []string{"milter/dkim", "milter/authres", "milter/dns", "milter/domain",
+		"milter/message", "milter/taglist"}},
 	{"milter/dmarc", []string{"milter/dns", "milter/domain", "milter/taglist", "milter/lint"}},
 	{"keys/openssl", nil},
 	{"keys", []string{"keys/cache", "keys/files", "keys/openssl"}},
@@ -45,25 +46,38 @@ var layers = []struct {
 	{"keys/keyhttp", []string{"keys", "keys/files"}},
 	{"keys/keylife", []string{"keys", "keys/files"}},
 	{"milter/keydns", []string{"keys", "milter/domain", "milter/dns", "milter/dkim", "milter/taglist"}},
-	{"milter/verify", []string{"milter/spf", "milter/iprev", "milter/arc", "milter/dmarc", "milter/dkim", "milter/authres", "milter/dns", "milter/domain", "milter/message"}},
-	{"milter/sign", []string{"milter/action", "milter/expression", "milter/message", "milter/domain", "milter/dns", "keys", "milter/dkim", "milter/dkim/crosscheck", "milter/arc", "milter/authres"}},
-	{"milter/rotation", []string{"keys", "keys/keylife", "milter/domain", "milter/dkim", "milter/keydns", "milter/sign"}},
+	{"milter/verify", []string{"milter/spf", "milter/iprev", "milter/arc", "milter/dmarc",
+		"milter/dkim", "milter/authres", "milter/dns", "milter/domain", "milter/message"}},
+	{"milter/sign", []string{"milter/action", "milter/expression", "milter/message",
+		"milter/domain", "milter/dns", "keys", "milter/dkim", "milter/dkim/crosscheck",
+		"milter/arc", "milter/authres"}},
+	{"milter/rotation", []string{"keys", "keys/keylife", "milter/domain", "milter/dkim",
+		"milter/keydns", "milter/sign"}},
 	{"milter/report", []string{"milter/domain"}},
 	{"milter/report/spool", []string{"milter/report"}},
 	{"milter/report/store", []string{"keys/database", "milter/report"}},
-	{"milter/report/send", []string{"milter/dkim", "milter/dmarc", "milter/dns", "milter/domain", "milter/report", "milter/report/store"}},
+	{"milter/report/send", []string{"milter/dkim", "milter/dmarc", "milter/dns", "milter/domain",
+		"milter/report", "milter/report/store"}},
 	{"milter/report/evidence", []string{"keys/files", "milter/spf"}},
 	{"milter", []string{"milter/action", "milter/guard", "milter/message"}},
-	{"milter/policy", []string{"milter/action", "milter/expression", "milter/dmarc", "milter/verify", "milter/message", "milter/domain", "milter/authres"}},
-	{"milter/filter", []string{"milter/action", "milter/dkim", "milter/dkim/diagnose", "milter/expression", "milter", "milter/message", "milter/domain", "milter/authres", "milter/verify", "milter/sign", "milter/policy", "milter/dmarc", "milter/spf", "milter/report", "milter/report/evidence"}},
+	{"milter/policy", []string{"milter/action", "milter/expression", "milter/dmarc",
+		"milter/verify", "milter/message", "milter/domain", "milter/authres"}},
+	{"milter/filter", []string{"milter/action", "milter/dkim", "milter/dkim/diagnose",
+		"milter/expression", "milter", "milter/message", "milter/domain", "milter/authres",
+		"milter/verify", "milter/sign", "milter/policy", "milter/dmarc", "milter/spf",
+		"milter/report", "milter/report/evidence"}},
 	{"milter/report/advice", nil},
 	{"milter/report/tally", []string{"milter/report", "milter/report/advice"}},
-	{"milter/report/origin", []string{"milter/dns", "milter/iprev", "milter/report/advice", "milter/report/store", "milter/report/tally"}},
-	{"milter/report/alert", []string{"milter/report", "milter/report/advice", "milter/report/origin", "milter/report/send", "milter/report/store", "milter/report/tally"}},
+	{"milter/report/origin", []string{"milter/dns", "milter/iprev", "milter/report/advice",
+		"milter/report/store", "milter/report/tally"}},
+	{"milter/report/alert", []string{"milter/report", "milter/report/advice",
+		"milter/report/origin", "milter/report/send", "milter/report/store", "milter/report/tally"}},
 	{"milter/report/intake", []string{"milter/report", "milter/report/store"}},
-	{"milter/report/lmtp", []string{"milter/report", "milter/report/intake", "milter/report/store", "milter/authres", "milter/dkim", "milter/dns", "milter/domain", "milter/message"}},
+	{"milter/report/lmtp", []string{"milter/report", "milter/report/intake", "milter/report/store",
+		"milter/authres", "milter/dkim", "milter/dns", "milter/domain", "milter/message"}},
 	{"milter/report/web", []string{"milter/report/advice", "milter/report/store", "keys/files"}},
-	{"milter/report/testmail", []string{"keys/database", "milter/report/evidence", "milter/report/send", "milter/report/web", "milter/spf"}},
+	{"milter/report/testmail", []string{"keys/database", "milter/report/evidence",
+		"milter/report/send", "milter/report/web", "milter/spf"}},
 	{"milter/shadow", []string{"milter/guard", "milter/message", "milter/authres", "milter/dkim"}},
 	{"milter/miltertest", []string{"milter/guard", "keys/files"}},
 	{"config/tables", []string{"keys/files"}},
@@ -71,7 +85,8 @@ var layers = []struct {
 	{"config/opendkim", []string{"milter/action", "keys", "config", "config/tables"}},
 	{"config/mta", []string{"milter/action", "milter/domain", "keys/files"}},
 	{"contrib/test/rig", nil}, // so that the tests of every package can use it
-	{"contrib/test/hosted", []string{"contrib/test/rig", "keys", "keys/keysql", "milter/dkim", "milter/dns/dnstest", "milter/message", "milter/miltertest"}},
+	{"contrib/test/hosted", []string{"contrib/test/rig", "keys", "keys/keysql", "milter/dkim",
+		"milter/dns/dnstest", "milter/message", "milter/miltertest"}},
 }
 
 // onlyIn names the libraries that one package alone may know.
@@ -137,7 +152,8 @@ func sources(t *testing.T, root string) map[string][]string {
 		if err != nil {
 			return err
 		}
-		if name := d.Name(); d.IsDir() && path != root && (strings.HasPrefix(name, ".") || name == "testdata" || name == "var" || name == "bin") {
+		if name := d.Name(); d.IsDir() && path != root && (strings.HasPrefix(name, ".") ||
+			name == "testdata" || name == "var" || name == "bin") {
 			return fs.SkipDir
 		}
 		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {

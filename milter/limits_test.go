@@ -18,13 +18,16 @@ const limitsTable = "../contrib/LIMITS.md"
 
 // How limits are called: constants, variables and fields; and what else is one in structs of options.
 var (
-	limitName   = regexp.MustCompile(`^([mM]ax|[mM]ost|[lL]ongest)[A-Z]|(Limit|AtOnce|Lookups|Units|Size|Most|Max)$|^(limit|most|Most|max)$`)
-	optionName  = regexp.MustCompile(`^(Entries|Bytes|Concurrency|Connections|Judged|Memory|TotalMemory|Own|Shared|Cost|Packet|Tries)$`)
+	limitName = regexp.MustCompile(
+		`^([mM]ax|[mM]ost|[lL]ongest)[A-Z]|(Limit|AtOnce|Lookups|Units|Size|Most|Max)$|^(limit|most|Most|max)$`)
+	optionName = regexp.MustCompile(
+		`^(Entries|Bytes|Concurrency|Connections|Judged|Memory|TotalMemory|Own|Shared|Cost|Packet|Tries)$`)
 	optionsType = regexp.MustCompile(`Options$|^Limits$`)
 )
 
 // makers are calls that make something with room for so much.
-var makers = []string{"NewCache", "cache.New", "NewGate", "NewLimit", "WithBudget", "NewEffort", "SetLimit", "SetMaxOpenConns", "SetMaxIdleConns"}
+var makers = []string{"NewCache", "cache.New", "NewGate", "NewLimit", "WithBudget", "NewEffort",
+	"SetLimit", "SetMaxOpenConns", "SetMaxIdleConns"}
 
 // notLimits look like limits, and are none: what they are instead.
 var notLimits = map[string]string{
@@ -45,8 +48,8 @@ var notLimits = map[string]string{
 	"milter/spf/tree.go Step.Lookups":              "a count",
 }
 
-// TestLimitsAreListed holds that each semaphore, bounded channel, pool, cache, budget and limit of the source has a line in
-// the table, and that each line has one of them.
+// TestLimitsAreListed holds that each semaphore, bounded channel, pool, cache, budget and limit of
+// the source has a line in the table, and that each line has one of them.
 func TestLimitsAreListed(t *testing.T) {
 	found := limitsOfSource(t)
 	listed := limitsOfTable(t)
@@ -160,7 +163,8 @@ func limitsOfSpec(s ast.Spec) []string {
 		}
 		for _, field := range st.Fields.List {
 			for _, n := range field.Names {
-				if limitName.MatchString(n.Name) || optionsType.MatchString(s.Name.Name) && optionName.MatchString(n.Name) {
+				if limitName.MatchString(n.Name) || optionsType.MatchString(s.Name.Name) &&
+					optionName.MatchString(n.Name) {
 					out = append(out, s.Name.Name+"."+n.Name)
 				}
 			}

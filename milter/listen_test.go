@@ -33,7 +33,8 @@ func TestParseAddress(t *testing.T) {
 		{in: "inet6:8891@::1", want: Address{"tcp6", "[::1]:8891"}},
 		{in: "inet6:8891@[::1]", want: Address{"tcp6", "[::1]:8891"}, text: "inet6:8891@::1"},
 		{in: "unix:/run/mailseal.sock", want: Address{"unix", "/run/mailseal.sock"}},
-		{in: "local:/run/../run/mailseal.sock", want: Address{"unix", "/run/mailseal.sock"}, text: "unix:/run/mailseal.sock"},
+		{in: "local:/run/../run/mailseal.sock", want: Address{"unix", "/run/mailseal.sock"},
+			text: "unix:/run/mailseal.sock"},
 		{in: "fd:mailseal", want: Address{"fd", "mailseal"}},
 		{in: "fd:3", want: Address{"fd", "3"}},
 		{in: "", mention: "is expected"},
@@ -70,7 +71,8 @@ func TestParseAddress(t *testing.T) {
 }
 
 func FuzzParseAddress(f *testing.F) {
-	for _, s := range []string{"inet:8891@127.0.0.1", "inet6:8891@[::1]", "unix:/a/../b", "fd:x", "inet:@", "inet6:1@]["} {
+	for _, s := range []string{"inet:8891@127.0.0.1", "inet6:8891@[::1]", "unix:/a/../b", "fd:x",
+		"inet:@", "inet6:1@]["} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -168,7 +170,8 @@ func TestUnixSocketRefused(t *testing.T) {
 		{name: "file", path: "file", mention: "not a socket"},
 		{name: "served in another way", path: "other", is: ErrInUse, mention: "it is not known whether it is in use"},
 		{name: "no directory", path: "none/sock", mention: "install -d"},
-		{name: "no group", path: "new", options: ListenOptions{Group: "no-such-group"}, mention: `no group "no-such-group"`},
+		{name: "no group", path: "new", options: ListenOptions{Group: "no-such-group"},
+			mention: `no group "no-such-group"`},
 		{name: "no user", path: "new", options: ListenOptions{User: "no-such-user"}, mention: `no user "no-such-user"`},
 		{name: "no directory but a file", path: "file/sock", mention: "not a directory"},
 	} {
@@ -208,7 +211,8 @@ func TestUnixSocketTakenOver(t *testing.T) {
 }
 
 func TestUnixSocketDirectory(t *testing.T) {
-	for mode, warns := range map[fs.FileMode]bool{0o755: false, 0o750: false, 0o775: true, 0o777: true, 0o777 | fs.ModeSticky: true} {
+	for mode, warns := range map[fs.FileMode]bool{0o755: false, 0o750: false, 0o775: true,
+		0o777: true, 0o777 | fs.ModeSticky: true} {
 		dir := t.TempDir()
 		if err := os.Chmod(dir, mode); err != nil {
 			t.Fatal(err)
@@ -245,10 +249,12 @@ func TestUnixSocketGroup(t *testing.T) {
 
 func TestTCP(t *testing.T) {
 	l := listen(t, ListenOptions{Address: "inet:0@127.0.0.1", Role: action.RoleRelay})
-	if !strings.HasPrefix(l.String(), "inet:") || strings.HasPrefix(l.String(), "inet:0@") || l.Role != action.RoleRelay {
+	if !strings.HasPrefix(l.String(), "inet:") || strings.HasPrefix(l.String(), "inet:0@") ||
+		l.Role != action.RoleRelay {
 		t.Errorf("got %s, %s", l, l.Role)
 	}
-	if _, err := Listen(context.Background(), ListenOptions{Address: l.String(), Role: action.RoleAuto}); !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), l.String()) {
+	if _, err := Listen(context.Background(), ListenOptions{Address: l.String(),
+		Role: action.RoleAuto}); !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), l.String()) {
 		t.Errorf("got %v, want ErrInUse that names %s", err, l)
 	}
 }
@@ -300,7 +306,8 @@ func TestInherited(t *testing.T) {
 	if err == nil {
 		t.Error("a socket that is not there was found")
 	}
-	for _, w := range append(want, `third: milter: listen on fd:third: there is no such socket among the 2 that systemd passed ["first" "second"]`) {
+	for _, w := range append(want,
+		`third: milter: listen on fd:third: there is no such socket among the 2 that systemd passed ["first" "second"]`) {
 		if !strings.Contains(string(out), w) {
 			t.Errorf("got %s\nwant %s", out, w)
 		}

@@ -105,7 +105,8 @@ func TestHasLongLine(t *testing.T) {
 }
 
 func TestLineLimit(t *testing.T) {
-	for mta, want := range map[string]int{"Postfix 3.7.11": 998, "8.17.1.9/8.17.1.9/Debian-2+deb12u2": 990, "": 990, "Other 1.0": 990} {
+	for mta, want := range map[string]int{"Postfix 3.7.11": 998,
+		"8.17.1.9/8.17.1.9/Debian-2+deb12u2": 990, "": 990, "Other 1.0": 990} {
 		if got := LineLimit(mta); got != want {
 			t.Errorf("%q: got %d, want %d", mta, got, want)
 		}

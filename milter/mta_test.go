@@ -21,7 +21,8 @@ var stranger = netip.MustParseAddr("198.51.100.1")
 var (
 	postfix  = miltertest.Options{As: miltertest.Postfix, Client: stranger, ClientName: "mail.example.net"}
 	sendmail = miltertest.Options{As: miltertest.Sendmail, Client: stranger, ClientName: "mail.example.net"}
-	oldMTA   = miltertest.Options{As: miltertest.Sendmail, Client: stranger, Offer: guard.Offer{Version: 2, Actions: 0x3f, Protocol: 0x7f}}
+	oldMTA   = miltertest.Options{As: miltertest.Sendmail, Client: stranger,
+		Offer: guard.Offer{Version: 2, Actions: 0x3f, Protocol: 0x7f}}
 )
 
 func eachMTA(t *testing.T, f func(t *testing.T, o miltertest.Options)) {

@@ -81,12 +81,17 @@ func TestOutcomes(t *testing.T) {
 	}{
 		{"accept", Outcome{Action: action.Accept}, guard.Accept, "250 2.0.0 Ok: queued", "", 0},
 		{"mark", Outcome{Action: action.Mark, Edits: insert}, guard.Accept, "250 2.0.0 Ok: queued", "", 1},
-		{"hold", Outcome{Action: action.Hold, Reason: "p=quarantine", Edits: insert}, guard.Accept, "250 2.0.0 Ok: queued", "p=quarantine", 2},
-		{"reject", Outcome{Action: action.Reject, Reply: Reply{550, "5.7.1", "No"}, Edits: insert}, guard.ReplyCode, "550 5.7.1 No", "", 0},
-		{"reject with a percent sign", Outcome{Action: action.Reject, Reply: Reply{550, "5.7.1", "100%\nsure"}}, guard.ReplyCode, "550-5.7.1 100%\r\n550 5.7.1 sure", "", 0},
-		{"tempfail", Outcome{Action: action.Tempfail, Edits: insert}, guard.ReplyCode, "451 4.7.1 Temporary failure, please try again later", "", 0},
+		{"hold", Outcome{Action: action.Hold, Reason: "p=quarantine", Edits: insert}, guard.Accept,
+			"250 2.0.0 Ok: queued", "p=quarantine", 2},
+		{"reject", Outcome{Action: action.Reject, Reply: Reply{550, "5.7.1", "No"}, Edits: insert},
+			guard.ReplyCode, "550 5.7.1 No", "", 0},
+		{"reject with a percent sign", Outcome{Action: action.Reject, Reply: Reply{550, "5.7.1",
+			"100%\nsure"}}, guard.ReplyCode, "550-5.7.1 100%\r\n550 5.7.1 sure", "", 0},
+		{"tempfail", Outcome{Action: action.Tempfail, Edits: insert}, guard.ReplyCode,
+			"451 4.7.1 Temporary failure, please try again later", "", 0},
 		{"discard", Outcome{Action: action.Discard}, guard.Discard, "250 2.0.0 Ok: queued", "", 0},
-		{"unknown", Outcome{Action: 200, Edits: insert}, guard.ReplyCode, "451 4.7.1 Temporary failure, please try again later", "", 0},
+		{"unknown", Outcome{Action: 200, Edits: insert}, guard.ReplyCode,
+			"451 4.7.1 Temporary failure, please try again later", "", 0},
 		{"none", Outcome{}, guard.ReplyCode, "451 4.7.1 Temporary failure, please try again later", "", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -95,8 +100,10 @@ func TestOutcomes(t *testing.T) {
 			m := r.dial(postfix)
 			for range 2 { // the session stays as it is, whatever the verdict
 				got := m.deliver(letter("Q1"))
-				if got.Reply.Verdict != c.code || got.Reply.Text != c.reply || got.Quarantine != c.hold || len(got.Edits) != c.edits {
-					t.Errorf("got %v %q, hold %q, edits %q", got.Reply.Verdict, got.Reply.Text, got.Quarantine, got.Edits)
+				if got.Reply.Verdict != c.code || got.Reply.Text != c.reply ||
+					got.Quarantine != c.hold || len(got.Edits) != c.edits {
+					t.Errorf("got %v %q, hold %q, edits %q", got.Reply.Verdict, got.Reply.Text,
+						got.Quarantine, got.Edits)
 				}
 			}
 			done, bugs := c.outcome.Action.String(), 0
@@ -106,8 +113,10 @@ func TestOutcomes(t *testing.T) {
 			if r.counts.messages["theirs "+done] != 2 || len(r.log.with("msg=message", "action="+done)) != 2 {
 				t.Errorf("counted %v and logged %s, want 2 of %s", r.counts.messages, r.log, done)
 			}
-			if n := len(r.log.with("level=ERROR", "no valid action", "invalid action")); n != bugs || r.counts.event(Unworkable) != bugs {
-				t.Errorf("%d outcomes without a valid action logged, %d counted; want %d", n, r.counts.event(Unworkable), bugs)
+			if n := len(r.log.with("level=ERROR", "no valid action",
+				"invalid action")); n != bugs || r.counts.event(Unworkable) != bugs {
+				t.Errorf("%d outcomes without a valid action logged, %d counted; want %d", n,
+					r.counts.event(Unworkable), bugs)
 			}
 		})
 		tested[c.outcome.Action] = true
@@ -137,13 +146,20 @@ func TestUnworkable(t *testing.T) {
 		{"nothing is held", without(guard.Quarantine), Outcome{Action: action.Hold}},
 		{"a field that is not there", postfix, Outcome{Action: action.Accept, Edits: message.Edits{Remove: []int{3}}}},
 		{"a field before the first", postfix, Outcome{Action: action.Accept, Edits: message.Edits{Remove: []int{-1}}}},
-		{"a NUL", postfix, Outcome{Action: action.Accept, Edits: message.Edits{Remove: []int{0}, Insert: []message.Field{message.NewField("X", []byte(" a\x00b"))}}}},
-		{"a bare CR", postfix, Outcome{Action: action.Accept, Edits: message.Edits{Insert: []message.Field{message.NewField("X", []byte(" a\rb"))}}}},
-		{"another field inside", postfix, Outcome{Action: action.Accept, Edits: message.Edits{Insert: []message.Field{message.NewField("X", []byte(" a\nY: b"))}}}},
-		{"a line end at the end", postfix, Outcome{Action: action.Accept, Edits: message.Edits{Insert: []message.Field{message.NewField("X", []byte(" a\n"))}}}},
-		{"no name", postfix, Outcome{Action: action.Accept, Edits: message.Edits{Insert: []message.Field{message.NewField("", []byte(" a"))}}}},
-		{"a space in the name", postfix, Outcome{Action: action.Accept, Edits: message.Edits{Insert: []message.Field{message.NewField("X Y", []byte(" a"))}}}},
-		{"too large", postfix, Outcome{Action: action.Accept, Edits: message.Edits{Insert: []message.Field{message.NewField("X", []byte(strings.Repeat("x", 65000)))}}}},
+		{"a NUL", postfix, Outcome{Action: action.Accept, Edits: message.Edits{Remove: []int{0},
+			Insert: []message.Field{message.NewField("X", []byte(" a\x00b"))}}}},
+		{"a bare CR", postfix, Outcome{Action: action.Accept,
+			Edits: message.Edits{Insert: []message.Field{message.NewField("X", []byte(" a\rb"))}}}},
+		{"another field inside", postfix, Outcome{Action: action.Accept,
+			Edits: message.Edits{Insert: []message.Field{message.NewField("X", []byte(" a\nY: b"))}}}},
+		{"a line end at the end", postfix, Outcome{Action: action.Accept,
+			Edits: message.Edits{Insert: []message.Field{message.NewField("X", []byte(" a\n"))}}}},
+		{"no name", postfix, Outcome{Action: action.Accept,
+			Edits: message.Edits{Insert: []message.Field{message.NewField("", []byte(" a"))}}}},
+		{"a space in the name", postfix, Outcome{Action: action.Accept,
+			Edits: message.Edits{Insert: []message.Field{message.NewField("X Y", []byte(" a"))}}}},
+		{"too large", postfix, Outcome{Action: action.Accept,
+			Edits: message.Edits{Insert: []message.Field{message.NewField("X", []byte(strings.Repeat("x", 65000)))}}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := &filter{decide: func(context.Context, Mail, *message.Message, []byte) Outcome { return c.outcome }}
@@ -169,7 +185,8 @@ func TestPanicInJudge(t *testing.T) {
 		replies string
 	}{
 		{"in Decide", &filter{decide: boom}, 0, guard.ReplyCode, "451 4.3.0 "},
-		{"in Begin", &filter{begin: func(context.Context, Mail) { panic("boom") }}, action.Tempfail, guard.ReplyCode, "451 4.3.0 "},
+		{"in Begin", &filter{begin: func(context.Context, Mail) { panic("boom") }}, action.Tempfail,
+			guard.ReplyCode, "451 4.3.0 "},
 		{"no judge", noJudge{}, 0, guard.ReplyCode, "451 4.3.0 "},
 		{"no filter", nil, 0, guard.ReplyCode, "451 4.3.0 "},
 		{"to be refused", &filter{decide: boom}, action.Reject, guard.ReplyCode, "554 5.3.0 "},

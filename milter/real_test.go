@@ -26,9 +26,11 @@ func realFilter() *filter {
 		decide: func(_ context.Context, m Mail, whole *message.Message, _ []byte) Outcome {
 			edits := message.Edits{
 				Remove: ForgedFields(mtatest.Hostname, m, whole.Header),
-				Insert: header("Authentication-Results: "+mtatest.Hostname+";\n\trole=("+m.Role.String()+") none", "X-Second: below"),
+				Insert: header("Authentication-Results: "+mtatest.Hostname+";\n\trole=("+
+					m.Role.String()+") none", "X-Second: below"),
 			}
-			switch subject := whole.Header[whole.Header.Fields("Subject")[0]].Value(); strings.TrimSpace(string(subject)) {
+			switch subject := whole.Header[whole.Header.Fields(
+				"Subject")[0]].Value(); strings.TrimSpace(string(subject)) {
 			case "refuse":
 				return Outcome{Action: action.Reject, Reply: Reply{550, "5.7.1", "100% refused\nsee elsewhere"}}
 			case "defer":
@@ -65,13 +67,16 @@ func serveReal(t *testing.T, m *mtatest.MTA, f *filter) *rig {
 	if err := os.Symlink(m.Path(dir), short); err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, log: &lines{}, counts: &counts{events: map[Event]int{}, messages: map[string]int{}}, ended: make(chan error, 1)}
+	r := &rig{t: t, log: &lines{}, counts: &counts{events: map[Event]int{},
+		messages: map[string]int{}}, ended: make(chan error, 1)}
 	r.path = filepath.Join(short, filepath.Base(m.MilterSocket()))
-	l, err := Listen(t.Context(), ListenOptions{Address: "unix:" + r.path, Role: action.RoleAuto, Mode: 0o660, Group: groupOf(t, m, "postfix")})
+	l, err := Listen(t.Context(), ListenOptions{Address: "unix:" + r.path, Role: action.RoleAuto,
+		Mode: 0o660, Group: groupOf(t, m, "postfix")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.start(Options{Log: slog.New(slog.NewTextHandler(r.log, nil)), Metrics: r.counts, DrainSoft: 1, DrainHard: time.Second},
+	r.start(Options{Log: slog.New(slog.NewTextHandler(r.log, nil)), Metrics: r.counts, DrainSoft: 1,
+		DrainHard: time.Second},
 		Settings{Filter: f, Roles: ours}, l)
 	return r
 }
@@ -99,7 +104,8 @@ func realMail(n int, subject string, fields ...string) mtatest.Mail {
 		top += f + "\r\n"
 	}
 	return mtatest.Mail{From: "a@stranger.example", To: []string{to}, Message: top + fmt.Sprintf(
-		"From: <a@stranger.example>\r\nTo: <%s>\r\nSubject: %s\r\nDate: Sun, 22 Nov 2026 05:00:00 +0000\r\nMessage-ID: <%d@stranger.example>\r\n\r\ntext\r\n", to, subject, n)}
+		"From: <a@stranger.example>\r\nTo: <%s>\r\nSubject: %s\r\nDate: Sun, 22 Nov 2026 "+
+			"05:00:00 +0000\r\nMessage-ID: <%d@stranger.example>\r\n\r\ntext\r\n", to, subject, n)}
 }
 
 func TestRealMTAs(t *testing.T) {
@@ -129,7 +135,8 @@ func realForged(t *testing.T, m *mtatest.MTA, f *filter) {
 	if got := d.Header("Authentication-Results"); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if top := "Authentication-Results: " + want[0] + "\r\nX-Second: below\r\nReceived: "; !strings.HasPrefix(string(d.Data), top) {
+	if top := "Authentication-Results: " + want[0] +
+		"\r\nX-Second: below\r\nReceived: "; !strings.HasPrefix(string(d.Data), top) {
 		t.Errorf("the header begins with %.200q, want %q", d.Data, top)
 	}
 	if got := f.last(t); got.envelope.Client != addr("127.0.0.2") || got.envelope.QueueID == "" || len(got.Header) < 8 {
@@ -171,7 +178,8 @@ func realVerdicts(t *testing.T, m *mtatest.MTA, f *filter) {
 		t.Error("nothing is held")
 	}
 	for _, s := range f.seen[before:] {
-		if len(s.Header.Fields("Subject")) != 1 || s.envelope.Sender != "a@stranger.example" || len(s.envelope.Recipients) != 1 {
+		if len(s.Header.Fields("Subject")) != 1 || s.envelope.Sender != "a@stranger.example" ||
+			len(s.envelope.Recipients) != 1 {
 			t.Errorf("judged: %+v, %d fields", s.envelope, len(s.Header))
 		}
 	}
@@ -186,7 +194,8 @@ func realRoles(t *testing.T, m *mtatest.MTA, f *filter) {
 		why  Reason
 		kept int // fields of ours in what is delivered
 	}{
-		{"stranger", func(x mtatest.Mail) { c := m.Dial(t, "127.0.0.2"); c.Deliver(x); c.Quit() }, action.RoleTheirs, ByDefault, 1},
+		{"stranger", func(x mtatest.Mail) { c := m.Dial(t, "127.0.0.2"); c.Deliver(x); c.Quit() },
+			action.RoleTheirs, ByDefault, 1},
 		{"IPv6", func(x mtatest.Mail) {
 			if m.SMTP6 == "" {
 				t.Skip("no IPv6 on loopback")
@@ -201,7 +210,10 @@ func realRoles(t *testing.T, m *mtatest.MTA, f *filter) {
 			c.Deliver(x)
 			c.Quit()
 		}, action.RoleOurs, ByAuthentication, 1},
-		{"local", func(x mtatest.Mail) { m.Local(t, strings.ReplaceAll(x.Message, "\r\n", "\n"), x.To...) }, action.RoleOurs, ByNetwork, 2},
+		{"local", func(x mtatest.Mail) {
+			m.Local(t, strings.ReplaceAll(x.Message, "\r\n", "\n"),
+				x.To...)
+		}, action.RoleOurs, ByNetwork, 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			x := realMail(20+i, "role", forged)

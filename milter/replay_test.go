@@ -70,7 +70,8 @@ func messages(said []guard.Packet) (whole []sent) {
 		case guard.Header:
 			m.names = append(m.names, first)
 		case guard.Macro:
-			m.id = m.id || strings.HasSuffix(first, "i") && len(first) == 2 || strings.Contains(string(p.Data), "\x00i\x00")
+			m.id = m.id || strings.HasSuffix(first, "i") && len(first) == 2 ||
+				strings.Contains(string(p.Data), "\x00i\x00")
 		case guard.Body:
 			m.body += int64(len(p.Data))
 		case guard.EndOfBody:
@@ -128,12 +129,14 @@ func compare(t *testing.T, got seen, want sent) {
 		t.Errorf("%s: from %q to %q, want %q to %q", env.QueueID, env.Sender, env.Recipients, want.from, want.rcpts)
 	}
 	if !slices.Equal(names, want.names) || got.whole.Body.Size() != want.body {
-		t.Errorf("%s: fields %q and %d octets, want %q and %d", env.QueueID, names, got.whole.Body.Size(), want.names, want.body)
+		t.Errorf("%s: fields %q and %d octets, want %q and %d", env.QueueID, names,
+			got.whole.Body.Size(), want.names, want.body)
 	}
 	if want.id && env.QueueID == "" || env.Helo == "" || env.MTA == "" && env.Hostname == "" {
 		t.Errorf("the envelope lacks something: %+v", env)
 	}
-	if wantRole := map[bool]action.Role{true: action.RoleOurs, false: action.RoleTheirs}[env.Client.IsLoopback() || env.Local]; got.Role != wantRole {
+	if wantRole := map[bool]action.Role{true: action.RoleOurs,
+		false: action.RoleTheirs}[env.Client.IsLoopback() || env.Local]; got.Role != wantRole {
 		t.Errorf("%s: %s by %s", env.QueueID, got.Role, got.Why)
 	}
 }

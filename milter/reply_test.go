@@ -27,8 +27,11 @@ func TestReply(t *testing.T) {
 		{"enhanced code, injected", Reply{550, "5.7.1\r", "No"}, "550 5.7.1 Message refused"},
 		{"code too high", Reply{5500, "5.7.1", "No"}, "550 5.7.1 Message refused"},
 		{"no text", Reply{550, "5.7.1", ""}, "550 5.7.1 Message refused"},
-		{"long line", Reply{550, "5.7.1", long}, "550-5.7.1 " + strings.TrimSpace(strings.Repeat("word ", 96)) + "\r\n550 5.7.1 " + strings.TrimSpace(strings.Repeat("word ", 54))},
-		{"long word", Reply{550, "5.7.1", strings.Repeat("x", 500)}, "550-5.7.1 " + strings.Repeat("x", 480) + "\r\n550 5.7.1 " + strings.Repeat("x", 20)},
+		{"long line", Reply{550, "5.7.1", long}, "550-5.7.1 " +
+			strings.TrimSpace(strings.Repeat("word ", 96)) + "\r\n550 5.7.1 " +
+			strings.TrimSpace(strings.Repeat("word ", 54))},
+		{"long word", Reply{550, "5.7.1", strings.Repeat("x", 500)}, "550-5.7.1 " +
+			strings.Repeat("x", 480) + "\r\n550 5.7.1 " + strings.Repeat("x", 20)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a := c.reply.reject()
@@ -40,7 +43,8 @@ func TestReply(t *testing.T) {
 	if got := string((Reply{550, "5.7.1", "No"}).tempfail().Data); !strings.HasPrefix(got, "451 4.7.1 ") {
 		t.Errorf("a refusal was given as a deferral: %q", got)
 	}
-	if n := strings.Count(string((Reply{550, "5.7.1", strings.Repeat("a\n", 1000)}).reject().Data), "\n"); n != maxReplyLines-1 {
+	if n := strings.Count(string((Reply{550, "5.7.1", strings.Repeat("a\n", 1000)}).reject().Data),
+		"\n"); n != maxReplyLines-1 {
 		t.Errorf("a reply of %d lines", n+1)
 	}
 }

@@ -144,7 +144,8 @@ type rig struct {
 // serve starts a Server on a unix socket, which is stopped with the test.
 func serve(t testing.TB, s Settings, change ...func(*Options, *ListenOptions)) *rig {
 	t.Helper()
-	r := &rig{t: t, log: &lines{}, counts: &counts{events: map[Event]int{}, messages: map[string]int{}}, ended: make(chan error, 1)}
+	r := &rig{t: t, log: &lines{}, counts: &counts{events: map[Event]int{},
+		messages: map[string]int{}}, ended: make(chan error, 1)}
 	r.path = filepath.Join(t.TempDir(), "s")
 	o := Options{
 		Log:       slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),

@@ -51,8 +51,10 @@ func TestMalformed(t *testing.T) {
 		{"CONNECT with a strange address", offer + packet(guard.Connect, "host\x004\x00\x19evil\x00")},
 		{"MACRO without data", offer + packet(guard.Macro, "")},
 		{"unknown command", offer + packet('z', "")},
-		{"HEADER without a name", hello + packet(guard.Mail, "<a@b>\x00") + packet(guard.Rcpt, "<a@b>\x00") + packet(guard.Header, "\x00a\x00")},
-		{"HEADER with a NUL", hello + packet(guard.Mail, "<a@b>\x00") + packet(guard.Rcpt, "<a@b>\x00") + packet(guard.Header, "a\x00b\x00c\x00")},
+		{"HEADER without a name", hello + packet(guard.Mail, "<a@b>\x00") + packet(guard.Rcpt,
+			"<a@b>\x00") + packet(guard.Header, "\x00a\x00")},
+		{"HEADER with a NUL", hello + packet(guard.Mail, "<a@b>\x00") + packet(guard.Rcpt,
+			"<a@b>\x00") + packet(guard.Header, "a\x00b\x00c\x00")},
 		{"BODY before MAIL", hello + packet(guard.Body, "x")},
 		{"end of message before MAIL", hello + packet(guard.EndOfBody, "")},
 	} {
@@ -70,7 +72,8 @@ func TestMalformed(t *testing.T) {
 				t.Fatal(err)
 			}
 			eventually(t, "one line, one count", func() bool {
-				return len(r.log.with("level=WARN", `msg="connection closed"`, "malformed packet")) == 1 && r.counts.event(Malformed) == 1
+				return len(r.log.with("level=WARN", `msg="connection closed"`,
+					"malformed packet")) == 1 && r.counts.event(Malformed) == 1
 			})
 			if got := r.dial(postfix).deliver(letter("Q1")); got.Refused() {
 				t.Errorf("afterwards: %v", got.Reply)
@@ -96,14 +99,18 @@ func TestPortScan(t *testing.T) {
 }
 
 func TestTooSlow(t *testing.T) {
-	r := serve(t, Settings{Filter: &filter{}}, func(o *Options, _ *ListenOptions) { o.Limits.InPacket = 10 * time.Millisecond })
+	r := serve(t, Settings{Filter: &filter{}},
+		func(o *Options, _ *ListenOptions) { o.Limits.InPacket = 10 * time.Millisecond })
 	w := r.wire()
 	w.hello()
 	if _, err := w.nc.Write([]byte("\x00\x00")); err != nil {
 		t.Fatal(err)
 	}
 	w.wantClosed()
-	eventually(t, "it is said and counted", func() bool { return r.counts.event(Broken) == 1 && len(r.log.with(`msg="connection lost"`)) == 1 })
+	eventually(t, "it is said and counted", func() bool {
+		return r.counts.event(Broken) == 1 &&
+			len(r.log.with(`msg="connection lost"`)) == 1
+	})
 }
 
 func TestLacking(t *testing.T) {
@@ -185,7 +192,8 @@ func (f *failing) Accept() (net.Conn, error) {
 }
 
 func TestAcceptErrors(t *testing.T) {
-	r := &rig{t: t, log: &lines{}, counts: &counts{events: map[Event]int{}, messages: map[string]int{}}, ended: make(chan error, 1)}
+	r := &rig{t: t, log: &lines{}, counts: &counts{events: map[Event]int{},
+		messages: map[string]int{}}, ended: make(chan error, 1)}
 	r.path = filepath.Join(t.TempDir(), "s")
 	l, err := Listen(t.Context(), ListenOptions{Address: "unix:" + r.path, Role: action.RoleAuto})
 	if err != nil {
@@ -264,7 +272,8 @@ func TestOutOfFiles(t *testing.T) {
 // Many connections at once, for the race detector.
 func TestParallel(t *testing.T) {
 	f := &filter{wants: Wants{Hashes: []message.BodyHash{{Limit: message.Whole}}}}
-	r := serve(t, Settings{Filter: f, Roles: ours}, func(o *Options, _ *ListenOptions) { o.Limits.Progress = time.Millisecond })
+	r := serve(t, Settings{Filter: f, Roles: ours},
+		func(o *Options, _ *ListenOptions) { o.Limits.Progress = time.Millisecond })
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
@@ -285,7 +294,8 @@ func TestParallel(t *testing.T) {
 
 func TestTwoListeners(t *testing.T) {
 	f := &filter{}
-	r := &rig{t: t, log: &lines{}, counts: &counts{events: map[Event]int{}, messages: map[string]int{}}, ended: make(chan error, 1)}
+	r := &rig{t: t, log: &lines{}, counts: &counts{events: map[Event]int{},
+		messages: map[string]int{}}, ended: make(chan error, 1)}
 	dir := t.TempDir()
 	var ls []*Listener
 	for _, role := range []action.Role{action.RoleRelay, action.RoleTheirs} {

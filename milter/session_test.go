@@ -16,11 +16,13 @@ import (
 )
 
 // ours are the roles of a small host: loopback is one address, so that 127.0.0.2 is a stranger.
-var ours = Roles{Authenticated: true, DaemonNames: []string{"ORIGINATING"}, Relays: prefixes("192.0.2.0/24"), Networks: prefixes("127.0.0.1/32")}
+var ours = Roles{Authenticated: true, DaemonNames: []string{"ORIGINATING"},
+	Relays: prefixes("192.0.2.0/24"), Networks: prefixes("127.0.0.1/32")}
 
 func TestFiveMessagesOnOneConnection(t *testing.T) {
 	eachMTA(t, func(t *testing.T, o miltertest.Options) {
-		f := &filter{wants: Wants{Hashes: []message.BodyHash{{Canonicalization: message.Relaxed, Limit: message.Whole}}}}
+		f := &filter{wants: Wants{Hashes: []message.BodyHash{{Canonicalization: message.Relaxed,
+			Limit: message.Whole}}}}
 		r := serve(t, Settings{Filter: f, Roles: ours})
 		c := r.dial(o)
 		for i := range 5 {
@@ -34,10 +36,13 @@ func TestFiveMessagesOnOneConnection(t *testing.T) {
 			}
 			got := f.last(t)
 			// An old Postfix or Sendmail that is asked for no macros sends the queue id, too.
-			if got.Role != role || got.Why != why || got.envelope.AuthUser != x.Auth || got.envelope.QueueID != x.Queue {
-				t.Errorf("message %d: %s by %s, user %q, queue id %q", i, got.Role, got.Why, got.envelope.AuthUser, got.envelope.QueueID)
+			if got.Role != role || got.Why != why || got.envelope.AuthUser != x.Auth ||
+				got.envelope.QueueID != x.Queue {
+				t.Errorf("message %d: %s by %s, user %q, queue id %q", i, got.Role, got.Why,
+					got.envelope.AuthUser, got.envelope.QueueID)
 			}
-			if len(got.Header) != 3 || string(got.Header[2].Value()) != " "+x.Queue || got.whole.Body.Size() != int64(3*i) {
+			if len(got.Header) != 3 || string(got.Header[2].Value()) != " "+x.Queue ||
+				got.whole.Body.Size() != int64(3*i) {
 				t.Errorf("message %d: header %q, body of %d octets", i, got.Header, got.whole.Body.Size())
 			}
 			if len(r.log.with("msg=message", "queue="+x.Queue+" ", "role="+role.String()+" ")) != 1 {
@@ -67,13 +72,18 @@ func TestEnvelope(t *testing.T) {
 		want message.Envelope
 		role action.Role
 	}{
-		{"stranger", postfix, message.Envelope{Client: stranger, ClientName: "mail.example.net", DaemonName: "mx.example.com"}, action.RoleTheirs},
-		{"IPv6 as Sendmail has it", as(sendmail, v6), message.Envelope{Client: addr("2001:db8::1"), DaemonName: "MTA"}, action.RoleTheirs},
-		{"IPv6 as Postfix has it", as(postfix, v6), message.Envelope{Client: addr("2001:db8::1"), DaemonName: "mx.example.com"}, action.RoleTheirs},
+		{"stranger", postfix, message.Envelope{Client: stranger, ClientName: "mail.example.net",
+			DaemonName: "mx.example.com"}, action.RoleTheirs},
+		{"IPv6 as Sendmail has it", as(sendmail, v6), message.Envelope{Client: addr("2001:db8::1"),
+			DaemonName: "MTA"}, action.RoleTheirs},
+		{"IPv6 as Postfix has it", as(postfix, v6), message.Envelope{Client: addr("2001:db8::1"),
+			DaemonName: "mx.example.com"}, action.RoleTheirs},
 		{"daemon name of the smtpd, not of main.cf", as(postfix, originating),
-			message.Envelope{Client: stranger, ClientName: "mail.example.net", DaemonName: "ORIGINATING"}, action.RoleOurs},
+			message.Envelope{Client: stranger, ClientName: "mail.example.net",
+				DaemonName: "ORIGINATING"}, action.RoleOurs},
 		{"Postfix sendmail(1)", as(postfix, local),
-			message.Envelope{Client: addr("127.0.0.1"), ClientName: "localhost", Local: true, DaemonName: "mx.example.com"}, action.RoleOurs},
+			message.Envelope{Client: addr("127.0.0.1"), ClientName: "localhost", Local: true,
+				DaemonName: "mx.example.com"}, action.RoleOurs},
 		{"sendmail -bs", as(sendmail, local), message.Envelope{ClientName: "localhost", Local: true}, action.RoleOurs},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -83,8 +93,10 @@ func TestEnvelope(t *testing.T) {
 			x.FromArgs = []string{"SIZE=1000", "SMTPUTF8"}
 			r.dial(c.mta).deliver(x)
 			got, want := f.last(t), c.want
-			want.Helo, want.Hostname, want.QueueID, want.Listener = "client.example.com", "mx.example.com", "Q1", "unix:"+r.path
-			want.MTA = map[miltertest.MTA]string{miltertest.Postfix: "Postfix 3.7.11", miltertest.Sendmail: "8.17.1.9/8.17.1.9/Debian-2"}[c.mta.As]
+			want.Helo, want.Hostname, want.QueueID, want.Listener = "client.example.com",
+				"mx.example.com", "Q1", "unix:"+r.path
+			want.MTA = map[miltertest.MTA]string{miltertest.Postfix: "Postfix 3.7.11",
+				miltertest.Sendmail: "8.17.1.9/8.17.1.9/Debian-2"}[c.mta.As]
 			want.Sender, want.SenderArgs, want.Recipients = "a@example.net", x.FromArgs, x.To
 			if want.Local {
 				want.Helo = "localhost"
@@ -106,7 +118,10 @@ func TestInterrupted(t *testing.T) {
 		do   func(c caller) error
 	}{
 		{"RSET after MAIL", func(c caller) error { return errors.Join(begin(c, letter("Q0")), c.Reset()) }},
-		{"EHLO after MAIL", func(c caller) error { return errors.Join(begin(c, letter("Q0")), c.Hello("again.example.com")) }},
+		{"EHLO after MAIL", func(c caller) error {
+			return errors.Join(begin(c, letter("Q0")),
+				c.Hello("again.example.com"))
+		}},
 		{"only recipient refused by the MTA", func(c caller) error {
 			x := letter("Q0")
 			x.To = nil
@@ -121,7 +136,8 @@ func TestInterrupted(t *testing.T) {
 				m.must(c.do(m))
 				m.deliver(letter("Q1"))
 				one(t, f, r, 3)
-				if got := f.last(t).envelope; got.QueueID != "Q1" || !strings.HasSuffix(got.Helo, ".example.com") || got.Client != stranger {
+				if got := f.last(t).envelope; got.QueueID != "Q1" || !strings.HasSuffix(got.Helo,
+					".example.com") || got.Client != stranger {
 					t.Errorf("got %+v", got)
 				}
 			})
@@ -309,7 +325,8 @@ func TestBodyIsSkipped(t *testing.T) {
 	o := postfix
 	o.Offer = guard.Offer{Version: 6, Actions: 0x1ff, Protocol: 0x1fffff &^ guard.NoReplyBody}
 	for wants, want := range map[int]bool{0: true, 1000: false} {
-		if got := serve(t, Settings{Filter: &filter{wants: Wants{Raw: wants}}}).dial(o).deliver(letter("Q1")); got.Skipped != want {
+		if got := serve(t, Settings{Filter: &filter{wants: Wants{Raw: wants}}}).dial(o).deliver(
+			letter("Q1")); got.Skipped != want {
 			t.Errorf("wanted %d octets: skipped is %v", wants, got.Skipped)
 		}
 	}
@@ -334,7 +351,8 @@ func TestProgressAndDeadline(t *testing.T) {
 
 func TestMessageLine(t *testing.T) {
 	f := &filter{decide: func(context.Context, Mail, *message.Message, []byte) Outcome {
-		return Outcome{Action: action.Reject, Reply: Reply{550, "5.7.1", "DMARC policy"}, Author: "example.net", Results: "spf=fail dkim=none"}
+		return Outcome{Action: action.Reject, Reply: Reply{550, "5.7.1", "DMARC policy"},
+			Author: "example.net", Results: "spf=fail dkim=none"}
 	}}
 	r := serve(t, Settings{Filter: f})
 	r.dial(sendmail).deliver(letter("Q1"))

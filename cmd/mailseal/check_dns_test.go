@@ -34,7 +34,8 @@ func publishedBeside(t *testing.T, path, domain string) keys.Record {
 }
 
 // anyDomain has a key that signs as the author's domain.
-var anyDomain = strings.Replace(strings.Replace(goodConfig, `[keys."s._domainkey.example.com"]`, "[keys.k]\ndomain = \"%\"\nselector = \"s\"", 1),
+var anyDomain = strings.Replace(strings.Replace(goodConfig, `[keys."s._domainkey.example.com"]`,
+	"[keys.k]\ndomain = \"%\"\nselector = \"s\"", 1),
 	`keys = "s._domainkey.example.com"`, `keys = "k"`, 1)
 
 func TestCheckDNS(t *testing.T) {
@@ -47,25 +48,38 @@ func TestCheckDNS(t *testing.T) {
 		want   string
 	}{
 		{"good", goodConfig, own, exitGood, "DNS: 1 of 1 records good"},
-		{"missing", goodConfig, "example.com. A 192.0.2.1\n", exitBad, "error: s._domainkey.example.com: there is no TXT record"},
-		{"what to publish", goodConfig, "", exitBad, `publish: s._domainkey.example.com. 3600 IN TXT "v=DKIM1; k=ed25519; p=`},
+		{"missing", goodConfig, "example.com. A 192.0.2.1\n", exitBad,
+			"error: s._domainkey.example.com: there is no TXT record"},
+		{"what to publish", goodConfig, "", exitBad,
+			`publish: s._domainkey.example.com. 3600 IN TXT "v=DKIM1; k=ed25519; p=`},
 		{"doubled suffix", goodConfig, `s._domainkey.example.com.example.com. TXT "KEY"` + "\n", exitBad, "the " +
 			"record is at s._domainkey.example.com.example.com"},
 		{"test", goodConfig, `s._domainkey.example.com. TXT "KEY; t=y"` + "\n", exitGood, "warning: " +
 			"s._domainkey.example.com: has t=y"},
-		{"servers fail", goodConfig, "$SERVFAIL s._domainkey.example.com\n", exitUnknown, "unknown: s._domainkey.example.com: could not find out"},
-		{"the rule's domain is what counts", rule(`"example.com"`, `domain = "example.org"`), own, exitBad, "s._domainkey.example.org: there is no TXT record"},
-		{"key of no rule", goodConfig + "[keys.\"s._domainkey.example.net\"]\nfile = \"s.pem\"\n", own, exitBad, "s._domainkey.example.net: there is no TXT record"},
+		{"servers fail", goodConfig, "$SERVFAIL s._domainkey.example.com\n", exitUnknown,
+			"unknown: s._domainkey.example.com: could not find out"},
+		{"the rule's domain is what counts", rule(`"example.com"`, `domain = "example.org"`), own,
+			exitBad, "s._domainkey.example.org: there is no TXT record"},
+		{"key of no rule", goodConfig + "[keys.\"s._domainkey.example.net\"]\nfile = \"s.pem\"\n",
+			own, exitBad, "s._domainkey.example.net: there is no TXT record"},
 		{"any author's domain, of a rule", anyDomain, own, exitGood, "1 of 1 records good"},
 		{"any author's domain, of a rule, missing", anyDomain, "", exitBad, "error: s._domainkey.example.com: "},
-		{"any author's domain, of everybody", strings.Replace(anyDomain, `from = "example.com"`, `from = "*"`, 1), "", exitGood, "note: " +
+		{"any author's domain, of everybody", strings.Replace(anyDomain, `from = "example.com"`,
+			`from = "*"`, 1), "", exitGood, "note: " +
 			"key \"k\" signs as the author's domain"},
-		{"not aligned", rule(`["example.com", "example.net"]`, ""), own, exitBad, "sign[0]: signs mail from example.net as d=example.com, which DMARC does not count"},
-		{"not aligned with a record", rule(`"example.net"`, ""), own + `_dmarc.example.net. TXT "v=DMARC1; p=reject"` + "\n", exitBad, "mail from example.net as d=example.com"},
+		{"not aligned", rule(`["example.com", "example.net"]`, ""), own, exitBad,
+			"sign[0]: signs mail from example.net as d=example.com, which DMARC does not count"},
+		{"not aligned with a record", rule(`"example.net"`, ""),
+			own + `_dmarc.example.net. TXT "v=DMARC1; p=reject"` + "\n", exitBad,
+			"mail from example.net as d=example.com"},
 		{"the parent's key", rule(`"*@*.example.com"`, ""), own, exitGood, "1 of 1 records good"},
-		{"the parent's key, relaxed", rule(`"news.example.com"`, ""), own + `_dmarc.example.com. TXT "v=DMARC1; p=reject"` + "\n", exitGood, "1 of 1"},
-		{"the parent's key, strict", rule(`"news.example.com"`, ""), own + `_dmarc.example.com. TXT "v=DMARC1; p=reject; adkim=s"` + "\n", exitBad, "strict"},
-		{"DMARC cannot be asked", rule(`"news.example.com"`, ""), own + "$SERVFAIL _dmarc.news.example.com\n$SERVFAIL _dmarc.example.com\n", exitUnknown, "sign[0]: whether d=example.com is aligned with news.example.com"},
+		{"the parent's key, relaxed", rule(`"news.example.com"`, ""),
+			own + `_dmarc.example.com. TXT "v=DMARC1; p=reject"` + "\n", exitGood, "1 of 1"},
+		{"the parent's key, strict", rule(`"news.example.com"`, ""), own +
+			`_dmarc.example.com. TXT "v=DMARC1; p=reject; adkim=s"` + "\n", exitBad, "strict"},
+		{"DMARC cannot be asked", rule(`"news.example.com"`, ""),
+			own + "$SERVFAIL _dmarc.news.example.com\n$SERVFAIL _dmarc.example.com\n", exitUnknown,
+			"sign[0]: whether d=example.com is aligned with news.example.com"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -97,7 +111,8 @@ func zoneBeside(t *testing.T, path, text string) string {
 
 func TestCheckDNSJSON(t *testing.T) {
 	path := configured(t, goodConfig)
-	out, code := runCommand(t, "check", "--json", "--config", path, "--zone", zoneBeside(t, path, "example.com. A 192.0.2.1\n"))
+	out, code := runCommand(t, "check", "--json", "--config", path, "--zone",
+		zoneBeside(t, path, "example.com. A 192.0.2.1\n"))
 	var answer struct {
 		Findings []struct{ Code, Area, Setting, Fix string }
 		DNS      struct {

@@ -23,11 +23,14 @@ func TestCheckDomainKeys(t *testing.T) {
 		code    int
 		want    string
 	}{
-		{"all of them", "example.com example.net", "RECORD example.com\nRECORD example.net\n", nil, exitGood, "2 of 2 records good"},
+		{"all of them", "example.com example.net", "RECORD example.com\nRECORD example.net\n", nil,
+			exitGood, "2 of 2 records good"},
 		{"one is not published", "example.com example.net", "RECORD example.com\n", nil, exitBad,
 			"error: s._domainkey.example.net: there is no TXT record"},
-		{"one alone", "example.com example.net", "RECORD example.com\n", []string{"--domain", "example.com"}, exitGood, "1 of 1 records good"},
-		{"one that has none", "example.com", "RECORD example.com\n", []string{"--domain", "example.org"}, exitBad, "no key signs for example.org"},
+		{"one alone", "example.com example.net", "RECORD example.com\n",
+			[]string{"--domain", "example.com"}, exitGood, "1 of 1 records good"},
+		{"one that has none", "example.com", "RECORD example.com\n",
+			[]string{"--domain", "example.org"}, exitBad, "no key signs for example.org"},
 		{"no directory", "", "", nil, exitBad, "which domains have a key is not known, so that their mail is deferred"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

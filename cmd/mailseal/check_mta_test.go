@@ -31,15 +31,19 @@ func TestCheckMTA(t *testing.T) {
 		want       string
 	}{
 		{"good", good, exitGood, ": good; services through Mailseal: 2 of 2, warnings: 0\n"},
-		{"warning", good + "milter_default_action = accept\n", exitGood, "main.cf:5: milter_default_action: accept: while Mailseal is down"},
+		{"warning", good + "milter_default_action = accept\n", exitGood,
+			"main.cf:5: milter_default_action: accept: while Mailseal is down"},
 		{"error", "smtpd_milters = inet:8891@127.0.0.1\n", exitBad, "smtpd exits at once, and no " +
 			"client gets an answer\n  smtpd_milters = inet:127.0.0.1:8891\n"},
-		{"all errors counted", "smtpd_milters = inet:8891@127.0.0.1\n", exitBad, ": errors: 1, warnings: 0, services through Mailseal: 0 of 2\n"},
-		{"not yet", "", exitBad, "\n  smtpd_milters = { inet:127.0.0.1:8891, default_action=tempfail }\n  non_smtpd_milters = $smtpd_milters\n"},
+		{"all errors counted", "smtpd_milters = inet:8891@127.0.0.1\n", exitBad,
+			": errors: 1, warnings: 0, services through Mailseal: 0 of 2\n"},
+		{"not yet", "", exitBad, "\n  smtpd_milters = { inet:127.0.0.1:8891, " +
+			"default_action=tempfail }\n  non_smtpd_milters = $smtpd_milters\n"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			out, code := runCommand(t, "check", "--config", configured(t, goodConfig), "--postfix", postfixBeside(t, tt.main), "--sendmail", sendmailBeside(t))
+			out, code := runCommand(t, "check", "--config", configured(t, goodConfig), "--postfix",
+				postfixBeside(t, tt.main), "--sendmail", sendmailBeside(t))
 			if code != tt.code || !strings.Contains(out, tt.want) {
 				t.Errorf("got code %d and\n%swant code %d and %q", code, out, tt.code, tt.want)
 			}
@@ -54,7 +58,8 @@ func TestCheckMTA(t *testing.T) {
 func sendmailBeside(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "sendmail.cf"), []byte("O DaemonPortOptions=Name=MTA\n"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "sendmail.cf"),
+		[]byte("O DaemonPortOptions=Name=MTA\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	return dir
@@ -81,7 +86,8 @@ func TestCheckMTAFlags(t *testing.T) {
 		t.Fatalf("got %v, %s", err, out)
 	}
 	f := a.Findings[0]
-	if f.Severity != "error" || f.File != filepath.Join(broken, "main.cf") || f.Line != 3 || !strings.HasPrefix(f.Fix, "smtpd_milters = inet:127.0.0.1:8891\n") || a.MTAs[1].Server != "Sendmail" {
+	if f.Severity != "error" || f.File != filepath.Join(broken, "main.cf") || f.Line != 3 ||
+		!strings.HasPrefix(f.Fix, "smtpd_milters = inet:127.0.0.1:8891\n") || a.MTAs[1].Server != "Sendmail" {
 		t.Errorf("got %+v", a)
 	}
 }

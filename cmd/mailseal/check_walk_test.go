@@ -20,8 +20,8 @@ import (
 	"mailseal/milter/keydns"
 )
 
-// walkSite is a configuration over a database and the zone file that is its DNS: d2.example is not published, d3.example
-// does not answer, and k4 is broken.
+// walkSite is a configuration over a database and the zone file that is its DNS: d2.example is not
+// published, d3.example does not answer, and k4 is broken.
 func walkSite(t *testing.T, driver, dsn, settings string) (config, zone string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -54,23 +54,34 @@ func TestCheckWalk(t *testing.T) {
 		code                 int
 		says, not            []string
 	}{
-		{"the whole table", listQuery, "", exitBad, []string{"source hosting: 37 of 40 keys good, 1 bad, 1 unknown, 1 cannot sign", "error: s._domainkey.d2.example: there is no TXT record",
-			"publish: s._domainkey.d2.example.", "unknown: s._domainkey.d3.example", `the row of "k4" (selector "s", domain "d4.example")`, "answers key_query and signing_query and list_query"}, nil},
-		{"the beginning of it", listQuery, "--limit 9", exitGood, []string{"source hosting: 9 of 9 keys good"}, nil}, // k0, k1, k10 …
+		{"the whole table", listQuery, "", exitBad,
+			[]string{"source hosting: 37 of 40 keys good, 1 bad, 1 unknown, 1 cannot sign",
+				"error: s._domainkey.d2.example: there is no TXT record",
+				"publish: s._domainkey.d2.example.", "unknown: s._domainkey.d3.example",
+				`the row of "k4" (selector "s", domain "d4.example")`,
+				"answers key_query and signing_query and list_query"}, nil},
+		// k0, k1, k10 …
+		{"the beginning of it", listQuery, "--limit 9", exitGood, []string{"source hosting: 9 of 9 keys good"}, nil},
 		{"a page of it", listQuery, "--limit 7", exitGood, []string{"source hosting: 7 of 7 keys good"}, nil},
 		{"one domain", "", "--domain D5.example.", exitGood, []string{"source hosting: 1 of 1 keys good"}, nil},
-		{"domains", listQuery, "--domain d2.example,d5.example", exitBad, []string{"source hosting: 1 of 2 keys good, 1 bad"}, []string{"k4"}},
-		{"a broken one", "", "--domain d4.example", exitBad, []string{"0 of 1 keys good, 0 bad, 0 unknown, 1 cannot sign"}, nil},
+		{"domains", listQuery, "--domain d2.example,d5.example", exitBad,
+			[]string{"source hosting: 1 of 2 keys good, 1 bad"}, []string{"k4"}},
+		{"a broken one", "", "--domain d4.example", exitBad,
+			[]string{"0 of 1 keys good, 0 bad, 0 unknown, 1 cannot sign"}, nil},
 		{"silence", "", "--domain d3.example", exitUnknown, []string{"1 unknown"}, nil},
-		{"nobody's", "", "--domain nobody.example", exitGood, []string{`note: source "hosting": no key signs for nobody.example (sign[0])`}, nil},
+		{"nobody's", "", "--domain nobody.example", exitGood,
+			[]string{`note: source "hosting": no key signs for nobody.example (sign[0])`}, nil},
 		{"no list", "", "", exitGood, []string{`note: source "hosting" has no list_query`}, nil},
-		{"a list that goes round", `list_query = "SELECT name FROM dkim_keys WHERE name >= $1 ORDER BY name LIMIT 7"`, "", exitBad, []string{"list_query", "does not go on behind $1"}, nil},
-		{"no such table", `list_query = "SELECT name FROM nothing WHERE name > $1"`, "", exitBad, []string{"list_query", "nothing"}, nil},
+		{"a list that goes round", `list_query = "SELECT name FROM dkim_keys WHERE name >= $1 ORDER BY name LIMIT 7"`,
+			"", exitBad, []string{"list_query", "does not go on behind $1"}, nil},
+		{"no such table", `list_query = "SELECT name FROM nothing WHERE name > $1"`, "", exitBad,
+			[]string{"list_query", "nothing"}, nil},
 		{"no domain", "", "--domain a..b", exitUsage, nil, nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			config, zone := walkSite(t, "sqlite", path, tc.settings)
-			out, code := runCommand(t, append([]string{"check", "--config", config, "--zone", zone}, strings.Fields(tc.args)...)...)
+			out, code := runCommand(t, append([]string{"check", "--config", config, "--zone", zone},
+				strings.Fields(tc.args)...)...)
 			if code != tc.code {
 				t.Errorf("exit code %d, want %d", code, tc.code)
 			}
@@ -121,7 +132,8 @@ func TestCheckWalkLarge(t *testing.T) {
 	if err := json.Unmarshal(out.Bytes(), &answer); err != nil {
 		t.Fatal(err)
 	}
-	if w := answer.DNS.Sources[0]; w.Keys != 2500+hosted.Domains || w.Bad != 2501 || w.Good != hosted.Domains-2 || w.Unknown != 1 || len(answer.DNS.Records) != 1000 {
+	if w := answer.DNS.Sources[0]; w.Keys != 2500+hosted.Domains || w.Bad != 2501 ||
+		w.Good != hosted.Domains-2 || w.Unknown != 1 || len(answer.DNS.Records) != 1000 {
 		t.Errorf("got %v and %d records", &w, len(answer.DNS.Records))
 	}
 	if said := progress.String(); strings.Count(said, "\n") != 2 || !strings.Contains(said, "of 2000 keys good") {
@@ -161,7 +173,8 @@ func TestCheckWalkWeb(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	config, zone := walkSite(t, "sqlite", "unused", "")
-	text := "authserv_id = \"mx\"\nlisten = [{ address = \"inet:8891@127.0.0.1\" }]\n[sources.web]\ndriver = \"http\"\nurl = \"" + server.URL + "\"\n[[sign]]\nsource = \"web\"\n"
+	text := "authserv_id = \"mx\"\nlisten = [{ address = \"inet:8891@127.0.0.1\" " +
+		"}]\n[sources.web]\ndriver = \"http\"\nurl = \"" + server.URL + "\"\n[[sign]]\nsource = \"web\"\n"
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -171,10 +184,12 @@ func TestCheckWalkWeb(t *testing.T) {
 		want []string
 	}{
 		{"", exitGood, []string{`note: source "web" cannot be listed`}},
-		{"--domain d1.example", exitBad, []string{"source web: 1 of 2 keys good, 1 bad", "error: other._domainkey.d1.example: there is no TXT record"}},
+		{"--domain d1.example", exitBad, []string{"source web: 1 of 2 keys good, 1 bad",
+			"error: other._domainkey.d1.example: there is no TXT record"}},
 		{"--domain d2.example", exitGood, []string{`source "web": no key signs for d2.example`}},
 	} {
-		out, code := runCommand(t, append([]string{"check", "--config", config, "--zone", zone}, strings.Fields(tc.args)...)...)
+		out, code := runCommand(t, append([]string{"check", "--config", config, "--zone", zone},
+			strings.Fields(tc.args)...)...)
 		for _, want := range tc.want {
 			if code != tc.code || !strings.Contains(out, want) {
 				t.Errorf("%s: got %d, want %d with %q\n%s", tc.args, code, tc.code, want, out)

@@ -28,7 +28,8 @@ const bySPFAlone = `<?xml version="1.0"?>
 func TestDomainConfig(t *testing.T) {
 	dir := t.TempDir()
 	path := func(name string) string { return filepath.Join(dir, name) }
-	if out, code := runCommand(t, "keygen", "--domain", "example.com", "--selector", "mail", "--algorithm", "ed25519", "--dir", dir); code != exitGood {
+	if out, code := runCommand(t, "keygen", "--domain", "example.com", "--selector", "mail",
+		"--algorithm", "ed25519", "--dir", dir); code != exitGood {
 		t.Fatal(out)
 	}
 	z := dnstest.Must(`$ORIGIN .
@@ -57,7 +58,8 @@ reports = { store = "sqlite:%s" }
 		return out + errs, code
 	}
 	out, code := run("domain --config CONFIG example.com")
-	if code != exitBad || !strings.Contains(out, "[dkim-key-mismatch]") || strings.Contains(out, "[name-server-silent]") {
+	if code != exitBad || !strings.Contains(out, "[dkim-key-mismatch]") ||
+		strings.Contains(out, "[name-server-silent]") {
 		t.Errorf("--config: exit code %d\n%s", code, out)
 	}
 	out, code = run("domain --config CONFIG --name-servers example.com")

@@ -41,7 +41,8 @@ func TestExecute(t *testing.T) {
 		{"usage", answer.NewUsage(text), 2, "mailseal: a reason\n" + help},
 		{"bad, in words that cobra has", answer.NewBad(errors.New("requires more")), 1, "mailseal: requires more\n"},
 		{"unknown", answer.NewUnknown(text), 3, "mailseal: a reason\n"},
-		{"a file that cannot be read", &fs.PathError{Op: "open", Path: "x", Err: text}, 3, "mailseal: open x: a reason\n"},
+		{"a file that cannot be read", &fs.PathError{Op: "open", Path: "x", Err: text}, 3,
+			"mailseal: open x: a reason\n"},
 		{"a bug", answer.New(answer.Bug, text), 70, "mailseal: a reason\n"},
 		{"of a kind that there is not", answer.New("odd", text), 70, "mailseal: a reason\n"},
 	} {
@@ -51,7 +52,8 @@ func TestExecute(t *testing.T) {
 			do.Flags().Bool("json", false, "")
 			root.AddCommand(do)
 			var out, errs bytes.Buffer
-			if code := execute(context.Background(), root, args, &out, &errs); code != tc.code || errs.String() != tc.says {
+			if code := execute(context.Background(), root, args, &out, &errs); code != tc.code ||
+				errs.String() != tc.says {
 				t.Errorf("%s: exit code %d, %q; want %d, %q", tc.name, code, errs.String(), tc.code, tc.says)
 			}
 			var said failure

@@ -56,20 +56,31 @@ func TestExplainSigning(t *testing.T) {
 		code int
 		says []string
 	}{
-		{"--from boss@example.com --ip 192.0.2.1", exitGood, []string{"is ours (network)", "sign[0]", "no user logged in", "sign[1]  fits", "signs as good._domainkey.example.com", "pattern for the author: 3.", "by *@example.com"}},
-		{"--from info-desk@a.example.net --ip 192.0.2.1", exitGood, []string{"sign[3]  fits", "by info*@*.example.net"}},
-		{"--from boss@example.com --user boss", exitGood, []string{"is ours (authenticated)", "sign[0]  fits", "sign[0] stands before it"}},
-		{"--from boss@example.com --ip 198.51.100.1 --host app.example.com --user boss", exitGood, []string{"is ours (authenticated)"}},
+		{"--from boss@example.com --ip 192.0.2.1", exitGood, []string{"is ours (network)",
+			"sign[0]", "no user logged in", "sign[1]  fits", "signs as good._domainkey.example.com",
+			"pattern for the author: 3.", "by *@example.com"}},
+		{"--from info-desk@a.example.net --ip 192.0.2.1", exitGood, []string{"sign[3]  fits",
+			"by info*@*.example.net"}},
+		{"--from boss@example.com --user boss", exitGood, []string{"is ours (authenticated)",
+			"sign[0]  fits", "sign[0] stands before it"}},
+		{"--from boss@example.com --ip 198.51.100.1 --host app.example.com --user boss", exitGood,
+			[]string{"is ours (authenticated)"}},
 		{"--from a@example.com --ip 198.51.100.1 --host app.example.com", exitGood, []string{"is ours (host)"}},
 		{"--from boss@example.com --ip 198.51.100.1", exitBad, []string{"is theirs (stranger)", "not ours"}},
 		{"--from a@elsewhere.example --ip 192.0.2.1", exitBad, []string{"no rule names the author"}},
 		{"--from a@example.org --ip 192.0.2.1", exitBad, []string{"CANNOT SIGN", "deferred"}},
 		{"--from a@example.com --ip 192.0.2.1 --to b@internal.example", exitBad, []string{"unsigned_recipients"}},
-		{"--from a@example.com --ip 192.0.2.1 --json", exitGood, []string{`"signed":true`, `"record":"good._domainkey.example.com"`}},
-		{"--from a@example.com --ip 192.0.2.1", exitGood, []string{"What a host on the way can add", "where the message has none: Date, Message-ID, List-Unsubscribe, List-Unsubscribe-Post\n",
-			"8-bit text or another field of MIME: MIME-Version, Content-Type, Content-Transfer-Encoding\n", "always: Sender, In-Reply-To"}},
-		{"--from a@example.com --ip 192.0.2.1 --json", exitGood, []string{`"addable":{"always":["Sender","In-Reply-To"`, `"when_absent":["Date",`, `"when_not_plain":["MIME-Version",`}},
-		{"--from x@bare.example --ip 192.0.2.1", exitGood, []string{"always: Sender, Message-ID, Cc, MIME-Version", "where the message has none: Date, X-Ticket\n"}},
+		{"--from a@example.com --ip 192.0.2.1 --json", exitGood,
+			[]string{`"signed":true`, `"record":"good._domainkey.example.com"`}},
+		{"--from a@example.com --ip 192.0.2.1", exitGood, []string{"What a host on the way can add",
+			"where the message has none: Date, Message-ID, List-Unsubscribe, List-Unsubscribe-Post\n",
+			"8-bit text or another field of MIME: MIME-Version, Content-Type, Content-Transfer-Encoding\n",
+			"always: Sender, In-Reply-To"}},
+		{"--from a@example.com --ip 192.0.2.1 --json", exitGood,
+			[]string{`"addable":{"always":["Sender","In-Reply-To"`, `"when_absent":["Date",`,
+				`"when_not_plain":["MIME-Version",`}},
+		{"--from x@bare.example --ip 192.0.2.1", exitGood,
+			[]string{"always: Sender, Message-ID, Cc, MIME-Version", "where the message has none: Date, X-Ticket\n"}},
 		{"--from a@example.org --ip 192.0.2.1 --json", exitBad, []string{`"keys":[{`}},
 		{"--from nobody --ip 192.0.2.1", exitUsage, nil},
 		{"--from a@example.com --ip x", exitUsage, nil},
@@ -98,8 +109,10 @@ func TestExplainSigningAll(t *testing.T) {
 		code          int
 		says          []string
 	}{
-		{"skip", "", exitGood, []string{"sign[1]  fits", "sign[5]  fits", "all rules that fit sign", "signs as good._domainkey", "key gone._domainkey.example.org", "CANNOT SIGN", "The message is signed."}},
-		{"strict", "on_key_error = \"reject\"\n", exitBad, []string{"sign[1]  fits", "sign[5]  fits", "a key of the rule cannot be used: the message is rejected"}},
+		{"skip", "", exitGood, []string{"sign[1]  fits", "sign[5]  fits", "all rules that fit sign",
+			"signs as good._domainkey", "key gone._domainkey.example.org", "CANNOT SIGN", "The message is signed."}},
+		{"strict", "on_key_error = \"reject\"\n", exitBad, []string{"sign[1]  fits",
+			"sign[5]  fits", "a key of the rule cannot be used: the message is rejected"}},
 	} {
 		text := strings.Replace(explainConfig, "[signing]", "[signing]\nmatch = \"all\"", 1) + more + tc.options
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -194,22 +207,33 @@ func TestExplainSigningSources(t *testing.T) {
 		code       int
 		says       []string
 	}{
-		{"a database says", "--from a@d1.example", exitGood, []string{"sign[5]  fits", path + ":", "key k1 (source hosting): signs as s._domainkey.d1.example (ed25519 256)"}},
-		{"more for a login", "--from a@d2.example --user joe", exitGood, []string{"key k2 (source hosting)", "key k7 (source hosting): signs as s._domainkey.d7.example"}},
-		{"less without", "--from a@d2.example --json", exitGood, []string{`"source":"source hosting"`, `"kind":"ed25519 256"`, `"name":"k2"`}},
+		{"a database says", "--from a@d1.example", exitGood, []string{"sign[5]  fits", path + ":",
+			"key k1 (source hosting): signs as s._domainkey.d1.example (ed25519 256)"}},
+		{"more for a login", "--from a@d2.example --user joe", exitGood,
+			[]string{"key k2 (source hosting)", "key k7 (source hosting): signs as s._domainkey.d7.example"}},
+		{"less without", "--from a@d2.example --json", exitGood,
+			[]string{`"source":"source hosting"`, `"kind":"ed25519 256"`, `"name":"k2"`}},
 		{"nothing", "--from a@d5.example", exitBad, []string{"no keys for the sender", "goes out unsigned"}},
-		{"the key table", "--from a@table.example", exitGood, []string{"key k3 (source hosting): signs as s._domainkey.d3.example"}},
-		{"a web service, in Vault's envelope, by login", "--from a@web.example --user joe", exitGood, []string{"key web (source web): signs as w._domainkey.web.example"}},
-		{"a web service that fails", "--from a@web-away.example", exitBad, []string{"GET " + web.URL + "/signing/web-away.example: 503", "the message is deferred"}},
-		{"a database that is away", "--from a@away.example", exitBad, []string{"key k1 (source away): CANNOT SIGN", "/nonexistent/keys.db does not exist", "is deferred"}},
-		{"one key of two, strictly", "--from a@strict.example", exitBad, []string{"key gone (source hosting): CANNOT SIGN", "a key of the rule cannot be used: the message is rejected"}},
-		{"none, and unsigned", "--from a@open.example", exitBad, []string{"the message goes out unsigned (on_key_error)"}},
+		{"the key table", "--from a@table.example", exitGood,
+			[]string{"key k3 (source hosting): signs as s._domainkey.d3.example"}},
+		{"a web service, in Vault's envelope, by login", "--from a@web.example --user joe",
+			exitGood, []string{"key web (source web): signs as w._domainkey.web.example"}},
+		{"a web service that fails", "--from a@web-away.example", exitBad,
+			[]string{"GET " + web.URL + "/signing/web-away.example: 503", "the message is deferred"}},
+		{"a database that is away", "--from a@away.example", exitBad,
+			[]string{"key k1 (source away): CANNOT SIGN", "/nonexistent/keys.db does not exist", "is deferred"}},
+		{"one key of two, strictly", "--from a@strict.example", exitBad,
+			[]string{"key gone (source hosting): CANNOT SIGN",
+				"a key of the rule cannot be used: the message is rejected"}},
+		{"none, and unsigned", "--from a@open.example", exitBad,
+			[]string{"the message goes out unsigned (on_key_error)"}},
 		{"a login that may not", "--from a@d3.example --user joe", exitBad, []string{"[senders] " +
 			"does not allow it: login joe may not use a@d3.example (reject)"}},
 		{"a peer that is exempt", "--from a@d1.example --ip 203.0.113.1", exitBad, []string{"the " +
 			"client is in [exempt]"}},
 	} {
-		out, code := runCommand(t, append([]string{"explain-signing", "--config", path, "--ip", "192.0.2.1"}, strings.Fields(tc.args)...)...)
+		out, code := runCommand(t, append([]string{"explain-signing", "--config", path, "--ip",
+			"192.0.2.1"}, strings.Fields(tc.args)...)...)
 		if code != tc.code {
 			t.Errorf("%s: exit code %d, want %d\n%s", tc.name, code, tc.code, out)
 		}
@@ -224,12 +248,14 @@ func TestExplainSigningSources(t *testing.T) {
 // A rule whose conditions do not hold names the author all the same.
 func TestExplainSigningConditions(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "mailseal.toml")
-	text := strings.Replace(explainConfig, "when.logins = [\"boss\"]\n[[sign]]\nfrom = [\"example.com\"]", "when.logins = [\"boss\"]\n[[sign]]\nfrom = [\"a@example.com\"]", 1)
+	text := strings.Replace(explainConfig, "when.logins = [\"boss\"]\n[[sign]]\nfrom = "+
+		"[\"example.com\"]", "when.logins = [\"boss\"]\n[[sign]]\nfrom = [\"a@example.com\"]", 1)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	out, code := runCommand(t, "explain-signing", "--config", path, "--from", "boss@example.com")
-	if code != exitBad || !strings.Contains(out, "no user logged in") || !strings.Contains(out, "not signed: no rule fits.") {
+	if code != exitBad || !strings.Contains(out, "no user logged in") ||
+		!strings.Contains(out, "not signed: no rule fits.") {
 		t.Errorf("got %d, %s", code, out)
 	}
 }

@@ -16,7 +16,8 @@ func TestImport(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	const good = "Mode s\nSocket inet:8891@localhost\nAuthservID mx.example.com\nDomain example.com\nKeyFile /k.pem\nSelector mail\n"
+	const good = "Mode s\nSocket inet:8891@localhost\nAuthservID mx.example.com\nDomain " +
+		"example.com\nKeyFile /k.pem\nSelector mail\n"
 	write(good)
 	out, code := runCommand(t, "import-opendkim", "--conf", conf, "--out", dir)
 	if code != exitGood || !strings.Contains(out, "Taken over as it was: Mode") {

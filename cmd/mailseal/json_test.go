@@ -80,7 +80,8 @@ func TestJSON(t *testing.T) {
 		{"status", "status --no-check --control " + answering(t)},
 		{"spf NAME", "spf --zone @zone example.com"},
 		{"test address", "test address --config @tested.toml"},
-		{"verify", "verify --zone @zone --config @good.toml --ip 192.0.2.1 --helo h.example --from a@example.com @plain.eml"},
+		{"verify", "verify --zone @zone --config @good.toml --ip 192.0.2.1 --helo h.example " +
+			"--from a@example.com @plain.eml"},
 		{"verify of a file that cannot be read", "verify --zone @zone @gone"},
 		{"version", "version"},
 	}
@@ -106,13 +107,20 @@ func TestJSON(t *testing.T) {
 			fmt.Fprintf(&b, "    %s: %s\n", path, fields[path])
 		}
 	}
-	b.WriteString("\n## mta, keys generate, keys record and the steps\n\nmta prints what its text says, in the fields file, accepted, stage, reply, edits, ignored, refused, quarantine,\n" +
-		"skipped, progress, took_ms and judging_ms; with --count or --duration the figures that it prints otherwise. The other\ncommands below keys print what keys rotate does.\n")
-	b.WriteString("\n## reports failures\n\na list of failure reports: id, domain, address (missing while it is not known), host, incidents, first, state,\n" +
-		"reason, tries, due, changed. A state is open, handing over, handed over, in doubt, deferred, failed, suppressed\nor withheld.\n")
-	b.WriteString("\n## setup\n\nhost (mta, mta_dir, name, networks, addresses, opendkim, opendmarc, systemd), domains, files (path, state, diff),\n" +
-		"records (kind, domain, name, value, zone, strings, was, state, and servers with server and shows), test (recipient,\n" +
-		"reply, good), done, todo, and faults. A state of a file is written, unchanged, to be changed or left alone; of a record\n" +
+	b.WriteString("\n## mta, keys generate, keys record and the steps\n\nmta prints what its " +
+		"text says, in the fields file, accepted, stage, reply, edits, ignored, refused, quarantine,\n" +
+		"skipped, progress, took_ms and judging_ms; with --count or --duration the figures that " +
+		"it prints otherwise. The other\ncommands below keys print what keys rotate does.\n")
+	b.WriteString("\n## reports failures\n\na list of failure reports: id, domain, address " +
+		"(missing while it is not known), host, incidents, first, state,\n" +
+		"reason, tries, due, changed. A state is open, handing over, handed over, in doubt, " +
+		"deferred, failed, suppressed\nor withheld.\n")
+	b.WriteString("\n## setup\n\nhost (mta, mta_dir, name, networks, addresses, opendkim, " +
+		"opendmarc, systemd), domains, files (path, state, diff),\n" +
+		"records (kind, domain, name, value, zone, strings, was, state, and servers with server " +
+		"and shows), test (recipient,\n" +
+		"reply, good), done, todo, and faults. A state of a file is written, unchanged, to be " +
+		"changed or left alone; of a record\n" +
 		"published, missing, to be changed or unknown.\n")
 	const file = "../../contrib/JSON.md"
 	if *update {
@@ -130,7 +138,8 @@ func TestJSON(t *testing.T) {
 func ruled(t *testing.T, s site) {
 	t.Helper()
 	for name, text := range map[string]string{
-		"rules.toml": "authserv_id = \"mx.example.net\"\n[[policy.rules]]\nname = \"small\"\nwhen = 'size < 1000'\naction = \"hold\"\n",
+		"rules.toml": "authserv_id = \"mx.example.net\"\n[[policy.rules]]\nname = " +
+			"\"small\"\nwhen = 'size < 1000'\naction = \"hold\"\n",
 		"judged.log": `{"msg":"message","queue":"1","role":"theirs","author":"example.com","action":"accept","facts":{"size":900}}` + "\n",
 	} {
 		if err := os.WriteFile(s.path(name), []byte(text), 0o600); err != nil {
@@ -180,9 +189,10 @@ func answering(t *testing.T) string {
 	some := []control.Count{{Of: "theirs", Result: "accept", Count: 1}}
 	running := &control.Running{
 		Version: "1", Config: "/etc/mailseal/mailseal.toml", Listeners: []string{"unix:/s"},
-		MTAs:        []control.MTA{{Listener: "unix:/s", Peer: "local"}},
-		Today:       control.Today{Messages: some, Results: some, Signatures: some, Unsigned: some},
-		Keys:        control.Keys{List: []control.Key{{Name: "k", Made: at, DNS: "bad", Reason: "gone", Stage: "active"}}},
+		MTAs:  []control.MTA{{Listener: "unix:/s", Peer: "local"}},
+		Today: control.Today{Messages: some, Results: some, Signatures: some, Unsigned: some},
+		Keys: control.Keys{List: []control.Key{{Name: "k", Made: at, DNS: "bad",
+			Reason: "gone", Stage: "active"}}},
 		Sources:     []control.Source{{Name: "sql"}},
 		NameServers: []control.NameServer{{Address: "192.0.2.53:53", Dead: true}},
 		Log:         control.Log{Last: []control.Record{{Time: at, Level: "ERROR", Text: "msg=broken"}}},
@@ -193,7 +203,8 @@ func answering(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := control.Server{Log: slog.New(slog.DiscardHandler), Handle: func(context.Context, control.Request) control.Answer {
+	server := control.Server{Log: slog.New(slog.DiscardHandler), Handle: func(context.Context,
+		control.Request) control.Answer {
 		return control.Answer{Running: running}
 	}}
 	go func() { _ = server.Serve(t.Context(), l) }()

@@ -45,7 +45,8 @@ func TestKeygen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]keys.Algorithm{"mail._domainkey.example.com": keys.RSA, "mail-ed._domainkey.example.com": keys.Ed25519} {
+	for name, want := range map[string]keys.Algorithm{"mail._domainkey.example.com": keys.RSA,
+		"mail-ed._domainkey.example.com": keys.Ed25519} {
 		checkMade(t, cfg.Keys[name], want, out)
 	}
 	if len(cfg.Sign) != 1 || len(cfg.Sign[0].Keys) != 2 || cfg.Sign[0].From[0] != "*@example.com" {
@@ -105,7 +106,8 @@ func TestKeygenNeverOverwrites(t *testing.T) {
 
 func TestKeygenJSON(t *testing.T) {
 	dir := t.TempDir()
-	out, code := runCommand(t, "keygen", "--domain", "bücher.example", "--selector", "s", "--dir", dir, "--algorithm", "ed25519", "--testing", "--strict", "--json")
+	out, code := runCommand(t, "keygen", "--domain", "bücher.example", "--selector", "s", "--dir",
+		dir, "--algorithm", "ed25519", "--testing", "--strict", "--json")
 	if code != exitGood {
 		t.Fatalf("got code %d", code)
 	}
@@ -124,7 +126,8 @@ func TestKeygenJSON(t *testing.T) {
 	}
 	k := got.Keys[0]
 	if k.Selector != "s" || k.Algorithm != "ed25519" || k.File != filepath.Join(dir, "s.pem") ||
-		k.Record.Name != "s._domainkey.xn--bcher-kva.example" || !strings.HasPrefix(k.Record.Value, "v=DKIM1; k=ed25519; t=y:s; p=") {
+		k.Record.Name != "s._domainkey.xn--bcher-kva.example" || !strings.HasPrefix(k.Record.Value,
+		"v=DKIM1; k=ed25519; t=y:s; p=") {
 		t.Errorf("got %+v", k)
 	}
 	if _, err := config.Parse("m.toml", []byte(got.Configuration)); err != nil {

@@ -44,8 +44,8 @@ func serveZone(t *testing.T, z *dnstest.Zone) string {
 	return s.Addr()
 }
 
-// TestKeysServers walks the first steps of a key with two name servers of which one is silent, or disagrees: the refusal
-// names it, and there are ways past the first.
+// TestKeysServers walks the first steps of a key with two name servers of which one is silent, or
+// disagrees: the refusal names it, and there are ways past the first.
 func TestKeysServers(t *testing.T) {
 	shows, behind := &dnstest.Zone{}, &dnstest.Zone{}
 	good, late, silent := serveZone(t, shows), serveZone(t, behind), silentServer(t)
@@ -59,18 +59,21 @@ func TestKeysServers(t *testing.T) {
 		want      []string
 		isForced  bool
 	}{
-		{"a silent server", silent, 0, "", exitUnknown, []string{silent + ": unreached", "stays generated: not every name server answered", silent + ": no answer", "use " +
-			"--server to ask only", good + ": the key"}, false},
+		{"a silent server", silent, 0, "", exitUnknown, []string{silent + ": unreached",
+			"stays generated: not every name server answered", silent + ": no answer", "use " +
+				"--server to ask only", good + ": the key"}, false},
 		{"a silent server that may be", silent, 1, "", exitGood, []string{"is now published"}, false},
 		{"others are asked", silent, 0, "--server " + good, exitGood, []string{"is now published"}, false},
 		{"force", silent, 0, "--force=ns2_is_being_moved", exitGood, []string{"is now published"}, true},
-		{"a server that disagrees", late, 0, "", exitBad, []string{"stays generated: not every name server shows the key", late + ": no record"}, false},
+		{"a server that disagrees", late, 0, "", exitBad,
+			[]string{"stays generated: not every name server shows the key", late + ": no record"}, false},
 		{"is not let off as silent", late, 1, "", exitBad, []string{late + ": no record"}, false},
 		{"no such server", silent, 0, "--server ns.invalid", exitUnknown, nil, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			config := filepath.Join(t.TempDir(), "mailseal.toml")
-			if err := os.WriteFile(config, fmt.Appendf(nil, serversConfig, good, tc.second, tc.maySilent), 0o644); err != nil {
+			if err := os.WriteFile(config, fmt.Appendf(nil, serversConfig, good, tc.second,
+				tc.maySilent), 0o644); err != nil {
 				t.Fatal(err)
 			}
 			run := func(args ...string) (string, int) {
@@ -103,7 +106,8 @@ func TestKeysServers(t *testing.T) {
 			if isPublished != (tc.code == exitGood) {
 				t.Errorf("the key is %s", state.Keys[0].Stage)
 			}
-			if last := state.Keys[0].History[len(state.Keys[0].History)-1]; tc.isForced && (last.Forced != "ns2_is_being_moved" || !strings.Contains(last.Over, silent+": no answer")) {
+			if last := state.Keys[0].History[len(state.Keys[0].History)-1]; tc.isForced &&
+				(last.Forced != "ns2_is_being_moved" || !strings.Contains(last.Over, silent+": no answer")) {
 				t.Errorf("remembered: %+v", last)
 			}
 		})
@@ -117,12 +121,15 @@ func TestKeysSay(t *testing.T) {
 	s.run(exitGood, "", "generate", "example.com")
 	s.run(exitGood, "se._domainkey.example.com (is generated since", "generate", "example.com")
 	s.run(exitGood, "is now removed", "remove", "se-2._domainkey.example.com")
-	if _, out, _ := runCommandErr(t, "keys", "--config", s.config, "--zone", s.zone, "activate", "example.com"); !strings.Contains(out, "no key to activate: se is generated;") {
+	if _, out, _ := runCommandErr(t, "keys", "--config", s.config, "--zone", s.zone, "activate",
+		"example.com"); !strings.Contains(out, "no key to activate: se is generated;") {
 		t.Errorf("activate too early: %s", out)
 	}
 	state, _ := s.store.Read()
 	s.publish(state.Keys[0].Record().Line() + "\n")
-	s.run(exitGood, `"stage":"generated","sight":"key","servers":[{"server":"`+s.zone+`","state":"shown"}]}`+"\n"+`{"name":"se._domainkey.example.com","step":"published"}`, "publish-check", "--json")
+	s.run(exitGood, `"stage":"generated","sight":"key","servers":[{"server":"`+s.zone+
+		`","state":"shown"}]}`+"\n"+`{"name":"se._domainkey.example.com","step":"published"}`,
+		"publish-check", "--json")
 	s.run(exitGood, "is now active", "activate", "example.com")
 	s.run(exitBad, "stays active: make and activate its successor first", "retire", "example.com")
 	s.run(exitGood, "example.com (nothing is due; new keys are made by hand", "rotate")
@@ -153,7 +160,8 @@ func TestKeysRemoval(t *testing.T) {
 	s.run(exitGood, "is now revoked", "rotate")
 	s.run(exitGood, "", "publish-check")
 	s.run(exitGood, "update delete se._domainkey.example.com. TXT\nsend\n", "rotate", "--format", "nsupdate")
-	s.run(exitBad, "update delete se._domainkey.example.com. TXT\nsend\n", "remove", "example.com", "--format", "nsupdate")
+	s.run(exitBad, "update delete se._domainkey.example.com. TXT\nsend\n", "remove", "example.com",
+		"--format", "nsupdate")
 	s.run(exitGood, `"remove":true`, "rotate", "--json")
 	s.publish(second)
 	s.run(exitGood, "se._domainkey.example.com (revoked)", "publish-check")
@@ -191,7 +199,8 @@ func TestKeysTakenSelectors(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "se-2.pem"), []byte("somebody's"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	text := lifeConfig + "[keys.\"se._domainkey.example.com\"]\nprivate_key = \"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"\n"
+	text := lifeConfig + "[keys.\"se._domainkey.example.com\"]\nprivate_key = " +
+		"\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"\n"
 	if err := os.WriteFile(s.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

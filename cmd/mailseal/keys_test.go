@@ -31,7 +31,8 @@ managed = "example.com"
 func newLifeSite(t *testing.T) *lifeSite {
 	t.Helper()
 	dir := t.TempDir()
-	s := &lifeSite{t, filepath.Join(dir, "mailseal.toml"), filepath.Join(dir, "zone"), keylife.Store{Dir: filepath.Join(dir, "state")}}
+	s := &lifeSite{t, filepath.Join(dir, "mailseal.toml"), filepath.Join(dir, "zone"),
+		keylife.Store{Dir: filepath.Join(dir, "state")}}
 	if err := os.WriteFile(s.config, []byte(lifeConfig), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -76,30 +77,37 @@ func (s *lifeSite) stage(selector string) keys.Stage {
 
 func TestKeysByHand(t *testing.T) {
 	s := newLifeSite(t)
-	if out, code := runCommand(t, "check", "--config", s.config); code != exitBad || !strings.Contains(out, "mailseal keys generate --config "+s.config+" example.com\n") {
+	if out, code := runCommand(t, "check", "--config", s.config); code != exitBad ||
+		!strings.Contains(out, "mailseal keys generate --config "+s.config+" example.com\n") {
 		t.Errorf("check of nothing: got %d, %s", code, out)
 	}
-	first := s.run(exitGood, "se._domainkey.example.com is now generated, waits: its record", "generate", "example.com", "--format", "line")
+	first := s.run(exitGood, "se._domainkey.example.com is now generated, waits: its record",
+		"generate", "example.com", "--format", "line")
 	_, record, _ := strings.Cut(first, "\n")
 	s.run(exitBad, "absent", "publish-check", "example.com")
-	s.run(exitBad, "stays generated: it cannot become active, but published or removed", "activate", "se._domainkey.example.com")
+	s.run(exitBad, "stays generated: it cannot become active, but published or removed", "activate",
+		"se._domainkey.example.com")
 	s.publish("$SERVFAIL se._domainkey.example.com\n")
 	s.run(exitUnknown, "unreached", "publish-check")
 	s.publish(record)
 	s.run(exitGood, "is now published", "publish-check", "EXAMPLE.com")
-	if out, code := runCommand(t, "check", "--config", s.config); code != exitBad || !strings.Contains(out, "mailseal keys rotate --config "+s.config+" example.com\n") {
+	if out, code := runCommand(t, "check", "--config", s.config); code != exitBad ||
+		!strings.Contains(out, "mailseal keys rotate --config "+s.config+" example.com\n") {
 		t.Errorf("check before: got %d, %s", code, out)
 	}
 	s.run(exitGood, "is now active", "activate", "example.com")
-	if out, code := runCommand(t, "check", "--config", s.config, "--zone", s.zone); code != exitGood || !strings.Contains(out, "1 of 1 records good") {
+	if out, code := runCommand(t, "check", "--config", s.config, "--zone",
+		s.zone); code != exitGood || !strings.Contains(out, "1 of 1 records good") {
 		t.Errorf("check after: got %d, %s", code, out)
 	}
-	if out, code := runCommand(t, "explain-signing", "--config", s.config, "--from", "a@example.com"); code != exitGood || !strings.Contains(out, "signs as se._domainkey.example.com") {
+	if out, code := runCommand(t, "explain-signing", "--config", s.config, "--from",
+		"a@example.com"); code != exitGood || !strings.Contains(out, "signs as se._domainkey.example.com") {
 		t.Errorf("explain-signing: got %d, %s", code, out)
 	}
 	s.run(exitBad, "make and activate its successor first", "retire", "example.com")
 
-	second := s.run(exitGood, "se-2._domainkey.example.com is now generated", "generate", "example.com", "--format", "line")
+	second := s.run(exitGood, "se-2._domainkey.example.com is now generated", "generate",
+		"example.com", "--format", "line")
 	_, other, _ := strings.Cut(second, "\n")
 	s.publish(record + other)
 	s.run(exitGood, "is now published", "publish-check")
@@ -107,7 +115,8 @@ func TestKeysByHand(t *testing.T) {
 	if s.stage("se") != keys.Retiring {
 		t.Fatalf("the key before is %s", s.stage("se"))
 	}
-	s.run(exitBad, `se._domainkey.example.com. 3600 IN TXT "v=DKIM1; k=ed25519; p="`, "revoke", "example.com", "--format", "line")
+	s.run(exitBad, `se._domainkey.example.com. 3600 IN TXT "v=DKIM1; k=ed25519; p="`, "revoke",
+		"example.com", "--format", "line")
 	s.publish(other + `se._domainkey.example.com. TXT "v=DKIM1; k=ed25519; p="` + "\n")
 	s.run(exitGood, "is now revoked", "revoke", "example.com")
 	s.run(exitBad, "remove the record first", "remove", "example.com")
@@ -140,7 +149,8 @@ func TestKeysRotate(t *testing.T) {
 	if s.stage("se-2") != "" {
 		t.Fatal("a key was made that nobody asked for")
 	}
-	second := s.run(exitGood, "se-2._domainkey.example.com is now generated", "rotate", "--every", "0h0m1ns", "--format", "line")
+	second := s.run(exitGood, "se-2._domainkey.example.com is now generated", "rotate", "--every",
+		"0h0m1ns", "--format", "line")
 	_, other, _ := strings.Cut(second, "\n")
 	s.publish(record + other)
 	s.run(exitGood, "is now published", "rotate", "example.com")
@@ -190,14 +200,16 @@ func TestKeysVendor(t *testing.T) {
 	s.run(exitUsage, "", "generate", "example.com", "--vendor")
 	s.run(exitBad, "", "generate", "example.com", "--vendor", "--selector", "v", "--record", "v=spf1 -all")
 	const text = "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
-	s.run(exitGood, `v._domainkey.example.com. 3600 IN TXT "`+text, "generate", "example.com", "--vendor", "--selector", "v", "--record", text, "--format", "line")
+	s.run(exitGood, `v._domainkey.example.com. 3600 IN TXT "`+text, "generate", "example.com",
+		"--vendor", "--selector", "v", "--record", text, "--format", "line")
 	s.publish(`v._domainkey.example.com. TXT "` + text + "\"\n")
 	s.run(exitGood, "is now published", "rotate", "--every", "1ns")
 	s.run(exitGood, "", "rotate", "--every", "1ns")
 	if s.stage("v") != keys.Published || s.stage("se") != "" {
 		t.Errorf("got %s, %s", s.stage("v"), s.stage("se"))
 	}
-	if out, code := runCommand(t, "check", "--config", s.config, "--zone", s.zone); !strings.Contains(out, "1 of 1 records good") {
+	if out, code := runCommand(t, "check", "--config", s.config, "--zone",
+		s.zone); !strings.Contains(out, "1 of 1 records good") {
 		t.Errorf("got %d, %s", code, out)
 	}
 	s.run(exitGood, "a vendor's key, published and watched", "rotate")
@@ -220,20 +232,23 @@ func TestKeysFormats(t *testing.T) {
 	s.run(exitGood, "", "list", "example.net")
 	s.run(exitBad, "", "list", "example.net", "--format", "zone") // not an empty zone
 	var record struct{ Name, Value string }
-	if err := json.Unmarshal([]byte(s.run(exitGood, "", "list", "--format", "json")), &record); err != nil || record.Name != "se._domainkey.example.com" {
+	if err := json.Unmarshal([]byte(s.run(exitGood, "", "list", "--format", "json")),
+		&record); err != nil || record.Name != "se._domainkey.example.com" {
 		t.Errorf("got %+v, %v", record, err)
 	}
 	var key struct{ Stage, Selector string }
-	if err := json.Unmarshal([]byte(s.run(exitGood, "", "list", "--json")), &key); err != nil || key.Stage != "generated" {
+	if err := json.Unmarshal([]byte(s.run(exitGood, "", "list", "--json")), &key); err != nil ||
+		key.Stage != "generated" {
 		t.Errorf("got %+v, %v", key, err)
 	}
 }
 
-// TestKeysFirst holds that one who has published the records of a first key need not wait, but for another record that was
-// there before; and that generate says what to configure.
+// TestKeysFirst holds that one who has published the records of a first key need not wait, but for
+// another record that was there before; and that generate says what to configure.
 func TestKeysFirst(t *testing.T) {
 	s := newLifeSite(t)
-	out := s.run(exitGood, "[[sign]]\nfrom = [\"*@example.net\"]\nmanaged = \"example.net\"\n", "generate", "example.net", "--format", "line")
+	out := s.run(exitGood, "[[sign]]\nfrom = [\"*@example.net\"]\nmanaged = \"example.net\"\n",
+		"generate", "example.net", "--format", "line")
 	if !strings.Contains(out, "se._domainkey.example.net.") {
 		t.Fatalf("got %s", out)
 	}
@@ -243,7 +258,8 @@ func TestKeysFirst(t *testing.T) {
 	}
 	_, record, _ := strings.Cut(first, "\n")
 	record, _, _ = strings.Cut(record, "\n")
-	s.publish("se._domainkey.example.com. 7200 IN TXT \"v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\"\n")
+	s.publish("se._domainkey.example.com. 7200 IN TXT \"v=DKIM1; k=ed25519; " +
+		"p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\"\n")
 	s.run(exitGood, "waits: its record", "rotate", "example.com")
 	s.publish(record + "\n")
 	s.run(exitGood, "another record was there, which resolvers may remember; wait until", "rotate", "example.com")
@@ -254,20 +270,24 @@ func TestKeysFirst(t *testing.T) {
 func TestKeysRecord(t *testing.T) {
 	s := newLifeSite(t)
 	dir := t.TempDir()
-	if out, code := runCommand(t, "keygen", "--domain", "example.org", "--selector", "f", "--dir", dir, "--algorithm", "ed25519"); code != exitGood {
+	if out, code := runCommand(t, "keygen", "--domain", "example.org", "--selector", "f", "--dir",
+		dir, "--algorithm", "ed25519"); code != exitGood {
 		t.Fatal(out)
 	}
 	text, err := os.ReadFile(s.config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	text = append(text, "[keys.\"f._domainkey.example.org\"]\nfile = \""+dir+"/f.pem\"\n[[sign]]\nfrom = \"example.org\"\nkeys = \"f._domainkey.example.org\"\n"...)
+	text = append(text, "[keys.\"f._domainkey.example.org\"]\nfile = \""+dir+
+		"/f.pem\"\n[[sign]]\nfrom = \"example.org\"\nkeys = \"f._domainkey.example.org\"\n"...)
 	if err := os.WriteFile(s.config, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s.run(exitGood, "", "generate", "example.com")
-	s.run(exitGood, `f._domainkey.example.org. 3600 IN TXT "v=DKIM1; k=ed25519; p=`, "record", "example.org", "--format", "line")
-	s.run(exitGood, `se._domainkey.example.com. 3600 IN TXT "v=DKIM1; k=ed25519; p=`, "record", "SE._domainkey.example.com.", "--format", "line")
+	s.run(exitGood, `f._domainkey.example.org. 3600 IN TXT "v=DKIM1; k=ed25519; p=`, "record",
+		"example.org", "--format", "line")
+	s.run(exitGood, `se._domainkey.example.com. 3600 IN TXT "v=DKIM1; k=ed25519; p=`, "record",
+		"SE._domainkey.example.com.", "--format", "line")
 	s.run(exitBad, "", "record", "other._domainkey.example.com")
 	list := s.run(exitGood, "f._domainkey.example.org", "list")
 	if !strings.Contains(list, "se._domainkey.example.com") || !strings.Contains(list, dir+"/f.pem") {
@@ -275,7 +295,8 @@ func TestKeysRecord(t *testing.T) {
 	}
 	s.run(exitGood, `"stage":"signs"`, "list", "--json")
 	s.run(exitGood, "f._domainkey.example.org. 3600 IN TXT", "list", "--format", "line")
-	if list := s.run(exitGood, "se._domainkey.example.com", "list", "example.com"); strings.Contains(list, "example.org") {
+	if list := s.run(exitGood, "se._domainkey.example.com", "list",
+		"example.com"); strings.Contains(list, "example.org") {
 		t.Errorf("of one domain: got %s", list)
 	}
 }

@@ -33,14 +33,16 @@ func TestManual(t *testing.T) {
 	}
 }
 
-// TestManualIsWhole finds every word of the commands on the page: what the generator took for Markdown would be missing.
+// TestManualIsWhole finds every word of the commands on the page: what the generator took for
+// Markdown would be missing.
 func TestManualIsWhole(t *testing.T) {
 	var b bytes.Buffer
 	if err := manual(&b, newRootCmd()); err != nil {
 		t.Fatal(err)
 	}
 	shown := map[string]bool{}
-	for word := range strings.FieldsSeq(strings.NewReplacer(`\fB`, "", `\fP`, "", `\&`, "", `\\`, `\`, `\-`, "-").Replace(b.String())) {
+	for word := range strings.FieldsSeq(strings.NewReplacer(`\fB`, "", `\fP`, "", `\&`, "", `\\`,
+		`\`, `\-`, "-").Replace(b.String())) {
 		shown[word] = true
 	}
 	for _, c := range commands(newRootCmd()) {

@@ -74,7 +74,8 @@ var (
 )
 
 func TestMTAShowsEdits(t *testing.T) {
-	out, errs, code := playMTA(t, plainMail, "--milter", scripted(t, signs...), "--to", "x@example.net", "--to", "<y@example.net>")
+	out, errs, code := playMTA(t, plainMail, "--milter", scripted(t, signs...), "--to",
+		"x@example.net", "--to", "<y@example.net>")
 	want := "-: <user@example.com> to <x@example.net>, <y@example.net> from 127.0.0.1, as postfix\n" +
 		"  delete Subject[1]\n  insert [0] X-Signed: by\n    \tus\n  end: 250 2.0.0 Ok: queued ("
 	if code != exitGood || !strings.HasPrefix(out, want) || errs != "" {
@@ -84,7 +85,8 @@ func TestMTAShowsEdits(t *testing.T) {
 
 func TestMTADelivers(t *testing.T) {
 	out, errs, code := playMTA(t, plainMail, "--milter", scripted(t, signs...), "--as", "sendmail", "--deliver")
-	if code != exitGood || !strings.HasPrefix(out, "X-Signed: by\r\n\tus\r\nReceived: from client.example.com") || !strings.HasSuffix(out, "\r\n\r\nhello\r\n") {
+	if code != exitGood || !strings.HasPrefix(out, "X-Signed: by\r\n\tus\r\nReceived: from "+
+		"client.example.com") || !strings.HasSuffix(out, "\r\n\r\nhello\r\n") {
 		t.Errorf("exit code %d\n%s", code, out)
 	}
 	if !strings.Contains(errs, "insert [0] X-Signed") {
@@ -106,7 +108,8 @@ func TestMTAAsJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(lines[1]), &r); err != nil {
 		t.Fatal(err)
 	}
-	if r.File != file || !r.Accepted || r.Stage != "end" || len(r.Edits) != 2 || r.Edits[0].Do != "delete" || r.Edits[1].Value != " by\n\tus" {
+	if r.File != file || !r.Accepted || r.Stage != "end" || len(r.Edits) != 2 ||
+		r.Edits[0].Do != "delete" || r.Edits[1].Value != " by\n\tus" {
 		t.Errorf("got %+v", r)
 	}
 }
@@ -125,7 +128,8 @@ func TestMTAExitCodes(t *testing.T) {
 		{"refused, as JSON", []string{"--milter", refuses, "--json"}, exitBad, `"accepted":false`},
 		{"refused while measuring", []string{"--milter", refuses, "--count", "3"}, exitBad, "3 refused"},
 		{"no milter", []string{"--milter", "unix:/nonexistent/s"}, exitUnknown, "no such file"},
-		{"no milter while measuring", []string{"--milter", "unix:/nonexistent/s", "--count", "3", "--concurrency", "2"}, exitUnknown, "2 connections failed"},
+		{"no milter while measuring", []string{"--milter", "unix:/nonexistent/s", "--count", "3",
+			"--concurrency", "2"}, exitUnknown, "2 connections failed"},
 		{"no file", []string{"--milter", accepts, "/nonexistent/m"}, exitUnknown, "no such file"},
 		{"not a milter's address", []string{"--milter", "here"}, exitUsage, "inet:port@host"},
 		{"no address", nil, exitUsage, "milter"},
@@ -152,12 +156,14 @@ func TestMTAMeasures(t *testing.T) {
 		{"a count", []string{"--count", "50", "--concurrency", "3", "--per-connection", "7"}},
 		{"a rate", []string{"--count", "50", "--rate", "5000"}},
 	} {
-		out, errs, code := playMTA(t, "", append(c.args, "--milter", scripted(t, signs...), "--size", "1000", "--json")...)
+		out, errs, code := playMTA(t, "", append(c.args, "--milter", scripted(t, signs...),
+			"--size", "1000", "--json")...)
 		var f miltertest.Figures
 		if err := json.Unmarshal([]byte(out), &f); err != nil || code != exitGood {
 			t.Fatalf("%s: %v, exit code %d, %s", c.name, err, code, errs)
 		}
-		if f.Messages != 50 || f.Edited != 50 || f.Failures != 0 || f.P50 <= 0 || f.P50 > f.P95 || f.P95 > f.P99 || f.P99 > f.Max || f.Rate <= 0 {
+		if f.Messages != 50 || f.Edited != 50 || f.Failures != 0 || f.P50 <= 0 || f.P50 > f.P95 ||
+			f.P95 > f.P99 || f.P99 > f.Max || f.Rate <= 0 {
 			t.Errorf("%s: %+v", c.name, f)
 		}
 	}

@@ -64,7 +64,8 @@ func TestProposeDKIM(t *testing.T) {
 	if got := stages(); !slices.Equal(got, generated) {
 		t.Fatalf("stages %q", got)
 	}
-	for _, want := range []string{"does not sign yet", "zone file:", "value:\n    v=DKIM1", "in strings:", one + ": absent", two + ": absent"} {
+	for _, want := range []string{"does not sign yet", "zone file:", "value:\n    v=DKIM1",
+		"in strings:", one + ": absent", two + ": absent"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("nothing says %q in\n%s", want, out)
 		}

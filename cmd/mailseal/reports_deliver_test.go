@@ -53,7 +53,8 @@ func TestBouncesByPipe(t *testing.T) {
 	if strings.Contains(out, "org.example") {
 		t.Errorf("it was taken for a report: %s", out)
 	}
-	if out, _, _ = mailseal(t, "", "reports", "list", "--config", config, "--json"); !strings.Contains(out, "\"forged_bounces\": 2") {
+	if out, _, _ = mailseal(t, "", "reports", "list", "--config", config,
+		"--json"); !strings.Contains(out, "\"forged_bounces\": 2") {
 		t.Errorf("the senders that were made up are not counted: %s", out)
 	}
 }

@@ -26,7 +26,8 @@ func TestShadowUsage(t *testing.T) {
 
 // TestShadowReport holds the table of a log, and the exit code that reports whether something differs.
 func TestShadowReport(t *testing.T) {
-	const same, differs = "time=1 level=INFO msg=same author=a.example\n", "time=2 level=WARN msg=differs author=b.example in=signed,fields\n"
+	const same, differs = "time=1 level=INFO msg=same author=a.example\n",
+		"time=2 level=WARN msg=differs author=b.example in=signed,fields\n"
 	for _, tc := range []struct {
 		name, log string
 		args      []string
@@ -35,11 +36,16 @@ func TestShadowReport(t *testing.T) {
 	}{
 		{"nothing", "", nil, exitUnknown, "0  messages"},
 		{"all the same", same + same, nil, exitGood, "1 to 1\n  2  messages\n  2  same\n  0  differ\n"},
-		{"one differs", same + differs, nil, exitBad, "1 to 2\n  2  messages\n  1  same\n  1  differ\n  1  differ in: signed (b.example 1)\n  1  differ in: fields (b.example 1)\n"},
-		{"one kind ignored", same + differs, []string{"--ignore", "fields"}, exitBad, "  1  differ\n  1  differ in: signed (b.example 1)\n"},
-		{"all that differs ignored", same + differs, []string{"--ignore", "fields,signed"}, exitGood, "  2  messages\n  2  same\n  0  differ\n"},
+		{"one differs", same + differs, nil, exitBad,
+			"1 to 2\n  2  messages\n  1  same\n  1  differ\n  1  differ in: signed (b.example " +
+				"1)\n  1  differ in: fields (b.example 1)\n"},
+		{"one kind ignored", same + differs, []string{"--ignore", "fields"}, exitBad,
+			"  1  differ\n  1  differ in: signed (b.example 1)\n"},
+		{"all that differs ignored", same + differs, []string{"--ignore", "fields,signed"},
+			exitGood, "  2  messages\n  2  same\n  0  differ\n"},
 		{"no such kind", same, []string{"--ignore", "polizei"}, exitUsage, ""},
-		{"as JSON", same + differs, []string{"--json"}, exitBad, `"domains":{"fields":{"b.example":1},"signed":{"b.example":1}}`},
+		{"as JSON", same + differs, []string{"--json"}, exitBad,
+			`"domains":{"fields":{"b.example":1},"signed":{"b.example":1}}`},
 	} {
 		out, errs, code := mailseal(t, tc.log, append([]string{"shadow", "report"}, tc.args...)...)
 		if code != tc.code || !strings.Contains(out, tc.want) {

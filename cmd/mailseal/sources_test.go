@@ -16,15 +16,19 @@ func TestSourceKeys(t *testing.T) {
 		name, table, want string
 	}{
 		{"a rule without keys", "[[sign]]\nsource = \"hosting\"", "d=d7.example; s=s;"},
-		{"a rule with keys of a source", "[[sign]]\nfrom = [\"*\"]\nsource = \"hosting\"\nkeys = [\"k8\"]", "d=d8.example; s=s;"},
-		{"the key table", "[keys.k9]\nsource = \"hosting\"\n[[sign]]\nfrom = [\"*\"]\nkeys = [\"k9\"]", "d=d9.example; s=s;"},
-		{"the key table says more", "[keys.k9]\nsource = \"hosting\"\nselector = \"other\"\ndomain = \"%\"\n[[sign]]\nfrom = [\"*\"]\nkeys = [\"k9\"]", "d=d7.example; s=other;"},
+		{"a rule with keys of a source",
+			"[[sign]]\nfrom = [\"*\"]\nsource = \"hosting\"\nkeys = [\"k8\"]", "d=d8.example; s=s;"},
+		{"the key table", "[keys.k9]\nsource = \"hosting\"\n[[sign]]\nfrom = [\"*\"]\nkeys = [\"k9\"]",
+			"d=d9.example; s=s;"},
+		{"the key table says more", "[keys.k9]\nsource = \"hosting\"\nselector = " +
+			"\"other\"\ndomain = \"%\"\n[[sign]]\nfrom = [\"*\"]\nkeys = [\"k9\"]", "d=d7.example; s=other;"},
 		{"no such key", "[keys.gone]\nsource = \"hosting\"\n[[sign]]\nfrom = [\"*\"]\nkeys = [\"gone\"]", ""},
 		{"no key for the sender", "[[sign]]\nfrom = [\"*@d7.example\"]\nsource = \"hosting\"\nkeys = [\"gone\"]", ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "mailseal.toml")
-			text := strings.Replace(hosted.Config(t.TempDir(), "sqlite", path, ""), "[[sign]]\nsource = \"hosting\"\n", tc.table, 1)
+			text := strings.Replace(hosted.Config(t.TempDir(), "sqlite", path, ""),
+				"[[sign]]\nsource = \"hosting\"\n", tc.table, 1)
 			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -52,10 +56,13 @@ func TestCheckSources(t *testing.T) {
 		says                []string
 	}{
 		{"good", path, "mode", "mode", 0, []string{"source hosting: sqlite answers key_query and signing_query"}},
-		{"away", "/nonexistent/keys.db", "mode", "mode", exitBad, []string{"sources.hosting", "key_query", "the file /nonexistent/keys.db does not exist"}},
-		{"a wrong query", path, "private_key FROM", "secret FROM", exitBad, []string{"sources.hosting", "key_query", "secret"}},
+		{"away", "/nonexistent/keys.db", "mode", "mode", exitBad, []string{"sources.hosting",
+			"key_query", "the file /nonexistent/keys.db does not exist"}},
+		{"a wrong query", path, "private_key FROM", "secret FROM", exitBad,
+			[]string{"sources.hosting", "key_query", "secret"}},
 		{"a key that is there", path, "[[sign]]", "[keys.k1]\nsource = \"hosting\"\n[[sign]]", 0, []string{"keys: 1"}},
-		{"a key that is not", path, "[[sign]]", "[keys.kk]\nsource = \"hosting\"\n[[sign]]", exitBad, []string{"keys.kk.source", "no such key"}},
+		{"a key that is not", path, "[[sign]]", "[keys.kk]\nsource = \"hosting\"\n[[sign]]",
+			exitBad, []string{"keys.kk.source", "no such key"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "mailseal.toml")

@@ -27,8 +27,10 @@ $TIMEOUT slow.example.com
 	}{
 		{"pass", "--ip 192.0.2.1 --from joe@example.com", exitGood, "pass: 192.0.2.1 matches"},
 		{"mapped", "--ip ::ffff:192.0.2.1 --from <joe@example.com>", exitGood, "pass: 192.0.2.1 matches"},
-		{"fail", "--ip 192.0.2.2 --from joe@example.com --receiver mx.example.net --now 2023-11-14T22:13:20Z", exitBad, "example.com explains: says mx.example.net at 1700000000"},
-		{"null sender", "--ip 192.0.2.1 --helo mail.example.org --from=", exitGood, "mailfrom postmaster@mail.example.org"},
+		{"fail", "--ip 192.0.2.2 --from joe@example.com --receiver mx.example.net --now 2023-11-14T22:13:20Z",
+			exitBad, "example.com explains: says mx.example.net at 1700000000"},
+		{"null sender", "--ip 192.0.2.1 --helo mail.example.org --from=", exitGood,
+			"mailfrom postmaster@mail.example.org"},
 		{"HELO", "--ip 192.0.2.1 --helo mail.example.org", exitGood, "helo postmaster@mail.example.org"},
 		{"none", "--ip 192.0.2.1 --from joe@example.net", exitBad, "none: example.net does not exist"},
 		{"temperror", "--ip 192.0.2.1 --from joe@slow.example.com", exitUnknown, "temperror: "},
@@ -50,7 +52,8 @@ $TIMEOUT slow.example.com
 			}
 		})
 	}
-	if code, _ := runSPF(t, []string{"--ip", "192.0.2.1", "--helo", "x.example", "--zone", zone + "x"}); code != exitUnknown {
+	if code, _ := runSPF(t, []string{"--ip", "192.0.2.1", "--helo", "x.example", "--zone",
+		zone + "x"}); code != exitUnknown {
 		t.Errorf("no zone file: exit code %d", code)
 	}
 }

@@ -57,7 +57,8 @@ func TestSQLImportRefuses(t *testing.T) {
 		{"no such source", dir, "hostign", exitUsage},
 	} {
 		var out bytes.Buffer
-		if err := importSQL(t, file, tc.dir, keyring.ImportOptions{Source: tc.source}, &out); codeOf(err) != tc.code || out.Len() > 0 {
+		if err := importSQL(t, file, tc.dir, keyring.ImportOptions{Source: tc.source},
+			&out); codeOf(err) != tc.code || out.Len() > 0 {
 			t.Errorf("%s: wrote %q, %v; want code %d", tc.name, &out, err, tc.code)
 		}
 	}
@@ -81,11 +82,13 @@ func TestSQLImportLooseKeys(t *testing.T) {
 	}
 	var out bytes.Buffer
 	err := importSQL(t, file, dir, keyring.ImportOptions{Source: "hosting"}, &out)
-	if codeOf(err) != exitBad || !strings.Contains(err.Error(), "loose.pem: its domain is not known; use --domain") || out.Len() > 0 {
+	if codeOf(err) != exitBad || !strings.Contains(err.Error(),
+		"loose.pem: its domain is not known; use --domain") || out.Len() > 0 {
 		t.Errorf("without a domain: wrote %q, %v", &out, err)
 	}
 	err = importSQL(t, file, dir, keyring.ImportOptions{Source: "hosting", Domain: "Loose.example"}, &out)
-	for _, want := range []string{"keys: 4, added: 4\n", "added loose._domainkey.loose.example\n", "passed over " + dir + "/one.example/old/mail.pem"} {
+	for _, want := range []string{"keys: 4, added: 4\n", "added loose._domainkey.loose.example\n",
+		"passed over " + dir + "/one.example/old/mail.pem"} {
 		if err != nil || !strings.Contains(out.String(), want) {
 			t.Errorf("wrote %q, %v; want %q", &out, err, want)
 		}

@@ -13,12 +13,14 @@ import (
 func judgeFrom(t *testing.T, option, from string) string {
 	t.Helper()
 	zone := filepath.Join(t.TempDir(), "zone")
-	text := "_dmarc.bank.example. 60 IN TXT \"v=DMARC1; p=reject\"\nevil.example. 60 IN TXT \"v=spf1 ip4:198.51.100.1 -all\"\n"
+	text := "_dmarc.bank.example. 60 IN TXT \"v=DMARC1; p=reject\"\nevil.example. 60 IN TXT " +
+		"\"v=spf1 ip4:198.51.100.1 -all\"\n"
 	if err := os.WriteFile(zone, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	out, _, code := mailseal(t, "From: "+from+"\r\n\r\nhello\r\n",
-		"verify", option, "--zone", zone, "--ip", "198.51.100.1", "--helo", "x.evil.example", "--from", "x@evil.example")
+		"verify", option, "--zone", zone, "--ip", "198.51.100.1", "--helo", "x.evil.example",
+		"--from", "x@evil.example")
 	if code != exitBad {
 		t.Errorf("exit code %d", code)
 	}
@@ -34,15 +36,25 @@ func TestVerifyFrom(t *testing.T) {
 		char            string
 		dmarc, of, note string // the result, its domain, and what --explain says
 	}{
-		{"nothing wrong", "CEO <ceo@bank.example>", "bank.example", []string{"bank.example"}, -1, "", "fail", "bank.example", "the author's domain is bank.example.\n"},
-		{"comma", "Bank, Inc. <ceo@bank.example>", "bank.example", []string{"bank.example"}, 5, ",", "fail", "bank.example", `byte 5, ",": unexpected`},
-		{"final dot", "ceo@bank.example.", "bank.example", []string{"bank.example"}, 17, ".", "fail", "bank.example", `byte 17, ".": the domain ends with a dot`},
-		{"not closed", "<ceo@bank.example", "bank.example", []string{"bank.example"}, 18, "", "fail", "bank.example", "byte 18, at the end: nothing in place of"},
-		{"not ASCII", "ceo\uff20bank.example", "bank.example", []string{"bank.example"}, 19, "", "fail", "bank.example", "byte 19, at the end"},
-		{"hyphen", "ceo@-.bank.example", "-.bank.example", []string{"-.bank.example"}, 5, "-", "fail", "-.bank.example", "is not a domain name"},
-		{"two fields", "x@evil.example\r\nFrom: ceo@bank.example", "", []string{"evil.example", "bank.example"}, -1, "", "fail", "bank.example", "2 From fields"},
-		{"second field malformed", "ceo@bank.example\r\nFrom: ceo@bank.example;", "bank.example", []string{"bank.example"}, 17, ";", "fail", "bank.example", "From field 2, byte 17"},
-		{"several", "x@evil.example; ceo@bank.example", "", []string{"evil.example", "bank.example"}, 15, ";", "fail", "bank.example", "several authors: message: more than one author: From shows 2 domains, evil.example and bank.example"},
+		{"nothing wrong", "CEO <ceo@bank.example>", "bank.example", []string{"bank.example"}, -1,
+			"", "fail", "bank.example", "the author's domain is bank.example.\n"},
+		{"comma", "Bank, Inc. <ceo@bank.example>", "bank.example", []string{"bank.example"}, 5, ",",
+			"fail", "bank.example", `byte 5, ",": unexpected`},
+		{"final dot", "ceo@bank.example.", "bank.example", []string{"bank.example"}, 17, ".",
+			"fail", "bank.example", `byte 17, ".": the domain ends with a dot`},
+		{"not closed", "<ceo@bank.example", "bank.example", []string{"bank.example"}, 18, "",
+			"fail", "bank.example", "byte 18, at the end: nothing in place of"},
+		{"not ASCII", "ceo\uff20bank.example", "bank.example", []string{"bank.example"}, 19, "",
+			"fail", "bank.example", "byte 19, at the end"},
+		{"hyphen", "ceo@-.bank.example", "-.bank.example", []string{"-.bank.example"}, 5, "-",
+			"fail", "-.bank.example", "is not a domain name"},
+		{"two fields", "x@evil.example\r\nFrom: ceo@bank.example", "", []string{"evil.example",
+			"bank.example"}, -1, "", "fail", "bank.example", "2 From fields"},
+		{"second field malformed", "ceo@bank.example\r\nFrom: ceo@bank.example;", "bank.example",
+			[]string{"bank.example"}, 17, ";", "fail", "bank.example", "From field 2, byte 17"},
+		{"several", "x@evil.example; ceo@bank.example", "",
+			[]string{"evil.example", "bank.example"}, 15, ";", "fail", "bank.example",
+			"several authors: message: more than one author: From shows 2 domains, evil.example and bank.example"},
 		{"none", "CEO", "", []string{}, 4, "", "permerror", "", "no author: message: no author: From, byte 4"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -61,10 +73,12 @@ func TestVerifyFrom(t *testing.T) {
 				t.Fatal(err)
 			}
 			f := got.From
-			if f.Author != tc.author || !slices.Equal(f.Domains, tc.domains) || (f.Reason == "") != (tc.name == "nothing wrong") {
+			if f.Author != tc.author || !slices.Equal(f.Domains, tc.domains) ||
+				(f.Reason == "") != (tc.name == "nothing wrong") {
 				t.Errorf("from is %+v", f)
 			}
-			if (f.Fault != nil) != (tc.byte >= 0) || f.Fault != nil && (f.Fault.Byte != tc.byte || f.Fault.Character != tc.char) {
+			if (f.Fault != nil) != (tc.byte >= 0) || f.Fault != nil &&
+				(f.Fault.Byte != tc.byte || f.Fault.Character != tc.char) {
 				t.Errorf("fault is %+v, want byte %d, %q", f.Fault, tc.byte, tc.char)
 			}
 			if got.DMARC.Result != tc.dmarc || got.DMARC.Domain != tc.of {

@@ -33,15 +33,19 @@ func newSite(t *testing.T) site {
 	for name, text := range map[string]string{
 		"good.toml":   strings.ReplaceAll(goodConfig, "inet:8891@127.0.0.1", "unix:"+s.dir+"/s"),
 		"broken.toml": "nonsense = 1\n",
-		"tested.toml": "authserv_id = \"mx.example.com\"\nmode = [\"verify\"]\nlisten = [{ address = \"unix:" + s.dir + "/s\" }]\n" +
-			"[test]\naddress = \"test@example.com\"\npage_url = \"https://mx.example.com\"\npage_address = \"127.0.0.1:8027\"\n",
-		"plain.eml":   "From: a@example.com\nTo: b@example.net\n\nbody\n",
-		"other.eml":   "From: a@elsewhere.example\nTo: b@example.net\n\nbody\n",
-		"zone":        "$ORIGIN .\n_dmarc.example.com. 60 IN TXT \"v=DMARC1; p=reject\"\nexample.com. 60 IN TXT \"v=spf1 ip4:192.0.2.1 -all\"\n",
-		"report.xml":  reportXML,
-		"tls.json":    reportTLS,
-		"arf.eml":     reportARF,
-		"silent.zone": "$ORIGIN .\nexample.com. 3600 IN TXT \"v=spf1 include:slow.example ~all\"\n$SERVFAIL slow.example.\n",
+		"tested.toml": "authserv_id = \"mx.example.com\"\nmode = [\"verify\"]\nlisten = [{ address = \"unix:" +
+			s.dir + "/s\" }]\n" +
+			"[test]\naddress = \"test@example.com\"\npage_url = " +
+			"\"https://mx.example.com\"\npage_address = \"127.0.0.1:8027\"\n",
+		"plain.eml": "From: a@example.com\nTo: b@example.net\n\nbody\n",
+		"other.eml": "From: a@elsewhere.example\nTo: b@example.net\n\nbody\n",
+		"zone": "$ORIGIN .\n_dmarc.example.com. 60 IN TXT \"v=DMARC1; " +
+			"p=reject\"\nexample.com. 60 IN TXT \"v=spf1 ip4:192.0.2.1 -all\"\n",
+		"report.xml": reportXML,
+		"tls.json":   reportTLS,
+		"arf.eml":    reportARF,
+		"silent.zone": "$ORIGIN .\nexample.com. 3600 IN TXT \"v=spf1 include:slow.example " +
+			"~all\"\n$SERVFAIL slow.example.\n",
 		"before.json": `{"version":1,"domain":"example.com","records":[{"name":"_dmarc.example.com","type":"TXT","status":"found","values":["v=DMARC1; p=none"]}]}` + "\n",
 		"differs.log": "time=2 level=WARN msg=differs author=b.example in=signed\n",
 		"taken.conf":  "Domain example.com\nKeyFile /k\nSelector s\n",
@@ -66,8 +70,8 @@ func (s site) words(line string) []string {
 	return words
 }
 
-// failures are for each command the arguments with which its answer is bad, and with which it cannot read what it needs;
-// "" for a command that has no such answer.
+// failures are for each command the arguments with which its answer is bad, and with which it
+// cannot read what it needs; "" for a command that has no such answer.
 var failures = map[string]struct{ bad, unread string }{
 	"check":                 {"--no-mta --config @broken.toml", "--no-mta --config @gone"},
 	"completion":            {},
@@ -86,62 +90,66 @@ var failures = map[string]struct{ bad, unread string }{
 	"explain-signing":       {"--from a@elsewhere.example --config @good.toml", "--from a@example.com --config @gone"},
 	"help":                  {},
 	"import-opendkim":       {"--conf @taken.conf --out @taken", "--conf @gone"},
-	"keygen":                {"--domain example.com --algorithm ed25519 --dir @made", "--domain example.com --dir @plain.eml/made"},
-	"keys":                  {},
-	"keys activate":         {"--config @broken.toml example.com", "--config @gone example.com"},
-	"keys generate":         {"--config @broken.toml example.com", "--config @gone example.com"},
-	"keys list":             {"--config @broken.toml", "--config @gone"},
-	"keys publish-check":    {"--config @broken.toml", "--config @gone"},
-	"keys remove":           {"--config @broken.toml example.com", "--config @gone example.com"},
-	"keys retire":           {"--config @broken.toml example.com", "--config @gone example.com"},
-	"keys revoke":           {"--config @broken.toml example.com", "--config @gone example.com"},
-	"keys rotate":           {"--config @broken.toml", "--config @gone"},
-	"keys record":           {"--config @broken.toml example.com", "--config @gone example.com"},
-	"policy":                {},
-	"policy replay":         {"--config @good.toml --log @plain.eml", "--config @gone --log @plain.eml"},
-	"policy try":            {"--config @good.toml @plain.eml", "--config @gone @plain.eml"},
-	"probe-files":           {},
-	"reload":                {"", "--config @gone"},
-	"test":                  {},
-	"test address":          {"--config @good.toml", "--config @gone"},
-	"test send":             {"--config @broken.toml --from a@example.com --server 127.0.0.1:1 b@example.net", "--config @gone --from a@example.com --server 127.0.0.1:1 b@example.net"},
-	"reports":               {},
-	"reports alerts":        {"--test --config @good.toml", "--config @gone"},
-	"reports bounced":       {"--config @broken.toml r@example.com", "--config @gone r@example.com"},
-	"reports check":         {"--config @good.toml", "--config @gone"},
-	"reports forget":        {"--config @broken.toml example.com", "--config @gone example.com"},
-	"reports history":       {"--config @broken.toml", "--config @gone"},
-	"reports list":          {"--config @broken.toml", "--config @gone"},
-	"reports hosts":         {"--config @broken.toml", "--config @gone"},
-	"reports failures":      {"--config @broken.toml", "--config @gone"},
-	"reports preview":       {"--config @broken.toml example.com", "--config @gone example.com"},
-	"reports resend":        {"--config @broken.toml x", "--config @gone x"},
-	"reports send":          {"--config @broken.toml", "--config @gone"},
-	"reports serve":         {"--config @broken.toml", "--config @gone"},
-	"reports show":          {"--config @broken.toml x", "--config @gone x"},
-	"reports suppress":      {"--config @broken.toml", "--config @gone"},
-	"man":                   {},
-	"mta":                   {"", "--milter unix:@/gone @plain.eml"},
-	"serve":                 {"--config @broken.toml", "--config @gone"},
-	"setup":                 {"--yes --mta none --config @broken.toml --authserv-id m.example.com example.com", "--yes --mta postfix --postfix @gone example.com"},
-	"shadow":                {"--listen unix:@/no/such/directory --upstream unix:@/up --config @good.toml", ""},
-	"reports accept":        {"--config @broken.toml r.example", "--config @gone r.example"},
-	"reports refuse":        {"--config @broken.toml r.example", "--config @gone r.example"},
-	"reports deliver":       {"", ""},
-	"reports domains":       {"--config @broken.toml", "--config @gone"},
-	"reports import":        {"--config @broken.toml @report.xml", "--config @gone @report.xml"},
-	"reports received":      {"--config @broken.toml", "--config @gone"},
-	"reports reparse":       {"--config @broken.toml", "--config @gone"},
-	"reports sources":       {"--config @broken.toml", "--config @gone"},
-	"reports verify":        {"--config @broken.toml", "--config @gone"},
-	"reports read":          {"@taken.conf", "@gone"},
-	"shadow report":         {"@differs.log", "@gone"},
-	"sign":                  {"--config @good.toml @other.eml", "--config @gone @plain.eml"},
-	"spf":                   {"--zone @zone --ip 192.0.2.9 --helo h.example --from a@example.com", "--zone @gone --ip 192.0.2.1 --helo h.example"},
-	"sql-import":            {"--source s --config @broken.toml @made", "--source s --config @gone @made"},
-	"status":                {"--control @gone --no-check", "--config @gone"},
-	"verify":                {"--zone @zone @plain.eml", "--zone @zone @gone"},
-	"version":               {},
+	"keygen": {"--domain example.com --algorithm ed25519 --dir @made",
+		"--domain example.com --dir @plain.eml/made"},
+	"keys":               {},
+	"keys activate":      {"--config @broken.toml example.com", "--config @gone example.com"},
+	"keys generate":      {"--config @broken.toml example.com", "--config @gone example.com"},
+	"keys list":          {"--config @broken.toml", "--config @gone"},
+	"keys publish-check": {"--config @broken.toml", "--config @gone"},
+	"keys remove":        {"--config @broken.toml example.com", "--config @gone example.com"},
+	"keys retire":        {"--config @broken.toml example.com", "--config @gone example.com"},
+	"keys revoke":        {"--config @broken.toml example.com", "--config @gone example.com"},
+	"keys rotate":        {"--config @broken.toml", "--config @gone"},
+	"keys record":        {"--config @broken.toml example.com", "--config @gone example.com"},
+	"policy":             {},
+	"policy replay":      {"--config @good.toml --log @plain.eml", "--config @gone --log @plain.eml"},
+	"policy try":         {"--config @good.toml @plain.eml", "--config @gone @plain.eml"},
+	"probe-files":        {},
+	"reload":             {"", "--config @gone"},
+	"test":               {},
+	"test address":       {"--config @good.toml", "--config @gone"},
+	"test send": {"--config @broken.toml --from a@example.com --server 127.0.0.1:1 b@example.net",
+		"--config @gone --from a@example.com --server 127.0.0.1:1 b@example.net"},
+	"reports":          {},
+	"reports alerts":   {"--test --config @good.toml", "--config @gone"},
+	"reports bounced":  {"--config @broken.toml r@example.com", "--config @gone r@example.com"},
+	"reports check":    {"--config @good.toml", "--config @gone"},
+	"reports forget":   {"--config @broken.toml example.com", "--config @gone example.com"},
+	"reports history":  {"--config @broken.toml", "--config @gone"},
+	"reports list":     {"--config @broken.toml", "--config @gone"},
+	"reports hosts":    {"--config @broken.toml", "--config @gone"},
+	"reports failures": {"--config @broken.toml", "--config @gone"},
+	"reports preview":  {"--config @broken.toml example.com", "--config @gone example.com"},
+	"reports resend":   {"--config @broken.toml x", "--config @gone x"},
+	"reports send":     {"--config @broken.toml", "--config @gone"},
+	"reports serve":    {"--config @broken.toml", "--config @gone"},
+	"reports show":     {"--config @broken.toml x", "--config @gone x"},
+	"reports suppress": {"--config @broken.toml", "--config @gone"},
+	"man":              {},
+	"mta":              {"", "--milter unix:@/gone @plain.eml"},
+	"serve":            {"--config @broken.toml", "--config @gone"},
+	"setup": {"--yes --mta none --config @broken.toml --authserv-id m.example.com example.com",
+		"--yes --mta postfix --postfix @gone example.com"},
+	"shadow":           {"--listen unix:@/no/such/directory --upstream unix:@/up --config @good.toml", ""},
+	"reports accept":   {"--config @broken.toml r.example", "--config @gone r.example"},
+	"reports refuse":   {"--config @broken.toml r.example", "--config @gone r.example"},
+	"reports deliver":  {"", ""},
+	"reports domains":  {"--config @broken.toml", "--config @gone"},
+	"reports import":   {"--config @broken.toml @report.xml", "--config @gone @report.xml"},
+	"reports received": {"--config @broken.toml", "--config @gone"},
+	"reports reparse":  {"--config @broken.toml", "--config @gone"},
+	"reports sources":  {"--config @broken.toml", "--config @gone"},
+	"reports verify":   {"--config @broken.toml", "--config @gone"},
+	"reports read":     {"@taken.conf", "@gone"},
+	"shadow report":    {"@differs.log", "@gone"},
+	"sign":             {"--config @good.toml @other.eml", "--config @gone @plain.eml"},
+	"spf": {"--zone @zone --ip 192.0.2.9 --helo h.example --from a@example.com",
+		"--zone @gone --ip 192.0.2.1 --helo h.example"},
+	"sql-import": {"--source s --config @broken.toml @made", "--source s --config @gone @made"},
+	"status":     {"--control @gone --no-check", "--config @gone"},
+	"verify":     {"--zone @zone @plain.eml", "--zone @zone @gone"},
+	"version":    {},
 }
 
 // unobserved are the answers that no command line of the test leads to, and why.
@@ -186,7 +194,8 @@ func TestExitCodes(t *testing.T) {
 			}
 			out, errs, got = mailseal(t, "", append(args, "--json")...)
 			if got != code || !isJSON(out) {
-				t.Errorf("mailseal %s --json: exit code %d, want %d and JSON, got\n%s%s", strings.Join(args, " "), got, code, out, errs)
+				t.Errorf("mailseal %s --json: exit code %d, want %d and JSON, got\n%s%s",
+					strings.Join(args, " "), got, code, out, errs)
 			}
 		}
 		run(exitUsage, "--no-such-flag")
@@ -202,13 +211,15 @@ func TestExitCodes(t *testing.T) {
 		}
 		counts[exitBug] += bug(t, words)
 	})
-	t.Logf("usage: %d, bad: %d, unknown: %d, bug: %d", counts[exitUsage], counts[exitBad], counts[exitUnknown], counts[exitBug])
+	t.Logf("usage: %d, bad: %d, unknown: %d, bug: %d", counts[exitUsage], counts[exitBad],
+		counts[exitUnknown], counts[exitBug])
 }
 
 // prepare makes what is in the way of some commands.
 func prepare(t *testing.T, s site) {
 	t.Helper()
-	if _, errs, code := mailseal(t, "", "keygen", "--domain", "example.com", "--algorithm", "ed25519", "--dir", s.path("made")); code != 0 {
+	if _, errs, code := mailseal(t, "", "keygen", "--domain", "example.com", "--algorithm",
+		"ed25519", "--dir", s.path("made")); code != 0 {
 		t.Fatal(errs)
 	}
 	for dir, text := range map[string]string{"demo": "nonsense = 1\n", "taken": "mode = \"sign\"\n"} {
@@ -242,8 +253,10 @@ func bug(t *testing.T, words []string) int {
 		var out, errs bytes.Buffer
 		code := execute(t.Context(), root, args, &out, &errs)
 		lines := strings.Count(errs.String(), "\n")
-		if code != exitBug || !strings.Contains(errs.String(), "a bug, please report it: a test") || debug != (lines > 1) {
-			t.Errorf("mailseal %s with a bug, debug %v: exit code %d, %d lines:\n%s", strings.Join(words, " "), debug, code, lines, &errs)
+		if code != exitBug || !strings.Contains(errs.String(), "a bug, please report it: a test") ||
+			debug != (lines > 1) {
+			t.Errorf("mailseal %s with a bug, debug %v: exit code %d, %d lines:\n%s",
+				strings.Join(words, " "), debug, code, lines, &errs)
 		}
 	}
 	return 1
@@ -293,7 +306,8 @@ func TestFlagValues(t *testing.T) {
 				wrong = "perhaps"
 			case "int", "float64", "duration":
 				for _, v := range []string{"x", "-1", "-1s"} {
-					if _, errs, code := mailseal(t, "", append(argued(cmd, words), "--"+f.Name+"="+v)...); code != exitUsage {
+					if _, errs, code := mailseal(t, "",
+						append(argued(cmd, words), "--"+f.Name+"="+v)...); code != exitUsage {
 						t.Errorf("%s --%s=%s: exit code %d, %s", cmd.CommandPath(), f.Name, v, code, errs)
 					}
 				}
@@ -335,7 +349,8 @@ func TestFlagsWithoutEffect(t *testing.T) {
 			tried++
 			_, errs, code := mailseal(t, "", append(argued(cmd, words), flags...)...)
 			if code != exitUsage || !strings.Contains(errs, says) {
-				t.Errorf("%s %s: exit code %d, %s; want %q", cmd.CommandPath(), strings.Join(flags, " "), code, errs, says)
+				t.Errorf("%s %s: exit code %d, %s; want %q", cmd.CommandPath(),
+					strings.Join(flags, " "), code, errs, says)
 			}
 		}
 		cmd.Flags().VisitAll(func(f *pflag.Flag) {

@@ -52,7 +52,8 @@ func newTestHost(t testing.TB, sections map[string]string) *testHost {
 		if err != nil || !known1 || !known2 {
 			t.Fatalf("nodes: %s", line)
 		}
-		kinds := map[byte]fs.FileMode{'d': fs.ModeDir, 's': fs.ModeSocket, 'l': fs.ModeSymlink, '-': 0, '!': fs.ModeIrregular}
+		kinds := map[byte]fs.FileMode{'d': fs.ModeDir, 's': fs.ModeSocket, 'l': fs.ModeSymlink,
+			'-': 0, '!': fs.ModeIrregular}
 		n := Node{Mode: fs.FileMode(mode)&fs.ModePerm | kinds[f[0][0]], UID: uid, GID: gid}
 		if mode&0o1000 != 0 {
 			n.Mode |= fs.ModeSticky
@@ -138,7 +139,8 @@ func readCase(t testing.TB, file string) map[string]string {
 // testDaemon reads the section "daemon": listen lines, and words for what differs from signing and judging.
 func testDaemon(t testing.TB, text string) Daemon {
 	t.Helper()
-	d := Daemon{Signs: true, Verifies: true, Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Deadline: 20 * time.Second}
+	d := Daemon{Signs: true, Verifies: true,
+		Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Deadline: 20 * time.Second}
 	for line := range strings.Lines(text) {
 		f := append(strings.Fields(line), "", "", "", "")
 		switch f[0] {
@@ -148,7 +150,8 @@ func testDaemon(t testing.TB, text string) Daemon {
 				t.Fatal(err)
 			}
 			d.Listeners = append(d.Listeners, Listener{
-				Setting: fmt.Sprintf("listen[%d]", len(d.Listeners)), Network: f[1], Target: f[2], Mode: fs.FileMode(mode), User: f[4], Group: f[5],
+				Setting: fmt.Sprintf("listen[%d]", len(d.Listeners)), Network: f[1], Target: f[2],
+				Mode: fs.FileMode(mode), User: f[4], Group: f[5],
 			})
 		case "sign-only":
 			d.Verifies = false
@@ -255,7 +258,8 @@ func TestSnippets(t *testing.T) {
 		}
 		return string(text)
 	}
-	master := "smtp inet n - %s - - smtpd\npickup unix n - %[1]s 60 1 pickup\ncleanup unix n - %[1]s - 0 cleanup\n" + read("postfix/master.cf")
+	master := "smtp inet n - %s - - smtpd\npickup unix n - %[1]s 60 1 pickup\ncleanup unix n - %[1]s - 0 cleanup\n" +
+		read("postfix/master.cf")
 	second := func(text, line, comment string) string { // the unix socket, a comment in the snippet, in place of TCP
 		first := strings.Index(text, "\n"+line)
 		i := strings.Index(text, "\n"+comment+line)
@@ -263,28 +267,37 @@ func TestSnippets(t *testing.T) {
 	}
 	xLine := func(mc string) string { // what m4 makes of the filter
 		m := readMC([]byte(mc))[0]
-		return "O InputMailFilters=" + m.name + "\nX" + m.name + ", " + m.equates + "\nO DaemonPortOptions=Name=MTA\nO DaemonPortOptions=Family=inet, Name=Reinject, Port=10026, Addr=127.0.0.1, InputMailFilters=\n"
+		return "O InputMailFilters=" + m.name + "\nX" + m.name + ", " + m.equates +
+			"\nO DaemonPortOptions=Name=MTA\nO DaemonPortOptions=Family=inet, Name=Reinject, " +
+			"Port=10026, Addr=127.0.0.1, InputMailFilters=\n"
 	}
 	mainCF, mc := read("postfix/main.cf"), read("sendmail/sendmail.mc")
 	sockets := map[string]string{
 		"/usr/lib/systemd/system/mailseal-postfix.socket": read("systemd/mailseal-postfix.socket"),
 		"/usr/lib/systemd/system/mailseal-unix.socket":    read("systemd/mailseal-unix.socket"),
-		"nodes": "s0660 root postfix /var/spool/postfix/mailseal/mailseal.sock\ns0660 root mailseal /run/mailseal/mailseal.sock\n",
+		"nodes": "s0660 root postfix /var/spool/postfix/mailseal/mailseal.sock\ns0660 root " +
+			"mailseal /run/mailseal/mailseal.sock\n",
 	}
 	tests := []struct{ name, mainCF, chroot, mc, listen string }{
 		{"TCP", mainCF, "y", mc, "listen tcp4 127.0.0.1:8891"},
-		{"sockets of systemd", second(mainCF, "mailseal = ", "#"), "y", second(mc, "INPUT_MAIL_FILTER(", "dnl "), "listen fd mailseal-postfix\nlisten fd mailseal-unix"},
-		{"sockets of systemd, no chroot", second(mainCF, "mailseal = ", "#"), "n", second(mc, "INPUT_MAIL_FILTER(", "dnl "), "listen fd mailseal-postfix\nlisten fd mailseal-unix"},
+		{"sockets of systemd", second(mainCF, "mailseal = ", "#"), "y",
+			second(mc, "INPUT_MAIL_FILTER(", "dnl "), "listen fd mailseal-postfix\nlisten fd mailseal-unix"},
+		{"sockets of systemd, no chroot", second(mainCF, "mailseal = ", "#"), "n", second(mc,
+			"INPUT_MAIL_FILTER(", "dnl "), "listen fd mailseal-postfix\nlisten fd mailseal-unix"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			files := maps.Clone(sockets)
-			files["/etc/postfix/main.cf"], files["/etc/postfix/master.cf"] = "compatibility_level = 3.6\n"+tt.mainCF, fmt.Sprintf(master, tt.chroot)
-			files["/etc/mail/sendmail.mc"], files["/etc/mail/sendmail.cf"], files["/etc/mail/submit.cf"] = tt.mc, xLine(tt.mc), "Dz\n"
+			files["/etc/postfix/main.cf"],
+				files["/etc/postfix/master.cf"] = "compatibility_level = 3.6\n"+tt.mainCF,
+				fmt.Sprintf(master, tt.chroot)
+			files["/etc/mail/sendmail.mc"], files["/etc/mail/sendmail.cf"],
+				files["/etc/mail/submit.cf"] = tt.mc, xLine(tt.mc), "Dz\n"
 			h := newTestHost(t, files)
 			got := told(look(h, testDaemon(t, tt.listen+"\ndaemon-name ORIGINATING\n")))
 			// Sendmail's ports have other names than Postfix's.
-			got = strings.Replace(got, "warning: /etc/mail/sendmail.cf: DaemonPortOptions: sendmail-no-daemon-name(ORIGINATING)\n  daemon_names = [] (mailseal.toml, [ours])\n", "", 1)
+			got = strings.Replace(got, "warning: /etc/mail/sendmail.cf: DaemonPortOptions: "+
+				"sendmail-no-daemon-name(ORIGINATING)\n  daemon_names = [] (mailseal.toml, [ours])\n", "", 1)
 			if want := "Postfix: 3 of 4\nSendmail: 1 of 2\n"; got != want {
 				t.Errorf("got\n%swant\n%s", got, want)
 			}
@@ -322,7 +335,8 @@ func TestHostAt(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "large"), make([]byte, maxFile+1), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.ReadFile("/large"); err == nil || !strings.Contains(err.Error(), "/large: the file is too large: at most 4194304 bytes") {
+	if _, err := h.ReadFile("/large"); err == nil || !strings.Contains(err.Error(),
+		"/large: the file is too large: at most 4194304 bytes") {
 		t.Errorf("large: %v", err)
 	}
 	if err := os.Remove(filepath.Join(dir, "large")); err != nil {

@@ -32,7 +32,8 @@ func TestConnects(t *testing.T) {
 		{"hidden, but open to all", p, 0o666, hidden, hidden, passable},
 	}
 	for _, tt := range tests {
-		if got := connects(tt.p, "/s", Node{Mode: tt.mode | fs.ModeSocket, UID: tt.uid, GID: tt.gid}); got.kind != tt.want {
+		if got := connects(tt.p, "/s", Node{Mode: tt.mode | fs.ModeSocket, UID: tt.uid,
+			GID: tt.gid}); got.kind != tt.want {
 			t.Errorf("%s: got %d, want %d", tt.name, got.kind, tt.want)
 		}
 	}
@@ -79,7 +80,8 @@ d0755 root root /empty
 
 // TestReachAsUser: a directory is passed with x, whatever else it allows.
 func TestReachAsUser(t *testing.T) {
-	h := newTestHost(t, map[string]string{"nodes": "d0711 root root /run/a\ns0666 root root /run/a/s\nd0744 root root /run/b\ns0666 root root /run/b/s\n"})
+	h := newTestHost(t, map[string]string{"nodes": "d0711 root root /run/a\ns0666 root root " +
+		"/run/a/s\nd0744 root root /run/b\ns0666 root root /run/b/s\n"})
 	p := process{identity: identity{uid: 100}, dir: "/"}
 	for path, want := range map[string]obstacleKind{"/run/a/s": passable, "/run/b/s": noSearch} {
 		if _, o := reach(h, p, path); o.kind != want {
@@ -168,7 +170,8 @@ func TestAddressesWritten(t *testing.T) {
 		{"fd", "name", "/q", "", "", ""},
 	} {
 		l := Listener{Network: tt.network, Target: tt.target}
-		if got := [3]string{postfixAddress(l, tt.queue, false), postfixAddress(l, tt.queue, true), sendmailAddress(l)}; got != [3]string{tt.postfix, tt.chrooted, tt.sendmail} {
+		if got := [3]string{postfixAddress(l, tt.queue, false), postfixAddress(l, tt.queue, true),
+			sendmailAddress(l)}; got != [3]string{tt.postfix, tt.chrooted, tt.sendmail} {
 			t.Errorf("%s %s: got %q", tt.network, tt.target, got)
 		}
 	}
@@ -176,8 +179,9 @@ func TestAddressesWritten(t *testing.T) {
 
 func TestUnits(t *testing.T) {
 	h := newTestHost(t, map[string]string{
-		"/usr/lib/systemd/system/a.socket":          "[Socket]\nListenStream=8891\nListenStream=127.0.0.1:1\nListenStream=/run/s\nSocketMode=nonsense\n",
-		"/usr/lib/systemd/system/b.socket":          "[Socket]\nFileDescriptorName=b\n; ListenStream=1\nListenStream=/old\nSocketMode=0600\nSocketUser=u\n",
+		"/usr/lib/systemd/system/a.socket": "[Socket]\nListenStream=8891\nListenStream=127.0.0.1:1\nListenStream=/run/s\nSocketMode=nonsense\n",
+		"/usr/lib/systemd/system/b.socket": "[Socket]\nFileDescriptorName=b\n; " +
+			"ListenStream=1\nListenStream=/old\nSocketMode=0600\nSocketUser=u\n",
 		"/etc/systemd/system/b.socket.d/a.conf":     "[Socket]\nListenStream=\nListenStream=/new\nSocketMode=0660\n",
 		"/etc/systemd/system/b.socket.d/readme":     "ListenStream=/readme\n",
 		"/usr/lib/systemd/system/mailseal.service":  "FileDescriptorName=c\nListenStream=/c\n",
@@ -235,7 +239,8 @@ func TestPostfixFilters(t *testing.T) {
 }
 
 func TestTimes(t *testing.T) {
-	for text, want := range map[string]time.Duration{"30": 30 * time.Second, "5m": 5 * time.Minute, "1h": time.Hour, "2w": 14 * 24 * time.Hour, "x": -1, "": -1, "5y": -1, "1ms": -1} {
+	for text, want := range map[string]time.Duration{"30": 30 * time.Second, "5m": 5 * time.Minute,
+		"1h": time.Hour, "2w": 14 * 24 * time.Hour, "x": -1, "": -1, "5y": -1, "1ms": -1} {
 		got, ok := postfixTime(text)
 		if !ok {
 			got = -1
@@ -261,10 +266,13 @@ func TestIdentityOf(t *testing.T) {
 
 // FuzzConfigurations: the files are the administrator's own, but a check that panics helps nobody.
 func FuzzConfigurations(f *testing.F) {
-	f.Add("smtpd_milters = { inet:${host?x}:1, default_action=accept }, unix:s", "smtp inet n - - - - smtpd\n  -o {smtpd_milters=$x}", "Xa, S=inet:1@h, T=C:1;R:x\nO InputMailFilters=a,b")
-	f.Add("smtpd_milters=inet:8891 unix: inet: inet:@ {a\n}", ": pass - - - - - smtpd -o", "X\nX,\nO\nO InputMailFilters\nO DaemonPortOptions=,=,I=\n")
+	f.Add("smtpd_milters = { inet:${host?x}:1, default_action=accept }, unix:s",
+		"smtp inet n - - - - smtpd\n  -o {smtpd_milters=$x}", "Xa, S=inet:1@h, T=C:1;R:x\nO InputMailFilters=a,b")
+	f.Add("smtpd_milters=inet:8891 unix: inet: inet:@ {a\n}", ": pass - - - - - smtpd -o",
+		"X\nX,\nO\nO InputMailFilters\nO DaemonPortOptions=,=,I=\n")
 	f.Fuzz(func(t *testing.T, main, master, sendmail string) {
-		h := newTestHost(t, map[string]string{"/etc/postfix/main.cf": main, "/etc/postfix/master.cf": master, "/etc/mail/sendmail.cf": sendmail, "/etc/mail/sendmail.mc": sendmail})
+		h := newTestHost(t, map[string]string{"/etc/postfix/main.cf": main,
+			"/etc/postfix/master.cf": master, "/etc/mail/sendmail.cf": sendmail, "/etc/mail/sendmail.mc": sendmail})
 		for _, d := range []string{"", "listen unix /run/s 0660\nlisten fd x\n"} {
 			for _, r := range look(h, testDaemon(t, d)) {
 				for _, f := range r.Findings {

@@ -64,7 +64,8 @@ func TestRemediesHold(t *testing.T) {
 			}
 		})
 	}
-	for _, k := range []ChangeKind{MainCF, MasterCF, SendmailMC, SendmailCF, SendmailPort, SendmailBuild, Setting, EditUnit, System} {
+	for _, k := range []ChangeKind{MainCF, MasterCF, SendmailMC, SendmailCF, SendmailPort,
+		SendmailBuild, Setting, EditUnit, System} {
 		if !kinds[k] {
 			t.Errorf("no host has a change of kind %s", k)
 		}
@@ -78,7 +79,8 @@ func TestRemediesHold(t *testing.T) {
 
 // withoutRemedy are the codes for which there is nothing to print: what is to be done depends on what is wanted.
 var withoutRemedy = []Code{
-	"access-unknown", "changes-after", "postfix-bounces-no-rule", "postfix-local-returned", "postfix-milter-map", "postfix-milter-map-unread",
+	"access-unknown", "changes-after", "postfix-bounces-no-rule", "postfix-local-returned",
+	"postfix-milter-map", "postfix-milter-map-unread",
 	"postfix-networks-style", "postfix-networks-unread", "postfix-rewrites-after", "postfix-no-8bitmime-at",
 	"postfix-way-emptied", "sendmail-masquerade", "sendmail-submit-filters", "socket-unit-absent",
 	"unreadable",
@@ -165,7 +167,8 @@ func withOptionLine(t *testing.T, text, service, option string) string {
 	return strings.Join(slices.Insert(lines, end, option), "\n") + "\n"
 }
 
-// continues reports whether a line of master.cf may belong to the service above: comments and empty lines do not end it.
+// continues reports whether a line of master.cf may belong to the service above: comments and empty
+// lines do not end it.
 func continues(line string) bool {
 	return line == "" || line[0] == ' ' || line[0] == '#'
 }

@@ -2,7 +2,8 @@ package mta
 
 import "testing"
 
-// TestTakesMailFor holds for which domains mail servers take mail from strangers, and where that cannot be told from their files.
+// TestTakesMailFor holds for which domains mail servers take mail from strangers, and where that
+// cannot be told from their files.
 func TestTakesMailFor(t *testing.T) {
 	for _, c := range []struct {
 		name, main, cf string
@@ -19,9 +20,11 @@ func TestTakesMailFor(t *testing.T) {
 		{"access", "", "O A\nKaccess hash /etc/mail/access\n", Takes},
 		{"file that is absent", "mydestination = /etc/none\n", "Fw/etc/none\n", NotKnown},
 		{"database", "virtual_mailbox_domains = mysql:/etc/my.cf\n", "Fw@LDAP\n", NotKnown},
-		{"database and list", "virtual_mailbox_domains = mysql:/etc/my.cf\nmydestination = EXAMPLE.com\n", "Fw@LDAP\nCwEXAMPLE.com\n", Takes},
+		{"database and list", "virtual_mailbox_domains = mysql:/etc/my.cf\nmydestination = EXAMPLE.com\n",
+			"Fw@LDAP\nCwEXAMPLE.com\n", Takes},
 	} {
-		h := newTestHost(t, map[string]string{"/etc/postfix/main.cf": c.main, "/etc/mail/sendmail.cf": c.cf, "/etc/hostname": "mx\n",
+		h := newTestHost(t, map[string]string{"/etc/postfix/main.cf": c.main,
+			"/etc/mail/sendmail.cf": c.cf, "/etc/hostname": "mx\n",
 			"/etc/mail/access": "Connect:127.0.0.1 RELAY\nTo:example.com RELAY\n",
 			"/etc/virtual":     "# virtual\nexample.com anything\na@example.com b\n", "/etc/domains": "example.com\n"})
 		if got := PostfixTakes(h, "/etc/postfix", "example.com"); c.main != "" && got != c.want {
@@ -32,7 +35,8 @@ func TestTakesMailFor(t *testing.T) {
 		}
 	}
 	h := newTestHost(t, nil)
-	if PostfixTakes(h, "/etc/postfix", "example.com") != NotKnown || SendmailTakes(h, "/etc/mail", "example.com") != NotKnown {
+	if PostfixTakes(h, "/etc/postfix", "example.com") != NotKnown || SendmailTakes(h, "/etc/mail",
+		"example.com") != NotKnown {
 		t.Error("an absent server is known")
 	}
 }

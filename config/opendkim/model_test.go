@@ -12,8 +12,9 @@ import (
 	"mailseal/config/tables"
 )
 
-// A second, literal reading of OpenDKIM: it makes the texts that OpenDKIM looks up and compares them, one by one, as its
-// manual and its source have it. What the importer makes must give the same answers.
+// A second, literal reading of OpenDKIM: it makes the texts that OpenDKIM looks up and compares
+// them, one by one, as its manual and its source have it. What the importer makes must give the
+// same answers.
 
 var expressions = map[string]*regexp.Regexp{}
 
@@ -96,8 +97,10 @@ func listed(names []string, name string) bool {
 
 func TestHostNamesAgainstModel(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
-	hosts := []string{"localhost", "example.com", "a.example.com", "b.a.example.com", "c.b.a.example.com", "xexample.com", "a.example.net", "example.net"}
-	forms := []string{"a.example.com", "b.a.example.com", ".example.com", ".a.example.com", ".com", "localhost", "!a.example.com", "!.a.example.com", "!b.a.example.com", "!.com", "example.net"}
+	hosts := []string{"localhost", "example.com", "a.example.com", "b.a.example.com",
+		"c.b.a.example.com", "xexample.com", "a.example.net", "example.net"}
+	forms := []string{"a.example.com", "b.a.example.com", ".example.com", ".a.example.com", ".com",
+		"localhost", "!a.example.com", "!.a.example.com", "!b.a.example.com", "!.com", "example.net"}
 	wild := append([]string{"*.example.com", "*.a.example.com", "!*.a.example.com", "(a|b).example.net"}, forms...)
 	for _, k := range []tables.Kind{tables.File, tables.Refile} {
 		yes := 0
@@ -108,7 +111,8 @@ func TestHostNamesAgainstModel(t *testing.T) {
 				of = wild
 			}
 			for i := range 1 + r.IntN(6) {
-				d.Records = append(d.Records, tables.Record{Place: tables.Place{File: "hosts", Line: i + 1}, Key: of[r.IntN(len(of))]})
+				d.Records = append(d.Records, tables.Record{Place: tables.Place{File: "hosts",
+					Line: i + 1}, Key: of[r.IntN(len(of))]})
 			}
 			names := readHosts(d, silently).clientNames()
 			for _, h := range hosts {
@@ -134,9 +138,11 @@ func TestWildExceptions(t *testing.T) {
 		d.Records = append(d.Records, tables.Record{Place: tables.Place{}, Key: key})
 	}
 	nets := readHosts(d, silently).networks()
-	for text, want := range map[string]bool{"10.0.1.1": true, "10.0.2.1": false, "10.0.3.1": false, "10.0.3.7": true, "10.0.4.1": true, "192.0.2.1": true} {
+	for text, want := range map[string]bool{"10.0.1.1": true, "10.0.2.1": false, "10.0.3.1": false,
+		"10.0.3.7": true, "10.0.4.1": true, "192.0.2.1": true} {
 		a := netip.MustParseAddr(text)
-		if got := slices.ContainsFunc(nets, func(p netip.Prefix) bool { return p.Contains(a) }); got != want || trusts(d, a) != want {
+		if got := slices.ContainsFunc(nets,
+			func(p netip.Prefix) bool { return p.Contains(a) }); got != want || trusts(d, a) != want {
 			t.Errorf("%s: %v, OpenDKIM %v, want %v", a, got, trusts(d, a), want)
 		}
 	}
@@ -155,7 +161,8 @@ func TestHostsAgainstModel(t *testing.T) {
 		for range 150 {
 			d := &tables.Dataset{Spec: tables.Spec{Kind: k}}
 			for i := range 1 + r.IntN(8) {
-				d.Records = append(d.Records, tables.Record{Place: tables.Place{File: "hosts", Line: i + 1}, Key: randomHost(r, k, address())})
+				d.Records = append(d.Records, tables.Record{Place: tables.Place{File: "hosts",
+					Line: i + 1}, Key: randomHost(r, k, address())})
 			}
 			nets := readHosts(d, silently).networks()
 			for range 40 {
@@ -183,7 +190,8 @@ func randomHost(r *rand.Rand, k tables.Kind, a netip.Addr) string {
 	if a.Is4() {
 		p = netip.PrefixFrom(a, 8+r.IntN(25))
 	}
-	forms := []string{a.String(), "[" + a.String() + "]", p.Masked().String(), p.Masked().String(), p.String(), fmt.Sprintf("[%s]/%d", p.Masked().Addr(), p.Bits())}
+	forms := []string{a.String(), "[" + a.String() + "]", p.Masked().String(), p.Masked().String(),
+		p.String(), fmt.Sprintf("[%s]/%d", p.Masked().Addr(), p.Bits())}
 	if k == tables.Refile {
 		forms = append(forms, "10.1.*", "*.example.com", "10.0.3.*")
 		switch r.IntN(40) {

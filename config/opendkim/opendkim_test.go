@@ -18,7 +18,8 @@ import (
 var update = flag.Bool("update", false, "write want.toml and want-report anew")
 
 // TestGolden imports each folder of testdata as if it were another host's /: what comes out is want.toml, which
-// config.Parse takes, and want-report, where codes stand for sentences. Where want-error stands instead, the import fails with that.
+// config.Parse takes, and want-report, where codes stand for sentences. Where want-error stands
+// instead, the import fails with that.
 func TestGolden(t *testing.T) {
 	cases, err := filepath.Glob("testdata/[0-9]*")
 	if err != nil || len(cases) == 0 {
@@ -61,7 +62,8 @@ func coded(r *opendkim.Report) string {
 }
 
 // TestSentences holds the sentence of every code, as the first of the folders that has it shows it, or, where none has
-// it, as it is before what it names is put in. It is the one place where the wording of the report is tested as a whole.
+// it, as it is before what it names is put in. It is the one place where the wording of the report
+// is tested as a whole.
 func TestSentences(t *testing.T) {
 	dirs, err := filepath.Glob("testdata/[0-9]*")
 	if err != nil {
@@ -93,7 +95,8 @@ func TestSentences(t *testing.T) {
 // optionsOf finds the files of a case.
 func optionsOf(dir string) opendkim.Options {
 	o := opendkim.Options{Root: dir}
-	for name, to := range map[string]*string{"/opendkim.conf": &o.Conf, "/opendmarc.conf": &o.DMARC, "/default": &o.Defaults} {
+	for name, to := range map[string]*string{"/opendkim.conf": &o.Conf, "/opendmarc.conf": &o.DMARC,
+		"/default": &o.Defaults} {
 		if _, err := os.Stat(dir + name); err == nil {
 			*to = name
 		}

@@ -129,7 +129,8 @@ func TestBriefFits(t *testing.T) {
 	long := &importer{report: &Report{}}
 	for i := range 50 {
 		at := place{File: "/c", Line: i + 1}
-		long.noteAt("option-dropped", at, fmt.Sprintf("Option%d", i), fmt.Sprintf("for reason %d, %s; and so on", i, strings.Repeat("which is long ", 20)))
+		long.noteAt("option-dropped", at, fmt.Sprintf("Option%d", i),
+			fmt.Sprintf("for reason %d, %s; and so on", i, strings.Repeat("which is long ", 20)))
 		long.noteAt("mode", at, fmt.Sprintf("Taken%d", i), "sign")
 		long.report.Add(Note{Group: Changed, File: "/c", Line: i + 1, Text: fmt.Sprintf("changed %d", i)})
 		long.report.Add(Note{Group: Never, File: "/c", Line: i + 1, Text: fmt.Sprintf("never %d", i)})
@@ -163,7 +164,8 @@ func TestBriefFits(t *testing.T) {
 	if err := long.report.Brief(&out); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"  stop it\n", " more, which --verbose prints\n", "As with every import: 1 line, which --verbose prints\n"} {
+	for _, want := range []string{"  stop it\n", " more, which --verbose prints\n",
+		"As with every import: 1 line, which --verbose prints\n"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, out.String())
 		}

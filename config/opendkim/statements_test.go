@@ -11,37 +11,47 @@ import (
 )
 
 // statements are what was seen of OpenDKIM 2.11 when it ran, and where the importer shows that it knows: "folder: text"
-// is a golden folder with a text in what is wanted there, anything else a test's name. The golden folders are also shown
-// to OpenDKIM itself, by TestGoldenSignsAsOpenDKIM.
+// is a golden folder with a text in what is wanted there, anything else a test's name. The golden
+// folders are also shown to OpenDKIM itself, by TestGoldenSignsAsOpenDKIM.
 var statements = []struct {
 	says  string
 	shown []string
 }{
 	// What names a data set.
-	{"a colon before any comma names a type; an unknown one is fatal, as in ::1,127.0.0.1", []string{"20-colons: unknown database type"}},
+	{"a colon before any comma names a type; an unknown one is fatal, as in ::1,127.0.0.1",
+		[]string{"20-colons: unknown database type"}},
 	{"so is [::1]", []string{"37-brackets: unknown database type"}},
-	{"a comma first makes a list, whose elements are trimmed: 127.0.0.1, ::1", []string{`21-colons-in-a-list: networks = ["127.0.0.1", "::1"]`}},
+	{"a comma first makes a list, whose elements are trimmed: 127.0.0.1, ::1",
+		[]string{`21-colons-in-a-list: networks = ["127.0.0.1", "::1"]`}},
 	{"a name without / is a list of that one word", []string{"22-not-a-file: a list with this " +
 		"one word, not as a file"}},
-	{"what the command line says counts before the file", []string{"70-startup: mode = [\"sign\"]", "71-unit: relaxed/simple"}},
+	{"what the command line says counts before the file", []string{"70-startup: mode = [\"sign\"]",
+		"71-unit: relaxed/simple"}},
 	{"a file that the unit does not use never took effect", []string{"71-unit: the unit does not use this file"}},
 	{"a set that holds everybody is not taken over", []string{"72-everybody-is-internal: " +
 		"0.0.0.0/0 matches every client"}},
-	{"types that are not read here are refused with advice", []string{"19-dsn: there is no Lua in Mailseal", "73-database: signing_query", "74-database-mysql: PASSWORD"}},
-	{"elements of a list are key=value, of MacroList with several values", []string{"13-inline: keys.\"k1\"", `21-colons-in-a-list: "login" = ["joe", "jim"]`}},
+	{"types that are not read here are refused with advice",
+		[]string{"19-dsn: there is no Lua in Mailseal", "73-database: signing_query", "74-database-mysql: PASSWORD"}},
+	{"elements of a list are key=value, of MacroList with several values",
+		[]string{"13-inline: keys.\"k1\"", `21-colons-in-a-list: "login" = ["joe", "jim"]`}},
 	{"a line of a file over 1022 octets is cut into several", []string{"30-long-line: OpenDKIM " +
 		"splits such a line"}},
 	{"the same key in a list is whole", []string{"40-long-in-a-list: private_key"}},
-	{"CRLF does no harm", []string{`38-crlf: from = ["*@example.org"]`, `38-crlf: networks = ["127.0.0.1", "192.0.2.0/24"]`}},
+	{"CRLF does no harm", []string{`38-crlf: from = ["*@example.org"]`,
+		`38-crlf: networks = ["127.0.0.1", "192.0.2.0/24"]`}},
 	{"a value may hold blanks and colons", []string{"12-four-fields: with:colon and blank.pem"}},
-	{"of several lines with one key in a file the first counts, with MultipleSignatures too", []string{"02-duplicates: " +
-		"only the first one counts", "04-multiple-file: " +
-		"only the first one counts"}},
-	{"in a refile all lines are seen in order", []string{"03-duplicates-refile: is never used", "05-multiple-refile: match = \"all\""}},
+	{"of several lines with one key in a file the first counts, with MultipleSignatures too",
+		[]string{"02-duplicates: " +
+			"only the first one counts", "04-multiple-file: " +
+			"only the first one counts"}},
+	{"in a refile all lines are seen in order", []string{"03-duplicates-refile: is never used",
+		"05-multiple-refile: match = \"all\""}},
 	{"a line of a refile that that begins with a blank", []string{"10-leading-blank: that " +
 		"begins with a blank"}},
-	{"all signs of regular expressions live in a refile", []string{"11-regex: (a|b)@x.com is a regular expression", "11-regex: x?@x.com is a regular expression"}},
-	{"* stands for any text in a refile, + and . for themselves", []string{`45-globs: from = ["info*@example.com"]`, `11-regex: "n+1@x.com"`, `45-globs: "user+*@*"`}},
+	{"all signs of regular expressions live in a refile",
+		[]string{"11-regex: (a|b)@x.com is a regular expression", "11-regex: x?@x.com is a regular expression"}},
+	{"* stands for any text in a refile, + and . for themselves",
+		[]string{`45-globs: from = ["info*@example.com"]`, `11-regex: "n+1@x.com"`, `45-globs: "user+*@*"`}},
 	{"names of keys keep their case", []string{`26-missing-key: "K1" is another name`}},
 	{"senders do not", []string{"02-duplicates: EXAMPLE.com is already in line 1", "TestSigningTableAgainstModel"}},
 	{"fields of a key are not trimmed", []string{`12-four-fields: the blanks around "s4" are removed`}},
@@ -49,50 +59,70 @@ var statements = []struct {
 	// The key table.
 	{"a fourth field is taken for a part of the file's name", []string{"12-four-fields: the fourth field rsa-sha256"}},
 	{"a missing field defers the mail", []string{"12-four-fields: it needs domain:selector:key"}},
-	{"mail.% is not a domain, % no selector", []string{"06-percent: it signs as d=mail.%", "06-percent: it signs with s=%"}},
-	{"% in an absolute name of a file is the domain of the key, or the author's", []string{"06-percent: is the key's domain, not the author's: /k/example.com.pem", "06-percent: has a file for each author's domain"}},
+	{"mail.% is not a domain, % no selector", []string{"06-percent: it signs as d=mail.%",
+		"06-percent: it signs with s=%"}},
+	{"% in an absolute name of a file is the domain of the key, or the author's",
+		[]string{"06-percent: is the key's domain, not the author's: /k/example.com.pem",
+			"06-percent: has a file for each author's domain"}},
 	{"% in a relative one is not replaced", []string{"06-percent: this one names the file " +
 		"/k/%.pem"}},
 	{"keys/x.pem is taken for the key itself", []string{`12-four-fields: "keys/6.pem" is read as the key itself`}},
-	{"keys in the table are PKCS#1 or PKCS#8 in base64", []string{"13-inline: private_key = \"MIIEowIBAAKCAQEA\"", "13-inline: private_key = \"MIIEvQIBADANBg==\""}},
-	{"PEM on one line and Ed25519 are not read there", []string{`39-inline-forms: key "pem": OpenDKIM reads keys in a table only if they begin with MII`, `39-inline-forms: key "ed": OpenDKIM reads`}},
-	{"a bad key shows when it signs: 451", []string{`12-four-fields: private_key = "keys/6.pem"`, "TestGoldenSignsAsOpenDKIM"}},
+	{"keys in the table are PKCS#1 or PKCS#8 in base64",
+		[]string{"13-inline: private_key = \"MIIEowIBAAKCAQEA\"", "13-inline: private_key = \"MIIEvQIBADANBg==\""}},
+	{"PEM on one line and Ed25519 are not read there",
+		[]string{`39-inline-forms: key "pem": OpenDKIM reads keys in a table only if they begin with MII`,
+			`39-inline-forms: key "ed": OpenDKIM reads`}},
+	{"a bad key shows when it signs: 451", []string{`12-four-fields: private_key = "keys/6.pem"`,
+		"TestGoldenSignsAsOpenDKIM"}},
 	{"unsafe permissions defer the mail", []string{"14-canonicalization: OpenDKIM would defer " +
 		"all mail"}},
 	{"SignatureAlgorithm defers the mail of keys of another kind", []string{"50-signing-options: " +
 		"OpenDKIM defers all mail of keys of the other kind"}},
 
 	// Mail with a From that is missing or wrong.
-	{"RequiredHeaders of both programs refuses mail that shows no author", []string{`56-required-headers: no_author = "reject"  # opendkim.conf:7`, "57-required-headers-signing: " +
-		"this configuration judges none"}},
+	{"RequiredHeaders of both programs refuses mail that shows no author",
+		[]string{`56-required-headers: no_author = "reject"  # opendkim.conf:7`, "57-required-headers-signing: " +
+			"this configuration judges none"}},
 	{"RejectFailures holds for a malformed From, too", []string{"56-required-headers: The same " +
 		"applies if From is malformed or shows several domains"}},
-	{"RejectMultiValueFrom rejects what is not judged", []string{`56-required-headers: many_authors = "reject"  # opendmarc.conf:5`, "56-required-headers: each of up to four is judged by its own record"}},
+	{"RejectMultiValueFrom rejects what is not judged",
+		[]string{`56-required-headers: many_authors = "reject"  # opendmarc.conf:5`,
+			"56-required-headers: each of up to four is judged by its own record"}},
 
 	// The signing table.
 	{"a domain alone matches no sender in a refile", []string{"11-regex: example.com matches no sender"}},
-	{"the order of a file's lookups: address, domain, then up, user and all in turn, user@*, *", []string{"01-five-steps: from = [\"u@*.com\"]", "TestSigningTableAgainstModel"}},
-	{".example.com is not example.com, and any depth below", []string{`01-five-steps: from = ["*@*.example.com"]`, "TestSigningTableAgainstModel"}},
+	{"the order of a file's lookups: address, domain, then up, user and all in turn, user@*, *",
+		[]string{"01-five-steps: from = [\"u@*.com\"]", "TestSigningTableAgainstModel"}},
+	{".example.com is not example.com, and any depth below",
+		[]string{`01-five-steps: from = ["*@*.example.com"]`, "TestSigningTableAgainstModel"}},
 	{"*@example.com matches no sender in a file", []string{"01-five-steps: *@example.com matches " +
 		"no sender: * works only in a refile:"}},
 	{"of several signatures up to 2.11 the first and the last are made", []string{"04-multiple-file: " +
 		"makes only the first and the last", "05-multiple-refile: the first and the last"}},
-	{"k.% is a key of that name, % the author's domain", []string{`06-percent: keys = ["k.percent"]`, `06-percent: keys = ["%"]`}},
+	{"k.% is a key of that name, % the author's domain",
+		[]string{`06-percent: keys = ["k.percent"]`, `06-percent: keys = ["%"]`}},
 	{"a signer without @ lets the mail go unsigned", []string{"06-percent: OpenDKIM sends this " +
 		"mail unsigned"}},
 	{"i= that is not within d= is left out", []string{"31-identifier: is left out for authors at " +
 		"other domains"}},
 	{"@% is the author's domain", []string{`31-identifier: identifier = "@%"`}},
-	{"news.% is the label below the author's domain", []string{`60-percent-label: identifier = "signer@news.%"`, "TestSigningTableAgainstModel"}},
-	{"lines that differ in i= make signatures that differ in it", []string{`47-multiple-identifiers: identifier = "news@example.com"`, "TestSigningTableAgainstModel"}},
-	{"a missing key defers the mail, whatever other lines say", []string{`26-missing-key: there is no key "k1" in KeyTable`, `41-multiple-missing: on_key_error = "tempfail"`}},
-	{"a line with a signer whose key is missing keeps it from starting", []string{`42-startup: OpenDKIM does not start with this line: it looks for a key named "nokey"`}},
+	{"news.% is the label below the author's domain",
+		[]string{`60-percent-label: identifier = "signer@news.%"`, "TestSigningTableAgainstModel"}},
+	{"lines that differ in i= make signatures that differ in it",
+		[]string{`47-multiple-identifiers: identifier = "news@example.com"`, "TestSigningTableAgainstModel"}},
+	{"a missing key defers the mail, whatever other lines say",
+		[]string{`26-missing-key: there is no key "k1" in KeyTable`, `41-multiple-missing: on_key_error = "tempfail"`}},
+	{"a line with a signer whose key is missing keeps it from starting",
+		[]string{`42-startup: OpenDKIM does not start with this line: it looks for a key named "nokey"`}},
 	{"%:@% too", []string{`43-startup-author: a key named "%"`}},
-	{"it does not look at lines behind one without a signer", []string{`26-missing-key: "none" in KeyTable: OpenDKIM defers`}},
+	{"it does not look at lines behind one without a signer",
+		[]string{`26-missing-key: "none" in KeyTable: OpenDKIM defers`}},
 	{"a line of a refile without a key crashes it", []string{"44-no-key: OpenDKIM crashes", "TestOpenDKIMBreaksDown"}},
-	{"a line of a file without a key defers the mail", []string{"26-missing-key: names no key: OpenDKIM defers this mail"}},
+	{"a line of a file without a key defers the mail",
+		[]string{"26-missing-key: names no key: OpenDKIM defers this mail"}},
 	{"of several authors the first is signed for", []string{"01-five-steps: OpenDKIM signs it for the first"}},
-	{"a DKIM-Signature that cannot be read keeps it from signing", []string{"01-five-steps: OpenDKIM does not sign it"}},
+	{"a DKIM-Signature that cannot be read keeps it from signing",
+		[]string{"01-five-steps: OpenDKIM does not sign it"}},
 	{"mail of ours that nothing signs is verified with Mode sv", []string{`48-sign-and-verify: unmatched = "judge"`}},
 	{"* in Domain signs as the author's domain", []string{`17-everybody: domain = "%"`}},
 	{"SubDomains signs as the domain, with i=@domain", []string{`16-subdomains: identifier = "@example.com"`}},
@@ -105,34 +135,45 @@ var statements = []struct {
 	{"! before a name keeps out no address", []string{"08-hosts: does not exclude a client whose " +
 		"address is listed, too"}},
 	{"the longest network decides, ! first among equals", []string{"08-hosts: networks", "TestHostsAgainstModel"}},
-	{"172.16/12 and host bits never match", []string{"08-hosts: 172.16/12 never matched", "08-hosts: the network is called 192.168.0.0/24"}},
+	{"172.16/12 and host bits never match", []string{"08-hosts: 172.16/12 never matched",
+		"08-hosts: the network is called 192.168.0.0/24"}},
 	{"IPv4 in IPv6 is in no IPv4 network", []string{"08-hosts: to OpenDKIM it is in no IPv4 network"}},
 	{"by default 127.0.0.1 and ::1 are trusted, no more", []string{"01-five-steps: mail from " +
 		"127.0.0.1 and ::1, and from users who log in, is ours", "TestGoldenSignsAsOpenDKIM"}},
 	{"the usual TrustedHosts: of *.example.com in a refile nobody is trusted", []string{"07-trusted-hosts: " +
 		"*.example.com never matched a client", `07-trusted-hosts: networks = ["127.0.0.1"]`}},
 	{"* in a refile of hosts trusts nobody at all", []string{"35-hosts-star: nothing in the set counts"}},
-	{"names of daemons and values of macros keep their case", []string{`21-colons-in-a-list: daemon_names = ["MSA", "msa"]`}},
+	{"names of daemons and values of macros keep their case",
+		[]string{`21-colons-in-a-list: daemon_names = ["MSA", "msa"]`}},
 	{"with MacroList {daemon_name} is asked for at the end of the header", []string{"21-colons-in-a-list: " +
 		"ignores master.cf", `55-daemons: daemon_names = ["MSA", "msa"]`}},
-	{"ExemptDomains is the whole domain, with * in a refile", []string{"24-lists: .example.net never matched", `25-lists-refile: author_domains = [".example.net"`}},
+	{"ExemptDomains is the whole domain, with * in a refile",
+		[]string{"24-lists: .example.net never matched", `25-lists-refile: author_domains = [".example.net"`}},
 	{"DontSignMailTo is the whole address, with * in a refile", []string{"24-lists: example.org " +
 		"never matched: OpenDKIM looks for the recipient's whole address", `25-lists-refile: "*@example.org"`}},
 
-	{"fields with its own id are removed from mail that is verified, not from that of internal hosts", []string{`61-keep-results: keep_results = ["127.0.0.0/8", "::1"]`, "61-keep-results: " +
-		"10.0.0.0/8, 192.0.2.25, 2001:db8::/32, filter.example.com may not pass on"}},
-	{"Mode v verifies the mail of 127.0.0.1 and of internal hosts", []string{`27-verifier: role = "theirs"`, "57-verifier-hosts: OpenDKIM verifies the mail of these clients as well", `58-verifier-dmarc: role = "theirs"`}},
-	{"OpenDMARC leaves 127.0.0.1 alone, and users who log in if it is told to", []string{`58-verifier-dmarc: networks = ["127.0.0.1"]`, `59-verifier-dmarc-users: networks = []`}},
+	{"fields with its own id are removed from mail that is verified, not from that of internal hosts",
+		[]string{`61-keep-results: keep_results = ["127.0.0.0/8", "::1"]`, "61-keep-results: " +
+			"10.0.0.0/8, 192.0.2.25, 2001:db8::/32, filter.example.com may not pass on"}},
+	{"Mode v verifies the mail of 127.0.0.1 and of internal hosts",
+		[]string{`27-verifier: role = "theirs"`, "57-verifier-hosts: OpenDKIM verifies the mail " +
+			"of these clients as well", `58-verifier-dmarc: role = "theirs"`}},
+	{"OpenDMARC leaves 127.0.0.1 alone, and users who log in if it is told to",
+		[]string{`58-verifier-dmarc: networks = ["127.0.0.1"]`, `59-verifier-dmarc-users: networks = []`}},
 
 	// The rest.
-	{"one word of Canonicalization leaves the body simple", []string{"14-canonicalization: relaxed alone means relaxed/simple"}},
+	{"one word of Canonicalization leaves the body simple",
+		[]string{"14-canonicalization: relaxed alone means relaxed/simple"}},
 	{"* in a list of fields changes the default", []string{"24-lists: X-Ticket"}},
 	{"From in OmitHeaders signs nothing", []string{"24-lists: OpenDKIM signs no mail at all with " +
 		"From in this list"}},
-	{"names of options in any case, # anywhere, the last of several counts", []string{"15-grammar: mode = [\"verify\"]", "15-grammar: is set again later"}},
+	{"names of options in any case, # anywhere, the last of several counts",
+		[]string{"15-grammar: mode = [\"verify\"]", "15-grammar: is set again later"}},
 	{"Include counts where it stands", []string{`15-grammar: hold`, "34-includes: more than 5 files"}},
-	{"numbers as in C, booleans by their first letter", []string{"15-grammar: min_rsa_bits = 2048", "33-not-a-number: is not a number", "15-grammar: max_signatures = 8"}},
-	{"an unknown option and a missing value are fatal", []string{"18-unknown: OpenDKIM would not start with it", "32-no-value: has no value"}},
+	{"numbers as in C, booleans by their first letter", []string{"15-grammar: min_rsa_bits = 2048",
+		"33-not-a-number: is not a number", "15-grammar: max_signatures = 8"}},
+	{"an unknown option and a missing value are fatal",
+		[]string{"18-unknown: OpenDKIM would not start with it", "32-no-value: has no value"}},
 	{"options of old are named as such", []string{"18-unknown: OpenDKIM itself no longer knows it"}},
 	{"Debian's start script hands its own socket over", []string{"23-debian: Debian's start " +
 		"script passes it"}},
@@ -140,7 +181,8 @@ var statements = []struct {
 		"OpenDKIM verifies 3"}},
 	{"it writes no field when a key is missing", []string{"27-verifier: OpenDKIM writes none if " +
 		"a key is missing"}},
-	{"OpenDMARC believes a field that a stranger wrote", []string{"28-both: strangers can write one with any of these ids"}},
+	{"OpenDMARC believes a field that a stranger wrote",
+		[]string{"28-both: strangers can write one with any of these ids"}},
 }
 
 // corpus is the least that an importer must know, in the order in which it was asked for, and where it is shown.
@@ -150,7 +192,8 @@ var corpus = []struct {
 }{
 	{"the order of lookups in a file", []string{"01-five-steps"}},
 	{"keys that stand twice, in a file and a refile", []string{"02-duplicates", "03-duplicates-refile"}},
-	{"what is to be said of more than two signatures", []string{"04-multiple-file", "05-multiple-refile", "47-multiple-identifiers"}},
+	{"what is to be said of more than two signatures",
+		[]string{"04-multiple-file", "05-multiple-refile", "47-multiple-identifiers"}},
 	{"% in d=, s=, names of files, names of keys and signers", []string{"06-percent", "31-identifier"}},
 	{"the usual TrustedHosts", []string{"07-trusted-hosts"}},
 	{"host bits, ! and IPv4 in IPv6", []string{"08-hosts"}},
@@ -213,7 +256,8 @@ func TestStatements(t *testing.T) {
 }
 
 // options are the folders that show what becomes of options.
-var options = map[string]bool{"09-hosts-wild": true, "29-dmarc-alone": true, "36-hosts-nameless": true, "46-globs-multiple": true, "51-dmarc-all": true, "52-dmarc-beside": true,
+var options = map[string]bool{"09-hosts-wild": true, "29-dmarc-alone": true,
+	"36-hosts-nameless": true, "46-globs-multiple": true, "51-dmarc-all": true, "52-dmarc-beside": true,
 	"53-dmarc-hostname": true, "54-dmarc-conflict": true}
 
 // wanted is all that a golden folder wants.

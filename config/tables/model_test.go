@@ -9,8 +9,9 @@ import (
 	"testing"
 )
 
-// A second, literal reading of OpenDKIM: it makes the texts that OpenDKIM looks up and compares them, one by one, as its
-// manual and its source have it. What the importer makes must give the same answers.
+// A second, literal reading of OpenDKIM: it makes the texts that OpenDKIM looks up and compares
+// them, one by one, as its manual and its source have it. What the importer makes must give the
+// same answers.
 
 var expressions = map[string]*regexp.Regexp{}
 
@@ -112,9 +113,11 @@ func modelDomain(key, author string) string {
 
 var (
 	someUsers   = []string{"u", "v", "w", "uv", "u-w", "vuv"}
-	someDomains = []string{"com", "example.com", "a.example.com", "b.a.example.com", "c.b.a.example.com", "other.com", "a.other.com", "org", "example.org"}
+	someDomains = []string{"com", "example.com", "a.example.com", "b.a.example.com",
+		"c.b.a.example.com", "other.com", "a.other.com", "org", "example.org"}
 	fileForms   = []string{"U@D", "D", "U@.D", ".D", "U@*", "*", "*@D", "U@*.D", "@D"}
-	refileForms = []string{"U@D", "*@D", "*@*.D", "U@*", "*", "*@*", "*.D", "U@*.D", "(u|v)@D", "[vw]@*.D", "w?u@D", "D", ".D", "@D", "u*@D", "*V@*.D", "*v*@D", "u*w@*", "*-*@*.D", "V*.D"}
+	refileForms = []string{"U@D", "*@D", "*@*.D", "U@*", "*", "*@*", "*.D", "U@*.D", "(u|v)@D",
+		"[vw]@*.D", "w?u@D", "D", ".D", "@D", "u*@D", "*V@*.D", "*v*@D", "u*w@*", "*-*@*.D", "V*.D"}
 )
 
 // randomTable makes a signing table of n lines with keys that sign for anybody.
@@ -155,7 +158,8 @@ func keyTableOf() *Dataset {
 		if i > 1 {
 			domain = "example.com"
 		}
-		d.Records = append(d.Records, Record{Place{"keys", i + 1}, fmt.Sprintf("k%d", i), fmt.Sprintf("%s:s%d:/k", domain, i)})
+		d.Records = append(d.Records, Record{Place{"keys", i + 1}, fmt.Sprintf("k%d", i),
+			fmt.Sprintf("%s:s%d:/k", domain, i)})
 	}
 	for i, name := range someDomains {
 		d.Records = append(d.Records, Record{Place{"keys", i + 6}, name, name + ":s:/k"})
@@ -170,7 +174,8 @@ func TestSigningTableAgainstModel(t *testing.T) {
 			signed := 0
 			for range 600 {
 				st := randomTable(r, k, 1+r.IntN(12))
-				tr, err := Translate(Source{Keys: keyTableOf(), Signing: st, Multiple: multiple, Dir: "/", TellKey: silently, TellSigning: silently})
+				tr, err := Translate(Source{Keys: keyTableOf(), Signing: st, Multiple: multiple,
+					Dir: "/", TellKey: silently, TellSigning: silently})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -179,7 +184,8 @@ func TestSigningTableAgainstModel(t *testing.T) {
 						want := signaturesOf(signedBy(st, user, domain, multiple), domain)
 						got := tr.signs(user, domain, multiple)
 						if !slices.Equal(got, want) {
-							t.Fatalf("%s, multiple %v: %s@%s: got %q, want %q; table %v; rules %+v", k, multiple, user, domain, got, want, st.Records, tr.Rules)
+							t.Fatalf("%s, multiple %v: %s@%s: got %q, want %q; table %v; rules %+v",
+								k, multiple, user, domain, got, want, st.Records, tr.Rules)
 						}
 						signed += len(got)
 					}
@@ -192,8 +198,8 @@ func TestSigningTableAgainstModel(t *testing.T) {
 	}
 }
 
-// signaturesOf returns the keys that values of a signing table name and the i= tags, each pair once. OpenDKIM writes only a
-// tag that is at or below d=.
+// signaturesOf returns the keys that values of a signing table name and the i= tags, each pair
+// once. OpenDKIM writes only a tag that is at or below d=.
 func signaturesOf(values []string, domain string) []string {
 	var out []string
 	for _, v := range values {

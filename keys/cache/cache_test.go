@@ -33,7 +33,8 @@ func content(t *testing.T, s *shard[string, string]) string {
 	got := strings.Join(down, " ")
 	slices.Reverse(up)
 	if !slices.Equal(up, down) || len(s.entries) != len(down) || s.cost != cost {
-		t.Errorf("%d entries that cost %d, in the list %s that cost %d, from the other end %s", len(s.entries), s.cost, got, cost, up)
+		t.Errorf("%d entries that cost %d, in the list %s that cost %d, from the other end %s",
+			len(s.entries), s.cost, got, cost, up)
 	}
 	return got
 }
@@ -54,7 +55,13 @@ func TestBounds(t *testing.T) {
 		{"expired", func(c memory) { c.Put("a", "x", began, began); put(c, "b", "x"); c.Get("a", began) }, "b", 0},
 		{"stale", func(c memory) { c.Put("a", "x", began, later); put(c, "b", "x"); c.Get("a", began) }, "a b", 0},
 		{"dropped", func(c memory) { put(c, "a", "x"); put(c, "b", "x"); c.Drop("a"); c.Drop("c") }, "b", 0},
-		{"too many", func(c memory) { put(c, "a", "x"); put(c, "b", "x"); put(c, "c", "x"); put(c, "d", "x") }, "d c b", 1},
+		{"too many", func(c memory) {
+			put(c, "a", "x")
+			put(c, "b", "x")
+			put(c, "c", "x")
+			put(c,
+				"d", "x")
+		}, "d c b", 1},
 		{"too much", func(c memory) { put(c, "a", "xxxx"); put(c, "b", "xxxx"); put(c, "c", "xxxxxxxxx") }, "c", 2},
 		{"too much for all", func(c memory) { put(c, "a", "x"); put(c, "b", "xxxxxxxxxxx") }, "a", 0},
 		{"too much now", func(c memory) { put(c, "a", "x"); put(c, "a", "xxxxxxxxxxx") }, "", 0},
@@ -69,7 +76,8 @@ func TestBounds(t *testing.T) {
 			tc.do(c)
 			got := content(t, &c.shards[0])
 			if got != tc.want || n.Evictions.Load() != tc.evicted || c.Len() != len(strings.Fields(tc.want)) {
-				t.Errorf("got %q, %d evictions, %d values; want %q, %d", got, n.Evictions.Load(), c.Len(), tc.want, tc.evicted)
+				t.Errorf("got %q, %d evictions, %d values; want %q, %d", got, n.Evictions.Load(),
+					c.Len(), tc.want, tc.evicted)
 			}
 			if c.Cost() != c.shards[0].cost {
 				t.Errorf("a cost of %d, want %d", c.Cost(), c.shards[0].cost)
@@ -255,7 +263,8 @@ func TestTimeout(t *testing.T) {
 		s := &source{gate: make(chan struct{})}
 		c := New(Options[string, string]{Load: s.load, Timeout: 5 * time.Second}, &Counters{})
 		began := time.Now()
-		if _, err := c.Wait(t.Context(), "a"); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != 5*time.Second {
+		if _, err := c.Wait(t.Context(), "a"); !errors.Is(err, context.DeadlineExceeded) ||
+			time.Since(began) != 5*time.Second {
 			t.Errorf("got %v after %v", err, time.Since(began))
 		}
 	})
@@ -267,7 +276,10 @@ func TestPanic(t *testing.T) {
 		options Options[string, string]
 		settled bool
 	}{
-		{"in Load", Options[string, string]{Load: func(context.Context, string) (string, error) { panic("oops") }}, false},
+		{"in Load", Options[string, string]{Load: func(context.Context, string) (string,
+			error) {
+			panic("oops")
+		}}, false},
 		{"in Settle", Options[string, string]{
 			Load:   func(context.Context, string) (string, error) { return "x", nil },
 			Settle: func(context.Context, string, string, error) (string, error) { panic("oops") },

@@ -36,7 +36,8 @@ func TestClockSetBack(t *testing.T) {
 				for _, k := range []string{"a", "b", "c"} {
 					e := c.Get(k, now)
 					if isFresh := e != nil && now.Before(e.Fresh); isFresh != tc.fresh || (e != nil) != tc.kept {
-						t.Errorf("%s, %v later: fresh %v, kept %v; want %v, %v", k, tc.after, isFresh, e != nil, tc.fresh, tc.kept)
+						t.Errorf("%s, %v later: fresh %v, kept %v; want %v, %v", k, tc.after,
+							isFresh, e != nil, tc.fresh, tc.kept)
 					}
 				}
 			}

@@ -19,7 +19,8 @@ func TestAccess(t *testing.T) {
 		access Access
 		want   bool
 	}{{"read", Read, false}, {"write", Write, false}, {"create", Create, true}} {
-		db, err := Open(Options{Driver: SQLite, DSN: filepath.Join(t.TempDir(), "x.db"), Timeout: time.Second, Access: tc.access})
+		db, err := Open(Options{Driver: SQLite, DSN: filepath.Join(t.TempDir(), "x.db"),
+			Timeout: time.Second, Access: tc.access})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -33,10 +34,12 @@ func TestAccess(t *testing.T) {
 // What a server quotes of a value that it cannot convert may be part of a key.
 func TestRedact(t *testing.T) {
 	for _, tc := range []struct{ text, want string }{
-		{`invalid input syntax for type integer: "` + strings.Repeat("Bwc", 12) + `"`, `invalid input syntax for type integer: "…"`},
+		{`invalid input syntax for type integer: "` + strings.Repeat("Bwc", 12) + `"`,
+			`invalid input syntax for type integer: "…"`},
 		{"bad value -----BEGIN PRIVATE KEY-----\nMC4C\n", "bad value …"},
 		{"connection refused", "connection refused"},
-		{"failed to connect:\n\t127.0.0.1: refused\n\t127.0.0.2: refused", "failed to connect: 127.0.0.1: refused; 127.0.0.2: refused"},
+		{"failed to connect:\n\t127.0.0.1: refused\n\t127.0.0.2: refused",
+			"failed to connect: 127.0.0.1: refused; 127.0.0.2: refused"},
 	} {
 		if got := Redact(errors.New(tc.text)).Error(); got != tc.want {
 			t.Errorf("got %q, want %q", got, tc.want)

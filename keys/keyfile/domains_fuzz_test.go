@@ -9,7 +9,8 @@ import (
 // FuzzDomainPath holds that no author's domain leads out of the directory before "%", nor to another
 // domain's file, and that a file which List finds belongs to the domain that it says.
 func FuzzDomainPath(f *testing.F) {
-	for _, domain := range []string{"a.example", "xn--bcher-kva.example", "..", "a/../b", "", ".", "a..b", "-a", "_x.example", "a\x00b", "%", strings.Repeat("a.", 130)} {
+	for _, domain := range []string{"a.example", "xn--bcher-kva.example", "..", "a/../b", "", ".",
+		"a..b", "-a", "_x.example", "a\x00b", "%", strings.Repeat("a.", 130)} {
 		f.Add(domain, "/keys/%/mail.pem")
 		f.Add(domain, "/keys/dkim-%.pem")
 	}

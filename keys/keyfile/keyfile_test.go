@@ -84,7 +84,8 @@ func TestSource(t *testing.T) {
 		"bad text":  {Text: "x"},
 	}, keyfile.Options{})
 	k, err := s.Key(t.Context(), "good")
-	if err != nil || k.Name != "good" || k.Domain != "example.com" || k.Selector != "mail" || !signs(t, s, "good", seed(1)) {
+	if err != nil || k.Name != "good" || k.Domain != "example.com" || k.Selector != "mail" ||
+		!signs(t, s, "good", seed(1)) {
 		t.Errorf("good: got %v, %v", k, err)
 	}
 	if !signs(t, s, "inline", seed(2)) {
@@ -151,7 +152,8 @@ func TestReload(t *testing.T) {
 	entries["other domain"] = keyfile.Entry{Domain: "example.org", Selector: "s", File: dir + "/other domain"}
 	after := keyfile.New(t.Context(), entries, keyfile.Options{Previous: before})
 
-	for name, want := range map[string]ed25519.PrivateKey{"same": seed(0), "new": seed(7), "broken": seed(2), "gone": seed(3)} {
+	for name, want := range map[string]ed25519.PrivateKey{"same": seed(0), "new": seed(7),
+		"broken": seed(2), "gone": seed(3)} {
 		if !signs(t, after, name, want) {
 			t.Errorf("%s: got another key", name)
 		}

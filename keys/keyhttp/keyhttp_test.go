@@ -114,7 +114,12 @@ func TestKey(t *testing.T) {
 	}{
 		{"a", nil}, {"vault", nil}, {"a/b?", nil},
 		{"unknown", keys.ErrNotFound}, {"..", keys.ErrNotFound},
-		{"empty", keys.ErrAnswer}, {"list", keys.ErrAnswer}, {"html", keys.ErrAnswer}, {"badkey", keys.ErrAnswer}, {"number", keys.ErrAnswer}, {"huge", keys.ErrAnswer},
+		{"empty", keys.ErrAnswer},
+		{"list", keys.ErrAnswer},
+		{"html", keys.ErrAnswer},
+		{"badkey", keys.ErrAnswer},
+		{"number", keys.ErrAnswer},
+		{"huge", keys.ErrAnswer},
 		{"denied", away}, {"down", away}, {"moved", away}, {"nothing", away},
 	} {
 		k, err := s.Key(t.Context(), tc.name)
@@ -123,7 +128,8 @@ func TestKey(t *testing.T) {
 			if err == nil || errors.Is(err, keys.ErrNotFound) || errors.Is(err, keys.ErrAnswer) {
 				t.Errorf("%s: got %v, %v", tc.name, k, err)
 			}
-		case !errors.Is(err, tc.want) || err == nil && (k.String() != "a._domainkey.one.example (ed25519 256)" || k.Name != tc.name):
+		case !errors.Is(err, tc.want) || err == nil &&
+			(k.String() != "a._domainkey.one.example (ed25519 256)" || k.Name != tc.name):
 			t.Errorf("%s: got %v, %v; want %v", tc.name, k, err, tc.want)
 		}
 		if err != nil && (strings.Contains(err.Error(), "secretsecret") || !strings.Contains(err.Error(), `"api"`)) {
@@ -134,17 +140,19 @@ func TestKey(t *testing.T) {
 
 func TestChoose(t *testing.T) {
 	_, o := serve(t, routes{
-		"/v1/signing/one.example":                   {200, `{"keys":["a","b"]}`},
-		"/v1/signing/one.example?login=joe%26x%3D1": {200, `{"keys":[{"domain":"one.example","selector":"j","private_key":"` + seed + `"}]}`},
-		"/v1/signing/vault.example":                 {200, `{"data":{"data":{"keys":["v"]}}}`},
-		"/v1/signing/nobody.example":                {200, `{"keys":[]}`},
-		"/v1/signing/page.example":                  {404, `<h1>Not Found</h1>`},
-		"/v1/signing/silent.example":                {404, ``},
-		"/v1/signing/other.example":                 {200, `{"result":"ok"}`},
-		"/v1/signing/null.example":                  {200, `{"keys":null}`},
-		"/v1/signing/mixed.example":                 {200, `{"keys":["a", 5]}`},
-		"/v1/signing/many.example":                  {200, `{"keys":["a"` + strings.Repeat(`,"a"`, keys.MaxChosen) + `]}`},
-		"/v1/signing/down.example":                  {500, `{"keys":[]}`},
+		"/v1/signing/one.example": {200, `{"keys":["a","b"]}`},
+		"/v1/signing/one.example?login=joe%26x%3D1": {200,
+			`{"keys":[{"domain":"one.example","selector":"j","private_key":"` + seed + `"}]}`},
+		"/v1/signing/vault.example":  {200, `{"data":{"data":{"keys":["v"]}}}`},
+		"/v1/signing/nobody.example": {200, `{"keys":[]}`},
+		"/v1/signing/page.example":   {404, `<h1>Not Found</h1>`},
+		"/v1/signing/silent.example": {404, ``},
+		"/v1/signing/other.example":  {200, `{"result":"ok"}`},
+		"/v1/signing/null.example":   {200, `{"keys":null}`},
+		"/v1/signing/mixed.example":  {200, `{"keys":["a", 5]}`},
+		"/v1/signing/many.example": {200, `{"keys":["a"` + strings.Repeat(`,"a"`,
+			keys.MaxChosen) + `]}`},
+		"/v1/signing/down.example": {500, `{"keys":[]}`},
 	})
 	s := source(t, o)
 	for _, tc := range []struct {
@@ -239,7 +247,8 @@ func TestClientCertificate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
 	if err != nil {
 		t.Fatal(err)
@@ -258,7 +267,8 @@ func TestClientCertificate(t *testing.T) {
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	dir := t.TempDir()
-	o := Options{Name: "api", URL: server.URL, TLS: keys.TLS{CAFile: filepath.Join(dir, "ca"), Certificate: filepath.Join(dir, "crt"), Key: filepath.Join(dir, "key")}}
+	o := Options{Name: "api", URL: server.URL, TLS: keys.TLS{CAFile: filepath.Join(dir, "ca"),
+		Certificate: filepath.Join(dir, "crt"), Key: filepath.Join(dir, "key")}}
 	write(t, o.TLS.CAFile, pemText("CERTIFICATE", server.Certificate().Raw))
 	if _, err := New(o); err == nil {
 		t.Error("no certificate there, and no error")
@@ -296,7 +306,8 @@ func TestNewRefuses(t *testing.T) {
 func FuzzAnswer(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		found, err := parseKeys(body, "")
-		if err == nil && len(found) == 0 && !strings.Contains(strings.ToLower(string(body)), `keys"`) && !strings.Contains(string(body), `\u`) {
+		if err == nil && len(found) == 0 && !strings.Contains(strings.ToLower(string(body)),
+			`keys"`) && !strings.Contains(string(body), `\u`) {
 			t.Errorf("nobody signs, says %q", body)
 		}
 		for _, k := range found {
@@ -315,7 +326,8 @@ func FuzzAnswer(f *testing.F) {
 func TestFilesReplaced(t *testing.T) {
 	server, o := serve(t, routes{})
 	good := pemText("CERTIFICATE", server.Certificate().Raw)
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true}
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -329,7 +341,9 @@ func TestFilesReplaced(t *testing.T) {
 		name, ca string
 		good     bool
 	}{
-		{"as it was", good, true}, {"another authority", pemText("CERTIFICATE", der), false}, {"the first again", good, true},
+		{"as it was", good, true},
+		{"another authority", pemText("CERTIFICATE", der), false},
+		{"the first again", good, true},
 		{"truncated", "", false}, {"and mended", good, true},
 	} {
 		write(t, o.TLS.CAFile, tc.ca)

@@ -11,7 +11,8 @@ import (
 func TestExpand(t *testing.T) {
 	for _, tc := range []struct{ template, login, want string }{
 		{"https://p.example/dkim?u=$1&d=$2", "joe", "https://p.example/dkim?u=joe&d=example.com"},
-		{"https://p.example/dkim?u=$1&d=$2", "joe@x&d=other", "https://p.example/dkim?u=joe%40x%26d%3Dother&d=example.com"},
+		{"https://p.example/dkim?u=$1&d=$2", "joe@x&d=other",
+			"https://p.example/dkim?u=joe%40x%26d%3Dother&d=example.com"},
 		{"https://p.example/$1/$2/key", "a/../b c", "https://p.example/a%2F..%2Fb%20c/example.com/key"},
 		{"https://p.example/$1/key", "..", "https://p.example/%2E%2E/key"},
 		{"https://p.example/$2?who=$1", "$2", "https://p.example/example.com?who=%242"},
@@ -25,8 +26,9 @@ func TestExpand(t *testing.T) {
 
 func TestTemplate(t *testing.T) {
 	_, o := serve(t, routes{
-		"/v1/dkim.php?user=joe%40x&domain=example.com": {200, `{"keys":[{"domain":"example.com","selector":"s","private_key":"` + seed + `"}]}`},
-		"/v1/dkim.php?user=&domain=page.example":       {404, "<html>"},
+		"/v1/dkim.php?user=joe%40x&domain=example.com": {200,
+			`{"keys":[{"domain":"example.com","selector":"s","private_key":"` + seed + `"}]}`},
+		"/v1/dkim.php?user=&domain=page.example": {404, "<html>"},
 	})
 	o.URL += "dkim.php?user=$1&domain=$2"
 	s, err := New(o)

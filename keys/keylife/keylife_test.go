@@ -40,7 +40,8 @@ func move(t *testing.T, s keylife.Store, selector string, to keys.Stage) {
 	t.Helper()
 	err := s.Update(func(state *keylife.State) error {
 		k := state.Find(selector + "._domainkey.example.com")
-		return state.Move(k, to, keylife.View{Now: start, Sights: map[string]keys.Sight{k.Name(): keys.SightKey}}, "test")
+		return state.Move(k, to, keylife.View{Now: start,
+			Sights: map[string]keys.Sight{k.Name(): keys.SightKey}}, "test")
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -55,9 +56,11 @@ func TestRotate(t *testing.T) {
 	}
 	a := "a._domainkey.example.com"
 	b := "b._domainkey.example.com"
-	before := keylife.Key{Domain: "example.com", Selector: "before", Algorithm: keys.Ed25519, Stage: keys.Removed, History: []keylife.Step{{To: keys.Active}}}
+	before := keylife.Key{Domain: "example.com", Selector: "before", Algorithm: keys.Ed25519,
+		Stage: keys.Removed, History: []keylife.Step{{To: keys.Active}}}
 	state.Keys = append(state.Keys, before) // a is not the domain's first
-	v := keylife.View{Policy: keylife.Policy{Every: 90 * day, Publish: 2 * day, Overlap: 14 * day}, Sights: map[string]keys.Sight{}}
+	v := keylife.View{Policy: keylife.Policy{Every: 90 * day, Publish: 2 * day, Overlap: 14 * day},
+		Sights: map[string]keys.Sight{}}
 	// One line is one run: the day, what the DNS shows, what is said, and the stages afterwards.
 	for _, run := range []struct {
 		day    int
@@ -111,7 +114,8 @@ func TestRotate(t *testing.T) {
 // resolvers may remember of another record at its name.
 func TestRotateFirst(t *testing.T) {
 	const a = "a._domainkey.example.com"
-	signed := keylife.Key{Domain: "example.com", Selector: "b", Algorithm: keys.Ed25519, Stage: keys.Removed, History: []keylife.Step{{To: keys.Active}}}
+	signed := keylife.Key{Domain: "example.com", Selector: "b", Algorithm: keys.Ed25519,
+		Stage: keys.Removed, History: []keylife.Step{{To: keys.Active}}}
 	another := signed
 	another.Algorithm = keys.RSA
 	elsewhere := signed
@@ -131,7 +135,8 @@ func TestRotateFirst(t *testing.T) {
 		{"the first beside a vendor's", []keylife.Key{vendor}, 0, keys.Active, "active"},
 		{"not the first", []keylife.Key{signed}, 0, keys.Published, "published"},
 		{"another record is forgotten", nil, time.Hour, keys.Active, "active"},
-		{"another record is remembered", nil, time.Hour + time.Second, keys.Published, "another record was there, which resolvers may remember; wait until 2026-01-01 01:00 UTC"},
+		{"another record is remembered", nil, time.Hour + time.Second, keys.Published,
+			"another record was there, which resolvers may remember; wait until 2026-01-01 01:00 UTC"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			state, err := generated(t, "a").Read()
@@ -139,12 +144,14 @@ func TestRotateFirst(t *testing.T) {
 				t.Fatal(err)
 			}
 			state.Keys = append(tt.with, state.Keys...)
-			v := keylife.View{Policy: keylife.Policy{Publish: 2 * day}, Now: start, Sights: map[string]keys.Sight{a: keys.SightOther}}
+			v := keylife.View{Policy: keylife.Policy{Publish: 2 * day}, Now: start,
+				Sights: map[string]keys.Sight{a: keys.SightOther}}
 			if tt.others > 0 {
 				v.Others = map[string]time.Time{a: start.Add(tt.others)}
 			}
 			state.Observe(v)
-			v = keylife.View{Policy: v.Policy, Now: start.Add(time.Hour), Sights: map[string]keys.Sight{a: keys.SightKey}}
+			v = keylife.View{Policy: v.Policy, Now: start.Add(time.Hour),
+				Sights: map[string]keys.Sight{a: keys.SightKey}}
 			events, _ := state.Rotate("example.com", v)
 			said := ""
 			for _, e := range events {
@@ -164,14 +171,16 @@ func TestRotateSays(t *testing.T) {
 		t.Fatal(err)
 	}
 	a, vendor := "a._domainkey.example.com", "v._domainkey.example.net"
-	v := keylife.View{Now: start, Sights: map[string]keys.Sight{a: keys.SightOther, vendor: keys.SightKey}, Shown: map[string]string{a: "ns2: no record"}}
+	v := keylife.View{Now: start, Sights: map[string]keys.Sight{a: keys.SightOther,
+		vendor: keys.SightKey}, Shown: map[string]string{a: "ns2: no record"}}
 	events, _ := state.Rotate("example.com", v)
 	if len(events) != 1 || events[0].Waits != "its record at all name servers (ns2: no record)" {
 		t.Errorf("one server lags: %+v", events)
 	}
 	state.Rotate("example.net", v)
 	events, _ = state.Rotate("example.net", v)
-	if len(events) != 1 || !strings.Contains(events[0].Note, "a vendor's key, published and watched") || events[0].Waits != "" {
+	if len(events) != 1 || !strings.Contains(events[0].Note,
+		"a vendor's key, published and watched") || events[0].Waits != "" {
 		t.Errorf("a vendor's: %+v", events)
 	}
 	k := state.Find(a)
@@ -201,10 +210,12 @@ func TestRotateTogether(t *testing.T) {
 		{"the other is removed", keys.Removed, keys.Active},
 		{"there is no other", "", keys.Active},
 	} {
-		state := &keylife.State{Keys: []keylife.Key{{Domain: "example.com", Selector: "e", Algorithm: keys.Ed25519, Stage: keys.Published, Since: start}}}
+		state := &keylife.State{Keys: []keylife.Key{{Domain: "example.com", Selector: "e",
+			Algorithm: keys.Ed25519, Stage: keys.Published, Since: start}}}
 		v := keylife.View{Now: start, Sights: map[string]keys.Sight{"e._domainkey.example.com": keys.SightKey}}
 		if tc.rsa != "" {
-			state.Keys = append([]keylife.Key{{Domain: "example.com", Selector: "r", Algorithm: keys.RSA, Stage: tc.rsa, Since: start}}, state.Keys...)
+			state.Keys = append([]keylife.Key{{Domain: "example.com", Selector: "r",
+				Algorithm: keys.RSA, Stage: tc.rsa, Since: start}}, state.Keys...)
 			v.Sights["r._domainkey.example.com"] = keys.SightKey
 			if tc.rsa == keys.Generated {
 				v.Sights["r._domainkey.example.com"] = keys.SightNothing
@@ -229,7 +240,8 @@ func TestMoveForced(t *testing.T) {
 		if err := state.Move(k, keys.Published, v, ""); !errors.Is(err, keys.ErrSilent) {
 			t.Errorf("got %v", err)
 		}
-		if err := state.Move(k, keys.Active, v, "I know better"); !errors.Is(err, keys.ErrStep) || k.Stage != keys.Generated {
+		if err := state.Move(k, keys.Active, v, "I know better"); !errors.Is(err, keys.ErrStep) ||
+			k.Stage != keys.Generated {
 			t.Errorf("a step that there is not: got %v, %s", err, k.Stage)
 		}
 		return state.Move(k, keys.Published, v, "I see it")
@@ -242,7 +254,8 @@ func TestMoveForced(t *testing.T) {
 		t.Fatal(err)
 	}
 	last := state.Keys[0].History[1]
-	if state.Keys[0].Stage != keys.Published || last.Forced != "I see it" || !strings.Contains(last.Over, "not every name server answered") {
+	if state.Keys[0].Stage != keys.Published || last.Forced != "I see it" ||
+		!strings.Contains(last.Over, "not every name server answered") {
 		t.Errorf("got %+v", state.Keys[0])
 	}
 }
@@ -250,7 +263,8 @@ func TestMoveForced(t *testing.T) {
 func TestRecord(t *testing.T) {
 	state, _ := generated(t, "a").Read()
 	k := state.Keys[0]
-	if got := k.Record(); got.Name != "a._domainkey.example.com" || !strings.HasPrefix(got.Text, "v=DKIM1; k=ed25519; p=") || len(got.Text) < 60 {
+	if got := k.Record(); got.Name != "a._domainkey.example.com" || !strings.HasPrefix(got.Text,
+		"v=DKIM1; k=ed25519; p=") || len(got.Text) < 60 {
 		t.Errorf("got %+v", got)
 	}
 	if got := k.RevokedRecord().Text; got != "v=DKIM1; k=ed25519; p=" {
@@ -320,7 +334,8 @@ func TestStoreRefuses(t *testing.T) {
 // left is swept away.
 func TestGenerateBesideFiles(t *testing.T) {
 	s := generated(t, "a")
-	theirs, left := filepath.Join(s.Dir, "keys/example.com/mail.pem"), filepath.Join(s.Dir, "keys/example.com/b.pem.new-17")
+	theirs, left := filepath.Join(s.Dir, "keys/example.com/mail.pem"),
+		filepath.Join(s.Dir, "keys/example.com/b.pem.new-17")
 	half := filepath.Join(s.Dir, "keys.json.new-42")
 	for _, path := range []string{theirs, left, half} {
 		if err := os.WriteFile(path, []byte("theirs"), 0o600); err != nil {
@@ -462,7 +477,8 @@ func TestSource(t *testing.T) {
 	source = first
 	fallBack(nil)
 	want("b again", "b")
-	if f, err := s.ReadFallBack(); err != nil || len(f.Signs) != 0 || !f.Until["a._domainkey.example.com"].Equal(start) {
+	if f, err := s.ReadFallBack(); err != nil || len(f.Signs) != 0 ||
+		!f.Until["a._domainkey.example.com"].Equal(start) {
 		t.Errorf("remembered: %+v, %v", f, err)
 	}
 	if err := os.WriteFile(filepath.Join(s.Dir, "keys.json"), []byte("{"), 0o600); err != nil {
@@ -489,7 +505,8 @@ func TestOverlapAfterFallBack(t *testing.T) {
 	}
 	a, b := "a._domainkey.example.com", "b._domainkey.example.com"
 	k := state.Find(a)
-	v := keylife.View{Policy: keylife.Policy{Overlap: 14 * 24 * time.Hour}, Sights: map[string]keys.Sight{a: keys.SightKey, b: keys.SightKey}}
+	v := keylife.View{Policy: keylife.Policy{Overlap: 14 * 24 * time.Hour},
+		Sights: map[string]keys.Sight{a: keys.SightKey, b: keys.SightKey}}
 	for _, tc := range []struct {
 		name        string
 		now, signed time.Duration // after a retired
@@ -519,7 +536,8 @@ func TestOverlapAfterFallBack(t *testing.T) {
 func TestLoadFindsAnotherKey(t *testing.T) {
 	s := generated(t, "a", "b")
 	state, _ := s.Read()
-	if err := os.Rename(filepath.Join(s.Dir, "keys/example.com/b.pem"), filepath.Join(s.Dir, "keys/example.com/a.pem")); err != nil {
+	if err := os.Rename(filepath.Join(s.Dir, "keys/example.com/b.pem"),
+		filepath.Join(s.Dir, "keys/example.com/a.pem")); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Load(state.Keys[0]); err == nil || !strings.Contains(err.Error(), state.Keys[0].Fingerprint) {

@@ -59,8 +59,9 @@ func (a *answer) Next(row []driver.Value) error {
 	return io.EOF
 }
 
-// tableOf makes a table of fuzzed bytes: the number of columns, whether the connection breaks, then values of every type
-// that a driver may return, a byte for the type and one for the length of texts.
+// tableOf makes a table of fuzzed bytes: the number of columns, whether the connection breaks, then
+// values of every type that a driver may return, a byte for the type and one for the length of
+// texts.
 func tableOf(data []byte) *table {
 	t := &table{columns: 3}
 	if len(data) > 0 {
@@ -119,7 +120,8 @@ func FuzzRows(f *testing.F) {
 	f.Add([]byte{3})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		from := tableOf(data)
-		s := source(t, Options{Driver: SQLite, DSN: ":memory:", SigningQuery: signingQuery, ListQuery: "SELECT name FROM dkim_keys WHERE name > $1"})
+		s := source(t, Options{Driver: SQLite, DSN: ":memory:", SigningQuery: signingQuery,
+			ListQuery: "SELECT name FROM dkim_keys WHERE name > $1"})
 		s.db.Close()
 		s.db = sql.OpenDB(from)
 		wantKey(t, s, from)

@@ -33,7 +33,8 @@ func fill(t *testing.T, d Driver, dsn string) *sql.DB {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	schema, err := os.ReadFile(map[Driver]string{Postgres: "../../contrib/sql/postgresql.sql", MySQL: "../../contrib/sql/mysql.sql", SQLite: "../../contrib/sql/sqlite.sql"}[d])
+	schema, err := os.ReadFile(map[Driver]string{Postgres: "../../contrib/sql/postgresql.sql",
+		MySQL: "../../contrib/sql/mysql.sql", SQLite: "../../contrib/sql/sqlite.sql"}[d])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +122,8 @@ func answers(t *testing.T, o Options) {
 			t.Errorf("Key(%q) is %v, %v; want %q, %v", tc.name, k, err, tc.want, tc.err)
 		}
 	}
-	if k, err := s.Key(t.Context(), "a"); err != nil || !k.Signer.Public().(ed25519.PublicKey).Equal(ed25519.NewKeyFromSeed(slices.Repeat([]byte{1}, 32)).Public()) {
+	if k, err := s.Key(t.Context(), "a"); err != nil ||
+		!k.Signer.Public().(ed25519.PublicKey).Equal(ed25519.NewKeyFromSeed(slices.Repeat([]byte{1}, 32)).Public()) {
 		t.Errorf("the key is another one: %v", err)
 	}
 	for _, tc := range []struct {
@@ -144,7 +146,8 @@ func answers(t *testing.T, o Options) {
 			t.Errorf("Choose(%v) is %q, %v; want %q", tc.query, names, err, tc.want)
 		}
 	}
-	if said, err := s.Check(t.Context()); err != nil || !strings.HasSuffix(said, "answers key_query and signing_query") {
+	if said, err := s.Check(t.Context()); err != nil ||
+		!strings.HasSuffix(said, "answers key_query and signing_query") {
 		t.Errorf("check says %q, %v", said, err)
 	}
 	lists(t, o)
@@ -168,10 +171,12 @@ func lists(t *testing.T, o Options) {
 		{"no such table", "SELECT name FROM nothing WHERE name > $1", ""},
 		{"two columns", "SELECT name, domain FROM dkim_keys WHERE name > $1", ""},
 		{"the name itself", "SELECT name FROM dkim_keys WHERE name >= $1", "b"},
-		{"all at once", "SELECT a.name FROM dkim_keys a, dkim_keys b, dkim_keys c, dkim_keys d, dkim_keys e, dkim_keys f, dkim_keys g WHERE a.name > $1", ""},
+		{"all at once", "SELECT a.name FROM dkim_keys a, dkim_keys b, dkim_keys c, dkim_keys d, " +
+			"dkim_keys e, dkim_keys f, dkim_keys g WHERE a.name > $1", ""},
 	} {
 		o.ListQuery = tc.query
-		if got, err := source(t, o).List(t.Context(), tc.after); !errors.Is(err, ErrQuery) || got != nil || !strings.Contains(err.Error(), "list_query") {
+		if got, err := source(t, o).List(t.Context(), tc.after); !errors.Is(err, ErrQuery) ||
+			got != nil || !strings.Contains(err.Error(), "list_query") {
 			t.Errorf("%s: got %d names, %v", tc.name, len(got), err)
 		}
 	}
@@ -189,7 +194,8 @@ func mistakes(t *testing.T, o Options) {
 		{"no such table for signing", keyQuery, "SELECT key_name FROM nothing WHERE domain = $1"},
 	} {
 		o.KeyQuery, o.SigningQuery = tc.key, tc.signing
-		if said, err := source(t, o).Check(t.Context()); !errors.Is(err, ErrQuery) || !strings.Contains(err.Error(), `source "hosting": `) {
+		if said, err := source(t, o).Check(t.Context()); !errors.Is(err, ErrQuery) ||
+			!strings.Contains(err.Error(), `source "hosting": `) {
 			t.Errorf("%s: check says %q, %v", tc.name, said, err)
 		}
 	}
@@ -217,8 +223,13 @@ func awayAndBack(t *testing.T, server *rig.Database, o Options) {
 	}
 	away := func(how string) {
 		t.Helper()
-		for _, err := range slices.Collect(func(yield func(error) bool) { e1, e2 := try(); _ = yield(e1) && yield(e2) }) {
-			if err == nil || errors.Is(err, keys.ErrNotFound) || errors.Is(err, keys.ErrAnswer) || errors.Is(err, ErrQuery) {
+		for _, err := range slices.Collect(func(yield func(error) bool) {
+			e1,
+				e2 := try()
+			_ = yield(e1) && yield(e2)
+		}) {
+			if err == nil || errors.Is(err, keys.ErrNotFound) || errors.Is(err, keys.ErrAnswer) ||
+				errors.Is(err, ErrQuery) {
 				t.Errorf("%s, and the source says %v", how, err)
 			}
 		}
@@ -251,8 +262,10 @@ func TestNewRefuses(t *testing.T) {
 		{"no parameter", Options{Driver: SQLite, DSN: "x", KeyQuery: "SELECT 1"}, ErrQuery},
 		{"too many", Options{Driver: SQLite, DSN: "x", KeyQuery: "SELECT $2"}, ErrQuery},
 		{"in quotes only", Options{Driver: Postgres, DSN: "x", KeyQuery: "SELECT '$1' -- $1"}, ErrQuery},
-		{"too many for signing", Options{Driver: MySQL, DSN: "x", KeyQuery: "SELECT ?", SigningQuery: "SELECT ?, ?, ?, ?"}, ErrQuery},
-		{"a bad DSN", Options{Driver: Postgres, DSN: "postgres://u:" + secret + "@host:port:/", KeyQuery: keyQuery}, ErrDSN},
+		{"too many for signing", Options{Driver: MySQL, DSN: "x", KeyQuery: "SELECT ?",
+			SigningQuery: "SELECT ?, ?, ?, ?"}, ErrQuery},
+		{"a bad DSN", Options{Driver: Postgres, DSN: "postgres://u:" + secret + "@host:port:/",
+			KeyQuery: keyQuery}, ErrDSN},
 		{"another", Options{Driver: Postgres, DSN: "password=" + secret + " port=x", KeyQuery: keyQuery}, ErrDSN},
 		{"a third", Options{Driver: MySQL, DSN: "u:" + secret + "@tcp(host", KeyQuery: keyQuery}, ErrDSN},
 	} {
@@ -272,8 +285,10 @@ func TestHalfAnAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	fill(t, SQLite, path)
-	const overflow = "SELECT CASE WHEN key_name = 'b' THEN abs(-9223372036854775807 - 1) ELSE key_name END FROM dkim_signing WHERE domain = $1 ORDER BY domain, login, key_name"
-	found, err := source(t, Options{Driver: SQLite, DSN: path, SigningQuery: overflow}).Choose(t.Context(), keys.Query{Domain: "one.example"})
+	const overflow = "SELECT CASE WHEN key_name = 'b' THEN abs(-9223372036854775807 - 1) ELSE " +
+		"key_name END FROM dkim_signing WHERE domain = $1 ORDER BY domain, login, key_name"
+	found, err := source(t, Options{Driver: SQLite, DSN: path, SigningQuery: overflow}).Choose(
+		t.Context(), keys.Query{Domain: "one.example"})
 	if err == nil || len(found) > 0 {
 		t.Errorf("got %v, %v", found, err)
 	}
@@ -288,7 +303,8 @@ func TestAwayKeepsSecrets(t *testing.T) {
 		{Driver: SQLite, DSN: "/nonexistent/keys.db"},
 	} {
 		_, err := source(t, o).Key(t.Context(), "a")
-		if err == nil || errors.Is(err, keys.ErrNotFound) || errors.Is(err, ErrQuery) || strings.Contains(err.Error(), "hunter2") {
+		if err == nil || errors.Is(err, keys.ErrNotFound) || errors.Is(err, ErrQuery) ||
+			strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: got %v", o.Driver, err)
 		}
 	}
@@ -307,7 +323,8 @@ func TestSQLiteFile(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "memory") {
 			t.Errorf("%s: got %v, want %q", tc.name, err, tc.want)
 		}
-		if _, err := Import(t.Context(), Options{Driver: SQLite, DSN: tc.dsn}, []Entry{{}}); err == nil || !strings.Contains(err.Error(), tc.want) {
+		if _, err := Import(t.Context(), Options{Driver: SQLite, DSN: tc.dsn},
+			[]Entry{{}}); err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: import says %v, want %q", tc.name, err, tc.want)
 		}
 	}
@@ -326,7 +343,8 @@ func TestParameters(t *testing.T) {
 		{"one is skipped", "a IN ($3, $1) OR b = $3", Postgres, "a IN ($1, $2) OR b = $1", []int{3, 1}},
 		{"marks", "a = ? AND b = ?", MySQL, "a = ? AND b = ?", []int{1, 2}},
 		{"marks in SQLite", "a = ? AND b = ?", SQLite, "a = $1 AND b = $2", []int{1, 2}},
-		{"quoted", "a = '$3 it''s ?' AND \"?\" = $1 AND `?` /* ? */ -- $2", MySQL, "a = '$3 it''s ?' AND \"?\" = ? AND `?` /* ? */ -- $2", []int{1}},
+		{"quoted", "a = '$3 it''s ?' AND \"?\" = $1 AND `?` /* ? */ -- $2", MySQL,
+			"a = '$3 it''s ?' AND \"?\" = ? AND `?` /* ? */ -- $2", []int{1}},
 		{"an operator", "a ? 'b' AND c = $1", Postgres, "a ? 'b' AND c = $1", []int{1}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -16,7 +16,8 @@ import (
 // sqliteWith makes a database with a key named k, whose selector says which database it is.
 func sqliteWith(t *testing.T, path, selector string) {
 	t.Helper()
-	db, err := database.Open(database.Options{Driver: SQLite, DSN: "file:" + path + "?mode=rwc", Timeout: defaultTimeout})
+	db, err := database.Open(database.Options{Driver: SQLite, DSN: "file:" + path + "?mode=rwc",
+		Timeout: defaultTimeout})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,8 +41,8 @@ func copyInto(t *testing.T, from, to string) {
 	}
 }
 
-// TestSQLiteReplaced replaces the file of a source in use in every way, breaks it and mends it, one after another in all
-// orders: what is at the path is what answers.
+// TestSQLiteReplaced replaces the file of a source in use in every way, breaks it and mends it, one
+// after another in all orders: what is at the path is what answers.
 func TestSQLiteReplaced(t *testing.T) {
 	changes := []struct {
 		name string

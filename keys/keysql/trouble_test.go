@@ -31,9 +31,12 @@ func certificate(t *testing.T) (cert, key []byte) {
 		t.Fatal(err)
 	}
 	c := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"},
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore:   time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true,
+		BasicConstraintsValid: true,
+		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, c, c, private.Public(), private)
 	if err != nil {
@@ -43,7 +46,8 @@ func certificate(t *testing.T) (cert, key []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: text})
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: text})
 }
 
 func file(t *testing.T, text []byte) string {
@@ -96,9 +100,12 @@ func TestPostgresTrouble(t *testing.T) {
 	cert, key := certificate(t)
 	server.File("server.crt", cert)
 	server.File("server.key", key)
-	server.File("pg_hba.conf", []byte("local all all trust\nhost all mailseal 127.0.0.1/32 trust\nhostssl all secure 127.0.0.1/32 scram-sha-256\nhost all plain,limited 127.0.0.1/32 scram-sha-256\n"))
-	run(t, db, "ALTER SYSTEM SET ssl = on", "CREATE ROLE secure LOGIN PASSWORD 'hunter2'", "CREATE ROLE plain LOGIN PASSWORD 'hunter2'",
-		"CREATE ROLE limited LOGIN PASSWORD 'hunter2' CONNECTION LIMIT 1", "GRANT SELECT ON dkim_keys TO secure, plain, limited", "SELECT pg_reload_conf()")
+	server.File("pg_hba.conf", []byte("local all all trust\nhost all mailseal 127.0.0.1/32 "+
+		"trust\nhostssl all secure 127.0.0.1/32 scram-sha-256\nhost all plain,limited 127.0.0.1/32 scram-sha-256\n"))
+	run(t, db, "ALTER SYSTEM SET ssl = on", "CREATE ROLE secure LOGIN PASSWORD 'hunter2'",
+		"CREATE ROLE plain LOGIN PASSWORD 'hunter2'",
+		"CREATE ROLE limited LOGIN PASSWORD 'hunter2' CONNECTION LIMIT 1",
+		"GRANT SELECT ON dkim_keys TO secure, plain, limited", "SELECT pg_reload_conf()")
 	host, port, _ := net.SplitHostPort(server.Address())
 	dsn := func(more string) Options {
 		return Options{Driver: Postgres, DSN: "host=" + host + " port=" + port + " dbname=postgres " + more}
@@ -107,11 +114,14 @@ func TestPostgresTrouble(t *testing.T) {
 	await(t, dsn("user=secure password=hunter2 sslmode=verify-full sslrootcert="+ca))
 	works(t, "TLS", dsn("user=secure password=hunter2 sslmode=verify-full sslrootcert="+ca))
 	other, _ := certificate(t)
-	trouble(t, "another authority", dsn("user=secure password=hunter2 sslmode=verify-full sslrootcert="+file(t, other)), "certificate")
+	trouble(t, "another authority",
+		dsn("user=secure password=hunter2 sslmode=verify-full sslrootcert="+file(t, other)), "certificate")
 	trouble(t, "TLS is wanted", dsn("user=secure password=hunter2 sslmode=disable"), "pg_hba.conf", "no encryption")
-	trouble(t, "a wrong password", dsn("user=secure password=hunter22 sslmode=require"), "password authentication failed")
+	trouble(t, "a wrong password", dsn("user=secure password=hunter22 sslmode=require"),
+		"password authentication failed")
 	trouble(t, "no such user", dsn("user=nobody password=hunter2 sslmode=require"), "nobody")
-	trouble(t, "no such database", Options{Driver: Postgres, DSN: server.DSN + " dbname=elsewhere"}, "elsewhere", "does not exist")
+	trouble(t, "no such database", Options{Driver: Postgres, DSN: server.DSN + " dbname=elsewhere"},
+		"elsewhere", "does not exist")
 
 	denied := dsn("user=plain password=hunter2 sslmode=disable")
 	denied.KeyQuery = "SELECT domain, '', key_name FROM dkim_signing WHERE domain = $1"
@@ -122,7 +132,8 @@ func TestPostgresTrouble(t *testing.T) {
 	}
 	trouble(t, "too many connections", dsn("user=limited password=hunter2 sslmode=disable"), "too many connections")
 
-	slow := Options{Driver: Postgres, DSN: server.DSN, Timeout: 300 * time.Millisecond, KeyQuery: "SELECT domain, selector, private_key FROM dkim_keys, pg_sleep(30) WHERE name = $1"}
+	slow := Options{Driver: Postgres, DSN: server.DSN, Timeout: 300 * time.Millisecond,
+		KeyQuery: "SELECT domain, selector, private_key FROM dkim_keys, pg_sleep(30) WHERE name = $1"}
 	trouble(t, "a slow query", slow, "no answer within 300ms")
 	slow.DSN, slow.Timeout = slow.DSN+" statement_timeout=100", 10*time.Second
 	trouble(t, "the server's own limit", slow, "statement timeout")
@@ -153,7 +164,8 @@ func shortOfConnections(t *testing.T, o Options) {
 		wait.Go(func() { _, said[i] = s.Key(t.Context(), "a") })
 	}
 	wait.Wait()
-	if text := fmt.Sprint(said); !strings.Contains(text, fmt.Sprintf("all %d connections are waiting", maxConnections)) {
+	if text := fmt.Sprint(said); !strings.Contains(text,
+		fmt.Sprintf("all %d connections are waiting", maxConnections)) {
 		t.Errorf("a full pool says %s", text)
 	}
 }
@@ -165,7 +177,8 @@ func TestPostgresFailover(t *testing.T) {
 	fill(t, Postgres, second.DSN)
 	_, port1, _ := net.SplitHostPort(first.Address())
 	_, port2, _ := net.SplitHostPort(second.Address())
-	o := Options{Driver: Postgres, Timeout: 4 * time.Second, DSN: "host=127.0.0.1,127.0.0.1 port=" + port1 + "," + port2 + " user=mailseal dbname=postgres sslmode=disable"}
+	o := Options{Driver: Postgres, Timeout: 4 * time.Second, DSN: "host=127.0.0.1,127.0.0.1 port=" +
+		port1 + "," + port2 + " user=mailseal dbname=postgres sslmode=disable"}
 	s := source(t, o)
 	if _, err := s.Key(t.Context(), "a"); err != nil {
 		t.Fatal(err)
@@ -188,7 +201,8 @@ func TestMariaDBTrouble(t *testing.T) {
 	server := rig.MariaDB(t)
 	fill(t, MySQL, server.DSN)
 	cert, key := certificate(t)
-	server.Options("--ssl-cert="+server.File("server.crt", cert), "--ssl-key="+server.File("server.key", key), "--ssl-ca="+server.File("ca.crt", cert))
+	server.Options("--ssl-cert="+server.File("server.crt", cert), "--ssl-key="+
+		server.File("server.key", key), "--ssl-ca="+server.File("ca.crt", cert))
 	server.Stop()
 	server.Start()
 	other, _ := certificate(t)
@@ -202,9 +216,12 @@ func TestMariaDBTrouble(t *testing.T) {
 	renewAuthority(t, server, o)
 
 	slow := o
-	slow.Timeout, slow.KeyQuery = 300*time.Millisecond, "SELECT domain, selector, private_key FROM dkim_keys WHERE name = $1 AND SLEEP(30) = 0"
+	slow.Timeout, slow.KeyQuery = 300*time.Millisecond,
+		"SELECT domain, selector, private_key FROM dkim_keys WHERE name = $1 AND SLEEP(30) = 0"
 	trouble(t, "a slow query", slow, "no answer within 300ms")
-	slow.Timeout, slow.KeyQuery = 10*time.Second, "SET STATEMENT max_statement_time=0.1 FOR SELECT domain, selector, private_key FROM dkim_keys WHERE name = $1 AND SLEEP(30) = 0"
+	slow.Timeout, slow.KeyQuery = 10*time.Second,
+		"SET STATEMENT max_statement_time=0.1 FOR SELECT domain, selector, private_key FROM "+
+			"dkim_keys WHERE name = $1 AND SLEEP(30) = 0"
 	trouble(t, "the server's own limit", slow, "max_statement_time")
 	o.DSN = strings.Replace(o.DSN, "/mail", "/elsewhere", 1)
 	trouble(t, "no such database", o, "elsewhere")
@@ -215,8 +232,8 @@ func TestMariaDBTrouble(t *testing.T) {
 	}
 }
 
-// renewAuthority has a source that is in use follow its server to another authority, whose file is renewed in place, and
-// back to the first.
+// renewAuthority has a source that is in use follow its server to another authority, whose file is
+// renewed in place, and back to the first.
 func renewAuthority(t *testing.T, server *rig.Database, o Options) {
 	t.Helper()
 	s := source(t, o)
@@ -238,7 +255,8 @@ func renewAuthority(t *testing.T, server *rig.Database, o Options) {
 		if _, err := s.Key(t.Context(), "a"); err == nil {
 			t.Error("the authority before is still trusted")
 		}
-		for name, text := range map[string][]byte{o.TLS.CAFile: now.cert, o.TLS.Certificate: now.cert, o.TLS.Key: now.key} {
+		for name, text := range map[string][]byte{o.TLS.CAFile: now.cert,
+			o.TLS.Certificate: now.cert, o.TLS.Key: now.key} {
 			if err := os.WriteFile(name, text, 0o600); err != nil {
 				t.Fatal(err)
 			}

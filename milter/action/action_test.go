@@ -17,7 +17,9 @@ type choice interface {
 }
 
 // choices has a zero value of each type.
-var choices = []choice{Action(0), OnKeyError(0), MalformedFrom(0), SenderRule(0), Unmatched(0), OrganizationalDomain(0), Redirected(0), UncoveredDuplicates(0), Role(0), OverrideReason(0), Relation(0), PassedDisposition(0)}
+var choices = []choice{Action(0), OnKeyError(0), MalformedFrom(0), SenderRule(0), Unmatched(0),
+	OrganizationalDomain(0), Redirected(0), UncoveredDuplicates(0), Role(0), OverrideReason(0),
+	Relation(0), PassedDisposition(0)}
 
 // at returns the value n of the type of c.
 func at(c choice, n int) choice {
@@ -55,7 +57,8 @@ func TestInvalid(t *testing.T) {
 	for _, c := range choices {
 		for _, n := range []int{0, len(c.Words()) + 1, 255} {
 			v := at(c, n)
-			if text, err := v.MarshalText(); v.IsValid() || err == nil || text != nil || slices.Contains(c.Words(), v.String()) {
+			if text, err := v.MarshalText(); v.IsValid() || err == nil || text != nil ||
+				slices.Contains(c.Words(), v.String()) {
 				t.Errorf("%T %d: valid %v, %q, %q, %v", c, n, v.IsValid(), v, text, err)
 			}
 		}

@@ -43,7 +43,8 @@ func sealers() *dnstest.Zone {
 	texts := map[string][]string{}
 	for n := 1; n <= 60; n++ {
 		name := fmt.Sprintf("s%d._domainkey.relay%d.example", n, n)
-		texts[name] = []string{"v=DKIM1; k=ed25519; p=" + base64.StdEncoding.EncodeToString(edKey(n).Public().(ed25519.PublicKey))}
+		texts[name] = []string{"v=DKIM1; k=ed25519; p=" +
+			base64.StdEncoding.EncodeToString(edKey(n).Public().(ed25519.PublicKey))}
 	}
 	return dnstest.FromMap(texts)
 }
@@ -67,7 +68,8 @@ func trySeal(t testing.TB, raw string, n int, changes ...func(string) string) (s
 		raw = change(raw)
 	}
 	_, m := validate(t, sealers(), raw, options.BodyHash())
-	payload := authres.Field{ID: fmt.Sprintf("mx.relay%d.example", n), Results: []authres.Result{{Method: "arc", Value: string(chain.Value)}}}.Payload()
+	payload := authres.Field{ID: fmt.Sprintf("mx.relay%d.example", n),
+		Results: []authres.Result{{Method: "arc", Value: string(chain.Value)}}}.Payload()
 	fields, err := arc.Seal(m.Header, m.Body, chain, payload, sealerKey(n), options)
 	for _, f := range slices.Backward(fields) {
 		raw = string(f.Raw()) + "\r\n" + raw
@@ -87,9 +89,12 @@ func chainOf(t testing.TB, n int) string {
 func TestChain(t *testing.T) {
 	got, _ := validate(t, sealers(), chainOf(t, 3))
 	want := []arc.Set{
-		{Instance: 1, Sealer: "relay1.example", Selector: "s1", Chain: arc.None, Payload: "mx.relay1.example; arc=none"},
-		{Instance: 2, Sealer: "relay2.example", Selector: "s2", Chain: arc.Pass, Payload: "mx.relay2.example; arc=pass"},
-		{Instance: 3, Sealer: "relay3.example", Selector: "s3", Chain: arc.Pass, Payload: "mx.relay3.example; arc=pass"},
+		{Instance: 1, Sealer: "relay1.example", Selector: "s1", Chain: arc.None,
+			Payload: "mx.relay1.example; arc=none"},
+		{Instance: 2, Sealer: "relay2.example", Selector: "s2", Chain: arc.Pass,
+			Payload: "mx.relay2.example; arc=pass"},
+		{Instance: 3, Sealer: "relay3.example", Selector: "s3", Chain: arc.Pass,
+			Payload: "mx.relay3.example; arc=pass"},
 	}
 	if got.Value != arc.Pass || got.OldestPass != 0 || got.Sealed || got.Reason != "" || !slices.Equal(got.Sets, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -135,7 +140,9 @@ func TestOldestPass(t *testing.T) {
 func TestCheck55BrokenChains(t *testing.T) {
 	two := chainOf(t, 2)
 	for _, c := range []struct{ name, old, new, reason string }{
-		{"duplicate AMS", "ARC-Message-Signature: a=ed25519-sha256;", "ARC-Message-Signature: i=2\r\nARC-Message-Signature: a=ed25519-sha256;", "instance 2 has two ARC-Message-Signature fields"},
+		{"duplicate AMS", "ARC-Message-Signature: a=ed25519-sha256;",
+			"ARC-Message-Signature: i=2\r\nARC-Message-Signature: a=ed25519-sha256;",
+			"instance 2 has two ARC-Message-Signature fields"},
 		{"a gap", "i=2;", "i=3;", "instance 2 has no ARC-Seal"},
 		{"no AAR", "ARC-Authentication-Results: i=2;", "X: i=2;", "instance 2 has no ARC-Authentication-Results"},
 		{"instance 0", "i=2;", "i=0;", "there is an ARC-Seal field without an instance from 1 to 50"},
@@ -144,15 +151,22 @@ func TestCheck55BrokenChains(t *testing.T) {
 		{"cv=none at second", "cv=pass;", "cv=none;", "the seal of instance 2 says cv=none, where it must say pass"},
 		{"cv=fail", "cv=pass;", "cv=fail;", "the last sealer, instance 2, found the chain broken (cv=fail)"},
 		{"no cv", "cv=pass;", "", "the ARC-Seal of instance 2 is wrong: cv= is not one of none, pass and fail"},
-		{"a seal with h=", "cv=pass;", "cv=pass; h=from;", "the ARC-Seal of instance 2 is wrong: it has an h=, which no seal has"},
+		{"a seal with h=", "cv=pass;", "cv=pass; h=from;",
+			"the ARC-Seal of instance 2 is wrong: it has an h=, which no seal has"},
 		{"rsa-sha1", "a=ed25519-sha256;", "a=rsa-sha1;", "the ARC-Seal of instance 2 is wrong: " +
 			"the signature is made with rsa-sha1, which is no longer secure (RFC 8301)"},
-		{"a seal in h=", "h=From:", "h=ARC-Seal:From:", "the ARC-Message-Signature of instance 2 is wrong: h= names ARC-Seal"},
-		{"expired", "c=relaxed/relaxed;", "c=relaxed/relaxed; x=1795000000;", "the ARC-Message-Signature of instance 2 is wrong: the signature expires before it was made (x= is not after t=)"},
+		{"a seal in h=", "h=From:", "h=ARC-Seal:From:",
+			"the ARC-Message-Signature of instance 2 is wrong: h= names ARC-Seal"},
+		{"expired", "c=relaxed/relaxed;", "c=relaxed/relaxed; x=1795000000;",
+			"the ARC-Message-Signature of instance 2 is wrong: the signature expires before it " +
+				"was made (x= is not after t=)"},
 		{"body changed", "Hi.", "Ho.", "the body was changed after instance 2"},
-		{"header changed", "Subject: hello", "Subject: Hello", "the header was changed after instance 2, or its signature is of another key"},
-		{"AAR changed", "mx.relay1.example", "mx.relay9.example", "the seal of instance 2 does not match the ARC fields below it, or is of another key"},
-		{"algorithm of another key", "a=ed25519-sha256;", "a=rsa-sha256;", "instance 2: the key at s2._domainkey.relay2.example is not for rsa-sha256"},
+		{"header changed", "Subject: hello", "Subject: Hello",
+			"the header was changed after instance 2, or its signature is of another key"},
+		{"AAR changed", "mx.relay1.example", "mx.relay9.example",
+			"the seal of instance 2 does not match the ARC fields below it, or is of another key"},
+		{"algorithm of another key", "a=ed25519-sha256;", "a=rsa-sha256;",
+			"instance 2: the key at s2._domainkey.relay2.example is not for rsa-sha256"},
 		{"no key", "s=s2;", "s=none;", "instance 2: there is no key at none._domainkey.relay2.example"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -181,7 +195,8 @@ func TestCheck55Lookups(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if got, _ := validateWith(t, ctx, &arc.Validator{Resolver: sealers(), Now: testClock}, chainOf(t, 1)); got.Value != arc.Fail {
+	if got, _ := validateWith(t, ctx, &arc.Validator{Resolver: sealers(), Now: testClock},
+		chainOf(t, 1)); got.Value != arc.Fail {
 		t.Errorf("no time left: got %s", got.Value)
 	}
 }
@@ -192,7 +207,8 @@ func TestHostileChains(t *testing.T) {
 	set := func(i int) string {
 		return fmt.Sprintf("ARC-Seal: a=rsa-sha256; b=AAAA; cv=%s; d=d%d.example; i=%d; s=a\r\n"+
 			"ARC-Message-Signature: a=rsa-sha256; b=AAAA; bh=AAAA; d=d%d.example; h=from; i=%d; s=m\r\n"+
-			"ARC-Authentication-Results: i=%d; x; none\r\n", map[bool]string{true: "none", false: "pass"}[i == 1], i, i, i, i, i)
+			"ARC-Authentication-Results: i=%d; x; none\r\n", map[bool]string{true: "none",
+			false: "pass"}[i == 1], i, i, i, i, i)
 	}
 	sets := func(from, to int) string {
 		var all string
@@ -255,7 +271,8 @@ func TestCheck57Sealing(t *testing.T) {
 		t.Errorf("a chain that was given up: got %v, want nothing more", err)
 	}
 	unread, m := arc.Result{Value: arc.Pass}, header(t, raw)
-	if _, err := arc.Seal(m, message.NewDigests(nil), unread, "x; none", sealerKey(4), arc.SealOptions{}); !errors.Is(err, arc.ErrNoMore) {
+	if _, err := arc.Seal(m, message.NewDigests(nil), unread, "x; none", sealerKey(4),
+		arc.SealOptions{}); !errors.Is(err, arc.ErrNoMore) {
 		t.Errorf("a chain that was given up, whatever the caller says: got %v, want nothing more", err)
 	}
 	// The seal covers its own set alone: it holds whatever becomes of the sets below.
@@ -268,7 +285,8 @@ func TestCheck57Sealing(t *testing.T) {
 	}
 	// A gap makes a chain whose next instance is above all others.
 	gap := seal(t, strings.ReplaceAll(chainOf(t, 1), "i=1;", "i=4;"), 5)
-	if got := header(t, gap); !strings.Contains(string(got[0].Value()), " i=5;") || !strings.Contains(string(got[0].Value()), "cv=fail;") {
+	if got := header(t, gap); !strings.Contains(string(got[0].Value()), " i=5;") ||
+		!strings.Contains(string(got[0].Value()), "cv=fail;") {
 		t.Errorf("after a gap: %s", got[0].Value())
 	}
 }
@@ -281,7 +299,8 @@ func header(t testing.TB, raw string) message.Header {
 
 func TestSealedFields(t *testing.T) {
 	options := arc.SealOptions{Time: testClock()}
-	raw := "Authentication-Results: mx.example; none\r\nARC-Seal-Like: x\r\nReceived: x\r\n" + strings.Replace(mail, "To: ", "To: a@example.org\r\nTo: ", 1)
+	raw := "Authentication-Results: mx.example; none\r\nARC-Seal-Like: x\r\nReceived: x\r\n" +
+		strings.Replace(mail, "To: ", "To: a@example.org\r\nTo: ", 1)
 	chain, m := validate(t, sealers(), raw, options.BodyHash())
 	fields, err := arc.Seal(m.Header, m.Body, chain, "mx.example; spf=pass", sealerKey(1), options)
 	if err != nil {
@@ -314,7 +333,8 @@ func TestSealNeverCoversResults(t *testing.T) {
 func TestLongFields(t *testing.T) {
 	options := arc.SealOptions{Time: testClock()}
 	raw := strings.Repeat("To: a@example.org\r\n", 400) + mail
-	payload := "mx.example; dkim=pass reason=\"a; b\" " + strings.Repeat("header.d=example.com ", 100) + ";\r\n spf=pass"
+	payload := "mx.example; dkim=pass reason=\"a; b\" " + strings.Repeat("header.d=example.com ",
+		100) + ";\r\n spf=pass"
 	chain, m := validate(t, sealers(), raw, options.BodyHash())
 	fields, err := arc.Seal(m.Header, m.Body, chain, payload, sealerKey(1), options)
 	if err != nil {

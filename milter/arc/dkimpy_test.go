@@ -35,7 +35,8 @@ func TestDkimpyValidates(t *testing.T) {
 		options := arc.SealOptions{Time: testClock()}
 		chain, m := validate(t, zone, raw, options.BodyHash())
 		k := dkim.Key{Domain: "relay.example", Selector: "s", Signer: key}
-		fields, err := arc.Seal(m.Header, m.Body, chain, "mx.relay.example; arc="+string(chain.Value)+"; spf=pass smtp.mailfrom=a@example.com", k, options)
+		fields, err := arc.Seal(m.Header, m.Body, chain, "mx.relay.example; arc="+
+			string(chain.Value)+"; spf=pass smtp.mailfrom=a@example.com", k, options)
 		if err != nil {
 			t.Fatal(err)
 		}

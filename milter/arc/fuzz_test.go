@@ -42,7 +42,8 @@ func FuzzValidate(f *testing.F) {
 func checkChain(t *testing.T, h message.Header, got arc.Result, queries int) {
 	t.Helper()
 	some := len(h.Fields(arc.SealField))+len(h.Fields(arc.SignatureField))+len(h.Fields(arc.ResultsField)) > 0
-	if (got.Value == arc.None) == some || (got.Value == arc.Fail) != (got.Reason != "") || queries > 100 || len(got.Sets) > 50 {
+	if (got.Value == arc.None) == some || (got.Value == arc.Fail) != (got.Reason != "") ||
+		queries > 100 || len(got.Sets) > 50 {
 		t.Errorf("%+v, %d queries", got, queries)
 	}
 	if got.Value == arc.Pass && (len(got.Sets) == 0 || got.Sealed || got.OldestPass > len(got.Sets)) {

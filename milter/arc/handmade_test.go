@@ -25,7 +25,8 @@ func TestUnacceptable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	zone := dnstest.FromMap(map[string][]string{"s._domainkey.relay.example": {"p=" + base64.StdEncoding.EncodeToString(der)}})
+	zone := dnstest.FromMap(map[string][]string{"s._domainkey.relay.example": {"p=" +
+		base64.StdEncoding.EncodeToString(der)}})
 	for _, c := range []struct {
 		name, tags, appended string
 		minBits              int
@@ -35,12 +36,15 @@ func TestUnacceptable(t *testing.T) {
 		{"not expired", "; x=1795348801", "", 0, ""},
 		{"expired", "; x=1795340000", "", 0, "the signature of instance 1 has expired"},
 		{"all of the body", "; l=5", "", 0, ""},
-		{"part of the body", "; l=5", "footer\r\n", 0, "the signature of instance 1 does not cover all of the body (l=)"},
+		{"part of the body", "; l=5", "footer\r\n", 0,
+			"the signature of instance 1 does not cover all of the body (l=)"},
 		{"short key", "", "", 1025, "instance 1: the key has 1024 bits, this host asks for 1025"},
 	} {
-		raw := handmade(t, key, "a=rsa-sha256; c=relaxed/relaxed; d=relay.example; h=from; i=1; s=s; t=1795330000"+c.tags) + c.appended
+		raw := handmade(t, key, "a=rsa-sha256; c=relaxed/relaxed; d=relay.example; h=from; i=1; s=s; t=1795330000"+
+			c.tags) + c.appended
 		v := &arc.Validator{Resolver: zone, Now: testClock, MinRSABits: c.minBits}
-		if got, _ := validateWith(t, t.Context(), v, raw); got.Reason != c.want || (got.Value == arc.Pass) != (c.want == "") {
+		if got, _ := validateWith(t, t.Context(), v, raw); got.Reason != c.want ||
+			(got.Value == arc.Pass) != (c.want == "") {
 			t.Errorf("%s: got %s (%s), want %q", c.name, got.Value, got.Reason, c.want)
 		}
 	}

@@ -26,7 +26,8 @@ func TestHarmlessChanges(t *testing.T) {
 			slices.Reverse(head[:9])
 			return head
 		}},
-		{"the sets below the message's own fields", func(head []string) []string { return append(head[9:], head[:9]...) }},
+		{"the sets below the message's own fields",
+			func(head []string) []string { return append(head[9:], head[:9]...) }},
 		{"names in lower case", func(head []string) []string {
 			for i, f := range head[:9] {
 				name, value, _ := strings.Cut(f, ":")
@@ -41,16 +42,19 @@ func TestHarmlessChanges(t *testing.T) {
 			return strings.Split(strings.ReplaceAll(strings.Join(head, "\n"), "\x00", "  \x00   "), "\n")
 		}},
 		{"results removed", func(head []string) []string {
-			return slices.DeleteFunc(head, func(f string) bool { return strings.HasPrefix(f, "Authentication-Results:") })
+			return slices.DeleteFunc(head,
+				func(f string) bool { return strings.HasPrefix(f, "Authentication-Results:") })
 		}},
 		{"results and traces added", func(head []string) []string {
-			return append([]string{"Authentication-Results: mx.example; arc=fail", "Received: from c by d", "Return-Path: <x@example>"}, head...)
+			return append([]string{"Authentication-Results: mx.example; arc=fail",
+				"Received: from c by d", "Return-Path: <x@example>"}, head...)
 		}},
 	} {
 		head, body := fields(three)
 		raw := strings.ReplaceAll(strings.Join(c.change(head), "\r\n"), "\x00", "\r\n\t") + body
 		if got, _ := validate(t, sealers(), raw); got.Value != arc.Pass || got.OldestPass != 0 || len(got.Sets) != 3 {
-			t.Errorf("%s: got %s (%s), oldest pass %d, %d sets", c.name, got.Value, got.Reason, got.OldestPass, len(got.Sets))
+			t.Errorf("%s: got %s (%s), oldest pass %d, %d sets", c.name, got.Value, got.Reason,
+				got.OldestPass, len(got.Sets))
 		}
 	}
 }

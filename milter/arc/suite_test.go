@@ -93,7 +93,8 @@ func validate(t testing.TB, r dns.Resolver, raw string, more ...message.BodyHash
 	return validateWith(t, t.Context(), &arc.Validator{Resolver: r, Now: testClock}, raw, more...)
 }
 
-func validateWith(t testing.TB, ctx context.Context, v *arc.Validator, raw string, more ...message.BodyHash) (arc.Result, *message.Message) {
+func validateWith(t testing.TB, ctx context.Context, v *arc.Validator, raw string,
+	more ...message.BodyHash) (arc.Result, *message.Message) {
 	t.Helper()
 	var x *arc.Validation
 	m, err := message.Read(strings.NewReader(raw), 10<<20, func(h message.Header) []message.BodyHash {
@@ -122,7 +123,8 @@ func TestSuiteValidation(t *testing.T) {
 				if got.Value != want || (got.Reason == "") != (got.Value != arc.Fail) {
 					t.Errorf("%s: got %s (%s), want %s", test["description"], got.Value, got.Reason, want)
 				}
-				if sealed := strings.TrimSpace(test["cv"]) == "" && !strings.HasSuffix(test["name"], "as1_fail"); sealed && !got.Sealed {
+				if sealed := strings.TrimSpace(test["cv"]) == "" && !strings.HasSuffix(test["name"],
+					"as1_fail"); sealed && !got.Sealed {
 					t.Error("the newest seal says cv=fail, but the chain is not taken for sealed")
 				}
 			})

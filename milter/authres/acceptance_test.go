@@ -57,11 +57,14 @@ func TestCheck53ThreeSignaturesOfOneDomain(t *testing.T) {
 
 func TestCheck54HostileEnvelope(t *testing.T) {
 	for _, s := range []string{
-		"a; dkim=pass@example.com", `"a;b\"; dmarc=pass header.from=bank.example"@example.com`, `"`, `\`, "a\r\n\r\nbody",
-		"a\r\nAuthentication-Results: mx.example.com; dkim=pass", "(a@b", "a\x00b", "\xf0\x28\x8c\x28@example.com", "дм@пример.example",
+		"a; dkim=pass@example.com", `"a;b\"; dmarc=pass header.from=bank.example"@example.com`, `"`,
+		`\`, "a\r\n\r\nbody",
+		"a\r\nAuthentication-Results: mx.example.com; dkim=pass", "(a@b", "a\x00b",
+		"\xf0\x28\x8c\x28@example.com", "дм@пример.example",
 	} {
 		f := Field{ID: "mx.example.com", Results: []Result{
-			{Method: "spf", Value: "fail", Comment: s, Reason: s, Properties: []Property{{"smtp", "mailfrom", s}, {"smtp", "helo", s}}},
+			{Method: "spf", Value: "fail", Comment: s, Reason: s,
+				Properties: []Property{{"smtp", "mailfrom", s}, {"smtp", "helo", s}}},
 			{Method: "iprev", Value: "fail"},
 		}}
 		fields := f.Fields()
@@ -71,7 +74,8 @@ func TestCheck54HostileEnvelope(t *testing.T) {
 			t.Fatalf("%q became %q: %v", s, fields, err)
 		}
 		spf, iprev := back.Results[0], back.Results[1]
-		if spf.Method != "spf" || spf.Value != "fail" || len(spf.Properties) != 2 || iprev.Method != "iprev" || iprev.Value != "fail" {
+		if spf.Method != "spf" || spf.Value != "fail" || len(spf.Properties) != 2 ||
+			iprev.Method != "iprev" || iprev.Value != "fail" {
 			t.Errorf("%q became %+v", s, back)
 		}
 		if strings.Contains(string(fields[0].Raw()), "=pass") {

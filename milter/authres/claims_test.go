@@ -128,7 +128,8 @@ func TestClaimsOddIDs(t *testing.T) {
 		{"sharp s to those who know IDNA2003", " mx.straße.example; dkim=pass", []string{"mx.strasse.example"}, true},
 		{"second id", " b.example; dkim=pass", []string{"a.example", "b.example"}, true},
 		{"long id", " " + strings.Repeat("a", 2000) + "; dkim=pass", []string{strings.Repeat("a", 2000)}, true},
-		{"longer than the id", " " + strings.Repeat("a", 2001) + "; dkim=pass", []string{strings.Repeat("a", 2000)}, false},
+		{"longer than the id", " " + strings.Repeat("a", 2001) + "; dkim=pass",
+			[]string{strings.Repeat("a", 2000)}, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -11,7 +11,8 @@ import (
 // and is the same when it is written again.
 func FuzzWrite(f *testing.F) {
 	f.Add("mx.example.com", "spf", "pass", "", "", "smtp", "mailfrom", `"a; dkim=pass"@example.com`)
-	f.Add("mx.example.com", "dkim", "fail; dmarc=pass", "c) dmarc=pass (", `r"; dmarc=pass \`, "header", "i", "a\r\nX-Evil: b@c.example")
+	f.Add("mx.example.com", "dkim", "fail; dmarc=pass", "c) dmarc=pass (", `r"; dmarc=pass \`,
+		"header", "i", "a\r\nX-Evil: b@c.example")
 	f.Add("a;b", "", "", "\\", "\xff", "", "", strings.Repeat("é", 300))
 	f.Fuzz(func(t *testing.T, id, method, value, comment, reason, ptype, name, content string) {
 		in := Field{ID: id, Results: []Result{{Method: method, Value: value, Comment: comment, Reason: reason,
@@ -63,7 +64,8 @@ func checkResult(t *testing.T, in, got Result) {
 }
 
 func FuzzParse(f *testing.F) {
-	f.Add([]byte(" mx.example.com 1; dkim=pass (c) reason=\"r\" header.i=\"a b\"@c.example\r\n\theader.b=ab/c=; spf=none"))
+	f.Add([]byte(" mx.example.com 1; dkim=pass (c) reason=\"r\" header.i=\"a " +
+		"b\"@c.example\r\n\theader.b=ab/c=; spf=none"))
 	f.Add([]byte(" spf=pass (sender IP is 192.0.2.1) smtp.mailfrom=a.example; dkim=none action=none"))
 	f.Add([]byte(`"mx" ((a)\)) ; dkim/1=fail reason="\""`))
 	f.Fuzz(func(t *testing.T, value []byte) {
@@ -149,7 +151,8 @@ func FuzzClaims(f *testing.F) {
 
 // FuzzDisguise strews what some reader passes over between the letters of our name.
 func FuzzDisguise(f *testing.F) {
-	noise := []string{"", " ", "\r\n ", "(c)", "(a(b)c)", `(a\)b)`, `"`, `\`, "\x00", "\t", "\xff", "()", "(;)", "'", "\x7f"}
+	noise := []string{"", " ", "\r\n ", "(c)", "(a(b)c)", `(a\)b)`, `"`, `\`, "\x00", "\t", "\xff",
+		"()", "(;)", "'", "\x7f"}
 	f.Add([]byte{0, 3, 0, 0, 5, 6, 0, 0, 0, 0, 7})
 	f.Add([]byte{6, 0, 12, 6, 8, 9, 10, 11, 12, 13, 14})
 	f.Fuzz(func(t *testing.T, picks []byte) {

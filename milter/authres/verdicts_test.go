@@ -11,16 +11,22 @@ import (
 // stranger chose.
 func judged(id, name, text string, signatures int, dkimFirst bool) Field {
 	verdicts := []Result{
-		{Method: "dmarc", Value: "permerror", Comment: text, Reason: text, Properties: []Property{{"header", "from", name}, {"policy", "dmarc", "quarantine"}}},
+		{Method: "dmarc", Value: "permerror", Comment: text, Reason: text,
+			Properties: []Property{{"header", "from", name}, {"policy", "dmarc", "quarantine"}}},
 		{Method: "spf", Value: "temperror", Comment: text, Properties: []Property{{"smtp", "mailfrom", name}}},
 		{Method: "spf", Value: "permerror", Comment: text, Properties: []Property{{"smtp", "helo", name}}},
-		{Method: "arc", Value: "fail", Comment: text, Properties: []Property{{"smtp", "remote-ip", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"}, {"header", "oldest-pass", "49"}}},
-		{Method: "iprev", Value: "temperror", Comment: text, Properties: []Property{{"policy", "iprev", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"}}},
+		{Method: "arc", Value: "fail", Comment: text,
+			Properties: []Property{{"smtp", "remote-ip", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"},
+				{"header", "oldest-pass", "49"}}},
+		{Method: "iprev", Value: "temperror", Comment: text,
+			Properties: []Property{{"policy", "iprev", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"}}},
 	}
 	var dkim []Result
 	for i := range signatures {
-		dkim = append(dkim, Result{Method: "dkim", Value: "permerror", Comment: text, Reason: text, Properties: []Property{
-			{"header", "d", name}, {"header", "i", "@" + name}, {"header", "s", name}, {"header", "a", name}, {"header", "b", fmt.Sprint(name, i)}}})
+		dkim = append(dkim, Result{Method: "dkim", Value: "permerror", Comment: text, Reason: text,
+			Properties: []Property{
+				{"header", "d", name}, {"header", "i", "@" + name}, {"header", "s", name},
+				{"header", "a", name}, {"header", "b", fmt.Sprint(name, i)}}})
 	}
 	if dkimFirst {
 		return Field{ID: id, Results: append(dkim, verdicts...)}
@@ -44,7 +50,8 @@ func checkVerdicts(t *testing.T, in Field) {
 			continue
 		}
 		for _, want := range in.Results {
-			if !slices.ContainsFunc(got.Results, func(r Result) bool { return r.Method == want.Method && r.Value == want.Value }) {
+			if !slices.ContainsFunc(got.Results,
+				func(r Result) bool { return r.Method == want.Method && r.Value == want.Value }) {
 				t.Errorf("no %s=%s in the first field %q", want.Method, want.Value, field.Raw())
 			}
 		}
@@ -84,7 +91,8 @@ func TestSqueezeTakesFromTheLargest(t *testing.T) {
 	f := judged("mx.example.com", "example.com", "", 1, false)
 	f.Results[5].Properties[2].Value = strings.Repeat("s", 5000)
 	first := string(f.Fields()[0].Raw())
-	for _, want := range []string{"header.from=example.com", "policy.dmarc=quarantine", "smtp.mailfrom=example.com", "header.oldest-pass=49"} {
+	for _, want := range []string{"header.from=example.com", "policy.dmarc=quarantine",
+		"smtp.mailfrom=example.com", "header.oldest-pass=49"} {
 		if !strings.Contains(first, want) {
 			t.Errorf("no %s in %q", want, first)
 		}

@@ -9,7 +9,8 @@ import (
 )
 
 func property(value string) Field {
-	return Field{ID: "mx.example.com", Results: []Result{{Method: "spf", Value: "pass", Properties: []Property{{"smtp", "mailfrom", value}}}}}
+	return Field{ID: "mx.example.com", Results: []Result{{Method: "spf", Value: "pass",
+		Properties: []Property{{"smtp", "mailfrom", value}}}}}
 }
 
 func TestPropertyValues(t *testing.T) {
@@ -43,8 +44,10 @@ func TestPropertyValues(t *testing.T) {
 		{"result of a method to come", "dkim2=pass.example", `"dkim2?pass.example"`},
 		{"result in capitals", "x-DMARC=PASS", `"x-DMARC?PASS"`},
 		{"property", "header.from=bank.example", `"header.from?bank.example"`},
-		{"long local part", strings.Repeat("a", 500) + "@example.com", `"...` + strings.Repeat("a", 256-len(`...""@example.com`)) + `"@example.com`},
-		{"longest path", strings.Repeat("a", 64) + "@" + strings.Repeat("b.", 92) + "example", strings.Repeat("a", 64) + "@" + strings.Repeat("b.", 92) + "example"},
+		{"long local part", strings.Repeat("a", 500) + "@example.com",
+			`"...` + strings.Repeat("a", 256-len(`...""@example.com`)) + `"@example.com`},
+		{"longest path", strings.Repeat("a", 64) + "@" + strings.Repeat("b.", 92) + "example",
+			strings.Repeat("a", 64) + "@" + strings.Repeat("b.", 92) + "example"},
 		{"long text", strings.Repeat("a", 1000) + ".example", "..." + strings.Repeat("a", 245) + ".example"},
 	}
 	for _, tt := range tests {
@@ -70,17 +73,30 @@ func TestNamesAndTexts(t *testing.T) {
 		{"odd id", Field{ID: "a;b c"}, `"a?b?c"; none`},
 		{"id in U-labels", Field{ID: "mx.bücher.example"}, "mx.xn--bcher-kva.example; none"},
 		{"no id", Field{}, "unknown; none"},
-		{"method", Field{ID: "mx", Results: []Result{{Method: "dkim=pass; x", Value: "none"}}}, "mx; dkim-pass--x=none"},
-		{"value", Field{ID: "mx", Results: []Result{{Method: "dkim", Value: "fail; dmarc=pass"}}}, "mx; dkim=fail--dmarc-pass"},
+		{"method", Field{ID: "mx", Results: []Result{{Method: "dkim=pass; x", Value: "none"}}},
+			"mx; dkim-pass--x=none"},
+		{"value", Field{ID: "mx", Results: []Result{{Method: "dkim", Value: "fail; dmarc=pass"}}},
+			"mx; dkim=fail--dmarc-pass"},
 		{"no method, no value", Field{ID: "mx", Results: []Result{{}}}, "mx; unknown=unknown"},
-		{"property names", Field{ID: "mx", Results: []Result{{Method: "A", Value: "B", Properties: []Property{{"C d", "\r\nE", "f"}}}}}, "mx; a=b c-d.e=f"},
-		{"comment", Field{ID: "mx", Results: []Result{{Method: "dkim", Value: "pass", Comment: "2048-bit  key"}}}, "mx; dkim=pass (2048-bit key)"},
-		{"policy in a comment", Field{ID: "mx", Results: []Result{{Method: "dmarc", Value: "pass", Comment: "p=reject sp=none"}}}, "mx; dmarc=pass (p=reject sp=none)"},
-		{"forged comment", Field{ID: "mx", Results: []Result{{Method: "dkim", Value: "fail", Comment: "a) dmarc=pass (\\"}}}, "mx; dkim=fail (a] dmarc:pass [/)"},
-		{"forged reason", Field{ID: "mx", Results: []Result{{Method: "dkim", Value: "fail", Reason: `a"; dmarc=pass header.from = bank.example \`}}}, `mx; dkim=fail reason="a', dmarc:pass header.from : bank.example /"`},
-		{"line end in a reason", Field{ID: "mx", Results: []Result{{Method: "dkim", Value: "fail", Reason: "a\r\nX: b"}}}, `mx; dkim=fail reason="a X: b"`},
-		{"one word", Field{ID: "mx", Results: []Result{{Method: "dkim", Value: "fail", Reason: "expired"}}}, "mx; dkim=fail reason=expired"},
-		{"long reason", Field{ID: "mx", Results: []Result{{Method: "dkim", Value: "fail", Reason: strings.Repeat("x", 900)}}}, "mx; dkim=fail reason=" + strings.Repeat("x", 157) + "..."},
+		{"property names", Field{ID: "mx", Results: []Result{{Method: "A", Value: "B",
+			Properties: []Property{{"C d", "\r\nE", "f"}}}}}, "mx; a=b c-d.e=f"},
+		{"comment", Field{ID: "mx", Results: []Result{{Method: "dkim", Value: "pass",
+			Comment: "2048-bit  key"}}}, "mx; dkim=pass (2048-bit key)"},
+		{"policy in a comment", Field{ID: "mx", Results: []Result{{Method: "dmarc", Value: "pass",
+			Comment: "p=reject sp=none"}}}, "mx; dmarc=pass (p=reject sp=none)"},
+		{"forged comment", Field{ID: "mx", Results: []Result{{Method: "dkim", Value: "fail",
+			Comment: "a) dmarc=pass (\\"}}}, "mx; dkim=fail (a] dmarc:pass [/)"},
+		{"forged reason", Field{ID: "mx",
+			Results: []Result{{Method: "dkim", Value: "fail",
+				Reason: `a"; dmarc=pass header.from = bank.example \`}}},
+			`mx; dkim=fail reason="a', dmarc:pass header.from : bank.example /"`},
+		{"line end in a reason", Field{ID: "mx", Results: []Result{{Method: "dkim", Value: "fail",
+			Reason: "a\r\nX: b"}}}, `mx; dkim=fail reason="a X: b"`},
+		{"one word", Field{ID: "mx", Results: []Result{{Method: "dkim", Value: "fail",
+			Reason: "expired"}}}, "mx; dkim=fail reason=expired"},
+		{"long reason", Field{ID: "mx",
+			Results: []Result{{Method: "dkim", Value: "fail", Reason: strings.Repeat("x", 900)}}},
+			"mx; dkim=fail reason=" + strings.Repeat("x", 157) + "..."},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -101,8 +117,10 @@ func TestNamesAndTexts(t *testing.T) {
 func TestFieldsFold(t *testing.T) {
 	f := Field{ID: "mx.example.com", Results: []Result{
 		{Method: "dkim", Value: "pass", Comment: "2048-bit key", Properties: []Property{
-			{"header", "d", "example.org"}, {"header", "i", "@example.org"}, {"header", "s", "selector"}, {"header", "a", "rsa-sha256"}, {"header", "b", "abcd/123"}}},
-		{Method: "dmarc", Value: "fail", Reason: "no identifier that passed is of the author's organization", Properties: []Property{{"header", "from", "example.net"}}},
+			{"header", "d", "example.org"}, {"header", "i", "@example.org"}, {"header", "s",
+				"selector"}, {"header", "a", "rsa-sha256"}, {"header", "b", "abcd/123"}}},
+		{Method: "dmarc", Value: "fail", Reason: "no identifier that passed is of the author's " +
+			"organization", Properties: []Property{{"header", "from", "example.net"}}},
 		{Method: "spf", Value: "none", Properties: []Property{{"smtp", "helo", "mail.example.org"}}},
 	}}
 	want := "Authentication-Results: mx.example.com;\r\n" +
@@ -118,7 +136,8 @@ func TestFieldsFold(t *testing.T) {
 	if back, err := Parse(got[0].Value()); err != nil || !reflect.DeepEqual(back, f) {
 		t.Errorf("read back: %+v, %v\nwant %+v", back, err, f)
 	}
-	if none := (Field{ID: "mx.example.com"}).Fields(); len(none) != 1 || string(none[0].Raw()) != "Authentication-Results: mx.example.com; none" {
+	if none := (Field{ID: "mx.example.com"}).Fields(); len(none) != 1 ||
+		string(none[0].Raw()) != "Authentication-Results: mx.example.com; none" {
 		t.Errorf("nothing checked: %q", none[0].Raw())
 	}
 }
@@ -152,7 +171,8 @@ func checkField(t *testing.T, f message.Field) {
 func TestManyResultsSplit(t *testing.T) {
 	f := Field{ID: "mx.example.com"}
 	for i := range 60 {
-		f.Results = append(f.Results, Result{Method: "dkim", Value: "pass", Properties: []Property{{"header", "b", strings.Repeat("x", i)}}})
+		f.Results = append(f.Results, Result{Method: "dkim", Value: "pass",
+			Properties: []Property{{"header", "b", strings.Repeat("x", i)}}})
 	}
 	fields := f.Fields()
 	if len(fields) < 3 {

@@ -42,7 +42,8 @@ func TestCheck33RequiredTags(t *testing.T) {
 		{"empty name in h", "h=from:to", "h=from::to", "h= has an empty name", dkim.Neutral},
 		{"no bh", bh, "", "the tag bh= is missing", dkim.PermError},
 		{"empty bh", bh, " bh=;", "the tag bh= is empty", dkim.Neutral},
-		{"duplicate d", "s=sel;", "s=sel; d=example.com;", "the field is not a list of tags: a tag is there twice: d=", dkim.Neutral},
+		{"duplicate d", "s=sel;", "s=sel; d=example.com;",
+			"the field is not a list of tags: a tag is there twice: d=", dkim.Neutral},
 		{"no v", "v=1; ", "", "the tag v= is missing", dkim.PermError},
 		{"v=2", "v=1;", "v=2;", "v=2 is not a version of DKIM that exists", dkim.Neutral},
 		{"no s", "s=sel; ", "", "the tag s= is missing", dkim.PermError},
@@ -53,14 +54,18 @@ func TestCheck33RequiredTags(t *testing.T) {
 		{"empty c", "c=relaxed/relaxed", "c=", "the canonicalization c= is unknown", dkim.Neutral},
 		{"unknown c", "c=relaxed/relaxed", "c=nofws", "the canonicalization c=nofws is unknown", dkim.Neutral},
 		{"unknown q", "s=sel;", "s=sel; q=dns/foo;", "the key is not in the DNS (q=dns/foo)", dkim.Neutral},
-		{"i elsewhere", "s=sel;", "s=sel; i=@example.org;", "i=@example.org is not within d=example.com", dkim.PermError},
-		{"i without @", "s=sel;", "s=sel; i=example.com;", "i=example.com is not an identifier within a domain", dkim.Neutral},
+		{"i elsewhere", "s=sel;", "s=sel; i=@example.org;",
+			"i=@example.org is not within d=example.com", dkim.PermError},
+		{"i without @", "s=sel;", "s=sel; i=example.com;",
+			"i=example.com is not an identifier within a domain", dkim.Neutral},
 		{"t no number", "s=sel;", "s=sel; t=+5;", "t=+5 is not a number", dkim.Neutral},
 		{"selector no name", "s=sel;", "s=s..l;", "s=s..l is not a selector", dkim.Neutral},
 		{"b no base64", " b=", " b=!", "the tag b= is not base64", dkim.Neutral},
-		{"no list of tags", "v=1; ", "v=1;; ", `the field is not a list of tags: not a tag list: no name and "=" at the start of ""`, dkim.Neutral},
+		{"no list of tags", "v=1; ", "v=1;; ",
+			`the field is not a list of tags: not a tag list: no name and "=" at the start of ""`, dkim.Neutral},
 		{"unknown a", "a=rsa-sha256", "a=rsa-sha512", `the signature algorithm "rsa-sha512" is unknown`, dkim.Neutral},
-		{"x before t", "s=sel;", "s=sel; t=5; x=4;", "the signature expires before it was made (x= is not after t=)", dkim.PermError},
+		{"x before t", "s=sel;", "s=sel; t=5; x=4;",
+			"the signature expires before it was made (x= is not after t=)", dkim.PermError},
 		{"l no number", "s=sel;", "s=sel; l=-1;", "l=-1 is not a number", dkim.Neutral},
 		{"a space in d", "d=example.com", "d=exam ple.com", "d=exam ple.com is not a domain name", dkim.Neutral},
 	} {
@@ -130,7 +135,8 @@ func TestCheck36KeyRecords(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			got := verifyOne(t, &dkim.Verifier{}, forge(t, rsaKey(), c.tags, mailHeader, mailBody), c.record)
 			if got.Value != c.want || got.Evidence.Key != c.state {
-				t.Errorf("got %s, key state %d: %s, want %s, %d", got.Value, got.Evidence.Key, got.Reason, c.want, c.state)
+				t.Errorf("got %s, key state %d: %s, want %s, %d", got.Value, got.Evidence.Key,
+					got.Reason, c.want, c.state)
 			}
 			if testing := strings.Contains(c.record, "t=y"); c.want == dkim.Pass && got.Testing != testing {
 				t.Errorf("testing = %v, want %v", got.Testing, testing)
@@ -171,7 +177,8 @@ func TestCheck38BodyLength(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			raw := forge(t, rsaKey(), goodTags+"; "+c.limit, mailHeader, mailBody)
-			got := verifyOne(t, &dkim.Verifier{AcceptUnsignedBody: c.accept}, append(raw, c.appended...), record(t, rsaKey()))
+			got := verifyOne(t, &dkim.Verifier{AcceptUnsignedBody: c.accept},
+				append(raw, c.appended...), record(t, rsaKey()))
 			if got.Value != c.want || got.Evidence.UnsignedOctets != c.unsigned {
 				t.Errorf("got %s, %d unsigned: %s", got.Value, got.Evidence.UnsignedOctets, got.Reason)
 			}
@@ -235,7 +242,8 @@ func TestCheck40Canonicalization(t *testing.T) {
 	// What arrives may differ from what was signed by as much as the canonicalization allows, and
 	// no more.
 	for _, c := range []struct{ c, header, body, wantHeader string }{
-		{"relaxed/relaxed", "SUBJECT:\thello \r\nfrom: Joe\r\n  <joe@example.com>\r\nTO:ann@example.org\r\n", "Hi. \r\n\r\nBye.\t\r\n\r\n", "pass"},
+		{"relaxed/relaxed", "SUBJECT:\thello \r\nfrom: Joe\r\n  <joe@example.com>\r\nTO:ann@example.org\r\n",
+			"Hi. \r\n\r\nBye.\t\r\n\r\n", "pass"},
 		{"relaxed/simple", mailHeader, "Hi.\r\n\r\nBye.\r\n\r\n\r\n", "pass"},
 		{"relaxed/simple", mailHeader, "Hi. \r\n\r\nBye.\r\n", "fail"},
 		{"simple/simple", mailHeader, "Hi.\r\n\r\nBye.", "pass"},
@@ -282,7 +290,8 @@ func TestKeyForms(t *testing.T) {
 		{"SubjectPublicKeyInfo", "v=DKIM1; " + record(t, key), dkim.KeyUsable},
 		{"RSAPublicKey", "v=DKIM1; p=" + pkcs1(rsaKey()), dkim.KeyUsable},
 		{"Ed25519", "v=DKIM1; " + record(t, edKey()), dkim.KeyUsable},
-		{"Ed25519 as SubjectPublicKeyInfo", "v=DKIM1; k=ed25519; p=MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=", dkim.KeyInvalid},
+		{"Ed25519 as SubjectPublicKeyInfo",
+			"v=DKIM1; k=ed25519; p=MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=", dkim.KeyInvalid},
 		{"32,768 bits", "v=DKIM1; p=" + hugeKey(32768, 65537), dkim.KeyTooLong},
 		{"8,193 bits", "v=DKIM1; p=" + hugeKey(8193, 65537), dkim.KeyTooLong},
 		{"8,192 bits", "v=DKIM1; p=" + hugeKey(8192, 65537), dkim.KeyUsable},

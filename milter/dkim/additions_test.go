@@ -13,8 +13,9 @@ import (
 func TestAdditionsAreTrue(t *testing.T) {
 	base := "From: a@example.com\r\nTo: b@example.org\r\nSubject: x\r\n"
 	for name, o := range map[string]dkim.SignOptions{
-		"default":                {},
-		"own lists":              {Fields: []string{"From", "Subject", "X-Own", "Sender"}, Oversign: []string{"From", "X-Own"}, OversignPresent: []string{"sender"}},
+		"default": {},
+		"own lists": {Fields: []string{"From", "Subject", "X-Own", "Sender"},
+			Oversign: []string{"From", "X-Own"}, OversignPresent: []string{"sender"}},
 		"mime by others":         {KeepPlain: true},
 		"none":                   {Oversign: []string{}, OversignPresent: []string{}},
 		"omitted":                {Omit: []string{"To", "Date"}},
@@ -43,10 +44,12 @@ func TestAdditionsAreTrue(t *testing.T) {
 					want               bool
 				}{
 					{"a second one", base + field + ": one\r\n", mailBody, has(a.Always)},
-					{"the first one, 8 bits", base, "h\xf6\r\n", has(a.Always) || has(a.WhenAbsent) || has(a.WhenNotPlain)},
+					{"the first one, 8 bits", base, "h\xf6\r\n", has(a.Always) ||
+						has(a.WhenAbsent) || has(a.WhenNotPlain)},
 					{"the first one, plain", base, mailBody, has(a.WhenAbsent) || has(a.Always)},
 				} {
-					isMIME := slices.Contains([]string{"MIME-Version", "Content-Type", "Content-Transfer-Encoding"}, field)
+					isMIME := slices.Contains([]string{"MIME-Version", "Content-Type",
+						"Content-Transfer-Encoding"}, field)
 					isFirst := strings.HasPrefix(c.what, "the first")
 					if isFirst && absent || c.what == "the first one, plain" && isMIME && !o.KeepPlain {
 						continue // it is not the first; or it is oversigned, though a second one would not be
@@ -56,7 +59,8 @@ func TestAdditionsAreTrue(t *testing.T) {
 					}
 					value := sign(t, c.header, c.body, rsaSigner(), o)
 					signed := "DKIM-Signature:" + value + "\r\n" + c.header
-					got := only(t, verify(t, &dkim.Verifier{Resolver: signers(t), Now: testClock, NoteUncovered: true}, []byte(field+": two\r\n"+signed+"\r\n"+c.body)))
+					got := only(t, verify(t, &dkim.Verifier{Resolver: signers(t), Now: testClock,
+						NoteUncovered: true}, []byte(field+": two\r\n"+signed+"\r\n"+c.body)))
 					if (got.Value == dkim.Pass) != c.want {
 						t.Errorf("%s, %s: %s %s, said: %v", field, c.what, got.Value, got.Reason, c.want)
 					}

@@ -23,7 +23,8 @@ func BenchmarkSign(b *testing.B) {
 	for _, c := range []struct {
 		name string
 		keys []dkim.Key
-	}{{"RSA-2048", []dkim.Key{rsaSigner()}}, {"Ed25519", []dkim.Key{edSigner()}}, {"both", []dkim.Key{rsaSigner(), edSigner()}}} {
+	}{{"RSA-2048", []dkim.Key{rsaSigner()}}, {"Ed25519", []dkim.Key{edSigner()}},
+		{"both", []dkim.Key{rsaSigner(), edSigner()}}} {
 		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
@@ -49,7 +50,8 @@ func BenchmarkVerify(b *testing.B) {
 		key  dkim.Key
 	}{{"RSA-2048", rsaSigner()}, {"Ed25519", edSigner()}} {
 		value := sign(b, submission, benchBody, c.key, dkim.SignOptions{})
-		h := parseHeader(b, dkim.FieldName+":"+value+"\r\n"+strings.Replace(submission, "DKIM-Signature: v=1\r\n", "", 1))
+		h := parseHeader(b, dkim.FieldName+":"+value+"\r\n"+strings.Replace(submission,
+			"DKIM-Signature: v=1\r\n", "", 1))
 		v := &dkim.Verifier{Resolver: signers(b), Now: testClock}
 		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()

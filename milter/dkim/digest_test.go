@@ -34,7 +34,8 @@ func naivePick(h message.Header, names []string, own int) []message.Field {
 
 func TestPickRandom(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	names := []string{"A", "a", "b", "B", "X-Kelvin", "x-\u212aelvin", "", strings.Repeat("long", 30), strings.Repeat("Long", 30)}
+	names := []string{"A", "a", "b", "B", "X-Kelvin", "x-\u212aelvin", "",
+		strings.Repeat("long", 30), strings.Repeat("Long", 30)}
 	for i := range 40 {
 		names = append(names, fmt.Sprintf("X-%d", i))
 	}
@@ -98,14 +99,16 @@ func TestHeaderHash(t *testing.T) {
 func TestHeaderAllocations(t *testing.T) {
 	h, names := oversigned(2000)
 	own := message.NewField(dkim.FieldName, []byte(" v=1; b="))
-	allocs := testing.AllocsPerRun(20, func() { dkim.HeaderHash(message.Relaxed, dkim.NewIndex(h).Pick(names, -1), own) })
+	allocs := testing.AllocsPerRun(20,
+		func() { dkim.HeaderHash(message.Relaxed, dkim.NewIndex(h).Pick(names, -1), own) })
 	if allocs > 16 { // four, and those of what the race detector keeps from being used again
 		t.Errorf("%.0f allocations for %d fields", allocs, len(h))
 	}
 }
 
 func BenchmarkHeaderHash(b *testing.B) {
-	own := message.NewField(dkim.FieldName, []byte(" v=1; a=rsa-sha256; c=relaxed/relaxed;\r\n\td=example.com; s=mail; b="))
+	own := message.NewField(dkim.FieldName,
+		[]byte(" v=1; a=rsa-sha256; c=relaxed/relaxed;\r\n\td=example.com; s=mail; b="))
 	for _, n := range []int{20, 200, 2000} {
 		h, names := oversigned(n)
 		for _, c := range []message.Canonicalization{message.Simple, message.Relaxed} {

@@ -118,7 +118,8 @@ func judgeMany(t *testing.T, fields, size, names int, form, key string) ([]Resul
 
 // TestCanonicalOnce holds that a field is canonicalized once, however many signatures cover it.
 func TestCanonicalOnce(t *testing.T) {
-	h := message.Header{message.NewField("From", []byte(" joe@example.com")), message.NewField("X", []byte(" "+strings.Repeat("a\t", 5000)))}
+	h := message.Header{message.NewField("From", []byte(" joe@example.com")),
+		message.NewField("X", []byte(" "+strings.Repeat("a\t", 5000)))}
 	index := NewIndex(h)
 	first := index.canonical(message.Relaxed, []int32{0, 1})
 	again := index.canonical(message.Relaxed, []int32{1, 0})

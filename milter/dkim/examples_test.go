@@ -32,7 +32,8 @@ func testMessage(t *testing.T, dir string) {
 	v := &dkim.Verifier{Resolver: dnstest.Must(string(read("zone"))), Now: testClock}
 	var got string
 	for _, r := range verify(t, v, read("msg")) {
-		got += fmt.Sprintln(r.Value, r.Domain, r.Selector, r.Identifier, r.Algorithm, r.Bits, r.Canonicalization, r.HeaderB)
+		got += fmt.Sprintln(r.Value, r.Domain, r.Selector, r.Identifier, r.Algorithm, r.Bits,
+			r.Canonicalization, r.HeaderB)
 	}
 	if want := string(read("want")); got != want {
 		t.Errorf("got:\n%swant:\n%s", got, want)

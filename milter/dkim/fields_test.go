@@ -26,9 +26,12 @@ func TestPlain(t *testing.T) {
 		{"8 bits in a signed field", plain + "To: \xc3\xa4 <b@example.org>\r\n", "hello\r\n", dkim.SignOptions{}, ""},
 		{"8 bits in another field", "X-Any: \xff\r\n" + plain, "hello\r\n", dkim.SignOptions{}, ""},
 		{"MIME-Version", plain + "mime-version: 1.0\r\n", "hello\r\n", dkim.SignOptions{}, "MIME-Version:MIME-Version"},
-		{"Content-Type", plain + "CONTENT-TYPE: text/plain\r\n", "hello\r\n", dkim.SignOptions{}, "Content-Type:Content-Type"},
-		{"Content-Transfer-Encoding", plain + "Content-Transfer-Encoding: 7bit\r\n", "hello\r\n", dkim.SignOptions{}, "Content-Transfer-Encoding:Content-Transfer-Encoding"},
-		{"one of them is not signed", plain, "hello\r\n", dkim.SignOptions{Fields: []string{"From", "Content-Type"}}, "Content-Type"},
+		{"Content-Type", plain + "CONTENT-TYPE: text/plain\r\n", "hello\r\n", dkim.SignOptions{},
+			"Content-Type:Content-Type"},
+		{"Content-Transfer-Encoding", plain + "Content-Transfer-Encoding: 7bit\r\n", "hello\r\n",
+			dkim.SignOptions{}, "Content-Transfer-Encoding:Content-Transfer-Encoding"},
+		{"one of them is not signed", plain, "hello\r\n",
+			dkim.SignOptions{Fields: []string{"From", "Content-Type"}}, "Content-Type"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			value := sign(t, tc.header, tc.body, rsaSigner(), tc.options)
@@ -61,8 +64,10 @@ func TestOmit(t *testing.T) {
 // the list in several spellings, with a value that changes what a reader sees.
 func additions(yield func(name, field string) bool) {
 	values := map[string]string{
-		"From": "B <b@evil.example>", "Sender": "b@evil.example", "Reply-To": "b@evil.example", "Subject": "pay", "To": "v@example.net",
-		"Cc": "v@example.net", "Date": "Sun, 29 Nov 2026 11:00:00 +0000", "Message-ID": "<z@evil.example>", "MIME-Version": "1.0",
+		"From": "B <b@evil.example>", "Sender": "b@evil.example", "Reply-To": "b@evil.example",
+		"Subject": "pay", "To": "v@example.net",
+		"Cc": "v@example.net", "Date": "Sun, 29 Nov 2026 11:00:00 +0000",
+		"Message-ID": "<z@evil.example>", "MIME-Version": "1.0",
 		"Content-Type": "multipart/mixed; boundary=x", "Content-Transfer-Encoding": "base64",
 		"List-Unsubscribe": "<https://evil.example/>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
 	}
@@ -82,11 +87,13 @@ func additions(yield func(name, field string) bool) {
 // message has one.
 func TestAdditions(t *testing.T) {
 	base := "From: A <a@example.com>\r\nTo: r@example.net\r\nSubject: s\r\n"
-	all := base + "Date: Sun, 29 Nov 2026 10:00:00 +0000\r\nMessage-ID: <a@example.com>\r\nReply-To: a@example.com\r\nCc: c@example.net\r\n" +
+	all := base + "Date: Sun, 29 Nov 2026 10:00:00 +0000\r\nMessage-ID: " +
+		"<a@example.com>\r\nReply-To: a@example.com\r\nCc: c@example.net\r\n" +
 		"MIME-Version: 1.0\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: 7bit\r\n" +
 		"List-Unsubscribe: <https://example.com/u>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
 	never := map[string]bool{"Sender": true} // lists add it by right
-	whenAbsent := map[string]bool{"Date": true, "Message-ID": true, "List-Unsubscribe": true, "List-Unsubscribe-Post": true}
+	whenAbsent := map[string]bool{"Date": true, "Message-ID": true, "List-Unsubscribe": true,
+		"List-Unsubscribe-Post": true}
 	mime := map[string]bool{"MIME-Version": true, "Content-Type": true, "Content-Transfer-Encoding": true}
 	for _, tc := range []struct {
 		name, header, body string
@@ -94,13 +101,17 @@ func TestAdditions(t *testing.T) {
 	}{
 		{"all fields", all, mailBody, func(n string) bool { return never[n] }},
 		{"few fields", base, mailBody, func(n string) bool { return never[n] || whenAbsent[n] }},
-		{"few fields, 8 bits", base, "hell\xf6\r\n", func(n string) bool { return never[n] || whenAbsent[n] || mime[n] }},
+		{"few fields, 8 bits", base, "hell\xf6\r\n", func(n string) bool {
+			return never[n] ||
+				whenAbsent[n] || mime[n]
+		}},
 		{"one of MIME", base + "MIME-Version: 1.0\r\n", mailBody, func(n string) bool {
 			return never[n] || whenAbsent[n] || mime[n] && n != "MIME-Version"
 		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			signed := dkim.FieldName + ":" + sign(t, tc.header, tc.body, rsaSigner(), dkim.SignOptions{}) + "\r\n" + tc.header
+			signed := dkim.FieldName + ":" + sign(t, tc.header, tc.body, rsaSigner(),
+				dkim.SignOptions{}) + "\r\n" + tc.header
 			v := &dkim.Verifier{Resolver: signers(t), Now: testClock}
 			for name, field := range additions {
 				for place, header := range map[string]string{"top": field + signed, "bottom": signed + field} {
@@ -120,11 +131,15 @@ func TestPlainBehindMTAs(t *testing.T) {
 	header := "From: a@example.com\r\nTo: b@example.org, c@example.org\r\nSubject: hello\r\n"
 	signed := dkim.FieldName + ":" + sign(t, header, mailBody, rsaSigner(), dkim.SignOptions{}) + "\r\n" + header
 	for name, after := range map[string]string{
-		"a relay":               "Received: from a by b; Sun, 29 Nov 2026 10:00:00 +0000\r\nReturn-Path: <a@example.com>\r\n" + signed,
-		"Sendmail adds":         "Message-Id: <1@b>\r\nDate: Sun, 29 Nov 2026 10:00:00 +0000\r\n" + signed,
-		"Sendmail folds":        strings.Replace(signed, "b@example.org, ", "b@example.org,\r\n        ", 1),
-		"a list":                "List-Id: <l.example.org>\r\nList-Unsubscribe: <mailto:l@example.org>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\nSender: l@example.org\r\n" + signed,
-		"a list below":          signed + "List-Id: <l.example.org>\r\nList-Unsubscribe: <mailto:l@example.org>\r\nPrecedence: list\r\n",
+		"a relay": "Received: from a by b; Sun, 29 Nov 2026 10:00:00 " +
+			"+0000\r\nReturn-Path: <a@example.com>\r\n" + signed,
+		"Sendmail adds":  "Message-Id: <1@b>\r\nDate: Sun, 29 Nov 2026 10:00:00 +0000\r\n" + signed,
+		"Sendmail folds": strings.Replace(signed, "b@example.org, ", "b@example.org,\r\n        ", 1),
+		"a list": "List-Id: <l.example.org>\r\nList-Unsubscribe: " +
+			"<mailto:l@example.org>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\nSender: l@example.org\r\n" +
+			signed,
+		"a list below": signed +
+			"List-Id: <l.example.org>\r\nList-Unsubscribe: <mailto:l@example.org>\r\nPrecedence: list\r\n",
 		"a user who resends it": "Resent-From: c@example.org\r\nResent-To: d@example.org\r\n" + signed,
 	} {
 		v := &dkim.Verifier{Resolver: signers(t), Now: testClock}

@@ -25,10 +25,12 @@ func FuzzSignature(f *testing.F) {
 		if fault != "" {
 			return
 		}
-		if d, err := domain.Parse(string(s.Domain)); err != nil || d != s.Domain || !strings.HasSuffix(s.KeyName, "._domainkey."+string(d)) {
+		if d, err := domain.Parse(string(s.Domain)); err != nil || d != s.Domain ||
+			!strings.HasSuffix(s.KeyName, "._domainkey."+string(d)) {
 			t.Errorf("d=%s, key at %s", s.Domain, s.KeyName)
 		}
-		if len(s.Names) == 0 || len(s.Value) == 0 || len(s.BodyHash) == 0 || s.Limit < message.Whole || len(s.Unsigned) == 0 {
+		if len(s.Names) == 0 || len(s.Value) == 0 || len(s.BodyHash) == 0 ||
+			s.Limit < message.Whole || len(s.Unsigned) == 0 {
 			t.Errorf("%+v", s)
 		}
 		whole, err := taglist.Parse(string(field.Value()))
@@ -41,7 +43,8 @@ func FuzzSignature(f *testing.F) {
 				t.Fatalf("%q: %v", form.Value(), err)
 			}
 			for i, tag := range part {
-				if want := whole[i].Value; tag.Name != whole[i].Name || tag.Name == "b" && tag.Value != "" || tag.Name != "b" && tag.Value != want {
+				if want := whole[i].Value; tag.Name != whole[i].Name || tag.Name == "b" &&
+					tag.Value != "" || tag.Name != "b" && tag.Value != want {
 					t.Errorf("%s=%q, was %q", tag.Name, tag.Value, want)
 				}
 			}

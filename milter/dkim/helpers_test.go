@@ -97,7 +97,8 @@ func signatureField(t testing.TB, tags string) string {
 
 func parseHeader(t testing.TB, text string) message.Header {
 	t.Helper()
-	m, err := message.Read(strings.NewReader(text+"\r\n"), 10<<20, func(message.Header) []message.BodyHash { return nil })
+	m, err := message.Read(strings.NewReader(text+"\r\n"), 10<<20,
+		func(message.Header) []message.BodyHash { return nil })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,8 @@ import (
 func strangers(n int) string {
 	var b strings.Builder
 	for i := range n {
-		fmt.Fprintf(&b, "DKIM-Signature: v=1; a=rsa-sha256; d=d%d.example.net; s=s%d; h=from; l=%d; bh=AAAA; b=BBBBBBBB%d\r\n", i, i, i, 1000+i%10)
+		fmt.Fprintf(&b, "DKIM-Signature: v=1; a=rsa-sha256; d=d%d.example.net; s=s%d; h=from; "+
+			"l=%d; bh=AAAA; b=BBBBBBBB%d\r\n", i, i, i, 1000+i%10)
 	}
 	return b.String()
 }
@@ -33,7 +34,14 @@ func judge(t testing.TB, v *dkim.Verifier, h message.Header, author domain.Name)
 
 func TestManySignatures(t *testing.T) {
 	for _, c := range []struct{ fields, most, tried, listed int }{
-		{1, 0, 1, 0}, {10, 0, 10, 0}, {11, 0, 10, 1}, {20, 0, 10, 10}, {100, 0, 10, 10}, {10000, 0, 10, 10}, {10000, 150, 150, 10}, {30, 3, 3, 10},
+		{1, 0, 1, 0},
+		{10, 0, 10, 0},
+		{11, 0, 10, 1},
+		{20, 0, 10, 10},
+		{100, 0, 10, 10},
+		{10000, 0, 10, 10},
+		{10000, 150, 150, 10},
+		{30, 3, 3, 10},
 	} {
 		zone := dnstest.FromMap(nil)
 		v := &dkim.Verifier{Resolver: zone, MaxSignatures: c.most, Now: testClock}
@@ -47,10 +55,12 @@ func TestManySignatures(t *testing.T) {
 			}
 		}
 		if tried != c.tried || listed != c.listed || hashes != c.tried || len(zone.Queries()) != c.tried {
-			t.Errorf("%d fields, at most %d: %d tried, %d listed, %d hashes, %d queries", c.fields, c.most, tried, listed, hashes, len(zone.Queries()))
+			t.Errorf("%d fields, at most %d: %d tried, %d listed, %d hashes, %d queries", c.fields,
+				c.most, tried, listed, hashes, len(zone.Queries()))
 		}
 		last := results[len(results)-1].Reason
-		if unlisted := c.fields - c.tried - c.listed; unlisted > 0 != strings.HasSuffix(last, fmt.Sprintf("; %d more are not even listed", unlisted)) {
+		if unlisted := c.fields - c.tried - c.listed; unlisted > 0 != strings.HasSuffix(last,
+			fmt.Sprintf("; %d more are not even listed", unlisted)) {
 			t.Errorf("%d fields, at most %d: the last reason is %q", c.fields, c.most, last)
 		}
 	}
@@ -121,7 +131,8 @@ func TestLookupsAreShared(t *testing.T) {
 func TestNothingIsLookedUpForBadFields(t *testing.T) {
 	zone := dnstest.FromMap(nil)
 	v := &dkim.Verifier{Resolver: zone, Now: testClock}
-	for _, tags := range []string{"", "v=1", "hello", goodTags + "; x=1", strings.Replace(goodTags, "from", "to", 1), strings.Replace(goodTags, "256", "1", 1)} {
+	for _, tags := range []string{"", "v=1", "hello", goodTags + "; x=1",
+		strings.Replace(goodTags, "from", "to", 1), strings.Replace(goodTags, "256", "1", 1)} {
 		h := parseHeader(t, "DKIM-Signature: "+tags+"\r\n"+mailHeader)
 		if _, hashes := judge(t, v, h, "example.com"); hashes > 0 {
 			t.Errorf("%q: %d body hashes", tags, hashes)
@@ -144,7 +155,8 @@ func TestManyNames(t *testing.T) {
 	}
 	header.WriteString("From: joe@example.com\r\n")
 	tags := strings.Replace(goodTags, ":to:subject", names.String(), 1)
-	if got := verifyOne(t, &dkim.Verifier{}, forge(t, rsaKey(), tags, header.String(), mailBody), record(t, rsaKey())); got.Value != dkim.Pass {
+	if got := verifyOne(t, &dkim.Verifier{}, forge(t, rsaKey(), tags, header.String(), mailBody),
+		record(t, rsaKey())); got.Value != dkim.Pass {
 		t.Fatalf("10,000 names: got %s: %s", got.Value, got.Reason)
 	}
 	index := dkim.NewIndex(parseHeader(t, header.String()))
@@ -161,7 +173,8 @@ func TestManyNames(t *testing.T) {
 		t.Errorf("picked around its own field %s", rawOf(got))
 	}
 	over := strings.Replace(goodTags, ":to:subject", names.String()+":x", 1)
-	if got := verifyOne(t, &dkim.Verifier{}, []byte("DKIM-Signature: "+over+"; bh=AAAA; b=AAAA\r\n"+mailHeader), record(t, rsaKey())); got.Reason != "h= lists more than 10000 fields" {
+	if got := verifyOne(t, &dkim.Verifier{}, []byte("DKIM-Signature: "+over+"; bh=AAAA; b=AAAA\r\n"+
+		mailHeader), record(t, rsaKey())); got.Reason != "h= lists more than 10000 fields" {
 		t.Errorf("10,001 names: got %s: %s", got.Value, got.Reason)
 	}
 }
@@ -190,7 +203,8 @@ func TestHeaderB(t *testing.T) {
 		for _, b := range c.b {
 			header += "DKIM-Signature: v=1; a=rsa-sha256; d=example.com; s=sel; h=from; bh=AAAA; b=" + b + "\r\n"
 		}
-		results, _ := judge(t, &dkim.Verifier{Resolver: dnstest.FromMap(nil), Now: testClock}, parseHeader(t, header), "")
+		results, _ := judge(t, &dkim.Verifier{Resolver: dnstest.FromMap(nil), Now: testClock},
+			parseHeader(t, header), "")
 		var got []string
 		for _, r := range results {
 			got = append(got, r.HeaderB)

@@ -15,7 +15,8 @@ var refusals = []string{
 
 // FuzzLint holds that flaws are marked within the text, and that a mended record is one.
 func FuzzLint(f *testing.F) {
-	for _, s := range []string{"v=DKIM1 k=RSA p=", "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=", "o=~; t=y"} {
+	for _, s := range []string{"v=DKIM1 k=RSA p=",
+		"v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=", "o=~; t=y"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -28,7 +29,8 @@ func FuzzLint(f *testing.F) {
 			}
 		}
 		_, err := ParseRecord(text)
-		isRefused := slices.ContainsFunc(Lint(text), func(f lint.Flaw) bool { return slices.Contains(refusals, f.Code) })
+		isRefused := slices.ContainsFunc(Lint(text),
+			func(f lint.Flaw) bool { return slices.Contains(refusals, f.Code) })
 		if isRefused != (err != nil) && len(text) < 1000 {
 			t.Errorf("%q: verifiers say %v, Lint says %v", text, err, Lint(text))
 		}

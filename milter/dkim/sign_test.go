@@ -113,15 +113,24 @@ func checkVerifies(t testing.TB, value, header, body string) {
 
 func TestSignedFields(t *testing.T) {
 	for _, c := range []struct{ name, header, want string }{
-		{"least", "From: a@example.com\r\n", "From:From:Reply-To:Subject:To:Cc:MIME-Version:Content-Type:Content-Transfer-Encoding"},
-		{"every instance", "To: b@example.org\r\nFrom: a@example.com\r\nTO: c@example.org\r\n", "From:From:Reply-To:Subject:To:To:To:Cc:MIME-Version:Content-Type:Content-Transfer-Encoding"},
-		{"two From fields", "From: a@example.com\r\nFrom: b@example.com\r\n", "From:From:From:Reply-To:Subject:To:Cc:MIME-Version:Content-Type:Content-Transfer-Encoding"},
-		{"Date only when present", "From: a@example.com\r\nDate: today\r\n", "From:From:Reply-To:Subject:Date:Date:To:Cc:MIME-Version:Content-Type:Content-Transfer-Encoding"},
-		{"Sender and lists once", "From: a@example.com\r\nSender: b@example.com\r\nList-Id: <l>\r\nReferences: <1>\r\n", "From:From:Sender:Reply-To:Subject:To:Cc:MIME-Version:Content-Type:Content-Transfer-Encoding:References:List-Id"},
-		{"one resent block", "Resent-From: c@example.com\r\nResent-To: d@example.com\r\nFrom: a@example.com\r\n", "From:From:Reply-To:Subject:To:Cc:MIME-Version:Content-Type:Content-Transfer-Encoding:Resent-From:Resent-To"},
-		{"the latest of two resent blocks", "Resent-From: c@example.com\r\nResent-Date: now\r\nReceived: x\r\nResent-From: d@example.com\r\nResent-To: e@example.com\r\nFrom: a@example.com\r\n",
+		{"least", "From: a@example.com\r\n",
+			"From:From:Reply-To:Subject:To:Cc:MIME-Version:Content-Type:Content-Transfer-Encoding"},
+		{"every instance", "To: b@example.org\r\nFrom: a@example.com\r\nTO: c@example.org\r\n",
+			"From:From:Reply-To:Subject:To:To:To:Cc:MIME-Version:Content-Type:Content-Transfer-Encoding"},
+		{"two From fields", "From: a@example.com\r\nFrom: b@example.com\r\n",
+			"From:From:From:Reply-To:Subject:To:Cc:MIME-Version:Content-Type:Content-Transfer-Encoding"},
+		{"Date only when present", "From: a@example.com\r\nDate: today\r\n",
+			"From:From:Reply-To:Subject:Date:Date:To:Cc:MIME-Version:Content-Type:Content-Transfer-Encoding"},
+		{"Sender and lists once", "From: a@example.com\r\nSender: b@example.com\r\nList-Id: <l>\r\nReferences: <1>\r\n",
+			"From:From:Sender:Reply-To:Subject:To:Cc:MIME-Version:Content-Type:Content-Transfer-Encoding:References:List-Id"},
+		{"one resent block", "Resent-From: c@example.com\r\nResent-To: d@example.com\r\nFrom: a@example.com\r\n",
+			"From:From:Reply-To:Subject:To:Cc:MIME-Version:Content-Type:Content-Transfer-Encoding:Resent-From:Resent-To"},
+		{"the latest of two resent blocks", "Resent-From: c@example.com\r\nResent-Date: " +
+			"now\r\nReceived: x\r\nResent-From: d@example.com\r\nResent-To: e@example.com\r\nFrom: a@example.com\r\n",
 			"From:From:Reply-To:Subject:To:Cc:MIME-Version:Content-Type:Content-Transfer-Encoding:Resent-Date:Resent-From:Resent-From"},
-		{"two resent blocks without anything between", "Resent-From: c@example.com\r\nResent-From: d@example.com\r\nResent-To: e@example.com\r\nFrom: a@example.com\r\n",
+		{"two resent blocks without anything between",
+			"Resent-From: c@example.com\r\nResent-From: d@example.com\r\nResent-To: " +
+				"e@example.com\r\nFrom: a@example.com\r\n",
 			"From:From:Reply-To:Subject:To:Cc:MIME-Version:Content-Type:Content-Transfer-Encoding:Resent-From:Resent-From"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -168,7 +177,8 @@ func TestSignatureHolds(t *testing.T) {
 }
 
 func TestCheck42ListUnsubscribe(t *testing.T) {
-	header := mailHeader + "List-Unsubscribe: <https://example.com/u>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
+	header := mailHeader + "List-Unsubscribe: <https://example.com/u>\r\nList-Unsubscribe-Post: " +
+		"List-Unsubscribe=One-Click\r\n"
 	h := tag(t, sign(t, header, mailBody, rsaSigner(), dkim.SignOptions{}), "h")
 	if !strings.Contains(h, ":List-Unsubscribe:List-Unsubscribe-Post") {
 		t.Errorf("h=%s", h)
@@ -194,7 +204,8 @@ func TestCheck43TwoKeys(t *testing.T) {
 		signed = string(f.Raw()) + "\r\n" + signed
 	}
 	results := verify(t, &dkim.Verifier{Resolver: signers(t), Now: testClock}, []byte(signed+"\r\n"+body))
-	if !slices.Equal(values(results), []dkim.Value{dkim.Pass, dkim.Pass}) || results[0].Selector != "ed" || results[1].Selector != "sel" {
+	if !slices.Equal(values(results), []dkim.Value{dkim.Pass, dkim.Pass}) ||
+		results[0].Selector != "ed" || results[1].Selector != "sel" {
 		t.Errorf("got %v", summary(results))
 	}
 }
@@ -213,7 +224,8 @@ func TestCheck44BareLineFeeds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkVerifies(t, string(f.Value()), "From: Joe\r\n\t<joe@sub.example.com>\r\nSubject: one\r\n two\r\n three\r\n", mailBody)
+	checkVerifies(t, string(f.Value()),
+		"From: Joe\r\n\t<joe@sub.example.com>\r\nSubject: one\r\n two\r\n three\r\n", mailBody)
 	if d := tag(t, string(f.Value()), "d"); d != "example.com" {
 		t.Errorf("d=%s", d)
 	}
@@ -229,12 +241,18 @@ func TestSignOptions(t *testing.T) {
 		{"relaxed/simple", dkim.SignOptions{SimpleBody: true}, map[string]string{"c": "relaxed/simple"}},
 		{"expiry", dkim.SignOptions{Expiry: time.Hour}, map[string]string{"t": "1795348800", "x": "1795352400"}},
 		{"no expiry", dkim.SignOptions{Expiry: -1}, map[string]string{"t": "1795348800", "x": ""}},
-		{"fields", dkim.SignOptions{Fields: []string{"subject", "X-Own"}}, map[string]string{"h": "From:From:subject:subject"}},
-		{"no oversigning", dkim.SignOptions{Oversign: []string{}, OversignPresent: []string{}, KeepPlain: true}, map[string]string{"h": "From:Subject:To"}},
-		{"oversigning an own field", dkim.SignOptions{Fields: []string{"From", "X-Own"}, Oversign: []string{"x-own"}}, map[string]string{"h": "From:X-Own"}},
-		{"identifier", dkim.SignOptions{Identifier: "joe@sub.Example.com"}, map[string]string{"i": "joe@sub.example.com"}},
-		{"identifier of any octets", dkim.SignOptions{Identifier: "\"j; b=o\"@x@example.com"}, map[string]string{"i": `"j=3B=20b=3Do"@x@example.com`}},
-		{"identifier of a domain", dkim.SignOptions{Identifier: "@example.com"}, map[string]string{"i": "@example.com"}},
+		{"fields", dkim.SignOptions{Fields: []string{"subject", "X-Own"}},
+			map[string]string{"h": "From:From:subject:subject"}},
+		{"no oversigning", dkim.SignOptions{Oversign: []string{}, OversignPresent: []string{},
+			KeepPlain: true}, map[string]string{"h": "From:Subject:To"}},
+		{"oversigning an own field", dkim.SignOptions{Fields: []string{"From", "X-Own"},
+			Oversign: []string{"x-own"}}, map[string]string{"h": "From:X-Own"}},
+		{"identifier", dkim.SignOptions{Identifier: "joe@sub.Example.com"},
+			map[string]string{"i": "joe@sub.example.com"}},
+		{"identifier of any octets", dkim.SignOptions{Identifier: "\"j; b=o\"@x@example.com"},
+			map[string]string{"i": `"j=3B=20b=3Do"@x@example.com`}},
+		{"identifier of a domain", dkim.SignOptions{Identifier: "@example.com"},
+			map[string]string{"i": "@example.com"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			value := sign(t, mailHeader, mailBody, rsaSigner(), c.options)
@@ -252,14 +270,16 @@ func TestSignOptions(t *testing.T) {
 func TestKeyIdentifier(t *testing.T) {
 	k := rsaSigner()
 	k.Identifier = "joe@sub.example.com"
-	if got := tag(t, sign(t, mailHeader, mailBody, k, dkim.SignOptions{Identifier: "@example.com"}), "i"); got != k.Identifier {
+	if got := tag(t, sign(t, mailHeader, mailBody, k, dkim.SignOptions{Identifier: "@example.com"}),
+		"i"); got != k.Identifier {
 		t.Errorf("i=%s, want i=%s", got, k.Identifier)
 	}
 }
 
 func TestSignInternational(t *testing.T) {
 	k := dkim.Key{Domain: "bücher.example", Selector: "bücher", Signer: rsaKey()}
-	zone := dnstest.FromMap(map[string][]string{"xn--bcher-kva._domainkey.xn--bcher-kva.example": {record(t, rsaKey())}})
+	zone := dnstest.FromMap(map[string][]string{"xn--bcher-kva._domainkey.xn--bcher-kva.example": {record(
+		t, rsaKey())}})
 	for _, c := range []struct {
 		unicode bool
 		d, s, i string
@@ -267,12 +287,14 @@ func TestSignInternational(t *testing.T) {
 		{false, "xn--bcher-kva.example", "xn--bcher-kva", "j=C3=BCrgen@xn--bcher-kva.example"},
 		{true, "bücher.example", "bücher", "jürgen@bücher.example"},
 	} {
-		value := sign(t, mailHeader, mailBody, k, dkim.SignOptions{Unicode: c.unicode, Identifier: "jürgen@bücher.example"})
+		value := sign(t, mailHeader, mailBody, k, dkim.SignOptions{Unicode: c.unicode,
+			Identifier: "jürgen@bücher.example"})
 		if tag(t, value, "d") != c.d || tag(t, value, "s") != c.s || tag(t, value, "i") != c.i {
 			t.Errorf("unicode %v: got %s", c.unicode, value)
 		}
 		raw := dkim.FieldName + ":" + value + "\r\n" + mailHeader + "\r\n" + mailBody
-		if got := only(t, verify(t, &dkim.Verifier{Resolver: zone, Now: testClock}, []byte(raw))); got.Value != dkim.Pass {
+		if got := only(t, verify(t, &dkim.Verifier{Resolver: zone, Now: testClock},
+			[]byte(raw))); got.Value != dkim.Pass {
 			t.Errorf("unicode %v: got %s: %s", c.unicode, got.Value, got.Reason)
 		}
 	}
@@ -313,15 +335,21 @@ func TestSignErrors(t *testing.T) {
 		{"too many fields", manyTo, rsaSigner(), dkim.SignOptions{}, dkim.ErrTooManyFields},
 		{"no key", mailHeader, with(func(k *dkim.Key) { k.Signer = nil }), dkim.SignOptions{}, dkim.ErrKey},
 		{"weak key", mailHeader, with(func(k *dkim.Key) { k.Signer = weak }), dkim.SignOptions{}, dkim.ErrKey},
-		{"elliptic key", mailHeader, with(func(k *dkim.Key) { k.Signer = elliptical }), dkim.SignOptions{}, dkim.ErrKey},
-		{"broken key", mailHeader, with(func(k *dkim.Key) { k.Signer = brokenSigner{rsaKey()} }), dkim.SignOptions{}, errGone},
+		{"elliptic key", mailHeader, with(func(k *dkim.Key) { k.Signer = elliptical }),
+			dkim.SignOptions{}, dkim.ErrKey},
+		{"broken key", mailHeader, with(func(k *dkim.Key) { k.Signer = brokenSigner{rsaKey()} }),
+			dkim.SignOptions{}, errGone},
 		{"no domain", mailHeader, with(func(k *dkim.Key) { k.Domain = "" }), dkim.SignOptions{}, dkim.ErrKey},
-		{"a field in the domain", mailHeader, with(func(k *dkim.Key) { k.Domain = "example.com\r\nX: y" }), dkim.SignOptions{}, dkim.ErrKey},
-		{"a tag in the selector", mailHeader, with(func(k *dkim.Key) { k.Selector = "a; l=0" }), dkim.SignOptions{}, dkim.ErrKey},
+		{"a field in the domain", mailHeader,
+			with(func(k *dkim.Key) { k.Domain = "example.com\r\nX: y" }), dkim.SignOptions{}, dkim.ErrKey},
+		{"a tag in the selector", mailHeader, with(func(k *dkim.Key) { k.Selector = "a; l=0" }),
+			dkim.SignOptions{}, dkim.ErrKey},
 		{"no selector", mailHeader, with(func(k *dkim.Key) { k.Selector = "" }), dkim.SignOptions{}, dkim.ErrKey},
-		{"identifier elsewhere", mailHeader, rsaSigner(), dkim.SignOptions{Identifier: "a@notexample.com"}, dkim.ErrOptions},
+		{"identifier elsewhere", mailHeader, rsaSigner(),
+			dkim.SignOptions{Identifier: "a@notexample.com"}, dkim.ErrOptions},
 		{"identifier without @", mailHeader, rsaSigner(), dkim.SignOptions{Identifier: "example.com"}, dkim.ErrOptions},
-		{"a tag among the fields", mailHeader, rsaSigner(), dkim.SignOptions{Fields: []string{"From;l=0"}}, dkim.ErrOptions},
+		{"a tag among the fields", mailHeader, rsaSigner(),
+			dkim.SignOptions{Fields: []string{"From;l=0"}}, dkim.ErrOptions},
 		{"an empty field", mailHeader, rsaSigner(), dkim.SignOptions{Fields: []string{""}}, dkim.ErrOptions},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -333,7 +361,8 @@ func TestSignErrors(t *testing.T) {
 	h := parseHeader(t, mailHeader)
 	relaxed := message.NewDigests([]message.BodyHash{dkim.SignOptions{}.BodyHash()})
 	relaxed.Close()
-	if _, err := dkim.Sign(h, relaxed, rsaSigner(), dkim.SignOptions{SimpleBody: true}); !errors.Is(err, dkim.ErrNotHashed) {
+	if _, err := dkim.Sign(h, relaxed, rsaSigner(), dkim.SignOptions{SimpleBody: true}); !errors.Is(
+		err, dkim.ErrNotHashed) {
 		t.Errorf("another digest: got %v", err)
 	}
 }
@@ -361,7 +390,8 @@ func TestFolding(t *testing.T) {
 		{"RSA-2048", rsaSigner(), dkim.SignOptions{}, 78},
 		{"RSA-4096", dkim.Key{Domain: "example.com", Selector: "sel", Signer: large}, dkim.SignOptions{}, 78},
 		{"Ed25519", edSigner(), dkim.SignOptions{Identifier: "joe@example.com"}, 78},
-		{"long domain", dkim.Key{Domain: long, Selector: "sel", Signer: rsaKey()}, dkim.SignOptions{}, 8 + len("d=;") + len(long)},
+		{"long domain", dkim.Key{Domain: long, Selector: "sel", Signer: rsaKey()},
+			dkim.SignOptions{}, 8 + len("d=;") + len(long)},
 	} {
 		header := submission + strings.Repeat("To: a@example.org\r\n", 100)
 		field := dkim.FieldName + ":" + sign(t, header, mailBody, c.key, c.options)

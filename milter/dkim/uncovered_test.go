@@ -13,9 +13,11 @@ import (
 // A header with one of each field that a reader sees or acts on.
 const fullHeader = "From: Joe <joe@example.com>\r\nTo: a@example.net\r\nCc: b@example.net\r\nSubject: hello\r\n" +
 	"Date: Fri, 30 Jan 2026 12:00:00 +0000\r\nReply-To: joe@example.com\r\nMIME-Version: 1.0\r\n" +
-	"Content-Type: text/plain\r\nContent-Transfer-Encoding: 7bit\r\nSender: joe@example.com\r\nList-Id: <l.example.com>\r\n"
+	"Content-Type: text/plain\r\nContent-Transfer-Encoding: 7bit\r\nSender: " +
+	"joe@example.com\r\nList-Id: <l.example.com>\r\n"
 
-const fullTags = "v=1; a=rsa-sha256; c=relaxed/relaxed; d=example.com; s=sel; h=from:to:cc:subject:date:reply-to:mime-version:" +
+const fullTags = "v=1; a=rsa-sha256; c=relaxed/relaxed; d=example.com; s=sel; " +
+	"h=from:to:cc:subject:date:reply-to:mime-version:" +
 	"content-type:content-transfer-encoding:sender:list-id:received"
 
 func TestUncoveredDuplicates(t *testing.T) {
@@ -34,44 +36,74 @@ func TestUncoveredDuplicates(t *testing.T) {
 		want   dkim.Value
 		reason string
 	}{
-		{"Subject above", fullTags, fullHeader, above("Subject: pay now"), false, dkim.Policy, "not all of the 2 Subject fields are signed"},
-		{"Subject between", fullTags, fullHeader, below("SUBJECT: pay now"), false, dkim.Policy, "not all of the 2 Subject fields are signed"},
-		{"Subject in small letters", fullTags, fullHeader, above("subject: pay now"), false, dkim.Policy, "not all of the 2 Subject fields are signed"},
-		{"empty Subject", fullTags, fullHeader, above("Subject:"), false, dkim.Policy, "not all of the 2 Subject fields are signed"},
-		{"To", fullTags, fullHeader, above("To: you@example.org"), false, dkim.Policy, "not all of the 2 To fields are signed"},
-		{"Cc", fullTags, fullHeader, above("Cc: you@example.org"), false, dkim.Policy, "not all of the 2 Cc fields are signed"},
-		{"Date", fullTags, fullHeader, above("Date: Sat, 31 Jan 2026 12:00:00 +0000"), false, dkim.Policy, "not all of the 2 Date fields are signed"},
-		{"Reply-To", fullTags, fullHeader, above("Reply-To: eve@example.org"), false, dkim.Policy, "not all of the 2 Reply-To fields are signed"},
-		{"Content-Type", fullTags, fullHeader, above("Content-Type: multipart/mixed; boundary=x"), false, dkim.Policy, "not all of the 2 Content-Type fields are signed"},
-		{"Content-Transfer-Encoding", fullTags, fullHeader, above("Content-Transfer-Encoding: base64"), false, dkim.Policy,
+		{"Subject above", fullTags, fullHeader, above("Subject: pay now"), false, dkim.Policy,
+			"not all of the 2 Subject fields are signed"},
+		{"Subject between", fullTags, fullHeader, below("SUBJECT: pay now"), false, dkim.Policy,
+			"not all of the 2 Subject fields are signed"},
+		{"Subject in small letters", fullTags, fullHeader, above("subject: pay now"), false,
+			dkim.Policy, "not all of the 2 Subject fields are signed"},
+		{"empty Subject", fullTags, fullHeader, above("Subject:"), false, dkim.Policy,
+			"not all of the 2 Subject fields are signed"},
+		{"To", fullTags, fullHeader, above("To: you@example.org"), false, dkim.Policy,
+			"not all of the 2 To fields are signed"},
+		{"Cc", fullTags, fullHeader, above("Cc: you@example.org"), false, dkim.Policy,
+			"not all of the 2 Cc fields are signed"},
+		{"Date", fullTags, fullHeader, above("Date: Sat, 31 Jan 2026 12:00:00 +0000"), false,
+			dkim.Policy, "not all of the 2 Date fields are signed"},
+		{"Reply-To", fullTags, fullHeader, above("Reply-To: eve@example.org"), false, dkim.Policy,
+			"not all of the 2 Reply-To fields are signed"},
+		{"Content-Type", fullTags, fullHeader, above("Content-Type: multipart/mixed; boundary=x"),
+			false, dkim.Policy, "not all of the 2 Content-Type fields are signed"},
+		{"Content-Transfer-Encoding", fullTags, fullHeader,
+			above("Content-Transfer-Encoding: base64"), false, dkim.Policy,
 			"not all of the 2 Content-Transfer-Encoding fields are signed"},
-		{"two more", fullTags, fullHeader, above("To: x@example.org\r\nTo: y@example.org"), false, dkim.Policy, "not all of the 3 To fields are signed"},
-		{"one of three covered twice", strings.Replace(fullTags, ":to:", ":to:to:", 1), fullHeader + "To: c@example.net\r\n",
+		{"two more", fullTags, fullHeader, above("To: x@example.org\r\nTo: y@example.org"), false,
+			dkim.Policy, "not all of the 3 To fields are signed"},
+		{"one of three covered twice", strings.Replace(fullTags, ":to:", ":to:to:", 1),
+			fullHeader + "To: c@example.net\r\n",
 			above("To: x@example.org"), false, dkim.Policy, "not all of the 3 To fields are signed"},
-		{"simple canonicalization", strings.Replace(fullTags, "relaxed/relaxed", "simple/simple", 1), fullHeader, above("Subject: x"), false, dkim.Policy,
+		{"simple canonicalization", strings.Replace(fullTags, "relaxed/relaxed", "simple/simple",
+			1), fullHeader, above("Subject: x"), false, dkim.Policy,
 			"not all of the 2 Subject fields are signed"},
 
-		{"signed twice and there twice", strings.Replace(fullTags, ":to:", ":to:to:", 1), fullHeader + "To: c@example.net\r\n", nil, false, dkim.Pass, ""},
-		{"oversigned", strings.Replace(fullTags, ":subject:", ":subject:subject:", 1), fullHeader, above("Subject: pay now"), false, dkim.Fail,
+		{"signed twice and there twice", strings.Replace(fullTags, ":to:", ":to:to:", 1),
+			fullHeader + "To: c@example.net\r\n", nil, false, dkim.Pass, ""},
+		{"oversigned", strings.Replace(fullTags, ":subject:", ":subject:subject:", 1), fullHeader,
+			above("Subject: pay now"), false, dkim.Fail,
 			"a signed header field was changed, added or removed after signing"},
-		{"not named in h=", goodTags, "From: joe@example.com\r\nTo: a@example.net\r\nSubject: hello\r\n", above("Cc: a@example.org\r\nCc: b@example.org"), false, dkim.Pass, ""},
-		{"one that h= does not name", goodTags, "From: joe@example.com\r\nTo: a@example.net\r\nSubject: hello\r\n", above("Reply-To: b@example.org"), false, dkim.Pass, ""},
-		{"named and absent, one added", strings.Replace(goodTags, "to:", "to:cc:", 1), "From: joe@example.com\r\nTo: a@example.net\r\nSubject: hello\r\n",
-			above("Cc: b@example.org"), false, dkim.Fail, "a signed header field was changed, added or removed after signing"},
+		{"not named in h=", goodTags, "From: joe@example.com\r\nTo: a@example.net\r\nSubject: hello\r\n",
+			above("Cc: a@example.org\r\nCc: b@example.org"), false, dkim.Pass, ""},
+		{"one that h= does not name", goodTags,
+			"From: joe@example.com\r\nTo: a@example.net\r\nSubject: hello\r\n",
+			above("Reply-To: b@example.org"), false, dkim.Pass, ""},
+		{"named and absent, one added", strings.Replace(goodTags, "to:", "to:cc:", 1),
+			"From: joe@example.com\r\nTo: a@example.net\r\nSubject: hello\r\n",
+			above("Cc: b@example.org"), false, dkim.Fail,
+			"a signed header field was changed, added or removed after signing"},
 		{"the same again", fullTags, fullHeader, above("Subject: hello"), false, dkim.Pass, ""},
-		{"the same after relaxed canonicalization", fullTags, fullHeader, above("sUBJECT :  \t hello \t"), false, dkim.Pass, ""},
-		{"the same, folded", fullTags, fullHeader, above("Date: Fri, 30\r\n\tJan 2026  12:00:00 +0000"), false, dkim.Pass, ""},
-		{"the same but for a letter's case", fullTags, fullHeader, above("Subject: Hello"), false, dkim.Policy, "not all of the 2 Subject fields are signed"},
-		{"two alike and one not", fullTags, fullHeader, above("Subject: hello\r\nSubject: pay"), false, dkim.Policy, "not all of the 3 Subject fields are signed"},
+		{"the same after relaxed canonicalization", fullTags, fullHeader,
+			above("sUBJECT :  \t hello \t"), false, dkim.Pass, ""},
+		{"the same, folded", fullTags, fullHeader,
+			above("Date: Fri, 30\r\n\tJan 2026  12:00:00 +0000"), false, dkim.Pass, ""},
+		{"the same but for a letter's case", fullTags, fullHeader, above("Subject: Hello"), false,
+			dkim.Policy, "not all of the 2 Subject fields are signed"},
+		{"two alike and one not", fullTags, fullHeader, above("Subject: hello\r\nSubject: pay"),
+			false, dkim.Policy, "not all of the 3 Subject fields are signed"},
 
-		{"another field: Sender", fullTags, fullHeader, above("Sender: x@example.org"), false, dkim.Pass, "not all of the 2 sender fields are signed"},
-		{"another field: List-Id", fullTags, fullHeader, above("List-Id: <x.example.org>"), false, dkim.Pass, "not all of the 2 list-id fields are signed"},
-		{"another field: MIME-Version", fullTags, fullHeader, above("MIME-Version: 2.0"), false, dkim.Pass, "not all of the 2 mime-version fields are signed"},
+		{"another field: Sender", fullTags, fullHeader, above("Sender: x@example.org"), false,
+			dkim.Pass, "not all of the 2 sender fields are signed"},
+		{"another field: List-Id", fullTags, fullHeader, above("List-Id: <x.example.org>"), false,
+			dkim.Pass, "not all of the 2 list-id fields are signed"},
+		{"another field: MIME-Version", fullTags, fullHeader, above("MIME-Version: 2.0"), false,
+			dkim.Pass, "not all of the 2 mime-version fields are signed"},
 		{"Received grows", fullTags, fullHeader, above("Received: by x\r\nReceived: by y"), false, dkim.Pass, ""},
-		{"From keeps its rule", fullTags, fullHeader, above("From: Joe <joe@example.com>"), false, dkim.Policy, "not all of the 2 From fields are signed"},
+		{"From keeps its rule", fullTags, fullHeader, above("From: Joe <joe@example.com>"), false,
+			dkim.Policy, "not all of the 2 From fields are signed"},
 
-		{"a note by setting", fullTags, fullHeader, above("Subject: pay now"), true, dkim.Pass, "not all of the 2 Subject fields are signed"},
-		{"a note by setting, but not of From", fullTags, fullHeader, above("From: eve@example.org"), true, dkim.Policy, "not all of the 2 From fields are signed"},
+		{"a note by setting", fullTags, fullHeader, above("Subject: pay now"), true, dkim.Pass,
+			"not all of the 2 Subject fields are signed"},
+		{"a note by setting, but not of From", fullTags, fullHeader, above("From: eve@example.org"),
+			true, dkim.Policy, "not all of the 2 From fields are signed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			tags := c.tags

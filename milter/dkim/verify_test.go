@@ -30,12 +30,15 @@ func TestResult(t *testing.T) {
 	if fmt.Sprint(got) != fmt.Sprint(want) || len(got.HeaderB) != 8 {
 		t.Errorf("got %+v\nwant %+v", got, want)
 	}
-	if !e.Checked || !e.HeaderIntact || !e.BodyIntact || e.OtherKey || e.BodyLength != int64(len(mailBody)) || e.Key != dkim.KeyUsable ||
-		!strings.HasPrefix(e.Record, "v=DKIM1; t=y;") || e.Signed.Unix() != 1795348000 || e.Expires.Unix() != 1795349000 {
+	if !e.Checked || !e.HeaderIntact || !e.BodyIntact || e.OtherKey ||
+		e.BodyLength != int64(len(mailBody)) || e.Key != dkim.KeyUsable ||
+		!strings.HasPrefix(e.Record, "v=DKIM1; t=y;") || e.Signed.Unix() != 1795348000 ||
+		e.Expires.Unix() != 1795349000 {
 		t.Errorf("evidence %+v", e)
 	}
 	properties := fmt.Sprint(got.Properties())
-	if want := "[{header d example.com} {header i Joe@sub.example.com} {header s sel} {header a rsa-sha256} {header b " + got.HeaderB + "}]"; properties != want {
+	if want := "[{header d example.com} {header i Joe@sub.example.com} {header s sel} {header a " +
+		"rsa-sha256} {header b " + got.HeaderB + "}]"; properties != want {
 		t.Errorf("properties %s, want %s", properties, want)
 	}
 }
@@ -50,12 +53,17 @@ func TestFailureReasons(t *testing.T) {
 	edMail := string(forge(t, edKey(), ed, mailHeader, mailBody))
 	for _, c := range []struct{ name, mail, old, new, record, reason string }{
 		{"body", rsaMail, "Bye", "bye", record(t, rsaKey()), "the body was changed after signing"},
-		{"header", rsaMail, "hello", "Hello", record(t, rsaKey()), "a signed header field was changed, added or removed after signing"},
-		{"both", rsaMail, "ello\r\n\r\nHi", "\r\n\r\nHo", record(t, rsaKey()), "the body was changed after signing; a signed header field was changed, added or removed after signing"},
+		{"header", rsaMail, "hello", "Hello", record(t, rsaKey()),
+			"a signed header field was changed, added or removed after signing"},
+		{"both", rsaMail, "ello\r\n\r\nHi", "\r\n\r\nHo", record(t, rsaKey()),
+			"the body was changed after signing; a signed header field was changed, added or removed after signing"},
 		{"key", rsaMail, "", "", record(t, other), "the published key is not the one that signed"},
-		{"key of another size", rsaMail, "", "", "p=" + hugeKey(1024, 65537), "the published key is not the one that signed"},
-		{"Ed25519 header", edMail, "hello", "Hello", record(t, edKey()), "a signed header field was changed, or the published key is not the one that signed"},
-		{"signature of another length", edMail, " b=", " b=AAAA", record(t, edKey()), "a signed header field was changed, or the published key is not the one that signed"},
+		{"key of another size", rsaMail, "", "", "p=" + hugeKey(1024, 65537),
+			"the published key is not the one that signed"},
+		{"Ed25519 header", edMail, "hello", "Hello", record(t, edKey()),
+			"a signed header field was changed, or the published key is not the one that signed"},
+		{"signature of another length", edMail, " b=", " b=AAAA", record(t, edKey()),
+			"a signed header field was changed, or the published key is not the one that signed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := verifyOne(t, &dkim.Verifier{}, []byte(strings.Replace(c.mail, c.old, c.new, 1)), c.record)
@@ -78,16 +86,21 @@ func TestKeyAnswers(t *testing.T) {
 		{"two keys, the second is right", []string{"p=" + hugeKey(2048, 3), good}, dkim.Pass, dkim.KeyUsable, ""},
 		{"beside an SPF record", []string{"v=spf1 -all", good}, dkim.Pass, dkim.KeyUsable, ""},
 		{"beside a key of another type", []string{record(t, edKey()), good}, dkim.Pass, dkim.KeyUsable, ""},
-		{"behind too many", []string{"a", "b", "c", "d", good}, dkim.PermError, dkim.KeyInvalid, `the key record is not a list of tags: "a" (sel._domainkey.example.com)`},
-		{"revoked says more than invalid", []string{"v=spf1 -all", "p="}, dkim.PermError, dkim.KeyRevoked, "the key was revoked by its owner (empty p=) (sel._domainkey.example.com)"},
+		{"behind too many", []string{"a", "b", "c", "d", good}, dkim.PermError, dkim.KeyInvalid,
+			`the key record is not a list of tags: "a" (sel._domainkey.example.com)`},
+		{"revoked says more than invalid", []string{"v=spf1 -all", "p="}, dkim.PermError,
+			dkim.KeyRevoked, "the key was revoked by its owner (empty p=) (sel._domainkey.example.com)"},
 		{"no data", nil, dkim.PermError, dkim.KeyMissing, "there is no key at sel._domainkey.example.com"},
-		{"failure", []string{"!SERVFAIL"}, dkim.TempError, dkim.KeyUnreached, "the DNS failed for the key at sel._domainkey.example.com"},
-		{"time-out", []string{"!TIMEOUT"}, dkim.TempError, dkim.KeyUnreached, "the DNS did not answer in time for the key at sel._domainkey.example.com"},
+		{"failure", []string{"!SERVFAIL"}, dkim.TempError, dkim.KeyUnreached,
+			"the DNS failed for the key at sel._domainkey.example.com"},
+		{"time-out", []string{"!TIMEOUT"}, dkim.TempError, dkim.KeyUnreached,
+			"the DNS did not answer in time for the key at sel._domainkey.example.com"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := verifyOne(t, &dkim.Verifier{}, raw, c.records...)
 			if got.Value != c.want || got.Evidence.Key != c.state || got.Reason != c.reason {
-				t.Errorf("got %s, %d: %s\nwant %s, %d: %s", got.Value, got.Evidence.Key, got.Reason, c.want, c.state, c.reason)
+				t.Errorf("got %s, %d: %s\nwant %s, %d: %s", got.Value, got.Evidence.Key, got.Reason,
+					c.want, c.state, c.reason)
 			}
 		})
 	}
@@ -117,14 +130,16 @@ func TestFromFields(t *testing.T) {
 		{"none", string(none), dkim.PermError, "the message has no From field, which every signature must cover"},
 		{"one above", "From: eve@example.com\r\n" + raw, dkim.Policy, "not all of the 2 From fields are signed"},
 	} {
-		if got := verifyOne(t, &dkim.Verifier{}, []byte(c.raw), record(t, rsaKey())); got.Value != c.want || got.Reason != c.reason {
+		if got := verifyOne(t, &dkim.Verifier{}, []byte(c.raw),
+			record(t, rsaKey())); got.Value != c.want || got.Reason != c.reason {
 			t.Errorf("%s: got %s: %s", c.name, got.Value, got.Reason)
 		}
 	}
 }
 
 func TestInternationalNames(t *testing.T) {
-	zone := dnstest.FromMap(map[string][]string{"xn--bcher-kva._domainkey.xn--bcher-kva.example": {record(t, rsaKey())}})
+	zone := dnstest.FromMap(map[string][]string{"xn--bcher-kva._domainkey.xn--bcher-kva.example": {record(
+		t, rsaKey())}})
 	v := &dkim.Verifier{Resolver: zone, Now: testClock}
 	for _, tags := range []string{
 		"d=bücher.example; s=bücher",
@@ -134,7 +149,9 @@ func TestInternationalNames(t *testing.T) {
 	} {
 		raw := forge(t, rsaKey(), "v=1; a=rsa-sha256; h=from; "+tags, mailHeader, mailBody)
 		got := only(t, verify(t, v, raw))
-		if got.Value != dkim.Pass || got.Domain != "xn--bcher-kva.example" || got.Selector != "xn--bcher-kva" || strings.Contains(got.Identifier, "ü") && !strings.HasPrefix(got.Identifier, "jürgen@post.xn--") {
+		if got.Value != dkim.Pass || got.Domain != "xn--bcher-kva.example" ||
+			got.Selector != "xn--bcher-kva" || strings.Contains(got.Identifier, "ü") &&
+			!strings.HasPrefix(got.Identifier, "jürgen@post.xn--") {
 			t.Errorf("%s: got %+v", tags, got)
 		}
 	}

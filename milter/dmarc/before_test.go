@@ -15,13 +15,19 @@ func TestWouldHaveAligned(t *testing.T) {
 		c                      dmarc.Checker
 		want                   bool
 	}{
-		{"the author is an organization of its own", "news.example.com: p=reject; psd=n", "news.example.com", "spf bounce.example.com", dmarc.Checker{}, true},
-		{"the signer is", "example.com: p=reject\nmail.example.com: p=none; psd=n", "example.com", "dkim a.mail.example.com", dmarc.Checker{}, true},
-		{"a suffix of its own", "a.b.example.org: p=reject\nexample.org: p=none; psd=y", "a.b.example.org", "dkim c.example.org", dmarc.Checker{}, true},
-		{"strict alignment", "news.example.com: p=reject; psd=n; aspf=s", "news.example.com", "spf bounce.example.com", dmarc.Checker{}, false},
-		{"another organization", "news.example.com: p=reject; psd=n", "news.example.com", "spf example.net", dmarc.Checker{}, false},
+		{"the author is an organization of its own", "news.example.com: p=reject; psd=n",
+			"news.example.com", "spf bounce.example.com", dmarc.Checker{}, true},
+		{"the signer is", "example.com: p=reject\nmail.example.com: p=none; psd=n", "example.com",
+			"dkim a.mail.example.com", dmarc.Checker{}, true},
+		{"a suffix of its own", "a.b.example.org: p=reject\nexample.org: p=none; psd=y",
+			"a.b.example.org", "dkim c.example.org", dmarc.Checker{}, true},
+		{"strict alignment", "news.example.com: p=reject; psd=n; aspf=s", "news.example.com",
+			"spf bounce.example.com", dmarc.Checker{}, false},
+		{"another organization", "news.example.com: p=reject; psd=n", "news.example.com",
+			"spf example.net", dmarc.Checker{}, false},
 		{"aligned", "example.com: p=reject", "example.com", "spf bounce.example.com", dmarc.Checker{}, false},
-		{"a public suffix between", "example.co.uk: p=reject", "example.co.uk", "spf other.co.uk", dmarc.Checker{}, false},
+		{"a public suffix between", "example.co.uk: p=reject", "example.co.uk", "spf other.co.uk",
+			dmarc.Checker{}, false},
 	} {
 		tt.c.Resolver = records(t, tt.zone)
 		r := tt.c.Check(t.Context(), authors(t, tt.author), ids(tt.id))
@@ -29,7 +35,8 @@ func TestWouldHaveAligned(t *testing.T) {
 			t.Fatalf("%s: %+v", tt.name, r)
 		}
 		a := r.Alignments[0]
-		if says := strings.Contains(a.Why, "would have aligned under RFC 7489"); a.Before != tt.want || says != tt.want {
+		if says := strings.Contains(a.Why,
+			"would have aligned under RFC 7489"); a.Before != tt.want || says != tt.want {
 			t.Errorf("%s: %v, %q, want %v", tt.name, a.Before, a.Why, tt.want)
 		}
 	}

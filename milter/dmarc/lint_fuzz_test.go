@@ -4,7 +4,8 @@ import "testing"
 
 // FuzzLint holds that flaws are marked within the text, and that a mended record is one.
 func FuzzLint(f *testing.F) {
-	for _, s := range []string{"v=DMARC1 p=rejct, rua:<a@example.com>", "_dmarc v=DMARC1; fo=1,d; aspf=strict", "v=DMRAC1;p=none"} {
+	for _, s := range []string{"v=DMARC1 p=rejct, rua:<a@example.com>",
+		"_dmarc v=DMARC1; fo=1,d; aspf=strict", "v=DMRAC1;p=none"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

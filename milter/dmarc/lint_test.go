@@ -9,12 +9,14 @@ import (
 	"mailseal/milter/domain"
 )
 
-// TestLintCoversNotes holds that whatever Parse passes over has a flaw, and that what Repair proposes is parsed without a
-// note and repairs to itself.
+// TestLintCoversNotes holds that whatever Parse passes over has a flaw, and that what Repair
+// proposes is parsed without a note and repairs to itself.
 func TestLintCoversNotes(t *testing.T) {
 	words := []string{
-		"p=none", "p=reject", "p=block", "sp=none", "np=reject", "adkim=s", "adkim=strict", "t=y", "fo=1", "fo=0:1", "pct=50", "rf=afrf", "ri=1",
-		"rua=mailto:a@example.com", "rua=a@example.com", "rua=mailto:a@example.com!10m", "ruf=mailto:b@example.com", "nonsense", "x=y", "psd=n",
+		"p=none", "p=reject", "p=block", "sp=none", "np=reject", "adkim=s", "adkim=strict", "t=y",
+		"fo=1", "fo=0:1", "pct=50", "rf=afrf", "ri=1",
+		"rua=mailto:a@example.com", "rua=a@example.com", "rua=mailto:a@example.com!10m",
+		"ruf=mailto:b@example.com", "nonsense", "x=y", "psd=n",
 	}
 	r := rand.New(rand.NewPCG(5, 6))
 	for range 20000 {

@@ -122,7 +122,8 @@ func (p plain) verdict(author, spf, dkim string) string {
 		return "permerror"
 	}
 	for _, id := range []struct{ name, mode string }{{spf, record["aspf"]}, {dkim, record["adkim"]}} {
-		if id.name == author || id.name != "" && id.mode != "s" && p.organizational(id.name) == p.organizational(author) {
+		if id.name == author || id.name != "" && id.mode != "s" &&
+			p.organizational(id.name) == p.organizational(author) {
 			return "pass"
 		}
 	}
@@ -136,8 +137,10 @@ func (p plain) verdict(author, spf, dkim string) string {
 }
 
 // names are of one tree, with both sides of the shortcut in it.
-var names = []string{"test", "x.test", "y.x.test", "org.test", "a.org.test", "b.org.test", "c.a.org.test", "d.c.a.org.test",
-	"3.4.5.a.org.test", "2.3.4.5.a.org.test", "1.2.3.4.5.a.org.test", "0.1.2.3.4.5.a.org.test", "z.0.1.2.3.4.5.a.org.test"}
+var names = []string{"test", "x.test", "y.x.test", "org.test", "a.org.test", "b.org.test",
+	"c.a.org.test", "d.c.a.org.test",
+	"3.4.5.a.org.test", "2.3.4.5.a.org.test", "1.2.3.4.5.a.org.test", "0.1.2.3.4.5.a.org.test",
+	"z.0.1.2.3.4.5.a.org.test"}
 
 // arrange makes up records, the same in p and in a zone.
 func arrange(r *rand.Rand) (p plain, z *dnstest.Zone) {
@@ -151,8 +154,14 @@ func arrange(r *rand.Rand) (p plain, z *dnstest.Zone) {
 				in     int
 				values string
 			}{
-				{"p", 1, "none quarantine reject reject reject x"}, {"sp", 3, "none quarantine reject"}, {"np", 3, "none quarantine reject reject ."},
-				{"psd", 4, "y n u"}, {"t", 5, "y n"}, {"aspf", 5, "r s"}, {"adkim", 5, "r s"}, {"rua", 3, "mailto:a@org.test"},
+				{"p", 1, "none quarantine reject reject reject x"},
+				{"sp", 3, "none quarantine reject"},
+				{"np", 3, "none quarantine reject reject ."},
+				{"psd", 4, "y n u"},
+				{"t", 5, "y n"},
+				{"aspf", 5, "r s"},
+				{"adkim", 5, "r s"},
+				{"rua", 3, "mailto:a@org.test"},
 			} {
 				if values := strings.Fields(t.values); maybe(t.in) {
 					tags[t.name] = values[r.IntN(len(values))]
@@ -199,7 +208,8 @@ func TestPlain(t *testing.T) {
 		want := p.verdict(author, spf, dkim)
 		seen[want]++
 		if text != want {
-			t.Fatalf("case %d, %s with spf=%s dkim=%s:\n got %s (%s)\nwant %s\n%v", i, author, spf, dkim, text, got.Reason, want, p.records)
+			t.Fatalf("case %d, %s with spf=%s dkim=%s:\n got %s (%s)\nwant %s\n%v", i, author, spf,
+				dkim, text, got.Reason, want, p.records)
 		}
 		if _, queries := p.walk(author); queries > 8 || len(got.Walks[0].Steps) > queries {
 			t.Fatalf("case %d: %d steps from %s, want at most %d", i, len(got.Walks[0].Steps), author, queries)

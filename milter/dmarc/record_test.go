@@ -34,35 +34,48 @@ func brief(r dmarc.Record) string {
 func TestParse(t *testing.T) {
 	long := strings.Repeat("x", 100)
 	tests := []struct{ name, in, want string }{
-		{"all tags", "v=DMARC1; p=none; sp=quarantine; np=reject; adkim=s; aspf=s; psd=n; t=y; fo=1:d:s; rua=mailto:a@example.com; ruf=mailto:f@example.com",
-			"p=none | sp=quarantine | np=reject | adkim=s | aspf=s | psd=n | t=y | rua=mailto:a@example.com | ruf=mailto:f@example.com | fo=1110"},
+		{"all tags", "v=DMARC1; p=none; sp=quarantine; np=reject; adkim=s; aspf=s; psd=n; t=y; " +
+			"fo=1:d:s; rua=mailto:a@example.com; ruf=mailto:f@example.com",
+			"p=none | sp=quarantine | np=reject | adkim=s | aspf=s | psd=n | t=y | " +
+				"rua=mailto:a@example.com | ruf=mailto:f@example.com | fo=1110"},
 		{"p late", "v=DMARC1; rua=mailto:a@example.com; p=reject", "p=reject | rua=mailto:a@example.com"},
-		{"case of values", "v=DMARC1; p=REJECT; sp=Quarantine; adkim=S; psd=Y; t=Y", "p=reject | sp=quarantine | adkim=s | psd=y | t=y"},
+		{"case of values", "v=DMARC1; p=REJECT; sp=Quarantine; adkim=S; psd=Y; t=Y",
+			"p=reject | sp=quarantine | adkim=s | psd=y | t=y"},
 		{"case of names", "V=DMARC1; P=reject; aSPF=s", "p=reject | aspf=s"},
 		{"white space", " v \t= DMARC1\t;\tp =  reject ; ; \r\n", "p=reject"},
 		{"no white space", "v=DMARC1;p=reject;sp=none", "p=reject | sp=none"},
 		{"alone", "v=DMARC1", "broken: there is no p"},
 		{"historic tags", "v=DMARC1; p=reject; pct=0; rf=afrf; ri=3600",
-			"p=reject | pct is ignored: historic since RFC 9989 | rf is ignored: historic since RFC 9989 | ri is ignored: historic since RFC 9989"},
+			"p=reject | pct is ignored: historic since RFC 9989 | rf is ignored: historic since " +
+				"RFC 9989 | ri is ignored: historic since RFC 9989"},
 		{"unknown tag", "v=DMARC1; p=reject; foo=bar", `p=reject | "foo" is ignored: no tag that DMARC knows`},
 		{"no tag", "v=DMARC1; p=reject; foo", `p=reject | "foo" is ignored: not a tag`},
 		{"second tag", "v=DMARC1; p=none; p=reject", "p=none | a second p is ignored"},
 		{"second tag, not valid", "v=DMARC1; p=none; sp=none; sp=\x01", "p=none | sp=none | a second sp is ignored"},
 		{"version again", "v=DMARC1; p=none; v=DMARC2", "p=none | a second v is ignored"},
 		{"defaults for bad values", "v=DMARC1; p=none; adkim=bob; aspf=; t=1; psd=x; fo=x; ruf=mailto:f@example.com",
-			"p=none | ruf=mailto:f@example.com | fo=0001 | adkim=bob is ignored: not a value of adkim | aspf= is ignored: not a value of aspf | t=1 is ignored: not a value of t | psd=x is ignored: not a value of psd | fo=x is ignored: not a value of fo"},
+			"p=none | ruf=mailto:f@example.com | fo=0001 | adkim=bob is ignored: not a value of " +
+				"adkim | aspf= is ignored: not a value of aspf | t=1 is ignored: not a value of " +
+				"t | psd=x is ignored: not a value of psd | fo=x is ignored: not a value of fo"},
 		{"bad p", "v=DMARC1; p=rejekt", "broken: p=rejekt is not valid | p=rejekt is ignored: not a value of p"},
 		{"empty p", "v=DMARC1; p=", "broken: p= is not valid | p= is ignored: not a value of p"},
-		{"bad sp", "v=DMARC1; p=reject; sp=no", "p=reject | broken: sp=no is not valid | sp=no is ignored: not a value of sp"},
-		{"unreadable np", "v=DMARC1; p=reject; np=\xff", `p=reject | broken: np is not valid | "np=\xff" is ignored: not a tag`},
+		{"bad sp", "v=DMARC1; p=reject; sp=no",
+			"p=reject | broken: sp=no is not valid | sp=no is ignored: not a value of sp"},
+		{"unreadable np", "v=DMARC1; p=reject; np=\xff",
+			`p=reject | broken: np is not valid | "np=\xff" is ignored: not a tag`},
 		{"unreadable other", "v=DMARC1; p=reject; rua=\xff", `p=reject | "rua=\xff" is ignored: not a tag`},
-		{"a long value", "v=DMARC1; p=" + long, "broken: p=" + long[:60] + "… is not valid | p=" + long[:60] + "… is ignored: not a value of p"},
+		{"a long value", "v=DMARC1; p=" + long, "broken: p=" + long[:60] + "… is not valid | p=" +
+			long[:60] + "… is ignored: not a value of p"},
 		{"fo without ruf", "v=DMARC1; p=none; fo=1", "p=none | fo is ignored: there is no ruf"},
 		{"fo: default", "v=DMARC1; p=none; ruf=mailto:f@example.com", "p=none | ruf=mailto:f@example.com | fo=0001"},
-		{"fo: d alone", "v=DMARC1; p=none; ruf=mailto:f@example.com; fo=D", "p=none | ruf=mailto:f@example.com | fo=0100"},
-		{"fo: in any order", "v=DMARC1; p=none; ruf=mailto:f@example.com; fo=s : 0", "p=none | ruf=mailto:f@example.com | fo=1001"},
-		{"fo: 0 and 1", "v=DMARC1; p=none; ruf=mailto:f@example.com; fo=0:1", "p=none | ruf=mailto:f@example.com | fo=0001 | fo=0:1 is ignored: not a value of fo"},
-		{"fo: twice", "v=DMARC1; p=none; ruf=mailto:f@example.com; fo=d:d", "p=none | ruf=mailto:f@example.com | fo=0001 | fo=d:d is ignored: not a value of fo"},
+		{"fo: d alone", "v=DMARC1; p=none; ruf=mailto:f@example.com; fo=D",
+			"p=none | ruf=mailto:f@example.com | fo=0100"},
+		{"fo: in any order", "v=DMARC1; p=none; ruf=mailto:f@example.com; fo=s : 0",
+			"p=none | ruf=mailto:f@example.com | fo=1001"},
+		{"fo: 0 and 1", "v=DMARC1; p=none; ruf=mailto:f@example.com; fo=0:1",
+			"p=none | ruf=mailto:f@example.com | fo=0001 | fo=0:1 is ignored: not a value of fo"},
+		{"fo: twice", "v=DMARC1; p=none; ruf=mailto:f@example.com; fo=d:d",
+			"p=none | ruf=mailto:f@example.com | fo=0001 | fo=d:d is ignored: not a value of fo"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -77,8 +90,10 @@ func TestParse(t *testing.T) {
 func TestParseURIs(t *testing.T) {
 	tests := []struct{ name, in, want string }{
 		{"one", "mailto:a@example.com", "rua=mailto:a@example.com"},
-		{"several", "mailto:a@example.com , https://example.com/x,mailto:b@example.com", "rua=mailto:a@example.com,https://example.com/x,mailto:b@example.com"},
-		{"size", "mailto:a@example.com!10m,mailto:b@example.com!5", `rua=mailto:a@example.com,mailto:b@example.com | the size in "mailto:a@example.com!10m" is ignored: historic since RFC 9989 | the size in "mailto:b@example.com!5" is ignored: historic since RFC 9989`},
+		{"several", "mailto:a@example.com , https://example.com/x,mailto:b@example.com",
+			"rua=mailto:a@example.com,https://example.com/x,mailto:b@example.com"},
+		{"size", "mailto:a@example.com!10m,mailto:b@example.com!5",
+			`rua=mailto:a@example.com,mailto:b@example.com | the size in "mailto:a@example.com!10m" is ignored: historic since RFC 9989 | the size in "mailto:b@example.com!5" is ignored: historic since RFC 9989`},
 		{"not a size", "mailto:a@example.com!10mb", `"mailto:a@example.com!10mb" in rua is ignored: not a URI`},
 		{"not a size either", "mailto:a@example.com!m", `"mailto:a@example.com!m" in rua is ignored: not a URI`},
 		{"bang inside", "mailto:a!b@example.com", `"mailto:a!b@example.com" in rua is ignored: not a URI`},
@@ -89,10 +104,13 @@ func TestParseURIs(t *testing.T) {
 		{"no domain", "mailto:a@", `"mailto:a@" in rua is ignored: not a URI`},
 		{"slashes", "mailto://a@example.com", `"mailto://a@example.com" in rua is ignored: not a URI`},
 		{"scheme in capitals", "MAILTO:a@example.com", "rua=MAILTO:a@example.com"},
-		{"empty items", "mailto:a@example.com,,", `rua=mailto:a@example.com | "" in rua is ignored: not a URI | "" in rua is ignored: not a URI`},
+		{"empty items", "mailto:a@example.com,,",
+			`rua=mailto:a@example.com | "" in rua is ignored: not a URI | "" in rua is ignored: not a URI`},
 		{"white space inside", "mailto:a @example.com", `"mailto:a @example.com" in rua is ignored: not a URI`},
 		{"angle brackets", "<mailto:a@example.com>", `"<mailto:a@example.com>" in rua is ignored: not a URI`},
-		{"too many", strings.Repeat("mailto:a@b.test,", 25), "rua=" + strings.TrimSuffix(strings.Repeat("mailto:a@b.test,", 20), ",") + " | rua names more than 20 addresses; the others are ignored"},
+		{"too many", strings.Repeat("mailto:a@b.test,", 25), "rua=" +
+			strings.TrimSuffix(strings.Repeat("mailto:a@b.test,", 20), ",") +
+			" | rua names more than 20 addresses; the others are ignored"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

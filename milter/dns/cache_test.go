@@ -54,8 +54,10 @@ func TestCacheKeeps(t *testing.T) {
 		{"records, by option", dns.CacheOptions{MaxTTL: time.Second}, found(time.Hour), nil, time.Second},
 		{"no data", dns.CacheOptions{}, dns.Answer{Status: dns.NoData, TTL: time.Minute}, nil, time.Minute},
 		{"no data for a day", dns.CacheOptions{}, dns.Answer{Status: dns.NoData, TTL: 24 * time.Hour}, nil, time.Hour},
-		{"NXDOMAIN for a day", dns.CacheOptions{}, dns.Answer{Status: dns.NXDomain, TTL: 24 * time.Hour}, nil, time.Hour},
-		{"NXDOMAIN, by option", dns.CacheOptions{MaxNegative: time.Minute}, dns.Answer{Status: dns.NXDomain, TTL: time.Hour}, nil, time.Minute},
+		{"NXDOMAIN for a day", dns.CacheOptions{}, dns.Answer{Status: dns.NXDomain,
+			TTL: 24 * time.Hour}, nil, time.Hour},
+		{"NXDOMAIN, by option", dns.CacheOptions{MaxNegative: time.Minute},
+			dns.Answer{Status: dns.NXDomain, TTL: time.Hour}, nil, time.Minute},
 		{"failure", dns.CacheOptions{}, dns.Answer{}, servfail, 30 * time.Second},
 		{"failure, by option", dns.CacheOptions{Failures: time.Second}, dns.Answer{}, servfail, time.Second},
 		{"failure, not at all", dns.CacheOptions{Failures: -1}, dns.Answer{}, servfail, 0},
@@ -123,7 +125,8 @@ func TestCacheNXDomainIsOfTheName(t *testing.T) {
 		exists = st.exists
 		a, err := c.Lookup(t.Context(), "example.com", st.typ)
 		if err != nil || a.Status != st.want || next.questions() != st.asked {
-			t.Errorf("%s: got %v, %v after %d questions; want %v after %d", st.name, a.Status, err, next.questions(), st.want, st.asked)
+			t.Errorf("%s: got %v, %v after %d questions; want %v after %d", st.name, a.Status, err,
+				next.questions(), st.want, st.asked)
 		}
 	}
 }
@@ -167,7 +170,10 @@ func TestCacheNXDomainAndOtherTypes(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			now := time.Unix(1e9, 0)
 			var at step
-			next := &script{answer: func(context.Context, string, dns.Type) (dns.Answer, error) { return at.answer, at.err }}
+			next := &script{answer: func(context.Context, string, dns.Type) (dns.Answer,
+				error) {
+				return at.answer, at.err
+			}}
 			c := dns.NewCache(next, dns.CacheOptions{Now: func() time.Time { return now }})
 			for i, st := range tt.steps {
 				now = now.Add(st.after)
@@ -200,7 +206,8 @@ func TestCacheLateAnswers(t *testing.T) {
 	}
 	t.Run("gone, then found by one who asked before", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			gates := map[dns.Type]chan struct{}{dns.TXT: make(chan struct{}), dns.A: make(chan struct{}), dns.MX: make(chan struct{})}
+			gates := map[dns.Type]chan struct{}{dns.TXT: make(chan struct{}),
+				dns.A: make(chan struct{}), dns.MX: make(chan struct{})}
 			next := gated(map[dns.Type]dns.Answer{dns.TXT: found, dns.A: gone, dns.MX: found}, gates)
 			c := dns.NewCache(next, dns.CacheOptions{})
 			for _, typ := range []dns.Type{dns.TXT, dns.A} {
@@ -365,7 +372,8 @@ func TestCacheLastCallerGivesUp(t *testing.T) {
 				second, cancel := context.WithTimeout(t.Context(), time.Second)
 				defer cancel()
 				began := time.Now()
-				if _, err := c.Lookup(second, "example.com", dns.TXT); !errors.Is(err, tt.err) || time.Since(began) != tt.took {
+				if _, err := c.Lookup(second, "example.com", dns.TXT); !errors.Is(err, tt.err) ||
+					time.Since(began) != tt.took {
 					t.Errorf("second: got %v after %v, want %v after %v", err, time.Since(began), tt.err, tt.took)
 				}
 				if n := next.questions(); n != tt.asked {

@@ -33,14 +33,16 @@ $SERVFAIL broken.example.com
 `)
 	c := client(t, dns.Options{Servers: []string{serve(t, z)}})
 	names := []string{
-		"example.com", "EXAMPLE.com.", "alias.example.com", "gone.example.com", "a.wild.example.com", "wild.example.com",
+		"example.com", "EXAMPLE.com.", "alias.example.com", "gone.example.com",
+		"a.wild.example.com", "wild.example.com",
 		"nx.example.com", "broken.example.com", "1.2.0.192.in-addr.arpa", "we ird.example.com", "a..b", "",
 	}
 	for _, name := range names {
 		for _, typ := range []dns.Type{dns.A, dns.AAAA, dns.MX, dns.TXT, dns.PTR} {
 			got, gotErr := c.Lookup(t.Context(), name, typ)
 			want, wantErr := z.Lookup(t.Context(), name, typ)
-			if fmt.Sprint(got) != fmt.Sprint(want) || errors.Is(gotErr, dns.ErrFailure) != errors.Is(wantErr, dns.ErrFailure) {
+			if fmt.Sprint(got) != fmt.Sprint(want) ||
+				errors.Is(gotErr, dns.ErrFailure) != errors.Is(wantErr, dns.ErrFailure) {
 				t.Errorf("%v %s: got %+v, %v; the zone says %+v, %v", typ, name, got, gotErr, want, wantErr)
 			}
 		}
@@ -102,7 +104,8 @@ func TestClientAsks(t *testing.T) {
 		q := seen.Load()
 		ids[q.Id] = true
 		opt := q.IsEdns0()
-		if !q.RecursionDesired || !q.AuthenticatedData || opt == nil || opt.UDPSize() != 1232 || opt.Do() || q.Question[0].Name != "example.com." {
+		if !q.RecursionDesired || !q.AuthenticatedData || opt == nil || opt.UDPSize() != 1232 ||
+			opt.Do() || q.Question[0].Name != "example.com." {
 			t.Fatalf("asked %v", q)
 		}
 	}
@@ -116,7 +119,8 @@ func TestClientReplies(t *testing.T) {
 	good := func(q *wire.Msg, text string) *wire.Msg {
 		m := new(wire.Msg).SetReply(q)
 		m.RecursionAvailable = true
-		m.Answer = []wire.RR{&wire.TXT{Hdr: wire.RR_Header{Name: q.Question[0].Name, Rrtype: wire.TypeTXT, Class: wire.ClassINET}, Txt: []string{text}}}
+		m.Answer = []wire.RR{&wire.TXT{Hdr: wire.RR_Header{Name: q.Question[0].Name,
+			Rrtype: wire.TypeTXT, Class: wire.ClassINET}, Txt: []string{text}}}
 		return m
 	}
 	changed := func(q *wire.Msg, change func(m *wire.Msg)) []byte {
@@ -167,7 +171,8 @@ func TestClientReplies(t *testing.T) {
 		{"truncated, and no TCP", func(q *wire.Msg) [][]byte {
 			return [][]byte{changed(q, func(m *wire.Msg) { m.Truncated = true })}
 		}, "connection refused"},
-		{"lame", func(q *wire.Msg) [][]byte { return [][]byte{pack(new(wire.Msg).SetReply(q))} }, "does not resolve names for us"},
+		{"lame", func(q *wire.Msg) [][]byte { return [][]byte{pack(new(wire.Msg).SetReply(q))} },
+			"does not resolve names for us"},
 		{"silent", func(*wire.Msg) [][]byte { return nil }, "no answer in time"},
 	}
 	for _, tt := range tests {
@@ -207,7 +212,8 @@ func TestClientFailsOver(t *testing.T) {
 	broken := serveRaw(t, func(q *wire.Msg) [][]byte {
 		ends.Add(1)
 		m := new(wire.Msg).SetReply(q)
-		m.Ns = []wire.RR{&wire.NS{Hdr: wire.RR_Header{Name: ".", Rrtype: wire.TypeNS, Class: wire.ClassINET}, Ns: "a.example."}}
+		m.Ns = []wire.RR{&wire.NS{Hdr: wire.RR_Header{Name: ".", Rrtype: wire.TypeNS,
+			Class: wire.ClassINET}, Ns: "a.example."}}
 		p := pack(m)
 		return [][]byte{p[:len(p)-1]}
 	})
@@ -270,7 +276,8 @@ func TestClientFailureText(t *testing.T) {
 	}{
 		{"refused: not asked again", []string{refuser}, refuser + ": REFUSED", 1, false},
 		{"silent: asked again", []string{silent}, silent + ": no answer in time", 2, true},
-		{"both", []string{silent, refuser}, silent + ": no answer in time; " + refuser + ": REFUSED; " + silent + ": no answer in time", 3, false},
+		{"both", []string{silent, refuser}, silent + ": no answer in time; " + refuser +
+			": REFUSED; " + silent + ": no answer in time", 3, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -278,7 +285,8 @@ func TestClientFailureText(t *testing.T) {
 			c := client(t, dns.Options{Servers: tt.servers, Timeout: 2 * time.Second})
 			_, err := c.Lookup(t.Context(), "Example.com", dns.TXT)
 			want := "dns: lookup failed: TXT example.com: " + tt.want
-			if err == nil || err.Error() != want || errors.Is(err, dns.ErrTimeout) != tt.timeout || !errors.Is(err, dns.ErrFailure) {
+			if err == nil || err.Error() != want || errors.Is(err, dns.ErrTimeout) != tt.timeout ||
+				!errors.Is(err, dns.ErrFailure) {
 				t.Errorf("got %v, want %s", err, want)
 			}
 			if n := c.Counters.Queries.Load(); n != tt.queries {

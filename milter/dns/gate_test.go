@@ -97,7 +97,8 @@ func TestGateIsFair(t *testing.T) {
 							}
 						}
 						if n := g.Counters.Granted.Load() - granted; n != 10 || time.Since(began) != 0 {
-							t.Errorf("%d places were granted in %v while ten lookups were made: they waited", n, time.Since(began))
+							t.Errorf("%d places were granted in %v while ten lookups were made: they waited",
+								n, time.Since(began))
 						}
 						if s.most > tt.most {
 							t.Errorf("%d lookups at once, want %d at most", s.most, tt.most)
@@ -194,7 +195,8 @@ func TestGateJoins(t *testing.T) {
 		synctest.Wait()
 		began := time.Now()
 		honest := dns.ForAsker(t.Context(), dns.Asker{Message: "honest"})
-		if a, err := g.Lookup(honest, "_dmarc.bank.good", dns.TXT); err != nil || a.Status != dns.Found || time.Since(began) != 0 {
+		if a, err := g.Lookup(honest, "_dmarc.bank.good", dns.TXT); err != nil ||
+			a.Status != dns.Found || time.Since(began) != 0 {
 			t.Errorf("got %v, %v after %v", a.Status, err, time.Since(began))
 		}
 		stop()

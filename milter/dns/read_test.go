@@ -62,8 +62,10 @@ func TestRead(t *testing.T) {
 		{"another type", 0, `example.com. 60 A 192.0.2.1`, `no data [] 0s`, ""},
 		{"alias", 0, "example.com. 9 CNAME a.com.\na.com. 60 TXT x", `found ["x"] 9s via a.com`, ""},
 		{"alias, records first", 0, "a.com. 60 TXT x\nexample.com. 9 CNAME a.com.", `found ["x"] 9s via a.com`, ""},
-		{"alias to nowhere", 3, "example.com. 60 CNAME a.com.\n--\ncom. 30 SOA a. b. 1 1 1 1 900", `NXDOMAIN [] 30s via a.com`, ""},
-		{"alias shorter-lived than the denial", 3, "example.com. 6 CNAME a.com.\n--\ncom. 30 SOA a. b. 1 1 1 1 900", `NXDOMAIN [] 6s via a.com`, ""},
+		{"alias to nowhere", 3, "example.com. 60 CNAME a.com.\n--\ncom. 30 SOA a. b. 1 1 1 1 900",
+			`NXDOMAIN [] 30s via a.com`, ""},
+		{"alias shorter-lived than the denial", 3, "example.com. 6 CNAME a.com.\n--\ncom. 30 SOA " +
+			"a. b. 1 1 1 1 900", `NXDOMAIN [] 6s via a.com`, ""},
 		{"16 aliases", 0, chain(16), `found ["end"] 1m0s via `, ""},
 		{"17 aliases", 0, chain(17), "", "more than 16 aliases"},
 		{"alias loop", 0, loop, "", "more than 16 aliases"},
@@ -129,7 +131,8 @@ func TestReadLame(t *testing.T) {
 func TestReadNames(t *testing.T) {
 	// A dot inside a label must not become one between labels: PTR and MX names are compared with
 	// others.
-	m := reply(t, 0, `1.2.0.192.in-addr.arpa. 60 PTR mail\.example.com.`+"\n1.2.0.192.in-addr.arpa. 60 PTR Mail.Example.ORG.")
+	m := reply(t, 0, `1.2.0.192.in-addr.arpa. 60 PTR mail\.example.com.`+
+		"\n1.2.0.192.in-addr.arpa. 60 PTR Mail.Example.ORG.")
 	a, err := dns.Read(m, "1.2.0.192.in-addr.arpa", dns.PTR)
 	if want := `[mail\.example.com mail.example.org]`; err != nil || fmt.Sprint(a.Names) != want {
 		t.Errorf("got %v, %v; want %v", a.Names, err, want)
@@ -152,7 +155,8 @@ func TestCanonical(t *testing.T) {
 		{"odd octets", "a b\\\x01.example.com", "a b\\\x01.example.com", true},
 		{"label of 63", label + ".com", label + ".com", true},
 		{"label of 64", label + "a.com", "", false},
-		{"name of 253", label + "." + label + "." + label + "." + label[:61], label + "." + label + "." + label + "." + label[:61], true},
+		{"name of 253", label + "." + label + "." + label + "." + label[:61], label + "." + label +
+			"." + label + "." + label[:61], true},
 		{"name of 254", label + "." + label + "." + label + "." + label[:62], "", false},
 		{"empty", "", "", false},
 		{"root", ".", "", false},

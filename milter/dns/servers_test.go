@@ -26,10 +26,12 @@ func TestServers(t *testing.T) {
 		want string
 	}{
 		{"addresses", "nameserver 192.0.2.1\nnameserver 2001:db8::1\n", "192.0.2.1:53 [2001:db8::1]:53"},
-		{"the rest is passed over", "search x\n# nameserver 192.0.2.9\n;nameserver 192.0.2.9\n nameserver\t192.0.2.1 # why\nnameserver\nnameserver localhost", "192.0.2.1:53"},
+		{"the rest is passed over", "search x\n# nameserver 192.0.2.9\n;nameserver 192.0.2.9\n " +
+			"nameserver\t192.0.2.1 # why\nnameserver\nnameserver localhost", "192.0.2.1:53"},
 		{"with a zone", "nameserver fe80::1%eth0", "[fe80::1%eth0]:53"},
 		{"none", "search example.com\n", "127.0.0.1:53"},
-		{"too many", strings.Repeat("nameserver 192.0.2.1\n", 100), strings.TrimSpace(strings.Repeat("192.0.2.1:53 ", 8))},
+		{"too many", strings.Repeat("nameserver 192.0.2.1\n", 100),
+			strings.TrimSpace(strings.Repeat("192.0.2.1:53 ", 8))},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -70,7 +72,8 @@ func TestServersByOption(t *testing.T) {
 		{"v6 in brackets", "[2001:db8::1]", "[2001:db8::1]:53", ""},
 		{"v6 and port", "[2001:db8::1]:5353", "[2001:db8::1]:5353", ""},
 		{"name", "dns.example", "", `dns: server "dns.example" is neither an IP address nor address:port`},
-		{"port out of range", "192.0.2.1:99999", "", `dns: server "192.0.2.1:99999" is neither an IP address nor address:port`},
+		{"port out of range", "192.0.2.1:99999", "",
+			`dns: server "192.0.2.1:99999" is neither an IP address nor address:port`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -175,8 +178,8 @@ func TestServerStatus(t *testing.T) {
 	}
 }
 
-// TestResolvOptions holds that timeout, attempts and rotate of resolv.conf are obeyed, unless the options say otherwise or
-// name the servers.
+// TestResolvOptions holds that timeout, attempts and rotate of resolv.conf are obeyed, unless the
+// options say otherwise or name the servers.
 func TestResolvOptions(t *testing.T) {
 	const two = "nameserver 192.0.2.1\nnameserver 192.0.2.2\n"
 	for _, tt := range []struct {
@@ -188,12 +191,17 @@ func TestResolvOptions(t *testing.T) {
 	}{
 		{"nothing", two, Options{}, 5 * time.Second, 2, "192.0.2.1:53"},
 		{"all", two + "options timeout:1 attempts:3 rotate\n", Options{}, time.Second, 3, "192.0.2.2:53"},
-		{"among others", "options ndots:2 rotate\n" + two + "options edns0 timeout:2\n", Options{}, 2 * time.Second, 2, "192.0.2.2:53"},
-		{"the last counts", two + "options timeout:1\noptions timeout:3\n", Options{}, 3 * time.Second, 2, "192.0.2.1:53"},
+		{"among others", "options ndots:2 rotate\n" + two + "options edns0 timeout:2\n", Options{},
+			2 * time.Second, 2, "192.0.2.2:53"},
+		{"the last counts", two + "options timeout:1\noptions timeout:3\n", Options{},
+			3 * time.Second, 2, "192.0.2.1:53"},
 		{"too much", two + "options timeout:100 attempts:99\n", Options{}, 30 * time.Second, 5, "192.0.2.1:53"},
-		{"nonsense", two + "options timeout:x attempts:-1 attempts: timeout:0 rotated\n", Options{}, 5 * time.Second, 2, "192.0.2.1:53"},
-		{"the configuration says otherwise", two + "options timeout:1 attempts:3\n", Options{Timeout: 7 * time.Second, Tries: 1}, 7 * time.Second, 1, "192.0.2.1:53"},
-		{"other servers", two + "options timeout:1 attempts:3 rotate\n", Options{Servers: []string{"192.0.2.8", "192.0.2.9"}}, 5 * time.Second, 2, "192.0.2.8:53"},
+		{"nonsense", two + "options timeout:x attempts:-1 attempts: timeout:0 rotated\n", Options{},
+			5 * time.Second, 2, "192.0.2.1:53"},
+		{"the configuration says otherwise", two + "options timeout:1 attempts:3\n",
+			Options{Timeout: 7 * time.Second, Tries: 1}, 7 * time.Second, 1, "192.0.2.1:53"},
+		{"other servers", two + "options timeout:1 attempts:3 rotate\n",
+			Options{Servers: []string{"192.0.2.8", "192.0.2.9"}}, 5 * time.Second, 2, "192.0.2.8:53"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.options.ResolvConf = filepath.Join(t.TempDir(), "resolv.conf")

@@ -31,7 +31,8 @@ func TestGuess(t *testing.T) {
 
 		{"label too long", label63 + "a.bank.example", "bank.example", true},
 		{"labels before one too long", "x." + label63 + "a.bank.example", "bank.example", true},
-		{"name too long", strings.Repeat("abc.", 80) + "bank.example", Name(strings.Repeat("abc.", 60) + "bank.example"), true},
+		{"name too long", strings.Repeat("abc.", 80) + "bank.example",
+			Name(strings.Repeat("abc.", 60) + "bank.example"), true},
 		{"U-label with a hyphen at its edge", "ü-.bank.example", "bank.example", true},
 		{"Latin-1", "b\xfccher.bank.example", "bank.example", true},
 		{"control character", "a\x00b.bank.example", "bank.example", true},

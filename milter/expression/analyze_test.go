@@ -100,6 +100,7 @@ func TestDocs(t *testing.T) {
 		}
 	}
 	if len(docs) != len(Facts(Judging)) || len(FunctionDocs) != len(Functions()) {
-		t.Errorf("%d texts for %d facts, %d for %d functions", len(docs), len(Facts(Judging)), len(FunctionDocs), len(Functions()))
+		t.Errorf("%d texts for %d facts, %d for %d functions", len(docs), len(Facts(Judging)),
+			len(FunctionDocs), len(Functions()))
 	}
 }

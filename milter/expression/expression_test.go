@@ -59,7 +59,8 @@ func forged(t testing.TB) *Judged {
 			{Result: "pass", Domain: "sender.example", Selector: "x", Algorithm: "ed25519-sha256", Bits: 256},
 		},
 		DMARC: DMARC{
-			Record: "v=DMARC1; p=reject", Result: "fail", Domain: "example.com", RecordDomain: "example.com", Policy: "reject", Disposition: "reject",
+			Record: "v=DMARC1; p=reject", Result: "fail", Domain: "example.com",
+			RecordDomain: "example.com", Policy: "reject", Disposition: "reject",
 		},
 		ARC: ARC{Result: "pass", Sealer: "lists.example.org", Sealers: []string{"lists.example.org", "a.example"}},
 	}
@@ -192,10 +193,12 @@ func TestMistakes(t *testing.T) {
 		{"an element", `dkim[0].aligned`, Judging, 1, 5, "by number", ""},
 		{"a slice", `author.domain[0:2] == "ab"`, Judging, 1, 14, "only comparisons", ""},
 		{"a list in a list", `any(dkim, any(dkim, .aligned))`, Judging, 1, 11, "inside another", ""},
-		{"a list in a predicate", `any(envelope.recipients, # in envelope.recipients)`, Judging, 1, 40, "followed by a list", ""},
+		{"a list in a predicate", `any(envelope.recipients, # in envelope.recipients)`, Judging, 1,
+			40, "followed by a list", ""},
 		{"a count without a condition", `count(dkim) > 1`, Judging, 1, 1, "needs a list and a condition", ""},
 		{"many lists", strings.Repeat(`any(dkim, .aligned) or `, 11) + "true", Judging, 1, 231, "more than 10", ""},
-		{"a text without quotes", `dmarc.result == fail`, Judging, 1, 17, `write a text in double quotes: "fail"`, "fail"},
+		{"a text without quotes", `dmarc.result == fail`, Judging, 1, 17,
+			`write a text in double quotes: "fail"`, "fail"},
 		{"typographic quotes", `login == “joe”`, Judging, 1, 10, "quotation marks of a text program", ""},
 		{"null", `login != nil`, Judging, 1, 10, "every name has a value", ""},
 		{"another program's name", `subject == "x"`, Judging, 1, 1, `write header("Subject")`, "subject"},
@@ -206,11 +209,13 @@ func TestMistakes(t *testing.T) {
 		{"repeat", `repeat("a", 1000000) == ""`, Judging, 1, 1, "the function repeat", ""},
 		{"now", `now() == now()`, Judging, 1, 1, "the function now", ""},
 		{"the environment", `$env == $env`, Judging, 1, 1, "cannot be used", ""},
-		{"a pattern that is computed", `author.domain matches header("X-Pattern")`, Judging, 1, 23, "a pattern must be", ""},
+		{"a pattern that is computed", `author.domain matches header("X-Pattern")`, Judging, 1, 23,
+			"a pattern must be", ""},
 		{"a bad pattern", `author.domain matches "("`, Judging, 1, 15, "error parsing regexp", ""},
 		{"a lookahead", `author.domain matches "(?=a)"`, Judging, 1, 15, "error parsing regexp", ""},
 		{"a network that is none", `in_network(client.address, "192.0.2.0/33")`, Judging, 1, 28, "not valid", ""},
-		{"a network that is computed", `in_network(client.address, client.name)`, Judging, 1, 35, "texts in quotes", ""},
+		{"a network that is computed", `in_network(client.address, client.name)`, Judging, 1, 35,
+			"texts in quotes", ""},
 		{"no network", `in_network(client.address)`, Judging, 1, 1, "two arguments", ""},
 		{"a domain that is none", `below(author.domain, "a b")`, Judging, 1, 22, "not valid", ""},
 		{"a field that is none", `header("List Id") == ""`, Judging, 1, 8, "cannot be the name", ""},
@@ -227,7 +232,8 @@ func TestMistakes(t *testing.T) {
 			if !errors.As(err, &e) {
 				t.Fatalf("got %v, want an *Error", err)
 			}
-			if !strings.Contains(e.Text, tc.want) || e.Unknown != tc.unknown || e.Line != tc.line || e.Column != tc.column {
+			if !strings.Contains(e.Text, tc.want) || e.Unknown != tc.unknown || e.Line != tc.line ||
+				e.Column != tc.column {
 				t.Errorf("got %d:%d %q (unknown %q), want %d:%d with %q (unknown %q)",
 					e.Line, e.Column, e.Text, e.Unknown, tc.line, tc.column, tc.want, tc.unknown)
 			}
@@ -288,7 +294,8 @@ func (r random) value(depth int) string {
 	case 0:
 		return r.pick("len", "lower", "trim", "header", "headers", "header_count", "any") + "(" + r.value(d) + ")"
 	case 1:
-		return r.pick("any", "all", "none", "one", "count", "in_network", "below") + "(" + r.pick(name, "dkim", "envelope.recipients", `headers("Received")`) + ", " + r.value(d) + ")"
+		return r.pick("any", "all", "none", "one", "count", "in_network", "below") + "(" +
+			r.pick(name, "dkim", "envelope.recipients", `headers("Received")`) + ", " + r.value(d) + ")"
 	case 2:
 		return "[" + r.value(d) + ", " + r.value(d) + "]"
 	case 3:

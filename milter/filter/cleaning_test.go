@@ -37,7 +37,8 @@ func TestForged(t *testing.T) {
 		"Subject: mx.example.com",
 		"Authentication-Results:\n\tmx.example.com\n\t; none",
 	)
-	own.KeepResults = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("192.0.2.25/32"), netip.MustParsePrefix("::1/128")}
+	own.KeepResults = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"),
+		netip.MustParsePrefix("192.0.2.25/32"), netip.MustParsePrefix("::1/128")}
 	all := []int{0, 1, 3, 4, 6}
 	const filter, pc = "192.0.2.25", "192.0.2.77"
 	for _, c := range []struct {
@@ -84,8 +85,10 @@ func TestForged(t *testing.T) {
 // spellings are fields that readers take for ours in many ways of writing.
 func spellings(yield func(string) bool) {
 	names := []string{"Authentication-Results", "authentication-results", "AUTHENTICATION-RESULTS"}
-	ids := []string{testID, "MX.Example.Net", testID + ".", "\"" + testID + "\"", "(hi) " + testID, "\n\t" + testID, testID + "/1", testID + " 1", "(a (b) c)\n " + testID}
-	tails := []string{"; dmarc=pass header.from=example.com", " ; spf=pass", ";dkim=pass", "\n\t; none", " (comment); arc=pass"}
+	ids := []string{testID, "MX.Example.Net", testID + ".", "\"" + testID + "\"", "(hi) " + testID,
+		"\n\t" + testID, testID + "/1", testID + " 1", "(a (b) c)\n " + testID}
+	tails := []string{"; dmarc=pass header.from=example.com", " ; spf=pass", ";dkim=pass",
+		"\n\t; none", " (comment); arc=pass"}
 	for _, name := range names {
 		for _, id := range ids {
 			for _, tail := range tails {
@@ -110,16 +113,21 @@ func TestStrangersKeepNothing(t *testing.T) {
 	policyOf := func(f *Filter) *policy.Rules { return f.Policy }
 	accept := func(f *Filter) policy.Actions { return f.Policy.Actions }
 	for name, change := range map[string]func(*Filter){
-		"nothing":                      func(*Filter) {},
-		"exempt.author_domains":        func(f *Filter) { f.ExemptAuthors = patterns(t, "example.com") },
-		"signing.unsigned_recipients":  func(f *Filter) { f.UnsignedRecipients = patterns(t, "*") },
-		"policy.not_judged.senders":    func(f *Filter) { policyOf(f).NotJudged.Senders.Patterns = patterns(t, "*@other.example") },
+		"nothing":                     func(*Filter) {},
+		"exempt.author_domains":       func(f *Filter) { f.ExemptAuthors = patterns(t, "example.com") },
+		"signing.unsigned_recipients": func(f *Filter) { f.UnsignedRecipients = patterns(t, "*") },
+		"policy.not_judged.senders": func(
+			f *Filter) {
+			policyOf(f).NotJudged.Senders.Patterns = patterns(t, "*@other.example")
+		},
 		"policy.not_judged.recipients": func(f *Filter) { policyOf(f).NotJudged.Recipients = patterns(t, "abuse@*") },
 		"policy.override.author_domains": func(f *Filter) {
-			policyOf(f).Overrides = []policy.Override{{Authors: patterns(t, "example.com"), Replace: action.Accept, Actions: accept(f)}}
+			policyOf(f).Overrides = []policy.Override{{Authors: patterns(t, "example.com"),
+				Replace: action.Accept, Actions: accept(f)}}
 		},
 		"policy.override.list_ids": func(f *Filter) {
-			policyOf(f).Overrides = []policy.Override{{ListIDs: patterns(t, "lists.example"), Replace: action.Accept, Actions: accept(f)}}
+			policyOf(f).Overrides = []policy.Override{{ListIDs: patterns(t, "lists.example"),
+				Replace: action.Accept, Actions: accept(f)}}
 		},
 		"policy.dry_run":          func(f *Filter) { f.Policy.DryRun = true },
 		"a rule that signs again": func(f *Filter) { f.Signer.Table.Rules()[0].Resign = true },
@@ -160,10 +168,12 @@ func TestForgedBehindCR(t *testing.T) {
 		name, field string
 		isForged    bool
 	}{
-		{"in a field of its own name", "Authentication-Results: a.example; none\rAuthentication-Results: mx.example.com; dmarc=pass", true},
+		{"in a field of its own name",
+			"Authentication-Results: a.example; none\rAuthentication-Results: mx.example.com; dmarc=pass", true},
 		{"in the subject", "Subject: hi\rAuthentication-Results: mx.example.com; dmarc=pass", true},
 		{"in small letters, folded", "X-A:\rauthentication-results :\n mx.example.com; dmarc=pass", true},
-		{"behind a fold and another field", "Received: by x\n for y\rA: b\rAuthentication-Results: \"mx.example.com\"; dmarc=pass", true},
+		{"behind a fold and another field",
+			"Received: by x\n for y\rA: b\rAuthentication-Results: \"mx.example.com\"; dmarc=pass", true},
 		{"a mark", "X-A: b\rx-mark: no", true},
 		{"of another host", "X-A: b\rAuthentication-Results: other.example; dmarc=pass", false},
 		{"behind a thousand others", "X-A: b" + strings.Repeat("\rAuthentication-Results: other.example; none", 1000) +
@@ -171,7 +181,8 @@ func TestForgedBehindCR(t *testing.T) {
 		{"behind a fold alone", "X-A: b\n Authentication-Results: mx.example.com; dmarc=pass", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			m := milter.Mail{Envelope: &message.Envelope{}, Role: action.RoleTheirs, Header: header("To: a@example.com", tt.field, "From: b@example.com")}
+			m := milter.Mail{Envelope: &message.Envelope{}, Role: action.RoleTheirs,
+				Header: header("To: a@example.com", tt.field, "From: b@example.com")}
 			var want []int
 			if tt.isForged {
 				want = []int{1}

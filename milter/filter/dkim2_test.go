@@ -10,10 +10,11 @@ import (
 	"mailseal/milter/message"
 )
 
-// The fields of DKIM2 are not finished, and belong to others: they are left as they are, are no signatures of DKIM, and are
-// not signed.
+// The fields of DKIM2 are not finished, and belong to others: they are left as they are, are no
+// signatures of DKIM, and are not signed.
 func TestFieldsOfDKIM2(t *testing.T) {
-	const fields = "DKIM2-Signature: i=2; n=1; d=example.com; s=a:rsa-sha256:AAAA\nMessage-Instance: m=2; h=sha256:AAAA\n" +
+	const fields = "DKIM2-Signature: i=2; n=1; d=example.com; " +
+		"s=a:rsa-sha256:AAAA\nMessage-Instance: m=2; h=sha256:AAAA\n" +
 		"DKIM2-Signature: i=1; d=example.com;\n\ts=a:rsa-sha256:BBBB\nMESSAGE-INSTANCE:m=1\n"
 	for _, tc := range []struct {
 		name   string
@@ -23,10 +24,13 @@ func TestFieldsOfDKIM2(t *testing.T) {
 		change func(*Filter)
 	}{
 		{"ours", action.RoleOurs, milter.ByAuthentication, loggedIn, nil},
-		{"ours, old signatures removed", action.RoleOurs, milter.ByAuthentication, loggedIn, func(f *Filter) { f.Signer.Table.Rules()[0].RemoveOld = true }},
-		{"ours, signed already", action.RoleOurs, milter.ByAuthentication, loggedIn, func(f *Filter) { f.Signer.Table.Rules()[0].SkipIfSigned = true }},
+		{"ours, old signatures removed", action.RoleOurs, milter.ByAuthentication, loggedIn,
+			func(f *Filter) { f.Signer.Table.Rules()[0].RemoveOld = true }},
+		{"ours, signed already", action.RoleOurs, milter.ByAuthentication, loggedIn,
+			func(f *Filter) { f.Signer.Table.Rules()[0].SkipIfSigned = true }},
 		{"theirs", action.RoleTheirs, milter.ByDefault, fromAway, nil},
-		{"signed again", action.RoleTheirs, milter.ByDefault, fromAway, func(f *Filter) { f.Signer.Table.Rules()[0].Resign = true }},
+		{"signed again", action.RoleTheirs, milter.ByDefault, fromAway,
+			func(f *Filter) { f.Signer.Table.Rules()[0].Resign = true }},
 		{"a relay's", action.RoleRelay, milter.ByRelay, fromAway, nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -49,7 +53,8 @@ func TestFieldsOfDKIM2(t *testing.T) {
 				t.Errorf("%s: got\n%s\nwant\n%s", o.Action, strings.Join(got, "\n"), fields)
 			}
 			words := strings.Join(counts.words, " ")
-			if tc.role != action.RoleOurs && !strings.Contains(words, "dkim=none") || tc.role == action.RoleOurs && !strings.Contains(words, "signed") {
+			if tc.role != action.RoleOurs && !strings.Contains(words, "dkim=none") ||
+				tc.role == action.RoleOurs && !strings.Contains(words, "signed") {
 				t.Errorf("counted %q", words)
 			}
 		})

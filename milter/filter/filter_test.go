@@ -81,9 +81,10 @@ func newFilter(t testing.TB, keyNames ...string) (*Filter, *tally) {
 	rule := sign.Rule{Name: "sign[0]", From: patterns(t, "example.com"), Keys: keyNames, OnKeyError: action.KeySkip}
 	const yes = action.Accept
 	actions := policy.Actions{
-		SPF:   action.SPF{Fail: yes, Softfail: yes, None: yes, Permerror: yes, Temperror: yes, HeloFail: yes},
-		DKIM:  action.DKIM{Fail: yes, Policy: yes, Neutral: yes, None: yes, Permerror: yes, Temperror: yes},
-		DMARC: action.DMARC{Reject: action.Mark, Quarantine: yes, None: yes, NoRecord: yes, Permerror: yes, Temperror: yes},
+		SPF:  action.SPF{Fail: yes, Softfail: yes, None: yes, Permerror: yes, Temperror: yes, HeloFail: yes},
+		DKIM: action.DKIM{Fail: yes, Policy: yes, Neutral: yes, None: yes, Permerror: yes, Temperror: yes},
+		DMARC: action.DMARC{Reject: action.Mark, Quarantine: yes, None: yes, NoRecord: yes,
+			Permerror: yes, Temperror: yes},
 	}
 	c := &tally{}
 	return &Filter{
@@ -93,8 +94,9 @@ func newFilter(t testing.TB, keyNames ...string) (*Filter, *tally) {
 			Names:       []string{"X-Mark"},
 			KeepResults: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 		},
-		Signer:   &sign.Signer{Table: sign.NewTable([]sign.Rule{rule}), Keys: testKeys{}, Now: now},
-		Verifier: &verify.Verifier{Resolver: z, SPF: &spf.Checker{Now: now}, DKIM: &dkim.Verifier{Now: now}, DMARC: &dmarc.Checker{}},
+		Signer: &sign.Signer{Table: sign.NewTable([]sign.Rule{rule}), Keys: testKeys{}, Now: now},
+		Verifier: &verify.Verifier{Resolver: z, SPF: &spf.Checker{Now: now},
+			DKIM: &dkim.Verifier{Now: now}, DMARC: &dmarc.Checker{}},
 		Policy: &policy.Rules{
 			Actions:     actions,
 			MarkHeader:  "X-Mark",
@@ -111,19 +113,22 @@ func newFilter(t testing.TB, keyNames ...string) (*Filter, *tally) {
 }
 
 // decide takes one message through f and returns the outcome, and the header as it will be.
-func decide(t *testing.T, f *Filter, role action.Role, why milter.Reason, env message.Envelope, raw string) (milter.Outcome, message.Header) {
+func decide(t *testing.T, f *Filter, role action.Role, why milter.Reason, env message.Envelope,
+	raw string) (milter.Outcome, message.Header) {
 	t.Helper()
 	return decideRaw(t, f, role, why, env, raw, nil)
 }
 
 // decideRaw is decide where the body was kept.
-func decideRaw(t *testing.T, f *Filter, role action.Role, why milter.Reason, env message.Envelope, raw string, body []byte) (milter.Outcome, message.Header) {
+func decideRaw(t *testing.T, f *Filter, role action.Role, why milter.Reason, env message.Envelope,
+	raw string, body []byte) (milter.Outcome, message.Header) {
 	t.Helper()
 	var judge milter.Judge
-	m, err := message.Read(strings.NewReader(strings.ReplaceAll(raw, "\n", "\r\n")), 1<<20, func(h message.Header) []message.BodyHash {
-		judge = f.Begin(t.Context(), milter.Mail{Envelope: &env, Role: role, Why: why, MayChange: true, Header: h})
-		return judge.Wants().Hashes
-	})
+	m, err := message.Read(strings.NewReader(strings.ReplaceAll(raw, "\n", "\r\n")), 1<<20,
+		func(h message.Header) []message.BodyHash {
+			judge = f.Begin(t.Context(), milter.Mail{Envelope: &env, Role: role, Why: why, MayChange: true, Header: h})
+			return judge.Wants().Hashes
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,13 +146,17 @@ func names(h message.Header) string {
 }
 
 var (
-	local    = message.Envelope{Client: netip.MustParseAddr("127.0.0.1"), Sender: "a@example.com", Recipients: []string{"b@example.org"}}
-	loggedIn = message.Envelope{Client: netip.MustParseAddr("198.51.100.7"), AuthType: "PLAIN", AuthUser: "alice", Sender: "a@example.com", Recipients: []string{"b@example.org"}}
-	fromAway = message.Envelope{Client: netip.MustParseAddr("198.51.100.7"), Helo: "x.other.example", Sender: "a@other.example", Recipients: []string{"b@example.net"}}
+	local = message.Envelope{Client: netip.MustParseAddr("127.0.0.1"), Sender: "a@example.com",
+		Recipients: []string{"b@example.org"}}
+	loggedIn = message.Envelope{Client: netip.MustParseAddr("198.51.100.7"), AuthType: "PLAIN",
+		AuthUser: "alice", Sender: "a@example.com", Recipients: []string{"b@example.org"}}
+	fromAway = message.Envelope{Client: netip.MustParseAddr("198.51.100.7"),
+		Helo: "x.other.example", Sender: "a@other.example", Recipients: []string{"b@example.net"}}
 )
 
 const plainText = "From: a@example.com\nSubject: x\n\nbody\n"
-const forgedText = "Authentication-Results: mx.example.net; dkim=pass\nX-Mark: no\nAuthentication-Results: other.example; spf=pass\n" + plainText
+const forgedText = "Authentication-Results: mx.example.net; dkim=pass\nX-Mark: " +
+	"no\nAuthentication-Results: other.example; spf=pass\n" + plainText
 
 func TestFilter(t *testing.T) {
 	for _, tc := range []struct {
@@ -164,70 +173,99 @@ func TestFilter(t *testing.T) {
 	}{
 		{"ours is signed", []string{"good"}, action.RoleOurs, milter.ByNetwork, local, plainText, nil, action.Accept,
 			"DKIM-Signature From Subject", "signed ed25519-sha256"},
-		{"a user's forged fields go", []string{"good"}, action.RoleOurs, milter.ByAuthentication, loggedIn, forgedText, nil, action.Accept,
+		{"a user's forged fields go", []string{"good"}, action.RoleOurs, milter.ByAuthentication,
+			loggedIn, forgedText, nil, action.Accept,
 			"DKIM-Signature Authentication-Results From Subject", "signed ed25519-sha256"},
-		{"our own hosts may hand on", []string{"good"}, action.RoleOurs, milter.ByNetwork, local, forgedText, nil, action.Accept,
-			"DKIM-Signature Authentication-Results X-Mark Authentication-Results From Subject", "signed ed25519-sha256"},
-		{"auth= by setting", []string{"good"}, action.RoleOurs, milter.ByAuthentication, loggedIn, plainText, func(s *Filter) { s.AuthResult = true }, action.Accept,
+		{"our own hosts may hand on", []string{"good"}, action.RoleOurs, milter.ByNetwork, local,
+			forgedText, nil, action.Accept,
+			"DKIM-Signature Authentication-Results X-Mark Authentication-Results From Subject",
+			"signed ed25519-sha256"},
+		{"auth= by setting", []string{"good"}, action.RoleOurs, milter.ByAuthentication, loggedIn,
+			plainText, func(s *Filter) { s.AuthResult = true }, action.Accept,
 			"Authentication-Results DKIM-Signature From Subject", "signed ed25519-sha256"},
-		{"a broken key among two", []string{"bad", "good"}, action.RoleOurs, milter.ByNetwork, local, plainText, nil, action.Accept,
+		{"a broken key among two", []string{"bad", "good"}, action.RoleOurs, milter.ByNetwork,
+			local, plainText, nil, action.Accept,
 			"DKIM-Signature From Subject", "signed ed25519-sha256 key failed: bad"},
 		{"no key left", []string{"bad"}, action.RoleOurs, milter.ByNetwork, local, plainText, nil, action.Tempfail,
 			"From Subject", "key failed: bad"},
-		{"no rule", []string{"good"}, action.RoleOurs, milter.ByNetwork, local, "From: a@elsewhere.example\n\n", nil, action.Accept,
+		{"no rule", []string{"good"}, action.RoleOurs, milter.ByNetwork, local,
+			"From: a@elsewhere.example\n\n", nil, action.Accept,
 			"From", "unsigned: no rule"},
-		{"no rule, judged", []string{"good"}, action.RoleOurs, milter.ByNetwork, local, "From: a@elsewhere.example\n\n", func(s *Filter) { s.Unmatched = action.UnmatchedJudge }, action.Accept,
+		{"no rule, judged", []string{"good"}, action.RoleOurs, milter.ByNetwork, local,
+			"From: a@elsewhere.example\n\n", func(s *Filter) { s.Unmatched = action.UnmatchedJudge }, action.Accept,
 			"Authentication-Results From", "dmarc=none spf=fail dkim=none"},
 		{"no author", []string{"good"}, action.RoleOurs, milter.ByNetwork, local, "Subject: x\n\n", nil, action.Accept,
 			"Subject", "unsigned: no author"},
-		{"two authors", []string{"good"}, action.RoleOurs, milter.ByNetwork, local, "From: a@example.com, b@example.org\n\n", nil, action.Accept,
+		{"two authors", []string{"good"}, action.RoleOurs, milter.ByNetwork, local,
+			"From: a@example.com, b@example.org\n\n", nil, action.Accept,
 			"From", "unsigned: many authors"},
-		{"unsigned recipient", []string{"good"}, action.RoleOurs, milter.ByNetwork, local, plainText, func(s *Filter) { s.UnsignedRecipients = patterns(t, "example.org") }, action.Accept,
+		{"unsigned recipient", []string{"good"}, action.RoleOurs, milter.ByNetwork, local,
+			plainText, func(s *Filter) { s.UnsignedRecipients = patterns(t, "example.org") }, action.Accept,
 			"From Subject", "unsigned: unsigned recipient"},
-		{"exempt author", []string{"good"}, action.RoleTheirs, milter.ByDefault, fromAway, forgedText, func(s *Filter) { s.ExemptAuthors = patterns(t, "example.com") }, action.Accept,
+		{"exempt author", []string{"good"}, action.RoleTheirs, milter.ByDefault, fromAway,
+			forgedText, func(s *Filter) { s.ExemptAuthors = patterns(t, "example.com") }, action.Accept,
 			"Authentication-Results From Subject", ""},
-		{"nothing signs", []string{"good"}, action.RoleOurs, milter.ByNetwork, local, plainText, func(s *Filter) { s.Signer = nil }, action.Accept,
+		{"nothing signs", []string{"good"}, action.RoleOurs, milter.ByNetwork, local, plainText,
+			func(s *Filter) { s.Signer = nil }, action.Accept,
 			"From Subject", ""},
-		{"nothing judges", []string{"good"}, action.RoleTheirs, milter.ByDefault, fromAway, forgedText, func(s *Filter) { s.Verifier = nil }, action.Accept,
+		{"nothing judges", []string{"good"}, action.RoleTheirs, milter.ByDefault, fromAway,
+			forgedText, func(s *Filter) { s.Verifier = nil }, action.Accept,
 			"Authentication-Results From Subject", ""},
-		{"theirs is marked", []string{"good"}, action.RoleTheirs, milter.ByDefault, fromAway, forgedText, nil, action.Accept,
+		{"theirs is marked", []string{"good"}, action.RoleTheirs, milter.ByDefault, fromAway,
+			forgedText, nil, action.Accept,
 			"Authentication-Results X-Mark Authentication-Results From Subject", "dmarc=fail spf=fail dkim=none"},
-		{"theirs is rejected", []string{"good"}, action.RoleTheirs, milter.ByDefault, fromAway, plainText, func(s *Filter) { s.Policy.DMARC.Reject = action.Reject }, action.Reject,
+		{"theirs is rejected", []string{"good"}, action.RoleTheirs, milter.ByDefault, fromAway,
+			plainText, func(s *Filter) { s.Policy.DMARC.Reject = action.Reject }, action.Reject,
 			"From Subject", "dmarc=fail spf=fail dkim=none"},
-		{"theirs is held", []string{"good"}, action.RoleTheirs, milter.ByDefault, fromAway, plainText, func(s *Filter) { s.Policy.DMARC.Reject = action.Hold }, action.Hold,
+		{"theirs is held", []string{"good"}, action.RoleTheirs, milter.ByDefault, fromAway,
+			plainText, func(s *Filter) { s.Policy.DMARC.Reject = action.Hold }, action.Hold,
 			"Authentication-Results From Subject", "dmarc=fail spf=fail dkim=none"},
-		{"dry run", []string{"good"}, action.RoleTheirs, milter.ByDefault, fromAway, plainText, func(s *Filter) { s.Policy.DMARC.Reject = action.Reject; s.Policy.DryRun = true }, action.Accept,
+		{"dry run", []string{"good"}, action.RoleTheirs, milter.ByDefault, fromAway, plainText,
+			func(s *Filter) { s.Policy.DMARC.Reject = action.Reject; s.Policy.DryRun = true }, action.Accept,
 			"Authentication-Results From Subject", "dmarc=fail spf=fail dkim=none"},
-		{"Received-SPF by setting", []string{"good"}, action.RoleTheirs, milter.ByDefault, fromAway, plainText, func(s *Filter) { s.ReceivedSPF = true; s.Policy.DMARC.Reject = action.Accept }, action.Accept,
+		{"Received-SPF by setting", []string{"good"}, action.RoleTheirs, milter.ByDefault, fromAway,
+			plainText, func(s *Filter) { s.ReceivedSPF = true; s.Policy.DMARC.Reject = action.Accept }, action.Accept,
 			"Authentication-Results Received-SPF From Subject", "dmarc=fail spf=fail dkim=none"},
-		{"Received-SPF of HELO too", []string{"good"}, action.RoleTheirs, milter.ByDefault, fromAway, plainText, func(s *Filter) {
-			s.ReceivedSPF, s.Verifier.HELO, s.Policy.DMARC.Reject = true, true, action.Accept
-		}, action.Accept, "Authentication-Results Received-SPF Received-SPF From Subject", "dmarc=fail spf=fail helo=neutral dkim=none"},
-		{"a relay's results are kept", []string{"good"}, action.RoleRelay, milter.ByRelay, fromAway, forgedText, nil, action.Accept,
+		{"Received-SPF of HELO too", []string{"good"}, action.RoleTheirs, milter.ByDefault,
+			fromAway, plainText, func(s *Filter) {
+				s.ReceivedSPF, s.Verifier.HELO, s.Policy.DMARC.Reject = true, true, action.Accept
+			}, action.Accept, "Authentication-Results Received-SPF Received-SPF From Subject",
+			"dmarc=fail spf=fail helo=neutral dkim=none"},
+		{"a relay's results are kept", []string{"good"}, action.RoleRelay, milter.ByRelay, fromAway,
+			forgedText, nil, action.Accept,
 			"Authentication-Results Authentication-Results X-Mark Authentication-Results From Subject", "dkim=none"},
-		{"a list's host signs again", []string{"good"}, action.RoleTheirs, milter.ByDefault, fromAway, plainText, func(s *Filter) {
-			s.Signer.Table.Rules()[0].Resign, s.Signer.Table.Rules()[0].Domain = true, "lists.example"
-			s.Policy.DMARC.Reject = action.Accept
-		}, action.Accept, "Authentication-Results DKIM-Signature From Subject", "signed ed25519-sha256 dmarc=fail spf=fail dkim=none"},
-		{"of all rules that fit, those that say so sign again", []string{"good"}, action.RoleTheirs, milter.ByDefault, fromAway, plainText, func(s *Filter) {
-			list := sign.Rule{Name: "sign[1]", From: patterns(t, "*"), Domain: "lists.example", Keys: []string{"good"}, Resign: true, OnKeyError: action.KeySkip}
-			s.Signer.Table = sign.NewTableOfAll(append(s.Signer.Table.Rules(), list))
-			s.Policy.DMARC.Reject = action.Accept
-		}, action.Accept, "Authentication-Results DKIM-Signature From Subject", "signed ed25519-sha256 dmarc=fail spf=fail dkim=none"},
-		{"where the first rule signs, a later one does not sign again", []string{"good"}, action.RoleTheirs, milter.ByDefault, fromAway, plainText, func(s *Filter) {
-			list := sign.Rule{Name: "sign[1]", From: patterns(t, "*"), Keys: []string{"good"}, Resign: true, OnKeyError: action.KeySkip}
-			s.Signer.Table = sign.NewTable(append(s.Signer.Table.Rules(), list))
-			s.Policy.DMARC.Reject = action.Accept
-		}, action.Accept, "Authentication-Results From Subject", "dmarc=fail spf=fail dkim=none"},
-		{"but not to recipients that get nothing signed", []string{"good"}, action.RoleTheirs, milter.ByDefault, fromAway, plainText, func(s *Filter) {
-			s.Signer.Table.Rules()[0].Resign = true
-			s.UnsignedRecipients = patterns(t, "example.net")
-			s.Policy.DMARC.Reject = action.Accept
-		}, action.Accept, "Authentication-Results From Subject", "dmarc=fail spf=fail dkim=none"},
-		{"and where nothing judges", []string{"good"}, action.RoleTheirs, milter.ByDefault, fromAway, forgedText, func(s *Filter) {
-			s.Signer.Table.Rules()[0].Resign = true
-			s.Verifier = nil
-		}, action.Accept, "DKIM-Signature Authentication-Results From Subject", "signed ed25519-sha256"},
+		{"a list's host signs again", []string{"good"}, action.RoleTheirs, milter.ByDefault,
+			fromAway, plainText, func(s *Filter) {
+				s.Signer.Table.Rules()[0].Resign, s.Signer.Table.Rules()[0].Domain = true, "lists.example"
+				s.Policy.DMARC.Reject = action.Accept
+			}, action.Accept, "Authentication-Results DKIM-Signature From Subject",
+			"signed ed25519-sha256 dmarc=fail spf=fail dkim=none"},
+		{"of all rules that fit, those that say so sign again", []string{"good"}, action.RoleTheirs,
+			milter.ByDefault, fromAway, plainText, func(s *Filter) {
+				list := sign.Rule{Name: "sign[1]", From: patterns(t, "*"), Domain: "lists.example",
+					Keys: []string{"good"}, Resign: true, OnKeyError: action.KeySkip}
+				s.Signer.Table = sign.NewTableOfAll(append(s.Signer.Table.Rules(), list))
+				s.Policy.DMARC.Reject = action.Accept
+			}, action.Accept, "Authentication-Results DKIM-Signature From Subject",
+			"signed ed25519-sha256 dmarc=fail spf=fail dkim=none"},
+		{"where the first rule signs, a later one does not sign again", []string{"good"},
+			action.RoleTheirs, milter.ByDefault, fromAway, plainText, func(s *Filter) {
+				list := sign.Rule{Name: "sign[1]", From: patterns(t, "*"), Keys: []string{"good"},
+					Resign: true, OnKeyError: action.KeySkip}
+				s.Signer.Table = sign.NewTable(append(s.Signer.Table.Rules(), list))
+				s.Policy.DMARC.Reject = action.Accept
+			}, action.Accept, "Authentication-Results From Subject", "dmarc=fail spf=fail dkim=none"},
+		{"but not to recipients that get nothing signed", []string{"good"}, action.RoleTheirs,
+			milter.ByDefault, fromAway, plainText, func(s *Filter) {
+				s.Signer.Table.Rules()[0].Resign = true
+				s.UnsignedRecipients = patterns(t, "example.net")
+				s.Policy.DMARC.Reject = action.Accept
+			}, action.Accept, "Authentication-Results From Subject", "dmarc=fail spf=fail dkim=none"},
+		{"and where nothing judges", []string{"good"}, action.RoleTheirs, milter.ByDefault,
+			fromAway, forgedText, func(s *Filter) {
+				s.Signer.Table.Rules()[0].Resign = true
+				s.Verifier = nil
+			}, action.Accept, "DKIM-Signature Authentication-Results From Subject", "signed ed25519-sha256"},
 	} {
 		s, counts := newFilter(t, tc.keys...)
 		if tc.change != nil {
@@ -258,15 +296,24 @@ func TestSenders(t *testing.T) {
 		counts  string
 	}{
 		{"any", Senders{Require: action.SenderAny}, loggedIn, action.Accept, "signed ed25519-sha256"},
-		{"envelope of the same domain", Senders{Require: action.SenderEnvelopeDomain, Action: action.Reject}, loggedIn, action.Accept, "signed ed25519-sha256"},
-		{"envelope of another domain", Senders{Require: action.SenderEnvelopeDomain, Action: action.Reject}, fromAway, action.Reject, ""},
-		{"deferred", Senders{Require: action.SenderEnvelopeDomain, Action: action.Tempfail}, fromAway, action.Tempfail, ""},
-		{"accepted unsigned", Senders{Require: action.SenderEnvelopeDomain, Action: action.Accept}, fromAway, action.Accept, "unsigned: sender"},
-		{"bounce", Senders{Require: action.SenderEnvelopeDomain, Action: action.Reject}, message.Envelope{Client: local.Client}, action.Accept, "signed ed25519-sha256"},
-		{"login may", Senders{Require: action.SenderLogin, Action: action.Reject, Logins: map[string]message.Patterns{"alice": patterns(t, "example.com")}}, loggedIn, action.Accept, "signed ed25519-sha256"},
-		{"login may not", Senders{Require: action.SenderLogin, Action: action.Reject, Logins: map[string]message.Patterns{"alice": patterns(t, "b@example.com")}}, loggedIn, action.Reject, ""},
+		{"envelope of the same domain", Senders{Require: action.SenderEnvelopeDomain,
+			Action: action.Reject}, loggedIn, action.Accept, "signed ed25519-sha256"},
+		{"envelope of another domain", Senders{Require: action.SenderEnvelopeDomain,
+			Action: action.Reject}, fromAway, action.Reject, ""},
+		{"deferred", Senders{Require: action.SenderEnvelopeDomain, Action: action.Tempfail},
+			fromAway, action.Tempfail, ""},
+		{"accepted unsigned", Senders{Require: action.SenderEnvelopeDomain, Action: action.Accept},
+			fromAway, action.Accept, "unsigned: sender"},
+		{"bounce", Senders{Require: action.SenderEnvelopeDomain, Action: action.Reject},
+			message.Envelope{Client: local.Client}, action.Accept, "signed ed25519-sha256"},
+		{"login may", Senders{Require: action.SenderLogin, Action: action.Reject,
+			Logins: map[string]message.Patterns{"alice": patterns(t, "example.com")}}, loggedIn,
+			action.Accept, "signed ed25519-sha256"},
+		{"login may not", Senders{Require: action.SenderLogin, Action: action.Reject,
+			Logins: map[string]message.Patterns{"alice": patterns(t, "b@example.com")}}, loggedIn, action.Reject, ""},
 		{"login unknown", Senders{Require: action.SenderLogin, Action: action.Reject}, loggedIn, action.Reject, ""},
-		{"no login", Senders{Require: action.SenderLogin, Action: action.Reject}, local, action.Accept, "signed ed25519-sha256"},
+		{"no login", Senders{Require: action.SenderLogin, Action: action.Reject}, local,
+			action.Accept, "signed ed25519-sha256"},
 	} {
 		s, counts := newFilter(t, "good")
 		s.Senders = tc.senders
@@ -298,7 +345,8 @@ func TestSendersOfAll(t *testing.T) {
 		{"Alice", action.Reject},
 	} {
 		f, _ := newFilter(t, "good")
-		f.Senders = Senders{Require: action.SenderLogin, Action: action.Reject, Logins: map[string]message.Patterns{"alice": patterns(t, "alice@example.com")}}
+		f.Senders = Senders{Require: action.SenderLogin, Action: action.Reject,
+			Logins: map[string]message.Patterns{"alice": patterns(t, "alice@example.com")}}
 		o, _ := decide(t, f, action.RoleOurs, milter.ByAuthentication, loggedIn, "From: "+tc.from+"\n\nbody\n")
 		if o.Action != tc.want {
 			t.Errorf("%q: %s %v, want %s", tc.from, o.Action, o.Details, tc.want)
@@ -310,8 +358,10 @@ func TestSendersOfAll(t *testing.T) {
 func TestResultsAreOurs(t *testing.T) {
 	s, _ := newFilter(t, "good")
 	s.Policy.DMARC.Reject = action.Reject
-	for _, claim := range []string{"mx.example.net; dmarc=pass header.from=example.com", "mx.example.net; spf=pass; dkim=pass header.d=example.com", "none; dmarc=pass"} {
-		o, _ := decide(t, s, action.RoleTheirs, milter.ByDefault, fromAway, fmt.Sprintf("Authentication-Results: %s\nReceived-SPF: pass\n%s", claim, plainText))
+	for _, claim := range []string{"mx.example.net; dmarc=pass header.from=example.com",
+		"mx.example.net; spf=pass; dkim=pass header.d=example.com", "none; dmarc=pass"} {
+		o, _ := decide(t, s, action.RoleTheirs, milter.ByDefault, fromAway,
+			fmt.Sprintf("Authentication-Results: %s\nReceived-SPF: pass\n%s", claim, plainText))
 		if o.Action != action.Reject {
 			t.Errorf("%s: %s, want reject", claim, o.Action)
 		}

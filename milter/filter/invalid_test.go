@@ -16,8 +16,9 @@ import (
 	"mailseal/milter/verify"
 )
 
-// TestInvalidSettings holds that a setting without a valid value defers the messages that it decides about, and that the
-// log says why. Nothing of it is permissive: neither the zero value nor one of a later version.
+// TestInvalidSettings holds that a setting without a valid value defers the messages that it
+// decides about, and that the log says why. Nothing of it is permissive: neither the zero value nor
+// one of a later version.
 func TestInvalidSettings(t *testing.T) {
 	const elsewhere = "From: a@elsewhere.example\n\nbody\n"
 	for _, tc := range []struct {
@@ -38,7 +39,8 @@ func TestInvalidSettings(t *testing.T) {
 			}},
 		{"ours.unmatched", []string{"good"}, action.RoleOurs, local, elsewhere,
 			func(f *Filter, n uint8) { f.Unmatched = action.Unmatched(n) }},
-		{"signing.redirected", []string{"good"}, action.RoleOurs, local, "Authentication-Results: " + testID + "; dmarc=fail\n" + plainText,
+		{"signing.redirected", []string{"good"}, action.RoleOurs, local,
+			"Authentication-Results: " + testID + "; dmarc=fail\n" + plainText,
 			func(f *Filter, n uint8) { f.Redirected = action.Redirected(n) }},
 		{"signing.malformed_from", []string{"good"}, action.RoleOurs, local, "From: Acme, Inc. <a@example.com>\n\n",
 			func(f *Filter, n uint8) { f.Malformed = action.MalformedFrom(n) }},
@@ -70,7 +72,8 @@ func TestInvalidRole(t *testing.T) {
 	for _, role := range []action.Role{0, action.RoleAuto, 200} {
 		f, counts := newFilter(t, "good")
 		o, _ := decide(t, f, role, milter.ByListener, local, plainText)
-		if o.Action != action.Tempfail || len(counts.words) > 0 || !strings.Contains(fmt.Sprint(o.Details), role.String()) {
+		if o.Action != action.Tempfail || len(counts.words) > 0 ||
+			!strings.Contains(fmt.Sprint(o.Details), role.String()) {
 			t.Errorf("%s: %s %v, counted %q", role, o.Action, o.Details, counts.words)
 		}
 	}
@@ -111,7 +114,8 @@ func TestInvalidDecision(t *testing.T) {
 			results:  &verify.Results{},
 			decision: policy.Decision{Action: a, Wanted: a},
 		})
-		if o.Action != action.Tempfail || len(o.Edits.Insert) > 0 || !strings.Contains(fmt.Sprint(o.Details), "invalid action") {
+		if o.Action != action.Tempfail || len(o.Edits.Insert) > 0 ||
+			!strings.Contains(fmt.Sprint(o.Details), "invalid action") {
 			t.Errorf("%d: %s %v, inserts %v", a, o.Action, o.Details, o.Edits.Insert)
 		}
 	}

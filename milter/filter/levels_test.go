@@ -12,8 +12,8 @@ import (
 	"mailseal/milter/sign"
 )
 
-// TestLevels holds that what somebody has to look at is not said as information. Mail that is deferred for another reason
-// is a warning, which package milter sees to.
+// TestLevels holds that what somebody has to look at is not said as information. Mail that is
+// deferred for another reason is a warning, which package milter sees to.
 func TestLevels(t *testing.T) {
 	noKeyYet := func(f *Filter) {
 		f.Signer.Table.Rules()[0].Choose = func(context.Context, sign.Query) ([]keys.Key, error) {
@@ -31,13 +31,22 @@ func TestLevels(t *testing.T) {
 		{"signed", []string{"good"}, plainText, nil, action.Accept, slog.LevelInfo},
 		{"a broken key among two", []string{"bad", "good"}, plainText, nil, action.Accept, slog.LevelError},
 		{"no key left", []string{"bad"}, plainText, nil, action.Tempfail, slog.LevelError},
-		{"no key left, refused by setting", []string{"bad"}, plainText, func(f *Filter) { f.Signer.Table.Rules()[0].OnKeyError = action.KeyReject }, action.Reject, slog.LevelError},
-		{"no key left, unsigned by setting", []string{"bad"}, plainText, func(f *Filter) { f.Signer.Table.Rules()[0].OnKeyError = action.KeyAccept }, action.Accept, slog.LevelError},
+		{"no key left, refused by setting", []string{"bad"}, plainText,
+			func(f *Filter) { f.Signer.Table.Rules()[0].OnKeyError = action.KeyReject },
+			action.Reject, slog.LevelError},
+		{"no key left, unsigned by setting", []string{"bad"}, plainText,
+			func(f *Filter) { f.Signer.Table.Rules()[0].OnKeyError = action.KeyAccept },
+			action.Accept, slog.LevelError},
 		{"no key yet", []string{"good"}, plainText, noKeyYet, action.Accept, slog.LevelWarn},
 		{"no rule", []string{"good"}, "From: a@elsewhere.example\n\n", nil, action.Accept, slog.LevelInfo},
-		{"several authors", []string{"good"}, "From: a@example.com, b@example.org\n\n", nil, action.Accept, slog.LevelWarn},
-		{"unsigned recipient", []string{"good"}, plainText, func(f *Filter) { f.UnsignedRecipients = patterns(t, "example.org") }, action.Accept, slog.LevelInfo},
-		{"a bug in Mailseal", []string{"good"}, plainText, func(f *Filter) { f.Unmatched, f.Signer.Table = 0, sign.NewTable(nil) }, action.Tempfail, slog.LevelError},
+		{"several authors", []string{"good"}, "From: a@example.com, b@example.org\n\n", nil,
+			action.Accept, slog.LevelWarn},
+		{"unsigned recipient", []string{"good"}, plainText,
+			func(f *Filter) { f.UnsignedRecipients = patterns(t, "example.org") }, action.Accept, slog.LevelInfo},
+		{"a bug in Mailseal", []string{"good"}, plainText, func(f *Filter) {
+			f.Unmatched,
+				f.Signer.Table = 0, sign.NewTable(nil)
+		}, action.Tempfail, slog.LevelError},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f, _ := newFilter(t, tt.keys...)

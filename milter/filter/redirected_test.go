@@ -11,11 +11,12 @@ import (
 	"mailseal/milter/sign"
 )
 
-// TestRedirected holds of which mail of ours the author's domain is not vouched for: that of which the newest field of our
-// own says that it failed DMARC.
+// TestRedirected holds of which mail of ours the author's domain is not vouched for: that of which
+// the newest field of our own says that it failed DMARC.
 func TestRedirected(t *testing.T) {
 	ar := func(id, results string) string { return "Authentication-Results: " + id + "; " + results + "\n" }
-	const fail, pass = "dmarc=fail (p=reject dis=quarantine) header.from=example.com", "dmarc=pass header.from=example.com"
+	const fail, pass = "dmarc=fail (p=reject dis=quarantine) header.from=example.com",
+		"dmarc=pass header.from=example.com"
 	former := "mx-old.example.net"
 	for _, tc := range []struct {
 		name   string
@@ -25,7 +26,8 @@ func TestRedirected(t *testing.T) {
 		{"none", "", true},
 		{"failed", ar(testID, "spf=fail smtp.mailfrom=x.example; "+fail), false},
 		{"failed, of a former id", ar(former, fail), false},
-		{"failed, in another spelling", "AUTHENTICATION-RESULTS:\n\tMX.example.NET 1 (x);\n\tDMARC=Fail header.from=Example.COM\n", false},
+		{"failed, in another spelling", "AUTHENTICATION-RESULTS:\n\tMX.example.NET 1 " +
+			"(x);\n\tDMARC=Fail header.from=Example.COM\n", false},
 		{"failed, without header.from", ar(testID, "dmarc=fail"), false},
 		{"failed, final dot", ar(testID+".", fail), false},
 		{"the second result", ar(testID, "dmarc=fail header.from=other.example; "+fail), false},
@@ -46,7 +48,8 @@ func TestRedirected(t *testing.T) {
 		{"that cannot be read", ar(testID, "dmarc=fail=fail"), true},
 		{"of another name", "X-Authentication-Results: " + testID + "; " + fail + "\n", true},
 	} {
-		for _, why := range []milter.Reason{milter.ByNetwork, milter.BySubmission, milter.ByAuthentication, milter.ByDaemon} {
+		for _, why := range []milter.Reason{milter.ByNetwork, milter.BySubmission,
+			milter.ByAuthentication, milter.ByDaemon} {
 			f, counts := newFilter(t, "good")
 			f.Own.IDs = append(f.Own.IDs, former)
 			o, h := decide(t, f, action.RoleOurs, why, local, tc.fields+plainText)
@@ -55,7 +58,8 @@ func TestRedirected(t *testing.T) {
 				want, level = "unsigned: redirected", slog.LevelWarn
 			}
 			got := strings.Join(counts.words, " ")
-			if o.Action != action.Accept || got != want || o.Level != level || tc.signed != strings.Contains(names(h), "DKIM-Signature") {
+			if o.Action != action.Accept || got != want || o.Level != level ||
+				tc.signed != strings.Contains(names(h), "DKIM-Signature") {
 				t.Errorf("%s, by %s: %s at %s, %q; want %q\n%s", tc.name, why, o.Action, o.Level, got, want, names(h))
 			}
 			if !tc.signed && !strings.Contains(fmt.Sprint(o.Details), "unsigned=redirected") {
@@ -69,8 +73,10 @@ func TestRedirected(t *testing.T) {
 func TestRedirectedIsSignedBySetting(t *testing.T) {
 	f, counts := newFilter(t, "good")
 	f.Redirected = action.RedirectedSign
-	o, h := decide(t, f, action.RoleOurs, milter.ByNetwork, local, "Authentication-Results: "+testID+"; dmarc=fail\n"+plainText)
-	if got := strings.Join(counts.words, " "); got != "signed ed25519-sha256" || o.Level != slog.LevelInfo || !strings.Contains(names(h), "DKIM-Signature") {
+	o, h := decide(t, f, action.RoleOurs, milter.ByNetwork, local, "Authentication-Results: "+
+		testID+"; dmarc=fail\n"+plainText)
+	if got := strings.Join(counts.words, " "); got != "signed ed25519-sha256" ||
+		o.Level != slog.LevelInfo || !strings.Contains(names(h), "DKIM-Signature") {
 		t.Errorf("%q at %s, %s", got, o.Level, names(h))
 	}
 }
@@ -103,18 +109,20 @@ func TestRedirectedByOthers(t *testing.T) {
 	}
 }
 
-// TestForgedIsNotResigned holds that a mailing list's host does not sign a forged message as its author's domain either,
-// and that strangers do not fill the log with warnings.
+// TestForgedIsNotResigned holds that a mailing list's host does not sign a forged message as its
+// author's domain either, and that strangers do not fill the log with warnings.
 func TestForgedIsNotResigned(t *testing.T) {
 	f, counts := newFilter(t, "good")
 	f.Signer.Table.Rules()[0].Resign = true
 	f.Policy.DMARC.Reject = action.Accept
 	o, h := decide(t, f, action.RoleTheirs, milter.ByDefault, fromAway, plainText)
-	if strings.Contains(names(h), "DKIM-Signature") || o.Level != slog.LevelInfo || strings.Contains(strings.Join(counts.words, " "), "unsigned") {
+	if strings.Contains(names(h), "DKIM-Signature") || o.Level != slog.LevelInfo ||
+		strings.Contains(strings.Join(counts.words, " "), "unsigned") {
 		t.Errorf("%s at %s, %s, counted %q", o.Action, o.Level, names(h), counts.words)
 	}
 	f.Signer.Table.Rules()[0].Domain = "lists.example"
-	if _, h = decide(t, f, action.RoleTheirs, milter.ByDefault, fromAway, plainText); !strings.Contains(names(h), "DKIM-Signature") {
+	if _, h = decide(t, f, action.RoleTheirs, milter.ByDefault, fromAway,
+		plainText); !strings.Contains(names(h), "DKIM-Signature") {
 		t.Error("the list's own domain does not sign")
 	}
 }

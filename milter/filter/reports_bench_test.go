@@ -37,7 +37,8 @@ func newJudging(tb testing.TB, r Recorder) *judging {
 func (j *judging) once(tb testing.TB) (*inbound, *message.Message) {
 	var judge milter.Judge
 	m, err := message.Read(strings.NewReader(j.raw), 1<<20, func(h message.Header) []message.BodyHash {
-		judge = j.f.Begin(tb.Context(), milter.Mail{Envelope: &j.env, Role: action.RoleTheirs, MayChange: true, Header: h})
+		judge = j.f.Begin(tb.Context(), milter.Mail{Envelope: &j.env, Role: action.RoleTheirs,
+			MayChange: true, Header: h})
 		return judge.Wants().Hashes
 	})
 	if err != nil {

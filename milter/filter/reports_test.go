@@ -72,19 +72,26 @@ func TestRecorded(t *testing.T) {
 		want string
 	}{
 		{"three recipients are one row", action.RoleTheirs, theirs, askingText, aligned},
-		{"a forgery", action.RoleTheirs, change(func(e *message.Envelope) { e.Sender = "x@other.example" }), askingText, forged},
+		{"a forgery", action.RoleTheirs,
+			change(func(e *message.Envelope) { e.Sender = "x@other.example" }), askingText, forged},
 		{"no rua", action.RoleTheirs, theirs, plainText, ""},
 		{"no policy", action.RoleTheirs, theirs, strings.ReplaceAll(askingText, "asks", "other"), ""},
 		{"a relay", action.RoleRelay, theirs, askingText, ""},
 		{"ours that no rule signs", action.RoleOurs, theirs, askingText, ""},
-		{"a private client", action.RoleTheirs, change(func(e *message.Envelope) { e.Client = netip.MustParseAddr("10.0.0.1") }), askingText, ""},
+		{"a private client", action.RoleTheirs,
+			change(func(e *message.Envelope) { e.Client = netip.MustParseAddr("10.0.0.1") }), askingText, ""},
 		{"no client", action.RoleTheirs, change(func(e *message.Envelope) { e.Client = netip.Addr{} }), askingText, ""},
 		{"the null sender", action.RoleTheirs, change(func(e *message.Envelope) { e.Sender = "" }), askingText, ""},
-		{"to the report address", action.RoleTheirs, change(func(e *message.Envelope) { e.Recipients = []string{"dmarc@example.net"} }), askingText, ""},
-		{"a bounce of a report", action.RoleTheirs, change(func(e *message.Envelope) { e.Recipients = []string{"r+1@reports.example.net"} }), askingText, ""},
-		{"a report", action.RoleTheirs, theirs, "Subject: Report Domain: example.net\nContent-Type: multipart/mixed; boundary=x\n" + askingText, ""},
-		{"a bounce with a sender", action.RoleTheirs, theirs, "Content-Type: multipart/report; boundary=x\n" + askingText, ""},
-		{"a subject alone hides nothing", action.RoleTheirs, theirs, "From: x@sub.asks.example\nSubject: Report Domain: x\n\nbody\n", aligned},
+		{"to the report address", action.RoleTheirs,
+			change(func(e *message.Envelope) { e.Recipients = []string{"dmarc@example.net"} }), askingText, ""},
+		{"a bounce of a report", action.RoleTheirs,
+			change(func(e *message.Envelope) { e.Recipients = []string{"r+1@reports.example.net"} }), askingText, ""},
+		{"a report", action.RoleTheirs, theirs,
+			"Subject: Report Domain: example.net\nContent-Type: multipart/mixed; boundary=x\n" + askingText, ""},
+		{"a bounce with a sender", action.RoleTheirs, theirs,
+			"Content-Type: multipart/report; boundary=x\n" + askingText, ""},
+		{"a subject alone hides nothing", action.RoleTheirs, theirs,
+			"From: x@sub.asks.example\nSubject: Report Domain: x\n\nbody\n", aligned},
 		{"two authors", action.RoleTheirs, theirs, "From: x@sub.asks.example, y@example.com\n\nbody\n", ""},
 		{"no author", action.RoleTheirs, theirs, "Subject: x\n\nbody\n", ""},
 	} {
@@ -114,14 +121,17 @@ func rowText(e report.Evaluation) string {
 // TestRecordedPolicy holds that defaults are filled in.
 func TestRecordedPolicy(t *testing.T) {
 	f, rec := reportFilter(t)
-	env := message.Envelope{Client: netip.MustParseAddr("198.51.100.7"), Helo: "h.example", Sender: "x@asks.example", Recipients: []string{"a@example.net"}}
+	env := message.Envelope{Client: netip.MustParseAddr("198.51.100.7"), Helo: "h.example",
+		Sender: "x@asks.example", Recipients: []string{"a@example.net"}}
 	decide(t, f, action.RoleTheirs, milter.ByDefault, env, askingText)
 	if len(rec.rows) != 1 {
 		t.Fatalf("%d rows", len(rec.rows))
 	}
 	p := rec.rows[0].Policy
-	got := fmt.Sprintf("%s p=%s sp=%s np=%s adkim=%s aspf=%s fo=%s testing=%v %s %v", p.Domain, p.P, p.SP, p.NP, p.ADKIM, p.ASPF, p.FO, p.Testing, p.Discovery, p.URIs)
-	const want = "asks.example p=reject sp=quarantine np=quarantine adkim=s aspf=r fo=1:d testing=false treewalk [mailto:d@asks.example]"
+	got := fmt.Sprintf("%s p=%s sp=%s np=%s adkim=%s aspf=%s fo=%s testing=%v %s %v", p.Domain, p.P,
+		p.SP, p.NP, p.ADKIM, p.ASPF, p.FO, p.Testing, p.Discovery, p.URIs)
+	const want = "asks.example p=reject sp=quarantine np=quarantine adkim=s aspf=r fo=1:d " +
+		"testing=false treewalk [mailto:d@asks.example]"
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -131,7 +141,8 @@ func TestRecordedPolicy(t *testing.T) {
 func TestDeferredIsNotRecorded(t *testing.T) {
 	f, rec := reportFilter(t)
 	f.Policy.DMARC.Reject, f.Policy.DMARC.Quarantine = action.Tempfail, action.Tempfail
-	env := message.Envelope{Client: netip.MustParseAddr("198.51.100.9"), Helo: "h.example", Sender: "x@other.example", Recipients: []string{"a@example.net"}}
+	env := message.Envelope{Client: netip.MustParseAddr("198.51.100.9"), Helo: "h.example",
+		Sender: "x@other.example", Recipients: []string{"a@example.net"}}
 	out, _ := decide(t, f, action.RoleTheirs, milter.ByDefault, env, askingText)
 	if out.Action != action.Tempfail || len(rec.rows) != 0 {
 		t.Errorf("%v, %d rows", out.Action, len(rec.rows))
@@ -150,10 +161,13 @@ func TestWrote(t *testing.T) {
 		raw  string
 		want string
 	}{
-		{"a user", action.RoleOurs, to("a@example.com", "b@Friend.example", "c@friend.example", "d@other.example"), plainText, "friend.example other.example"},
+		{"a user", action.RoleOurs, to("a@example.com", "b@Friend.example", "c@friend.example",
+			"d@other.example"), plainText, "friend.example other.example"},
 		{"a bounce", action.RoleOurs, to("", "b@friend.example"), plainText, ""},
-		{"an answer by a program", action.RoleOurs, to("a@example.com", "b@friend.example"), "Auto-Submitted: auto-replied\n" + plainText, ""},
-		{"no program", action.RoleOurs, to("a@example.com", "b@friend.example"), "Auto-Submitted: no\n" + plainText, "friend.example"},
+		{"an answer by a program", action.RoleOurs, to("a@example.com", "b@friend.example"),
+			"Auto-Submitted: auto-replied\n" + plainText, ""},
+		{"no program", action.RoleOurs, to("a@example.com", "b@friend.example"),
+			"Auto-Submitted: no\n" + plainText, "friend.example"},
 		{"a stranger", action.RoleTheirs, to("a@example.com", "b@friend.example"), plainText, ""},
 	} {
 		f, rec := reportFilter(t)
@@ -193,7 +207,8 @@ func TestFailures(t *testing.T) {
 		}, askingText, 0},
 		{"no policy", "asks.example", nil, strings.ReplaceAll(askingText, "asks", "none"), 0},
 		{"a public suffix", "psd.example", nil, "From: x@psd.example\n\nbody\n", 0},
-		{"two failing signatures of one signer with r=y", "victim.example", nil, requestText("r=y; ", "victim.example"), 1},
+		{"two failing signatures of one signer with r=y", "victim.example", nil,
+			requestText("r=y; ", "victim.example"), 1},
 		{"one without", "victim.example", nil, requestText("", "victim.example"), 0},
 		{"r=y of a domain that is not listed", "asks.example", nil, requestText("r=y; ", "victim.example"), 0},
 	} {
@@ -246,7 +261,8 @@ func TestSignersText(t *testing.T) {
 		want                      string
 	}{
 		{"listed", "victim.example", "r=y; ", "rs=call=20us,=20+1=20555", action.Reject, says},
-		{"a text that would end the reply", "victim.example", "r=y; ", "rs=a=0D=0A250=20ok", action.Reject, "; victim.example: a??250 ok"},
+		{"a text that would end the reply", "victim.example", "r=y; ", "rs=a=0D=0A250=20ok",
+			action.Reject, "; victim.example: a??250 ok"},
 		{"not listed", "asks.example", "r=y; ", "rs=call=20us", action.Reject, ""},
 		{"not asked for", "victim.example", "", "rs=call=20us", action.Reject, ""},
 		{"no text", "victim.example", "r=y; ", "ra=x", action.Reject, ""},

@@ -26,7 +26,8 @@ func condition(t *testing.T, text string, scope expression.Scope) *expression.Co
 }
 
 var stranger = message.Envelope{
-	Client: netip.MustParseAddr("192.0.2.99"), Helo: "liar.example", Sender: "x@liar.example", Recipients: []string{"b@example.net"},
+	Client: netip.MustParseAddr("192.0.2.99"), Helo: "liar.example", Sender: "x@liar.example",
+	Recipients: []string{"b@example.net"},
 }
 
 const bigHeader = "From: a@example.com\nX-Big: "
@@ -58,15 +59,18 @@ func TestSignIf(t *testing.T) {
 	}{
 		{"a key for each login", "shop", "192.0.2.7", "signed=example.com/k", []string{`login == "shop"`, ""}},
 		{"another login", "joe", "192.0.2.7", "signed=other.example/k", []string{`login == "shop"`, ""}},
-		{"the web server without a login", "", "192.0.2.80", "", []string{`login != "" or not in_network(client.address, "192.0.2.80")`}},
-		{"the web server with a login", "joe", "192.0.2.80", "signed=example.com/k", []string{`login != "" or not in_network(client.address, "192.0.2.80")`}},
+		{"the web server without a login", "", "192.0.2.80", "",
+			[]string{`login != "" or not in_network(client.address, "192.0.2.80")`}},
+		{"the web server with a login", "joe", "192.0.2.80", "signed=example.com/k",
+			[]string{`login != "" or not in_network(client.address, "192.0.2.80")`}},
 		{"a field", "", "192.0.2.7", "signed=example.com/k", []string{`header("Subject") startsWith "x"`}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			f, _ := newFilter(t)
 			var rules []sign.Rule
 			for i, text := range tc.conditions {
-				r := sign.Rule{Name: "sign", From: patterns(t, "example.com"), Keys: []string{"good"}, Domain: []string{"", "other.example"}[i], OnKeyError: action.KeyTempfail}
+				r := sign.Rule{Name: "sign", From: patterns(t, "example.com"),
+					Keys: []string{"good"}, Domain: []string{"", "other.example"}[i], OnKeyError: action.KeyTempfail}
 				if text != "" {
 					r.If = condition(t, text, expression.Signing)
 				}
@@ -75,7 +79,8 @@ func TestSignIf(t *testing.T) {
 			f.Signer.Table = sign.NewTable(rules)
 			env := message.Envelope{Client: netip.MustParseAddr(tc.client), AuthUser: tc.login, Sender: "a@example.com"}
 			out, _ := decide(t, f, action.RoleOurs, milter.ByDefault, env, "From: a@example.com\nSubject: x\n\nbody\n")
-			if out.Action != action.Accept || !strings.HasPrefix(out.Results, tc.want) || tc.want == "" && out.Results != "" {
+			if out.Action != action.Accept || !strings.HasPrefix(out.Results, tc.want) ||
+				tc.want == "" && out.Results != "" {
 				t.Errorf("got %v, %q; want accept, %q", out.Action, out.Results, tc.want)
 			}
 		})
@@ -101,7 +106,8 @@ func TestFactsInLog(t *testing.T) {
 	f, _ := newFilter(t)
 	env := stranger
 	env.TLSVersion = "TLSv1.3"
-	out, _ := decide(t, f, action.RoleTheirs, milter.ByDefault, env, "From: Ann <ann@example.com>\nSubject: secret\n\nbody\n")
+	out, _ := decide(t, f, action.RoleTheirs, milter.ByDefault, env,
+		"From: Ann <ann@example.com>\nSubject: secret\n\nbody\n")
 	var line bytes.Buffer
 	log := slog.New(slog.NewJSONHandler(&line, nil))
 	log.LogAttrs(t.Context(), slog.LevelInfo, "message", append([]slog.Attr{

@@ -22,19 +22,26 @@ func TestSent(t *testing.T) {
 		want      string
 	}{
 		{"a letter", plainText, action.RoleOurs, "a@example.com", "b@friend.example", "example.com counted"},
-		{"an answer", "In-Reply-To: <x@y>\n" + plainText, action.RoleOurs, "a@example.com", "b@friend.example", "example.com counted reply"},
-		{"an answer by a program", "In-Reply-To: <x@y>\nAuto-Submitted: auto-replied\n" + plainText, action.RoleOurs, "a@example.com",
+		{"an answer", "In-Reply-To: <x@y>\n" + plainText, action.RoleOurs, "a@example.com",
+			"b@friend.example", "example.com counted reply"},
+		{"an answer by a program", "In-Reply-To: <x@y>\nAuto-Submitted: auto-replied\n" + plainText,
+			action.RoleOurs, "a@example.com",
 			"b@friend.example", "example.com counted"},
-		{"a newsletter", "List-Id: <n.example.com>\nList-Unsubscribe: <mailto:u@example.com>\nList-Post: NO\n" + plainText,
+		{"a newsletter", "List-Id: <n.example.com>\nList-Unsubscribe: <mailto:u@example.com>\nList-Post: NO\n" +
+			plainText,
 			action.RoleOurs, "a@example.com", "b@friend.example", "example.com counted"},
-		{"a list of ours", "List-Id: <l.example.com>\nList-Post: <mailto:l@example.com>\n" + plainText, action.RoleOurs, "a@example.com",
+		{"a list of ours", "List-Id: <l.example.com>\nList-Post: <mailto:l@example.com>\n" +
+			plainText, action.RoleOurs, "a@example.com",
 			"b@friend.example", "example.com counted list"},
-		{"to a known list", plainText, action.RoleOurs, "a@example.com", "<Users@lists.example>", "example.com counted list"},
-		{"a program to a known list", "Precedence: bulk\n" + plainText, action.RoleOurs, "a@example.com", "users@lists.example",
+		{"to a known list", plainText, action.RoleOurs, "a@example.com", "<Users@lists.example>",
+			"example.com counted list"},
+		{"a program to a known list", "Precedence: bulk\n" + plainText, action.RoleOurs,
+			"a@example.com", "users@lists.example",
 			"example.com counted"},
 		{"a bounce", plainText, action.RoleOurs, "", "b@friend.example", ""},
 		{"a stranger's", plainText, action.RoleTheirs, "a@example.com", "b@friend.example", ""},
-		{"no rule signs it", "From: x@unknown.example\n\nbody\n", action.RoleOurs, "a@example.com", "b@friend.example", ""},
+		{"no rule signs it", "From: x@unknown.example\n\nbody\n", action.RoleOurs, "a@example.com",
+			"b@friend.example", ""},
 	} {
 		f, rec := reportFilter(t)
 		f.Reports.Lists = NewLists()
@@ -80,7 +87,8 @@ func TestSentAfterSelfCheck(t *testing.T) {
 			}
 		}
 		if o.Action != tc.setting || counted != tc.want {
-			t.Errorf("%s: the message is answered with %s and counted %d times, want %d", tc.setting, o.Action, counted, tc.want)
+			t.Errorf("%s: the message is answered with %s and counted %d times, want %d",
+				tc.setting, o.Action, counted, tc.want)
 		}
 	}
 }
@@ -101,7 +109,8 @@ func TestLists(t *testing.T) {
 		{"<mailto:users@lists.example>", passed("other.example"), false},
 		{"<mailto:users@lists.example>", passed("a.lists.example"), false},
 		{"<mailto:users@lists.example>", &verify.Results{}, false},
-		{"<mailto:users@lists.example>", &verify.Results{DKIM: []dkim.Result{{Domain: "lists.example", Value: "fail"}}}, false},
+		{"<mailto:users@lists.example>",
+			&verify.Results{DKIM: []dkim.Result{{Domain: "lists.example", Value: "fail"}}}, false},
 		{"NO", passed("lists.example"), false},
 		{"<mailto:users@lists.example", passed("lists.example"), false},
 		{"<mailto:a@b@lists.example>", passed("lists.example"), false},

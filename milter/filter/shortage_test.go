@@ -29,10 +29,11 @@ func (s shortOf) Lookup(ctx context.Context, name string, t dns.Type) (dns.Answe
 	return s.next.Lookup(ctx, name, t)
 }
 
-// A host that is too busy to judge a message defers it, whatever the actions are: to be busy must not be a way past a policy.
-// It blames neither the sender nor the DNS.
+// A host that is too busy to judge a message defers it, whatever the actions are: to be busy must
+// not be a way past a policy. It blames neither the sender nor the DNS.
 func TestShortage(t *testing.T) {
-	atHome := message.Envelope{Client: fromAway.Client, Helo: "x.example", Sender: "a@example.com", Recipients: []string{"b@example.net"}}
+	atHome := message.Envelope{Client: fromAway.Client, Helo: "x.example", Sender: "a@example.com",
+		Recipients: []string{"b@example.net"}}
 	reject := func(f *Filter) { f.Policy.DMARC.Reject = action.Reject }
 	for _, tc := range []struct {
 		name   string
@@ -42,15 +43,19 @@ func TestShortage(t *testing.T) {
 		change func(*Filter)
 		want   action.Action
 	}{
-		{"no policy found, all is accepted by setting", "_dmarc.example.com", action.RoleTheirs, fromAway, func(f *Filter) { f.Policy.DMARC.Reject = action.Accept }, action.Tempfail},
+		{"no policy found, all is accepted by setting", "_dmarc.example.com", action.RoleTheirs,
+			fromAway, func(f *Filter) { f.Policy.DMARC.Reject = action.Accept }, action.Tempfail},
 		{"nothing at all", "*", action.RoleTheirs, fromAway, nil, action.Tempfail},
 		{"no SPF record found", "example.com", action.RoleTheirs, atHome, nil, action.Tempfail},
-		{"a rejection is put off too", "other.example example.com", action.RoleTheirs, fromAway, reject, action.Tempfail},
+		{"a rejection is put off too", "other.example example.com", action.RoleTheirs, fromAway,
+			reject, action.Tempfail},
 		{"an override accepts what fails", "*", action.RoleTheirs, fromAway, func(f *Filter) {
-			f.Policy.Overrides = []policy.Override{{Name: "policy.override[0]", Authors: patterns(t, "example.com"), Replace: action.Accept, Actions: f.Policy.Actions}}
+			f.Policy.Overrides = []policy.Override{{Name: "policy.override[0]", Authors: patterns(t,
+				"example.com"), Replace: action.Accept, Actions: f.Policy.Actions}}
 		}, action.Tempfail},
 		{"dry run", "*", action.RoleTheirs, fromAway, func(f *Filter) { f.Policy.DryRun = true }, action.Accept},
-		{"not judged", "*", action.RoleTheirs, fromAway, func(f *Filter) { f.Policy.NotJudged.Recipients = patterns(t, "*") }, action.Accept},
+		{"not judged", "*", action.RoleTheirs, fromAway,
+			func(f *Filter) { f.Policy.NotJudged.Recipients = patterns(t, "*") }, action.Accept},
 		{"a relay's mail", "*", action.RoleRelay, fromAway, nil, action.Accept},
 		{"nothing was missing", "unasked.example", action.RoleTheirs, fromAway, nil, action.Accept},
 	} {
@@ -72,10 +77,12 @@ func TestShortage(t *testing.T) {
 				if tc.want != action.Tempfail {
 					return
 				}
-				if o.Reply.Code != 451 || o.Reply.Enhanced != "4.3.2" || !strings.Contains(o.Reply.Text, "too busy") || strings.Contains(o.Reply.Text, "DNS") {
+				if o.Reply.Code != 451 || o.Reply.Enhanced != "4.3.2" ||
+					!strings.Contains(o.Reply.Text, "too busy") || strings.Contains(o.Reply.Text, "DNS") {
 					t.Errorf("reply %+v", o.Reply)
 				}
-				if !strings.Contains(strings.Join(counts.words, " "), "short") || !strings.Contains(fmt.Sprint(o.Details), "shortage=") {
+				if !strings.Contains(strings.Join(counts.words, " "), "short") ||
+					!strings.Contains(fmt.Sprint(o.Details), "shortage=") {
 					t.Errorf("counted %q, logged %v", counts.words, o.Details)
 				}
 			})
@@ -88,9 +95,11 @@ func TestShortageThatDecidesNothing(t *testing.T) {
 	f, counts := newFilter(t, "good")
 	f.Verifier.Resolver = shortOf{f.Verifier.Resolver, "k._domainkey.other.example", dns.ErrShortage}
 	raw := "DKIM-Signature: v=1; a=ed25519-sha256; d=other.example; s=k; h=From; bh=AAAA; b=AAAA\n" + plainText
-	env := message.Envelope{Client: netip.MustParseAddr("192.0.2.1"), Helo: "x", Sender: "a@example.com", Recipients: []string{"b@example.net"}}
+	env := message.Envelope{Client: netip.MustParseAddr("192.0.2.1"), Helo: "x",
+		Sender: "a@example.com", Recipients: []string{"b@example.net"}}
 	o, _ := decide(t, f, action.RoleTheirs, milter.ByDefault, env, raw)
-	if o.Action != action.Accept || !strings.Contains(o.Results, "dmarc=pass") || strings.Contains(strings.Join(counts.words, " "), "short") {
+	if o.Action != action.Accept || !strings.Contains(o.Results, "dmarc=pass") ||
+		strings.Contains(strings.Join(counts.words, " "), "short") {
 		t.Errorf("%s, %s, counted %q", o.Action, o.Results, counts.words)
 	}
 }

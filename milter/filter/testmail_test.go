@@ -14,10 +14,12 @@ import (
 	"mailseal/milter/verify"
 )
 
-// TestTestMail holds whose mail is answered in the reply, and with what: a stranger's with a sender, to the address alone.
+// TestTestMail holds whose mail is answered in the reply, and with what: a stranger's with a
+// sender, to the address alone.
 func TestTestMail(t *testing.T) {
 	base := message.Envelope{
-		Client: netip.MustParseAddr("198.51.100.7"), Helo: "h.example", Sender: "x@asks.example", Recipients: []string{"test@example.net"},
+		Client: netip.MustParseAddr("198.51.100.7"), Helo: "h.example", Sender: "x@asks.example",
+		Recipients: []string{"test@example.net"},
 	}
 	change := func(do func(*message.Envelope)) message.Envelope {
 		e := base
@@ -39,7 +41,8 @@ func TestTestMail(t *testing.T) {
 		{"nothing is lost", action.RoleTheirs, base, "This address only tests"},
 		{"with a detail", action.RoleTheirs, to("test+3f9a@example.net"), "dmarc=pass"},
 		{"in capitals", action.RoleTheirs, to("TEST@Example.NET"), "dmarc=pass"},
-		{"forged", action.RoleTheirs, change(func(e *message.Envelope) { e.Sender = "x@other.example" }), "dmarc=fail p=quarantine"},
+		{"forged", action.RoleTheirs, change(
+			func(e *message.Envelope) { e.Sender = "x@other.example" }), "dmarc=fail p=quarantine"},
 		{"another address", action.RoleTheirs, to("tests@example.net"), ""},
 		{"another domain", action.RoleTheirs, to("test@example.com"), ""},
 		{"others besides", action.RoleTheirs, to("test@example.net", "b@example.net"), ""},
@@ -113,27 +116,40 @@ func TestKept(t *testing.T) {
 		{"a test", action.RoleTheirs, env(same), answered, false, false, true, 550, true, ""},
 		{"no room", action.RoleTheirs, env(same), answered, false, true, false, 0, false, ""},
 		{"taken", action.RoleTheirs, env(same), answered, true, false, true, 250, false, ""},
-		{"a bounce", action.RoleTheirs, env(func(e *message.Envelope) { e.Sender = "" }), answered, false, false, true, 250, false, "alone"},
+		{"a bounce", action.RoleTheirs, env(func(e *message.Envelope) { e.Sender = "" }), answered,
+			false, false, true, 250, false, "alone"},
 		{"a relay", action.RoleRelay, env(same), answered, false, false, true, 250, false, "alone"},
-		{"others besides", action.RoleTheirs, env(func(e *message.Envelope) { e.Recipients = append(e.Recipients, "b@example.net") }),
+		{"others besides", action.RoleTheirs,
+			env(func(e *message.Envelope) { e.Recipients = append(e.Recipients, "b@example.net") }),
 			answered, false, false, true, 250, false, "alone"},
 		{"a bounce without a token", action.RoleTheirs,
-			env(func(e *message.Envelope) { e.Sender, e.Recipients = "", []string{"test@example.net"} }), answered, false, false, false, 0, false, ""},
-		{"a forged sender", action.RoleTheirs, env(func(e *message.Envelope) { e.Sender = "x@other.example" }), answered, false, false, true,
+			env(func(e *message.Envelope) {
+				e.Sender, e.Recipients = "",
+					[]string{"test@example.net"}
+			}), answered, false, false, false, 0, false, ""},
+		{"a forged sender", action.RoleTheirs,
+			env(func(e *message.Envelope) { e.Sender = "x@other.example" }), answered, false, false, true,
 			550, true, "DMARC did not pass"},
-		{"a list", action.RoleTheirs, env(same), "List-Id: <l.asks.example>\n" + answered, false, false, true, 550, true, "List-Id"},
-		{"a program", action.RoleTheirs, env(same), "Auto-Submitted: auto-replied\n" + answered, false, false, true, 550, true, "Auto-Submitted"},
-		{"not a program", action.RoleTheirs, env(same), "Auto-Submitted: no\n" + answered, false, false, true, 550, true, ""},
-		{"bulk", action.RoleTheirs, env(same), "Precedence: bulk\n" + answered, false, false, true, 550, true, "Precedence"},
-		{"our answer", action.RoleTheirs, env(same), "Mailseal-Test: 1\n" + answered, false, false, true, 550, true, "Mailseal-Test"},
-		{"a mailer", action.RoleTheirs, env(func(e *message.Envelope) { e.Sender = "MAILER-DAEMON@asks.example" }), answered, false, false,
+		{"a list", action.RoleTheirs, env(same), "List-Id: <l.asks.example>\n" + answered, false,
+			false, true, 550, true, "List-Id"},
+		{"a program", action.RoleTheirs, env(same), "Auto-Submitted: auto-replied\n" + answered,
+			false, false, true, 550, true, "Auto-Submitted"},
+		{"not a program", action.RoleTheirs, env(same), "Auto-Submitted: no\n" + answered, false,
+			false, true, 550, true, ""},
+		{"bulk", action.RoleTheirs, env(same), "Precedence: bulk\n" + answered, false, false, true,
+			550, true, "Precedence"},
+		{"our answer", action.RoleTheirs, env(same), "Mailseal-Test: 1\n" + answered, false, false,
+			true, 550, true, "Mailseal-Test"},
+		{"a mailer", action.RoleTheirs,
+			env(func(e *message.Envelope) { e.Sender = "MAILER-DAEMON@asks.example" }), answered, false, false,
 			true, 550, true, "program"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			f, _ := reportFilter(t)
 			k := &keeper{full: tc.full}
-			f.Test = Test{Local: "test", Domain: "example.net", Accept: tc.accept, Keeper: k, PageURL: "https://mx.example.net",
-				Now: func() time.Time { return time.Unix(1_780_000_000, 0) }}
+			f.Test = Test{Local: "test", Domain: "example.net", Accept: tc.accept, Keeper: k,
+				PageURL: "https://mx.example.net",
+				Now:     func() time.Time { return time.Unix(1_780_000_000, 0) }}
 			out, _ := decide(t, f, tc.role, milter.ByNetwork, tc.env, tc.raw)
 			if link := strings.Contains(out.Reply.Text, "\nhttps://mx.example.net/t/"+token); link != tc.link {
 				t.Errorf("link %v: %q", link, out.Reply.Text)
@@ -145,7 +161,8 @@ func TestKept(t *testing.T) {
 				return
 			}
 			m := k.list[0]
-			if m.Token != token || m.Code != tc.code || m.SPF == nil && tc.role == action.RoleTheirs || len(m.Fields) == 0 || m.Answer.MessageID != "<1@asks.example>" {
+			if m.Token != token || m.Code != tc.code || m.SPF == nil &&
+				tc.role == action.RoleTheirs || len(m.Fields) == 0 || m.Answer.MessageID != "<1@asks.example>" {
 				t.Errorf("%+v", m)
 			}
 			if (m.Answer.Refused == "") != (tc.answer == "") || !strings.Contains(m.Answer.Refused, tc.answer) {
@@ -163,7 +180,8 @@ func TestKept(t *testing.T) {
 func TestSenderAuthenticated(t *testing.T) {
 	signed := &verify.Results{DKIM: []dkim.Result{{Value: dkim.Pass, Domain: "asks.example"}}}
 	for sender, want := range map[string]bool{
-		"x@asks.example": true, "X@asks.example": true, "victim@asks.example": false, "x@other.example": false, "": false,
+		"x@asks.example": true, "X@asks.example": true, "victim@asks.example": false,
+		"x@other.example": false, "": false,
 	} {
 		in := &inbound{mail: mail{author: message.Address{Local: "x", Domain: "asks.example"}}}
 		in.Envelope = &message.Envelope{Sender: sender}

@@ -77,7 +77,8 @@ func TestA10RefusalWithoutReply(t *testing.T) {
 
 func TestA20OwnClientOfTheLibrary(t *testing.T) {
 	client, server := pair(t)
-	r := &rig{mta: &mta{t: t}, filter: &recorder{}, conn: make(chan *guard.Conn, 1), ended: make(chan error, 1), options: defaults}
+	r := &rig{mta: &mta{t: t}, filter: &recorder{}, conn: make(chan *guard.Conn, 1),
+		ended: make(chan error, 1), options: defaults}
 	go r.serve(server)
 	lib := gomilter.NewClientWithOptions("unix", "", gomilter.ClientOptions{
 		Dialer:     dialer{client},
@@ -87,7 +88,8 @@ func TestA20OwnClientOfTheLibrary(t *testing.T) {
 	if err != nil {
 		t.Fatalf("the library's client refuses the guard's version: %v", err)
 	}
-	if act, err := s.Conn("client.example", gomilter.FamilyInet, 1, "192.0.2.1"); err != nil || act.Code != gomilter.ActContinue {
+	if act, err := s.Conn("client.example", gomilter.FamilyInet, 1, "192.0.2.1"); err != nil ||
+		act.Code != gomilter.ActContinue {
 		t.Errorf("Conn: %v, %v", act, err)
 	}
 	if act, err := s.Mail("a@example.com", nil); err != nil || act.Code != gomilter.ActContinue {
@@ -107,11 +109,13 @@ func TestA21Writes(t *testing.T) {
 	counted := &countingConn{Conn: server}
 	r := &rig{
 		mta:    &mta{t: t, nc: client, Framer: guard.NewFramer(client, guard.Limits{})},
-		filter: &recorder{}, conn: make(chan *guard.Conn, 1), ended: make(chan error, 1), options: defaults, sinks: true,
+		filter: &recorder{}, conn: make(chan *guard.Conn, 1), ended: make(chan error, 1),
+		options: defaults, sinks: true,
 	}
 	r.filter.eom = func(m *gomilter.Modifier, _ *guard.Conn) (gomilter.Response, error) {
 		for i := 3; i > 0; i-- {
-			if err := errors.Join(m.ChangeHeader(i, "Authentication-Results", ""), m.InsertHeader(0, "X", " "+strings.Repeat("y", 5000))); err != nil {
+			if err := errors.Join(m.ChangeHeader(i, "Authentication-Results", ""),
+				m.InsertHeader(0, "X", " "+strings.Repeat("y", 5000))); err != nil {
 				return nil, err
 			}
 		}
@@ -277,7 +281,8 @@ func TestA23SkipBody(t *testing.T) {
 			pieces := 0
 			r := dial(t, defaults, func(r *rig) {
 				if c.library {
-					r.filter.stage = map[string]gomilter.Response{"BODY": always{gomilter.SimpleResponse(guard.SkipBody)}}
+					r.filter.stage = map[string]gomilter.Response{"BODY": always{gomilter.SimpleResponse(
+						guard.SkipBody)}}
 				} else {
 					r.onBody = func([]byte) error { pieces++; return guard.ErrSkip }
 				}

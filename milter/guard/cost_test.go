@@ -142,7 +142,8 @@ func BenchmarkMessage(b *testing.B) {
 	for _, c := range []struct {
 		name           string
 		fields, pieces int
-	}{{"fields=10/pieces=0", 10, 0}, {"fields=10/pieces=1", 10, 1}, {"fields=10/pieces=80", 10, 80}, {"fields=1000/pieces=0", 1000, 0}} {
+	}{{"fields=10/pieces=0", 10, 0}, {"fields=10/pieces=1", 10, 1}, {"fields=10/pieces=80", 10, 80},
+		{"fields=1000/pieces=0", 1000, 0}} {
 		b.Run(c.name, func(b *testing.B) {
 			nc, octets := &scriptedConn{}, 0
 			conn := silent(b, nc, &octets)

@@ -99,7 +99,8 @@ func TestFramerOwnLimit(t *testing.T) {
 // Each packet has a clock of its own, which begins with its first octet.
 func TestFramerDeadlines(t *testing.T) {
 	nc := &scriptedConn{input: bytes.Repeat([]byte("\x00\x00\x00\x02Ax"), 3)}
-	f := guard.NewFramer(chopped{nc, true}, guard.Limits{Handshake: 24 * time.Hour, InPacket: time.Minute, Idle: time.Hour})
+	f := guard.NewFramer(chopped{nc, true}, guard.Limits{Handshake: 24 * time.Hour,
+		InPacket: time.Minute, Idle: time.Hour})
 	start := time.Now()
 	if _, err := f.ReadPacket(); err != nil {
 		t.Fatal(err)
@@ -140,7 +141,8 @@ func TestFramerHandshake(t *testing.T) {
 }
 
 func TestCodeNames(t *testing.T) {
-	for code, want := range map[guard.Code]string{guard.EndOfBody: "EOB", guard.Continue: "'c'", 0: "0x00", 0xff: "0xff"} {
+	for code, want := range map[guard.Code]string{guard.EndOfBody: "EOB", guard.Continue: "'c'",
+		0: "0x00", 0xff: "0xff"} {
 		if got := code.String(); got != want {
 			t.Errorf("%d: got %s, want %s", byte(code), got, want)
 		}
@@ -150,7 +152,8 @@ func TestCodeNames(t *testing.T) {
 // Of a TCP connection everything works as of another; on Linux it is also set up to acknowledge at
 // once.
 func TestTCP(t *testing.T) {
-	r := &rig{filter: &recorder{}, conn: make(chan *guard.Conn, 1), ended: make(chan error, 1), options: defaults, sinks: true}
+	r := &rig{filter: &recorder{}, conn: make(chan *guard.Conn, 1), ended: make(chan error, 1),
+		options: defaults, sinks: true}
 	client, server := tcpPair(t)
 	r.mta = &mta{t: t, nc: client, Framer: guard.NewFramer(client, guard.Limits{})}
 	go r.serve(server)

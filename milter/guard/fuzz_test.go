@@ -21,7 +21,8 @@ import (
 func FuzzConn(f *testing.F) {
 	f.Fuzz(func(t *testing.T, protocol uint32, octets []byte) {
 		whole := drive(t, protocol, octets, false, false)
-		for _, other := range []outcome{drive(t, protocol, octets, true, false), drive(t, protocol, octets, false, true)} {
+		for _, other := range []outcome{drive(t, protocol, octets, true, false),
+			drive(t, protocol, octets, false, true)} {
 			if !slices.Equal(joinBodies(other.events), joinBodies(whole.events)) {
 				t.Errorf("events differ\n%q\n%q", whole.events, other.events)
 			}
@@ -100,7 +101,8 @@ func drive(t *testing.T, protocol uint32, octets []byte, bytewise, sinks bool) (
 		t.Errorf("the end: %v", err)
 	}
 	o.answers, o.err = nc.written, c.Err()
-	for errors.Is(o.err, io.ErrUnexpectedEOF) && len(o.events) > 0 && strings.HasPrefix(o.events[len(o.events)-1], "BODY ") {
+	for errors.Is(o.err, io.ErrUnexpectedEOF) && len(o.events) > 0 &&
+		strings.HasPrefix(o.events[len(o.events)-1], "BODY ") {
 		o.events = o.events[:len(o.events)-1] // a sink has some of a piece that is never complete
 	}
 	return o

@@ -37,7 +37,8 @@ type recorder struct {
 	events []string
 	mute   bool // write nothing down
 
-	stage   map[string]gomilter.Response                                         // by event's first word, before all others
+	// by event's first word, before all others
+	stage   map[string]gomilter.Response
 	eom     func(m *gomilter.Modifier, c *guard.Conn) (gomilter.Response, error) // edits and verdict; default accept
 	onHeads func(h textproto.MIMEHeader)                                         // go-milter's map of fields
 }
@@ -64,7 +65,8 @@ func (r *recorder) answer(stage string) (gomilter.Response, error) {
 	return verdictContinue, nil
 }
 
-func (r *recorder) Connect(host, family string, port uint16, addr net.IP, _ *gomilter.Modifier) (gomilter.Response, error) {
+func (r *recorder) Connect(host, family string, port uint16, addr net.IP,
+	_ *gomilter.Modifier) (gomilter.Response, error) {
 	r.note("CONNECT %s %s %d %v", host, family, port, addr)
 	return r.answer("CONNECT")
 }
@@ -379,6 +381,7 @@ var handshake = string(append([]byte("\x00\x00\x00\x0dO"), offer(6, allActions, 
 
 // addFields makes one edit of every kind that has a field's value.
 func addFields(m *gomilter.Modifier, _ *guard.Conn) (gomilter.Response, error) {
-	err := errors.Join(m.AddHeader("X", " y"), m.InsertHeader(0, "X", "\tz"), m.ChangeHeader(2, "X", ""), m.ChangeHeader(1, "X", "  w"))
+	err := errors.Join(m.AddHeader("X", " y"), m.InsertHeader(0, "X", "\tz"),
+		m.ChangeHeader(2, "X", ""), m.ChangeHeader(1, "X", "  w"))
 	return always{gomilter.RespAccept}, err
 }

@@ -243,7 +243,8 @@ func TestA19NothingIsPrinted(t *testing.T) {
 	var printed bytes.Buffer
 	log.SetOutput(&printed)
 	defer log.SetOutput(os.Stderr)
-	for _, octets := range []string{"\x00\x00\x00\x00", "\x00\x00\x00\x01Z", "\x00\x00\x00\x05Hab", "\x00\x00\x00\x01D"} {
+	for _, octets := range []string{"\x00\x00\x00\x00", "\x00\x00\x00\x01Z", "\x00\x00\x00\x05Hab",
+		"\x00\x00\x00\x01D"} {
 		r := open(t, defaults, nil)
 		r.sendRaw(octets)
 		r.nc.Close()

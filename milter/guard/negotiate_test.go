@@ -19,15 +19,19 @@ func TestA09Agree(t *testing.T) {
 		protocol guard.Protocol
 		missing  []string // beginnings of sentences
 	}{
-		{"both MTAs", guard.Offer{Version: 6, Actions: allActions, Protocol: allProtocol}, 6, w.Actions, w.Protocol, nil},
-		{"a later version", guard.Offer{Version: 9, Actions: 0xffffffff, Protocol: 0xffffffff}, 6, w.Actions, w.Protocol, nil},
+		{"both MTAs", guard.Offer{Version: 6, Actions: allActions, Protocol: allProtocol}, 6,
+			w.Actions, w.Protocol, nil},
+		{"a later version", guard.Offer{Version: 9, Actions: 0xffffffff, Protocol: 0xffffffff}, 6,
+			w.Actions, w.Protocol, nil},
 		{"Postfix with milter_protocol 2", guard.Offer{Version: 2, Actions: 0x3f, Protocol: 0x7f}, 2,
 			guard.AddHeaders | guard.ChangeHeaders | guard.Quarantine, 0,
-			[]string{"no SETSYMLIST", "no HDR_LEADSPC", "no NR_HDR", "no NR_EOH", "no NR_BODY", "no NODATA", "no NOUNKNOWN", "no SKIP"}},
+			[]string{"no SETSYMLIST", "no HDR_LEADSPC", "no NR_HDR", "no NR_EOH", "no NR_BODY",
+				"no NODATA", "no NOUNKNOWN", "no SKIP"}},
 		{"no QUARANTINE", guard.Offer{Version: 6, Actions: allActions &^ guard.Quarantine, Protocol: allProtocol}, 6,
 			w.Actions &^ guard.Quarantine, w.Protocol, []string{"no QUARANTINE: a message cannot be held"}},
 		{"nothing", guard.Offer{Version: 6}, 6, 0, 0,
-			[]string{"no ADDHDRS", "no CHGHDRS", "no QUARANTINE", "no SETSYMLIST", "no HDR_LEADSPC", "no NR_HDR", "no NR_EOH", "no NR_BODY", "no NODATA", "no NOUNKNOWN", "no SKIP"}},
+			[]string{"no ADDHDRS", "no CHGHDRS", "no QUARANTINE", "no SETSYMLIST", "no HDR_LEADSPC",
+				"no NR_HDR", "no NR_EOH", "no NR_BODY", "no NODATA", "no NOUNKNOWN", "no SKIP"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a := guard.Agree(c.offer, w)
@@ -67,9 +71,11 @@ func TestA09Macros(t *testing.T) {
 		want   string // what follows the three numbers
 		misses int
 	}{
-		{"by stage", map[guard.Stage][]string{guard.StageMail: {"i", "{auth_type}"}, guard.StageConnect: {"j"}}, allActions,
+		{"by stage", map[guard.Stage][]string{guard.StageMail: {"i", "{auth_type}"},
+			guard.StageConnect: {"j"}}, allActions,
 			"\x00\x00\x00\x00j\x00\x00\x00\x00\x02i {auth_type}\x00", 0},
-		{"the end of the message brings that of the header", map[guard.Stage][]string{guard.StageEndOfMessage: {"i"}}, allActions,
+		{"the end of the message brings that of the header",
+			map[guard.Stage][]string{guard.StageEndOfMessage: {"i"}}, allActions,
 			"\x00\x00\x00\x05i\x00\x00\x00\x00\x06i\x00", 0},
 		{"and the other way round", map[guard.Stage][]string{guard.StageEndOfHeader: {"i"}}, allActions,
 			"\x00\x00\x00\x05i\x00\x00\x00\x00\x06i\x00", 0},
@@ -78,7 +84,8 @@ func TestA09Macros(t *testing.T) {
 		{"not offered", map[guard.Stage][]string{guard.StageMail: {"i"}}, 0, "", 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			a := guard.Agree(guard.Offer{Version: 6, Actions: c.offer}, guard.Wishes{Actions: guard.SetMacros, Macros: c.macros})
+			a := guard.Agree(guard.Offer{Version: 6, Actions: c.offer},
+				guard.Wishes{Actions: guard.SetMacros, Macros: c.macros})
 			if got := string(a.Data()[12:]); got != c.want {
 				t.Errorf("got  %q\nwant %q", got, c.want)
 			}
@@ -97,7 +104,8 @@ func TestDefaultWishesSuitSendmail(t *testing.T) {
 		}
 	}
 	if w.Macros[guard.StageEndOfHeader] == nil || w.Macros[guard.StageEndOfMessage] == nil {
-		t.Error("Sendmail sends the end of the message's macros only when there is a list for the end of the header too")
+		t.Error("Sendmail sends the end of the message's macros only when there is a list for " +
+			"the end of the header too")
 	}
 	a := guard.Agree(guard.Offer{Version: 6, Actions: allActions, Protocol: allProtocol}, w)
 	if !a.Has(guard.LeadingSpace|guard.NoReplyHeader|guard.NoReplyEOH|guard.NoReplyBody|guard.NoData|guard.NoUnknown|guard.Skip) ||
@@ -109,7 +117,8 @@ func TestDefaultWishesSuitSendmail(t *testing.T) {
 			t.Errorf("%v is not answered", answered)
 		}
 	}
-	for _, silent := range []guard.Code{guard.Macro, guard.Abort, guard.Quit, guard.Header, guard.EndOfHeader, guard.Body} {
+	for _, silent := range []guard.Code{guard.Macro, guard.Abort, guard.Quit, guard.Header,
+		guard.EndOfHeader, guard.Body} {
 		if a.Answers(silent) {
 			t.Errorf("%v is answered", silent)
 		}
@@ -145,11 +154,13 @@ func TestLeadingSpace(t *testing.T) {
 				r.sinks = sinks
 				r.filter.eom = addFields
 			})
-			r.send(guard.Negotiate, string(offer(6, allActions, uint32(leading|guard.NoReplyHeader|guard.NoReplyEOH|guard.NoReplyBody))))
+			r.send(guard.Negotiate, string(offer(6, allActions,
+				uint32(leading|guard.NoReplyHeader|guard.NoReplyEOH|guard.NoReplyBody))))
 			r.want(guard.Negotiate)
 			r.hello()
 			r.ask(guard.Mail, "<>\x00")
-			want := []string{"NEW", "CONNECT client.example tcp4 12345 192.0.2.1", "HELO client.example", "ABORT", "MAIL <> "}
+			want := []string{"NEW", "CONNECT client.example tcp4 12345 192.0.2.1",
+				"HELO client.example", "ABORT", "MAIL <> "}
 			for _, f := range fields {
 				r.send(guard.Header, "X\x00"+f.sent+"\x00")
 				if leading != 0 {
@@ -180,7 +191,8 @@ func wantAdded(t *testing.T, r *rig, leading bool) {
 		data string
 	}{
 		{guard.AddHeader, "X\x00" + space + "y\x00"}, {guard.InsertHeader, "\x00\x00\x00\x00X\x00\tz\x00"},
-		{guard.ChangeHeader, "\x00\x00\x00\x02X\x00\x00"}, {guard.ChangeHeader, "\x00\x00\x00\x01X\x00" + space + " w\x00"},
+		{guard.ChangeHeader, "\x00\x00\x00\x02X\x00\x00"},
+		{guard.ChangeHeader, "\x00\x00\x00\x01X\x00" + space + " w\x00"},
 	} {
 		if got := r.want(want.code); !bytes.Equal(got, []byte(want.data)) {
 			t.Errorf("edit %v: got %q, want %q", want.code, got, want.data)

@@ -17,7 +17,8 @@ func TestTCPIsAcknowledgedAtOnce(t *testing.T) {
 	}
 	r := &rig{
 		mta:    &mta{t: t, nc: client, Framer: guard.NewFramer(client, guard.Limits{})},
-		filter: &recorder{}, conn: make(chan *guard.Conn, 1), ended: make(chan error, 1), options: defaults, sinks: true,
+		filter: &recorder{}, conn: make(chan *guard.Conn, 1), ended: make(chan error, 1),
+		options: defaults, sinks: true,
 	}
 	go r.serve(server)
 	r.send(guard.Negotiate, string(offer(6, allActions, allProtocol)))

@@ -155,13 +155,16 @@ func TestA11ClientAddress(t *testing.T) {
 		port       uint16
 		path       string
 	}{
-		{"IPv4", "c.example\x004\x30\x39192.0.2.1\x00", "CONNECT c.example tcp4 12345 192.0.2.1", "192.0.2.1", '4', 12345, ""},
+		{"IPv4", "c.example\x004\x30\x39192.0.2.1\x00", "CONNECT c.example tcp4 12345 192.0.2.1",
+			"192.0.2.1", '4', 12345, ""},
 		{"IPv6, Postfix", "c.example\x006\x00\x01::1\x00", "CONNECT c.example tcp6 1 ::1", "::1", '6', 1, ""},
-		{"IPv6, Sendmail", "[IPv6:0:0:0:0:0:0:0:1]\x006\x00\x01IPv6:0:0:0:0:0:0:0:1\x00", "CONNECT [IPv6:0:0:0:0:0:0:0:1] tcp6 1 ::1", "::1", '6', 1, ""},
+		{"IPv6, Sendmail", "[IPv6:0:0:0:0:0:0:0:1]\x006\x00\x01IPv6:0:0:0:0:0:0:0:1\x00",
+			"CONNECT [IPv6:0:0:0:0:0:0:0:1] tcp6 1 ::1", "::1", '6', 1, ""},
 		{"IPv4 in IPv6", "c\x006\x00\x01::ffff:192.0.2.1\x00", "CONNECT c tcp6 1 192.0.2.1", "192.0.2.1", '6', 1, ""},
 		{"link-local", "c\x006\x00\x01fe80::1%eth0\x00", "CONNECT c tcp6 1 fe80::1", "fe80::1", '6', 1, ""},
 		{"a local process", "localhost\x00U", "CONNECT localhost unknown 0 <nil>", "invalid IP", 'U', 0, ""},
-		{"a unix socket", "localhost\x00L\x00\x00/run/s\x00", "CONNECT localhost unix 0 <nil>", "invalid IP", 'L', 0, "/run/s"},
+		{"a unix socket", "localhost\x00L\x00\x00/run/s\x00", "CONNECT localhost unix 0 <nil>",
+			"invalid IP", 'L', 0, "/run/s"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := open(t, defaults, nil)

@@ -149,8 +149,10 @@ func TestUncommonOrders(t *testing.T) {
 		packets []packet
 	}{
 		{"a message without a header field", []packet{{'M', "<>\x00"}, {'N', ""}, {'E', ""}}},
-		{"HELO in the envelope, then ABORT", []packet{{'M', "<>\x00"}, {'H', "h\x00"}, {'A', ""}, {'A', ""}, {'M', "<>\x00"}}},
-		{"MAIL without an end before it", []packet{{'M', "<>\x00"}, {'L', "A\x00\x00"}, {'M', "<>\x00"}, {'N', ""}, {'E', ""}}},
+		{"HELO in the envelope, then ABORT", []packet{{'M', "<>\x00"}, {'H', "h\x00"}, {'A', ""},
+			{'A', ""}, {'M', "<>\x00"}}},
+		{"MAIL without an end before it", []packet{{'M', "<>\x00"}, {'L', "A\x00\x00"},
+			{'M', "<>\x00"}, {'N', ""}, {'E', ""}}},
 		{"DATA", []packet{{'M', "<>\x00"}, {'R', "<>\x00"}, {'T', ""}, {'N', ""}, {'E', ""}}},
 		{"ABORT before CONNECT's successor", []packet{{'A', ""}, {'M', "<>\x00"}}},
 		{"macros of an ABORT", []packet{{'D', "A"}, {'A', ""}, {'D', "Qi\x00x\x00"}}},

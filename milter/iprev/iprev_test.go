@@ -58,13 +58,16 @@ func TestCheck(t *testing.T) {
 		{"the second name, its second address", "192.0.2.3", "pass", "192.0.2.3 is an address of mail3.example.com", 3},
 		{"name does not exist", "192.0.2.4", "fail", "192.0.2.4 is not an address of nx.example.com", 2},
 		{"name has other addresses", "192.0.2.5", "fail", "192.0.2.5 is not an address of v6.example.com", 2},
-		{"first name unknown, second leads back", "192.0.2.6", "pass", "192.0.2.6 is an address of mail6.example.com", 3},
-		{"first name unknown, second does not", "192.0.2.7", "temperror", "zone: A slow.example.com: dns: lookup failed: no answer in time", 3},
+		{"first name unknown, second leads back", "192.0.2.6", "pass",
+			"192.0.2.6 is an address of mail6.example.com", 3},
+		{"first name unknown, second does not", "192.0.2.7", "temperror",
+			"zone: A slow.example.com: dns: lookup failed: no answer in time", 3},
 		{"no PTR", "192.0.2.8", "permerror", "192.0.2.8 has no name (no data)", 1},
 		{"alias of the name", "192.0.2.9", "pass", "192.0.2.9 is an address of alias.example.com", 2},
 		{"NXDOMAIN", "192.0.2.10", "permerror", "192.0.2.10 has no name (NXDOMAIN)", 1},
 		{"SERVFAIL", "192.0.2.20", "temperror", "zone: PTR 20.2.0.192.in-addr.arpa: dns: lookup failed: SERVFAIL", 1},
-		{"time-out", "192.0.2.21", "temperror", "zone: PTR 21.2.0.192.in-addr.arpa: dns: lookup failed: no answer in time", 1},
+		{"time-out", "192.0.2.21", "temperror",
+			"zone: PTR 21.2.0.192.in-addr.arpa: dns: lookup failed: no answer in time", 1},
 		{"classless delegation", "192.0.2.22", "pass", "192.0.2.22 is an address of mail22.example.com", 2},
 	}
 	for _, tt := range tests {
@@ -74,7 +77,8 @@ func TestCheck(t *testing.T) {
 			if got.Value != tt.want || got.Reason != tt.reason {
 				t.Errorf("got %s (%s), want %s (%s)", got.Value, got.Reason, tt.want, tt.reason)
 			}
-			if named := got.Value == iprev.Pass || got.Value == iprev.Fail; (got.Name != "") != named || !strings.Contains(got.Reason, got.Name) {
+			if named := got.Value == iprev.Pass ||
+				got.Value == iprev.Fail; (got.Name != "") != named || !strings.Contains(got.Reason, got.Name) {
 				t.Errorf("name %q with %s (%s)", got.Name, got.Value, got.Reason)
 			}
 			if q := z.Queries(); len(q) != tt.queries {
@@ -91,7 +95,8 @@ func TestCheckBounds(t *testing.T) {
 	}
 	z := dnstest.Must(zone + "n10.example.com. A 192.0.2.1\n")
 	got := iprev.Check(t.Context(), z, netip.MustParseAddr("192.0.2.1"))
-	if want := "192.0.2.1 is not an address of n0.example.com, nor of the next 9 names"; got.Value != iprev.Fail || got.Reason != want {
+	if want := "192.0.2.1 is not an address of n0.example.com, nor of the next 9 names"; got.Value != iprev.Fail ||
+		got.Reason != want {
 		t.Errorf("got %+v, want fail: %s", got, want)
 	}
 	if q := z.Queries(); len(q) != 1+iprev.MaxNames {

@@ -40,12 +40,14 @@ func TestInspect(t *testing.T) {
 	}
 	seed := make([]byte, ed25519.SeedSize)
 	rand.New(rand.NewSource(1)).Read(seed)
-	other, err := keys.Key{Domain: key.Domain, Selector: "s", Signer: ed25519.NewKeyFromSeed(seed)}.Record(keys.RecordOptions{})
+	other, err := keys.Key{Domain: key.Domain, Selector: "s",
+		Signer: ed25519.NewKeyFromSeed(seed)}.Record(keys.RecordOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := want.Text[strings.Index(want.Text, "p="):]
-	pkcs1 := "v=DKIM1; p=" + base64.StdEncoding.EncodeToString(x509.MarshalPKCS1PublicKey(&key.Signer.(*rsa.PrivateKey).PublicKey))
+	pkcs1 := "v=DKIM1; p=" + base64.StdEncoding.EncodeToString(
+		x509.MarshalPKCS1PublicKey(&key.Signer.(*rsa.PrivateKey).PublicKey))
 	short := "v=DKIM1; k=rsa; p=MFwwDQYJKoZIhvcNAQEBBQADSwAwSAJBAKhPSTDs4cpKfnMc86fCCuEqGNyqZJDkHBdKAkMBFxJJ+Bk3PmTvSMYPcDmxqQFFOdtXfVTNFPJ6NKE0gV0qc3cCAwEAAQ=="
 	tests := []struct {
 		name  string
@@ -59,35 +61,61 @@ func TestInspect(t *testing.T) {
 		{"other words, the same key", map[string][]string{name: {"s=email; t=s; " + p}}, keydns.Shown, "", false, ""},
 		{"nothing", map[string][]string{}, keydns.Absent, keydns.Missing, true, "NXDOMAIN"},
 		{"no data", map[string][]string{"x." + name: {"x"}}, keydns.Absent, keydns.Missing, true, "no data"},
-		{"doubled, zone is the domain", map[string][]string{name + ".news.example.com": {want.Text}}, keydns.Absent, keydns.Doubled, true, "the record is at " + name + ".news.example.com"},
-		{"doubled, zone is the parent", map[string][]string{name + ".example.com": {want.Text}}, keydns.Absent, keydns.Doubled, true, "final dot"},
-		{"doubled, but another's", map[string][]string{name + ".example.com": {other.Text}}, keydns.Absent, keydns.Missing, true, ""},
-		{"no _domainkey", map[string][]string{"s.news.example.com": {want.Text}}, keydns.Absent, keydns.Doubled, true, "s.news.example.com"},
-		{"first string only", map[string][]string{name: {want.Text[:255]}}, keydns.Differs, keydns.Truncated, true, "one string only"},
-		{"first 200 octets", map[string][]string{name: {want.Text[:200]}}, keydns.Differs, keydns.Truncated, true, "cut off after 200 of"},
-		{"cut in other words", map[string][]string{name: {"v=DKIM1; h=sha256; k=rsa; " + p[:220]}}, keydns.Differs, keydns.Truncated, true, "cut off"},
-		{"another key", map[string][]string{name: {other.Text}}, keydns.Differs, keydns.WrongKey, true, other.Fingerprint},
-		{"the same key, in PKCS#1", map[string][]string{name: {pkcs1}}, keydns.Shown, keydns.PKCS1, false, "form of PKCS#1"},
-		{"a name", map[string][]string{name: {"s1._domainkey.vendor.example"}}, keydns.Differs, keydns.Typed, true, "the name s1._domainkey.vendor.example"},
-		{"a name with a final dot", map[string][]string{name: {"S1.Vendor.Example."}}, keydns.Differs, keydns.Typed, true, "s1.vendor.example"},
-		{"a line of a zone", map[string][]string{name: {"CNAME  s1.vendor.example."}}, keydns.Differs, keydns.Typed, true, "it should be a CNAME record"},
+		{"doubled, zone is the domain",
+			map[string][]string{name + ".news.example.com": {want.Text}}, keydns.Absent,
+			keydns.Doubled, true, "the record is at " + name + ".news.example.com"},
+		{"doubled, zone is the parent", map[string][]string{name + ".example.com": {want.Text}},
+			keydns.Absent, keydns.Doubled, true, "final dot"},
+		{"doubled, but another's", map[string][]string{name + ".example.com": {other.Text}},
+			keydns.Absent, keydns.Missing, true, ""},
+		{"no _domainkey", map[string][]string{"s.news.example.com": {want.Text}}, keydns.Absent,
+			keydns.Doubled, true, "s.news.example.com"},
+		{"first string only", map[string][]string{name: {want.Text[:255]}}, keydns.Differs,
+			keydns.Truncated, true, "one string only"},
+		{"first 200 octets", map[string][]string{name: {want.Text[:200]}}, keydns.Differs,
+			keydns.Truncated, true, "cut off after 200 of"},
+		{"cut in other words", map[string][]string{name: {"v=DKIM1; h=sha256; k=rsa; " + p[:220]}},
+			keydns.Differs, keydns.Truncated, true, "cut off"},
+		{"another key", map[string][]string{name: {other.Text}}, keydns.Differs, keydns.WrongKey,
+			true, other.Fingerprint},
+		{"the same key, in PKCS#1", map[string][]string{name: {pkcs1}}, keydns.Shown, keydns.PKCS1,
+			false, "form of PKCS#1"},
+		{"a name", map[string][]string{name: {"s1._domainkey.vendor.example"}}, keydns.Differs,
+			keydns.Typed, true, "the name s1._domainkey.vendor.example"},
+		{"a name with a final dot", map[string][]string{name: {"S1.Vendor.Example."}},
+			keydns.Differs, keydns.Typed, true, "s1.vendor.example"},
+		{"a line of a zone", map[string][]string{name: {"CNAME  s1.vendor.example."}},
+			keydns.Differs, keydns.Typed, true, "it should be a CNAME record"},
 		{"test", map[string][]string{name: {"v=DKIM1; t=y; " + p}}, keydns.Shown, keydns.Testing, false, "t=y"},
 		{"revoked", map[string][]string{name: {"v=DKIM1; p="}}, keydns.Revoked, keydns.Empty, true, "revoked"},
-		{"revoked in our words", map[string][]string{name: {"v=DKIM1; k=rsa; p="}}, keydns.Revoked, keydns.Empty, true, "revoked"},
-		{"cut off before the key", map[string][]string{name: {"v=DKIM1; k=rsa"}}, keydns.Differs, keydns.Truncated, true, "cut off"},
+		{"revoked in our words", map[string][]string{name: {"v=DKIM1; k=rsa; p="}}, keydns.Revoked,
+			keydns.Empty, true, "revoked"},
+		{"cut off before the key", map[string][]string{name: {"v=DKIM1; k=rsa"}}, keydns.Differs,
+			keydns.Truncated, true, "cut off"},
 		{"too short", map[string][]string{name: {short}}, keydns.Differs, keydns.TooShort, true, "512 bits"},
-		{"two, one good", map[string][]string{name: {want.Text, "v=spf1 -all"}}, keydns.Shown, keydns.Several, true, "2 TXT records"},
-		{"two, the other way round", map[string][]string{name: {other.Text, want.Text}}, keydns.Shown, keydns.Several, true, "2 TXT records"},
+		{"two, one good", map[string][]string{name: {want.Text, "v=spf1 -all"}}, keydns.Shown,
+			keydns.Several, true, "2 TXT records"},
+		{"two, the other way round", map[string][]string{name: {other.Text, want.Text}},
+			keydns.Shown, keydns.Several, true, "2 TXT records"},
 		{"quotes", map[string][]string{name: {`"` + want.Text + `"`}}, keydns.Differs, keydns.Pasted, true, "quotes"},
-		{"backslashes", map[string][]string{name: {strings.ReplaceAll(want.Text, ";", `\;`)}}, keydns.Differs, keydns.Pasted, true, "backslashes"},
-		{"word processor", map[string][]string{name: {strings.ReplaceAll(want.Text, "; ", ";\u00a0")}}, keydns.Differs, keydns.Pasted, true, "not ASCII"},
-		{"space in the key", map[string][]string{name: {want.Text[:100] + " " + want.Text[100:]}}, keydns.Shown, keydns.Spaced, false, "white space inside the key"},
-		{"space before it", map[string][]string{name: {" " + want.Text}}, keydns.Shown, keydns.Spaced, false, "white space around"},
-		{"SHA-1 only", map[string][]string{name: {"v=DKIM1; h=sha1; " + p}}, keydns.Differs, keydns.Excluded, true, "h=sha1"},
-		{"not for mail", map[string][]string{name: {"v=DKIM1; s=tlsrpt; " + p}}, keydns.Differs, keydns.Excluded, true, "s=tlsrpt"},
-		{"no record of a key", map[string][]string{name: {"v=spf1 -all"}}, keydns.Differs, keydns.Malformed, true, "spf1"},
-		{"servers that fail", map[string][]string{name: {"!SERVFAIL"}}, keydns.Unreached, keydns.NoAnswer, false, "SERVFAIL"},
-		{"servers that say nothing", map[string][]string{name: {"!TIMEOUT"}}, keydns.Unreached, keydns.NoAnswer, false, "could not find out"},
+		{"backslashes", map[string][]string{name: {strings.ReplaceAll(want.Text, ";", `\;`)}},
+			keydns.Differs, keydns.Pasted, true, "backslashes"},
+		{"word processor", map[string][]string{name: {strings.ReplaceAll(want.Text, "; ",
+			";\u00a0")}}, keydns.Differs, keydns.Pasted, true, "not ASCII"},
+		{"space in the key", map[string][]string{name: {want.Text[:100] + " " + want.Text[100:]}},
+			keydns.Shown, keydns.Spaced, false, "white space inside the key"},
+		{"space before it", map[string][]string{name: {" " + want.Text}}, keydns.Shown,
+			keydns.Spaced, false, "white space around"},
+		{"SHA-1 only", map[string][]string{name: {"v=DKIM1; h=sha1; " + p}}, keydns.Differs,
+			keydns.Excluded, true, "h=sha1"},
+		{"not for mail", map[string][]string{name: {"v=DKIM1; s=tlsrpt; " + p}}, keydns.Differs,
+			keydns.Excluded, true, "s=tlsrpt"},
+		{"no record of a key", map[string][]string{name: {"v=spf1 -all"}}, keydns.Differs,
+			keydns.Malformed, true, "spf1"},
+		{"servers that fail", map[string][]string{name: {"!SERVFAIL"}}, keydns.Unreached,
+			keydns.NoAnswer, false, "SERVFAIL"},
+		{"servers that say nothing", map[string][]string{name: {"!TIMEOUT"}}, keydns.Unreached,
+			keydns.NoAnswer, false, "could not find out"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -121,7 +149,8 @@ func TestInspectAlias(t *testing.T) {
 	}
 	zone.AddTXT("s.vendor.example", want.Text)
 	v = keydns.Inspect(t.Context(), zone, want, key.Domain)
-	if v.State != keydns.Shown || v.Harm() || len(v.Findings) != 1 || !strings.Contains(v.Findings[0].Text, "s.vendor.example") {
+	if v.State != keydns.Shown || v.Harm() || len(v.Findings) != 1 ||
+		!strings.Contains(v.Findings[0].Text, "s.vendor.example") {
 		t.Errorf("to the key: got %+v", v)
 	}
 }
@@ -130,7 +159,8 @@ func TestInspectVendor(t *testing.T) {
 	key := rsaKey(t)
 	record, _ := key.Record(keys.RecordOptions{})
 	zone := dnstest.FromMap(map[string][]string{name: {record.Text}})
-	if v := keydns.Inspect(t.Context(), zone, keys.Record{Name: name}, key.Domain); v.State != keydns.Shown || len(v.Findings) > 0 {
+	if v := keydns.Inspect(t.Context(), zone, keys.Record{Name: name},
+		key.Domain); v.State != keydns.Shown || len(v.Findings) > 0 {
 		t.Errorf("got %+v", v)
 	}
 }
@@ -145,7 +175,8 @@ func FuzzInspect(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	want, err := keys.Key{Domain: "news.example.com", Selector: "s", Signer: private.(*rsa.PrivateKey)}.Record(keys.RecordOptions{})
+	want, err := keys.Key{Domain: "news.example.com", Selector: "s",
+		Signer: private.(*rsa.PrivateKey)}.Record(keys.RecordOptions{})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -155,7 +186,8 @@ func FuzzInspect(f *testing.F) {
 	f.Add(`"v=DKIM1; p=AAAA"`)
 	f.Fuzz(func(t *testing.T, text string) {
 		v := keydns.Inspect(t.Context(), dnstest.FromMap(map[string][]string{name: {text}}), want, "news.example.com")
-		if text != "" && v.State == keydns.Shown && !strings.Contains(strings.Join(strings.Fields(text), ""), want.Text[len("v=DKIM1; k=rsa; "):]) {
+		if text != "" && v.State == keydns.Shown &&
+			!strings.Contains(strings.Join(strings.Fields(text), ""), want.Text[len("v=DKIM1; k=rsa; "):]) {
 			t.Errorf("%q passes for our key", text)
 		}
 	})
@@ -168,7 +200,8 @@ func TestRecordOfStranger(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pkcs1 := "p=" + base64.StdEncoding.EncodeToString(x509.MarshalPKCS1PublicKey(&key.Signer.(*rsa.PrivateKey).PublicKey))
+	pkcs1 := "p=" + base64.StdEncoding.EncodeToString(
+		x509.MarshalPKCS1PublicKey(&key.Signer.(*rsa.PrivateKey).PublicKey))
 	for _, tt := range []struct {
 		name, text string
 		cause      keydns.Cause
@@ -178,7 +211,8 @@ func TestRecordOfStranger(t *testing.T) {
 		{"quotes between strings", want.Text[:100] + `" "` + want.Text[100:], keydns.Pasted},
 		{"backslashes", strings.ReplaceAll(want.Text, ";", `\;`), keydns.Pasted},
 		{"cut off at 255", want.Text[:255], keydns.Truncated},
-		{"another's, cut off at 255", "v=DKIM1; h=sha256; k=rsa; " + want.Text[strings.Index(want.Text, "p="):][:229], keydns.Truncated},
+		{"another's, cut off at 255", "v=DKIM1; h=sha256; k=rsa; " +
+			want.Text[strings.Index(want.Text, "p="):][:229], keydns.Truncated},
 		{"cut off at 255, no k=", "v=DKIM1;" + want.Text[strings.Index(want.Text, "p="):][:247], keydns.Truncated},
 		{"a name", "s1.vendor.example.", keydns.Typed},
 		{"PKCS#1", pkcs1, keydns.PKCS1},

@@ -42,15 +42,16 @@ func TestPanel(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			p := &keydns.Panel{Resolver: dnstest.Must(infrastructure), Open: func(addrs []string) (dns.Resolver, error) {
-				switch fmt.Sprint(addrs) {
-				case "[192.0.2.1 2001:db8::1]":
-					return dnstest.FromMap(tt.ns1), nil
-				case "[192.0.2.2]":
-					return dnstest.FromMap(tt.ns2), nil
-				}
-				return nil, fmt.Errorf("addresses %v", addrs)
-			}}
+			p := &keydns.Panel{Resolver: dnstest.Must(infrastructure),
+				Open: func(addrs []string) (dns.Resolver, error) {
+					switch fmt.Sprint(addrs) {
+					case "[192.0.2.1 2001:db8::1]":
+						return dnstest.FromMap(tt.ns1), nil
+					case "[192.0.2.2]":
+						return dnstest.FromMap(tt.ns2), nil
+					}
+					return nil, fmt.Errorf("addresses %v", addrs)
+				}}
 			seen, err := p.Look(t.Context(), want, key.Domain)
 			if err != nil {
 				t.Fatal(err)
@@ -93,10 +94,16 @@ func TestSum(t *testing.T) {
 }
 
 func TestTell(t *testing.T) {
-	silent := keydns.View{Name: name, State: keydns.Unreached, Findings: []keydns.Finding{{Cause: keydns.NoAnswer, Text: "could not find out: " + dns.ErrFailure.Error() + ": TXT " + name + ": 192.0.2.2:53: no answer in time"}}}
-	other := keydns.View{State: keydns.Shown, Findings: []keydns.Finding{{Cause: keydns.Testing, Text: "t=y"}, {Cause: keydns.Several, Harms: true, Text: "there are 2 TXT records"}}}
-	got := keydns.Describe([]keydns.Sighting{{"ns1", keydns.View{State: keydns.Shown}}, {"ns2", silent}, {"ns3", keydns.View{State: keydns.Shown}}, {"ns4", keydns.View{State: keydns.Absent}}, {"ns5", other}, {"ns6", keydns.View{State: keydns.Revoked}}})
-	if want := "ns1 and ns3: the key; ns2: no answer, 192.0.2.2:53: no answer in time; ns4: no record; ns5: something else, there are 2 TXT records; ns6: revoked"; got != want {
+	silent := keydns.View{Name: name, State: keydns.Unreached,
+		Findings: []keydns.Finding{{Cause: keydns.NoAnswer, Text: "could not find out: " +
+			dns.ErrFailure.Error() + ": TXT " + name + ": 192.0.2.2:53: no answer in time"}}}
+	other := keydns.View{State: keydns.Shown, Findings: []keydns.Finding{{Cause: keydns.Testing,
+		Text: "t=y"}, {Cause: keydns.Several, Harms: true, Text: "there are 2 TXT records"}}}
+	got := keydns.Describe([]keydns.Sighting{{"ns1", keydns.View{State: keydns.Shown}},
+		{"ns2", silent}, {"ns3", keydns.View{State: keydns.Shown}},
+		{"ns4", keydns.View{State: keydns.Absent}}, {"ns5", other}, {"ns6", keydns.View{State: keydns.Revoked}}})
+	if want := "ns1 and ns3: the key; ns2: no answer, 192.0.2.2:53: no answer in time; ns4: no " +
+		"record; ns5: something else, there are 2 TXT records; ns6: revoked"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
@@ -107,7 +114,8 @@ func TestPanelNamed(t *testing.T) {
 		opened = addrs
 		return dnstest.Must(""), nil
 	}}
-	if s, err := p.Named(t.Context(), "ns1.example.net"); err != nil || s.Name != "ns1.example.net" || len(opened) != 2 {
+	if s, err := p.Named(t.Context(), "ns1.example.net"); err != nil ||
+		s.Name != "ns1.example.net" || len(opened) != 2 {
 		t.Errorf("got %v, %v, opened %v", s, err, opened)
 	}
 	if s, err := p.Named(t.Context(), "ns9.example.net"); !errors.Is(err, dns.ErrFailure) {
@@ -137,7 +145,8 @@ func TestPanelFollowsAlias(t *testing.T) {
 	key := rsaKey(t)
 	want, _ := key.Record(keys.RecordOptions{})
 	host := dnstest.FromMap(map[string][]string{"s.vendor.example": {want.Text}})
-	p := &keydns.Panel{Servers: []keydns.Server{{Name: "ns", Resolver: dnstest.Must(name + ". CNAME s.vendor.example.\n")}}, Resolver: host}
+	p := &keydns.Panel{Servers: []keydns.Server{{Name: "ns",
+		Resolver: dnstest.Must(name + ". CNAME s.vendor.example.\n")}}, Resolver: host}
 	seen, err := p.Look(t.Context(), want, key.Domain)
 	if err != nil || keydns.Sum(seen, 0) != keys.SightKey || len(seen[0].View.Aliases) != 1 {
 		t.Errorf("got %+v, %v", seen, err)

@@ -7,8 +7,17 @@ import (
 
 func TestNearest(t *testing.T) {
 	for _, tc := range []struct{ word, want string }{
-		{"inlcude", "include"}, {"INCLUD", "include"}, {"includes", "include"}, {"inc", ""}, {"al", "all"}, {"lal", "all"},
-		{"al1", "all"}, {"ab", ""}, {"", ""}, {"include", "include"}, {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", ""},
+		{"inlcude", "include"},
+		{"INCLUD", "include"},
+		{"includes", "include"},
+		{"inc", ""},
+		{"al", "all"},
+		{"lal", "all"},
+		{"al1", "all"},
+		{"ab", ""},
+		{"", ""},
+		{"include", "include"},
+		{"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", ""},
 	} {
 		if got := Nearest(tc.word, "include", "all"); got != tc.want {
 			t.Errorf("%q: got %q, want %q", tc.word, got, tc.want)

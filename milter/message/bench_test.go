@@ -56,16 +56,19 @@ var kinds = map[string]func(m *maker){
 	"quoted-printable": func(m *maker) {
 		w := quotedprintable.NewWriter(m)
 		for range 5 {
-			fmt.Fprintf(w, "Gr\xfc\xdfe an %s aus M\xfcnchen, f\xfcr %s ", hex.EncodeToString([]byte{byte(m.r.Uint32())}), "consideration"[:2+m.r.IntN(9)])
+			fmt.Fprintf(w, "Gr\xfc\xdfe an %s aus M\xfcnchen, f\xfcr %s ",
+				hex.EncodeToString([]byte{byte(m.r.Uint32())}), "consideration"[:2+m.r.IntN(9)])
 		}
 		w.Close()
 		m.WriteString("\r\n")
 	},
 	"csv": func(m *maker) {
-		fmt.Fprintf(m, "%d,%d.%02d,\"%s\",2026-11-%02d\r\n", m.r.IntN(1e6), m.r.IntN(1e3), m.r.IntN(100), "consideration"[:m.r.IntN(13)], m.r.IntN(30))
+		fmt.Fprintf(m, "%d,%d.%02d,\"%s\",2026-11-%02d\r\n", m.r.IntN(1e6), m.r.IntN(1e3),
+			m.r.IntN(100), "consideration"[:m.r.IntN(13)], m.r.IntN(30))
 	},
 	"tsv": func(m *maker) {
-		fmt.Fprintf(m, "%d\t%d.%02d\t%s\t2026-11-%02d\r\n", m.r.IntN(1e6), m.r.IntN(1e3), m.r.IntN(100), "consideration"[:m.r.IntN(13)], m.r.IntN(30))
+		fmt.Fprintf(m, "%d\t%d.%02d\t%s\t2026-11-%02d\r\n", m.r.IntN(1e6), m.r.IntN(1e3),
+			m.r.IntN(100), "consideration"[:m.r.IntN(13)], m.r.IntN(30))
 	},
 	"source": func(m *maker) { m.line(strings.Repeat("\t", m.r.IntN(5)), m.r.IntN(50)) },
 	"diff":   func(m *maker) { m.line(" "+strings.Repeat("    ", m.r.IntN(5)), m.r.IntN(50)) },
@@ -168,9 +171,10 @@ func BenchmarkAppendField(b *testing.B) {
 	for name, value := range map[string]string{
 		"short":   " Ann <ann@example.com>",
 		"subject": " Re: what the others brought from Paris, and what it costs",
-		"folded":  " from mail.example.org (mail.example.org [192.0.2.1])\r\n\tby mx.example.com (Postfix) with ESMTPS id 4XyZ\r\n\tfor <ann@example.com>; Sun, 22 Nov 2026 07:00:00 +0000 (UTC)",
-		"spaces":  strings.Repeat(" a  b\t", 100),
-		"white":   strings.Repeat(" ", 1000),
+		"folded": " from mail.example.org (mail.example.org [192.0.2.1])\r\n\tby mx.example.com " +
+			"(Postfix) with ESMTPS id 4XyZ\r\n\tfor <ann@example.com>; Sun, 22 Nov 2026 07:00:00 +0000 (UTC)",
+		"spaces": strings.Repeat(" a  b\t", 100),
+		"white":  strings.Repeat(" ", 1000),
 	} {
 		f := NewField("X-Field", []byte(value))
 		b.Run(name, func(b *testing.B) {

@@ -125,7 +125,8 @@ func TestParseCanonicalization(t *testing.T) {
 		t.Run(tt.in, func(t *testing.T) {
 			header, body, err := ParseCanonicalization(tt.in)
 			if header != tt.header || body != tt.body || !errors.Is(err, tt.err) {
-				t.Errorf("ParseCanonicalization(%q) = %v, %v, %v, want %v, %v, %v", tt.in, header, body, err, tt.header, tt.body, tt.err)
+				t.Errorf("ParseCanonicalization(%q) = %v, %v, %v, want %v, %v, %v", tt.in, header,
+					body, err, tt.header, tt.body, tt.err)
 			}
 		})
 	}

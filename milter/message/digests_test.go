@@ -191,8 +191,10 @@ func TestBodyLinear(t *testing.T) {
 // letter looks like a mail: paragraphs of words, quotes, an indented list, a table.
 func letter(size int) []byte {
 	const text = "Dear Ann,\r\n\r\n> you asked me what it costs, and I said that I would look it up as soon\r\n" +
-		"> as the others are back from Paris.\r\nThey are, and here is what they brought. It is less than we thought, but not\r\n" +
+		"> as the others are back from Paris.\r\nThey are, and here is what they brought. It is " +
+		"less than we thought, but not\r\n" +
 		"by much; and whoever takes two of them gets the third at half the price.\r\n\r\n" +
-		"  * one in blue\r\n  * two in red, which nobody wants\r\n\r\nname\tprice\tleft\r\nblue\t12.50\t3\r\n\r\n-- \r\nJoe\r\n\r\n"
+		"  * one in blue\r\n  * two in red, which nobody " +
+		"wants\r\n\r\nname\tprice\tleft\r\nblue\t12.50\t3\r\n\r\n-- \r\nJoe\r\n\r\n"
 	return []byte(strings.Repeat(text, size/len(text)+1)[:size])
 }

@@ -28,7 +28,8 @@ func TestNewField(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			c := NewCollector(1000)
 			c.Add(tt.field, tt.value)
-			for from, f := range map[string]Field{"NewField": NewField(tt.field, []byte(tt.value)), "Collector": c.Header()[0]} {
+			for from, f := range map[string]Field{"NewField": NewField(tt.field, []byte(tt.value)),
+				"Collector": c.Header()[0]} {
 				if string(f.Raw()) != tt.raw || f.String() != tt.raw {
 					t.Errorf("%s: raw is %q, want %q", from, f.Raw(), tt.raw)
 				}
@@ -76,7 +77,8 @@ func TestParseField(t *testing.T) {
 			}
 			clear(in) // the field is a copy
 			if f.Name() != tt.field || string(f.Raw()) != tt.raw || err != nil {
-				t.Errorf("ParseField(%q) = %q called %q, %v, want %q called %q", tt.in, f.Raw(), f.Name(), err, tt.raw, tt.field)
+				t.Errorf("ParseField(%q) = %q called %q, %v, want %q called %q", tt.in, f.Raw(),
+					f.Name(), err, tt.raw, tt.field)
 			}
 		})
 	}

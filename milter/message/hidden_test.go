@@ -50,12 +50,16 @@ func TestHiddenFrom(t *testing.T) {
 		header Header
 		want   string
 	}{
-		{"above", Header{NewField("X", []byte(" \rFrom: ceo@a.test")), NewField("From", []byte(" x@b.test"))}, "x@b.test ceo@a.test"},
-		{"in the subject", Header{NewField("From", []byte(" x@b.test")), NewField("Subject", []byte(" hi\rfrom: CEO <ceo@a.test>"))},
+		{"above", Header{NewField("X", []byte(" \rFrom: ceo@a.test")),
+			NewField("From", []byte(" x@b.test"))}, "x@b.test ceo@a.test"},
+		{"in the subject", Header{NewField("From", []byte(" x@b.test")),
+			NewField("Subject", []byte(" hi\rfrom: CEO <ceo@a.test>"))},
 			"x@b.test ceo@a.test"},
 		{"the only one", Header{NewField("Subject", []byte(" hi\rFrom: ceo@a.test"))}, "ceo@a.test"},
-		{"in From itself", Header{NewField("From", []byte(" Joe\rFrom: ceo@a.test\r\n <x@b.test>"))}, "ceo@a.test x@b.test"},
-		{"of the same domain", Header{NewField("X", []byte(" \rFrom: bob@b.test")), NewField("From", []byte(" x@b.test"))}, "x@b.test"},
+		{"in From itself", Header{NewField("From",
+			[]byte(" Joe\rFrom: ceo@a.test\r\n <x@b.test>"))}, "ceo@a.test x@b.test"},
+		{"of the same domain", Header{NewField("X", []byte(" \rFrom: bob@b.test")),
+			NewField("From", []byte(" x@b.test"))}, "x@b.test"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			from := tt.header.From()

@@ -7,7 +7,8 @@ import (
 )
 
 func TestHosts(t *testing.T) {
-	hosts := message.Hosts{"mx.example.com", ".example.net", "!bad.example.net", "!.off.example.net", "on.off.example.net", "twice.example", "!twice.example", "localhost"}
+	hosts := message.Hosts{"mx.example.com", ".example.net", "!bad.example.net",
+		"!.off.example.net", "on.off.example.net", "twice.example", "!twice.example", "localhost"}
 	for name, want := range map[string]bool{
 		"mx.example.com": true, "MX.Example.COM.": true, "a.mx.example.com": false, "example.com": false,
 		"a.example.net": true, "a.b.example.net": true, "example.net": false, "xexample.net": false,

@@ -91,7 +91,8 @@ func TestPatternsMatchDomain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]bool{"example.com": true, "sub.example.com": false, "sub.example.net": true, "example.net": false, "example.org": false, "": false} {
+	for name, want := range map[string]bool{"example.com": true, "sub.example.com": false,
+		"sub.example.net": true, "example.net": false, "example.org": false, "": false} {
 		if got := ps.MatchDomain(domain.Name(name)); got != want {
 			t.Errorf("%q: %v, want %v", name, got, want)
 		}

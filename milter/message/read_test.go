@@ -39,7 +39,8 @@ func TestReadHeader(t *testing.T) {
 		{"value kept", "A:  b \t\r\nC:\r\nD:d\r\nE:\t\x00\xff\r\n\r\n", "A:  b \t|C:|D:d|E:\t\x00\xff", ""},
 		{"bare CR kept", "A: b\rc\r\r\n\r\n", "A: b\rc\r", ""},
 		{"white space before the colon", "A \t: b\r\n\r\n", "A \t: b", ""},
-		{"long", "A: " + long + "\r\n " + long + "\r\nB: c\r\n\r\nbody", "A: " + long + "\r\n " + long + "|B: c", "body"},
+		{"long", "A: " + long + "\r\n " + long + "\r\nB: c\r\n\r\nbody", "A: " + long + "\r\n " +
+			long + "|B: c", "body"},
 		{"long name", strings.Repeat("a", 4000) + ": b\r\n\r\n", strings.Repeat("a", 4000) + ": b", ""},
 
 		{"mbox", "From joe Fri Jul 11 21:00:37 2003\r\nA: b\r\n\r\nbody", "A: b", "body"},
@@ -65,11 +66,14 @@ func TestReadHeader(t *testing.T) {
 				h, err := ReadHeader(br, noLimit)
 				rest, _ := io.ReadAll(br)
 				if text(h) != tt.want || string(rest) != tt.rest || err != nil {
-					t.Errorf("%s: ReadHeader(%.99q) = %.99q, %v, and leaves %.99q; want %.99q and %.99q", reader, tt.in, text(h), err, rest, tt.want, tt.rest)
+					t.Errorf("%s: ReadHeader(%.99q) = %.99q, %v, and leaves %.99q; want %.99q and %.99q",
+						reader, tt.in, text(h), err, rest, tt.want, tt.rest)
 				}
 				for _, f := range h {
-					if again, err := ParseField(f.Raw()); err != nil || again.Name() != f.Name() || !bytes.Equal(again.Value(), f.Value()) {
-						t.Errorf("%s: field %q called %q is not what ParseField reads: %q, %v", reader, f, f.Name(), again, err)
+					if again, err := ParseField(f.Raw()); err != nil || again.Name() != f.Name() ||
+						!bytes.Equal(again.Value(), f.Value()) {
+						t.Errorf("%s: field %q called %q is not what ParseField reads: %q, %v",
+							reader, f, f.Name(), again, err)
 					}
 				}
 			}
@@ -225,10 +229,12 @@ func TestAwkward(t *testing.T) {
 				t.Errorf("author is %v, %v", a, err)
 			}
 			withLF := bytes.ReplaceAll(raw, []byte("\r\n"), []byte("\n"))
-			if bytes.Count(withLF, []byte("\n")) > bytes.Count(raw, []byte("\r\n")) || bytes.Contains(withLF, []byte("\r\n")) {
+			if bytes.Count(withLF, []byte("\n")) > bytes.Count(raw, []byte("\r\n")) ||
+				bytes.Contains(withLF, []byte("\r\n")) {
 				return // a LF or CR of its own in it would become part of a line end
 			}
-			if lf := mustRead(t, withLF); !slices.EqualFunc(m.Header, lf.Header, sameField) || lf.sum(Relaxed) != m.sum(Relaxed) {
+			if lf := mustRead(t, withLF); !slices.EqualFunc(m.Header, lf.Header, sameField) ||
+				lf.sum(Relaxed) != m.sum(Relaxed) {
 				t.Error("the message is another with LF")
 			}
 		})
@@ -288,14 +294,16 @@ func FuzzReadHeader(f *testing.F) {
 		if want := written.String(); !isEnd || taken != want && taken != want+crlf && taken+crlf != want {
 			t.Fatalf("%q: fields are %q and %q is left", in, want, rest)
 		}
-		if back, err := ReadHeader(bufio.NewReader(&written), 1<<20); !slices.EqualFunc(h, back, sameField) || err != nil {
+		if back, err := ReadHeader(bufio.NewReader(&written), 1<<20); !slices.EqualFunc(h, back,
+			sameField) || err != nil {
 			t.Fatalf("%q is %q, but written and read again %q, %v", in, text(h), text(back), err)
 		}
 	})
 }
 
 func BenchmarkRead(b *testing.B) {
-	raw := append([]byte(strings.Repeat("Received: from a by b\r\n\twith ESMTP; Fri, 11 Jul 2003 21:00:30 -0700\r\n", 20)+"\r\n"), letter(4096)...)
+	raw := append([]byte(strings.Repeat("Received: from a by b\r\n\twith ESMTP; Fri, 11 Jul 2003 "+
+		"21:00:30 -0700\r\n", 20)+"\r\n"), letter(4096)...)
 	b.SetBytes(int64(len(raw)))
 	b.ReportAllocs()
 	for b.Loop() {

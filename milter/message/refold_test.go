@@ -17,13 +17,15 @@ func TestRefold(t *testing.T) {
 		{"at the limit", "A: " + x(17), "A: " + x(17)},
 		{"two words", "A: " + x(10) + " " + x(10), "A: " + x(10) + "\r\n " + x(10)},
 		{"tab", "A: " + x(10) + "\t" + x(10), "A: " + x(10) + "\r\n\t" + x(10)},
-		{"only the long line", "A: a b\r\n " + x(10) + " " + x(10) + "\r\n c d", "A: a b\r\n " + x(10) + "\r\n " + x(10) + "\r\n c d"},
+		{"only the long line", "A: a b\r\n " + x(10) + " " + x(10) + "\r\n c d", "A: a b\r\n " +
+			x(10) + "\r\n " + x(10) + "\r\n c d"},
 		{"behind the colon", "A: " + x(19), "A:\r\n " + x(19)},
 		{"no white space behind the colon", "A:" + x(19), ""},
 		{"a word of a whole line", "A: " + x(20), ""},
 		{"a word of a whole line further on", "A: a b " + x(20) + " c", ""},
 		{"several blanks", "A: " + x(10) + "    " + x(10), "A: " + x(10) + "\r\n    " + x(10)},
-		{"more blanks than a line with the word has room for", "A: " + x(10) + strings.Repeat(" ", 8) + x(15), "A: " + x(10) + strings.Repeat(" ", 7) + "\r\n " + x(15)},
+		{"more blanks than a line with the word has room for", "A: " + x(10) + strings.Repeat(" ",
+			8) + x(15), "A: " + x(10) + strings.Repeat(" ", 7) + "\r\n " + x(15)},
 		{"blanks alone", "A: " + strings.Repeat(" ", 40), ""},
 		{"blanks at the end", "A: a" + strings.Repeat(" ", 40), ""},
 		{"a NUL", "A: a\x00" + x(10) + " " + x(10), ""},
@@ -51,7 +53,8 @@ func TestRefold(t *testing.T) {
 // form, no line over the limit and none of white space alone.
 func TestRefoldIsRelaxed(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	pieces := []string{" ", "\t", "  ", "word", "<id@example.com>", ",", `"a`, `b"`, "\\ ", "\r\n ", "\r\n\t", "=?utf-8?q?a?=", "ü"}
+	pieces := []string{" ", "\t", "  ", "word", "<id@example.com>", ",", `"a`, `b"`, "\\ ", "\r\n ",
+		"\r\n\t", "=?utf-8?q?a?=", "ü"}
 	done := 0
 	for range 20000 {
 		value := " w"
@@ -92,7 +95,8 @@ func TestChange(t *testing.T) {
 		Remove: []int{0},
 		Insert: []Field{NewField("Z", []byte(" 0"))},
 	}
-	if got, want := text(h.With(e)), "Z: 0|B: two|C: 3"; strings.Join(strings.Fields(got), "") != strings.Join(strings.Fields(want), "") {
+	if got, want := text(h.With(e)), "Z: 0|B: two|C: 3"; strings.Join(strings.Fields(got),
+		"") != strings.Join(strings.Fields(want), "") {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	if text(h) != text(h.With(Edits{})) {

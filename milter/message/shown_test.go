@@ -61,7 +61,8 @@ func TestShown(t *testing.T) {
 		{"quote that is not closed", ` "Joe <joe@a.test>`, "joe@a.test"},
 		{"quote that is not opened", ` Joe" <joe@a.test>`, "joe@a.test"},
 		{"comment that is not closed", " Joe (Work <joe@a.test>", "joe@a.test"},
-		{"comments nested too deep", " " + strings.Repeat("(", 20) + strings.Repeat(")", 20) + " <joe@a.test>", "joe@a.test"},
+		{"comments nested too deep", " " + strings.Repeat("(", 20) + strings.Repeat(")", 20) +
+			" <joe@a.test>", "joe@a.test"},
 		{"the same address in the name", " joe@a.test joe@a.test <joe@a.test>", "joe@a.test"},
 		{"the same domain in the name", " Mail an joe@a.test, jetzt <info@a.test>", "joe@a.test"},
 		{"encoded word with a comma", " =?utf-8?q?Acme,?= Inc. <joe@a.test>", "joe@a.test"},
@@ -274,7 +275,8 @@ func TestDoubt(t *testing.T) {
 func FuzzShown(f *testing.F) {
 	for _, seed := range []string{
 		" Acme, Inc. <joe@a.test>", " ceo@a.test [x] <x@b.test>", ` "a" b" <x@b.test>, "c <ceo@a.test>`,
-		" <@x.test:ceo@a.test>", " =?utf-8?q?ceo=40a.test?= [x]", " ceo@-.a.test\x00.b.test", " <a@b.test", " (a@b.test",
+		" <@x.test:ceo@a.test>", " =?utf-8?q?ceo=40a.test?= [x]", " ceo@-.a.test\x00.b.test",
+		" <a@b.test", " (a@b.test",
 	} {
 		f.Add(seed)
 	}

@@ -121,7 +121,8 @@ func TestDelivered(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := "DKIM-Signature: v=1;\r\n\tb=\r\n" +
-		"Received: from client.example.com (c.example [192.0.2.1])\r\n\tby mx.example.com (Postfix) with ESMTP id Q1\r\n\tfor <b@example.net>; Sun, 22 Nov 2026 12:00:00 +0000\r\n" +
+		"Received: from client.example.com (c.example [192.0.2.1])\r\n\tby mx.example.com " +
+		"(Postfix) with ESMTP id Q1\r\n\tfor <b@example.net>; Sun, 22 Nov 2026 12:00:00 +0000\r\n" +
 		"From: a@example.com\r\nDate: d\r\nMessage-Id: m\r\n\r\nhello\r\n"
 	if got := string(o.Delivered()); got != want {
 		t.Errorf("delivered\n%q\nwant\n%q", got, want)
@@ -142,21 +143,36 @@ func TestRefusals(t *testing.T) {
 		stage  Stage
 		texts  [2]string // Postfix, Sendmail
 	}{
-		{"connect", guard.Connect, say(guard.Reject, ""), AtConnect, [2]string{"550 5.7.1 Command rejected", "554 5.7.1 Command rejected"}},
-		{"helo", guard.Helo, say(guard.TempFail, ""), AtHelo, [2]string{"451 4.7.1 Service unavailable - try again later", "451 4.3.2 Please try again later"}},
-		{"mail", guard.Mail, say(guard.ReplyCode, "550 5.7.1 no\x00"), AtMail, [2]string{"550 5.7.1 no", "550 5.7.1 no"}},
-		{"rcpt", guard.Rcpt, say(guard.Reject, ""), AtRcpt, [2]string{"550 5.7.1 Command rejected", "554 5.7.1 Command rejected"}},
-		{"data", guard.Data, say(guard.Reject, ""), AtData, [2]string{"550 5.7.1 Command rejected", "554 5.7.1 Command rejected"}},
-		{"header", guard.Header, say(guard.Reject, ""), AtHeader, [2]string{"550 5.7.1 Command rejected", "554 5.7.1 Command rejected"}},
-		{"end of header", guard.EndOfHeader, say(guard.Reject, ""), AtEOH, [2]string{"550 5.7.1 Command rejected", "554 5.7.1 Command rejected"}},
-		{"body", guard.Body, say(guard.Reject, ""), AtBody, [2]string{"550 5.7.1 Command rejected", "554 5.7.1 Command rejected"}},
-		{"end", guard.EndOfBody, say(guard.Reject, ""), AtEnd, [2]string{"550 5.7.1 Command rejected", "554 5.7.1 Command rejected"}},
-		{"a sign doubled", guard.EndOfBody, say(guard.ReplyCode, "451 4.7.1 90%% full\x00"), AtEnd, [2]string{"451 4.7.1 90% full", "451 4.7.1 90% full"}},
-		{"a sign alone", guard.EndOfBody, say(guard.ReplyCode, "451 4.7.1 90% full\x00"), AtEnd, [2]string{"451 4.7.1 90 full", "554 5.7.1 Command rejected"}},
-		{"two lines", guard.EndOfBody, say(guard.ReplyCode, "550-5.7.1 a\r\n550 5.7.1 b\x00"), AtEnd, [2]string{"550-5.7.1 a\r\n550 5.7.1 b", "550-5.7.1 a\r\n550 5.7.1 b"}},
-		{"no code", guard.EndOfBody, say(guard.ReplyCode, "no\x00"), AtEnd, [2]string{"451 4.3.5 Server configuration problem - try again later", "554 5.7.1 Command rejected"}},
-		{"a good code", guard.EndOfBody, say(guard.ReplyCode, "250 fine\x00"), AtEnd, [2]string{"451 4.3.5 Server configuration problem - try again later", "554 5.7.1 Command rejected"}},
-		{"connection refused", guard.EndOfBody, say(guard.ConnFail, ""), AtEnd, [2]string{"421 4.7.0 Server closing connection", "421 4.7.0 closing connection"}},
+		{"connect", guard.Connect, say(guard.Reject, ""), AtConnect,
+			[2]string{"550 5.7.1 Command rejected", "554 5.7.1 Command rejected"}},
+		{"helo", guard.Helo, say(guard.TempFail, ""), AtHelo,
+			[2]string{"451 4.7.1 Service unavailable - try again later", "451 4.3.2 Please try again later"}},
+		{"mail", guard.Mail, say(guard.ReplyCode, "550 5.7.1 no\x00"), AtMail,
+			[2]string{"550 5.7.1 no", "550 5.7.1 no"}},
+		{"rcpt", guard.Rcpt, say(guard.Reject, ""), AtRcpt, [2]string{"550 5.7.1 Command rejected",
+			"554 5.7.1 Command rejected"}},
+		{"data", guard.Data, say(guard.Reject, ""), AtData, [2]string{"550 5.7.1 Command rejected",
+			"554 5.7.1 Command rejected"}},
+		{"header", guard.Header, say(guard.Reject, ""), AtHeader,
+			[2]string{"550 5.7.1 Command rejected", "554 5.7.1 Command rejected"}},
+		{"end of header", guard.EndOfHeader, say(guard.Reject, ""), AtEOH,
+			[2]string{"550 5.7.1 Command rejected", "554 5.7.1 Command rejected"}},
+		{"body", guard.Body, say(guard.Reject, ""), AtBody, [2]string{"550 5.7.1 Command rejected",
+			"554 5.7.1 Command rejected"}},
+		{"end", guard.EndOfBody, say(guard.Reject, ""), AtEnd,
+			[2]string{"550 5.7.1 Command rejected", "554 5.7.1 Command rejected"}},
+		{"a sign doubled", guard.EndOfBody, say(guard.ReplyCode, "451 4.7.1 90%% full\x00"), AtEnd,
+			[2]string{"451 4.7.1 90% full", "451 4.7.1 90% full"}},
+		{"a sign alone", guard.EndOfBody, say(guard.ReplyCode, "451 4.7.1 90% full\x00"), AtEnd,
+			[2]string{"451 4.7.1 90 full", "554 5.7.1 Command rejected"}},
+		{"two lines", guard.EndOfBody, say(guard.ReplyCode, "550-5.7.1 a\r\n550 5.7.1 b\x00"),
+			AtEnd, [2]string{"550-5.7.1 a\r\n550 5.7.1 b", "550-5.7.1 a\r\n550 5.7.1 b"}},
+		{"no code", guard.EndOfBody, say(guard.ReplyCode, "no\x00"), AtEnd,
+			[2]string{"451 4.3.5 Server configuration problem - try again later", "554 5.7.1 Command rejected"}},
+		{"a good code", guard.EndOfBody, say(guard.ReplyCode, "250 fine\x00"), AtEnd,
+			[2]string{"451 4.3.5 Server configuration problem - try again later", "554 5.7.1 Command rejected"}},
+		{"connection refused", guard.EndOfBody, say(guard.ConnFail, ""), AtEnd,
+			[2]string{"421 4.7.0 Server closing connection", "421 4.7.0 closing connection"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			bothMTAs(t, func(t *testing.T, mta MTA) {
@@ -231,7 +247,8 @@ func TestSequences(t *testing.T) {
 					t.Fatal(err)
 				}
 				<-m.done
-				want := append([]string{"CONNECT", "HELO"}, map[MTA][]string{Postfix: c.postfix, Sendmail: c.sendmail}[mta]...)
+				want := append([]string{"CONNECT", "HELO"}, map[MTA][]string{Postfix: c.postfix,
+					Sendmail: c.sendmail}[mta]...)
 				if !slices.Equal(m.said, want) {
 					t.Errorf("\n got %v\nwant %v", m.said, want)
 				}
@@ -274,13 +291,15 @@ func TestDeclined(t *testing.T) {
 				m := newMilter(c.bit)
 				tls := map[string]string{"{tls_version}": "TLSv1.3"} // or there is nothing to say at HELO
 				conn := dialTest(t, m, Options{As: mta, Macros: tls})
-				_, err := conn.Send(Message{From: "a@example.com", To: []string{"b@example.net"}, Raw: []byte("From: a\n\nx\n")})
+				_, err := conn.Send(Message{From: "a@example.com", To: []string{"b@example.net"},
+					Raw: []byte("From: a\n\nx\n")})
 				if err = errors.Join(err, conn.Quit()); err != nil {
 					t.Fatal(err)
 				}
 				<-m.done
 				said := slices.DeleteFunc(m.said, func(s string) bool { return s == "ABORT" })
-				if want := slices.DeleteFunc(slices.Clone(whole), func(s string) bool { return s == c.command }); !slices.Equal(said, want) {
+				if want := slices.DeleteFunc(slices.Clone(whole),
+					func(s string) bool { return s == c.command }); !slices.Equal(said, want) {
 					t.Errorf("it was told %v, want %v", said, want)
 				}
 				stages := ""
@@ -305,7 +324,8 @@ func TestAllRecipientsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(o.Refusals) != 2 || o.Refusals[0].Recipient != "x@example.net" || o.Stage != AtRcpt || !o.Refused() || len(o.Recipients) != 0 {
+	if len(o.Refusals) != 2 || o.Refusals[0].Recipient != "x@example.net" || o.Stage != AtRcpt ||
+		!o.Refused() || len(o.Recipients) != 0 {
 		t.Errorf("outcome %+v", o)
 	}
 	if err := c.Quit(); err != nil {
@@ -327,16 +347,21 @@ func TestMacros(t *testing.T) {
 	}{
 		{"Postfix, a list of one listener's", Options{Macros: map[string]string{"{daemon_name}": "ORIGINATING"}},
 			map[guard.Stage][]string{guard.StageEndOfMessage: {"{daemon_name}"}, guard.StageEndOfHeader: {"i"}},
-			[]string{"Cj\x00mx.example.com\x00{daemon_name}\x00ORIGINATING\x00", "E{daemon_name}\x00mx.example.com\x00", "Li\x00Q1\x00"}, nil},
-		{"Sendmail, only the header's list", Options{As: Sendmail}, map[guard.Stage][]string{guard.StageEndOfHeader: {"i"}},
+			[]string{"Cj\x00mx.example.com\x00{daemon_name}\x00ORIGINATING\x00",
+				"E{daemon_name}\x00mx.example.com\x00", "Li\x00Q1\x00"}, nil},
+		{"Sendmail, only the header's list", Options{As: Sendmail},
+			map[guard.Stage][]string{guard.StageEndOfHeader: {"i"}},
 			[]string{"Ni\x00Q1\x00"}, []string{"E"}},
-		{"Sendmail, only the end's list", Options{As: Sendmail}, map[guard.Stage][]string{guard.StageEndOfMessage: {"i"}},
+		{"Sendmail, only the end's list", Options{As: Sendmail},
+			map[guard.Stage][]string{guard.StageEndOfMessage: {"i"}},
 			[]string{"Ei\x00Q1\x00"}, []string{"N"}},
-		{"Sendmail, none", Options{As: Sendmail}, nil, []string{"E{msg_id}\x00m\x00", "Mi\x00Q1\x00"}, []string{"N", "L"}},
+		{"Sendmail, none", Options{As: Sendmail}, nil, []string{"E{msg_id}\x00m\x00",
+			"Mi\x00Q1\x00"}, []string{"N", "L"}},
 		{"the administrator's own", Options{Macros: map[string]string{"{mine}": "1"}}, nil,
 			[]string{"Cj\x00mx.example.com\x00{daemon_name}\x00mx.example.com\x00{daemon_addr}\x00127.0.0.1\x00v\x00Postfix 3.7.11\x00_\x00localhost [127.0.0.1]\x00{mine}\x001\x00"}, nil},
 		{"the administrator's own, overruled", Options{Macros: map[string]string{"{mine}": "1"}},
-			map[guard.Stage][]string{guard.StageConnect: {"j"}}, []string{"Cj\x00mx.example.com\x00"}, []string{"Cj\x00mx.example.com\x00{mine}"}},
+			map[guard.Stage][]string{guard.StageConnect: {"j"}},
+			[]string{"Cj\x00mx.example.com\x00"}, []string{"Cj\x00mx.example.com\x00{mine}"}},
 		{"a login", Options{}, nil, []string{"M{auth_type}\x00PLAIN\x00{auth_authen}\x00user\x00{mail_addr}\x00a@example.com\x00"}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -23,7 +23,8 @@ func FuzzEdit(f *testing.F) {
 			return
 		}
 		for _, mta := range []MTA{Postfix, Sendmail} {
-			mail := &transaction{mta: mta, leading: true, content: (&Conn{options: Options{As: mta}}).read([]byte(header))}
+			mail := &transaction{mta: mta, leading: true,
+				content: (&Conn{options: Options{As: mta}}).read([]byte(header))}
 			got := mail.deliver([]Edit{e, e})
 			if !bytes.Contains(got, []byte("Received:")) || !bytes.Contains(got, []byte("\r\n\r\n")) {
 				t.Errorf("%v delivers %q", mta, got)

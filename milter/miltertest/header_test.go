@@ -84,7 +84,8 @@ func TestHeaderEdits(t *testing.T) {
 		{"add takes the place that Sendmail kept", ar, []Edit{add("Date", " d")},
 			[]string{"R:", "AR: 1", "AR: 2", "AR: 3", "Date: d"}, []string{"R:", "Date: d", "AR: 1", "AR: 2", "AR: 3"}},
 		{"values are folded", xyz[3:], []Edit{add("A", " 1\n2\n\n\t3\n"), add("B", " c\rd")},
-			[]string{"R:", "X: 1", "A: 1\n\t2\n\t\n\t3\n\t", "B: cd"}, []string{"R:", "X: 1", "A: 1\n 2\n \n\t3\n ", "B: cd"}},
+			[]string{"R:", "X: 1", "A: 1\n\t2\n\t\n\t3\n\t", "B: cd"},
+			[]string{"R:", "X: 1", "A: 1\n 2\n \n\t3\n ", "B: cd"}},
 		{"Sendmail drops some late", []string{"Bcc: b", "X: 1"}, nil,
 			[]string{"R:", "Bcc: b", "X: 1"}, []string{"R:", "X: 1"}},
 	} {

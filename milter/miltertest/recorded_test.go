@@ -47,8 +47,8 @@ func TestPlaysAsRecorded(t *testing.T) {
 	}
 }
 
-// isPlain reports whether a session is one message and nothing else, recorded whole: packets over 30 KB were left out, but
-// not their macros. Recipients that the MTA refused were shown in a few.
+// isPlain reports whether a session is one message and nothing else, recorded whole: packets over
+// 30 KB were left out, but not their macros. Recipients that the MTA refused were shown in a few.
 func isPlain(said []Recorded) bool {
 	var codes []byte
 	missing := 0

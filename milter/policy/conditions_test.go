@@ -22,19 +22,26 @@ func TestConditions(t *testing.T) {
 		override         Override
 		forMail, forNull bool
 	}{
-		{"a host", Exempt{Hosts: message.Hosts{".sender.example"}}, Override{Hosts: message.Hosts{".sender.example"}}, true, true},
-		{"another host", Exempt{Hosts: message.Hosts{"mx.other.example"}}, Override{Hosts: message.Hosts{"mx.other.example"}}, false, false},
+		{"a host", Exempt{Hosts: message.Hosts{".sender.example"}},
+			Override{Hosts: message.Hosts{".sender.example"}}, true, true},
+		{"another host", Exempt{Hosts: message.Hosts{"mx.other.example"}},
+			Override{Hosts: message.Hosts{"mx.other.example"}}, false, false},
 		{"a host that is excepted", Exempt{Hosts: message.Hosts{".sender.example", "!mx.sender.example"}},
 			Override{Hosts: message.Hosts{".sender.example", "!mx.sender.example"}}, false, false},
-		{"the null sender", Exempt{Senders: SenderPatterns{Null: true}}, Override{Senders: SenderPatterns{Null: true}}, false, true},
+		{"the null sender", Exempt{Senders: SenderPatterns{Null: true}},
+			Override{Senders: SenderPatterns{Null: true}}, false, true},
 		{"a sender", Exempt{Senders: SenderPatterns{Patterns: patterns(t, "sender.example")}},
 			Override{Senders: SenderPatterns{Patterns: patterns(t, "sender.example")}}, true, false},
 		{"every sender", Exempt{Senders: SenderPatterns{Patterns: patterns(t, "*")}},
 			Override{Senders: SenderPatterns{Patterns: patterns(t, "*")}}, true, false},
-		{"all recipients", Exempt{Recipients: patterns(t, "example.net")}, Override{To: patterns(t, "example.net")}, true, true},
-		{"one of two recipients", Exempt{Recipients: patterns(t, "b@example.net")}, Override{To: patterns(t, "b@example.net")}, false, false},
-		{"an author", Exempt{Authors: patterns(t, "example.com")}, Override{Authors: patterns(t, "example.com")}, true, true},
-		{"another author", Exempt{Authors: patterns(t, "example.org")}, Override{Authors: patterns(t, "example.org")}, false, false},
+		{"all recipients", Exempt{Recipients: patterns(t, "example.net")},
+			Override{To: patterns(t, "example.net")}, true, true},
+		{"one of two recipients", Exempt{Recipients: patterns(t, "b@example.net")},
+			Override{To: patterns(t, "b@example.net")}, false, false},
+		{"an author", Exempt{Authors: patterns(t, "example.com")},
+			Override{Authors: patterns(t, "example.com")}, true, true},
+		{"another author", Exempt{Authors: patterns(t, "example.org")},
+			Override{Authors: patterns(t, "example.org")}, false, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			for _, m := range []struct {

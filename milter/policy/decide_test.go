@@ -53,7 +53,8 @@ func strict() Rules {
 	r.SPF.Fail, r.SPF.Permerror, r.SPF.Temperror = action.Reject, action.Reject, action.Tempfail
 	r.SPF.HeloFail = action.Reject
 	r.IPRev = action.IPRev{Fail: action.Reject, Permerror: action.Hold, Temperror: action.Tempfail}
-	r.DKIM.Fail, r.DKIM.None, r.DKIM.Policy, r.DKIM.Temperror = action.Reject, action.Reject, action.Reject, action.Tempfail
+	r.DKIM.Fail, r.DKIM.None, r.DKIM.Policy, r.DKIM.Temperror = action.Reject, action.Reject,
+		action.Reject, action.Tempfail
 	r.DMARC.Reject, r.DMARC.Quarantine, r.DMARC.Temperror = action.Reject, action.Hold, action.Tempfail
 	r.NoAuthor, r.ManyAuthors = action.Reject, action.Reject
 	return r
@@ -86,7 +87,8 @@ func found(words ...string) *verify.Results {
 	return r
 }
 
-var client = &message.Envelope{Client: netip.MustParseAddr("192.0.2.1"), Sender: "a@sender.example", Recipients: []string{"b@example.net"}}
+var client = &message.Envelope{Client: netip.MustParseAddr("192.0.2.1"), Sender: "a@sender.example",
+	Recipients: []string{"b@example.net"}}
 
 func TestDecide(t *testing.T) {
 	dry := strict()
@@ -115,7 +117,8 @@ func TestDecide(t *testing.T) {
 		{"SPF of HELO fails", strict(), []string{"spf=pass", "helo=fail"}, "reject 550 5.7.23 "},
 		{"SPF of HELO fails, to be deferred", deferring, []string{"helo=fail"}, "tempfail 451 4.7.24 "},
 		{"SPF of HELO temperror", strict(), []string{"helo=temperror"}, "accept 0  "},
-		{"SPF of HELO alone does not count for two methods", strict(), []string{"helo=fail", "dkim=fail"}, "reject 550 5.7.23 "},
+		{"SPF of HELO alone does not count for two methods", strict(),
+			[]string{"helo=fail", "dkim=fail"}, "reject 550 5.7.23 "},
 		{"iprev fails", strict(), []string{"iprev=fail"}, "reject 550 5.7.25 "},
 		{"iprev: no name", strict(), []string{"iprev=permerror"}, "hold 0  "},
 		{"iprev temperror", strict(), []string{"iprev=temperror"}, "tempfail 451 4.7.25 "},
@@ -126,14 +129,17 @@ func TestDecide(t *testing.T) {
 		{"DKIM none", strict(), []string{"dkim=none"}, "reject 550 5.7.20 "},
 		{"DKIM against policy", strict(), []string{"dkim=policy"}, "reject 550 5.7.21 "},
 		{"DKIM: a good signature wins", strict(), []string{"dkim=fail", "dkim=pass", "dkim=permerror"}, "accept 0  "},
-		{"DKIM: what may pass later is not refused", strict(), []string{"dkim=fail", "dkim=temperror"}, "tempfail 451 4.7.5 "},
+		{"DKIM: what may pass later is not refused", strict(),
+			[]string{"dkim=fail", "dkim=temperror"}, "tempfail 451 4.7.5 "},
 		{"SPF and DKIM", strict(), []string{"spf=fail", "dkim=fail"}, "reject 550 5.7.26 "},
 		{"DMARC at p=reject", strict(), []string{"dmarc=fail/reject"}, "reject 550 5.7.1 reject"},
-		{"DMARC speaks before SPF and DKIM", strict(), []string{"spf=fail", "dkim=fail", "dmarc=fail/reject"}, "reject 550 5.7.1 reject"},
+		{"DMARC speaks before SPF and DKIM", strict(), []string{"spf=fail", "dkim=fail",
+			"dmarc=fail/reject"}, "reject 550 5.7.1 reject"},
 		{"DMARC at p=quarantine", strict(), []string{"dmarc=fail/quarantine"}, "hold 0  quarantine"},
 		{"DMARC temperror", strict(), []string{"dmarc=temperror"}, "tempfail 451 4.7.1 "},
 		{"DMARC failure that is deferred", softened, []string{"dmarc=fail/reject"}, "tempfail 451 4.7.1 quarantine"},
-		{"the harshest wins", strict(), []string{"spf=temperror", "dmarc=fail/quarantine"}, "tempfail 451 4.7.24 quarantine"},
+		{"the harshest wins", strict(), []string{"spf=temperror", "dmarc=fail/quarantine"},
+			"tempfail 451 4.7.24 quarantine"},
 		{"dry run", dry, []string{"dmarc=fail/reject"}, "accept 550 5.7.1 none"},
 		{"nothing was judged", strict(), nil, "accept 0  "},
 	} {
@@ -142,7 +148,8 @@ func TestDecide(t *testing.T) {
 		if got != tc.want {
 			t.Errorf("%s: got %q, want %q", tc.name, got, tc.want)
 		}
-		if (d.Action >= action.Tempfail) != (d.Code != 0 && !tc.rules.DryRun) || d.Action >= action.Tempfail && d.Text == "" {
+		if (d.Action >= action.Tempfail) != (d.Code != 0 && !tc.rules.DryRun) ||
+			d.Action >= action.Tempfail && d.Text == "" {
 			t.Errorf("%s: action %s with reply %d %q", tc.name, d.Action, d.Code, d.Text)
 		}
 		if d.Wanted != action.Accept && (d.Reason == "" || d.Method == "") {
@@ -176,7 +183,8 @@ func TestAuthors(t *testing.T) {
 	} {
 		rules := factory()
 		rules.NoAuthor, rules.ManyAuthors = action.Tempfail, action.Hold
-		rules.DMARC = action.DMARC{Reject: action.Reject, Quarantine: action.Hold, None: action.Accept, Temperror: action.Tempfail, Permerror: action.Mark}
+		rules.DMARC = action.DMARC{Reject: action.Reject, Quarantine: action.Hold,
+			None: action.Accept, Temperror: action.Tempfail, Permerror: action.Mark}
 		r := found(tc.dmarc)
 		r.AuthorErr, r.From.TooMany, r.DMARC.Aside = tc.err, tc.tooMany, tc.aside
 		if d := rules.Decide(client, nil, r); d.Action != tc.want {
@@ -205,7 +213,8 @@ func TestReplyTexts(t *testing.T) {
 	r := found("spf=fail")
 	r.SPF.Explanation = "see\r\n250 ok\x00 https://sender.example/ü"
 	d = rules.Decide(client, nil, r)
-	if want := "SPF forbids 192.0.2.1 to send for sender.example (sender.example explains: see??250 ok? https://sender.example/??)"; d.Text != want {
+	if want := "SPF forbids 192.0.2.1 to send for sender.example (sender.example explains: " +
+		"see??250 ok? https://sender.example/??)"; d.Text != want {
 		t.Errorf("got %q, want %q", d.Text, want)
 	}
 	d = rules.Decide(client, nil, found("spf=fail", "dkim=fail"))
@@ -219,7 +228,8 @@ func TestReplyTexts(t *testing.T) {
 	h := found("helo=fail")
 	h.HELO.Explanation = "go away"
 	d = rules.Decide(client, nil, h)
-	if want := "SPF forbids 192.0.2.1 to send for mx.sender.example (mx.sender.example explains: go away)"; d.Text != want {
+	if want := "SPF forbids 192.0.2.1 to send for mx.sender.example (mx.sender.example " +
+		"explains: go away)"; d.Text != want {
 		t.Errorf("got %q, want %q", d.Text, want)
 	}
 	none := found("dmarc=permerror")
@@ -276,14 +286,23 @@ func TestOverrides(t *testing.T) {
 		found    string
 		want     action.Action
 	}{
-		{"by network", Override{Networks: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")}, Replace: action.Accept}, nil, "dmarc=fail/reject", action.Accept},
-		{"by author", Override{Authors: patterns(t, "example.com"), Replace: action.Accept}, nil, "dmarc=fail/reject", action.Accept},
-		{"by list", Override{ListIDs: patterns(t, ".lists.example"), Replace: action.Accept}, list, "dmarc=fail/reject", action.Accept},
-		{"by list, two List-Id", Override{ListIDs: patterns(t, ".lists.example"), Replace: action.Accept}, append(list, list...), "dmarc=fail/reject", action.Reject},
-		{"other author", Override{Authors: patterns(t, "example.org"), Replace: action.Accept}, nil, "dmarc=fail/reject", action.Reject},
-		{"all lists must fit", Override{Authors: patterns(t, "example.com"), ListIDs: patterns(t, "dev.lists.example"), Replace: action.Accept}, nil, "dmarc=fail/reject", action.Reject},
-		{"harsher for one author", Override{Authors: patterns(t, "example.com"), Actions: harsher}, nil, "dmarc=fail/none", action.Reject},
-		{"replace leaves what was accepted", Override{Authors: patterns(t, "example.com"), Replace: action.Reject}, nil, "dmarc=fail/none", action.Accept},
+		{"by network", Override{Networks: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")},
+			Replace: action.Accept}, nil, "dmarc=fail/reject", action.Accept},
+		{"by author", Override{Authors: patterns(t, "example.com"), Replace: action.Accept}, nil,
+			"dmarc=fail/reject", action.Accept},
+		{"by list", Override{ListIDs: patterns(t, ".lists.example"), Replace: action.Accept}, list,
+			"dmarc=fail/reject", action.Accept},
+		{"by list, two List-Id", Override{ListIDs: patterns(t, ".lists.example"),
+			Replace: action.Accept}, append(list, list...), "dmarc=fail/reject", action.Reject},
+		{"other author", Override{Authors: patterns(t, "example.org"), Replace: action.Accept}, nil,
+			"dmarc=fail/reject", action.Reject},
+		{"all lists must fit", Override{Authors: patterns(t, "example.com"),
+			ListIDs: patterns(t, "dev.lists.example"), Replace: action.Accept}, nil,
+			"dmarc=fail/reject", action.Reject},
+		{"harsher for one author", Override{Authors: patterns(t, "example.com"), Actions: harsher},
+			nil, "dmarc=fail/none", action.Reject},
+		{"replace leaves what was accepted", Override{Authors: patterns(t, "example.com"),
+			Replace: action.Reject}, nil, "dmarc=fail/none", action.Accept},
 	} {
 		rules := strict()
 		if tc.override.Actions == (Actions{}) {
@@ -308,14 +327,20 @@ func TestTrustedSealer(t *testing.T) {
 		sets  []arc.Set
 		want  action.Action
 	}{
-		{"newest sealer trusted, saw a pass", arc.Pass, []arc.Set{set(1, "list.example", "list.example; dmarc=pass header.from=example.com")}, action.Accept},
-		{"older set of the trusted run saw it", arc.Pass, []arc.Set{set(1, "list.example", "x; dmarc=pass"), set(2, "mx.example", "x; dmarc=fail")}, action.Accept},
+		{"newest sealer trusted, saw a pass", arc.Pass,
+			[]arc.Set{set(1, "list.example", "list.example; dmarc=pass header.from=example.com")}, action.Accept},
+		{"older set of the trusted run saw it", arc.Pass,
+			[]arc.Set{set(1, "list.example", "x; dmarc=pass"), set(2, "mx.example", "x; dmarc=fail")}, action.Accept},
 		{"chain fails", arc.Fail, []arc.Set{set(1, "list.example", "x; dmarc=pass")}, action.Reject},
 		{"sealer not trusted", arc.Pass, []arc.Set{set(1, "evil.example", "x; dmarc=pass")}, action.Reject},
-		{"stranger between", arc.Pass, []arc.Set{set(1, "list.example", "x; dmarc=pass"), set(2, "evil.example", "x; dmarc=pass")}, action.Reject},
-		{"stranger below", arc.Pass, []arc.Set{set(1, "evil.example", "x; dmarc=pass"), set(2, "list.example", "x; dmarc=fail")}, action.Reject},
-		{"saw no pass", arc.Pass, []arc.Set{set(1, "list.example", "x; dmarc=fail header.from=example.com")}, action.Reject},
-		{"saw another author", arc.Pass, []arc.Set{set(1, "list.example", "x; dmarc=pass header.from=other.example")}, action.Reject},
+		{"stranger between", arc.Pass, []arc.Set{set(1, "list.example", "x; dmarc=pass"),
+			set(2, "evil.example", "x; dmarc=pass")}, action.Reject},
+		{"stranger below", arc.Pass, []arc.Set{set(1, "evil.example", "x; dmarc=pass"),
+			set(2, "list.example", "x; dmarc=fail")}, action.Reject},
+		{"saw no pass", arc.Pass, []arc.Set{set(1, "list.example",
+			"x; dmarc=fail header.from=example.com")}, action.Reject},
+		{"saw another author", arc.Pass,
+			[]arc.Set{set(1, "list.example", "x; dmarc=pass header.from=other.example")}, action.Reject},
 		{"cannot be read", arc.Pass, []arc.Set{set(1, "list.example", "; ; dmarc")}, action.Reject},
 	} {
 		rules := strict()

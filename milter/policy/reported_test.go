@@ -18,15 +18,19 @@ func TestReported(t *testing.T) {
 	want := map[string]string{
 		"none accept": "none", "none mark": "none", "none hold": "quarantine local_policy",
 		"none reject": "reject local_policy", "none discard": "reject local_policy",
-		"quarantine accept": "none local_policy", "quarantine mark": "none local_policy", "quarantine hold": "quarantine",
+		"quarantine accept": "none local_policy", "quarantine mark": "none local_policy",
+		"quarantine hold":   "quarantine",
 		"quarantine reject": "reject local_policy", "quarantine discard": "reject local_policy",
-		"reject accept": "none local_policy", "reject mark": "none local_policy", "reject hold": "quarantine local_policy",
+		"reject accept": "none local_policy", "reject mark": "none local_policy",
+		"reject hold":   "quarantine local_policy",
 		"reject reject": "reject", "reject discard": "reject",
 		"quarantine/t accept": "none policy_test_mode", "quarantine/t mark": "none policy_test_mode",
 		"quarantine/t hold": "quarantine", "quarantine/t reject": "reject policy_test_mode local_policy",
 		"quarantine/t discard": "reject policy_test_mode local_policy",
-		"reject/t accept":      "none policy_test_mode local_policy", "reject/t mark": "none policy_test_mode local_policy",
-		"reject/t hold": "quarantine policy_test_mode", "reject/t reject": "reject", "reject/t discard": "reject",
+		"reject/t accept":      "none policy_test_mode local_policy",
+		"reject/t mark":        "none policy_test_mode local_policy",
+		"reject/t hold":        "quarantine policy_test_mode", "reject/t reject": "reject",
+		"reject/t discard": "reject",
 	}
 	for _, published := range []dmarc.Policy{dmarc.None, dmarc.Quarantine, dmarc.Reject} {
 		for _, testing := range []bool{false, true} {
@@ -86,7 +90,8 @@ func TestOverrideReasons(t *testing.T) {
 		{"a network", Override{}, "none local_policy"},
 		{"a list", Override{ListIDs: patterns(t, "lists.example")}, "none mailing_list"},
 		{"a sealer", Override{Sealers: patterns(t, "lists.example")}, "none local_policy"},
-		{"set", Override{ListIDs: patterns(t, "lists.example"), Reason: action.ReasonTrustedForwarder}, "none trusted_forwarder"},
+		{"set", Override{ListIDs: patterns(t, "lists.example"),
+			Reason: action.ReasonTrustedForwarder}, "none trusted_forwarder"},
 		{"other", Override{Reason: action.ReasonOther}, "none other"},
 	} {
 		if got := describe(reported(r, action.Accept, tc.override.because(r))); got != tc.want {

@@ -53,22 +53,34 @@ func TestRules(t *testing.T) {
 		changes func(*Rules)
 	}{
 		{name: "none: as the table says", found: "dmarc=fail/reject", want: "mark mark 0 quarantine"},
-		{name: "one that does not hold", rules: []Rule{rule(t, "a", passes, action.Reject)}, found: "dmarc=fail/reject", want: "mark mark 0 quarantine"},
-		{name: "reject", rules: []Rule{rule(t, "a", fails, action.Reject)}, found: "dmarc=fail/reject", want: "reject reject 550 reject", ruled: "a"},
-		{name: "tempfail", rules: []Rule{rule(t, "a", fails, action.Tempfail)}, found: "dmarc=fail/reject", want: "tempfail tempfail 451 quarantine", ruled: "a"},
-		{name: "hold", rules: []Rule{rule(t, "a", fails, action.Hold)}, found: "dmarc=fail/none", want: "hold hold 0 quarantine", ruled: "a"},
-		{name: "accept", rules: []Rule{rule(t, "a", fails, action.Accept)}, found: "dmarc=fail/reject", want: "accept accept 0 none", ruled: "a"},
-		{name: "mark mail that passes", rules: []Rule{rule(t, "a", passes, action.Mark)}, found: "dmarc=pass", want: "mark mark 0 none", ruled: "a"},
+		{name: "one that does not hold", rules: []Rule{rule(t, "a", passes, action.Reject)},
+			found: "dmarc=fail/reject", want: "mark mark 0 quarantine"},
+		{name: "reject", rules: []Rule{rule(t, "a", fails, action.Reject)},
+			found: "dmarc=fail/reject", want: "reject reject 550 reject", ruled: "a"},
+		{name: "tempfail", rules: []Rule{rule(t, "a", fails, action.Tempfail)},
+			found: "dmarc=fail/reject", want: "tempfail tempfail 451 quarantine", ruled: "a"},
+		{name: "hold", rules: []Rule{rule(t, "a", fails, action.Hold)}, found: "dmarc=fail/none",
+			want: "hold hold 0 quarantine", ruled: "a"},
+		{name: "accept", rules: []Rule{rule(t, "a", fails, action.Accept)},
+			found: "dmarc=fail/reject", want: "accept accept 0 none", ruled: "a"},
+		{name: "mark mail that passes", rules: []Rule{rule(t, "a", passes, action.Mark)},
+			found: "dmarc=pass", want: "mark mark 0 none", ruled: "a"},
 		{name: "the first that holds", found: "dmarc=fail/reject", want: "hold hold 0 quarantine", ruled: "b",
-			rules: []Rule{rule(t, "a", passes, action.Reject), rule(t, "b", fails, action.Hold), rule(t, "c", fails, action.Reject)}},
-		{name: "a dry run goes on", found: "dmarc=fail/reject", want: "hold hold 0 quarantine", ruled: "b", would: "a=reject",
+			rules: []Rule{rule(t, "a", passes, action.Reject), rule(t, "b", fails, action.Hold),
+				rule(t, "c", fails, action.Reject)}},
+		{name: "a dry run goes on", found: "dmarc=fail/reject", want: "hold hold 0 quarantine",
+			ruled: "b", would: "a=reject",
 			rules: []Rule{dry(rule(t, "a", fails, action.Reject)), rule(t, "b", fails, action.Hold)}},
 		{name: "dry runs alone", found: "dmarc=fail/reject", want: "mark mark 0 quarantine", would: "a=reject c=hold",
-			rules: []Rule{dry(rule(t, "a", fails, action.Reject)), dry(rule(t, "b", passes, action.Hold)), dry(rule(t, "c", fails, action.Hold))}},
-		{name: "a dry run of the whole policy", rules: []Rule{rule(t, "a", fails, action.Reject)}, found: "dmarc=fail/reject",
-			want: "accept reject 550 none", ruled: "a", changes: func(rs *Rules) { rs.DryRun = true }},
-		{name: "an invalid action", rules: []Rule{rule(t, "a", fails, 0)}, found: "dmarc=fail/reject", want: "tempfail tempfail 451 quarantine", ruled: "a"},
-		{name: "not judged", rules: []Rule{rule(t, "a", fails, action.Reject)}, found: "dmarc=fail/reject", want: "accept accept 0 none",
+			rules: []Rule{dry(rule(t, "a", fails, action.Reject)),
+				dry(rule(t, "b", passes, action.Hold)), dry(rule(t, "c", fails, action.Hold))}},
+		{name: "a dry run of the whole policy", rules: []Rule{rule(t, "a", fails, action.Reject)},
+			found: "dmarc=fail/reject",
+			want:  "accept reject 550 none", ruled: "a", changes: func(rs *Rules) { rs.DryRun = true }},
+		{name: "an invalid action", rules: []Rule{rule(t, "a", fails, 0)},
+			found: "dmarc=fail/reject", want: "tempfail tempfail 451 quarantine", ruled: "a"},
+		{name: "not judged", rules: []Rule{rule(t, "a", fails, action.Reject)},
+			found: "dmarc=fail/reject", want: "accept accept 0 none",
 			changes: func(rs *Rules) { rs.NotJudged.Authors = patterns(t, "example.com") }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -78,9 +90,11 @@ func TestRules(t *testing.T) {
 				tc.changes(&rs)
 			}
 			d := apply(t, rs, found(tc.found))
-			got := strings.Join([]string{d.Action.String(), d.Wanted.String(), map[int]string{0: "0", 550: "550", 451: "451"}[d.Code], d.Disposition}, " ")
+			got := strings.Join([]string{d.Action.String(), d.Wanted.String(),
+				map[int]string{0: "0", 550: "550", 451: "451"}[d.Code], d.Disposition}, " ")
 			if got != tc.want || d.Ruled.Name != tc.ruled || strings.Join(d.Ruled.Would, " ") != tc.would {
-				t.Errorf("got %s, rule %q, dry %q; want %s, rule %q, dry %q", got, d.Ruled.Name, d.Ruled.Would, tc.want, tc.ruled, tc.would)
+				t.Errorf("got %s, rule %q, dry %q; want %s, rule %q, dry %q", got, d.Ruled.Name,
+					d.Ruled.Would, tc.want, tc.ruled, tc.would)
 			}
 			if tc.ruled != "" && d.Wanted != action.Accept && d.Method != RulesMethod {
 				t.Errorf("method %q", d.Method)
@@ -99,7 +113,8 @@ func TestRuleReported(t *testing.T) {
 		want  string
 	}{
 		{"accepted", "dmarc=fail/reject", action.Accept, 0, "none local_policy"},
-		{"accepted from a forwarder", "dmarc=fail/reject", action.Accept, action.ReasonTrustedForwarder, "none trusted_forwarder"},
+		{"accepted from a forwarder", "dmarc=fail/reject", action.Accept,
+			action.ReasonTrustedForwarder, "none trusted_forwarder"},
 		{"held", "dmarc=fail/reject", action.Hold, action.ReasonMailingList, "quarantine mailing_list"},
 		{"refused as asked", "dmarc=fail/reject", action.Reject, action.ReasonMailingList, "reject"},
 		{"accepted, and passes", "dmarc=pass", action.Accept, action.ReasonMailingList, "none"},
@@ -143,14 +158,19 @@ func TestRuleFails(t *testing.T) {
 		onError, want action.Action
 		code          int
 	}{
-		{action.Tempfail, action.Tempfail, 451}, {action.Reject, action.Reject, 550}, {action.Accept, action.Mark, 0}, {0, action.Tempfail, 451},
+		{action.Tempfail, action.Tempfail, 451},
+		{action.Reject, action.Reject, 550},
+		{action.Accept, action.Mark, 0},
+		{0, action.Tempfail, 451},
 	} {
 		rs := factory()
 		rs.OnError = tc.onError
-		rs.Rules = []Rule{rule(t, "big", `any(headers("X-Big"), # == "b")`, action.Reject), rule(t, "all", "true", action.Accept)}
+		rs.Rules = []Rule{rule(t, "big", `any(headers("X-Big"), # == "b")`, action.Reject),
+			rule(t, "all", "true", action.Accept)}
 		d := apply(t, rs, found("dmarc=fail/reject"), many...)
 		if d.Action != tc.want || d.Code != tc.code || d.Ruled.Failed == nil || d.Ruled.Name != "big" {
-			t.Errorf("on_internal_error %v: got %v %d, rule %q, error %v; want %v %d", tc.onError, d.Action, d.Code, d.Ruled.Name, d.Ruled.Failed, tc.want, tc.code)
+			t.Errorf("on_internal_error %v: got %v %d, rule %q, error %v; want %v %d", tc.onError,
+				d.Action, d.Code, d.Ruled.Name, d.Ruled.Failed, tc.want, tc.code)
 		}
 	}
 }
@@ -233,7 +253,8 @@ func TestFactsAligned(t *testing.T) {
 		{Identifier: dmarc.Identifier{Method: dmarc.DKIM, Domain: "other.example", Selector: "a"}},
 	}
 	f := Facts(expression.Known{}, 0, r)
-	if got := []bool{f.DKIM[0].Aligned, f.DKIM[1].Aligned, f.DKIM[2].Aligned, f.SPF.Aligned}; got[0] != true || got[1] || got[2] || got[3] {
+	if got := []bool{f.DKIM[0].Aligned, f.DKIM[1].Aligned, f.DKIM[2].Aligned,
+		f.SPF.Aligned}; got[0] != true || got[1] || got[2] || got[3] {
 		t.Errorf("aligned: %v, want only the first", got)
 	}
 }
@@ -242,13 +263,16 @@ func TestFactsAligned(t *testing.T) {
 func BenchmarkRules(b *testing.B) {
 	rs := factory()
 	for range 20 {
-		rs.Rules = append(rs.Rules, rule(b, "a", `dmarc.result == "fail" and dmarc.policy == "reject" and not in_network(client.address, "192.0.2.0/24")`, action.Reject))
+		rs.Rules = append(rs.Rules, rule(b, "a",
+			`dmarc.result == "fail" and dmarc.policy == "reject" and not in_network(client.address, "192.0.2.0/24")`,
+			action.Reject))
 	}
 	r := found("spf=fail", "dmarc=fail/reject")
 	d := rs.Decide(client, nil, r)
 	b.ReportAllocs()
 	for b.Loop() {
-		known := expression.NewKnown(client, nil, message.Address{Local: "ann", Domain: r.Author}, action.RoleTheirs, time.Now())
+		known := expression.NewKnown(client, nil, message.Address{Local: "ann", Domain: r.Author},
+			action.RoleTheirs, time.Now())
 		if got := rs.ApplyRules(d, Facts(known, 100, r), r); got.Ruled.Name != "" {
 			b.Fatal(got)
 		}

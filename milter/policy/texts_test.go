@@ -16,7 +16,8 @@ func refusing() Rules {
 	r.SPF = action.SPF{Fail: no, Softfail: no, None: no, Permerror: no, Temperror: action.Tempfail, HeloFail: no}
 	r.IPRev = action.IPRev{Fail: no, Permerror: no, Temperror: action.Tempfail}
 	r.DKIM = action.DKIM{Fail: no, Policy: no, Neutral: no, None: no, Permerror: no, Temperror: action.Tempfail}
-	r.DMARC = action.DMARC{Reject: no, Quarantine: no, None: no, NoRecord: no, Permerror: no, Temperror: action.Tempfail}
+	r.DMARC = action.DMARC{Reject: no, Quarantine: no, None: no, NoRecord: no, Permerror: no,
+		Temperror: action.Tempfail}
 	r.NoAuthor, r.ManyAuthors = no, no
 	return r
 }
@@ -82,14 +83,16 @@ func TestTextWithoutDomain(t *testing.T) {
 		err     error
 		tooMany bool
 		want    string
-	}{{message.ErrNoAuthor, false, "The From field names no author"}, {message.ErrManyAuthors, true, "The From field shows too many authors"}} {
+	}{{message.ErrNoAuthor, false, "The From field names no author"},
+		{message.ErrManyAuthors, true, "The From field shows too many authors"}} {
 		r := found()
 		r.Author, r.AuthorErr, r.From.TooMany = "", tc.err, tc.tooMany
 		if d := rules.Decide(client, nil, r); d.Text != tc.want {
 			t.Errorf("got %q, want %q", d.Text, tc.want)
 		}
 	}
-	if d := rules.Decide(client, nil, found("spf=fail", "dkim=none")); d.Enhanced != severalFailed || d.Text != textSeveral {
+	if d := rules.Decide(client, nil,
+		found("spf=fail", "dkim=none")); d.Enhanced != severalFailed || d.Text != textSeveral {
 		t.Errorf("several: %s %q", d.Enhanced, d.Text)
 	}
 }
@@ -97,11 +100,14 @@ func TestTextWithoutDomain(t *testing.T) {
 // A text of the configuration stands for all results of its method, but for those that only say that the DNS was away.
 func TestCustomTexts(t *testing.T) {
 	rules := refusing()
-	rules.Texts = Texts{SPF: "no {client} for {domain}", DKIM: "unsigned", DMARC: "dmarc {domain}", IPRev: "reverse", Other: "else"}
+	rules.Texts = Texts{SPF: "no {client} for {domain}", DKIM: "unsigned", DMARC: "dmarc {domain}",
+		IPRev: "reverse", Other: "else"}
 	for found_, want := range map[string]string{
-		"spf=fail": "no 192.0.2.1 for sender.example", "spf=none": "no 192.0.2.1 for sender.example", "helo=fail": "no 192.0.2.1 for mx.sender.example",
-		"dkim=none": "unsigned", "dkim=neutral": "unsigned", "iprev=fail": "reverse", "dmarc=fail/none": "dmarc example.com",
-		"spf=temperror": "SPF: the DNS did not answer for a name that this depends on",
+		"spf=fail": "no 192.0.2.1 for sender.example",
+		"spf=none": "no 192.0.2.1 for sender.example", "helo=fail": "no 192.0.2.1 for mx.sender.example",
+		"dkim=none": "unsigned", "dkim=neutral": "unsigned", "iprev=fail": "reverse",
+		"dmarc=fail/none": "dmarc example.com",
+		"spf=temperror":   "SPF: the DNS did not answer for a name that this depends on",
 	} {
 		if d := rules.Decide(client, nil, found(found_)); d.Text != want {
 			t.Errorf("%s: got %q, want %q", found_, d.Text, want)
@@ -115,7 +121,8 @@ func TestUnansweredNameIsHarmless(t *testing.T) {
 	r := found("dkim=temperror", "dmarc=temperror")
 	r.DKIM[0].Selector, r.DKIM[0].Domain = "a\r\n250 ok", "b example\x00"+strings.Repeat("x", 1000)
 	d := rules.Decide(client, nil, r)
-	if !strings.HasPrefix(d.Text, "DMARC: the DNS did not answer for a??250?ok._domainkey.b?example?xxx") || len(d.Text) > 400 {
+	if !strings.HasPrefix(d.Text, "DMARC: the DNS did not answer for a??250?ok._domainkey.b?example?xxx") ||
+		len(d.Text) > 400 {
 		t.Errorf("got %q", d.Text)
 	}
 }

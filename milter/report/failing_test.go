@@ -48,8 +48,10 @@ func TestAsksFailure(t *testing.T) {
 		{"SPF fails", Evaluation{DKIM: true, SPFAuth: spf("fail")},
 			map[string]string{"1": "dmarc", "s": "spf", "d:s": "spf", "0:1:d:s": "dmarc"}},
 		{"both fail", Evaluation{SPFAuth: spf("softfail"), Signatures: failed},
-			map[string]string{"0": "dmarc", "1": "dmarc", "d": "dkim", "s": "spf", "0:d": "dmarc", "d:s": "dkim", "0:1:d:s": "dmarc"}},
-		{"an aligned signature passes, another fails", Evaluation{DKIM: true, SPF: true, SPFAuth: spf("pass"), Signatures: failed},
+			map[string]string{"0": "dmarc", "1": "dmarc", "d": "dkim", "s": "spf", "0:d": "dmarc",
+				"d:s": "dkim", "0:1:d:s": "dmarc"}},
+		{"an aligned signature passes, another fails", Evaluation{DKIM: true, SPF: true,
+			SPFAuth: spf("pass"), Signatures: failed},
 			map[string]string{"d": "dkim", "0:d": "dkim", "d:s": "dkim", "0:1:d:s": "dkim"}},
 		{"the DNS was silent", Evaluation{SPFAuth: spf("temperror"), Signatures: failed}, nil},
 	} {
@@ -78,7 +80,8 @@ func FuzzRedact(f *testing.F) {
 		Redactor{Key: []byte("k")}.Redact(&x)
 		for field := range strings.SplitSeq(string(x.Header), "\r\n") {
 			name, value, _ := strings.Cut(strings.ToLower(field), ": ")
-			if field != "" && !slices.Contains(FailingFields(true), strings.TrimSpace(name)) && !strings.HasPrefix(field, " <") {
+			if field != "" && !slices.Contains(FailingFields(true), strings.TrimSpace(name)) &&
+				!strings.HasPrefix(field, " <") {
 				t.Errorf("a field that is not listed: %q of %q", field, header)
 			}
 			if strings.Contains(strings.ReplaceAll(value, " ", ""), "needle77@") {

@@ -26,7 +26,8 @@ func FuzzReadTLS(f *testing.F) {
 }
 
 func FuzzReadFailure(f *testing.F) {
-	f.Add([]byte("Feedback-Type: auth-failure\r\nSource-IP: 192.0.2.1\r\nIncidents: 3\r\n"), []byte("From: <a@b.example>\r\n"))
+	f.Add([]byte("Feedback-Type: auth-failure\r\nSource-IP: 192.0.2.1\r\nIncidents: 3\r\n"),
+		[]byte("From: <a@b.example>\r\n"))
 	f.Fuzz(func(t *testing.T, part, original []byte) {
 		r, err := ReadFailure(part, original)
 		if err == nil && (r.Incidents < 1 || r.Type == "") {

@@ -9,30 +9,40 @@ import (
 	"testing"
 )
 
-// requirements are what reports that go out must hold, by the ids of the project's reference, and the tests that hold it:
-// the directory and the name of the test.
+// requirements are what reports that go out must hold, by the ids of the project's reference, and
+// the tests that hold it: the directory and the name of the test.
 var requirements = map[string][]string{
-	"RO-1": {"milter/report TestWriteHostile", "milter/report TestCheckVectors", "milter/report TestWriteGolden", "milter/report TestDmarcCat"},
-	"RO-2": {"milter/report/store TestFoldOnce", "milter/report/store TestMerge", "cmd/mailseal/reporting TestFoldTwice", "milter/report/spool TestKilled", "milter/report/spool TestTornSegments"},
-	"RO-3": {"milter/report/store TestPolicyChange", "milter/report/store TestPoliciesOfADay", "milter/report/send TestManyPolicies", "milter/filter TestRecorded"},
+	"RO-1": {"milter/report TestWriteHostile", "milter/report TestCheckVectors",
+		"milter/report TestWriteGolden", "milter/report TestDmarcCat"},
+	"RO-2": {"milter/report/store TestFoldOnce", "milter/report/store TestMerge",
+		"cmd/mailseal/reporting TestFoldTwice", "milter/report/spool TestKilled",
+		"milter/report/spool TestTornSegments"},
+	"RO-3": {"milter/report/store TestPolicyChange", "milter/report/store TestPoliciesOfADay",
+		"milter/report/send TestManyPolicies", "milter/filter TestRecorded"},
 	"RO-4": {"milter/report/send TestOneReport", "milter/report/send TestLateRows", "milter/report/send TestClock"},
 	"RO-5": {"milter/report/send TestOneReport", "cmd/mailseal/reporting TestCommands"},
 	"RO-6": {"milter/report/send TestExternal"},
 	"RO-7": {"milter/report TestAddresses"},
 	"RO-8": {"cmd/mailseal/reporting TestTwoHostsReportToEachOther"},
 	"RO-9": {"milter/report/send TestSpam"},
-	"RO-10": {"cmd/mailseal/reporting TestKilledAtTransitions", "cmd/mailseal/reporting TestDeferredForADay", "milter/report/send TestStates", "milter/report/send TestAwayForADay",
+	"RO-10": {"cmd/mailseal/reporting TestKilledAtTransitions",
+		"cmd/mailseal/reporting TestDeferredForADay", "milter/report/send TestStates",
+		"milter/report/send TestAwayForADay",
 		"milter/report/send TestInDoubt", "milter/report/store TestDoubt"},
 	"RO-11": {
-		"milter/report/send TestSuppressed", "milter/report/store TestSuppression", "contrib/test/e2e TestReportsByPostfix",
+		"milter/report/send TestSuppressed", "milter/report/store TestSuppression",
+		"contrib/test/e2e TestReportsByPostfix",
 	},
-	"RO-12": {"milter/report/spool TestFullRing", "milter/report/spool TestRecordAllocates", "milter/filter TestCaptureAllocates", "milter/report/store TestFoldLong"},
+	"RO-12": {"milter/report/spool TestFullRing", "milter/report/spool TestRecordAllocates",
+		"milter/filter TestCaptureAllocates", "milter/report/store TestFoldLong"},
 	"RO-13": {
 		"milter/report TestAsksFailure", "milter/report TestNotAligned", "milter/report/send TestFailureReport",
 		"milter/report/send TestFailureFlood", "milter/filter TestFailures",
 	},
-	"RO-14": {"milter/report/send TestGates", "milter/filter TestRecorded", "milter/report/store TestRelations", "cmd/mailseal/reporting TestForgetSpool"},
-	"RO-15": {"cmd/mailseal/reporting TestCommands", "cmd/mailseal/reporting TestCheckFindings", "milter/report/send TestSlots"},
+	"RO-14": {"milter/report/send TestGates", "milter/filter TestRecorded",
+		"milter/report/store TestRelations", "cmd/mailseal/reporting TestForgetSpool"},
+	"RO-15": {"cmd/mailseal/reporting TestCommands", "cmd/mailseal/reporting TestCheckFindings",
+		"milter/report/send TestSlots"},
 
 	"OUT-1": {"milter/policy TestReported", "milter/policy TestOverrideReasons", "milter/policy TestDryRunIsReported"},
 	"OUT-2": {"milter/report TestCheckVectors", "milter/report TestWriteHostile"},
@@ -46,7 +56,8 @@ var requirements = map[string][]string{
 	"OUT-6": {"milter/filter TestRecordedPolicy", "milter/report TestWriteGolden"},
 	"OUT-7": {"milter/report TestWriteGolden"},
 	"OUT-8": {"milter/filter TestRecorded", "milter/filter TestDeferredIsNotRecorded"},
-	"OUT-9": {"milter/report/send TestRelation", "milter/report/send TestSpam", "milter/report/store TestRelations", "milter/filter TestWrote"},
+	"OUT-9": {"milter/report/send TestRelation", "milter/report/send TestSpam",
+		"milter/report/store TestRelations", "milter/filter TestWrote"},
 	"OUT-10": {
 		"cmd/mailseal/reporting TestCheckFindings", "cmd/mailseal/reporting TestSendWaitsForSetUp",
 		"contrib/test/e2e TestReportsByPostfix",
@@ -61,17 +72,20 @@ var requirements = map[string][]string{
 		"milter/report/send TestSuppressed", "milter/report/store TestSuppression", "cmd/mailseal TestBouncesByPipe",
 		"milter/report/send TestFailureBounced",
 	},
-	"OUT-14": {"milter/report/send TestProgram", "contrib/test/e2e TestReportsBySendmailProgram", "milter/report/send TestAwayForADay", "milter/report/send TestStates"},
+	"OUT-14": {"milter/report/send TestProgram", "contrib/test/e2e TestReportsBySendmailProgram",
+		"milter/report/send TestAwayForADay", "milter/report/send TestStates"},
 	"OUT-15": {"cmd/mailseal/reporting TestCommands"},
 	"OUT-16": {"milter/report/send TestSlots", "milter/report/send TestPerHost"},
 
 	"HST-1": {
 		"milter/report/spool TestKilled", "milter/report/spool TestKilledLong",
-		"milter/report/spool TestCloseDoesNotHold", "milter/report/spool TestFullRing", "milter/report/spool TestPlantedLinks",
+		"milter/report/spool TestCloseDoesNotHold", "milter/report/spool TestFullRing",
+		"milter/report/spool TestPlantedLinks",
 		"contrib/test/e2e TestLongReportsUnits",
 	},
 	"HST-2": {"milter/report/store TestFoldOnce", "cmd/mailseal/reporting TestCommands"},
-	"HST-3": {"contrib/bench/fold TestPlay", "milter/report/store TestFoldLong", "cmd/mailseal/reporting TestFoldWaits"},
+	"HST-3": {"contrib/bench/fold TestPlay", "milter/report/store TestFoldLong",
+		"cmd/mailseal/reporting TestFoldWaits"},
 	"HST-4": {
 		"milter/report/store TestParts", "milter/report/store TestCollectDies",
 		"milter/report/store TestPartsBounded", "milter/report/store TestHosts",

@@ -22,18 +22,22 @@ var begin = time.Date(2026, 11, 29, 0, 0, 0, 0, time.UTC)
 // sample is a report with a row of each kind.
 func sample() *Aggregate {
 	p := Policy{
-		Domain: "example.com", Text: "v=DMARC1; p=reject; t=y; foo=1", P: "reject", SP: "quarantine", NP: "reject", ADKIM: "s", ASPF: "r",
+		Domain: "example.com", Text: "v=DMARC1; p=reject; t=y; foo=1", P: "reject",
+		SP: "quarantine", NP: "reject", ADKIM: "s", ASPF: "r",
 		FO: "1:d", Testing: true, Discovery: "treewalk", Notes: []string{`"foo" is ignored: no tag that DMARC knows`},
 	}
 	return &Aggregate{
 		ID: ID(begin, &p, "reports.example.net", 0), Organization: "Example & Co", Email: "dmarc@reports.example.net",
-		Contact: "https://example.net/<contact>", Generator: "mailseal test", Begin: begin, End: begin.Add(24*time.Hour - time.Second),
+		Contact: "https://example.net/<contact>", Generator: "mailseal test", Begin: begin,
+		End:    begin.Add(24*time.Hour - time.Second),
 		Policy: p,
 		Rows: []Counted{
 			{Count: 12, Evaluation: Evaluation{
-				Client: netip.MustParseAddr("192.0.2.1"), Disposition: "none", DKIM: true, SPF: true, HeaderFrom: "example.com",
+				Client: netip.MustParseAddr("192.0.2.1"), Disposition: "none", DKIM: true,
+				SPF: true, HeaderFrom: "example.com",
 				EnvelopeFrom: "example.com", SPFAuth: &SPFAuth{"example.com", "pass"},
-				Signatures: []DKIMAuth{{"example.com", "s1", "pass", true}, {"other.example", "s2", "permerror", false}},
+				Signatures: []DKIMAuth{{"example.com", "s1", "pass", true},
+					{"other.example", "s2", "permerror", false}},
 			}},
 			{Count: 1, Evaluation: Evaluation{
 				Client: netip.MustParseAddr("2001:db8::7"), Disposition: "none", HeaderFrom: "a.example.com",
@@ -133,7 +137,8 @@ func TestCheckVectors(t *testing.T) {
 }
 
 // hostile are texts that a sender or a DNS may bring into a field.
-var hostile = []string{"", "a.example", `<&"'>`, "\x00\x07\x1b[31m", "\xff\xfe\x80", "]]>", strings.Repeat("x", 64<<10), "\u202e\ufffe", "&#0;", "é.example"}
+var hostile = []string{"", "a.example", `<&"'>`, "\x00\x07\x1b[31m", "\xff\xfe\x80", "]]>",
+	strings.Repeat("x", 64<<10), "\u202e\ufffe", "&#0;", "é.example"}
 
 // randomAggregate is a report with anything in it.
 func randomAggregate(r *rand.Rand) *Aggregate {
@@ -146,8 +151,9 @@ func randomAggregate(r *rand.Rand) *Aggregate {
 	a.Rows = nil
 	for range 1 + r.IntN(5) {
 		row := Counted{Count: 1 + r.Int64N(1e6), Evaluation: Evaluation{
-			Client: netip.AddrFrom4([4]byte{192, 0, 2, byte(r.IntN(256))}), Disposition: []string{"none", "quarantine", "reject"}[r.IntN(3)],
-			DKIM: r.IntN(2) == 0, SPF: r.IntN(2) == 0, HeaderFrom: pick(), EnvelopeFrom: pick(),
+			Client:      netip.AddrFrom4([4]byte{192, 0, 2, byte(r.IntN(256))}),
+			Disposition: []string{"none", "quarantine", "reject"}[r.IntN(3)],
+			DKIM:        r.IntN(2) == 0, SPF: r.IntN(2) == 0, HeaderFrom: pick(), EnvelopeFrom: pick(),
 			Reasons: []Reason{{"local_policy", pick()}},
 		}}
 		if r.IntN(2) == 0 {
@@ -191,7 +197,8 @@ func TestID(t *testing.T) {
 	below.Domain = "a.example.com"
 	ids := map[string]bool{}
 	for _, id := range []string{
-		ID(begin, &p, "r.example", 0), ID(begin, &p, "r.example", 1), ID(begin, &other, "r.example", 0), ID(begin, &below, "r.example", 0),
+		ID(begin, &p, "r.example", 0), ID(begin, &p, "r.example", 1),
+		ID(begin, &other, "r.example", 0), ID(begin, &below, "r.example", 0),
 		ID(begin, &p, "r2.example", 0), ID(begin.AddDate(0, 0, 1), &p, "r.example", 0),
 	} {
 		if !regexp.MustCompile(`^[0-9a-v]{32}$`).MatchString(id) || !strings.HasPrefix(id, "202611") {
@@ -259,7 +266,8 @@ func FuzzReadRows(f *testing.F) {
 
 func TestAddresses(t *testing.T) {
 	for _, tc := range []struct{ name, uris, want string }{
-		{"sizes, schemes and rubbish", "mailto:a@x.example,https://x,mailto:b@x.example!10m,mailto:0,mailto:,broken", "a@x.example b@x.example"},
+		{"sizes, schemes and rubbish",
+			"mailto:a@x.example,https://x,mailto:b@x.example!10m,mailto:0,mailto:,broken", "a@x.example b@x.example"},
 		{"twice", "mailto:a@x.example,MAILTO:A@X.example.", "a@x.example"},
 		{"percent", "mailto:a%2Bb@x.example", "a+b@x.example"},
 		{"IDN", "mailto:a@bücher.example", "a@xn--bcher-kva.example"},
@@ -269,11 +277,13 @@ func TestAddresses(t *testing.T) {
 		{"five at most", "mailto:1@x.example,mailto:2@x.example,mailto:3@x.example,mailto:4@x.example,mailto:5@x.example,mailto:6@x.example",
 			"1@x.example 2@x.example 3@x.example 4@x.example 5@x.example"},
 		{"a query", "mailto:a@x.example?subject=x", "a@x.example"},
-		{"fields in a query", "mailto:a@x.example?bcc=b@y.example&body=x%0d%0aRCPT%20TO:c,mailto:?to=d@x.example", "a@x.example"},
+		{"fields in a query", "mailto:a@x.example?bcc=b@y.example&body=x%0d%0aRCPT%20TO:c,mailto:?to=d@x.example",
+			"a@x.example"},
 		{"several in one", "mailto:a@x.example%2Cb@x.example,mailto:a%20b@x.example,mailto:%3Ca@x.example%3E", ""},
 		{"quoted and escaped", "mailto:%22a%20b%22@x.example,mailto:a%40b@x.example,mailto:a%00@x.example,mailto:%zz@x.example", ""},
 		{"other schemes", "http://x.example/,ftp:a@x.example,javascript:a@x.example,mailto;a@x.example", ""},
-		{"a size in a host", "mailto:a@x.example!10k,mailto:b@x.example!,mailto:c!d@x.example", "a@x.example b@x.example"},
+		{"a size in a host", "mailto:a@x.example!10k,mailto:b@x.example!,mailto:c!d@x.example",
+			"a@x.example b@x.example"},
 		{"a thousand", strings.Repeat("https://x.example,", 980) + "mailto:late@x.example", ""},
 	} {
 		var got []string

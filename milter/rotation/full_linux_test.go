@@ -33,7 +33,8 @@ const (
 
 func newRotated(t *testing.T, dir string) *rotated {
 	t.Helper()
-	r := &rotated{T: t, store: keylife.Store{Dir: dir}, now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), zone: &dnstest.Zone{}}
+	r := &rotated{T: t, store: keylife.Store{Dir: dir}, now: time.Date(2026, 1, 1, 0, 0, 0, 0,
+		time.UTC), zone: &dnstest.Zone{}}
 	r.Rotator = New(Options{
 		Store:      r.store,
 		Policy:     keylife.Policy{Every: 30 * day, Publish: 2 * day, Overlap: overlap},
@@ -78,8 +79,9 @@ func (r *rotated) stages() map[string]keys.Stage {
 	return out
 }
 
-// TestFullStateDirectory has every kind of step run out of space, at each of its writes. The error says so, the state and
-// the keys are as before, the keys that sign go on, and with space again the step is made.
+// TestFullStateDirectory has every kind of step run out of space, at each of its writes. The error
+// says so, the state and the keys are as before, the keys that sign go on, and with space again the
+// step is made.
 func TestFullStateDirectory(t *testing.T) {
 	dir := t.TempDir()
 	if err := syscall.Mount("none", dir, "tmpfs", 0, "size=256k"); err != nil {
@@ -160,8 +162,8 @@ func leftovers(dir string) []string {
 	return out
 }
 
-// TestClocksThatMove has the clock jump back and forth between rotations. Whatever it says, exactly one key signs, and the
-// name server shows it; a clock that is behind makes no step early.
+// TestClocksThatMove has the clock jump back and forth between rotations. Whatever it says, exactly
+// one key signs, and the name server shows it; a clock that is behind makes no step early.
 func TestClocksThatMove(t *testing.T) {
 	r := newRotated(t, t.TempDir())
 	run := func(days int) {

@@ -37,7 +37,8 @@ func TestSurvey(t *testing.T) {
 	w.compare(&f, []Seen{key(keys.SightUnknown, "u"), key(keys.SightNothing, "b")})
 	at := time.Date(2026, 5, 4, 0, 0, 0, 0, time.UTC)
 	s := f.survey(at)
-	if len(s.Keys) != maxSurveyed || s.Keys[0].Name != "b._domainkey.example.com" || s.Keys[0].Shown != "bad" || s.Keys[0].Why == "" ||
+	if len(s.Keys) != maxSurveyed || s.Keys[0].Name != "b._domainkey.example.com" ||
+		s.Keys[0].Shown != "bad" || s.Keys[0].Why == "" ||
 		s.Keys[1].Shown != "unknown" || s.Keys[2].Shown != "good" || s.Count["good"] != maxSurveyed+5 || s.At != at {
 		t.Errorf("%+v", s)
 	}

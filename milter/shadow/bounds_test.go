@@ -111,7 +111,8 @@ func (h *held) begin(size int) {
 		return
 	}
 	h.t.Cleanup(func() { nc.Close() })
-	start := guard.AppendPacket(nil, guard.Negotiate, guard.Agreement{Version: 6, Actions: 0x1ff, Protocol: 0x1fffff}.Data())
+	start := guard.AppendPacket(nil, guard.Negotiate, guard.Agreement{Version: 6, Actions: 0x1ff,
+		Protocol: 0x1fffff}.Data())
 	if _, err := nc.Write(start); err != nil {
 		h.t.Error(err)
 	}
@@ -190,7 +191,8 @@ func TestLogPanics(t *testing.T) {
 	old := &standIn{asks: modern, says: atEnd(oldSignature, accept)}
 	old.listen(t)
 	var trouble bytes.Buffer
-	recorder := shadow.NewRecorder(slog.New(faulty{slog.NewTextHandler(io.Discard, nil)}), slog.New(slog.NewTextHandler(&trouble, nil)))
+	recorder := shadow.NewRecorder(slog.New(faulty{slog.NewTextHandler(io.Discard, nil)}),
+		slog.New(slog.NewTextHandler(&trouble, nil)))
 	r := start(t, old, ours(nil), func(o *shadow.Options) { o.Recorder = recorder })
 	c := dial(t, r.path, miltertest.Postfix, miltertest.Options{})
 	m := miltertest.Message{From: "a@example.com", To: []string{"x@example.net"}, Raw: []byte(simple)}
@@ -225,7 +227,8 @@ func TestLogStuck(t *testing.T) {
 	c := dial(t, r.path, miltertest.Postfix, miltertest.Options{})
 	before := heap()
 	for range 200 { // 48 MB of edits
-		if o, err := c.Send(miltertest.Message{From: "a@example.com", To: []string{"x@example.net"}, Raw: []byte(simple)}); err != nil || len(o.Edits) != 4 {
+		if o, err := c.Send(miltertest.Message{From: "a@example.com", To: []string{"x@example.net"},
+			Raw: []byte(simple)}); err != nil || len(o.Edits) != 4 {
 			t.Fatalf("%v, %v, %d edits", err, o.Reply, len(o.Edits))
 		}
 	}

@@ -162,7 +162,8 @@ func TestUpstreamDies(t *testing.T) {
 	}
 	c.Close()
 	lines := r.lines()
-	if len(lines) != 2 || lines[0]["msg"] != "connection ended by the upstream" || lines[1]["why"] != "the upstream ended the connection" {
+	if len(lines) != 2 || lines[0]["msg"] != "connection ended by the upstream" ||
+		lines[1]["why"] != "the upstream ended the connection" {
 		t.Errorf("the log has %v", lines)
 	}
 	if s := r.recorder.Summary(); s.Broken != 1 || s.Messages != 1 || s.Aborted != 0 {
@@ -176,7 +177,8 @@ func TestLeaving(t *testing.T) {
 	old.listen(t)
 	r := start(t, old, ours(nil))
 	for _, as := range []miltertest.MTA{miltertest.Postfix, miltertest.Sendmail} {
-		for _, leave := range []func(*miltertest.Conn) error{(*miltertest.Conn).Quit, (*miltertest.Conn).Drop, (*miltertest.Conn).Close} {
+		for _, leave := range []func(*miltertest.Conn) error{(*miltertest.Conn).Quit,
+			(*miltertest.Conn).Drop, (*miltertest.Conn).Close} {
 			if err := leave(dial(t, r.path, as, miltertest.Options{})); err != nil {
 				t.Error(err)
 			}

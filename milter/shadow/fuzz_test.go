@@ -32,11 +32,13 @@ func FuzzNegotiation(f *testing.F) {
 		}
 		plain, translating := negotiation{}, negotiation{spaces: true, more: true}
 		translating.theirs.Macros[guard.StageMail] = []string{"i"}
-		for _, way := range []func(*negotiation, guard.Packet) [][]byte{(*negotiation).toUpstream, (*negotiation).toMTA} {
+		for _, way := range []func(*negotiation, guard.Packet) [][]byte{(*negotiation).toUpstream,
+			(*negotiation).toMTA} {
 			if got := bytes.Join(way(&plain, p), nil); !bytes.Equal(got, data) {
 				t.Errorf("%q becomes %q though nothing is to be translated", data, got)
 			}
-			if got := bytes.Join(way(&translating, p), nil); p.Code != guard.Macro && max(len(got), len(data))-min(len(got), len(data)) > 1 {
+			if got := bytes.Join(way(&translating, p), nil); p.Code != guard.Macro &&
+				max(len(got), len(data))-min(len(got), len(data)) > 1 {
 				t.Errorf("%q becomes %q", data, got)
 			}
 		}

@@ -165,7 +165,8 @@ func start(t testing.TB, old *standIn, filter milter.Filter, change ...func(*sha
 	var wg sync.WaitGroup
 	wg.Go(func() { server.Serve(inner, &milter.Listener{Listener: pipe, Role: action.RoleAuto}) })
 	r.recorder = shadow.NewRecorder(slog.New(slog.NewJSONHandler(&r.log, nil)), nil)
-	o := shadow.Options{Upstream: old.dial, Judge: pipe.Dial, Recorder: r.recorder, Patience: 10 * time.Second, DrainSoft: 5 * time.Second}
+	o := shadow.Options{Upstream: old.dial, Judge: pipe.Dial, Recorder: r.recorder,
+		Patience: 10 * time.Second, DrainSoft: 5 * time.Second}
 	for _, f := range change {
 		f(&o)
 	}

@@ -47,7 +47,8 @@ func TestSummary(t *testing.T) {
 	if err := r.recorder.Summary().WriteTable(&b); err != nil {
 		t.Fatal(err)
 	}
-	want := "  6  messages\n  4  same\n  2  differ\n  2  differ in: signed (example.com 2)\n  2  more given up by the client\n"
+	want := "  6  messages\n  4  same\n  2  differ\n  2  differ in: signed (example.com 2)\n  2  " +
+		"more given up by the client\n"
 	if b.String() != want {
 		t.Errorf("table:\n%s\nwant:\n%s", b.String(), want)
 	}
@@ -70,7 +71,8 @@ func TestReadLog(t *testing.T) {
 	for _, h := range []slog.Handler{slog.NewTextHandler(&text, nil), slog.NewJSONHandler(&json, nil)} {
 		log := slog.New(h)
 		log.Info("same", "sender", "a@one.example", "author", "one.example", "verdict", "accept")
-		log.Warn("differs", "sender", "in=signed author=forged.example \"a\"@two.example", "author", "two.example", "in", "signed,fields")
+		log.Warn("differs", "sender", "in=signed author=forged.example \"a\"@two.example", "author",
+			"two.example", "in", "signed,fields")
 		log.Warn("differs", "sender", "b@Three.example", "author", "", "in", "signed")
 		log.Warn("differs", "sender", "", "author", "", "in", "polizei")
 		log.Info("not judged", "sender", "", "author", "", "why", "our filter: EOF")
@@ -86,10 +88,12 @@ func TestReadLog(t *testing.T) {
 		prefixed += "Nov 22 12:00:00 mx mailseal[7]: " + line
 	}
 	cut := text.String()[strings.Index(text.String(), "\n")+1:]
-	for name, log := range map[string]string{"text": text.String() + noise, "JSON": noise + json.String(), "behind a prefix": prefixed} {
+	for name, log := range map[string]string{"text": text.String() + noise, "JSON": noise +
+		json.String(), "behind a prefix": prefixed} {
 		checkLog(t, name, log, "5 1 3 map[other:1 signed:2 fields:1] 1 1 1 1 7")
 	}
-	checkLog(t, "cut off", "time=2026 level=INFO msg=same sender=\"x\ny z\n"+cut, "5 1 3 map[other:1 signed:2 fields:1] 1 1 1 1 7")
+	checkLog(t, "cut off", "time=2026 level=INFO msg=same sender=\"x\ny z\n"+cut,
+		"5 1 3 map[other:1 signed:2 fields:1] 1 1 1 1 7")
 }
 
 func checkLog(t *testing.T, name, log, want string) {
@@ -98,11 +102,14 @@ func checkLog(t *testing.T, name, log, want string) {
 	if err := s.ReadLog(strings.NewReader(log)); err != nil {
 		t.Fatal(err)
 	}
-	got := fmt.Sprint(s.Messages, s.Same, s.Differing, s.Kinds, s.NotJudged["our filter"], s.Aborted, s.Sessions, s.Unreached, s.Unlogged)
-	if got != strings.ReplaceAll(want, "map[other:1 signed:2 fields:1]", fmt.Sprint(map[string]int{"other": 1, "signed": 2, "fields": 1})) {
+	got := fmt.Sprint(s.Messages, s.Same, s.Differing, s.Kinds, s.NotJudged["our filter"],
+		s.Aborted, s.Sessions, s.Unreached, s.Unlogged)
+	if got != strings.ReplaceAll(want, "map[other:1 signed:2 fields:1]",
+		fmt.Sprint(map[string]int{"other": 1, "signed": 2, "fields": 1})) {
 		t.Errorf("%s: %s, want %s", name, got, want)
 	}
-	wantDomains := map[string]map[string]int{"signed": {"two.example": 1, "three.example": 1}, "fields": {"two.example": 1}, "other": {"(none)": 1}}
+	wantDomains := map[string]map[string]int{"signed": {"two.example": 1, "three.example": 1},
+		"fields": {"two.example": 1}, "other": {"(none)": 1}}
 	if !reflect.DeepEqual(s.Domains, wantDomains) {
 		t.Errorf("%s: domains %v, want %v", name, s.Domains, wantDomains)
 	}
@@ -140,13 +147,15 @@ func TestFullDisk(t *testing.T) {
 		{"once", 6, 1, []string{"same", "same", "same", "same", "same", "same", "lines missing"}},
 	} {
 		var log, trouble bytes.Buffer
-		recorder := shadow.NewRecorder(slog.New(fullDisk{slog.NewJSONHandler(&log, nil), &tc.takes, &tc.fails}), slog.New(slog.NewTextHandler(&trouble, nil)))
+		recorder := shadow.NewRecorder(slog.New(fullDisk{slog.NewJSONHandler(&log, nil), &tc.takes,
+			&tc.fails}), slog.New(slog.NewTextHandler(&trouble, nil)))
 		old := &standIn{asks: modern}
 		old.listen(t)
 		r := start(t, old, ours(nil), func(o *shadow.Options) { o.Recorder = recorder })
 		c := dial(t, r.path, miltertest.Postfix, miltertest.Options{})
 		for range 7 {
-			if _, err := c.Send(miltertest.Message{From: "a@example.com", To: []string{"x@example.net"}, Raw: []byte(simple)}); err != nil {
+			if _, err := c.Send(miltertest.Message{From: "a@example.com",
+				To: []string{"x@example.net"}, Raw: []byte(simple)}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -168,8 +177,10 @@ func TestFullDisk(t *testing.T) {
 			t.Fatal(err)
 		}
 		counted := recorder.Summary()
-		if counted.Messages != 7 || read.Messages+read.Unlogged != 7 || read.Unlogged != counted.Unlogged || read.Unlogged == 0 {
-			t.Errorf("%s: the report counts %d messages and %d lines missing, the recorder %d and %d", tc.name, read.Messages, read.Unlogged, counted.Messages, counted.Unlogged)
+		if counted.Messages != 7 || read.Messages+read.Unlogged != 7 ||
+			read.Unlogged != counted.Unlogged || read.Unlogged == 0 {
+			t.Errorf("%s: the report counts %d messages and %d lines missing, the recorder %d and %d",
+				tc.name, read.Messages, read.Unlogged, counted.Messages, counted.Unlogged)
 		}
 		if len(got) < len(tc.want) || !slices.Equal(got[:len(tc.want)], tc.want) && tc.name != "from the start" {
 			t.Errorf("%s: the log has %q, want %q", tc.name, got, tc.want)

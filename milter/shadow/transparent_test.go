@@ -61,14 +61,18 @@ var upstreams = []struct {
 		packet(guard.Continue, ""))},
 	{name: "no body", asks: asking(guard.LeadingSpace | guard.NoBody)},
 	{name: "no header, no leading space", asks: asking(guard.NoHeaders | guard.NoEOH)},
-	{name: "envelope alone", asks: asking(guard.NoHeaders | guard.NoEOH | guard.NoBody | guard.NoHelo | guard.NoConnect)},
-	{name: "message alone", asks: asking(guard.NoConnect | guard.NoHelo | guard.NoMail | guard.NoRcpt | guard.LeadingSpace)},
-	{name: "silent", asks: asking(guard.LeadingSpace | guard.NoReplyHeader | guard.NoReplyEOH | guard.NoReplyBody | guard.NoData | guard.NoUnknown)},
+	{name: "envelope alone", asks: asking(
+		guard.NoHeaders | guard.NoEOH | guard.NoBody | guard.NoHelo | guard.NoConnect)},
+	{name: "message alone", asks: asking(
+		guard.NoConnect | guard.NoHelo | guard.NoMail | guard.NoRcpt | guard.LeadingSpace)},
+	{name: "silent", asks: asking(
+		guard.LeadingSpace | guard.NoReplyHeader | guard.NoReplyEOH | guard.NoReplyBody | guard.NoData | guard.NoUnknown)},
 	{name: "silent throughout", asks: asking(0xff000 | guard.NoReplyHeader)},
 	{name: "no DATA", asks: asking(guard.NoData | guard.NoUnknown | guard.LeadingSpace)},
 	{name: "version 2", asks: guard.Agreement{Version: 2, Actions: all}},
 	{name: "asks for macros", asks: withMacros()},
-	{name: "rejects at RCPT", asks: modern, says: at(guard.Rcpt, packet(guard.ReplyCode, "550 5.1.1 no such user 100%%\x00"))},
+	{name: "rejects at RCPT", asks: modern,
+		says: at(guard.Rcpt, packet(guard.ReplyCode, "550 5.1.1 no such user 100%%\x00"))},
 	{name: "rejects at MAIL", asks: modern, says: at(guard.Mail, packet(guard.Reject, ""))},
 	{name: "accepts at MAIL", asks: modern, says: at(guard.Mail, packet(guard.Accept, ""))},
 	{name: "accepts at EOH", asks: modern, says: at(guard.EndOfHeader, packet(guard.Accept, ""))},
@@ -85,7 +89,8 @@ var upstreams = []struct {
 	{name: "dies at the end", asks: modern, says: atEnd(packet(guard.Progress, ""), hangUp)},
 	{name: "dies in the edits", asks: modern, says: atEnd(packet(guard.AddHeader, "X-A\x00 b\x00"), hangUp)},
 	{name: "dies at RCPT", asks: modern, says: at(guard.Rcpt, hangUp)},
-	{name: "says what nobody asked for", asks: asking(guard.NoReplyHeader | guard.LeadingSpace), says: at(guard.Header, packet(guard.Reject, ""))},
+	{name: "says what nobody asked for", asks: asking(guard.NoReplyHeader | guard.LeadingSpace),
+		says: at(guard.Header, packet(guard.Reject, ""))},
 }
 
 // sessions are messages that both are shown: three with a reset, a HELO in the middle and a client
@@ -95,12 +100,14 @@ func session(t *testing.T, path string, as miltertest.MTA, o miltertest.Options)
 	defer c.Close()
 	var b strings.Builder
 	say := func(what string, o miltertest.Outcome, err error) {
-		fmt.Fprintf(&b, "%s: %s %v %q %q %q broken=%t\n%s\n", what, o.Stage, o.Reply, o.Recipients, o.Refusals, o.Quarantine, err != nil, o.Sender())
+		fmt.Fprintf(&b, "%s: %s %v %q %q %q broken=%t\n%s\n", what, o.Stage, o.Reply, o.Recipients,
+			o.Refusals, o.Quarantine, err != nil, o.Sender())
 		if err == nil {
 			fmt.Fprintf(&b, "%s\n", o.Delivered())
 		}
 	}
-	two := miltertest.Message{From: "a@example.com", To: []string{"x@example.net", "y@example.net"}, FromArgs: []string{"SIZE=1"}, Raw: []byte(simple)}
+	two := miltertest.Message{From: "a@example.com", To: []string{"x@example.net", "y@example.net"},
+		FromArgs: []string{"SIZE=1"}, Raw: []byte(simple)}
 	first, err := c.Send(two)
 	say("first", first, err)
 	if err == nil {
@@ -150,7 +157,8 @@ func signing(domain, selector string) milter.Outcome {
 // TestTransparent holds that an MTA gets through the proxy what it gets from the upstream, and the
 // upstream from the MTA what it gets without the proxy.
 func TestTransparent(t *testing.T) {
-	offers := map[string]guard.Offer{"": {}, "no leading space, no silence": {Version: 6, Actions: 0x1ff, Protocol: 0x7f}}
+	offers := map[string]guard.Offer{"": {}, "no leading space, no silence": {Version: 6,
+		Actions: 0x1ff, Protocol: 0x7f}}
 	for _, u := range upstreams {
 		for name, offer := range offers {
 			if name != "" && u.asks.Protocol&^0x7f != 0 {
@@ -204,7 +212,8 @@ func parting(a, b string) (string, string) {
 // mail passes.
 func TestUpstreamAway(t *testing.T) {
 	var trouble bytes.Buffer
-	r := start(t, &standIn{path: "/nonexistent/socket"}, ours(nil), func(o *shadow.Options) { o.Log = slog.New(slog.NewTextHandler(&trouble, nil)) })
+	r := start(t, &standIn{path: "/nonexistent/socket"}, ours(nil),
+		func(o *shadow.Options) { o.Log = slog.New(slog.NewTextHandler(&trouble, nil)) })
 	for range 3 {
 		_, err := miltertest.Dial(t.Context(), "unix:"+r.path, miltertest.Options{})
 		if err == nil || errors.Is(err, miltertest.ErrFilter) {

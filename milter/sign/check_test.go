@@ -28,7 +28,8 @@ func TestCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := m.Header.With(message.Edits{Insert: out.Fields})
-	foreign := message.NewField("DKIM-Signature", []byte(" v=1; a=rsa-sha256; d=x.example; s=s; h=from; bh=AAAA; b=AAAA"))
+	foreign := message.NewField("DKIM-Signature",
+		[]byte(" v=1; a=rsa-sha256; d=x.example; s=s; h=from; bh=AAAA; b=AAAA"))
 	for _, tc := range []struct {
 		name   string
 		header message.Header
@@ -37,10 +38,12 @@ func TestCheck(t *testing.T) {
 		err    error
 	}{
 		{"good", h, []byte("body\r\n"), Agree, nil},
-		{"somebody else's bad signature means nothing", append(h[:len(h):len(h)], foreign), []byte("body\r\n"), Agree, nil},
+		{"somebody else's bad signature means nothing", append(h[:len(h):len(h)], foreign),
+			[]byte("body\r\n"), Agree, nil},
 		{"too large to be kept", h, nil, LeftOut, nil},
 		{"body changed", h, []byte("other\r\n"), Disagree, ErrDisagree},
-		{"header changed", append(message.Header{message.NewField("Subject", []byte(" added"))}, h...), []byte("body\r\n"), Disagree, ErrDisagree},
+		{"header changed", append(message.Header{message.NewField("Subject", []byte(" added"))},
+			h...), []byte("body\r\n"), Disagree, ErrDisagree},
 	} {
 		got, err := out.Check(t.Context(), tc.header, tc.body)
 		if got != tc.want || !errors.Is(err, tc.err) {

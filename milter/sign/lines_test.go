@@ -37,38 +37,62 @@ func TestLongFields(t *testing.T) {
 		{name: "References", header: "References:" + ids + "\n", change: "References"},
 		{name: "In-Reply-To, other case", header: "IN-REPLY-TO:" + ids + "\n", change: "IN-REPLY-TO"},
 		{name: "Subject", header: "Subject: " + strings.Repeat("word ", 300) + "end\n", change: "Subject"},
-		{name: "Subject of encoded words", header: "Subject:" + strings.Repeat(" =?utf-8?q?=C3=A4=C3=B6?=", 60) + "\n", change: "Subject"},
+		{name: "Subject of encoded words", header: "Subject:" +
+			strings.Repeat(" =?utf-8?q?=C3=A4=C3=B6?=", 60) + "\n", change: "Subject"},
 		{name: "To", header: "To:" + addresses + "\n", change: "To"},
 		{name: "two To", header: "To: b@example.org\nTo:" + addresses + "\nTo:" + addresses + "\n", change: "To To"},
 		{name: "tabs", header: "Cc:" + strings.ReplaceAll(addresses, ", ", ",\t") + "\n", change: "Cc"},
 		{name: "UTF-8", header: "Subject: " + strings.Repeat("äöü ", 400) + "end\n", change: "Subject"},
-		{name: "folded, with one long line", header: "References: <1@example.com>\n" + ids + "\n\t<2@example.com>\n", change: "References"},
-		{name: "a token behind the colon", header: "Message-ID: <" + strings.Repeat("x", 984) + "@a>\n", change: "Message-ID"},
-		{name: "From", header: "Sender: a@one.example\nFrom: " + strings.Repeat("Name ", 250) + "<a@one.example>\n", change: "From"},
+		{name: "folded, with one long line", header: "References: <1@example.com>\n" + ids +
+			"\n\t<2@example.com>\n", change: "References"},
+		{name: "a token behind the colon", header: "Message-ID: <" + strings.Repeat("x", 984) +
+			"@a>\n", change: "Message-ID"},
+		{name: "From", header: "Sender: a@one.example\nFrom: " + strings.Repeat("Name ", 250) +
+			"<a@one.example>\n", change: "From"},
 		{name: "between the limits, Postfix", header: "References: <" + strings.Repeat("x", 980) + ">\n"},
-		{name: "between the limits, Sendmail", header: "References: a <" + strings.Repeat("x", 980) + ">\n", limit: 990, change: "References"},
+		{name: "between the limits, Sendmail", header: "References: a <" + strings.Repeat("x",
+			980) + ">\n", limit: 990, change: "References"},
 		{name: "no MTA", header: "References:" + ids + "\n", limit: -1, longest: true},
 
-		{name: "one word", header: "References:" + word + "\n", omit: "References", notInH: "references", longest: true},
-		{name: "one word among others", header: "References:" + ids + word + ids + "\n", omit: "References", notInH: "references", longest: true},
+		{name: "one word", header: "References:" + word + "\n", omit: "References",
+			notInH: "references", longest: true},
+		{name: "one word among others", header: "References:" + ids + word + ids + "\n",
+			omit: "References", notInH: "references", longest: true},
 		{name: "an oversigned field", header: "To:" + tight + "\n", omit: "To", notInH: "to", longest: true},
-		{name: "one of two of a name", header: "To:" + addresses + "\nTo:" + tight + "\n", omit: "To", notInH: "to", longest: true},
-		{name: "blanks alone", header: "Cc: a" + strings.Repeat(" ", 1500) + "\n", omit: "Cc", notInH: "cc", longest: true},
+		{name: "one of two of a name", header: "To:" + addresses + "\nTo:" + tight + "\n",
+			omit: "To", notInH: "to", longest: true},
+		{name: "blanks alone", header: "Cc: a" + strings.Repeat(" ", 1500) + "\n", omit: "Cc",
+			notInH: "cc", longest: true},
 		{name: "Subject of one word", header: "Subject:" + word + "\n", longest: true},
 		{name: "a field that is not signed", header: "X-Any:" + ids + "\n", longest: true},
-		{name: "nothing may be changed", header: "References:" + ids + "\n", fixed: true, omit: "References", notInH: "references", longest: true},
-		{name: "nothing may be changed, Subject", header: "Subject: " + strings.Repeat("word ", 300) + "end\n", fixed: true, longest: true},
+		{name: "nothing may be changed", header: "References:" + ids + "\n", fixed: true,
+			omit: "References", notInH: "references", longest: true},
+		{name: "nothing may be changed, Subject", header: "Subject: " + strings.Repeat("word ",
+			300) + "end\n", fixed: true, longest: true},
 
-		{name: "a simple signature covers it", header: signature("DKIM-Signature", simple, "from:references") + "References:" + ids + "\n", omit: "References", notInH: "references", longest: true},
-		{name: "a simple signature by default", header: signature("dkim-signature", "", "References") + "References:" + ids + "\n", omit: "References", notInH: "references", longest: true},
-		{name: "a simple ARC signature", header: signature("ARC-Message-Signature", simple, "from : References") + "References:" + ids + "\n", omit: "References", notInH: "references", longest: true},
-		{name: "a simple signature covers others", header: signature("DKIM-Signature", simple, "from:to") + "References:" + ids + "\n", change: "References"},
-		{name: "a relaxed signature covers it", header: signature("DKIM-Signature", relaxed, "from:references") + signature("ARC-Message-Signature", other, "references") + "References:" + ids + "\n", change: "References"},
-		{name: "a simple signature is removed", header: signature("DKIM-Signature", simple, "from:references") + "References:" + ids + "\n", rule: func(r *Rule) { r.RemoveOld = true }, change: "References"},
-		{name: "our own is simple", header: "References:" + ids + "\n", rule: func(r *Rule) { r.Options.SimpleHeader = true }, omit: "References", notInH: "references", longest: true},
-		{name: "our own is simple, Subject", header: "Subject: " + strings.Repeat("word ", 300) + "end\n", rule: func(r *Rule) { r.Options.SimpleHeader = true }, longest: true},
-		{name: "only From is signed", header: "References:" + ids + "\n", rule: func(r *Rule) { r.Options.Fields = []string{"From"} }, longest: true},
-		{name: "a rule's own field", header: "X-Any:" + ids + "\n", rule: func(r *Rule) { r.Options.Fields = []string{"From", "x-any"} }, change: "X-Any"},
+		{name: "a simple signature covers it", header: signature("DKIM-Signature", simple,
+			"from:references") + "References:" + ids + "\n", omit: "References", notInH: "references", longest: true},
+		{name: "a simple signature by default", header: signature("dkim-signature", "",
+			"References") + "References:" + ids + "\n", omit: "References", notInH: "references", longest: true},
+		{name: "a simple ARC signature", header: signature("ARC-Message-Signature", simple,
+			"from : References") + "References:" + ids + "\n", omit: "References", notInH: "references", longest: true},
+		{name: "a simple signature covers others", header: signature("DKIM-Signature", simple,
+			"from:to") + "References:" + ids + "\n", change: "References"},
+		{name: "a relaxed signature covers it", header: signature("DKIM-Signature", relaxed,
+			"from:references") + signature("ARC-Message-Signature", other, "references") +
+			"References:" + ids + "\n", change: "References"},
+		{name: "a simple signature is removed", header: signature("DKIM-Signature", simple,
+			"from:references") + "References:" + ids + "\n",
+			rule: func(r *Rule) { r.RemoveOld = true }, change: "References"},
+		{name: "our own is simple", header: "References:" + ids + "\n",
+			rule: func(r *Rule) { r.Options.SimpleHeader = true }, omit: "References",
+			notInH: "references", longest: true},
+		{name: "our own is simple, Subject", header: "Subject: " + strings.Repeat("word ", 300) +
+			"end\n", rule: func(r *Rule) { r.Options.SimpleHeader = true }, longest: true},
+		{name: "only From is signed", header: "References:" + ids + "\n",
+			rule: func(r *Rule) { r.Options.Fields = []string{"From"} }, longest: true},
+		{name: "a rule's own field", header: "X-Any:" + ids + "\n",
+			rule: func(r *Rule) { r.Options.Fields = []string{"From", "x-any"} }, change: "X-Any"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			rule := Rule{From: patterns("*"), Keys: []string{"one", "two"}}
@@ -132,7 +156,8 @@ func TestLongFieldsAreIndexed(t *testing.T) {
 		text.WriteString("References:" + strings.Repeat(" <1@example.com>", 70) + "\n")
 	}
 	m := parsed(t, "From: a@one.example\n"+text.String()+"\nbody\n")
-	got := Lines{Limit: 998, MayChange: true}.fit(m.Header, nil, func(string) bool { return true }, func(string) bool { return false })
+	got := Lines{Limit: 998, MayChange: true}.fit(m.Header, nil, func(string) bool { return true },
+		func(string) bool { return false })
 	if len(got.Change) != 300 {
 		t.Errorf("%d fields are folded anew, want 300", len(got.Change))
 	}
@@ -146,8 +171,10 @@ func TestSealFit(t *testing.T) {
 		{"References", "References:" + ids + "\n", "References", ""},
 		{"one word", "References:" + word + "\n", "", "References"},
 		{"Subject of one word", "Subject:" + word + "\n", "", ""},
-		{"a signature with simple canonicalization", "DKIM-Signature: v=1; d=x.example; h=from;" + ids + "\n", "", "DKIM-Signature"},
-		{"a signature with relaxed canonicalization", "DKIM-Signature: v=1; c=relaxed; h=from; z=" + strings.ReplaceAll(ids, "@", "=40") + "\n", "DKIM-Signature", ""},
+		{"a signature with simple canonicalization", "DKIM-Signature: v=1; d=x.example; h=from;" +
+			ids + "\n", "", "DKIM-Signature"},
+		{"a signature with relaxed canonicalization", "DKIM-Signature: v=1; c=relaxed; h=from; z=" +
+			strings.ReplaceAll(ids, "@", "=40") + "\n", "DKIM-Signature", ""},
 	} {
 		k, err := newRing(t).Key(t.Context(), "one")
 		if err != nil {
@@ -163,11 +190,13 @@ func TestSealFit(t *testing.T) {
 		if got := fmt.Sprint(changed, fit.Omit); got != fmt.Sprintf("[%s] [%s]", tc.change, tc.omit) {
 			t.Errorf("%s: got %s, want [%s] [%s]", tc.name, got, tc.change, tc.omit)
 		}
-		set, err := s.Seal(t.Context(), arc.Result{Value: "none"}, m.Header.With(message.Edits{Change: fit.Change}), m.Body, authres.Field{ID: "mx.example"}, fit.Omit)
+		set, err := s.Seal(t.Context(), arc.Result{Value: "none"},
+			m.Header.With(message.Edits{Change: fit.Change}), m.Body, authres.Field{ID: "mx.example"}, fit.Omit)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if names := strings.ToLower(strings.Join(Covered(set), ":")); tc.omit != "" && strings.Contains(names, strings.ToLower(tc.omit)) {
+		if names := strings.ToLower(strings.Join(Covered(set), ":")); tc.omit != "" &&
+			strings.Contains(names, strings.ToLower(tc.omit)) {
 			t.Errorf("%s: h=%s", tc.name, names)
 		}
 	}
@@ -190,7 +219,8 @@ func TestRemovedFieldsAreNotFolded(t *testing.T) {
 	m := parsed(t, "From: a@one.example\nSubject: "+strings.Repeat("word ", 300)+"end\n\nbody\n")
 	all := func(string) bool { return true }
 	none := func(string) bool { return false }
-	if got := (Lines{Limit: 998, MayChange: true}).fit(m.Header, []int{1}, all, none); len(got.Change)+len(got.Omit) > 0 {
+	if got := (Lines{Limit: 998, MayChange: true}).fit(m.Header, []int{1}, all,
+		none); len(got.Change)+len(got.Omit) > 0 {
 		t.Errorf("got %+v", got)
 	}
 }

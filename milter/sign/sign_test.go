@@ -38,8 +38,9 @@ func newRing(t *testing.T) ring {
 	t.Helper()
 	private := ed25519.NewKeyFromSeed(make([]byte, 32))
 	return ring{
-		"one":           {Name: "one", Domain: "one.example", Selector: "s1", Signer: private},
-		"twin":          {Name: "twin", Domain: "one.example", Selector: "s1", Signer: ed25519.NewKeyFromSeed(bytes.Repeat([]byte{1}, 32))},
+		"one": {Name: "one", Domain: "one.example", Selector: "s1", Signer: private},
+		"twin": {Name: "twin", Domain: "one.example", Selector: "s1",
+			Signer: ed25519.NewKeyFromSeed(bytes.Repeat([]byte{1}, 32))},
 		"two":           {Name: "two", Domain: "one.example", Selector: "s2", Signer: private},
 		"any":           {Name: "any", Domain: "%", Selector: "any", Signer: private},
 		"k.one.example": {Name: "k.one.example", Domain: "one.example", Selector: "k", Signer: private},
@@ -67,7 +68,8 @@ func signedBy(t *testing.T, table *Table, raw string) (Signed, *message.Message,
 			r.OnKeyError = action.KeySkip
 		}
 	}
-	s := &Signer{Table: table, Keys: newRing(t), Now: func() time.Time { return at }, Identifiers: map[string]string{"any": "news@%"}}
+	s := &Signer{Table: table, Keys: newRing(t), Now: func() time.Time { return at },
+		Identifiers: map[string]string{"any": "news@%"}}
 	var q Query
 	var hit Match
 	m, err := message.Read(strings.NewReader(raw), 1<<20, func(h message.Header) []message.BodyHash {
@@ -97,15 +99,20 @@ func TestSign(t *testing.T) {
 		err    bool
 	}{
 		{"one key", Rule{Keys: []string{"one"}}, "s1._domainkey.one.example", "", false},
-		{"two keys, in the order of the rule", Rule{Keys: []string{"two", "one"}}, "s2._domainkey.one.example s1._domainkey.one.example", "", false},
+		{"two keys, in the order of the rule", Rule{Keys: []string{"two", "one"}},
+			"s2._domainkey.one.example s1._domainkey.one.example", "", false},
 		{"author's domain in the key's name", Rule{Keys: []string{"k.%"}}, "k._domainkey.one.example", "", false},
 		{"author's domain in d=", Rule{Keys: []string{"any"}}, "any._domainkey.one.example", "", false},
-		{"d= of the rule", Rule{Keys: []string{"one"}, Domain: "parent.example"}, "s1._domainkey.parent.example", "", false},
-		{"one of two broken: the other signs", Rule{Keys: []string{"broken", "one"}}, "s1._domainkey.one.example", "broken", false},
+		{"d= of the rule", Rule{Keys: []string{"one"}, Domain: "parent.example"},
+			"s1._domainkey.parent.example", "", false},
+		{"one of two broken: the other signs", Rule{Keys: []string{"broken", "one"}},
+			"s1._domainkey.one.example", "broken", false},
 		{"the only one broken", Rule{Keys: []string{"broken"}}, "", "broken", true},
 		{"the only one missing", Rule{Keys: []string{"nowhere"}}, "", "nowhere", true},
-		{"no valid on_key_error: one of two broken", Rule{Keys: []string{"broken", "one"}, OnKeyError: 200}, "s1._domainkey.one.example", "broken", true},
-		{"strict: one of two broken", Rule{Keys: []string{"broken", "one"}, OnKeyError: action.KeyTempfail}, "s1._domainkey.one.example", "broken", true},
+		{"no valid on_key_error: one of two broken", Rule{Keys: []string{"broken", "one"},
+			OnKeyError: 200}, "s1._domainkey.one.example", "broken", true},
+		{"strict: one of two broken", Rule{Keys: []string{"broken", "one"},
+			OnKeyError: action.KeyTempfail}, "s1._domainkey.one.example", "broken", true},
 	} {
 		tc.rule.From = patterns("*")
 		out, _, err := signed(t, tc.rule, text)
@@ -202,15 +209,18 @@ func TestOldSignatures(t *testing.T) {
 	if err != nil || len(out.Made) != 1 || len(out.Remove) != 2 {
 		t.Errorf("remove: made %v, remove %v, %v", out.Made, out.Remove, err)
 	}
-	out, _, err = signed(t, Rule{From: patterns("*"), Keys: []string{"one"}, SkipIfSigned: true, RemoveOld: true}, again)
+	out, _, err = signed(t, Rule{From: patterns("*"), Keys: []string{"one"}, SkipIfSigned: true,
+		RemoveOld: true}, again)
 	if err != nil || len(out.Made) != 1 || len(out.Remove) != 2 || len(out.Held) != 0 {
 		t.Errorf("skip and remove: made %v, held %v, remove %v, %v", out.Made, out.Held, out.Remove, err)
 	}
-	out, _, err = signed(t, Rule{From: patterns("*"), Keys: []string{"broken"}, RemoveOld: true, OnKeyError: action.KeyAccept}, again)
+	out, _, err = signed(t, Rule{From: patterns("*"), Keys: []string{"broken"}, RemoveOld: true,
+		OnKeyError: action.KeyAccept}, again)
 	if err == nil || len(out.Made) != 0 || len(out.Remove) != 0 {
 		t.Errorf("unsigned: made %v, remove %v, %v; the signatures of others stay", out.Made, out.Remove, err)
 	}
-	if out, _, err = signed(t, Rule{From: patterns("*"), Keys: []string{"one"}}, again); err != nil || len(out.Made) != 1 || len(out.Remove) != 0 {
+	if out, _, err = signed(t, Rule{From: patterns("*"), Keys: []string{"one"}},
+		again); err != nil || len(out.Made) != 1 || len(out.Remove) != 0 {
 		t.Errorf("default: made %v, remove %v, %v", out.Made, out.Remove, err)
 	}
 }
@@ -226,10 +236,12 @@ func TestChoose(t *testing.T) {
 	}
 	named := choose([]keys.Key{{Name: "two"}, {Name: "broken"}}, nil)
 	named.Source = ring{"two": r["one"]}
-	if out, _, err = signed(t, named, text); err != nil || len(out.Made) != 1 || out.Made[0].Selector != "s1" || len(out.Failed) != 1 {
+	if out, _, err = signed(t, named, text); err != nil || len(out.Made) != 1 ||
+		out.Made[0].Selector != "s1" || len(out.Failed) != 1 {
 		t.Errorf("by name, from the rule's source: %v, failed %v, %v", out.Made, out.Failed, err)
 	}
-	if out, _, err = signed(t, choose([]keys.Key{{Name: "broken"}}, nil), text); !errors.Is(err, ErrUnsigned) || len(out.Failed) != 1 {
+	if out, _, err = signed(t, choose([]keys.Key{{Name: "broken"}}, nil), text); !errors.Is(err,
+		ErrUnsigned) || len(out.Failed) != 1 {
 		t.Errorf("a name whose key is broken: %v, %v", out.Failed, err)
 	}
 	if _, _, err = signed(t, choose(nil, nil), text); !errors.Is(err, ErrNoRule) || errors.Is(err, ErrUnsigned) {

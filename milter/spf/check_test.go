@@ -18,7 +18,8 @@ import (
 
 // check evaluates a MAIL FROM of the client 192.0.2.1 with the HELO mail.example.org.
 func check(zone, from string) Result {
-	return checkID(dnstest.Must(zone), Identity{IP: netip.MustParseAddr("192.0.2.1"), Helo: "mail.example.org", MailFrom: from})
+	return checkID(dnstest.Must(zone), Identity{IP: netip.MustParseAddr("192.0.2.1"),
+		Helo: "mail.example.org", MailFrom: from})
 }
 
 func checkID(r dns.Resolver, id Identity) Result {
@@ -48,30 +49,40 @@ postmaster.local.example A 127.0.0.2
 		{"plain", Identity{IP: ip, MailFrom: "joe@example.com"}, Fail, "mailfrom=example.com"},
 		{"any case, final dot", Identity{IP: ip, MailFrom: "joe@Example.COM."}, Fail, "mailfrom=example.com"},
 		{"quoted local part with an @", Identity{IP: ip, MailFrom: `"a@b"@example.com`}, Fail, "mailfrom=example.com"},
-		{"quoted local part with a name", Identity{IP: ip, MailFrom: `"x@mail.example.org"@example.com`}, Fail, "mailfrom=example.com"},
-		{"quoted pairs", Identity{IP: ip, MailFrom: `"a\"@mail.example.org"@example.com`}, Fail, "mailfrom=example.com"},
-		{"two @ without quotes", Identity{IP: ip, MailFrom: "a@mail.example.org@example.com"}, Fail, "mailfrom=example.com"},
+		{"quoted local part with a name", Identity{IP: ip,
+			MailFrom: `"x@mail.example.org"@example.com`}, Fail, "mailfrom=example.com"},
+		{"quoted pairs", Identity{IP: ip, MailFrom: `"a\"@mail.example.org"@example.com`}, Fail,
+			"mailfrom=example.com"},
+		{"two @ without quotes", Identity{IP: ip, MailFrom: "a@mail.example.org@example.com"}, Fail,
+			"mailfrom=example.com"},
 		{"source route", Identity{IP: ip, MailFrom: "@mail.example.org:joe@example.com"}, Fail, "mailfrom=example.com"},
 		{"no local part", Identity{IP: ip, MailFrom: "@local.example"}, Pass, "mailfrom=postmaster@local.example"},
-		{"record that looks at the local part", Identity{IP: ip, MailFrom: "joe@local.example"}, Fail, "mailfrom=joe@local.example"},
-		{"explanation that looks at the local part", Identity{IP: ip, MailFrom: "joe@why.example"}, Fail, "mailfrom=why.example"},
+		{"record that looks at the local part", Identity{IP: ip, MailFrom: "joe@local.example"},
+			Fail, "mailfrom=joe@local.example"},
+		{"explanation that looks at the local part", Identity{IP: ip, MailFrom: "joe@why.example"},
+			Fail, "mailfrom=why.example"},
 		{"null sender", Identity{IP: ip, Helo: "mail.example.org"}, Pass, "helo=mail.example.org"},
 		{"null sender is postmaster", Identity{IP: ip, Helo: "local.example"}, Pass, "helo=local.example"},
 		{"null sender, address literal", Identity{IP: ip, Helo: "[192.0.2.1]"}, None, "helo=[192.0.2.1]"},
-		{"HELO", Identity{IP: ip, Helo: "mail.example.org", MailFrom: "joe@example.com", Scope: Helo}, Pass, "helo=mail.example.org"},
+		{"HELO", Identity{IP: ip, Helo: "mail.example.org", MailFrom: "joe@example.com",
+			Scope: Helo}, Pass, "helo=mail.example.org"},
 		{"HELO of one label", Identity{IP: ip, Helo: "localhost", Scope: Helo}, None, "helo=localhost"},
 		{"HELO that is an address", Identity{IP: ip, Helo: "192.0.2.1", Scope: Helo}, None, "helo=192.0.2.1"},
 		{"no HELO", Identity{IP: ip, Scope: Helo}, None, "helo="},
 		{"U-labels", Identity{IP: ip, MailFrom: "joe@bücher.example"}, Pass, "mailfrom=xn--bcher-kva.example"},
-		{"U-labels in capitals", Identity{IP: ip, MailFrom: "joe@BÜCHER.example"}, Pass, "mailfrom=xn--bcher-kva.example"},
+		{"U-labels in capitals", Identity{IP: ip, MailFrom: "joe@BÜCHER.example"}, Pass,
+			"mailfrom=xn--bcher-kva.example"},
 		{"underscore", Identity{IP: ip, MailFrom: "joe@_x.example.com"}, Pass, "mailfrom=_x.example.com"},
 		{"no domain", Identity{IP: ip, MailFrom: "joe"}, None, "mailfrom=joe"},
 		{"address literal", Identity{IP: ip, MailFrom: "joe@[192.0.2.1]"}, None, "mailfrom=[192.0.2.1]"},
 		{"one label", Identity{IP: ip, MailFrom: "joe@localhost"}, None, "mailfrom=localhost"},
 		{"no client", Identity{MailFrom: "joe@example.com"}, None, "mailfrom=example.com"},
-		{"mapped client", Identity{IP: netip.MustParseAddr("::ffff:192.0.2.1"), Helo: "mail.example.org", Scope: Helo}, Pass, "helo=mail.example.org"},
-		{"client with a zone", Identity{IP: netip.MustParseAddr("fe80::1%eth0"), MailFrom: "joe@link.example"}, Pass, "mailfrom=link.example"},
-		{"a local part of 100,000 octets hides nothing", Identity{IP: ip, MailFrom: strings.Repeat("a@", 50000) + "example.com"}, Fail, "mailfrom=example.com"},
+		{"mapped client", Identity{IP: netip.MustParseAddr("::ffff:192.0.2.1"),
+			Helo: "mail.example.org", Scope: Helo}, Pass, "helo=mail.example.org"},
+		{"client with a zone", Identity{IP: netip.MustParseAddr("fe80::1%eth0"),
+			MailFrom: "joe@link.example"}, Pass, "mailfrom=link.example"},
+		{"a local part of 100,000 octets hides nothing", Identity{IP: ip,
+			MailFrom: strings.Repeat("a@", 50000) + "example.com"}, Fail, "mailfrom=example.com"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -131,42 +142,69 @@ func TestResults(t *testing.T) {
 		{"mistake behind the match", `example.com TXT "v=spf1 ip4:192.0.2.1 foo:bar -all"`, Permerror, ""},
 		{"mistake in a modifier behind all", `example.com TXT "v=spf1 +all redirect=%"`, Permerror, ""},
 		{"redirect beside all", `example.com TXT "v=spf1 redirect=gone.example.com ?all"`, Neutral, "?all"},
-		{"redirect", "example.com TXT \"v=spf1 redirect=b.example.com\"\nb.example.com TXT \"v=spf1 ?a:%{d} -all\"", Fail, "-all"},
-		{"include keeps its own qualifier", "example.com TXT \"v=spf1 ?include:b.example.com -all\"\nb.example.com TXT \"v=spf1 +all\"", Neutral, "?include:b.example.com"},
-		{"include that fails", "example.com TXT \"v=spf1 include:b.example.com ~all\"\nb.example.com TXT \"v=spf1 -all\"", Softfail, "~all"},
-		{"include of a permerror", "example.com TXT \"v=spf1 include:b.example.com ~all\"\nb.example.com TXT \"v=spf1 foo\"", Permerror, ""},
-		{"include of one label", "example.com TXT \"v=spf1 include:%{v} ~all\"\nin-addr TXT \"v=spf1 +all\"", Permerror, ""},
+		{"redirect", "example.com TXT \"v=spf1 redirect=b.example.com\"\nb.example.com TXT \"v=spf1 ?a:%{d} -all\"",
+			Fail, "-all"},
+		{"include keeps its own qualifier", "example.com TXT \"v=spf1 ?include:b.example.com " +
+			"-all\"\nb.example.com TXT \"v=spf1 +all\"", Neutral, "?include:b.example.com"},
+		{"include that fails", "example.com TXT \"v=spf1 include:b.example.com " +
+			"~all\"\nb.example.com TXT \"v=spf1 -all\"", Softfail, "~all"},
+		{"include of a permerror", "example.com TXT \"v=spf1 include:b.example.com " +
+			"~all\"\nb.example.com TXT \"v=spf1 foo\"", Permerror, ""},
+		{"include of one label", "example.com TXT \"v=spf1 include:%{v} ~all\"\nin-addr TXT \"v=spf1 +all\"",
+			Permerror, ""},
 		{"include of an impossible name", `example.com TXT "v=spf1 include:a..example.com ~all"`, Permerror, ""},
 		{"a of an impossible name", `example.com TXT "v=spf1 a:a..example.com ~all"`, Softfail, "~all"},
-		{"exists of a long label", `example.com TXT "v=spf1 exists:` + strings.Repeat("x", 64) + `.example.com ~all"`, Softfail, "~all"},
+		{"exists of a long label", `example.com TXT "v=spf1 exists:` + strings.Repeat("x", 64) +
+			`.example.com ~all"`, Softfail, "~all"},
 		{"a by CIDR", "example.com TXT \"v=spf1 a/24 -all\"\nexample.com A 192.0.2.200", Pass, "a/24"},
 		{"a of IPv6 only, one void", "example.com TXT \"v=spf1 a -all\"\nexample.com AAAA 2001:db8::1", Fail, "-all"},
 		{"no implicit mx", "example.com TXT \"v=spf1 mx -all\"\nexample.com A 192.0.2.1", Fail, "-all"},
 		{"null mx", "example.com TXT \"v=spf1 mx -all\"\nexample.com MX 0 .", Fail, "-all"},
-		{"mx with a dead exchange", "example.com TXT \"v=spf1 mx -all\"\nexample.com MX 1 dead.example.com\nexample.com MX 2 b.example.com\nb.example.com A 192.0.2.1", Pass, "mx"},
-		{"five dead exchanges are one void lookup", "example.com TXT \"v=spf1 mx a:gone.example.com -all\"\nexample.com MX 1 a.example.com\nexample.com MX 2 b.example.com\nexample.com MX 3 c.example.com\nexample.com MX 4 d.example.com\nexample.com MX 5 e.example.com", Fail, "-all"},
+		{"mx with a dead exchange", "example.com TXT \"v=spf1 mx -all\"\nexample.com MX 1 " +
+			"dead.example.com\nexample.com MX 2 b.example.com\nb.example.com A 192.0.2.1", Pass, "mx"},
+		{"five dead exchanges are one void lookup",
+			"example.com TXT \"v=spf1 mx a:gone.example.com -all\"\nexample.com MX 1 " +
+				"a.example.com\nexample.com MX 2 b.example.com\nexample.com MX 3 " +
+				"c.example.com\nexample.com MX 4 d.example.com\nexample.com MX 5 e.example.com", Fail, "-all"},
 		{"mx that fails", "example.com TXT \"v=spf1 mx -all\"\n$SERVFAIL example.com MX", Temperror, ""},
-		{"exchange that fails", "example.com TXT \"v=spf1 mx -all\"\nexample.com MX 1 b.example.com\n$SERVFAIL b.example.com", Temperror, ""},
-		{"exists with an address", "example.com TXT \"v=spf1 exists:%{ir}.b.example.com -all\"\n1.2.0.192.b.example.com A 127.0.0.2", Pass, "exists:%{ir}.b.example.com"},
-		{"exists with IPv6 only", "example.com TXT \"v=spf1 exists:b.example.com -all\"\nb.example.com AAAA ::1", Fail, "-all"},
-		{"exists that fails", "example.com TXT \"v=spf1 exists:b.example.com -all\"\n$TIMEOUT b.example.com", Temperror, ""},
-		{"ptr", "example.com TXT \"v=spf1 ptr -all\"\n1.2.0.192.in-addr.arpa PTR mail.example.com.\nmail.example.com A 192.0.2.1", Pass, "ptr"},
-		{"ptr of the name itself", "example.com TXT \"v=spf1 ptr:mail.example.com -all\"\n1.2.0.192.in-addr.arpa PTR Mail.Example.COM.\nmail.example.com A 192.0.2.1", Pass, "ptr:mail.example.com"},
-		{"ptr that does not lead back", "example.com TXT \"v=spf1 ptr -all\"\n1.2.0.192.in-addr.arpa PTR mail.example.com.\nmail.example.com A 192.0.2.2", Fail, "-all"},
-		{"ptr with a similar name", "example.com TXT \"v=spf1 ptr -all\"\n1.2.0.192.in-addr.arpa PTR bad-example.com.\nbad-example.com A 192.0.2.1", Fail, "-all"},
+		{"exchange that fails", "example.com TXT \"v=spf1 mx -all\"\nexample.com MX 1 " +
+			"b.example.com\n$SERVFAIL b.example.com", Temperror, ""},
+		{"exists with an address", "example.com TXT \"v=spf1 exists:%{ir}.b.example.com " +
+			"-all\"\n1.2.0.192.b.example.com A 127.0.0.2", Pass, "exists:%{ir}.b.example.com"},
+		{"exists with IPv6 only", "example.com TXT \"v=spf1 exists:b.example.com -all\"\nb.example.com AAAA ::1",
+			Fail, "-all"},
+		{"exists that fails", "example.com TXT \"v=spf1 exists:b.example.com -all\"\n$TIMEOUT b.example.com",
+			Temperror, ""},
+		{"ptr", "example.com TXT \"v=spf1 ptr -all\"\n1.2.0.192.in-addr.arpa PTR " +
+			"mail.example.com.\nmail.example.com A 192.0.2.1", Pass, "ptr"},
+		{"ptr of the name itself", "example.com TXT \"v=spf1 ptr:mail.example.com " +
+			"-all\"\n1.2.0.192.in-addr.arpa PTR Mail.Example.COM.\nmail.example.com A 192.0.2.1",
+			Pass, "ptr:mail.example.com"},
+		{"ptr that does not lead back",
+			"example.com TXT \"v=spf1 ptr -all\"\n1.2.0.192.in-addr.arpa PTR " +
+				"mail.example.com.\nmail.example.com A 192.0.2.2", Fail, "-all"},
+		{"ptr with a similar name", "example.com TXT \"v=spf1 ptr -all\"\n1.2.0.192.in-addr.arpa " +
+			"PTR bad-example.com.\nbad-example.com A 192.0.2.1", Fail, "-all"},
 		{"ptr that fails", "example.com TXT \"v=spf1 ptr -all\"\n$SERVFAIL 1.2.0.192.in-addr.arpa", Fail, "-all"},
-		{"ptr whose name fails", "example.com TXT \"v=spf1 ptr -all\"\n1.2.0.192.in-addr.arpa PTR mail.example.com.\n$SERVFAIL mail.example.com", Fail, "-all"},
-		{"p", "example.com TXT \"v=spf1 exists:%{p}.b.example.com -all\"\n1.2.0.192.in-addr.arpa PTR z.example.org.\n1.2.0.192.in-addr.arpa PTR y.example.com.\nz.example.org A 192.0.2.1\ny.example.com A 192.0.2.1\ny.example.com.b.example.com A 127.0.0.2", Pass, "exists:%{p}.b.example.com"},
-		{"p unknown", "example.com TXT \"v=spf1 exists:%{p}.b.example.com -all\"\nunknown.b.example.com A 127.0.0.2", Pass, "exists:%{p}.b.example.com"},
+		{"ptr whose name fails", "example.com TXT \"v=spf1 ptr -all\"\n1.2.0.192.in-addr.arpa " +
+			"PTR mail.example.com.\n$SERVFAIL mail.example.com", Fail, "-all"},
+		{"p", "example.com TXT \"v=spf1 exists:%{p}.b.example.com -all\"\n1.2.0.192.in-addr.arpa " +
+			"PTR z.example.org.\n1.2.0.192.in-addr.arpa PTR y.example.com.\nz.example.org A " +
+			"192.0.2.1\ny.example.com A 192.0.2.1\ny.example.com.b.example.com A 127.0.0.2", Pass,
+			"exists:%{p}.b.example.com"},
+		{"p unknown", "example.com TXT \"v=spf1 exists:%{p}.b.example.com -all\"\nunknown.b.example.com A 127.0.0.2",
+			Pass, "exists:%{p}.b.example.com"},
 		{"CNAME to the record", "example.com CNAME b.example.com.\nb.example.com TXT \"v=spf1 +all\"", Pass, "+all"},
 		{"unknown modifier", `example.com TXT "v=spf1 moo=%{c} -all moo="`, Fail, "-all"},
-		{"record over many octets", `example.com TXT "v=spf1 ` + strings.Repeat("ip4:198.51.100.1 ", 14) + `" "` + strings.Repeat("ip4:198.51.100.1 ", 14) + `" "+all"`, Pass, "+all"},
+		{"record over many octets", `example.com TXT "v=spf1 ` + strings.Repeat("ip4:198.51.100.1 ",
+			14) + `" "` + strings.Repeat("ip4:198.51.100.1 ", 14) + `" "+all"`, Pass, "+all"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			got := check(tt.zone+"\n", "joe@example.com")
 			if got.Value != tt.want || got.Mechanism != tt.mechanism {
-				t.Errorf("got %s by %q (%s), want %s by %q\n%s", got.Value, got.Mechanism, got.Reason, tt.want, tt.mechanism, got)
+				t.Errorf("got %s by %q (%s), want %s by %q\n%s", got.Value, got.Mechanism,
+					got.Reason, tt.want, tt.mechanism, got)
 			}
 			if got.Reason == "" {
 				t.Error("no reason")
@@ -178,13 +216,15 @@ func TestResults(t *testing.T) {
 // A local part that is not ASCII matches no term that asks for it, and no name is looked up for it
 // (RFC 8616 section 4).
 func TestInternationalLocalPart(t *testing.T) {
-	zone := dnstest.Must("example.com TXT \"v=spf1 exists:%{l}.example.com exists:%{s1}.example.com exists:%{o}.b.example.com -all\"\n*.b.example.com A 127.0.0.2\n")
+	zone := dnstest.Must("example.com TXT \"v=spf1 exists:%{l}.example.com " +
+		"exists:%{s1}.example.com exists:%{o}.b.example.com -all\"\n*.b.example.com A 127.0.0.2\n")
 	got := checkID(zone, Identity{IP: netip.MustParseAddr("192.0.2.1"), MailFrom: "дм@example.com"})
 	if got.Value != Pass || got.Mechanism != "exists:%{o}.b.example.com" || len(zone.Queries()) != 2 {
 		t.Errorf("got %s\nqueries %v", got, zone.Queries())
 	}
 	zone = dnstest.Must("example.com TXT \"v=spf1 redirect=%{l}.example.com\"\n*.example.com TXT \"v=spf1 +all\"\n")
-	if got := checkID(zone, Identity{IP: netip.MustParseAddr("192.0.2.1"), MailFrom: "дм@example.com"}); got.Value != Permerror {
+	if got := checkID(zone, Identity{IP: netip.MustParseAddr("192.0.2.1"),
+		MailFrom: "дм@example.com"}); got.Value != Permerror {
 		t.Errorf("redirect: got %s", got)
 	}
 }
@@ -194,7 +234,8 @@ func TestExplanation(t *testing.T) {
 	tests := []struct{ name, zone, want string }{
 		{"text", fails + `why.example.com TXT "No."`, "No."},
 		{"macros", fails + `why.example.com TXT "%{i} is not of %{d}%_(%{l}), says %{r} at %{t}; http://%{o}/?s=%{S}%-%%"`,
-			"192.0.2.1 is not of example.com (joe+x), says mx.example.net at 1700000000; http://example.com/?s=joe%2Bx%40example.com%20%"},
+			"192.0.2.1 is not of example.com (joe+x), says mx.example.net at 1700000000; " +
+				"http://example.com/?s=joe%2Bx%40example.com%20%"},
 		{"none", `example.com TXT "v=spf1 -all"`, ""},
 		{"no record", fails, ""},
 		{"two records", fails + "why.example.com TXT a\nwhy.example.com TXT b", ""},
@@ -203,18 +244,30 @@ func TestExplanation(t *testing.T) {
 		{"not ASCII", fails + `why.example.com TXT "\195\188ber"`, ""},
 		{"control characters", fails + `why.example.com TXT "a\013\010250 ok"`, ""},
 		{"control characters of the sender", fails + `why.example.com TXT "%{h}"`, ""},
-		{"p, when two lookups were void", "example.com TXT \"v=spf1 a:1.example.com a:2.example.com a:other.example.com -all exp=why.example.com\"\nother.example.com A 192.0.2.9\nwhy.example.com TXT \"%{p}\"\n1.2.0.192.in-addr.arpa PTR gone.example.org.\n1.2.0.192.in-addr.arpa PTR real.example.org.\nreal.example.org A 192.0.2.1", "real.example.org"},
-		{"too long", fails + `why.example.com TXT "` + strings.Repeat("%{s}%{s}%{s}", 20) + `"`, strings.Repeat("joe+x@example.com", 24)[:397] + "..."},
+		{"p, when two lookups were void", "example.com TXT \"v=spf1 a:1.example.com " +
+			"a:2.example.com a:other.example.com -all exp=why.example.com\"\nother.example.com A " +
+			"192.0.2.9\nwhy.example.com TXT \"%{p}\"\n1.2.0.192.in-addr.arpa PTR " +
+			"gone.example.org.\n1.2.0.192.in-addr.arpa PTR real.example.org.\nreal.example.org A 192.0.2.1",
+			"real.example.org"},
+		{"too long", fails + `why.example.com TXT "` + strings.Repeat("%{s}%{s}%{s}", 20) + `"`,
+			strings.Repeat("joe+x@example.com", 24)[:397] + "..."},
 		{"softfail has none", "example.com TXT \"v=spf1 ~all exp=why.example.com\"\nwhy.example.com TXT a", ""},
 		{"impossible name", `example.com TXT "v=spf1 -all exp=a..example.com"`, ""},
-		{"not that of an include", "example.com TXT \"v=spf1 -include:b.example.com exp=why.example.com\"\nwhy.example.com TXT outer\nb.example.com TXT \"v=spf1 +all exp=inner.example.com\"\ninner.example.com TXT inner", "outer"},
-		{"not that of an include that fails", "example.com TXT \"v=spf1 include:b.example.com -all\"\nb.example.com TXT \"v=spf1 -all exp=inner.example.com\"\ninner.example.com TXT inner", ""},
-		{"that of a redirect", "example.com TXT \"v=spf1 redirect=b.example.com exp=why.example.com\"\nwhy.example.com TXT outer\nb.example.com TXT \"v=spf1 -all exp=inner.%{d}\"\ninner.b.example.com TXT \"%{d} %{o}\"", "b.example.com example.com"},
-		{"not that before a redirect", "example.com TXT \"v=spf1 redirect=b.example.com exp=why.example.com\"\nwhy.example.com TXT outer\nb.example.com TXT \"v=spf1 -all\"", ""},
+		{"not that of an include", "example.com TXT \"v=spf1 -include:b.example.com " +
+			"exp=why.example.com\"\nwhy.example.com TXT outer\nb.example.com TXT \"v=spf1 +all " +
+			"exp=inner.example.com\"\ninner.example.com TXT inner", "outer"},
+		{"not that of an include that fails", "example.com TXT \"v=spf1 include:b.example.com " +
+			"-all\"\nb.example.com TXT \"v=spf1 -all exp=inner.example.com\"\ninner.example.com TXT inner", ""},
+		{"that of a redirect", "example.com TXT \"v=spf1 redirect=b.example.com " +
+			"exp=why.example.com\"\nwhy.example.com TXT outer\nb.example.com TXT \"v=spf1 -all " +
+			"exp=inner.%{d}\"\ninner.b.example.com TXT \"%{d} %{o}\"", "b.example.com example.com"},
+		{"not that before a redirect", "example.com TXT \"v=spf1 redirect=b.example.com " +
+			"exp=why.example.com\"\nwhy.example.com TXT outer\nb.example.com TXT \"v=spf1 -all\"", ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got := checkID(dnstest.Must(tt.zone+"\n"), Identity{IP: netip.MustParseAddr("192.0.2.1"), Helo: "a\x1bb", MailFrom: "joe+x@example.com"})
+			got := checkID(dnstest.Must(tt.zone+"\n"),
+				Identity{IP: netip.MustParseAddr("192.0.2.1"), Helo: "a\x1bb", MailFrom: "joe+x@example.com"})
 			if got.Explanation != tt.want || got.Voids > defaultVoids {
 				t.Errorf("got %q, want %q\n%s", got.Explanation, tt.want, got)
 			}
@@ -233,7 +286,8 @@ func TestTree(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := checkID(z, Identity{IP: netip.MustParseAddr("192.0.2.1"), Helo: "mail.example.org", MailFrom: "joe+x@example.com"})
+	got := checkID(z, Identity{IP: netip.MustParseAddr("192.0.2.1"), Helo: "mail.example.org",
+		MailFrom: "joe+x@example.com"})
 	asJSON, err := json.MarshalIndent(got, "", "\t")
 	if err != nil {
 		t.Fatal(err)
@@ -279,7 +333,8 @@ func TestReceivedSPF(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			name, value := check(tt.zone+"\n", tt.from).Field("mx.example.net")
 			checkLines(t, value)
-			if got := strings.TrimSpace(strings.ReplaceAll(value, "\r\n\t", " ")); name != "Received-SPF" || got != tt.want {
+			if got := strings.TrimSpace(strings.ReplaceAll(value, "\r\n\t",
+				" ")); name != "Received-SPF" || got != tt.want {
 				t.Errorf("got\n%s: %s\nwant\n%s", name, got, tt.want)
 			}
 		})
@@ -304,7 +359,8 @@ func checkLines(t *testing.T, value string) {
 
 func TestReceivedSPFIsBounded(t *testing.T) {
 	long := strings.Repeat("x;", 5000)
-	got := checkID(dnstest.Must(""), Identity{IP: netip.MustParseAddr("192.0.2.1"), Helo: long, MailFrom: long + "@" + long})
+	got := checkID(dnstest.Must(""), Identity{IP: netip.MustParseAddr("192.0.2.1"), Helo: long,
+		MailFrom: long + "@" + long})
 	_, value := got.Field(long)
 	checkLines(t, value)
 	var none Result
@@ -323,10 +379,12 @@ func TestDeadline(t *testing.T) {
 }
 
 func TestMaxVoids(t *testing.T) {
-	zone := dnstest.Must("example.com TXT \"v=spf1 a:1.example.com a:2.example.com a:3.example.com a:4.example.com +all\"\n")
+	zone := dnstest.Must("example.com TXT \"v=spf1 a:1.example.com a:2.example.com " +
+		"a:3.example.com a:4.example.com +all\"\n")
 	for voids, want := range map[int]Value{0: Permerror, 1: Permerror, 3: Permerror, 4: Pass} {
 		c := &Checker{Resolver: zone, MaxVoids: voids}
-		if got := c.Check(context.Background(), Identity{IP: netip.MustParseAddr("192.0.2.1"), MailFrom: "joe@example.com"}); got.Value != want {
+		if got := c.Check(context.Background(), Identity{IP: netip.MustParseAddr("192.0.2.1"),
+			MailFrom: "joe@example.com"}); got.Value != want {
 			t.Errorf("MaxVoids %d: got %s, want %s", voids, got, want)
 		}
 	}

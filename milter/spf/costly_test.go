@@ -30,7 +30,8 @@ func TestManyLongRecords(t *testing.T) {
 			}
 			texts["example.com"] = []string{record + " -all"}
 			checker := &spf.Checker{Resolver: dnstest.FromMap(texts)}
-			got := checker.Check(t.Context(), spf.Identity{IP: netip.MustParseAddr("192.0.2.1"), MailFrom: "u@example.com", Helo: "example.com"})
+			got := checker.Check(t.Context(), spf.Identity{IP: netip.MustParseAddr("192.0.2.1"),
+				MailFrom: "u@example.com", Helo: "example.com"})
 			if got.Value != c.want {
 				t.Errorf("got %s: %s, want %s", got.Value, got.Reason, c.want)
 			}

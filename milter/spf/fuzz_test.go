@@ -14,7 +14,8 @@ var values = []Value{None, Neutral, Pass, Fail, Softfail, Temperror, Permerror}
 // FuzzRecord evaluates a record that includes itself, is redirected to and explains itself,
 // whatever it is.
 func FuzzRecord(f *testing.F) {
-	f.Add("v=spf1 a mx/24//64 ptr:%{d} ip4:192.0.2.0/24 ip6:2001:db8::/32 exists:%{ir}.%{v}.%{l1r-}.x.example.com -all", "joe@example.com", false)
+	f.Add("v=spf1 a mx/24//64 ptr:%{d} ip4:192.0.2.0/24 ip6:2001:db8::/32 exists:%{ir}.%{v}.%{l1r-}.x.example.com -all",
+		"joe@example.com", false)
 	f.Add("v=spf1 include:example.com redirect=_spf.%{d2} exp=why.example.com moo=%{c}", `"a@b"@example.com`, true)
 	f.Add("v=spf1 ?include:%{o} -exists:%{S}%%%_%-.%{h} exp=%{p}.example.com", "\xff@example.com", false)
 	f.Fuzz(func(t *testing.T, record, from string, six bool) {
@@ -37,10 +38,12 @@ $TIMEOUT slow.example.com
 		if !slices.Contains(values, got.Value) || got.Queries > 1+10*11+11+1 || got.Queries > len(zone.Queries())+130 {
 			t.Errorf("%q for %q: %s", record, from, got)
 		}
-		if got.Lookups > maxLookups+1 || got.Lookups > maxLookups && got.Value != Permerror || got.Voids > defaultVoids && got.Value != Permerror {
+		if got.Lookups > maxLookups+1 || got.Lookups > maxLookups && got.Value != Permerror ||
+			got.Voids > defaultVoids && got.Value != Permerror {
 			t.Errorf("%q for %q: limits: %s", record, from, got)
 		}
-		if len(got.Explanation) > maxExplanation || !isPrintable(got.Explanation) || got.Explanation != "" && got.Value != Fail {
+		if len(got.Explanation) > maxExplanation || !isPrintable(got.Explanation) ||
+			got.Explanation != "" && got.Value != Fail {
 			t.Errorf("%q for %q: explanation %q", record, from, got.Explanation)
 		}
 		if isRecord(record) && got.Domain == "example.com" {
@@ -79,7 +82,8 @@ func FuzzMacro(f *testing.F) {
 		if want := slowExpand(e, spec, domain); got != want {
 			t.Errorf("%q: got %q, want %q", spec, got, want)
 		}
-		if name := cutName(got); len(name) > 253 && strings.Contains(name, ".") || !strings.HasSuffix(strings.TrimSuffix(got, "."), name) {
+		if name := cutName(got); len(name) > 253 && strings.Contains(name, ".") ||
+			!strings.HasSuffix(strings.TrimSuffix(got, "."), name) {
 			t.Errorf("%q was cut to %q", got, name)
 		}
 	})

@@ -15,7 +15,8 @@ import (
 func TestCheck45TenTermsThatAsk(t *testing.T) {
 	id := Identity{IP: netip.MustParseAddr("192.0.2.1"), MailFrom: "joe@example.com"}
 	fill := func(n int) Result {
-		record := "v=spf1 include:a.example.com include:b.example.com " + strings.Repeat("a:h.example.com ", n) + "redirect=c.example.com"
+		record := "v=spf1 include:a.example.com include:b.example.com " +
+			strings.Repeat("a:h.example.com ", n) + "redirect=c.example.com"
 		z := dnstest.Must(`
 a.example.com TXT "v=spf1 a:h.example.com"
 b.example.com TXT "v=spf1 mx:h.example.com"
@@ -38,7 +39,8 @@ why.example.com TXT "because"
 // The macro p asks for the client's name once, and counts once.
 func TestNameOfTheClientCounts(t *testing.T) {
 	for n, want := range map[int]Value{8: Fail, 9: Permerror} {
-		zone := dnstest.Must("*.x.example.com A 127.0.0.2\n1.2.0.192.in-addr.arpa PTR h.example.org\nh.example.org A 192.0.2.1\n")
+		zone := dnstest.Must("*.x.example.com A 127.0.0.2\n1.2.0.192.in-addr.arpa PTR " +
+			"h.example.org\nh.example.org A 192.0.2.1\n")
 		zone.AddTXT("example.com", "v=spf1"+strings.Repeat(" a:a.x.example.com", n)+" -exists:%{p}.%{p}.x.example.com")
 		got := checkID(zone, Identity{IP: netip.MustParseAddr("192.0.2.1"), MailFrom: "joe@example.com"})
 		if got.Value != want || got.Lookups != n+2 {
@@ -72,7 +74,8 @@ func TestCheck47SelectingRecords(t *testing.T) {
 		{"v=spf10", `example.com TXT "v=spf10 +all"`, None},
 		{"leading space", `example.com TXT " v=spf1 +all"`, None},
 		{"spf2.0 beside it", "example.com TXT \"spf2.0/pra +all\"\nexample.com TXT \"v=spf1 -all\"", Fail},
-		{"other records beside it", "example.com TXT \"some v=spf1 text\"\nexample.com TXT \"\"\nexample.com TXT \"v=spf1 -all\"", Fail},
+		{"other records beside it", "example.com TXT \"some v=spf1 text\"\nexample.com TXT " +
+			"\"\"\nexample.com TXT \"v=spf1 -all\"", Fail},
 		{"type 99 alone", `example.com SPF "v=spf1 +all"`, None},
 	}
 	for _, tt := range tests {
@@ -87,13 +90,17 @@ func TestCheck48IncludeAndRedirect(t *testing.T) {
 		name, zone string
 		want       Value
 	}{
-		{"include of a name without SPF", "example.com TXT \"v=spf1 include:b.example.com +all\"\nb.example.com TXT x", Permerror},
+		{"include of a name without SPF", "example.com TXT \"v=spf1 include:b.example.com " +
+			"+all\"\nb.example.com TXT x", Permerror},
 		{"include of a name that does not exist", "example.com TXT \"v=spf1 include:b.example.com +all\"", Permerror},
-		{"redirect to a name without SPF", "example.com TXT \"v=spf1 redirect=b.example.com\"\nb.example.com TXT x", Permerror},
+		{"redirect to a name without SPF",
+			"example.com TXT \"v=spf1 redirect=b.example.com\"\nb.example.com TXT x", Permerror},
 		{"redirect to a name that does not exist", "example.com TXT \"v=spf1 redirect=b.example.com\"", Permerror},
 		{"redirect to an impossible name", "example.com TXT \"v=spf1 redirect=b..example.com\"", Permerror},
-		{"include that times out", "example.com TXT \"v=spf1 include:b.example.com +all\"\n$TIMEOUT b.example.com", Temperror},
-		{"redirect that fails", "example.com TXT \"v=spf1 redirect=b.example.com\"\n$SERVFAIL b.example.com", Temperror},
+		{"include that times out", "example.com TXT \"v=spf1 include:b.example.com +all\"\n$TIMEOUT b.example.com",
+			Temperror},
+		{"redirect that fails", "example.com TXT \"v=spf1 redirect=b.example.com\"\n$SERVFAIL b.example.com",
+			Temperror},
 	}
 	for _, tt := range tests {
 		if got := check(tt.zone+"\n", "joe@example.com"); got.Value != tt.want {
@@ -105,11 +112,13 @@ func TestCheck48IncludeAndRedirect(t *testing.T) {
 func TestCheck49NothingToAsk(t *testing.T) {
 	zone := dnstest.Must("$SERVFAIL broken.example.com\n$TIMEOUT slow.example.com\nexample.com A 192.0.2.1\n")
 	for helo, want := range map[string]Value{
-		"[192.0.2.1]": None, "localhost": None, "gone.example.com": None, "example.com": None, "": None, "a..example.com": None,
+		"[192.0.2.1]": None, "localhost": None, "gone.example.com": None, "example.com": None,
+		"": None, "a..example.com": None,
 		strings.Repeat("x", 64) + ".example.com": None, strings.Repeat("x.", 130) + "example.com": None,
 		"broken.example.com": Temperror, "slow.example.com": Temperror,
 	} {
-		if got := checkID(zone, Identity{IP: netip.MustParseAddr("192.0.2.1"), Helo: helo, Scope: Helo}); got.Value != want {
+		if got := checkID(zone, Identity{IP: netip.MustParseAddr("192.0.2.1"), Helo: helo,
+			Scope: Helo}); got.Value != want {
 			t.Errorf("%q: want %s, got %s", helo, want, got)
 		}
 	}
@@ -141,27 +150,44 @@ func TestBombs(t *testing.T) {
 	}{
 		{"include of itself", bomb("", "v=spf1 include:example.com -all"), Permerror, 11, 700},
 		{"redirect to itself", bomb("", "v=spf1 redirect=example.com"), Permerror, 11, 700},
-		{"two that include each other twice", bomb(`b.example.com TXT "v=spf1 include:example.com include:example.com -all"`, "v=spf1 include:b.example.com include:b.example.com -all"), Permerror, 11, 700},
-		{"1000 includes", bomb(`*.i.example.com TXT "v=spf1 -all"`, "v=spf1"+many(1000, " include:%d.i.example.com")), Permerror, 11, 700},
-		{"ten mx of ten names", bomb(many(10, "x.example.com MX 1 %d.h.example.com\n")+many(10, "%d.h.example.com A 192.0.2.9\n"), "v=spf1"+strings.Repeat(" mx:x.example.com", 10)+" -all"), Fail, 1 + 10*11, 700},
-		{"eleven names of an mx", bomb(many(11, "x.example.com MX 1 %d.h.example.com\n")+"*.h.example.com A 192.0.2.9", "v=spf1 mx:x.example.com -all"), Permerror, 2, 700},
-		{"ten mx of ten names that do not exist", bomb(many(10, "x.example.com MX 1 %d.h.example.com\n"), "v=spf1"+strings.Repeat(" mx:x.example.com", 10)+" -all"), Permerror, 1 + 2*11 + 2, 700},
-		{"ptr with 300 names", bomb(many(300, "1.2.0.192.in-addr.arpa PTR %d.example.com\n")+"*.example.com A 192.0.2.9", "v=spf1"+strings.Repeat(" ptr", 10)+" -all"), Fail, 12, 700},
-		{"p everywhere, 300 names", bomb(many(300, "1.2.0.192.in-addr.arpa PTR %d.example.org\n")+"*.example.org A 192.0.2.9\n*.x.example.com A 192.0.2.9\nunknown.why.example.com TXT %{p}%{p}%{p}", "v=spf1"+strings.Repeat(" -exists:%{p}.%{p}.x.example.com", 8)+" exp=%{p}.why.example.com"), Fail, 14, 700},
+		{"two that include each other twice",
+			bomb(`b.example.com TXT "v=spf1 include:example.com include:example.com -all"`,
+				"v=spf1 include:b.example.com include:b.example.com -all"), Permerror, 11, 700},
+		{"1000 includes", bomb(`*.i.example.com TXT "v=spf1 -all"`, "v=spf1"+
+			many(1000, " include:%d.i.example.com")), Permerror, 11, 700},
+		{"ten mx of ten names", bomb(many(10, "x.example.com MX 1 %d.h.example.com\n")+
+			many(10, "%d.h.example.com A 192.0.2.9\n"), "v=spf1"+strings.Repeat(" mx:x.example.com",
+			10)+" -all"), Fail, 1 + 10*11, 700},
+		{"eleven names of an mx", bomb(many(11, "x.example.com MX 1 %d.h.example.com\n")+
+			"*.h.example.com A 192.0.2.9", "v=spf1 mx:x.example.com -all"), Permerror, 2, 700},
+		{"ten mx of ten names that do not exist",
+			bomb(many(10, "x.example.com MX 1 %d.h.example.com\n"), "v=spf1"+
+				strings.Repeat(" mx:x.example.com", 10)+" -all"), Permerror, 1 + 2*11 + 2, 700},
+		{"ptr with 300 names", bomb(many(300, "1.2.0.192.in-addr.arpa PTR %d.example.com\n")+
+			"*.example.com A 192.0.2.9", "v=spf1"+strings.Repeat(" ptr", 10)+" -all"), Fail, 12, 700},
+		{"p everywhere, 300 names", bomb(many(300, "1.2.0.192.in-addr.arpa PTR %d.example.org\n")+
+			"*.example.org A 192.0.2.9\n*.x.example.com A 192.0.2.9\nunknown.why.example.com TXT %{p}%{p}%{p}",
+			"v=spf1"+strings.Repeat(" -exists:%{p}.%{p}.x.example.com", 8)+" exp=%{p}.why.example.com"), Fail, 14, 700},
 		{"16,000 terms", bomb("", "v=spf1"+strings.Repeat(" a=", 16000)+" -all"), Fail, 1, 700},
 		{"5,000 networks", bomb("", "v=spf1"+strings.Repeat(" ip4:1.2.3.4", 5000)+" -all"), Fail, 1, 6000},
-		{"macros of one domain-spec", bomb("", "v=spf1 exists:"+strings.Repeat("%{s}", 10000)+" -all"), Permerror, 1, 700},
-		{"128 macros ten times", bomb("", "v=spf1"+strings.Repeat(" exists:"+strings.Repeat("%{Sr-+./}", 128), 10)+" -all"), Permerror, 4, 700},
+		{"macros of one domain-spec", bomb("", "v=spf1 exists:"+strings.Repeat("%{s}", 10000)+
+			" -all"), Permerror, 1, 700},
+		{"128 macros ten times", bomb("", "v=spf1"+strings.Repeat(" exists:"+
+			strings.Repeat("%{Sr-+./}", 128), 10)+" -all"), Permerror, 4, 700},
 		{"a long domain-spec", bomb("", "v=spf1 exists:"+strings.Repeat("x.", 30000)+"example.com -all"), Fail, 2, 700},
-		{"1,000 records", bomb(many(1000, "example.com TXT \"v=spf1 ip4:192.0.2.1 x=%d\"\n"), "v=spf1"), Permerror, 1, 700},
-		{"explanation of macros", bomb("why.example.com TXT \""+strings.Repeat("%{s}", 60)+"\" \""+strings.Repeat("%{s}", 60)+"\"", "v=spf1 -all exp=why.example.com"), Fail, 2, 700},
+		{"1,000 records", bomb(many(1000, "example.com TXT \"v=spf1 ip4:192.0.2.1 x=%d\"\n"),
+			"v=spf1"), Permerror, 1, 700},
+		{"explanation of macros", bomb("why.example.com TXT \""+strings.Repeat("%{s}", 60)+"\" \""+
+			strings.Repeat("%{s}", 60)+"\"", "v=spf1 -all exp=why.example.com"), Fail, 2, 700},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			id := Identity{IP: netip.MustParseAddr("192.0.2.1"), Helo: strings.Repeat("h", 100000), MailFrom: strings.Repeat("l-", 100000) + "@example.com"}
+			id := Identity{IP: netip.MustParseAddr("192.0.2.1"), Helo: strings.Repeat("h", 100000),
+				MailFrom: strings.Repeat("l-", 100000) + "@example.com"}
 			got := checkID(tt.zone, id)
 			if n := len(tt.zone.Queries()); got.Value != tt.want || n > tt.queries || n != got.Queries {
-				t.Errorf("got %s (%s), want %s; %d questions, counted %d, want at most %d", got.Value, got.Reason, tt.want, n, got.Queries, tt.queries)
+				t.Errorf("got %s (%s), want %s; %d questions, counted %d, want at most %d",
+					got.Value, got.Reason, tt.want, n, got.Queries, tt.queries)
 			}
 			if steps := countSteps(got.Tree); steps > maxSteps+20 {
 				t.Errorf("%d steps in the tree", steps)

@@ -9,7 +9,8 @@ import (
 
 // FuzzLint holds that flaws are marked within the text, and that a mended record is one.
 func FuzzLint(f *testing.F) {
-	for _, s := range []string{"v=spf1 mx ip4: ?all", "TXT v=spf1 a:192.0.2.1 inlcude:x.example - all", "v = spf1 mx v=spf1 -al"} {
+	for _, s := range []string{"v=spf1 mx ip4: ?all",
+		"TXT v=spf1 a:192.0.2.1 inlcude:x.example - all", "v = spf1 mx v=spf1 -al"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

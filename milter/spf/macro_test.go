@@ -8,7 +8,8 @@ import (
 )
 
 func exampleEvaluation(ip string) *evaluation {
-	return &evaluation{ip: netip.MustParseAddr(ip), local: "strong-bad", host: "email.example.com", helo: "mx.example.org",
+	return &evaluation{ip: netip.MustParseAddr(ip), local: "strong-bad", host: "email.example.com",
+		helo:     "mx.example.org",
 		receiver: "mx.example.net", now: func() time.Time { return time.Unix(1700000000, 0) },
 		names: clientNames{asked: true, names: []string{"mx.example.org"}, valid: []validity{valid}}}
 }
@@ -35,7 +36,8 @@ func TestExpand(t *testing.T) {
 		{"192.0.2.3", "%{lr-}.lp.%{ir}.%{v}._spf.%{d2}", "bad.strong.lp.3.2.0.192.in-addr._spf.example.com"},
 		{"192.0.2.3", "%{ir}.%{v}.%{l1r-}.lp._spf.%{d2}", "3.2.0.192.in-addr.strong.lp._spf.example.com"},
 		{"192.0.2.3", "%{d2}.trusted-domains.example.net", "example.com.trusted-domains.example.net"},
-		{"2001:db8::cb01", "%{ir}.%{v}._spf.%{d2}", "1.0.B.C.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.B.D.0.1.0.0.2.ip6._spf.example.com"},
+		{"2001:db8::cb01", "%{ir}.%{v}._spf.%{d2}",
+			"1.0.B.C.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.B.D.0.1.0.0.2.ip6._spf.example.com"},
 		{"2001:db8::cb01", "%{i1}", "1"},
 		{"192.0.2.3", "%%%_%-", "% %20"},
 		{"192.0.2.3", "%{S}", "strong-bad%40email.example.com"},
@@ -62,7 +64,11 @@ func TestExpand(t *testing.T) {
 // Delimiters at an end or side by side have empty parts between them.
 func TestExpandEmptyParts(t *testing.T) {
 	tests := []struct{ local, spec, want string }{
-		{"a..b", "%{l}", "a..b"}, {"a..b", "%{lr}", "b..a"}, {"a--b", "%{l-}", "a..b"}, {"-a", "%{l1r-}", ""}, {"a-", "%{l1-}", ""},
+		{"a..b", "%{l}", "a..b"},
+		{"a..b", "%{lr}", "b..a"},
+		{"a--b", "%{l-}", "a..b"},
+		{"-a", "%{l1r-}", ""},
+		{"a-", "%{l1-}", ""},
 		{"", "%{lr}", ""}, {"a-b+c", "%{l-+}", "a.b.c"}, {"a=b", "%{l2=}", "a.b"}, {"a/b_c,d", "%{lr/_,}", "d.c.b.a"},
 	}
 	for _, tt := range tests {

@@ -60,7 +60,8 @@ func (s scenario) zone(t *testing.T) *dnstest.Zone {
 	z := &dnstest.Zone{}
 	for name, rows := range s.Zonedata {
 		types := map[string]bool{}
-		timeout, hasTXT := false, slices.ContainsFunc(rows, func(n yaml.Node) bool { return n.Kind == yaml.MappingNode && n.Content[0].Value == "TXT" })
+		timeout, hasTXT := false, slices.ContainsFunc(rows,
+			func(n yaml.Node) bool { return n.Kind == yaml.MappingNode && n.Content[0].Value == "TXT" })
 		for _, row := range rows {
 			if row.Kind == yaml.ScalarNode {
 				timeout = timeout || row.Value == "TIMEOUT"
@@ -80,7 +81,8 @@ func (s scenario) zone(t *testing.T) *dnstest.Zone {
 			addRow(t, z, name, rtype, value)
 		}
 		if timeout {
-			failing := slices.DeleteFunc([]string{"A", "AAAA", "MX", "TXT", "PTR"}, func(rtype string) bool { return types[rtype] })
+			failing := slices.DeleteFunc([]string{"A", "AAAA", "MX", "TXT", "PTR"},
+				func(rtype string) bool { return types[rtype] })
 			mustAdd(t, z, "$TIMEOUT "+name+" "+strings.Join(failing, " "))
 		}
 	}
@@ -130,7 +132,8 @@ func TestSuite(t *testing.T) {
 	cases := 0
 	for _, s := range scenarios(t) {
 		z := s.zone(t)
-		checker := &Checker{Resolver: z, Receiver: "receiver.example", Now: func() time.Time { return time.Unix(1700000000, 0) }}
+		checker := &Checker{Resolver: z, Receiver: "receiver.example",
+			Now: func() time.Time { return time.Unix(1700000000, 0) }}
 		for name, tt := range s.Tests {
 			cases++
 			t.Run(s.Description+"/"+name, func(t *testing.T) {
@@ -138,7 +141,8 @@ func TestSuite(t *testing.T) {
 				for _, n := range tt.Result.Content {
 					want = append(want, n.Value)
 				}
-				got := checker.Check(context.Background(), Identity{IP: netip.MustParseAddr(tt.Host), Helo: tt.Helo, MailFrom: tt.MailFrom})
+				got := checker.Check(context.Background(),
+					Identity{IP: netip.MustParseAddr(tt.Host), Helo: tt.Helo, MailFrom: tt.MailFrom})
 				if !slices.Contains(want, string(got.Value)) {
 					t.Errorf("got %s (%s), want %s\n%s\n%v", got.Value, got.Reason, want, tt.Description, got.Tree)
 				}

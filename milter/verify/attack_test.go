@@ -26,7 +26,8 @@ func spoof(t testing.TB, i, sets, signatures int) string {
 	t.Helper()
 	raw := text
 	for n := range signatures {
-		raw = fmt.Sprintf("DKIM-Signature: v=1; a=ed25519-sha256; d=d%d.m%d.silent.test; s=k;\r\n h=From; bh=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=; b=AAAA\r\n", n, i) + raw
+		raw = fmt.Sprintf("DKIM-Signature: v=1; a=ed25519-sha256; d=d%d.m%d.silent.test; "+
+			"s=k;\r\n h=From; bh=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=; b=AAAA\r\n", n, i) + raw
 	}
 	for n := 1; n < sets; n++ {
 		cv := "pass"
@@ -34,16 +35,20 @@ func spoof(t testing.TB, i, sets, signatures int) string {
 			cv = "none"
 		}
 		tags := fmt.Sprintf("a=ed25519-sha256; d=a%d.m%d.silent.test; s=k; i=%d; b=AAAA", n, i, n)
-		raw = fmt.Sprintf("ARC-Seal: cv=%s; %s\r\nARC-Message-Signature: h=From; bh=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=;\r\n %s\r\nARC-Authentication-Results: i=%d; x.test; none\r\n", cv, tags, tags, n) + raw
+		raw = fmt.Sprintf("ARC-Seal: cv=%s; %s\r\nARC-Message-Signature: h=From; "+
+			"bh=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=;\r\n "+
+			"%s\r\nARC-Authentication-Results: i=%d; x.test; none\r\n", cv, tags, tags, n) + raw
 	}
 	o := arc.SealOptions{Time: now}
-	m, err := message.Read(strings.NewReader(raw), 1<<20, func(message.Header) []message.BodyHash { return []message.BodyHash{o.BodyHash()} })
+	m, err := message.Read(strings.NewReader(raw), 1<<20,
+		func(message.Header) []message.BodyHash { return []message.BodyHash{o.BodyHash()} })
 	if err != nil {
 		t.Fatal(err)
 	}
 	chain := (&arc.Validator{}).Select(m.Header).Run(t.Context(), m) // for its sets
 	chain.Value = arc.Pass
-	fields, err := arc.Seal(m.Header, m.Body, chain, "x.test; none", dkim.Key{Domain: "example.net", Selector: "k", Signer: key}, o)
+	fields, err := arc.Seal(m.Header, m.Body, chain, "x.test; none", dkim.Key{Domain: "example.net",
+		Selector: "k", Signer: key}, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +86,9 @@ func TestAttackOnLookups(t *testing.T) {
 	raw, honest := spoof(t, 0, 50, 10), signed(t, text, "example.com")
 	for _, sessions := range []int{25, 100, 250} {
 		for _, from := range []struct{ name, address string }{
-			{"one network", "198.51.100.%d"}, {"as many networks", "10.%d.0.1"}, {"as many IPv6 networks", "2001:db8:%x::1"},
+			{"one network", "198.51.100.%d"},
+			{"as many networks", "10.%d.0.1"},
+			{"as many IPv6 networks", "2001:db8:%x::1"},
 		} {
 			t.Run(fmt.Sprintf("%d sessions from %s", sessions, from.name), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
@@ -99,7 +106,8 @@ func TestAttackOnLookups(t *testing.T) {
 						hostile := strings.ReplaceAll(raw, ".m0.", fmt.Sprintf(".m%d.", i))
 						all.Go(func() {
 							for range 3 {
-								r := judged(t, t.Context(), v, envelope(client, "h.m.silent.test", fmt.Sprintf("a@m%d.silent.test", i)), false, hostile)
+								r := judged(t, t.Context(), v, envelope(client, "h.m.silent.test",
+									fmt.Sprintf("a@m%d.silent.test", i)), false, hostile)
 								if r.DMARC.Value != dmarc.Fail && !r.Short {
 									t.Errorf("spoof from %s: dmarc=%s (%s)", client, r.DMARC.Value, r.DMARC.Reason)
 								}
@@ -110,7 +118,8 @@ func TestAttackOnLookups(t *testing.T) {
 						time.Sleep(time.Second) // of the bubble's clock: the attack is at its height
 						synctest.Wait()
 						began, waiting := time.Now(), gate.Counters.Waited.Load()
-						r := judged(t, t.Context(), v, envelope("192.0.2.1", "mx.example.com", "alice@example.com"), false, honest)
+						r := judged(t, t.Context(), v, envelope("192.0.2.1", "mx.example.com",
+							"alice@example.com"), false, honest)
 						if r.DMARC.Value != dmarc.Pass || r.SPF.Value != "pass" || r.BestDKIM() != "pass" || r.Short {
 							t.Errorf("honest mail: %s, short %v", r, r.Short)
 						}

@@ -56,12 +56,16 @@ func TestMalformedFrom(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			raw := "From: " + tt.from + "\r\nTo: bob@example.net\r\n\r\nhello\r\n"
 			v, _ := newVerifier(t)
-			honest := judged(t, t.Context(), v, envelope("192.0.2.1", "mx.example.com", "a@example.com"), false, signed(t, raw, "example.com"))
-			if d := honest.DMARC; d.Value != dmarc.Pass || string(honest.Author) != tt.author || honest.From.Doubt() == "" {
-				t.Errorf("honest: dmarc=%s (%s) for %q, doubt %q", d.Value, d.Reason, honest.Author, honest.From.Doubt())
+			honest := judged(t, t.Context(), v, envelope("192.0.2.1", "mx.example.com",
+				"a@example.com"), false, signed(t, raw, "example.com"))
+			if d := honest.DMARC; d.Value != dmarc.Pass || string(honest.Author) != tt.author ||
+				honest.From.Doubt() == "" {
+				t.Errorf("honest: dmarc=%s (%s) for %q, doubt %q", d.Value, d.Reason, honest.Author,
+					honest.From.Doubt())
 			}
 			forged := judged(t, t.Context(), v, envelope("198.51.100.1", "x", "x@other.example"), false, raw)
-			if d := forged.DMARC; d.Value != dmarc.Fail || d.Disposition != dmarc.Reject || string(d.Author) != tt.author || d.Aside {
+			if d := forged.DMARC; d.Value != dmarc.Fail || d.Disposition != dmarc.Reject ||
+				string(d.Author) != tt.author || d.Aside {
 				t.Errorf("forged: dmarc=%s (%s) for %q, disposition %s", d.Value, d.Reason, d.Author, d.Disposition)
 			}
 		})
@@ -71,13 +75,15 @@ func TestMalformedFrom(t *testing.T) {
 // TestSeveralDomains judges mail that other.example sends with a pass of its own, and that shows
 // another domain.
 func TestSeveralDomains(t *testing.T) {
-	zone := "\n_dmarc.evil.example. IN TXT \"v=DMARC1; p=none\"\nevil.example. IN TXT \"v=spf1 ip4:198.51.100.1 -all\"" +
+	zone := "\n_dmarc.evil.example. IN TXT \"v=DMARC1; p=none\"\nevil.example. IN TXT \"v=spf1 " +
+		"ip4:198.51.100.1 -all\"" +
 		"\nnorecord.example. IN TXT \"v=spf1 ip4:198.51.100.1 -all\"\n"
 	for _, tt := range []struct{ name, from, want string }{
 		{"list", "x@evil.example, ceo@example.com", "fail example.com reject"},
 		{"list, the other first", "ceo@example.com, x@evil.example", "fail example.com reject"},
 		{"two fields", "x@evil.example\r\nFrom: ceo@example.com", "fail example.com reject"},
-		{"two fields, the second malformed", "x@evil.example\r\nFrom: CEO <ceo@example.com.>", "fail example.com reject"},
+		{"two fields, the second malformed", "x@evil.example\r\nFrom: CEO <ceo@example.com.>",
+			"fail example.com reject"},
 		{"three fields", "Ann\r\nFrom: x@evil.example\r\nFrom: Ann, ceo@example.com", "fail example.com reject"},
 		{"semicolon", "ceo@example.com; x@evil.example", "fail example.com reject"},
 		{"two brackets", "<ceo@example.com> <x@evil.example>", "fail example.com reject"},
@@ -97,7 +103,8 @@ func TestSeveralDomains(t *testing.T) {
 		{"name", "ceo@example.com <x@evil.example>", "fail example.com reject aside"},
 		{"name with words", "Mail from ceo@example.com via list <x@evil.example>", "fail example.com reject aside"},
 		{"encoded name", "=?utf-8?q?ceo@example.com?= <x@evil.example>", "fail example.com reject aside"},
-		{"name, and the brackets have no record", "ceo@example.com <x@norecord.example>", "fail example.com reject aside"},
+		{"name, and the brackets have no record", "ceo@example.com <x@norecord.example>",
+			"fail example.com reject aside"},
 		{"name, and no address in the brackets", "ceo@example.com <x@>", "fail example.com reject"},
 		{"name, and an address literal", "ceo@example.com <x@[198.51.100.1]>", "fail example.com reject"},
 		{"route", "<@example.com:x@evil.example>", "fail example.com reject aside"},

@@ -17,9 +17,13 @@ import (
 // line of it is one that an MTA breaks.
 func FuzzField(f *testing.F) {
 	f.Add("mx.example.com", "alice@example.com", "From: alice@example.com\r\n\r\nhello\r\n")
-	f.Add("x; dmarc=pass", `"a\"; dmarc=pass header.from=bank.example; x=\""@example.com`, "From: a@other.example, b@example.com\r\n\r\n")
-	f.Add("mx.example.com", "", "From: \"; dmarc=pass\" <a@example.com>\r\nDKIM-Signature: v=1; a=rsa-sha256; d=example.com; s=k; i=\"; dmarc=pass\"@example.com; h=from; bh=AAAA; b=AAAA\r\n\r\n")
-	f.Add("other.example", "a@example.com", "From: a@example.com\r\nARC-Seal: i=1; a=rsa-sha256; cv=none; d=example.com; s=k; b=AAAA\r\nARC-Message-Signature: i=1; a=rsa-sha256; d=example.com; s=k; h=from; bh=AAAA; b=AAAA\r\nARC-Authentication-Results: i=1; x; dmarc=pass\r\n\r\n")
+	f.Add("x; dmarc=pass", `"a\"; dmarc=pass header.from=bank.example; x=\""@example.com`,
+		"From: a@other.example, b@example.com\r\n\r\n")
+	f.Add("mx.example.com", "", "From: \"; dmarc=pass\" <a@example.com>\r\nDKIM-Signature: v=1; "+
+		"a=rsa-sha256; d=example.com; s=k; i=\"; dmarc=pass\"@example.com; h=from; bh=AAAA; b=AAAA\r\n\r\n")
+	f.Add("other.example", "a@example.com", "From: a@example.com\r\nARC-Seal: i=1; a=rsa-sha256; "+
+		"cv=none; d=example.com; s=k; b=AAAA\r\nARC-Message-Signature: i=1; a=rsa-sha256; "+
+		"d=example.com; s=k; h=from; bh=AAAA; b=AAAA\r\nARC-Authentication-Results: i=1; x; dmarc=pass\r\n\r\n")
 	z, err := dnstest.Load(strings.NewReader(zoneText))
 	if err != nil {
 		f.Fatal(err)
@@ -63,7 +67,8 @@ func wantField(t *testing.T, r *Results) {
 		t.Fatalf("%d results, want %d: %+v", len(got), len(want), got)
 	}
 	for i := range want {
-		if got[i].Method != want[i].Method || got[i].Value != want[i].Value || len(got[i].Properties) > len(want[i].Properties) {
+		if got[i].Method != want[i].Method || got[i].Value != want[i].Value ||
+			len(got[i].Properties) > len(want[i].Properties) {
 			t.Errorf("result %d: got %+v, want %+v", i, got[i], want[i])
 		}
 	}

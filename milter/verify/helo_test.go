@@ -27,16 +27,26 @@ a.local.example.    IN A 127.0.0.2
 		properties string // those of smtp in the field
 		asked      int    // for TXT records of the HELO name
 	}{
-		{"another name passes", envelope("192.0.2.1", "helo.example", "a@other.example"), "dmarc=fail spf=fail helo=pass", "smtp.mailfrom=other.example smtp.helo=helo.example", 1},
-		{"an aligned name passes", envelope("192.0.2.1", "mx.example.com", "a@other.example"), "dmarc=fail spf=fail helo=pass", "smtp.mailfrom=other.example smtp.helo=mx.example.com", 1},
-		{"another name fails", envelope("192.0.2.2", "helo.example", "a@other.example"), "dmarc=fail spf=fail helo=fail", "smtp.mailfrom=other.example smtp.helo=helo.example", 1},
-		{"a name without a record", envelope("192.0.2.1", "host.example", "a@other.example"), "dmarc=fail spf=fail", "smtp.mailfrom=other.example", 1},
-		{"one label", envelope("192.0.2.1", "localhost", "a@other.example"), "dmarc=fail spf=fail", "smtp.mailfrom=other.example", 0},
-		{"an address literal", envelope("192.0.2.1", "[192.0.2.1]", "a@other.example"), "dmarc=fail spf=fail", "smtp.mailfrom=other.example", 0},
-		{"the sender's own domain", envelope("192.0.2.1", "Helo.Example.", "a@helo.example"), "dmarc=fail spf=pass", "smtp.mailfrom=helo.example", 1},
-		{"the null sender", envelope("192.0.2.1", "helo.example", ""), "dmarc=fail spf=pass", "smtp.helo=helo.example", 1},
-		{"MAIL FROM is not a domain", envelope("192.0.2.1", "helo.example", "a@localhost"), "dmarc=fail spf=none helo=pass", "smtp.mailfrom=localhost smtp.helo=helo.example", 1},
-		{"DNS away", envelope("192.0.2.1", "gone.example", "a@other.example"), "dmarc=fail spf=fail helo=temperror", "smtp.mailfrom=other.example smtp.helo=gone.example", 1},
+		{"another name passes", envelope("192.0.2.1", "helo.example", "a@other.example"),
+			"dmarc=fail spf=fail helo=pass", "smtp.mailfrom=other.example smtp.helo=helo.example", 1},
+		{"an aligned name passes", envelope("192.0.2.1", "mx.example.com", "a@other.example"),
+			"dmarc=fail spf=fail helo=pass", "smtp.mailfrom=other.example smtp.helo=mx.example.com", 1},
+		{"another name fails", envelope("192.0.2.2", "helo.example", "a@other.example"),
+			"dmarc=fail spf=fail helo=fail", "smtp.mailfrom=other.example smtp.helo=helo.example", 1},
+		{"a name without a record", envelope("192.0.2.1", "host.example", "a@other.example"),
+			"dmarc=fail spf=fail", "smtp.mailfrom=other.example", 1},
+		{"one label", envelope("192.0.2.1", "localhost", "a@other.example"), "dmarc=fail spf=fail",
+			"smtp.mailfrom=other.example", 0},
+		{"an address literal", envelope("192.0.2.1", "[192.0.2.1]", "a@other.example"),
+			"dmarc=fail spf=fail", "smtp.mailfrom=other.example", 0},
+		{"the sender's own domain", envelope("192.0.2.1", "Helo.Example.", "a@helo.example"),
+			"dmarc=fail spf=pass", "smtp.mailfrom=helo.example", 1},
+		{"the null sender", envelope("192.0.2.1", "helo.example", ""), "dmarc=fail spf=pass",
+			"smtp.helo=helo.example", 1},
+		{"MAIL FROM is not a domain", envelope("192.0.2.1", "helo.example", "a@localhost"),
+			"dmarc=fail spf=none helo=pass", "smtp.mailfrom=localhost smtp.helo=helo.example", 1},
+		{"DNS away", envelope("192.0.2.1", "gone.example", "a@other.example"),
+			"dmarc=fail spf=fail helo=temperror", "smtp.mailfrom=other.example smtp.helo=gone.example", 1},
 	} {
 		v, _ := newVerifier(t)
 		z, err := dnstest.Load(strings.NewReader(zoneText + extra))
@@ -49,7 +59,8 @@ a.local.example.    IN A 127.0.0.2
 			t.Errorf("%s:\n got %s\nwant %s", tc.name, got, tc.want)
 		}
 		var properties []string
-		for word := range strings.FieldsSeq(strings.ReplaceAll(r.Field("mx.example.net", "").WithoutComments().Payload(), ";", " ")) {
+		for word := range strings.FieldsSeq(strings.ReplaceAll(r.Field("mx.example.net",
+			"").WithoutComments().Payload(), ";", " ")) {
 			if strings.HasPrefix(word, "smtp.") {
 				properties = append(properties, word)
 			}

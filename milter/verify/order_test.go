@@ -14,7 +14,8 @@ func junk(n int) string {
 	var b strings.Builder
 	for i := range n {
 		long := strings.Repeat("x.", 110)
-		fmt.Fprintf(&b, "DKIM-Signature: v=1; a=rsa-sha256; d=%sj%d.example; s=%s;\r\n h=From; bh=AAAA; b=AAA%d\r\n", long, i, strings.Repeat("s.", 60)+"s", i)
+		fmt.Fprintf(&b, "DKIM-Signature: v=1; a=rsa-sha256; d=%sj%d.example; s=%s;\r\n h=From; bh=AAAA; b=AAA%d\r\n",
+			long, i, strings.Repeat("s.", 60)+"s", i)
 	}
 	return b.String()
 }

@@ -61,13 +61,15 @@ func newVerifier(t *testing.T) (*Verifier, *dnstest.Zone) {
 	}, z
 }
 
-const text = "From: Alice <alice@example.com>\r\nTo: bob@example.net\r\nSubject: hello\r\nDate: Sat, 31 Jan 2026 12:00:00 +0000\r\n\r\nhello\r\n"
+const text = "From: Alice <alice@example.com>\r\nTo: bob@example.net\r\nSubject: hello\r\nDate: " +
+	"Sat, 31 Jan 2026 12:00:00 +0000\r\n\r\nhello\r\n"
 
 // signed returns raw with a signature of domain d on top.
 func signed(t *testing.T, raw, d string) string {
 	t.Helper()
 	o := dkim.SignOptions{Time: now}
-	m, err := message.Read(strings.NewReader(raw), 1<<20, func(message.Header) []message.BodyHash { return []message.BodyHash{o.BodyHash()} })
+	m, err := message.Read(strings.NewReader(raw), 1<<20,
+		func(message.Header) []message.BodyHash { return []message.BodyHash{o.BodyHash()} })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +95,8 @@ func judged(t *testing.T, ctx context.Context, v *Verifier, env *message.Envelop
 }
 
 func envelope(ip, helo, from string) *message.Envelope {
-	return &message.Envelope{Client: netip.MustParseAddr(ip), Helo: helo, Sender: from, Recipients: []string{"bob@example.net"}}
+	return &message.Envelope{Client: netip.MustParseAddr(ip), Helo: helo, Sender: from,
+		Recipients: []string{"bob@example.net"}}
 }
 
 func TestResults(t *testing.T) {
@@ -105,23 +108,39 @@ func TestResults(t *testing.T) {
 		raw   string
 		want  string
 	}{
-		{"all passes", envelope("192.0.2.1", "mx.example.com", "alice@example.com"), false, good, "dmarc=pass spf=pass iprev=pass dkim=pass/example.com"},
-		{"spoofed", envelope("198.51.100.1", "x.other.example", "a@other.example"), false, text, "dmarc=fail spf=fail iprev=permerror dkim=none"},
-		{"forwarded: DKIM carries it", envelope("198.51.100.1", "x.other.example", "a@other.example"), false, good, "dmarc=pass spf=fail iprev=permerror dkim=pass/example.com"},
-		{"changed on the way, SPF carries it", envelope("192.0.2.1", "mx.example.com", "alice@example.com"), false, good + "footer\r\n", "dmarc=pass spf=pass iprev=pass dkim=fail/example.com"},
-		{"null sender: HELO counts as MAIL FROM", envelope("192.0.2.1", "mx.example.com", ""), false, text, "dmarc=pass spf=pass iprev=pass dkim=none"},
-		{"HELO alone does not count", envelope("192.0.2.1", "mx.example.com", "a@other.example"), false, text, "dmarc=fail spf=fail iprev=pass dkim=none"},
-		{"DNS of SPF away", envelope("192.0.2.1", "x", "a@slow.example"), false, text, "dmarc=fail spf=temperror iprev=pass dkim=none"},
+		{"all passes", envelope("192.0.2.1", "mx.example.com", "alice@example.com"), false, good,
+			"dmarc=pass spf=pass iprev=pass dkim=pass/example.com"},
+		{"spoofed", envelope("198.51.100.1", "x.other.example", "a@other.example"), false, text,
+			"dmarc=fail spf=fail iprev=permerror dkim=none"},
+		{"forwarded: DKIM carries it", envelope("198.51.100.1", "x.other.example",
+			"a@other.example"), false, good, "dmarc=pass spf=fail iprev=permerror dkim=pass/example.com"},
+		{"changed on the way, SPF carries it", envelope("192.0.2.1", "mx.example.com",
+			"alice@example.com"), false, good + "footer\r\n", "dmarc=pass spf=pass iprev=pass dkim=fail/example.com"},
+		{"null sender: HELO counts as MAIL FROM", envelope("192.0.2.1", "mx.example.com", ""),
+			false, text, "dmarc=pass spf=pass iprev=pass dkim=none"},
+		{"HELO alone does not count", envelope("192.0.2.1", "mx.example.com", "a@other.example"),
+			false, text, "dmarc=fail spf=fail iprev=pass dkim=none"},
+		{"DNS of SPF away", envelope("192.0.2.1", "x", "a@slow.example"), false, text,
+			"dmarc=fail spf=temperror iprev=pass dkim=none"},
 		{"DNS of an aligned key away", envelope("198.51.100.1", "x", "a@other.example"), false,
-			signed(t, strings.Replace(text, "alice@example.com", "a@lost.example", 1), "lost.example"), "dmarc=temperror spf=fail iprev=permerror dkim=temperror/lost.example"},
+			signed(t, strings.Replace(text, "alice@example.com", "a@lost.example", 1),
+				"lost.example"), "dmarc=temperror spf=fail iprev=permerror dkim=temperror/lost.example"},
 		{"from a relay", envelope("198.51.100.1", "x", "a@other.example"), true, good, "dkim=pass/example.com"},
 		{"no client address", &message.Envelope{Sender: "alice@example.com"}, false, good, "dkim=pass/example.com"},
-		{"no author", envelope("192.0.2.1", "x", "alice@example.com"), false, "Subject: x\r\n\r\n", "dmarc=permerror spf=pass iprev=pass dkim=none"},
-		{"two authors", envelope("192.0.2.1", "x", "alice@example.com"), false, "From: alice@example.com, b@other.example\r\n\r\n", "dmarc=permerror spf=pass iprev=pass dkim=none"},
-		{"an author and an address literal", envelope("192.0.2.1", "x", "alice@example.com"), false, "From: alice@example.com, b@[192.0.2.9]\r\n\r\n", "dmarc=permerror spf=pass iprev=pass dkim=none"},
-		{"two From fields", envelope("192.0.2.1", "x", "alice@example.com"), false, "From: alice@example.com\r\nFrom: alice@other.example\r\n\r\n", "dmarc=permerror spf=pass iprev=pass dkim=none"},
-		{"two From fields with one domain", envelope("192.0.2.1", "x", "alice@example.com"), false, "From: alice@example.com\r\nFrom: bob@example.com\r\n\r\n", "dmarc=pass spf=pass iprev=pass dkim=none"},
-		{"two From fields with one domain, forged", envelope("198.51.100.1", "x", "a@other.example"), false, "From: alice@example.com\r\nFrom: bob@example.com\r\n\r\n", "dmarc=fail spf=fail iprev=permerror dkim=none"},
+		{"no author", envelope("192.0.2.1", "x", "alice@example.com"), false, "Subject: x\r\n\r\n",
+			"dmarc=permerror spf=pass iprev=pass dkim=none"},
+		{"two authors", envelope("192.0.2.1", "x", "alice@example.com"), false,
+			"From: alice@example.com, b@other.example\r\n\r\n", "dmarc=permerror spf=pass iprev=pass dkim=none"},
+		{"an author and an address literal", envelope("192.0.2.1", "x", "alice@example.com"), false,
+			"From: alice@example.com, b@[192.0.2.9]\r\n\r\n", "dmarc=permerror spf=pass iprev=pass dkim=none"},
+		{"two From fields", envelope("192.0.2.1", "x", "alice@example.com"), false,
+			"From: alice@example.com\r\nFrom: alice@other.example\r\n\r\n",
+			"dmarc=permerror spf=pass iprev=pass dkim=none"},
+		{"two From fields with one domain", envelope("192.0.2.1", "x", "alice@example.com"), false,
+			"From: alice@example.com\r\nFrom: bob@example.com\r\n\r\n", "dmarc=pass spf=pass iprev=pass dkim=none"},
+		{"two From fields with one domain, forged", envelope("198.51.100.1", "x",
+			"a@other.example"), false, "From: alice@example.com\r\nFrom: bob@example.com\r\n\r\n",
+			"dmarc=fail spf=fail iprev=permerror dkim=none"},
 	} {
 		v, _ := newVerifier(t)
 		if got := judged(t, t.Context(), v, tc.env, tc.relay, tc.raw).String(); got != tc.want {
@@ -132,7 +151,8 @@ func TestResults(t *testing.T) {
 
 func TestField(t *testing.T) {
 	v, _ := newVerifier(t)
-	r := judged(t, t.Context(), v, envelope("192.0.2.1", "mx.example.com", "alice@example.com"), false, signed(t, text, "example.com"))
+	r := judged(t, t.Context(), v, envelope("192.0.2.1", "mx.example.com", "alice@example.com"),
+		false, signed(t, text, "example.com"))
 	got := r.Field("mx.example.net", "none").WithoutComments().Payload()
 	b := r.DKIM[0].HeaderB
 	want := `mx.example.net; dmarc=pass header.from=example.com policy.dmarc=none; spf=pass smtp.mailfrom=example.com` +
@@ -146,7 +166,8 @@ func TestField(t *testing.T) {
 	}
 	spoofed := judged(t, t.Context(), v, envelope("198.51.100.1", "x.example", ""), false, text)
 	got = spoofed.Field("mx.example.net", "quarantine").Payload()
-	for _, part := range []string{"dmarc=fail (p=reject dis=quarantine) header.from=example.com policy.dmarc=quarantine", "smtp.helo=x.example"} {
+	for _, part := range []string{"dmarc=fail (p=reject dis=quarantine) header.from=example.com " +
+		"policy.dmarc=quarantine", "smtp.helo=x.example"} {
 		if !strings.Contains(got, part) {
 			t.Errorf("%s\nlacks %s", got, part)
 		}
@@ -160,7 +181,8 @@ func TestFieldOfUnreadableSignature(t *testing.T) {
 		"v=1; a=rsa-sha256; d=example..com; i=@example..com; s=x; h=from; bh=AA==; b=AA==",
 	} {
 		v, _ := newVerifier(t)
-		r := judged(t, t.Context(), v, envelope("192.0.2.1", "mx.example.com", "alice@example.com"), false, "DKIM-Signature: "+signature+"\r\n"+text)
+		r := judged(t, t.Context(), v, envelope("192.0.2.1", "mx.example.com", "alice@example.com"),
+			false, "DKIM-Signature: "+signature+"\r\n"+text)
 		got := r.Field("mx.example.net", "none").Payload()
 		_, dkim, found := strings.Cut(got, "dkim=")
 		if !found || strings.Contains(dkim, "header.i") || strings.Contains(dkim, "header.d") {
@@ -175,7 +197,8 @@ func TestBudget(t *testing.T) {
 	v.MaxLookups = 7
 	raw := text
 	for i := range 100 {
-		raw = "DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d=d" + strings.Repeat("x", i%50) + ".example; s=s; h=from; bh=AAAA; b=AAAA\r\n" + raw
+		raw = "DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d=d" + strings.Repeat("x",
+			i%50) + ".example; s=s; h=from; bh=AAAA; b=AAAA\r\n" + raw
 	}
 	r := judged(t, t.Context(), v, envelope("192.0.2.1", "mx.example.com", "alice@example.com"), false, raw)
 	const most = 7 + 10 + dmarcLookups // 10 signatures
@@ -197,8 +220,10 @@ func TestPanic(t *testing.T) {
 	v.Resolver = panicking{}
 	bugs := make(chan string, 10)
 	v.Bug = func(method string, err error) { bugs <- method }
-	r := judged(t, t.Context(), v, envelope("192.0.2.1", "mx.example.com", "alice@example.com"), false, signed(t, text, "example.com"))
-	if got, want := r.String(), "dmarc=temperror spf=temperror iprev=temperror dkim=temperror/example.com"; got != want {
+	r := judged(t, t.Context(), v, envelope("192.0.2.1", "mx.example.com", "alice@example.com"),
+		false, signed(t, text, "example.com"))
+	if got, want := r.String(), "dmarc=temperror spf=temperror iprev=temperror "+
+		"dkim=temperror/example.com"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	if len(bugs) != 3 {
@@ -218,8 +243,10 @@ func TestDeadline(t *testing.T) {
 	v, _ := newVerifier(t)
 	v.Resolver = hanging{}
 	v.Deadline = time.Millisecond
-	r := judged(t, t.Context(), v, envelope("192.0.2.1", "mx.example.com", "alice@example.com"), false, signed(t, text, "example.com"))
-	if got, want := r.String(), "dmarc=temperror spf=temperror iprev=temperror dkim=temperror/example.com"; got != want {
+	r := judged(t, t.Context(), v, envelope("192.0.2.1", "mx.example.com", "alice@example.com"),
+		false, signed(t, text, "example.com"))
+	if got, want := r.String(), "dmarc=temperror spf=temperror iprev=temperror "+
+		"dkim=temperror/example.com"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	if r.Trouble() == "" {
@@ -254,7 +281,8 @@ func TestPolicyIsFoundAllTheSame(t *testing.T) {
 	} {
 		v, _ := newVerifier(t)
 		tc.change(v)
-		forged := "DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d=example.com; s=none; h=from; bh=AAAA; b=AAAA\r\n" + text
+		forged := "DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d=example.com; s=none; " +
+			"h=from; bh=AAAA; b=AAAA\r\n" + text
 		r := judged(t, t.Context(), v, envelope("198.51.100.1", "x", "a@attacker.example"), false, forged)
 		if r.DMARC.Value != dmarc.Fail || r.DMARC.Disposition != dmarc.Reject {
 			t.Errorf("%s: dmarc=%s (%s), want fail and reject", tc.name, r.DMARC.Value, r.DMARC.Reason)
@@ -287,7 +315,8 @@ func TestShareOfDMARC(t *testing.T) {
 		spfs := &clocked{Resolver: dmarcs, name: "attacker.example"}
 		v.Resolver, v.Deadline = spfs, 20*time.Second
 		began := time.Now()
-		r := judged(t, t.Context(), v, envelope("198.51.100.1", "x", "a@attacker.example"), false, signed(t, text, "news.example.com"))
+		r := judged(t, t.Context(), v, envelope("198.51.100.1", "x", "a@attacker.example"), false,
+			signed(t, text, "news.example.com"))
 		if got, want := r.String(), "dmarc=pass spf=temperror iprev=permerror dkim=pass/news.example.com"; got != want {
 			t.Errorf("got %s (%s), want %s", got, r.DMARC.Reason, want)
 		}

@@ -12,8 +12,10 @@ func TestFit(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"a paragraph", "one two three four five\nsix", "one two\nthree four\nfive six"},
 		{"two paragraphs", "one two three\n\nfour\n", "one two\nthree\n\nfour"},
-		{"an example", "see:\n\n   a b c d e f g h i j k\n\nthen more words\n", "see:\n\n   a b c d e f g h i j k\n\nthen more\nwords"},
-		{"an example directly below", "see this one:\n  a b c d e f g h\nend", "see this\none:\n  a b c d e f g h\nend"},
+		{"an example", "see:\n\n   a b c d e f g h i j k\n\nthen more words\n",
+			"see:\n\n   a b c d e f g h i j k\n\nthen more\nwords"},
+		{"an example directly below", "see this one:\n  a b c d e f g h\nend",
+			"see this\none:\n  a b c d e f g h\nend"},
 		{"a long word", "a 123456789012345 b", "a\n123456789012345\nb"},
 		{"wide characters count once", "äöüäöü äöü", "äöüäöü äöü"},
 		{"nothing", "", ""},

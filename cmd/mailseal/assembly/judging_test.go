@@ -8,8 +8,8 @@ import (
 	"mailseal/milter/filter"
 )
 
-// Mail is judged with lookups that share the gate's places, and what is made of fields above those that are signed is the
-// setting's.
+// Mail is judged with lookups that share the gate's places, and what is made of fields above those
+// that are signed is the setting's.
 func TestBuildJudging(t *testing.T) {
 	for _, tt := range []struct {
 		text   string
@@ -19,7 +19,8 @@ func TestBuildJudging(t *testing.T) {
 		{"[verify]\nuncovered_duplicates = \"policy\"\n", false},
 		{"[verify]\nuncovered_duplicates = \"note\"\n", true},
 	} {
-		cfg, err := config.Parse("mailseal.toml", []byte("authserv_id = \"mx.example.com\"\n[dns]\nservers = [\"127.0.0.1:9\"]\n"+tt.text))
+		cfg, err := config.Parse("mailseal.toml",
+			[]byte("authserv_id = \"mx.example.com\"\n[dns]\nservers = [\"127.0.0.1:9\"]\n"+tt.text))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -57,8 +57,8 @@ func TestAnyKey(t *testing.T) {
 	}
 }
 
-// TestFileKeysWait takes the files away once a reload has made its keys: it has read all of them, so that none is missing
-// after the swap.
+// TestFileKeysWait takes the files away once a reload has made its keys: it has read all of them,
+// so that none is missing after the swap.
 func TestFileKeysWait(t *testing.T) {
 	dir := t.TempDir()
 	cfg := &config.Config{Keys: map[string]config.Key{}}

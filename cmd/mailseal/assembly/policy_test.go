@@ -40,12 +40,17 @@ spf = { helo_fail = "reject" }
 		name      string
 		got, want any
 	}{
-		{"spf", rules.SPF, action.SPF{Fail: reject, Softfail: accept, None: mark, Permerror: accept, Temperror: accept, HeloFail: hold}},
+		{"spf", rules.SPF, action.SPF{Fail: reject, Softfail: accept, None: mark, Permerror: accept,
+			Temperror: accept, HeloFail: hold}},
 		{"iprev", rules.IPRev, action.IPRev{Fail: reject, Permerror: mark, Temperror: action.Tempfail}},
-		{"dkim", rules.DKIM, action.DKIM{Fail: accept, Policy: accept, Neutral: accept, None: accept, Permerror: accept, Temperror: accept}},
-		{"dmarc", rules.DMARC, action.DMARC{Reject: mark, Quarantine: mark, None: hold, NoRecord: accept, Permerror: accept, Temperror: accept}},
-		{"override's iprev", rules.Overrides[0].IPRev, action.IPRev{Fail: accept, Permerror: mark, Temperror: action.Tempfail}},
-		{"override's spf", rules.Overrides[0].SPF, action.SPF{Fail: reject, Softfail: accept, None: mark, Permerror: accept, Temperror: accept, HeloFail: reject}},
+		{"dkim", rules.DKIM, action.DKIM{Fail: accept, Policy: accept, Neutral: accept,
+			None: accept, Permerror: accept, Temperror: accept}},
+		{"dmarc", rules.DMARC, action.DMARC{Reject: mark, Quarantine: mark, None: hold,
+			NoRecord: accept, Permerror: accept, Temperror: accept}},
+		{"override's iprev", rules.Overrides[0].IPRev, action.IPRev{Fail: accept, Permerror: mark,
+			Temperror: action.Tempfail}},
+		{"override's spf", rules.Overrides[0].SPF, action.SPF{Fail: reject, Softfail: accept,
+			None: mark, Permerror: accept, Temperror: accept, HeloFail: reject}},
 	} {
 		if tc.got != tc.want {
 			t.Errorf("%s: got %+v, want %+v", tc.name, tc.got, tc.want)

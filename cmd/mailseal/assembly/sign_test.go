@@ -40,7 +40,8 @@ func TestBuildOversign(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := strings.Join(append(o.Oversign, o.OversignPresent...), " "); got != tc.want || o.Oversign == nil || o.OversignPresent == nil {
+		if got := strings.Join(append(o.Oversign, o.OversignPresent...), " "); got != tc.want ||
+			o.Oversign == nil || o.OversignPresent == nil {
 			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
 		}
 	}

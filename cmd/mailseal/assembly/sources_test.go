@@ -40,12 +40,17 @@ func TestRemembered(t *testing.T) {
 		rule config.Rule
 		want []string
 	}{
-		{"the source chooses", config.Rule{From: []string{"*"}}, []string{"s1._domainkey.one.example", "s2._domainkey.any.example", "w._domainkey.whole.example"}},
+		{"the source chooses", config.Rule{From: []string{"*"}},
+			[]string{"s1._domainkey.one.example", "s2._domainkey.any.example", "w._domainkey.whole.example"}},
 		{"for some authors", config.Rule{From: []string{"*@any.example"}}, []string{"s2._domainkey.any.example"}},
-		{"as another domain", config.Rule{From: []string{"*@whole.example"}, SignOptions: config.SignOptions{}, Domain: "third.example"}, []string{"w._domainkey.third.example"}},
-		{"as the author's", config.Rule{From: []string{"*@named.example"}, Domain: "%"}, []string{"s1._domainkey.named.example"}},
-		{"a key by name", config.Rule{From: []string{"*"}, Keys: []string{"one"}}, []string{"s1._domainkey.one.example"}},
-		{"keys by the author's domain", config.Rule{From: []string{"*"}, Keys: []string{"m._domainkey.%"}}, []string{"m._domainkey.a.test", "m._domainkey.b.test"}},
+		{"as another domain", config.Rule{From: []string{"*@whole.example"},
+			SignOptions: config.SignOptions{}, Domain: "third.example"}, []string{"w._domainkey.third.example"}},
+		{"as the author's", config.Rule{From: []string{"*@named.example"}, Domain: "%"},
+			[]string{"s1._domainkey.named.example"}},
+		{"a key by name", config.Rule{From: []string{"*"}, Keys: []string{"one"}},
+			[]string{"s1._domainkey.one.example"}},
+		{"keys by the author's domain", config.Rule{From: []string{"*"},
+			Keys: []string{"m._domainkey.%"}}, []string{"m._domainkey.a.test", "m._domainkey.b.test"}},
 		{"nobody knows whose", config.Rule{From: []string{"*"}, Keys: []string{"any"}}, nil},
 		{"not there", config.Rule{From: []string{"*"}, Keys: []string{"gone"}}, nil},
 	} {
@@ -59,7 +64,8 @@ func TestRemembered(t *testing.T) {
 				}
 			}
 			tc.rule.Source = "fake"
-			p := Parts{Config: &config.Config{Sign: []config.Rule{tc.rule, tc.rule}}, Sources: map[string]*Source{"fake": s}}
+			p := Parts{Config: &config.Config{Sign: []config.Rule{tc.rule, tc.rule}},
+				Sources: map[string]*Source{"fake": s}}
 			var got []string
 			for _, k := range p.Remembered() {
 				got = append(got, k.Selector+"._domainkey."+k.Domain)
@@ -102,11 +108,14 @@ func (l lying) Sign(random io.Reader, digest []byte, o crypto.SignerOpts) ([]byt
 func TestSourceKeyIsTested(t *testing.T) {
 	k := testKey(1)
 	k.Signer = lying{k.Signer}
-	s := cached("fake", sourceOptions{ttl: time.Hour}, fakeRemote{"k": k, "choose:d1.example": k}, slog.New(slog.DiscardHandler))
-	if got, err := s.Key(t.Context(), "k"); !errors.Is(err, keys.ErrAnswer) || !strings.Contains(err.Error(), "self-test") || !strings.Contains(err.Error(), `domain "d1.example"`) {
+	s := cached("fake", sourceOptions{ttl: time.Hour}, fakeRemote{"k": k, "choose:d1.example": k},
+		slog.New(slog.DiscardHandler))
+	if got, err := s.Key(t.Context(), "k"); !errors.Is(err, keys.ErrAnswer) ||
+		!strings.Contains(err.Error(), "self-test") || !strings.Contains(err.Error(), `domain "d1.example"`) {
 		t.Errorf("by name: got %v, %v", got, err)
 	}
-	if got, err := s.Choose(t.Context(), keys.Query{Domain: "d1.example"}); !errors.Is(err, keys.ErrAnswer) || !strings.Contains(err.Error(), "self-test") {
+	if got, err := s.Choose(t.Context(), keys.Query{Domain: "d1.example"}); !errors.Is(err,
+		keys.ErrAnswer) || !strings.Contains(err.Error(), "self-test") {
 		t.Errorf("whole: got %v, %v", got, err)
 	}
 }
@@ -146,7 +155,12 @@ func TestUsable(t *testing.T) {
 		{"example.com", "s", "s._domainkey.example.com"},
 		{"Bücher.example", "s", "s._domainkey.xn--bcher-kva.example"},
 		{"%", "2026.mail", "2026.mail._domainkey.%"},
-		{"", "s", ""}, {"example", "s", ""}, {"example.com", "", ""}, {"example.com; b=x", "s", ""}, {"example.com", "s;\r\nX: y", ""}, {"example..com", "s", ""},
+		{"", "s", ""},
+		{"example", "s", ""},
+		{"example.com", "", ""},
+		{"example.com; b=x", "s", ""},
+		{"example.com", "s;\r\nX: y", ""},
+		{"example..com", "s", ""},
 	} {
 		k, err := s.Usable(keys.Key{Domain: tc.domain, Selector: tc.selector}, "", "")
 		if tc.want == "" {
@@ -171,7 +185,8 @@ func testKey(i int) keys.Key {
 // it asks the same, in the same directory of keys, wherever the database has moved.
 func TestInherit(t *testing.T) {
 	base := sourceOptions{ttl: time.Hour,
-		sql:  keysql.Options{Name: "a", DSN: "postgres://one/keys", KeyQuery: "SELECT 1", SigningQuery: "SELECT 2", KeyDir: "/etc/keys"},
+		sql: keysql.Options{Name: "a", DSN: "postgres://one/keys", KeyQuery: "SELECT 1",
+			SigningQuery: "SELECT 2", KeyDir: "/etc/keys"},
 		http: keyhttp.Options{URL: "https://keys.example/{key}", KeyDir: "/etc/keys"}}
 	for _, tc := range []struct {
 		name   string
@@ -199,7 +214,8 @@ func TestInherit(t *testing.T) {
 			// The new one has nothing: what it answers with is remembered.
 			after := cached("fake", wanted, fakeRemote{}, slog.New(slog.DiscardHandler))
 			after.inherit(before)
-			if _, err := after.Key(t.Context(), "k"); (err == nil) != tc.want || after.HasAnswered() != tc.want && tc.want {
+			if _, err := after.Key(t.Context(), "k"); (err == nil) != tc.want ||
+				after.HasAnswered() != tc.want && tc.want {
 				t.Errorf("the key is there: %v, want %v (%v)", err == nil, tc.want, err)
 			}
 		})

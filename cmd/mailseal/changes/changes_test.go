@@ -22,7 +22,8 @@ import (
 
 func newServer(t *testing.T) *Server {
 	t.Helper()
-	s, err := store.Open(t.Context(), store.Options{Driver: database.SQLite, DSN: filepath.Join(t.TempDir(), "reports.db")})
+	s, err := store.Open(t.Context(), store.Options{Driver: database.SQLite,
+		DSN: filepath.Join(t.TempDir(), "reports.db")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +96,8 @@ func TestServerChecks(t *testing.T) {
 	if err := s.Intake.Store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Undo(t.Context(), "anna", 1); !errors.Is(err, web.ErrRefused) || !strings.Contains(err.Error(), "cannot accept the change now") ||
+	if err := c.Undo(t.Context(), "anna", 1); !errors.Is(err, web.ErrRefused) ||
+		!strings.Contains(err.Error(), "cannot accept the change now") ||
 		strings.Contains(err.Error(), "sql") {
 		t.Errorf("a store that is closed: %v", err)
 	}
@@ -111,7 +113,8 @@ func TestSlowClient(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer slow.Close()
-	if _, err := slow.Write([]byte("POST /upload?by=a HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc")); err != nil {
+	if _, err := slow.Write([]byte("POST /upload?by=a HTTP/1.1\r\nHost: x\r\nContent-Length: " +
+		"100\r\n\r\nabc")); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.Judge(t.Context(), "anna", web.Rule{Source: "192.0.2.1", Class: advice.Ours}); err != nil {
@@ -143,7 +146,8 @@ func TestAway(t *testing.T) {
 		}
 		cancel()
 	}()
-	if err := NewClient(path).Undo(ctx, "anna", 1); err == nil || errors.Is(err, web.ErrAway) || errors.Is(err, web.ErrRefused) {
+	if err := NewClient(path).Undo(ctx, "anna", 1); err == nil || errors.Is(err, web.ErrAway) ||
+		errors.Is(err, web.ErrRefused) {
 		t.Errorf("a mute intake: %v, want neither away nor refused", err)
 	}
 }
@@ -151,7 +155,8 @@ func TestAway(t *testing.T) {
 // TestStrangersGetNothing holds that another user gets no answer but 403.
 func TestStrangersGetNothing(t *testing.T) {
 	s := newServer(t)
-	r, err := http.NewRequestWithContext(context.WithValue(t.Context(), refused{}, true), http.MethodPost, pathUndo, strings.NewReader(`{"by":"x","rule":1}`))
+	r, err := http.NewRequestWithContext(context.WithValue(t.Context(), refused{}, true),
+		http.MethodPost, pathUndo, strings.NewReader(`{"by":"x","rule":1}`))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -60,7 +60,8 @@ func TestAnotherUser(t *testing.T) {
 		os.Rename(c.Path, socket), os.Chmod(socket, 0o666)); err != nil {
 		t.Fatal(err)
 	}
-	for uid, want := range map[uint32]string{65534: "refused: the change was refused: only root", 1: "refused:", 0: "made"} {
+	for uid, want := range map[uint32]string{65534: "refused: the change was refused: only root",
+		1: "refused:", 0: "made"} {
 		cmd := exec.CommandContext(t.Context(), child)
 		cmd.Dir, cmd.Env = "/", []string{socketOfTest + "=" + socket}
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}

@@ -50,33 +50,54 @@ func TestFindings(t *testing.T) {
 		{"a warning", listen, "", Good, []Code{ConfigWarning}},
 		{"no file of a key", second(`file = "t.pem"`), "", Bad, []Code{KeyMissing}},
 		{"a file without a key", second(`file = "mailseal.toml"`), "", Bad, []Code{KeyUnusable}},
-		{"a key for others to read", "require_safe_keys = true\n" + second(`file = "open.pem"`), "", Bad, []Code{KeyRefused, FileMode}},
+		{"a key for others to read", "require_safe_keys = true\n" + second(`file = "open.pem"`), "",
+			Bad, []Code{KeyRefused, FileMode}},
 		{"a key shorter than advised", second(`file = "short.pem"`), "", Good, []Code{KeyShort}},
 		{"a key longer than verifiers take", second(`file = "long.pem"`), "", Good, []Code{KeyTooLong}},
-		{"no directory of a socket", strings.Replace(good, "inet:8891@127.0.0.1", "unix:/nowhere/m.sock", 1), "", Bad, []Code{SocketNoDirectory}},
-		{"a directory that systemd makes", strings.Replace(good, "inet:8891@127.0.0.1", "unix:/run/no such/m.sock", 1), "", Good, []Code{SocketDirectoryYet}},
-		{"a directory that is a file", strings.Replace(good, "inet:8891@127.0.0.1", "unix:DIR/s.pem/m.sock", 1), "", Bad, []Code{SocketDirectoryBad}},
-		{"a file in the socket's place", strings.Replace(good, "inet:8891@127.0.0.1", "unix:DIR/s.pem", 1), "", Bad, []Code{SocketOccupied}},
-		{"owners of a socket", strings.Replace(good, "inet:8891@127.0.0.1\"", "unix:DIR/m.sock\", user = \"no such user\", group = \"no such group\"", 1), "", Bad,
+		{"no directory of a socket", strings.Replace(good, "inet:8891@127.0.0.1",
+			"unix:/nowhere/m.sock", 1), "", Bad, []Code{SocketNoDirectory}},
+		{"a directory that systemd makes", strings.Replace(good, "inet:8891@127.0.0.1",
+			"unix:/run/no such/m.sock", 1), "", Good, []Code{SocketDirectoryYet}},
+		{"a directory that is a file", strings.Replace(good, "inet:8891@127.0.0.1",
+			"unix:DIR/s.pem/m.sock", 1), "", Bad, []Code{SocketDirectoryBad}},
+		{"a file in the socket's place", strings.Replace(good, "inet:8891@127.0.0.1",
+			"unix:DIR/s.pem", 1), "", Bad, []Code{SocketOccupied}},
+		{"owners of a socket", strings.Replace(good, "inet:8891@127.0.0.1\"",
+			"unix:DIR/m.sock\", user = \"no such user\", group = \"no such group\"", 1), "", Bad,
 			[]Code{SocketNoGroup, SocketNoUser}},
-		{"an address that is not this host's", strings.Replace(good, "inet:8891@127.0.0.1", "inet:8891@192.0.2.1", 1), "", Bad, []Code{SocketAddress}},
-		{"a host without an address", strings.Replace(good, "inet:8891@127.0.0.1", "inet:8891@host.onion", 1), "", Bad, []Code{SocketAddress}},
-		{"metrics on an address that is not this host's", good + "[metrics]\naddress = \"192.0.2.1:9\"\n", "", Bad, []Code{MetricsAddress}},
-		{"a socket's owner by number", strings.Replace(good, "inet:8891@127.0.0.1\"", "unix:DIR/m.sock\", user = \"0\", group = \"0\"", 1), "", Good, []Code{}},
-		{"a token that is not there", good + "[sources.web]\ndriver = \"http\"\nurl = \"http://127.0.0.1:1\"\ntoken_file = \"token\"\n[keys.k]\nsource = \"web\"\n", "", Bad, []Code{SecretMissing}},
-		{"a directory of keys that is not there", good + "[sources.web]\ndriver = \"http\"\nurl = \"http://127.0.0.1:1\"\nkey_dir = \"nowhere\"\ntimeout = \"1s\"\n[[sign]]\nsource = \"web\"\nfrom = \"example.net\"\n", "",
+		{"an address that is not this host's", strings.Replace(good, "inet:8891@127.0.0.1",
+			"inet:8891@192.0.2.1", 1), "", Bad, []Code{SocketAddress}},
+		{"a host without an address", strings.Replace(good, "inet:8891@127.0.0.1",
+			"inet:8891@host.onion", 1), "", Bad, []Code{SocketAddress}},
+		{"metrics on an address that is not this host's",
+			good + "[metrics]\naddress = \"192.0.2.1:9\"\n", "", Bad, []Code{MetricsAddress}},
+		{"a socket's owner by number", strings.Replace(good, "inet:8891@127.0.0.1\"",
+			"unix:DIR/m.sock\", user = \"0\", group = \"0\"", 1), "", Good, []Code{}},
+		{"a token that is not there", good + "[sources.web]\ndriver = \"http\"\nurl = " +
+			"\"http://127.0.0.1:1\"\ntoken_file = \"token\"\n[keys.k]\nsource = \"web\"\n", "", Bad,
+			[]Code{SecretMissing}},
+		{"a directory of keys that is not there", good + "[sources.web]\ndriver = \"http\"\nurl " +
+			"= \"http://127.0.0.1:1\"\nkey_dir = \"nowhere\"\ntimeout = \"1s\"\n[[sign]]\nsource " +
+			"= \"web\"\nfrom = \"example.net\"\n", "",
 			Bad, []Code{SecretMissing, SourceAway}},
-		{"a source that is away", good + "[sources.web]\ndriver = \"http\"\nurl = \"http://127.0.0.1:1\"\ntimeout = \"1s\"\n[[sign]]\nsource = \"web\"\nfrom = \"example.net\"\n", "", Bad, []Code{SourceAway}},
-		{"no state directory", "state_directory = \"DIR/s.pem\"\n" + listen + "[[sign]]\nfrom = \"example.com\"\nmanaged = \"example.com\"\n", "", Bad, []Code{StateUnread}},
+		{"a source that is away", good + "[sources.web]\ndriver = \"http\"\nurl = " +
+			"\"http://127.0.0.1:1\"\ntimeout = \"1s\"\n[[sign]]\nsource = \"web\"\nfrom = \"example.net\"\n",
+			"", Bad, []Code{SourceAway}},
+		{"no state directory", "state_directory = \"DIR/s.pem\"\n" + listen +
+			"[[sign]]\nfrom = \"example.com\"\nmanaged = \"example.com\"\n", "", Bad, []Code{StateUnread}},
 		{"the DNS shows the key", good, "RECORD\n", Good, []Code{}},
 		{"the DNS shows nothing", good, "example.com. A 192.0.2.1\n", Bad, []Code{DNSMissing}},
 		{"the DNS does not answer", good, "$SERVFAIL s._domainkey.example.com\n", Undecided, []Code{DNSNoAnswer}},
-		{"no answer, and an error", "mod = 1\n" + good, "$SERVFAIL s._domainkey.example.com\n", Bad, []Code{ConfigMistake}},
-		{"DMARC does not count it", strings.Replace(good, `from = "example.com"`, `from = "example.net"`, 1), "RECORD\n", Bad, []Code{DMARCUncount}},
+		{"no answer, and an error", "mod = 1\n" + good, "$SERVFAIL s._domainkey.example.com\n", Bad,
+			[]Code{ConfigMistake}},
+		{"DMARC does not count it", strings.Replace(good, `from = "example.com"`,
+			`from = "example.net"`, 1), "RECORD\n", Bad, []Code{DMARCUncount}},
 		{"DMARC cannot be asked", strings.Replace(good, `from = "example.com"`, `from = "a.example.com"`, 1),
 			"RECORD\n$SERVFAIL _dmarc.a.example.com\n$SERVFAIL _dmarc.example.com\n", Undecided, []Code{DMARCNoAnswer}},
-		{"a key of any domain", strings.NewReplacer(`[keys."s._domainkey.example.com"]`, "[keys.k]\ndomain = \"%\"\nselector = \"s\"",
-			`keys = "s._domainkey.example.com"`, `keys = "k"`, `from = "example.com"`, `from = "*"`).Replace(good), "RECORD\n", Good, []Code{DNSAnyDomain}},
+		{"a key of any domain", strings.NewReplacer(`[keys."s._domainkey.example.com"]`,
+			"[keys.k]\ndomain = \"%\"\nselector = \"s\"",
+			`keys = "s._domainkey.example.com"`, `keys = "k"`, `from = "example.com"`,
+			`from = "*"`).Replace(good), "RECORD\n", Good, []Code{DNSAnyDomain}},
 	}
 	record, err := testKey().Record(keys.RecordOptions{})
 	if err != nil {
@@ -138,7 +159,8 @@ func TestOutput(t *testing.T) {
 	}
 	p.Finish(r)
 	file := s.path("mailseal.toml")
-	want := "error: " + file + ":2: listen[0].address: no directory /nowhere\n  mkdir -p /nowhere\n" + file + ": errors: 1, warnings: 0\n"
+	want := "error: " + file + ":2: listen[0].address: no directory /nowhere\n  mkdir -p /nowhere\n" +
+		file + ": errors: 1, warnings: 0\n"
 	if text.String() != want {
 		t.Errorf("got\n%swant\n%s", text.String(), want)
 	}
@@ -163,7 +185,8 @@ func TestOutput(t *testing.T) {
 	}
 	for name, want := range map[string]any{
 		"code": "socket-directory-missing", "severity": "error", "area": "local", "file": file, "line": 2.0,
-		"setting": "listen[0].address", "text": "no directory /nowhere", "fix": "mkdir -p /nowhere", "fix_kind": "make-directory",
+		"setting": "listen[0].address", "text": "no directory /nowhere", "fix": "mkdir -p /nowhere",
+		"fix_kind": "make-directory",
 	} {
 		if got := answer.Findings[0][name]; got != want {
 			t.Errorf("%s: got %v, want %v", name, got, want)
@@ -189,7 +212,8 @@ func TestTryKey(t *testing.T) {
 // TestMTAAsConfigured: what mail servers are told of the configuration is what the configuration says.
 func TestMTAAsConfigured(t *testing.T) {
 	s := newSite(t, "authserv_id = \"mx.example.com\"\nmode = \"sign\"\n"+
-		"listen = [{ address = \"unix:/run/m.sock\", mode = \"0600\", group = \"mail\", role = \"ours\" }, { address = \"inet6:1@::1\" }]\n"+
+		"listen = [{ address = \"unix:/run/m.sock\", mode = \"0600\", group = \"mail\", role = "+
+		"\"ours\" }, { address = \"inet6:1@::1\" }]\n"+
 		"[ours]\nnetworks = [\"10.0.0.0/8\"]\ndaemon_names = [\"A\"]\n[relays]\nnetworks = [\"192.0.2.1\"]\n"+
 		"[exempt]\nnetworks = [\"192.0.2.2\"]\n[limits]\nmessage_deadline = \"7s\"\n"+signing)
 	d := asMTASees(s.load(t))
@@ -197,13 +221,15 @@ func TestMTAAsConfigured(t *testing.T) {
 		d.Deadline.Seconds() != 7 || len(d.DaemonNames) != 1 || len(d.Listeners) != 2 {
 		t.Fatalf("got %+v", d)
 	}
-	want := mta.Listener{Setting: "listen[0]", Role: action.RoleOurs, Network: "unix", Target: "/run/m.sock", Mode: 0o600, Group: "mail"}
+	want := mta.Listener{Setting: "listen[0]", Role: action.RoleOurs, Network: "unix",
+		Target: "/run/m.sock", Mode: 0o600, Group: "mail"}
 	if d.Listeners[0] != want || d.Listeners[1].Network != "tcp6" || d.Listeners[1].Target != "[::1]:1" {
 		t.Errorf("got %+v", d.Listeners)
 	}
 }
 
-// A server that is only installed is left out where another one is in use, and a directory that was named must be there.
+// A server that is only installed is left out where another one is in use, and a directory that was
+// named must be there.
 func TestServers(t *testing.T) {
 	s := newMailSite(t, map[string]string{"main.cf": goodMain, "master.cf": master})
 	idle := filepath.Join(s.dir, "idle")

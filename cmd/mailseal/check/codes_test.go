@@ -135,39 +135,56 @@ func TestSentences(t *testing.T) {
 		want    string
 	}{
 		{IDShort, []any{"mail"}, `not set, and no full name of this host is known: where the MTA's own name is not a full one, results are written under "mail", which can be forged`},
-		{IDSeveral, []any{"a.example, b.example"}, "not set, and more than one MTA may connect (a.example, b.example): each one's mail has results under another name, " +
+		{IDSeveral, []any{"a.example, b.example"}, "not set, and more than one MTA may connect " +
+			"(a.example, b.example): each one's mail has results under another name, " +
 			"and a name that only one of them removes can be forged at the others"},
 		{FileClosed, []any{"/f", "why"}, "the daemon cannot read /f: why"},
 		{StateClosed, []any{"/s", "why"}, "the daemon cannot use /s: why"},
-		{SpoolClosed, []any{"/s", "why"}, "the daemon cannot write records for DMARC reports to /s: why; run \"systemd-sysusers && systemd-tmpfiles --create\", " +
-			"which creates the user mailseal-reports, adds the daemon's user to its group, and creates the default directory; " +
+		{SpoolClosed, []any{"/s", "why"}, "the daemon cannot write records for DMARC reports to " +
+			"/s: why; run \"systemd-sysusers && systemd-tmpfiles --create\", " +
+			"which creates the user mailseal-reports, adds the daemon's user to its group, and " +
+			"creates the default directory; " +
 			"then restart mailseal"},
-		{OursEveryone, []any{"0.0.0.0/0"}, "0.0.0.0/0 matches every client: strangers' mail is signed in your name, and nothing is judged"},
+		{OursEveryone, []any{"0.0.0.0/0"}, "0.0.0.0/0 matches every client: strangers' mail is " +
+			"signed in your name, and nothing is judged"},
 		{SocketDirectoryClosed, []any{"/d", "why"}, "the daemon cannot make a socket in /d: why"},
 		{ManagedNone, []any{"example.com", "is deferred"}, "no key of example.com is active, so its mail is deferred"},
 		{ManagedWaiting, []any{"example.com", "is deferred", "s._domainkey.example.com", "generated"},
-			"no key of example.com is active, so its mail is deferred; s._domainkey.example.com is generated and waits for its next step"},
-		{KeyShort, []any{1024, 2048}, "the RSA key has 1024 bits, and should have 2048 (RFC 8301 section 3.2): some receivers do not count its signatures; " +
+			"no key of example.com is active, so its mail is deferred; s._domainkey.example.com " +
+				"is generated and waits for its next step"},
+		{KeyShort, []any{1024, 2048}, "the RSA key has 1024 bits, and should have 2048 (RFC 8301 " +
+			"section 3.2): some receivers do not count its signatures; " +
 			"make a new one under a new selector with mailseal keygen"},
-		{ReportsMissing, []any{"d.example", "_report._domainkey.d.example", "d.example"}, "signatures of d.example ask for failure reports (request_reports), but _report._domainkey.d.example has no " +
-			"TXT record with an address for them: publish \"ra=dkim-errors\" there for dkim-errors@d.example, or remove request_reports"},
-		{ReportsUnusable, []any{"d.example", "n", "why"}, "signatures of d.example ask for reports of those that fail (request_reports), and no receiver can send any: n: why"},
+		{ReportsMissing, []any{"d.example", "_report._domainkey.d.example", "d.example"},
+			"signatures of d.example ask for failure reports (request_reports), but " +
+				"_report._domainkey.d.example has no " +
+				"TXT record with an address for them: publish \"ra=dkim-errors\" there for " +
+				"dkim-errors@d.example, or remove request_reports"},
+		{ReportsUnusable, []any{"d.example", "n", "why"},
+			"signatures of d.example ask for reports of those that fail (request_reports), and " +
+				"no receiver can send any: n: why"},
 		{ReportsNoAnswer, []any{"n", "why"}, "where reports of failing signatures go, n: why"},
 		{DNSNobody, []any{"example.net"}, "no key signs for example.net"},
 		{DNSLabel, []any{"a._domainkey.d.example", "b._domainkey.d.example"},
-			"this very key is published at a._domainkey.d.example, as the entry is called; signatures name b._domainkey.d.example, where it is not"},
+			"this very key is published at a._domainkey.d.example, as the entry is called; " +
+				"signatures name b._domainkey.d.example, where it is not"},
 		{TestDomain, []any{"Postfix", "example.com"},
-			"Postfix does not take mail for example.com, by its files: no sender can write to the address for tests; add the domain to " +
+			"Postfix does not take mail for example.com, by its files: no sender can write to " +
+				"the address for tests; add the domain to " +
 				"mydestination or virtual_alias_domains (Postfix), or to class w (Sendmail), or use another domain"},
 		{TestRefused, []any{"127.0.0.1:25", "t@example.com", 550, "no"},
-			"the mail server at 127.0.0.1:25 refuses t@example.com at RCPT (550 no), so tests do not reach Mailseal; add an alias of " +
-				"that name, and let the server remove the part after a plus sign (recipient_delimiter = + in Postfix; Sendmail does so by default)"},
+			"the mail server at 127.0.0.1:25 refuses t@example.com at RCPT (550 no), so tests do " +
+				"not reach Mailseal; add an alias of " +
+				"that name, and let the server remove the part after a plus sign " +
+				"(recipient_delimiter = + in Postfix; Sendmail does so by default)"},
 		{TestUnasked, []any{"127.0.0.1:25", "why"},
 			"whether the mail server takes the address at RCPT is not known: 127.0.0.1:25 does not answer (why)"},
-		{KeyTooLong, []any{8192, 4096}, "the key has 8192 bits: verifiers need not take more than 4096 (RFC 8301 section 3.2), so that " +
+		{KeyTooLong, []any{8192, 4096}, "the key has 8192 bits: verifiers need not take more " +
+			"than 4096 (RFC 8301 section 3.2), so that " +
 			"some mail does not verify; use a key of 2048 bits"},
 		{SocketNoDirectory, []any{"/nowhere"}, "no directory /nowhere"},
-		{SocketDirectoryYet, []any{"/run/m"}, "no directory /run/m yet; RuntimeDirectory= makes it when systemd starts the daemon"},
+		{SocketDirectoryYet, []any{"/run/m"},
+			"no directory /run/m yet; RuntimeDirectory= makes it when systemd starts the daemon"},
 		{SocketOccupied, []any{"/etc/passwd"}, "/etc/passwd exists, but is not a socket"},
 		{SocketNoUser, []any{"m"}, `no user "m" on this host`},
 		{SocketNoGroup, []any{"m"}, `no group "m" on this host`},
@@ -183,7 +200,8 @@ func TestSentences(t *testing.T) {
 		{DNSAnyDomain, []any{"k"}, `key "k" signs as the author's domain, whatever it is; each of these domains must publish the key`},
 		{DMARCUncount, []any{"example.net", "example.com", "why"},
 			"signs mail from example.net as d=example.com, which DMARC does not count: why"},
-		{DMARCNoAnswer, []any{"example.com", "example.net", "why"}, "whether d=example.com is aligned with example.net: why"},
+		{DMARCNoAnswer, []any{"example.com", "example.net", "why"},
+			"whether d=example.com is aligned with example.net: why"},
 	}
 	tested := map[Code]bool{}
 	for _, tt := range tests {

@@ -24,7 +24,8 @@ func testLabelRemedy(t *testing.T, executed map[remedyOf]bool) {
 		file       string // in which the selector is corrected
 	}{
 		{"a key table", listen + "key_table = \"file:keys\"\nsigning_table = \"file:signing\"\n", "keys"},
-		{"mailseal.toml", listen + strings.Replace(signing, "file = ", "selector = \"default\"\nfile = ", 1), "mailseal.toml"},
+		{"mailseal.toml", listen + strings.Replace(signing, "file = ",
+			"selector = \"default\"\nfile = ", 1), "mailseal.toml"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newSite(t, tt.toml)
@@ -49,13 +50,15 @@ func testLabelRemedy(t *testing.T, executed map[remedyOf]bool) {
 	}
 }
 
-// TestDomainsOfAnyAuthor holds that a key which signs as the author's domain is compared at the domains that are asked for.
+// TestDomainsOfAnyAuthor holds that a key which signs as the author's domain is compared at the
+// domains that are asked for.
 func TestDomainsOfAnyAuthor(t *testing.T) {
 	record, err := testKey().Record(keys.RecordOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	any := listen + "[keys.k]\ndomain = \"%\"\nselector = \"s\"\nfile = \"s.pem\"\n[[sign]]\nfrom = \"*\"\nkeys = \"k\"\n"
+	any := listen + "[keys.k]\ndomain = \"%\"\nselector = \"s\"\nfile = " +
+		"\"s.pem\"\n[[sign]]\nfrom = \"*\"\nkeys = \"k\"\n"
 	for _, tt := range []struct {
 		name, toml string
 		only       []string

@@ -25,19 +25,26 @@ func TestIdentity(t *testing.T) {
 		code     Code
 	}{
 		{"configured", listen, short, "", "", []string{"mx.example.com"}, ""},
-		{"only signing", strings.Replace(listen, "authserv_id = \"mx.example.com\"\n", "mode = [\"sign\"]\n", 1), short, "", "", nil, ""},
+		{"only signing", strings.Replace(listen, "authserv_id = \"mx.example.com\"\n",
+			"mode = [\"sign\"]\n", 1), short, "", "", nil, ""},
 		{"the host's", unnamed, full, "", "", []string{"mail.example.com"}, ""},
 		{"the host's, which is short", unnamed, short, "", "", []string{"mail"}, IDShort},
 		{"Postfix'", unnamed, short, postfix("mx.example.com"), "", []string{"mx.example.com"}, ""},
 		{"Postfix', which is short", unnamed, short, postfix("mail"), "", []string{"mail"}, IDShort},
-		{"Postfix', which is every host's", unnamed, full, postfix("mail.localdomain"), "", []string{"mail.example.com"}, ""},
-		{"two servers", unnamed, full, postfix("mx.example.com"), "Djmail.example.com\nXm, S=inet:8891@127.0.0.1, F=T\nO InputMailFilters=m\n",
-			[]string{"mx.example.com", "mail.example.com"}, IDSeveral},
-		{"two servers of one name", unnamed, full, postfix("mail.example.com"), "Djmail.example.com\nXm, S=inet:8891@127.0.0.1, F=T\nO InputMailFilters=m\n",
+		{"Postfix', which is every host's", unnamed, full, postfix("mail.localdomain"), "",
 			[]string{"mail.example.com"}, ""},
-		{"open to other hosts", strings.Replace(unnamed, "@127.0.0.1", "@192.0.2.1", 1), full, "", "", []string{"mail.example.com"}, IDSeveral},
-		{"open to all", strings.Replace(unnamed, "@127.0.0.1", "", 1), full, "", "", []string{"mail.example.com"}, IDSeveral},
-		{"open to the host", strings.Replace(unnamed, "inet:8891@127.0.0.1", "inet6:8891@::1", 1), full, "", "", []string{"mail.example.com"}, ""},
+		{"two servers", unnamed, full, postfix("mx.example.com"),
+			"Djmail.example.com\nXm, S=inet:8891@127.0.0.1, F=T\nO InputMailFilters=m\n",
+			[]string{"mx.example.com", "mail.example.com"}, IDSeveral},
+		{"two servers of one name", unnamed, full, postfix("mail.example.com"),
+			"Djmail.example.com\nXm, S=inet:8891@127.0.0.1, F=T\nO InputMailFilters=m\n",
+			[]string{"mail.example.com"}, ""},
+		{"open to other hosts", strings.Replace(unnamed, "@127.0.0.1", "@192.0.2.1", 1), full, "",
+			"", []string{"mail.example.com"}, IDSeveral},
+		{"open to all", strings.Replace(unnamed, "@127.0.0.1", "", 1), full, "", "",
+			[]string{"mail.example.com"}, IDSeveral},
+		{"open to the host", strings.Replace(unnamed, "inet:8891@127.0.0.1", "inet6:8891@::1", 1),
+			full, "", "", []string{"mail.example.com"}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newSite(t, tt.toml)
@@ -83,7 +90,8 @@ func (s *site) addServers(t *testing.T, main, cf string) {
 		s.write(t, file, text, 0o644)
 	}
 	if main != "" {
-		s.write(t, "postfix/main.cf", main+"smtpd_milters = { inet:127.0.0.1:8891, default_action=tempfail }\nnon_smtpd_milters = $smtpd_milters\n", 0o644)
+		s.write(t, "postfix/main.cf", main+"smtpd_milters = { inet:127.0.0.1:8891, "+
+			"default_action=tempfail }\nnon_smtpd_milters = $smtpd_milters\n", 0o644)
 		s.write(t, "postfix/master.cf", "smtp inet n - n - - smtpd\n", 0o644)
 	}
 }
@@ -95,7 +103,8 @@ func testIdentityRemedies(t *testing.T, executed map[remedyOf]bool) {
 		code       Code
 	}{
 		{"short", unnamed, config.HostNames{Name: "mail"}, IDShort},
-		{"several, with a full name", strings.Replace(unnamed, "@127.0.0.1", "", 1), config.HostNames{Name: "mail", Full: "mail.example.com"}, IDSeveral},
+		{"several, with a full name", strings.Replace(unnamed, "@127.0.0.1", "", 1),
+			config.HostNames{Name: "mail", Full: "mail.example.com"}, IDSeveral},
 		{"several, without", strings.Replace(unnamed, "@127.0.0.1", "", 1), config.HostNames{Name: "mail"}, IDSeveral},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

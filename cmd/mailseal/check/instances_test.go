@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestSecondPostfix looks at the other Postfixes that multi_instance_directories lists: one that takes mail in is judged,
-// one that gets its mail from the first is not.
+// TestSecondPostfix looks at the other Postfixes that multi_instance_directories lists: one that
+// takes mail in is judged, one that gets its mail from the first is not.
 func TestSecondPostfix(t *testing.T) {
 	const bare = "compatibility_level = 3.6\n"
 	for _, tt := range []struct {

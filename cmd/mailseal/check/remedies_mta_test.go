@@ -14,7 +14,8 @@ const (
 	postfixMain = "compatibility_level = 3.6\ninternal_mail_filter_classes = bounce\n"
 	goodMain    = postfixMain + "smtpd_milters = inet:127.0.0.1:8891\nnon_smtpd_milters = $smtpd_milters\n"
 	master      = "smtp inet n - n - - smtpd\npickup unix n - n 60 1 pickup\ncleanup unix n - n - 0 cleanup\n"
-	goodCF      = "O InputMailFilters=mailseal\nXmailseal, S=inet:8891@127.0.0.1, F=T, T=C:10s;S:10s;R:30s;E:5m\nO DaemonPortOptions=Name=MTA\n"
+	goodCF      = "O InputMailFilters=mailseal\nXmailseal, S=inet:8891@127.0.0.1, F=T, " +
+		"T=C:10s;S:10s;R:30s;E:5m\nO DaemonPortOptions=Name=MTA\n"
 )
 
 // testMailServerRemedies puts the lines for Postfix and Sendmail into copies of their files, and judges again.
@@ -28,34 +29,54 @@ func testMailServerRemedies(t *testing.T, executed map[remedyOf]bool) {
 		kind  remedy.Kind
 	}{
 		{"not named", postfix(postfixMain, master), remedy.MainCF},
-		{"an address as milters write it", postfix(postfixMain+"smtpd_milters = inet:8891@127.0.0.1\nnon_smtpd_milters = $smtpd_milters\n", master), remedy.MainCF},
-		{"another host", postfix(postfixMain+"smtpd_milters = inet:127.0.0.2:8891\nnon_smtpd_milters = inet:127.0.0.1:8891\n", master), remedy.MainCF},
+		{"an address as milters write it",
+			postfix(postfixMain+"smtpd_milters = inet:8891@127.0.0.1\nnon_smtpd_milters = $smtpd_milters\n",
+				master), remedy.MainCF},
+		{"another host", postfix(postfixMain+
+			"smtpd_milters = inet:127.0.0.2:8891\nnon_smtpd_milters = inet:127.0.0.1:8891\n", master), remedy.MainCF},
 		{"fails open", postfix(goodMain+"milter_default_action = accept\n", master), remedy.MainCF},
-		{"refuses", postfix(postfixMain+"smtpd_milters = { inet:127.0.0.1:8891, default_action=reject }\nnon_smtpd_milters = inet:127.0.0.1:8891\n", master), remedy.MainCF},
+		{"refuses", postfix(postfixMain+"smtpd_milters = { inet:127.0.0.1:8891, "+
+			"default_action=reject }\nnon_smtpd_milters = inet:127.0.0.1:8891\n", master), remedy.MainCF},
 		{"old protocol", postfix(goodMain+"milter_protocol = 2\n", master), remedy.MainCF},
 		{"short of time", postfix(goodMain+"milter_content_timeout = 2s\n", master), remedy.MainCF},
 		{"local mail passes by", postfix(postfixMain+"smtpd_milters = inet:127.0.0.1:8891\n", master), remedy.MainCF},
-		{"twice", postfix(postfixMain+"smtpd_milters = inet:127.0.0.1:8891, inet:127.0.0.1:8891\nnon_smtpd_milters = inet:127.0.0.1:8891\n", master), remedy.MainCF},
-		{"bounces", postfix(strings.Replace(goodMain, "internal_mail_filter_classes = bounce\n", "", 1), master), remedy.MainCF},
+		{"twice", postfix(postfixMain+"smtpd_milters = inet:127.0.0.1:8891, "+
+			"inet:127.0.0.1:8891\nnon_smtpd_milters = inet:127.0.0.1:8891\n", master), remedy.MainCF},
+		{"bounces", postfix(strings.Replace(goodMain, "internal_mail_filter_classes = bounce\n", "",
+			1), master), remedy.MainCF},
 		{"no milters at all", postfix(goodMain+"receive_override_options = no_milters\n", master), remedy.MainCF},
-		{"holds", postfix(postfixMain+"smtpd_milters = { inet:127.0.0.1:8891, default_action=quarantine }\nnon_smtpd_milters = inet:127.0.0.1:8891\n", master), remedy.MainCF},
-		{"another signs", postfix(postfixMain+"smtpd_milters = inet:127.0.0.1:8891, unix:opendkim/opendkim.sock\nnon_smtpd_milters = inet:127.0.0.1:8891\n", master), remedy.MainCF},
-		{"another judges before", postfix(postfixMain+"smtpd_milters = inet:127.0.0.1:11332, inet:127.0.0.1:8891\nnon_smtpd_milters = inet:127.0.0.1:8891\n", master), remedy.MainCF},
-		{"another judges", postfix(postfixMain+"smtpd_milters = inet:127.0.0.1:8891, unix:opendmarc/opendmarc.sock\nnon_smtpd_milters = inet:127.0.0.1:8891\n", master), remedy.MainCF},
-		{"a socket that we do not have", postfix(postfixMain+"smtpd_milters = unix:/run/mailseal/mailseal.sock\nnon_smtpd_milters = inet:127.0.0.1:8891\n", master), remedy.MainCF},
+		{"holds", postfix(postfixMain+"smtpd_milters = { inet:127.0.0.1:8891, "+
+			"default_action=quarantine }\nnon_smtpd_milters = inet:127.0.0.1:8891\n", master), remedy.MainCF},
+		{"another signs", postfix(postfixMain+"smtpd_milters = inet:127.0.0.1:8891, "+
+			"unix:opendkim/opendkim.sock\nnon_smtpd_milters = inet:127.0.0.1:8891\n", master), remedy.MainCF},
+		{"another judges before", postfix(postfixMain+"smtpd_milters = inet:127.0.0.1:11332, "+
+			"inet:127.0.0.1:8891\nnon_smtpd_milters = inet:127.0.0.1:8891\n", master), remedy.MainCF},
+		{"another judges", postfix(postfixMain+"smtpd_milters = inet:127.0.0.1:8891, "+
+			"unix:opendmarc/opendmarc.sock\nnon_smtpd_milters = inet:127.0.0.1:8891\n", master), remedy.MainCF},
+		{"a socket that we do not have",
+			postfix(postfixMain+"smtpd_milters = unix:/run/mailseal/mailseal.sock\nnon_smtpd_milters = inet:127.0.0.1:8891\n", master), remedy.MainCF},
 		{"networks", postfix(goodMain+"mynetworks = 127.0.0.0/8, 192.0.2.0/24\n", master), remedy.Setting},
-		{"a service without", postfix(goodMain, master+"submission inet n - n - - smtpd\n  -o smtpd_milters=inet:127.0.0.1:2500\n"), remedy.MasterCF},
-		{"a service with no_milters", postfix(goodMain, master+"submission inet n - n - - smtpd\n  -o receive_override_options=no_milters\n"), remedy.MasterCF},
-		{"a service that fails open", postfix(goodMain, master+"submission inet n - n - - smtpd\n  -o smtpd_milters={inet:127.0.0.1:8891,default_action=accept}\n"), remedy.MasterCF},
-		{"a filter hands mail back", postfix(goodMain+"content_filter = smtp:[127.0.0.1]:10024\n", master+"127.0.0.1:10025 inet n - n - - smtpd\n  -o content_filter=\n"), remedy.MasterCF},
+		{"a service without", postfix(goodMain, master+"submission inet n - n - - smtpd\n  -o "+
+			"smtpd_milters=inet:127.0.0.1:2500\n"), remedy.MasterCF},
+		{"a service with no_milters", postfix(goodMain,
+			master+"submission inet n - n - - smtpd\n  -o receive_override_options=no_milters\n"), remedy.MasterCF},
+		{"a service that fails open", postfix(goodMain,
+			master+"submission inet n - n - - smtpd\n  -o smtpd_milters={inet:127.0.0.1:8891,default_action=accept}\n"),
+			remedy.MasterCF},
+		{"a filter hands mail back", postfix(goodMain+"content_filter = smtp:[127.0.0.1]:10024\n",
+			master+"127.0.0.1:10025 inet n - n - - smtpd\n  -o content_filter=\n"), remedy.MasterCF},
 		{"Sendmail, refuses", sendmail(strings.Replace(goodCF, "F=T", "F=R", 1)), remedy.SendmailCF},
 		{"Sendmail, fails open", sendmail(strings.Replace(goodCF, ", F=T", "", 1)), remedy.SendmailCF},
 		{"Sendmail, short of time", sendmail(strings.Replace(goodCF, "R:30s", "R:2s", 1)), remedy.SendmailCF},
-		{"Sendmail, short of time for a message", sendmail(strings.Replace(goodCF, "E:5m", "E:5s", 1)), remedy.SendmailCF},
-		{"Sendmail, twice", sendmail(strings.Replace(goodCF, "=mailseal\n", "=mailseal, m\nXm, S=inet:8891@127.0.0.1, F=T, T=C:10s;S:10s;R:30s;E:5m\n", 1)), remedy.SendmailCF},
+		{"Sendmail, short of time for a message",
+			sendmail(strings.Replace(goodCF, "E:5m", "E:5s", 1)), remedy.SendmailCF},
+		{"Sendmail, twice", sendmail(strings.Replace(goodCF, "=mailseal\n",
+			"=mailseal, m\nXm, S=inet:8891@127.0.0.1, F=T, T=C:10s;S:10s;R:30s;E:5m\n", 1)), remedy.SendmailCF},
 		{"Sendmail, another port", sendmail(strings.Replace(goodCF, "8891", "8892", 1)), remedy.SendmailCF},
-		{"Sendmail, Postfix's address", sendmail(strings.Replace(goodCF, "inet:8891@127.0.0.1", "inet:127.0.0.1:8891", 1)), remedy.SendmailCF},
-		{"Sendmail, in no list", sendmail(strings.Replace(goodCF, "O InputMailFilters=mailseal\n", "", 1)), remedy.SendmailCF},
+		{"Sendmail, Postfix's address", sendmail(strings.Replace(goodCF, "inet:8891@127.0.0.1",
+			"inet:127.0.0.1:8891", 1)), remedy.SendmailCF},
+		{"Sendmail, in no list", sendmail(strings.Replace(goodCF, "O InputMailFilters=mailseal\n",
+			"", 1)), remedy.SendmailCF},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -153,8 +174,8 @@ func settingOf(line string) string {
 	return line
 }
 
-// edit puts a line into a file: in place of the one with the same setting, else below the line with the number at, 0 for
-// the end. Below is within one service of master.cf.
+// edit puts a line into a file: in place of the one with the same setting, else below the line with
+// the number at, 0 for the end. Below is within one service of master.cf.
 func edit(t *testing.T, file string, at int, setting, line string) {
 	t.Helper()
 	text, err := os.ReadFile(file)

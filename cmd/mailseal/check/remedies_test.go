@@ -78,7 +78,8 @@ func TestRemedies(t *testing.T) {
 // needsRoot reports whether this process lacks the rights that a remedy needs.
 func needsRoot(r remedyOf) bool {
 	switch r.kind {
-	case remedy.ChangeOwner, remedy.GiveToGroup, remedy.OpenTree, remedy.OpenEach, remedy.LetIn, remedy.Copy, remedy.GiveToUser,
+	case remedy.ChangeOwner, remedy.GiveToGroup, remedy.OpenTree, remedy.OpenEach, remedy.LetIn,
+		remedy.Copy, remedy.GiveToUser,
 		remedy.MakeOwnDirectory:
 		return os.Geteuid() != 0
 	case remedy.AccessList:
@@ -135,7 +136,8 @@ func testFileRemedies(t *testing.T, executed map[remedyOf]bool) {
 	}{
 		{"a key for everybody to read", listen + signing, chmod("s.pem", 0o644), FileMode, false},
 		{"a key for everybody to write", listen + signing, chmod("s.pem", 0o606), FileMode, false},
-		{"keys in the configuration", listen + "[keys.t]\nselector = \"t\"\ndomain = \"example.com\"\nprivate_key = \"YW4gRWQyNTUxOSBzZWVkIGhhcyAzMiBvY3RldHMuLi4=\"\n" + signing,
+		{"keys in the configuration", listen + "[keys.t]\nselector = \"t\"\ndomain = " +
+			"\"example.com\"\nprivate_key = \"YW4gRWQyNTUxOSBzZWVkIGhhcyAzMiBvY3RldHMuLi4=\"\n" + signing,
 			chmod("mailseal.toml", 0o644), FileMode, false},
 		{"a directory for everybody to write", inKeys, directory(mode(0o777)), DirectoryMode, false},
 		{"a directory of another user", inKeys, directory(func(t *testing.T, dir string) {
@@ -143,7 +145,8 @@ func testFileRemedies(t *testing.T, executed map[remedyOf]bool) {
 				t.Fatal(err)
 			}
 		}), DirectoryOwner, true},
-		{"no directory of a socket", strings.Replace(listen, "inet:8891@127.0.0.1", "unix:DIR/a/b c/m.sock", 1) + signing,
+		{"no directory of a socket", strings.Replace(listen, "inet:8891@127.0.0.1",
+			"unix:DIR/a/b c/m.sock", 1) + signing,
 			func(*testing.T, *site) {}, SocketNoDirectory, false},
 	}
 	for _, tt := range tests {
@@ -174,7 +177,8 @@ func testFileRemedies(t *testing.T, executed map[remedyOf]bool) {
 // testManagedRemedies runs commands of mailseal, which it builds.
 func testManagedRemedies(t *testing.T, executed map[remedyOf]bool) {
 	bin := t.TempDir()
-	if out, err := exec.Command("go", "build", "-o", filepath.Join(bin, "mailseal"), "..").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", filepath.Join(bin, "mailseal"),
+		"..").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
@@ -184,8 +188,10 @@ func testManagedRemedies(t *testing.T, executed map[remedyOf]bool) {
 		t.Fatal(err)
 	}
 	defer server.Close()
-	s := newSite(t, "state_directory = \"DIR/state\"\n"+listen+"[[sign]]\nfrom = \"example.com\"\nmanaged = \"example.com\"\n"+
-		"[rotation]\nalgorithms = \"ed25519\"\nservers = \""+server.Addr()+"\"\n[dns]\nservers = \""+server.Addr()+"\"\n")
+	s := newSite(t, "state_directory = \"DIR/state\"\n"+listen+
+		"[[sign]]\nfrom = \"example.com\"\nmanaged = \"example.com\"\n"+
+		"[rotation]\nalgorithms = \"ed25519\"\nservers = \""+server.Addr()+
+		"\"\n[dns]\nservers = \""+server.Addr()+"\"\n")
 	found, _ := s.check(t)
 	if got := codes(found); !slices.Equal(got, []Code{ManagedNone}) {
 		t.Fatalf("got %v", found)
@@ -360,7 +366,8 @@ func testImportRemedies(t *testing.T, executed map[remedyOf]bool) {
 	if !daemon.May(toml, 0o4) {
 		t.Error("the configuration cannot be read after all was mended")
 	}
-	if fs := keyfile.Check(filepath.Join(dir, "s.pem"), nil); slices.ContainsFunc(fs, func(f keyfile.Finding) bool { return f.Kind == keyfile.FileMode }) {
+	if fs := keyfile.Check(filepath.Join(dir, "s.pem"), nil); slices.ContainsFunc(fs,
+		func(f keyfile.Finding) bool { return f.Kind == keyfile.FileMode }) {
 		t.Errorf("the key is open to others now: %v", fs)
 	}
 }

@@ -27,13 +27,15 @@ func TestReportingRecords(t *testing.T) {
 		{"invalid", name + `"ra=a@b"`, "true", []Code{ReportsUnusable}, "not the local part"},
 		{"for none", name + `"ra=a; rp=0"`, "true", []Code{ReportsUnusable}, "rp=0"},
 		{"two", name + "\"ra=a\"\n" + name + `"ra=b"`, "true", []Code{ReportsUnusable}, "more than one"},
-		{"the DNS is silent", "$SERVFAIL _report._domainkey.example.com.", "true", []Code{ReportsNoAnswer}, "where reports"},
+		{"the DNS is silent", "$SERVFAIL _report._domainkey.example.com.", "true",
+			[]Code{ReportsNoAnswer}, "where reports"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newSite(t, listen+"[signing]\nrequest_reports = "+tt.setting+"\n"+signing)
 			s.zone = record.Line() + "\n" + tt.zone + "\n"
 			found, _ := s.check(t)
-			if got := codes(found); !slices.Equal(got, tt.want) || len(found) > 0 && !strings.Contains(found[0].Text, tt.says) {
+			if got := codes(found); !slices.Equal(got, tt.want) || len(found) > 0 &&
+				!strings.Contains(found[0].Text, tt.says) {
 				t.Errorf("got %v, want %v: %v", got, tt.want, found)
 			}
 		})

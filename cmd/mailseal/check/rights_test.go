@@ -100,7 +100,10 @@ func testRightsRemedies(t *testing.T, executed map[remedyOf]bool) {
 		want       remedyOf
 		neighbour  string // a file that the neighbour reads
 	}{
-		{"a key of root", at("s.pem"), func(s *site, t *testing.T) { s.give(t, "s.pem", 0, 0, 0o600) }, remedyOf{KeyUnreadable, remedy.LetIn}, ""},
+		{"a key of root", at("s.pem"), func(s *site, t *testing.T) {
+			s.give(t, "s.pem", 0, 0,
+				0o600)
+		}, remedyOf{KeyUnreadable, remedy.LetIn}, ""},
 		{"a directory of root", at("lib/k d/s.pem"), func(s *site, t *testing.T) {
 			inDir(s, t)
 			s.give(t, "lib/k d/s.pem", 0, 0, 0o600)
@@ -112,7 +115,8 @@ func testRightsRemedies(t *testing.T, executed map[remedyOf]bool) {
 			s.give(t, "lib/k d", 0, 0, 0o700)
 			s.give(t, "lib", daemonID, daemonID, 0o700)
 		}, remedyOf{KeyUnreadable, remedy.LetIn}, ""},
-		{"a domain's own key", listen + "[keys.\"s._domainkey.%\"]\nfile = \"lib/%/s.pem\"\n[[sign]]\nfrom = \"*\"\nkeys = \"s._domainkey.%\"\n",
+		{"a domain's own key", listen + "[keys.\"s._domainkey.%\"]\nfile = " +
+			"\"lib/%/s.pem\"\n[[sign]]\nfrom = \"*\"\nkeys = \"s._domainkey.%\"\n",
 			func(s *site, t *testing.T) {
 				s.mkdir(t, "lib/example.com")
 				if err := os.Rename(s.path("s.pem"), s.path("lib/example.com/s.pem")); err != nil {
@@ -131,7 +135,8 @@ func testRightsRemedies(t *testing.T, executed map[remedyOf]bool) {
 			s.give(t, "lib/k d/s.pem", 0, daemonID, 0o640)
 			s.give(t, "lib/k d", 0, daemonID, 0o740)
 		}, remedyOf{KeyUnreadable, remedy.LetIn}, ""},
-		{"a neighbour's key", at("s.pem"), func(s *site, t *testing.T) { s.give(t, "s.pem", neighbourID, neighbourID, 0o600) },
+		{"a neighbour's key", at("s.pem"),
+			func(s *site, t *testing.T) { s.give(t, "s.pem", neighbourID, neighbourID, 0o600) },
 			remedyOf{KeyUnreadable, remedy.Copy}, "s.pem"},
 		{"a neighbour's directory", at("lib/k d/s.pem"), func(s *site, t *testing.T) {
 			inDir(s, t)
@@ -140,32 +145,46 @@ func testRightsRemedies(t *testing.T, executed map[remedyOf]bool) {
 		}, remedyOf{KeyUnreadable, remedy.Copy}, "lib/k d/s.pem"},
 		{"a neighbour's group", at("s.pem"), func(s *site, t *testing.T) { s.give(t, "s.pem", 0, neighbourID, 0o640) },
 			remedyOf{KeyUnreadable, remedy.Copy}, "s.pem"},
-		{"the short way", "authserv_id = \"mx.example.com\"\nlisten = [{ address = \"inet:8891@127.0.0.1\" }]\ndomain = \"example.com\"\nselector = \"s\"\nkey_file = \"s.pem\"\n",
-			func(s *site, t *testing.T) { s.give(t, "s.pem", neighbourID, neighbourID, 0o600) }, remedyOf{KeyUnreadable, remedy.Copy}, "s.pem"},
-		{"a neighbour's key that the daemon reads", at("s.pem"), func(s *site, t *testing.T) { s.give(t, "s.pem", neighbourID, daemonID, 0o640) },
+		{"the short way", "authserv_id = \"mx.example.com\"\nlisten = [{ address = " +
+			"\"inet:8891@127.0.0.1\" }]\ndomain = \"example.com\"\nselector = \"s\"\nkey_file = \"s.pem\"\n",
+			func(s *site, t *testing.T) { s.give(t, "s.pem", neighbourID, neighbourID, 0o600) },
+			remedyOf{KeyUnreadable, remedy.Copy}, "s.pem"},
+		{"a neighbour's key that the daemon reads", at("s.pem"),
+			func(s *site, t *testing.T) { s.give(t, "s.pem", neighbourID, daemonID, 0o640) },
 			remedyOf{FileOwner, remedy.Copy}, "s.pem"},
 		{"a neighbour's directory that the daemon passes", at("lib/k d/s.pem"), func(s *site, t *testing.T) {
 			inDir(s, t)
 			s.give(t, "lib/k d/s.pem", 0, daemonID, 0o640)
 			s.give(t, "lib/k d", neighbourID, neighbourID, 0o711)
 		}, remedyOf{DirectoryOwner, remedy.Copy}, ""},
-		{"a key for everybody to read", at("s.pem"), func(s *site, t *testing.T) { s.give(t, "s.pem", 0, 0, 0o644) }, remedyOf{FileMode, remedy.LetIn}, ""},
-		{"the configuration", listen + signing, func(s *site, t *testing.T) { s.give(t, "mailseal.toml", 0, 0, 0o600) }, remedyOf{FileClosed, remedy.LetIn}, ""},
-		{"a neighbour's configuration", listen + signing, func(s *site, t *testing.T) { s.give(t, "mailseal.toml", neighbourID, neighbourID, 0o600) },
+		{"a key for everybody to read", at("s.pem"),
+			func(s *site, t *testing.T) { s.give(t, "s.pem", 0, 0, 0o644) }, remedyOf{FileMode, remedy.LetIn}, ""},
+		{"the configuration", listen + signing,
+			func(s *site, t *testing.T) { s.give(t, "mailseal.toml", 0, 0, 0o600) },
+			remedyOf{FileClosed, remedy.LetIn}, ""},
+		{"a neighbour's configuration", listen + signing, func(s *site,
+			t *testing.T) {
+			s.give(t, "mailseal.toml", neighbourID, neighbourID, 0o600)
+		},
 			remedyOf{FileClosed, remedy.AccessList}, "mailseal.toml"},
-		{"a neighbour's key in OpenDKIM's tables", listen + "key_table = \"file:keys\"\nsigning_table = \"file:signing\"\n", func(s *site, t *testing.T) {
-			s.write(t, "keys", "k example.com:s:"+s.path("s.pem")+"\n", 0o644)
-			s.write(t, "signing", "example.com k\n", 0o644)
-			s.give(t, "s.pem", neighbourID, neighbourID, 0o600)
-		}, remedyOf{KeyUnreadable, remedy.AccessList}, "s.pem"},
-		{"the directory of a socket", unixSocket + signing, func(s *site, t *testing.T) { s.mkdir(t, "mailseal") }, remedyOf{SocketDirectoryClosed, remedy.MakeOwnDirectory}, ""},
-		{"another daemon's directory", "authserv_id = \"mx.example.com\"\n[[listen]]\naddress = \"unix:DIR/opendkim/m.sock\"\n" + signing, func(s *site, t *testing.T) {
+		{"a neighbour's key in OpenDKIM's tables",
+			listen + "key_table = \"file:keys\"\nsigning_table = \"file:signing\"\n", func(s *site, t *testing.T) {
+				s.write(t, "keys", "k example.com:s:"+s.path("s.pem")+"\n", 0o644)
+				s.write(t, "signing", "example.com k\n", 0o644)
+				s.give(t, "s.pem", neighbourID, neighbourID, 0o600)
+			}, remedyOf{KeyUnreadable, remedy.AccessList}, "s.pem"},
+		{"the directory of a socket", unixSocket + signing,
+			func(s *site, t *testing.T) { s.mkdir(t, "mailseal") }, remedyOf{SocketDirectoryClosed,
+				remedy.MakeOwnDirectory}, ""},
+		{"another daemon's directory", "authserv_id = \"mx.example.com\"\n[[listen]]\naddress = " +
+			"\"unix:DIR/opendkim/m.sock\"\n" + signing, func(s *site, t *testing.T) {
 			s.mkdir(t, "opendkim")
 			s.give(t, "opendkim", neighbourID, neighbourID, 0o750)
 		}, remedyOf{SocketDirectoryClosed, remedy.MoveSocket}, ""},
 		{"everybody is ours", listen + "[ours]\nnetworks = [\"0.0.0.0/0\"]\n" + signing, func(s *site, t *testing.T) {},
 			remedyOf{OursEveryone, remedy.Setting}, ""},
-		{"no directory of a socket", unixSocket + signing, func(*site, *testing.T) {}, remedyOf{SocketNoDirectory, remedy.MakeOwnDirectory}, ""},
+		{"no directory of a socket", unixSocket + signing, func(*site, *testing.T) {},
+			remedyOf{SocketNoDirectory, remedy.MakeOwnDirectory}, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -188,7 +207,10 @@ func testRightsRemedies(t *testing.T, executed map[remedyOf]bool) {
 				s.applyRights(t, f)
 				executed[remedyOf{f.Code, f.Fix.Kind}] = true
 			}
-			if !slices.ContainsFunc(found, func(f Finding) bool { return f.Code == tt.want.code && f.Fix.Kind == tt.want.kind }) {
+			if !slices.ContainsFunc(found, func(f Finding) bool {
+				return f.Code == tt.want.code &&
+					f.Fix.Kind == tt.want.kind
+			}) {
 				t.Errorf("got %v, want the remedy %s", found, tt.want.kind)
 			}
 			again, _ := s.check(t)
@@ -206,8 +228,8 @@ func testRightsRemedies(t *testing.T, executed map[remedyOf]bool) {
 	t.Run("the state directory", func(t *testing.T) { testStateRemedy(t, executed) })
 }
 
-// applyRights does what a remedy says: it runs the command, and puts the line, if there is one, in place of the one that
-// the finding is about.
+// applyRights does what a remedy says: it runs the command, and puts the line, if there is one, in
+// place of the one that the finding is about.
 func (s *site) applyRights(t *testing.T, f Finding) {
 	t.Helper()
 	if f.Fix.IsCommand() {
@@ -239,7 +261,8 @@ func (s *site) applyRights(t *testing.T, f Finding) {
 
 // testStateRemedy has the daemon use a state directory that root has made.
 func testStateRemedy(t *testing.T, executed map[remedyOf]bool) {
-	s := newSite(t, "state_directory = \"DIR/state\"\n"+listen+"[[sign]]\nfrom = \"example.com\"\nmanaged = \"example.com\"\n")
+	s := newSite(t, "state_directory = \"DIR/state\"\n"+listen+
+		"[[sign]]\nfrom = \"example.com\"\nmanaged = \"example.com\"\n")
 	s.user = daemonUser()
 	s.give(t, "mailseal.toml", 0, daemonID, 0o640)
 	s.mkdir(t, "state")
@@ -262,7 +285,8 @@ func TestStateOfAnother(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root judges with the rights of others")
 	}
-	s := newSite(t, "state_directory = \"DIR/state\"\n"+listen+"[[sign]]\nfrom = \"example.com\"\nmanaged = \"example.com\"\n")
+	s := newSite(t, "state_directory = \"DIR/state\"\n"+listen+
+		"[[sign]]\nfrom = \"example.com\"\nmanaged = \"example.com\"\n")
 	s.user = daemonUser()
 	s.give(t, "mailseal.toml", 0, daemonID, 0o640)
 	s.mkdir(t, "state")
@@ -277,8 +301,8 @@ func TestStateOfAnother(t *testing.T) {
 	}
 }
 
-// TestRightsOfRelativePath judges a key whose configuration is named by a relative path: the child process that opens the
-// files runs in another directory.
+// TestRightsOfRelativePath judges a key whose configuration is named by a relative path: the child
+// process that opens the files runs in another directory.
 func TestRightsOfRelativePath(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root judges with the rights of others")

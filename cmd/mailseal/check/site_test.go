@@ -29,7 +29,8 @@ type site struct {
 
 const listen = "authserv_id = \"mx.example.com\"\nlisten = [{ address = \"inet:8891@127.0.0.1\" }]\n"
 
-const signing = "[keys.\"s._domainkey.example.com\"]\nfile = \"s.pem\"\n[[sign]]\nfrom = \"example.com\"\nkeys = \"s._domainkey.example.com\"\n"
+const signing = "[keys.\"s._domainkey.example.com\"]\nfile = \"s.pem\"\n[[sign]]\nfrom = " +
+	"\"example.com\"\nkeys = \"s._domainkey.example.com\"\n"
 
 func newSite(t *testing.T, toml string) *site {
 	t.Helper()
@@ -74,7 +75,8 @@ func (s *site) write(t *testing.T, name, text string, mode os.FileMode) {
 func (s *site) check(t *testing.T) ([]Finding, *Result) {
 	t.Helper()
 	var found []Finding
-	o := Options{File: s.path("mailseal.toml"), ConfigFlag: s.path("mailseal.toml"), MTA: s.mta, Names: s.host, Service: s.user, Domains: s.only}
+	o := Options{File: s.path("mailseal.toml"), ConfigFlag: s.path("mailseal.toml"), MTA: s.mta,
+		Names: s.host, Service: s.user, Domains: s.only}
 	o.Report = func(f Finding) {
 		if f.Code != DirectoryMode && f.Code != DirectoryOwner || strings.Contains(f.Text, s.dir) {
 			found = append(found, f)

@@ -44,8 +44,8 @@ func recipients(t *testing.T, reply string) (address string, said func() string)
 	return l.Addr().String(), stop
 }
 
-// TestAddressForTests holds what is found about the address for tests: a server that refuses it, that does not take mail
-// for its domain, that does not answer; nothing is sent.
+// TestAddressForTests holds what is found about the address for tests: a server that refuses it,
+// that does not take mail for its domain, that does not answer; nothing is sent.
 func TestAddressForTests(t *testing.T) {
 	away, stop := recipients(t, "")
 	stop()
@@ -57,7 +57,8 @@ func TestAddressForTests(t *testing.T) {
 		{"taken", "250 ok", "mydestination = example.com\n", false, nil},
 		{"refused", "550 5.1.1 no such user", "mydestination = example.com\n", false, []Code{TestRefused}},
 		{"for now", "450 4.2.0 greylisted", "mydestination = example.com\n", false, []Code{TestUnasked}},
-		{"another domain, which the server relays for us", "250 ok", "mydestination = example.net\n", false, []Code{TestDomain}},
+		{"another domain, which the server relays for us", "250 ok",
+			"mydestination = example.net\n", false, []Code{TestDomain}},
 		{"a database", "250 ok", "virtual_mailbox_domains = mysql:/x\nmydestination =\n", false, nil},
 		{"away", "", "mydestination = example.com\n", false, []Code{TestUnasked}},
 		{"not asked", "", "mydestination = example.net\n", true, nil},
@@ -77,14 +78,16 @@ func TestAddressForTests(t *testing.T) {
 			cfg := &config.Config{Test: config.Test{Address: "test@example.com"}}
 			cfg.Reports.SMTP = server
 			var got []Code
-			k := &checker{cfg: cfg, result: &Result{counts: map[Area]map[Severity]int{}, MTAs: []Server{{Server: "Postfix", Dir: "/etc/postfix"}}}}
+			k := &checker{cfg: cfg, result: &Result{counts: map[Area]map[Severity]int{},
+				MTAs: []Server{{Server: "Postfix", Dir: "/etc/postfix"}}}}
 			k.MTA = MTAOptions{Skip: c.skip, Host: mta.HostAt(root)}
 			k.Report = func(f Finding) { got = append(got, f.Code) }
 			k.testAddress(t.Context())
 			if fmt.Sprint(got) != fmt.Sprint(c.want) {
 				t.Errorf("%v, want %v", got, c.want)
 			}
-			if text := said(); strings.Contains(text, "DATA") || c.reply != "" && !strings.Contains(text, "RCPT TO:<test@example.com>") {
+			if text := said(); strings.Contains(text, "DATA") || c.reply != "" &&
+				!strings.Contains(text, "RCPT TO:<test@example.com>") {
 				t.Errorf("the server was told %q", text)
 			}
 		})

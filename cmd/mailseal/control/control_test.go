@@ -137,7 +137,8 @@ func TestLongAnswer(t *testing.T) {
 		return Answer{Warnings: []string{strings.Repeat("x", maxAnswer)}}
 	})
 	for _, c := range []Command{Reload, Status} {
-		if a, err := Ask(t.Context(), path, Request{Command: c}); err != nil || a.Error == "" || len(a.Error) > 100_000 {
+		if a, err := Ask(t.Context(), path, Request{Command: c}); err != nil || a.Error == "" ||
+			len(a.Error) > 100_000 {
 			t.Errorf("%s: got %d bytes, %v", c, len(a.Error), err)
 		}
 	}
@@ -185,17 +186,23 @@ func TestListenBusy(t *testing.T) {
 	fresh.Close()
 }
 
-// FuzzRequest wants every line to be answered by one line, which a client can read, and a request to be what it was when it
-// is written and read again.
+// FuzzRequest wants every line to be answered by one line, which a client can read, and a request
+// to be what it was when it is written and read again.
 func FuzzRequest(f *testing.F) {
 	for _, s := range []string{
-		"", "{}", `{"version":1,"command":"reload"}`, `{"version":1,"command":"reload","accept":true}`, `{"version":1,"command":"status"}`,
-		`{"version":1,"command":"signed","after":"example.com"}`, `{"version":2,"command":"reload"}`, `{"version":1,"command":"reload"} {}`,
-		`{"version":1e0,"command":"reload"}`, `{"Version":1,"COMMAND":"reload","accept":null}`, "\x00", `[]`, `{"version":1,"version":2,"command":"status"}`,
+		"", "{}", `{"version":1,"command":"reload"}`,
+		`{"version":1,"command":"reload","accept":true}`, `{"version":1,"command":"status"}`,
+		`{"version":1,"command":"signed","after":"example.com"}`,
+		`{"version":2,"command":"reload"}`, `{"version":1,"command":"reload"} {}`,
+		`{"version":1e0,"command":"reload"}`, `{"Version":1,"COMMAND":"reload","accept":null}`,
+		"\x00", `[]`, `{"version":1,"version":2,"command":"status"}`,
 	} {
 		f.Add([]byte(s))
 	}
-	s := &Server{Log: slog.New(slog.DiscardHandler), Handle: func(_ context.Context, r Request) Answer { return Answer{Error: r.After} }}
+	s := &Server{Log: slog.New(slog.DiscardHandler), Handle: func(_ context.Context,
+		r Request) Answer {
+		return Answer{Error: r.After}
+	}}
 	f.Fuzz(func(t *testing.T, line []byte) {
 		r, err := parseRequest(line)
 		if err == nil {
@@ -227,7 +234,8 @@ func FuzzRequest(f *testing.F) {
 // FuzzAnswer wants no answer to end a client.
 func FuzzAnswer(f *testing.F) {
 	for _, s := range []string{
-		"", "{}", `{"version":1,"error":"no"}`, `{"version":1,"warnings":["a"]}`, `{"version":1,"page":{"names":[{"name":"a","author":true}],"more":true}}`,
+		"", "{}", `{"version":1,"error":"no"}`, `{"version":1,"warnings":["a"]}`,
+		`{"version":1,"page":{"names":[{"name":"a","author":true}],"more":true}}`,
 		`{"version":9,"running":{"jobs":[{}],"started":"2026-01-01T00:00:00Z"},"later":1}`,
 	} {
 		f.Add([]byte(s))

@@ -52,7 +52,8 @@ func signs(t *testing.T, dir, domain string) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	out, err := c.Send(miltertest.Message{From: "joe@" + domain, To: []string{"bob@other.example"}, Raw: []byte("From: joe@" + domain + "\n\nbody\n")})
+	out, err := c.Send(miltertest.Message{From: "joe@" + domain, To: []string{"bob@other.example"},
+		Raw: []byte("From: joe@" + domain + "\n\nbody\n")})
 	if err != nil || !strings.Contains(string(out.Delivered()), "d="+domain) {
 		t.Errorf("%s: %v\n%s", domain, err, out.Delivered())
 	}
@@ -72,10 +73,12 @@ func TestControl(t *testing.T) {
 	}
 	signs(t, dir, "d0.example")
 	a := ask(control.Request{Command: control.Status})
-	if r := a.Running; r == nil || r.Version != "test" || r.PID != os.Getpid() || len(r.Listeners) != 1 || len(r.Jobs) < 4 || r.ConfigSince.Before(r.Started) {
+	if r := a.Running; r == nil || r.Version != "test" || r.PID != os.Getpid() ||
+		len(r.Listeners) != 1 || len(r.Jobs) < 4 || r.ConfigSince.Before(r.Started) {
 		t.Errorf("status: %+v", a.Running)
 	}
-	if a := ask(control.Request{Command: control.Signed}); a.Page == nil || len(a.Page.Names) != 1 || a.Page.Names[0] != (control.Name{Name: "d0.example", Author: true, Signer: true}) {
+	if a := ask(control.Request{Command: control.Signed}); a.Page == nil ||
+		len(a.Page.Names) != 1 || a.Page.Names[0] != (control.Name{Name: "d0.example", Author: true, Signer: true}) {
 		t.Errorf("signed: %+v", a.Page)
 	}
 	before := d.parts.Load()
@@ -84,10 +87,12 @@ func TestControl(t *testing.T) {
 	}
 	s := &lossSite{t: t, dir: dir}
 	s.write("mailseal.toml", s.head()+fmt.Sprintf(lossListen, dir)+s.rules("d1.example"))
-	if a := ask(control.Request{Command: control.Reload}); !strings.Contains(a.Error, "d0.example") || !strings.Contains(log.String(), "level=ERROR") {
+	if a := ask(control.Request{Command: control.Reload}); !strings.Contains(a.Error,
+		"d0.example") || !strings.Contains(log.String(), "level=ERROR") {
 		t.Errorf("a loss: %+v", a)
 	}
-	if a := ask(control.Request{Command: control.Reload, Accept: true}); a.Error != "" || !strings.Contains(strings.Join(a.Warnings, "\n"), "d0.example") {
+	if a := ask(control.Request{Command: control.Reload, Accept: true}); a.Error != "" ||
+		!strings.Contains(strings.Join(a.Warnings, "\n"), "d0.example") {
 		t.Errorf("an accepted loss: %+v", a)
 	}
 	s.write("mailseal.toml", "nonsense")
@@ -100,7 +105,8 @@ func TestControl(t *testing.T) {
 // TestSignedPages lists more domains than an answer has.
 func TestSignedPages(t *testing.T) {
 	s := newLossSite(t, 1, func(s *lossSite) {
-		s.write("mailseal.toml", s.head()+fmt.Sprintf(lossListen, s.dir)+strings.Replace(s.rules(s.domains...), "*@d0.example", "*", 1))
+		s.write("mailseal.toml", s.head()+fmt.Sprintf(lossListen, s.dir)+
+			strings.Replace(s.rules(s.domains...), "*@d0.example", "*", 1))
 	})
 	const more = 2*pageSize + 1
 	for i := range more {
@@ -137,7 +143,8 @@ func TestBusy(t *testing.T) {
 	}
 	d, dir, log := runs(t, fmt.Sprintf("[metrics]\naddress = %q\n[control]\naddress = %q\n", l.Addr(), other))
 	signs(t, dir, "d0.example")
-	for _, want := range []string{"level=WARN msg=\"metrics are not served", "level=WARN msg=\"commands cannot reach the daemon"} {
+	for _, want := range []string{"level=WARN msg=\"metrics are not served",
+		"level=WARN msg=\"commands cannot reach the daemon"} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("the log does not say %q:\n%s", want, log)
 		}
@@ -190,7 +197,8 @@ func TestStatus(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if _, err := c.Send(miltertest.Message{From: "joe@d1.example", To: []string{"bob@other.example"}, Raw: []byte("From: joe@d1.example\n\nbody\n")}); err != nil {
+	if _, err := c.Send(miltertest.Message{From: "joe@d1.example",
+		To: []string{"bob@other.example"}, Raw: []byte("From: joe@d1.example\n\nbody\n")}); err != nil {
 		t.Fatal(err)
 	}
 	ask := func() *control.Running {
@@ -211,10 +219,12 @@ func TestStatus(t *testing.T) {
 	if len(r.Today.Signatures) != 1 || r.Today.Signatures[0].Count != 2 {
 		t.Errorf("signatures: %+v", r.Today.Signatures)
 	}
-	if want := []control.MTA{{Listener: "unix:" + dir + "/s", Peer: "local", Connections: 1}}; !slices.Equal(r.MTAs, want) {
+	if want := []control.MTA{{Listener: "unix:" + dir + "/s", Peer: "local",
+		Connections: 1}}; !slices.Equal(r.MTAs, want) {
 		t.Errorf("MTAs: %+v", r.MTAs)
 	}
-	if r.Log.Errors != 1 || r.Log.Last[0].Text != `msg="something broke" key="a key"` || r.Log.Last[0].Level != "ERROR" {
+	if r.Log.Errors != 1 || r.Log.Last[0].Text != `msg="something broke" key="a key"` ||
+		r.Log.Last[0].Level != "ERROR" {
 		t.Errorf("log: %+v", r.Log)
 	}
 	if !r.Keys.Watched || len(r.Keys.List) == 0 || r.Keys.List[0].DNS != "not asked yet" {
@@ -275,7 +285,8 @@ func TestTodayEnds(t *testing.T) {
 		t.Errorf("before midnight: %+v, %+v", c, l)
 	}
 	now = now.Add(time.Hour)
-	if c, l := d.counts(), m.log(); len(c.Messages) != 0 || l.Errors != 0 || len(l.Last) != 2 || !c.Since.Equal(now.Truncate(24*time.Hour)) {
+	if c, l := d.counts(), m.log(); len(c.Messages) != 0 || l.Errors != 0 || len(l.Last) != 2 ||
+		!c.Since.Equal(now.Truncate(24*time.Hour)) {
 		t.Errorf("after midnight: %+v, %+v", c, l)
 	}
 	count()
@@ -293,7 +304,8 @@ func TestRecallIsBounded(t *testing.T) {
 		log.Warn(strings.Repeat("long ", 1000), "password", "postgres://joe:secret@db/x")
 	}
 	l := m.log()
-	if l.Errors != 1 || l.Warnings != 100 || len(l.Last) != maxRecalled+1 || l.Last[0].Text != `msg="the one error" in="a test"` {
+	if l.Errors != 1 || l.Warnings != 100 || len(l.Last) != maxRecalled+1 ||
+		l.Last[0].Text != `msg="the one error" in="a test"` {
 		t.Errorf("%+v", l)
 	}
 	for _, r := range l.Last {

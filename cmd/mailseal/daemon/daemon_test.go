@@ -29,9 +29,12 @@ func TestBuildRefuses(t *testing.T) {
 		says           []string
 	}{
 		{"a mistake in the configuration", "authserv_id", "autserv_id", []string{"autserv_id", `"authserv_id"`, ":2:"}},
-		{"a rule with a key that does not exist", `keys = ["good`, `keys = ["god`, []string{`no key "god._domainkey.example.com"`, "good._domainkey.example.com"}},
-		{"no key that can sign", `private_key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="`, `file = "gone.pem"`, []string{"no key can sign", "gone.pem"}},
-		{"a socket that cannot be made", "%DIR%/s", "%DIR%/no/such/directory/s", []string{"listen[0]", "no/such/directory"}},
+		{"a rule with a key that does not exist", `keys = ["good`, `keys = ["god`,
+			[]string{`no key "god._domainkey.example.com"`, "good._domainkey.example.com"}},
+		{"no key that can sign", `private_key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="`,
+			`file = "gone.pem"`, []string{"no key can sign", "gone.pem"}},
+		{"a socket that cannot be made", "%DIR%/s", "%DIR%/no/such/directory/s",
+			[]string{"listen[0]", "no/such/directory"}},
 	} {
 		dir := t.TempDir()
 		path := filepath.Join(dir, "mailseal.toml")
@@ -53,7 +56,8 @@ func TestBuildRefuses(t *testing.T) {
 }
 
 func TestUnserved(t *testing.T) {
-	cfg := &config.Config{Listen: []config.Listener{{Network: "fd", Target: "one"}, {Network: "fd", Target: "4"}, {Network: "unix", Target: "three"}}}
+	cfg := &config.Config{Listen: []config.Listener{{Network: "fd", Target: "one"},
+		{Network: "fd", Target: "4"}, {Network: "unix", Target: "three"}}}
 	env := map[string]string{"LISTEN_PID": strconv.Itoa(os.Getpid()), "LISTEN_FDNAMES": "one:two:three"}
 	lookup := func(name string) string { return env[name] }
 	if got := unserved(cfg, lookup); len(got) != 1 || got[0] != "three" {

@@ -42,7 +42,8 @@ func TestDomainKeys(t *testing.T) {
 					s.write("keys/"+d+"/mail.pem", inline(0))
 				}
 				s.write("mailseal.toml", s.head()+fmt.Sprintf(lossListen, s.dir)+fmt.Sprintf(
-					"[keys.%q]\nselector = \"mail\"\nfile = \"keys/%%/mail.pem\"\n[[sign]]\nfrom = [\"*\"]\nkeys = [%[1]q]\n", name))
+					"[keys.%q]\nselector = \"mail\"\nfile = \"keys/%%/mail.pem\"\n[[sign]]\nfrom "+
+						"= [\"*\"]\nkeys = [%[1]q]\n", name))
 			})
 			expect := func(when, of string, want error) {
 				t.Helper()

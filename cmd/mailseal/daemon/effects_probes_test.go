@@ -80,7 +80,8 @@ func closedAfter(say []byte, greet bool) probe {
 func stopped(t *testing.T, w *world) string {
 	c := dialed(t, w)
 	defer c.Close()
-	if _, err := c.Begin(miltertest.Message{From: "a@example.com", To: []string{"b@example.net"}, Raw: letter{}.text()}); err != nil {
+	if _, err := c.Begin(miltertest.Message{From: "a@example.com", To: []string{"b@example.net"},
+		Raw: letter{}.text()}); err != nil {
 		t.Fatal(err)
 	}
 	done := stopping(w)

@@ -86,7 +86,8 @@ func (l letter) text() []byte {
 		return []byte(l.raw)
 	}
 	author := cmp.Or(l.author, "a@good.example")
-	return []byte("From: " + author + "\nTo: b@example.net\nSubject: s\nDate: Thu, 01 Jan 2026 00:00:00 +0000\nMessage-ID: <1@x.example>\n" + l.extra + "\nbody\n")
+	return []byte("From: " + author + "\nTo: b@example.net\nSubject: s\nDate: Thu, 01 Jan 2026 " +
+		"00:00:00 +0000\nMessage-ID: <1@x.example>\n" + l.extra + "\nbody\n")
 }
 
 // stranger and ours are the clients of most probes.
@@ -130,7 +131,8 @@ func play(t *testing.T, w *world, l letter) (miltertest.Outcome, error) {
 		macros["{daemon_name}"] = l.daemon
 	}
 	c, err := miltertest.Dial(t.Context(), "unix:"+w.dir+"/s", miltertest.Options{
-		Client: netip.MustParseAddr(l.client), ClientName: l.name, Helo: cmp.Or(l.helo, "mx.good.example"), Macros: macros,
+		Client: netip.MustParseAddr(l.client), ClientName: l.name,
+		Helo: cmp.Or(l.helo, "mx.good.example"), Macros: macros,
 		Local: l.local, Timeout: time.Minute,
 	})
 	if err != nil {
@@ -171,7 +173,8 @@ selector = "k"
 file = "%DIR%/short.pem"
 `
 
-const baseRule = "[[sign]]\nfrom = \"example.com\"\nkeys = \"k\"\n[[sign]]\nfrom = \"short.example\"\nkeys = \"short\"\n"
+const baseRule = "[[sign]]\nfrom = \"example.com\"\nkeys = \"k\"\n[[sign]]\nfrom = " +
+	"\"short.example\"\nkeys = \"short\"\n"
 
 // text is a configuration, with the setting or without.
 func (e effect) text(w *world, with bool) string {
@@ -203,7 +206,8 @@ func (e effect) text(w *world, with bool) string {
 		b.WriteString(cmp.Or(e.rule, baseRule))
 	}
 	fmt.Fprintf(&b, "%s\n%s\n", rest, e.tables)
-	return strings.NewReplacer("%DIR%", w.dir, "%DNS%", w.resolver, "%DNS2%", w.second, "%METRICS%", w.metrics).Replace(b.String())
+	return strings.NewReplacer("%DIR%", w.dir, "%DNS%", w.resolver, "%DNS2%", w.second, "%METRICS%",
+		w.metrics).Replace(b.String())
 }
 
 // start runs a daemon with a configuration; the error is why it does not.
@@ -255,7 +259,8 @@ func newWorld(t *testing.T) *world {
 	if err := os.Chmod(filepath.Dir(w.dir), 0o755); err != nil { // so that others reach what is in it
 		t.Fatal(err)
 	}
-	zone := dnstest.Must(effectsZone + "$SERVFAIL temp.example\n$SERVFAIL _dmarc.temp.example\n$SERVFAIL k._domainkey.temp.example\n$SERVFAIL 27.2.0.192.in-addr.arpa\n")
+	zone := dnstest.Must(effectsZone + "$SERVFAIL temp.example\n$SERVFAIL " +
+		"_dmarc.temp.example\n$SERVFAIL k._domainkey.temp.example\n$SERVFAIL 27.2.0.192.in-addr.arpa\n")
 	zone.AddTXT("k._domainkey.example.com", keyRecord(t, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="))
 	short, err := rsa.GenerateKey(rand.Reader, 1024)
 	if err != nil {
@@ -266,7 +271,8 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	for name, content := range map[string]string{
-		"open.pem": string(text), "kt": "one example.com:fromtable:%DIR%/short.pem\ntwo example.com:second:%DIR%/short.pem\n",
+		"open.pem": string(text), "kt": "one example.com:fromtable:%DIR%/short.pem\ntwo " +
+			"example.com:second:%DIR%/short.pem\n",
 		"st": "a@example.com two\nexample.com one\n", "other/x.toml": "ours.daemon_names = [\"FROMFILE\"]\n",
 	} {
 		path := filepath.Join(w.dir, name)
@@ -301,8 +307,8 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// TestEffects sets each setting that can be seen at work by a reload of a running daemon: the probe shows it, or it is in
-// force only after a restart, of which the log warns.
+// TestEffects sets each setting that can be seen at work by a reload of a running daemon: the probe
+// shows it, or it is in force only after a restart, of which the log warns.
 func TestEffects(t *testing.T) {
 	observed := map[string]bool{}
 	for _, e := range effects() {

@@ -12,8 +12,9 @@ import (
 	"mailseal/milter/sign"
 )
 
-// TestFirstKeys holds that mail goes unsigned before the first key signs, that the daemon has it sign as soon as all name
-// servers show it, and that mail is deferred whenever the domain has none later.
+// TestFirstKeys holds that mail goes unsigned before the first key signs, that the daemon has it
+// sign as soon as all name servers show it, and that mail is deferred whenever the domain has none
+// later.
 func TestFirstKeys(t *testing.T) {
 	r := newRotation(t, `watch = "0s"`)
 	p := r.daemon.parts.Load()

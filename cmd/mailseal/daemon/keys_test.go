@@ -47,7 +47,8 @@ func TestWatchSources(t *testing.T) {
 			t.Fatal(err)
 		}
 		watched := h.daemon.metrics.watched
-		good, bad := testutil.ToFloat64(watched.WithLabelValues("good")), testutil.ToFloat64(watched.WithLabelValues("bad"))
+		good, bad := testutil.ToFloat64(watched.WithLabelValues("good")),
+			testutil.ToFloat64(watched.WithLabelValues("bad"))
 		if text := log.String(); good != tc.good || bad != tc.bad || !strings.Contains(text, tc.says) {
 			t.Errorf("%s: %v good, %v bad; want %v, %v with %q\n%s", tc.name, good, bad, tc.good, tc.bad, tc.says, text)
 		}

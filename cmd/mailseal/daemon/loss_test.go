@@ -72,7 +72,8 @@ func inline(i int) string {
 func (s *lossSite) rules(domains ...string) string {
 	var b strings.Builder
 	for i, d := range domains {
-		fmt.Fprintf(&b, "[keys.\"s._domainkey.%[1]s\"]\nprivate_key = %[2]q\n[[sign]]\nfrom = [\"*@%[1]s\"]\nkeys = [\"s._domainkey.%[1]s\"]\n", d, inline(i))
+		fmt.Fprintf(&b, "[keys.\"s._domainkey.%[1]s\"]\nprivate_key = %[2]q\n[[sign]]\nfrom = "+
+			"[\"*@%[1]s\"]\nkeys = [\"s._domainkey.%[1]s\"]\n", d, inline(i))
 	}
 	return b.String()
 }
@@ -128,7 +129,8 @@ func TestReloadTruncated(t *testing.T) {
 			s.write("b.conf", strings.ReplaceAll(s.rules(s.domains...), s.rules(s.domains[0]), ""))
 		}, []string{"a.conf", "b.conf", "mailseal.toml"}},
 		{"tables", 3, func(s *lossSite) {
-			s.write("mailseal.toml", s.head()+"key_table = \"file:key.table\"\nsigning_table = \"refile:signing.table\"\n"+fmt.Sprintf(lossListen, s.dir))
+			s.write("mailseal.toml", s.head()+"key_table = \"file:key.table\"\nsigning_table = "+
+				"\"refile:signing.table\"\n"+fmt.Sprintf(lossListen, s.dir))
 			var keyTable, signingTable string
 			for i, d := range s.domains {
 				keyTable += fmt.Sprintf("k%d %s:s:%s\n", i, d, inline(i))
@@ -192,9 +194,11 @@ func (s *lossSite) remember() {
 
 // TestReloadLoss holds how much may be lost, and what a loss is.
 func TestReloadLoss(t *testing.T) {
-	const second = "[keys.\"t._domainkey.d0.example\"]\nprivate_key = \"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"\n"
+	const second = "[keys.\"t._domainkey.d0.example\"]\nprivate_key = " +
+		"\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"\n"
 	twoKeys := func(s *lossSite) string {
-		return strings.Replace(s.rules(s.domains...), `keys = ["s._domainkey.d0.example"]`, `keys = ["s._domainkey.d0.example", "t._domainkey.d0.example"]`, 1) + second
+		return strings.Replace(s.rules(s.domains...), `keys = ["s._domainkey.d0.example"]`,
+			`keys = ["s._domainkey.d0.example", "t._domainkey.d0.example"]`, 1) + second
 	}
 	without := func(lost int) func(s *lossSite) string {
 		return func(s *lossSite) string { return s.rules(s.domains[:len(s.domains)-lost]...) }
@@ -217,18 +221,32 @@ func TestReloadLoss(t *testing.T) {
 		{"three of eleven", 11, all, without(3), "", "3 of 11"},
 		{"four of eleven", 11, all, without(4), "4 of 11", ""},
 		{"all", 11, all, without(11), "no rule with a key is left", ""},
-		{"all, though a share of all may be lost", 11, all, func(*lossSite) string { return "[reload]\nmax_loss = 1\n" }, "no rule with a key is left", ""},
-		{"most, where that may be", 11, all, func(s *lossSite) string { return s.rules(s.domains[0]) + "[reload]\nmax_loss = 1\n" }, "", "10 of 11"},
-		{"any, where none may be", 20, all, func(s *lossSite) string { return s.rules(s.domains[1:]...) + "[reload]\nmax_loss = 0\n" }, "d0.example", ""},
+		{"all, though a share of all may be lost", 11, all,
+			func(*lossSite) string { return "[reload]\nmax_loss = 1\n" }, "no rule with a key is left", ""},
+		{"most, where that may be", 11, all,
+			func(s *lossSite) string { return s.rules(s.domains[0]) + "[reload]\nmax_loss = 1\n" }, "", "10 of 11"},
+		{"any, where none may be", 20, all,
+			func(s *lossSite) string {
+				return s.rules(s.domains[1:]...) +
+					"[reload]\nmax_loss = 0\n"
+			}, "d0.example", ""},
 		{"signing is turned off", 3, all, func(s *lossSite) string { return "" }, "no rule with a key is left", ""},
 		{"one of two keys", 3, twoKeys, all, "", ""},
-		{"the last key, since its file is not there", 3, all, edit(fmt.Sprintf("private_key = %q", inline(0)), `file = "none.pem"`), "d0.example", ""},
-		{"another key for the same domain", 3, all, edit(fmt.Sprintf("private_key = %q", inline(0)), fmt.Sprintf("private_key = %q", inline(99))), "", ""},
+		{"the last key, since its file is not there", 3, all,
+			edit(fmt.Sprintf("private_key = %q", inline(0)), `file = "none.pem"`), "d0.example", ""},
+		{"another key for the same domain", 3, all, edit(fmt.Sprintf("private_key = %q", inline(0)),
+			fmt.Sprintf("private_key = %q", inline(99))), "", ""},
 		{"a rule for one user of the domain", 3, all, edit("*@d0.example", "info@d0.example"), "d0.example", ""},
-		{"a rule on a condition", 3, all, edit("keys = [\"s._domainkey.d0.example\"]", "keys = [\"s._domainkey.d0.example\"]\nwhen = { logins = [\"joe\"] }"), "d0.example", ""},
+		{"a rule on a condition", 3, all, edit("keys = [\"s._domainkey.d0.example\"]",
+			"keys = [\"s._domainkey.d0.example\"]\nwhen = { logins = [\"joe\"] }"), "d0.example", ""},
 		{"a rule for everybody instead", 3, all, edit("*@d0.example", "*"), "", ""},
-		{"signed as another domain", 3, all, edit("from = [\"*@d0.example\"]", "domain = \"d1.example\"\nfrom = [\"*@d0.example\"]"), "d0.example", ""},
-		{"names of other domains", 3, all, func(s *lossSite) string { return strings.ReplaceAll(s.rules(s.domains...), ".example", ".test") }, "3 of 3", ""},
+		{"signed as another domain", 3, all, edit("from = [\"*@d0.example\"]",
+			"domain = \"d1.example\"\nfrom = [\"*@d0.example\"]"), "d0.example", ""},
+		{"names of other domains", 3, all,
+			func(s *lossSite) string {
+				return strings.ReplaceAll(s.rules(s.domains...), ".example",
+					".test")
+			}, "3 of 3", ""},
 		{"exempt", 3, all, func(s *lossSite) string {
 			return s.rules(s.domains...) + "[exempt]\nauthor_domains = [\"d0.example\"]\n"
 		}, "d0.example", ""},
@@ -240,7 +258,8 @@ func TestReloadLoss(t *testing.T) {
 			before := s.daemon.parts.Load()
 			said, err := s.daemon.reload(t.Context(), false)
 			isRefused := tt.refused != ""
-			if errors.Is(err, ErrRefused) != isRefused || err != nil && !isRefused || isRefused && !strings.Contains(err.Error(), tt.refused) {
+			if errors.Is(err, ErrRefused) != isRefused || err != nil && !isRefused || isRefused &&
+				!strings.Contains(err.Error(), tt.refused) {
 				t.Fatalf("got %v, want a refusal that says %q", err, tt.refused)
 			}
 			if isRefused != (s.daemon.parts.Load() == before) {
@@ -262,13 +281,14 @@ func TestReloadLoss(t *testing.T) {
 	}
 }
 
-// TestReloadStateGone removes the state of the keys that Mailseal made: its keys sign on, the reload is refused, and one
-// that is meant goes through.
+// TestReloadStateGone removes the state of the keys that Mailseal made: its keys sign on, the
+// reload is refused, and one that is meant goes through.
 func TestReloadStateGone(t *testing.T) {
 	for _, name := range []string{"one.example", "%"} {
 		s := newLossSite(t, 0, func(s *lossSite) {
 			makeManaged(s.t, s.dir, "one.example")
-			s.write("mailseal.toml", s.head()+fmt.Sprintf(lossListen, s.dir)+fmt.Sprintf("[[sign]]\nfrom = [\"*@one.example\"]\nmanaged = %q\n", name))
+			s.write("mailseal.toml", s.head()+fmt.Sprintf(lossListen, s.dir)+
+				fmt.Sprintf("[[sign]]\nfrom = [\"*@one.example\"]\nmanaged = %q\n", name))
 		})
 		s.domains = []string{"one.example"}
 		s.remember()
@@ -328,7 +348,8 @@ func TestStartLoss(t *testing.T) {
 	}
 	defer d.closeListeners()
 	d.compareStart(t.Context(), d.parts.Load())
-	if text := log.String(); !strings.Contains(text, "level=ERROR") || !strings.Contains(text, "d1.example") || strings.Contains(text, "d0.example") {
+	if text := log.String(); !strings.Contains(text, "level=ERROR") ||
+		!strings.Contains(text, "d1.example") || strings.Contains(text, "d0.example") {
 		t.Errorf("the log does not say what is lost:\n%s", text)
 	}
 	log.Reset()

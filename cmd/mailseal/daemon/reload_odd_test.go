@@ -30,7 +30,9 @@ func TestReloadOdd(t *testing.T) {
 			t.Run(name+" is "+what, func(t *testing.T) {
 				s := newLossSite(t, 1, func(s *lossSite) {
 					makeManaged(s.t, s.dir, "one.example")
-					s.write("mailseal.toml", s.head()+"include = [\"a.conf\"]\n"+fmt.Sprintf(lossListen, s.dir)+"[[sign]]\nfrom = [\"*@one.example\"]\nmanaged = \"one.example\"\n")
+					s.write("mailseal.toml", s.head()+"include = [\"a.conf\"]\n"+
+						fmt.Sprintf(lossListen, s.dir)+
+						"[[sign]]\nfrom = [\"*@one.example\"]\nmanaged = \"one.example\"\n")
 					s.write("a.conf", s.rules(s.domains[0]))
 				})
 				path := filepath.Join(s.dir, name)
@@ -53,7 +55,8 @@ func TestReloadWarns(t *testing.T) {
 	s := newLossSite(t, 1, func(s *lossSite) {
 		s.write("mailseal.toml", s.head()+fmt.Sprintf(lossListen, s.dir)+s.rules(s.domains...))
 	})
-	text := s.head() + fmt.Sprintf(lossListen, s.dir) + s.rules(s.domains...) + "[metrics]\naddress = \"0.0.0.0:9\"\npprof = true\n"
+	text := s.head() + fmt.Sprintf(lossListen, s.dir) + s.rules(s.domains...) +
+		"[metrics]\naddress = \"0.0.0.0:9\"\npprof = true\n"
 	s.write("mailseal.toml", text)
 	if err := os.Chmod(filepath.Join(s.dir, "mailseal.toml"), 0o644); err != nil {
 		t.Fatal(err)

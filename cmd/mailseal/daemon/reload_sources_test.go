@@ -52,7 +52,8 @@ func (s *keyService) answer(w http.ResponseWriter, r *http.Request) {
 		k.Domain = d.(string)
 	}
 	text, _ := keys.Marshal(k.Signer)
-	_ = json.NewEncoder(w).Encode(map[string]string{"domain": k.Domain, "selector": k.Selector, "private_key": string(text)})
+	_ = json.NewEncoder(w).Encode(map[string]string{"domain": k.Domain, "selector": k.Selector,
+		"private_key": string(text)})
 }
 
 const serviceConfig = `
@@ -88,7 +89,8 @@ func (h *hosting) edit(old, replacement string) bool {
 		h.t.Fatal(err)
 	}
 	bad := testutil.ToFloat64(h.daemon.metrics.reloads.WithLabelValues("bad"))
-	run := &running{log: h.daemon.log, health: h.daemon.health, metrics: h.daemon.metrics, reload: func(accept bool) ([]string, error) { return h.daemon.reload(h.t.Context(), accept) }}
+	run := &running{log: h.daemon.log, health: h.daemon.health, metrics: h.daemon.metrics,
+		reload: func(accept bool) ([]string, error) { return h.daemon.reload(h.t.Context(), accept) }}
 	_, _ = run.reloadNow(false)
 	return testutil.ToFloat64(h.daemon.metrics.reloads.WithLabelValues("bad")) == bad
 }
@@ -96,8 +98,8 @@ func (h *hosting) edit(old, replacement string) bool {
 // said returns what was logged since n bytes.
 func (h *hosting) said(n int) string { return h.log.String()[n:] }
 
-// What a source has answered signs on after a reload, whatever becomes of the source; a reload that would make the source
-// useless is refused, counted as bad, and never called good.
+// What a source has answered signs on after a reload, whatever becomes of the source; a reload that
+// would make the source useless is refused, counted as bad, and never called good.
 func TestReloadWithSourceAway(t *testing.T) {
 	for _, tc := range []struct {
 		name, old, replacement string
@@ -122,7 +124,9 @@ func TestReloadWithSourceAway(t *testing.T) {
 			if tc.name == "another name" {
 				tc.old, tc.replacement = "[[sign]]\nsource = \"hosting\"", "[[sign]]\nsource = \"renamed\""
 				text, _ := os.ReadFile(h.path)
-				if err := os.WriteFile(h.path, []byte(strings.Replace(string(text), "[sources.hosting]", "[sources.renamed]", 1)), 0o600); err != nil {
+				if err := os.WriteFile(h.path,
+					[]byte(strings.Replace(string(text), "[sources.hosting]", "[sources.renamed]",
+						1)), 0o600); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -131,14 +135,16 @@ func TestReloadWithSourceAway(t *testing.T) {
 			if isTaken != tc.isTaken {
 				t.Errorf("taken %v, want %v\n%s", isTaken, tc.isTaken, h.said(logged))
 			}
-			if text := h.said(logged); !isTaken && (strings.Contains(text, "msg=reloaded") || !strings.Contains(text, "not reloaded") || !strings.Contains(text, "refused")) {
+			if text := h.said(logged); !isTaken && (strings.Contains(text, "msg=reloaded") ||
+				!strings.Contains(text, "not reloaded") || !strings.Contains(text, "refused")) {
 				t.Errorf("refused, and the log says\n%s", text)
 			}
 			for i := range 10 {
 				h.Send(hosted.Key(i).Domain)
 			}
 			if h.Signed.Load() != 20 || h.Deferred.Load() != 0 || h.Unsigned.Load() != 0 {
-				t.Errorf("%d signed, %d deferred, %d unsigned; want 20, 0, 0\n%s", h.Signed.Load(), h.Deferred.Load(), h.Unsigned.Load(), h.said(logged))
+				t.Errorf("%d signed, %d deferred, %d unsigned; want 20, 0, 0\n%s", h.Signed.Load(),
+					h.Deferred.Load(), h.Unsigned.Load(), h.said(logged))
 			}
 		})
 	}
@@ -177,7 +183,8 @@ func TestOtherDomains(t *testing.T) {
 			s := newKeyService(t)
 			s.domain.Store(tc.domain)
 			h := startService(t, s, tc.settings+"\nttl = \"1ms\"")
-			record, err := keys.Key{Domain: "d8.example", Selector: "s", Signer: hosted.Key(7).Signer}.Record(keys.RecordOptions{})
+			record, err := keys.Key{Domain: "d8.example", Selector: "s",
+				Signer: hosted.Key(7).Signer}.Record(keys.RecordOptions{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -187,8 +194,10 @@ func TestOtherDomains(t *testing.T) {
 				h.Send("d7.example")
 			}
 			warnings := strings.Count(h.log.String(), "a row is of another domain")
-			if h.Signed.Load() != tc.signed || h.Deferred.Load() != tc.unsignedOrDeferred || warnings != tc.warnings || h.Unsigned.Load() != 0 {
-				t.Errorf("%d signed as the author, %d deferred, %d unsigned, %d warnings; want %d, %d, 0, %d\n%s", h.Signed.Load(), h.Deferred.Load(),
+			if h.Signed.Load() != tc.signed || h.Deferred.Load() != tc.unsignedOrDeferred ||
+				warnings != tc.warnings || h.Unsigned.Load() != 0 {
+				t.Errorf("%d signed as the author, %d deferred, %d unsigned, %d warnings; want %d, %d, 0, %d\n%s",
+					h.Signed.Load(), h.Deferred.Load(),
 					h.Unsigned.Load(), warnings, tc.signed, tc.unsignedOrDeferred, tc.warnings, h.log.String())
 			}
 			if tc.unsignedOrDeferred > 0 && !strings.Contains(h.log.String(), "other_domains") {
@@ -198,8 +207,9 @@ func TestOtherDomains(t *testing.T) {
 	}
 }
 
-// TestReplacedDatabase replaces the file of a source between messages: what was remembered signs until a reload, or the end
-// of ttl, and then the new file's keys do. One that is broken leaves what is remembered in force.
+// TestReplacedDatabase replaces the file of a source between messages: what was remembered signs
+// until a reload, or the end of ttl, and then the new file's keys do. One that is broken leaves
+// what is remembered in force.
 func TestReplacedDatabase(t *testing.T) {
 	db := hosted.SQLite(t)
 	h := startHosting(t, "sqlite", db, "")

@@ -62,7 +62,8 @@ managed = "example.com"
 
 func newRotation(t *testing.T, more string) *rotationSite {
 	t.Helper()
-	r := &rotationSite{T: t, now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), wanted: map[string]string{}, servers: [2]*dnstest.Zone{{}, {}}}
+	r := &rotationSite{T: t, now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
+		wanted: map[string]string{}, servers: [2]*dnstest.Zone{{}, {}}}
 	var addrs []string
 	for _, z := range r.servers {
 		s, err := dnstest.Serve(z, "")
@@ -78,7 +79,8 @@ func newRotation(t *testing.T, more string) *rotationSite {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	path := filepath.Join(dir, "mailseal.toml")
-	if err := os.WriteFile(path, []byte(fmt.Sprintf(rotationConfig, dir, addrs[0], addrs[1], more)), 0o644); err != nil {
+	if err := os.WriteFile(path, []byte(fmt.Sprintf(rotationConfig, dir, addrs[0], addrs[1], more)),
+		0o644); err != nil {
 		t.Fatal(err)
 	}
 	r.address = "unix:" + dir + "/m.sock"
@@ -150,7 +152,8 @@ func (r *rotationSite) send() {
 	if err != nil {
 		r.Fatal(err)
 	}
-	text := fmt.Sprintf("From: a@example.com\r\nTo: b@example.net\r\nSubject: %d\r\nDate: Sat, 31 Jan 2026 12:00:00 +0000\r\nMessage-ID: <%[1]d@example.com>\r\n\r\nHello.\r\n", len(r.mail))
+	text := fmt.Sprintf("From: a@example.com\r\nTo: b@example.net\r\nSubject: %d\r\nDate: Sat, "+
+		"31 Jan 2026 12:00:00 +0000\r\nMessage-ID: <%[1]d@example.com>\r\n\r\nHello.\r\n", len(r.mail))
 	o, err := c.Send(miltertest.Message{From: "a@example.com", To: []string{"b@example.net"}, Raw: []byte(text)})
 	if err != nil || o.Refused() {
 		r.Fatalf("%s: message %d: %v, %v", r.now, len(r.mail), o.Reply, err)
@@ -303,13 +306,15 @@ func TestWatchFallsBack(t *testing.T) {
 	show()
 	pass(0, 2, "the key before signs again")
 	r.send()
-	restarted, err := assembly.New(t.Context(), r.daemon.parts.Load().Config, r.daemon.resolver, nil, r.daemon.metrics, r.daemon.log)
+	restarted, err := assembly.New(t.Context(), r.daemon.parts.Load().Config, r.daemon.resolver,
+		nil, r.daemon.metrics, r.daemon.log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	signing, err := restarted.Managed.Keys("example.com")
 	if err != nil || len(signing) != 2 || lost[signing[0].Name] != "" || lost[signing[1].Name] != "" {
-		t.Errorf("after a restart and before any look at the DNS, %v sign (%v), of which the DNS does not show %v", signing, err, lost)
+		t.Errorf("after a restart and before any look at the DNS, %v sign (%v), of which the DNS does not show %v",
+			signing, err, lost)
 	}
 	for name, text := range lost {
 		r.wanted[name] = text

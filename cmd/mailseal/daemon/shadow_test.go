@@ -22,8 +22,8 @@ import (
 	"mailseal/milter/shadow"
 )
 
-// TestShadow has the daemon before another one, which signs with another selector: the MTA gets the old one's signature,
-// the log the difference, and the end the table.
+// TestShadow has the daemon before another one, which signs with another selector: the MTA gets the
+// old one's signature, the log the difference, and the end the table.
 func TestShadow(t *testing.T) {
 	old, now := filepath.Join(t.TempDir(), "old.toml"), filepath.Join(t.TempDir(), "new.toml")
 	dir := t.TempDir()
@@ -36,12 +36,16 @@ func TestShadow(t *testing.T) {
 	background(t, func(ctx context.Context, ready func()) error { return serve(ctx, old, ready) })
 	f := ShadowOptions{Listen: "unix:" + dir + "/shadow", Upstream: "unix:" + dir + "/s", Mode: 0o660, Role: "ours"}
 	var out bytes.Buffer
-	stop := background(t, func(ctx context.Context, ready func()) error { return runShadow(ctx, f, now, &out, io.Discard, ready) })
+	stop := background(t, func(ctx context.Context, ready func()) error {
+		return runShadow(ctx, f,
+			now, &out, io.Discard, ready)
+	})
 	c, err := miltertest.Dial(t.Context(), f.Listen, miltertest.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := miltertest.Message{From: "a@example.com", To: []string{"b@example.net"}, Raw: []byte("From: a@example.com\n\nhello\n")}
+	m := miltertest.Message{From: "a@example.com", To: []string{"b@example.net"},
+		Raw: []byte("From: a@example.com\n\nhello\n")}
 	o, err := c.Send(m)
 	if err != nil {
 		t.Fatal(err)
@@ -54,7 +58,8 @@ func TestShadow(t *testing.T) {
 		t.Errorf("the MTA has\n%s\nwant the old milter's signature and no other", got)
 	}
 	for _, want := range []string{
-		"msg=differs", "in=signed", "signed_theirs=example.com/good/ed25519-sha256", "signed_ours=example.com/new/ed25519-sha256",
+		"msg=differs", "in=signed", "signed_theirs=example.com/good/ed25519-sha256",
+		"signed_ours=example.com/new/ed25519-sha256",
 		"1  messages", "1  differ in: signed",
 	} {
 		if !strings.Contains(out.String(), want) {
@@ -102,7 +107,8 @@ func newShadowRig(t *testing.T, config string) *shadowRig {
 	t.Helper()
 	r := &shadowRig{t: t, dir: t.TempDir()}
 	r.config, r.log = filepath.Join(r.dir, "mailseal.toml"), filepath.Join(r.dir, "shadow.log")
-	r.f = ShadowOptions{Listen: "unix:" + r.dir + "/shadow", Upstream: "unix:" + r.dir + "/old", Mode: 0o660, Role: "ours", Log: r.log}
+	r.f = ShadowOptions{Listen: "unix:" + r.dir + "/shadow", Upstream: "unix:" + r.dir + "/old",
+		Mode: 0o660, Role: "ours", Log: r.log}
 	r.configure(config)
 	l, err := net.Listen("unix", r.dir+"/old")
 	if err != nil {
@@ -159,7 +165,8 @@ func (r *shadowRig) send() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	o, err := c.Send(miltertest.Message{From: "a@example.com", To: []string{"b@example.net"}, Raw: []byte("From: a@example.com\n\nhello\n")})
+	o, err := c.Send(miltertest.Message{From: "a@example.com", To: []string{"b@example.net"},
+		Raw: []byte("From: a@example.com\n\nhello\n")})
 	if err != nil || o.Refused() || len(o.Edits) != 0 {
 		r.t.Errorf("the MTA gets %v, %d edits, %v", o.Reply, len(o.Edits), err)
 	}
@@ -199,12 +206,13 @@ func (b *lockedBuffer) String() string {
 	return b.b.String()
 }
 
-// TestShadowReload holds that mail goes on with a configuration that cannot be used, that a reload puts one in force that
-// can, and that the log is opened anew each time.
+// TestShadowReload holds that mail goes on with a configuration that cannot be used, that a reload
+// puts one in force that can, and that the log is opened anew each time.
 func TestShadowReload(t *testing.T) {
 	for name, broken := range map[string]string{
 		"no configuration": "polizei = 1\n",
-		"no key":           strings.Replace(serveKeys, `private_key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="`, `file = "gone.pem"`, 1),
+		"no key": strings.Replace(serveKeys,
+			`private_key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="`, `file = "gone.pem"`, 1),
 	} {
 		t.Run(name, func(t *testing.T) {
 			told := systemd(t)
@@ -284,7 +292,8 @@ func TestShadowSilentDNS(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer hole.Close()
-	r := newShadowRig(t, serveKeys+"[dns]\nservers = [\""+hole.LocalAddr().String()+"\"]\ntimeout = \"1m\"\n[limits]\nmessage_deadline = \"5m\"\ndrain_soft = \"10ms\"\ndrain_hard = \"10ms\"\n")
+	r := newShadowRig(t, serveKeys+"[dns]\nservers = [\""+hole.LocalAddr().String()+
+		"\"]\ntimeout = \"1m\"\n[limits]\nmessage_deadline = \"5m\"\ndrain_soft = \"10ms\"\ndrain_hard = \"10ms\"\n")
 	r.f.Role = "theirs"
 	r.start()
 	r.send()
@@ -322,7 +331,8 @@ func TestShadowMetrics(t *testing.T) {
 	w := httptest.NewRecorder()
 	metricsHandler(m, &health{}, false).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
 	for _, want := range []string{
-		`mailseal_shadow_upstream_errors_total{error="unreached"} 1`, `mailseal_shadow_messages_total{outcome="same"} 0`,
+		`mailseal_shadow_upstream_errors_total{error="unreached"} 1`,
+		`mailseal_shadow_messages_total{outcome="same"} 0`,
 		`mailseal_shadow_differences_total{kind="signed"} 0`, "mailseal_shadow_unlogged_total 0",
 	} {
 		if !strings.Contains(w.Body.String(), want) {

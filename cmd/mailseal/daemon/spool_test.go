@@ -29,7 +29,8 @@ func TestSpoolMetrics(t *testing.T) {
 	if v := values(); v[bytes] != 0 || v[oldest] != 0 {
 		t.Errorf("of an empty spool: %v, %v", v[bytes], v[oldest])
 	}
-	for _, name := range []string{"20261130T120000Z-01-00000000000000aa.seg", "20261130T130000Z-02-00000000000000aa.seg"} {
+	for _, name := range []string{"20261130T120000Z-01-00000000000000aa.seg",
+		"20261130T130000Z-02-00000000000000aa.seg"} {
 		if err := os.WriteFile(filepath.Join(dir, name), make([]byte, 50), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -89,7 +89,8 @@ func TestAttend(t *testing.T) {
 	kill(t, syscall.SIGUSR1)
 	want("RELOADING=1")
 	want("READY=1", "old configuration")
-	if good, bad := testutil.ToFloat64(r.metrics.reloads.WithLabelValues("good")), testutil.ToFloat64(r.metrics.reloads.WithLabelValues("bad")); good != 1 || bad != 1 {
+	if good, bad := testutil.ToFloat64(r.metrics.reloads.WithLabelValues("good")),
+		testutil.ToFloat64(r.metrics.reloads.WithLabelValues("bad")); good != 1 || bad != 1 {
 		t.Errorf("counted %v good and %v bad reloads", good, bad)
 	}
 
@@ -143,7 +144,8 @@ func TestWatchdog(t *testing.T) {
 
 // A reload with a bug leaves the daemon and its configuration as they are.
 func TestReloadPanics(t *testing.T) {
-	r := &running{log: slog.New(slog.DiscardHandler), metrics: newMetrics("test"), reload: func(bool) ([]string, error) { panic("boom") }}
+	r := &running{log: slog.New(slog.DiscardHandler), metrics: newMetrics("test"),
+		reload: func(bool) ([]string, error) { panic("boom") }}
 	_, _ = r.reloadNow(false)
 	if bad := testutil.ToFloat64(r.metrics.reloads.WithLabelValues("bad")); bad != 1 {
 		t.Errorf("counted %v", bad)
@@ -217,7 +219,8 @@ func TestMetrics(t *testing.T) {
 	if got := get(t, "http://"+addr.String()+"/debug/pprof/"); !strings.Contains(got, "goroutine") {
 		t.Error("no profiles")
 	}
-	if _, err := serveMetrics(ctx, addr.String(), h, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "metrics.address") {
+	if _, err := serveMetrics(ctx, addr.String(), h, slog.New(slog.DiscardHandler)); err == nil ||
+		!strings.Contains(err.Error(), "metrics.address") {
 		t.Errorf("got %v, want an error that names the setting", err)
 	}
 	stop()
@@ -225,7 +228,8 @@ func TestMetrics(t *testing.T) {
 
 func TestNoProfilesUnlessAsked(t *testing.T) {
 	w := httptest.NewRecorder()
-	metricsHandler(newMetrics("test"), &health{}, false).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/debug/pprof/", nil))
+	metricsHandler(newMetrics("test"), &health{}, false).ServeHTTP(w,
+		httptest.NewRequest(http.MethodGet, "/debug/pprof/", nil))
 	if w.Code != http.StatusNotFound {
 		t.Errorf("got %d", w.Code)
 	}

@@ -11,8 +11,8 @@ import (
 	"mailseal/milter/miltertest"
 )
 
-// TestTestMessage has a daemon refuse the message that it was told of, once, with what it would have done, and treat as any
-// other what a stranger or a second one sends there.
+// TestTestMessage has a daemon refuse the message that it was told of, once, with what it would
+// have done, and treat as any other what a stranger or a second one sends there.
 func TestTestMessage(t *testing.T) {
 	_, dir, _ := runs(t, "")
 	expect := func() string {

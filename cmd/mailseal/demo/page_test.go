@@ -71,7 +71,8 @@ func TestPage(t *testing.T) {
 	}
 	go func() { _, _ = io.Copy(io.Discard, out) }() // what else it says
 	today := regexp.MustCompile(`http://[0-9.:]+/(reports\?\S+)`).FindStringSubmatch(said.String())
-	found := regexp.MustCompile(`(?s)address +(http://127\.0\.0\.1:\d+/)\n +token +(\S+)`).FindStringSubmatch(said.String())
+	found := regexp.MustCompile(`(?s)address +(http://127\.0\.0\.1:\d+/)\n +token +(\S+)`).FindStringSubmatch(
+		said.String())
 	if found == nil || today == nil {
 		t.Fatalf("no address and token in:\n%s", said.String())
 	}
@@ -97,7 +98,8 @@ func TestPage(t *testing.T) {
 	if status, _ := get("", ""); status != http.StatusSeeOther {
 		t.Errorf("without a token: status %d", status)
 	}
-	for path, want := range map[string]string{"": "newsletter.example: not aligned", "d/example.com": "google.com", today[1]: "reports.mx.example.com"} {
+	for path, want := range map[string]string{"": "newsletter.example: not aligned",
+		"d/example.com": "google.com", today[1]: "reports.mx.example.com"} {
 		if status, body := get(path, found[2]); status != http.StatusOK || !strings.Contains(body, want) {
 			t.Errorf("/%s: status %d, or %q is not there", path, status, want)
 		}

@@ -24,7 +24,8 @@ func TestProposesNothingHarmful(t *testing.T) {
 		{"every term leads nowhere", "v=spf1 ip4: include:gone.example.net ?all", spf.FlawSyntax},
 		{"it includes itself alone", "v=spf1 include:example.com -all", spf.FlawLoop},
 	} {
-		r := Check(t.Context(), "example.com", Options{Resolver: zoneOf(t, zoneCase{drop: root + " TXT", add: txt(root, c.text)})})
+		r := Check(t.Context(), "example.com",
+			Options{Resolver: zoneOf(t, zoneCase{drop: root + " TXT", add: txt(root, c.text)})})
 		if !slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Code == c.code }) {
 			t.Errorf("%s: no %s in %q", c.name, c.code, r.Findings)
 		}

@@ -35,7 +35,8 @@ func TestLadder(t *testing.T) {
 		{"from a test step", "v=DMARC1; p=quarantine; t=y; adkim=s", DMARCWishes{People: true}, []string{
 			at14 + "v=DMARC1; p=quarantine; adkim=s",
 		}, "p=quarantine is the last step"},
-		{"people at the end", "v=DMARC1; p=quarantine", DMARCWishes{People: true}, nil, "p=quarantine is the last step"},
+		{"people at the end", "v=DMARC1; p=quarantine", DMARCWishes{People: true}, nil,
+			"p=quarantine is the last step"},
 		{"machines at quarantine", "v=DMARC1; p=quarantine", DMARCWishes{}, []string{
 			at30 + "v=DMARC1; p=reject; t=y", at14 + "v=DMARC1; p=reject",
 		}, "must not rest on SPF alone"},
@@ -86,7 +87,8 @@ func TestLadder(t *testing.T) {
 // was published before.
 func TestEveryReaderMustAgree(t *testing.T) {
 	z := dnstest.Must("")
-	z.AddTXT("_dmarc.example.com", "v=DMARC1; p=none; rua=mailto:a@one.example,mailto:b@two.example; ruf=mailto:c@three.example")
+	z.AddTXT("_dmarc.example.com",
+		"v=DMARC1; p=none; rua=mailto:a@one.example,mailto:b@two.example; ruf=mailto:c@three.example")
 	z.AddTXT("example.com._report._dmarc.two.example", "v=DMARC1")
 	p, err := ProposeDMARC(t.Context(), "example.com", DMARCWishes{Resolver: z})
 	if err != nil {

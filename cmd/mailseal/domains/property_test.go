@@ -29,7 +29,8 @@ var hosts = []string{"a.example.net", "b.example.net", "c.example.net", "d.examp
 
 func (g invention) term() string {
 	sign := g.of("", "", "", "", "+", "-", "~", "?")
-	host := g.of(append(hosts, "example.com", "%{d}", "b.%{o}", "%{i}.example.net", "%{l}.example.net", "A.EXAMPLE.NET.",
+	host := g.of(append(hosts, "example.com", "%{d}", "b.%{o}", "%{i}.example.net",
+		"%{l}.example.net", "A.EXAMPLE.NET.",
 		"a..example.net", "localhost", "\"a.example.net\"")...)
 	switch g.IntN(16) {
 	case 0, 1, 2, 3:
@@ -37,7 +38,8 @@ func (g invention) term() string {
 	case 4, 5, 6:
 		return sign + fmt.Sprintf("ip4:192.0.2.%d", g.IntN(256)) + g.of("", "", "/32", "/31", "/28", "/24", "/33", "/")
 	case 7:
-		return sign + g.of("ip6:2001:db8::1", "ip6:2001:db8::/32", "ip6:192.0.2.1", "ip6:2001:db8::/129", "ip4:2001:db8::1")
+		return sign + g.of("ip6:2001:db8::1", "ip6:2001:db8::/32", "ip6:192.0.2.1",
+			"ip6:2001:db8::/129", "ip4:2001:db8::1")
 	case 8, 9:
 		return sign + g.of("a", "mx") + g.of("", ":"+host) + g.of("", "", "/30", "//64", "/30//64", "/99")
 	case 10:
@@ -62,7 +64,10 @@ func (g invention) spf() string {
 
 func (g invention) dmarc() string {
 	out := g.of("v=DMARC1", "v=DMARC1", "v=DMARC1", "v=DMARC1 ", "v=dmarc1", "V=DMARC1", " v=DMARC1", "v=DMARC2")
-	policies := func() string { return g.of("none", "quarantine", "reject", "Reject", "block", "", "rejct", "\"none\"") }
+	policies := func() string {
+		return g.of("none", "quarantine", "reject", "Reject", "block", "",
+			"rejct", "\"none\"")
+	}
 	for range g.IntN(6) {
 		out += g.of(";", "; ", ";", " ; ", ";;", " ", ",")
 		switch g.IntN(9) {
@@ -74,9 +79,11 @@ func (g invention) dmarc() string {
 			out += g.of("adkim", "aspf") + "=" + g.of("r", "s", "S", "strict", "x", "")
 		case 5:
 			out += g.of("rua", "ruf") + "=" + g.of("mailto:a@example.com", "a@example.com", "mailto:a@example.com!10m",
-				"https://example.com", "mailto:", "mailto:a@example.com, mailto:b@example.com", "mailto:x@reports.example")
+				"https://example.com", "mailto:", "mailto:a@example.com, mailto:b@example.com",
+				"mailto:x@reports.example")
 		case 6:
-			out += g.of("pct=100", "pct=x", "ri=86400", "rf=afrf", "fo=1", "fo=1:0", "fo=z", "t=y", "t=x", "psd=n", "psd=q")
+			out += g.of("pct=100", "pct=x", "ri=86400", "rf=afrf", "fo=1", "fo=1:0", "fo=z", "t=y",
+				"t=x", "psd=n", "psd=q")
 		case 7:
 			out += g.of("foo=bar", "foo", "=", "1=2", "x=\"y\"", "reject")
 		}
@@ -93,8 +100,10 @@ var inventedKeys = []string{
 func (g invention) key(good []string) string {
 	tags := []string{g.of("v=DKIM1", "v=DKIM1", "v=DKIM1", "v=DKIM1", "V=DKIM1", "v=DKIM2", "v=dkim1")}
 	for range g.IntN(4) {
-		tags = append(tags, g.of("k=rsa", "k=rsa", "k=ed25519", "k=RSA", "k=dsa", "k=", "t=y", "t=s", "t=y:s", "s=email", "s=*",
-			"s=other", "h=sha256", "h=sha1", "h=sha1:sha256", "h=", "g=*", "g=", "n=a note", "n=\"x\"", "n=caf\u00e9", "x=y", "junk", "", "k"))
+		tags = append(tags, g.of("k=rsa", "k=rsa", "k=ed25519", "k=RSA", "k=dsa", "k=", "t=y",
+			"t=s", "t=y:s", "s=email", "s=*",
+			"s=other", "h=sha256", "h=sha1", "h=sha1:sha256", "h=", "g=*", "g=", "n=a note",
+			"n=\"x\"", "n=caf\u00e9", "x=y", "junk", "", "k"))
 	}
 	p := "p=" + g.of(append(inventedKeys, good...)...)
 	at := len(tags)
@@ -106,7 +115,8 @@ func (g invention) key(good []string) string {
 }
 
 // odd are what a slip or a paste puts into a record.
-var odd = []string{" ", ";", "=", ":", "\"", "\\", "\u00a0", "\u201c", "\t", "\r\n", "\x00", "\xff", "v", "1", "-", "~", "%", "/", ".", "%{z}", "\u00fc"}
+var odd = []string{" ", ";", "=", ":", "\"", "\\", "\u00a0", "\u201c", "\t", "\r\n", "\x00", "\xff",
+	"v", "1", "-", "~", "%", "/", ".", "%{z}", "\u00fc"}
 
 // spoiled is a text with slips at random places, often none.
 func (g invention) spoiled(text string) string {
@@ -232,12 +242,14 @@ func spfDisagrees(t *testing.T, z *dnstest.Zone, r Result) (wrong []string) {
 		wrong = append(wrong, "a client gets permerror ("+perm4+"), and nothing says so")
 	case perm6 != "" && !isBroken && !isBroken6:
 		wrong = append(wrong, "a client by IPv6 gets permerror ("+perm6+"), and nothing says so")
-	case isBroken && !pastedSPF(r) && (r.SPF == nil || !asksNames(r.SPF.Root)) && perm4 == "" && perm6 == "" && stranger.Value != spf.Permerror:
+	case isBroken && !pastedSPF(r) && (r.SPF == nil || !asksNames(r.SPF.Root)) && perm4 == "" &&
+		perm6 == "" && stranger.Value != spf.Permerror:
 		wrong = append(wrong, "the record is said to be broken, and no client gets permerror")
 	case isBroken6 && perm6 == "":
 		wrong = append(wrong, "the record is said to be broken by IPv6, and no client gets permerror")
 	}
-	isNone := has(r, []check.Code{spf.FlawNone, spf.FlawNearMiss, Misplaced}) || has(r, []check.Code{spf.FlawPasted}) && !pastedSPF(r)
+	isNone := has(r, []check.Code{spf.FlawNone, spf.FlawNearMiss, Misplaced}) ||
+		has(r, []check.Code{spf.FlawPasted}) && !pastedSPF(r)
 	if isNone != (stranger.Value == spf.None) && r.SPF == nil {
 		wrong = append(wrong, fmt.Sprintf("the evaluator says %s, the findings say none: %v", stranger.Value, isNone))
 	}
@@ -281,17 +293,22 @@ func asksNames(n *spf.Node) bool {
 
 // pastedSPF reports whether a text is said to be pasted that receivers take for an SPF record.
 func pastedSPF(r Result) bool {
-	return slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Code == spf.FlawPasted && spf.IsRecord(f.Seen) })
+	return slices.ContainsFunc(r.Findings, func(f Finding) bool {
+		return f.Code == spf.FlawPasted &&
+			spf.IsRecord(f.Seen)
+	})
 }
 
 // dmarcDisagrees compares the findings with what the evaluator and the parser say of the record.
 func dmarcDisagrees(t *testing.T, z *dnstest.Zone, r Result) (wrong []string) {
-	got := (&dmarc.Checker{Resolver: z}).Discover(t.Context(), []dmarc.Author{{Domain: r.Domain}}).Weigh(t.Context(), nil)
+	got := (&dmarc.Checker{Resolver: z}).Discover(t.Context(),
+		[]dmarc.Author{{Domain: r.Domain}}).Weigh(t.Context(), nil)
 	if r.Policy != string(got.Requested) {
 		wrong = append(wrong, fmt.Sprintf("the evaluator asks for %q, the check says %q", got.Requested, r.Policy))
 	}
 	mistakes := slices.DeleteFunc(slices.Clone(r.Findings), func(f Finding) bool {
-		return f.Severity == check.Note || f.Setting != strings.TrimSuffix(at, ".") && f.Code != DMARCAtRoot && f.Code != Misplaced
+		return f.Severity == check.Note || f.Setting != strings.TrimSuffix(at, ".") &&
+			f.Code != DMARCAtRoot && f.Code != Misplaced
 	})
 	if got.Record == nil {
 		if len(mistakes) == 0 {
@@ -303,7 +320,8 @@ func dmarcDisagrees(t *testing.T, z *dnstest.Zone, r Result) (wrong []string) {
 		wrong = append(wrong, "the policy is broken ("+got.Record.Broken+"), and nothing says so")
 	}
 	for _, f := range r.Findings {
-		if got.Record.Broken == "" && strings.Contains(f.Text, "for p=none") && f.Setting == strings.TrimSuffix(at, ".") {
+		if got.Record.Broken == "" && strings.Contains(f.Text, "for p=none") &&
+			f.Setting == strings.TrimSuffix(at, ".") {
 			wrong = append(wrong, "the policy counts, and a finding says that it does not: "+f.Text)
 		}
 	}
@@ -321,7 +339,8 @@ func dmarcDisagrees(t *testing.T, z *dnstest.Zone, r Result) (wrong []string) {
 		differs := func(was, is dmarc.Policy) bool { return was != "" && was != is }
 		if before.Broken == "" && (differs(before.Policy, after.Policy) || differs(before.Subdomain, after.Subdomain) ||
 			differs(before.NonExistent, after.NonExistent)) {
-			wrong = append(wrong, fmt.Sprintf("%q is proposed, and asks for something else than %q", mended, before.Text))
+			wrong = append(wrong, fmt.Sprintf("%q is proposed, and asks for something else than %q",
+				mended, before.Text))
 		}
 	}
 	return wrong

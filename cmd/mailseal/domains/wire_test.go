@@ -158,7 +158,8 @@ func TestFailuresOnTheWire(t *testing.T) {
 // TCP, aliases whose targets a server leaves out, names moved by a DNAME, wildcards, delegations.
 func TestAnswersOnTheWire(t *testing.T) {
 	half := func(_, reply *wire.Msg, _ bool) *wire.Msg {
-		reply.Answer = slices.DeleteFunc(reply.Answer, func(rr wire.RR) bool { return rr.Header().Rrtype != wire.TypeCNAME })
+		reply.Answer = slices.DeleteFunc(reply.Answer,
+			func(rr wire.RR) bool { return rr.Header().Rrtype != wire.TypeCNAME })
 		reply.Ns, reply.Rcode = nil, wire.RcodeSuccess
 		return reply
 	}
@@ -190,7 +191,8 @@ func TestAnswersOnTheWire(t *testing.T) {
 		{name: "DNAME", oddly: map[string]oddity{"x.d.example.net": moved}, zone: zoneCase{
 			drop: at, add: at + " CNAME x.d.example.net.\nx.moved.example.net. TXT " + dmarc + "\n",
 		}},
-		{name: "a wildcard of keys that are revoked", zone: zoneCase{add: txt("*._domainkey.example.com.", "v=DKIM1; p=")}},
+		{name: "a wildcard of keys that are revoked",
+			zone: zoneCase{add: txt("*._domainkey.example.com.", "v=DKIM1; p=")}},
 		{name: "a name server of its own", zone: zoneCase{
 			add: "_domainkey.example.com. NS ns.elsewhere.example.\nns.elsewhere.example. A 198.51.100.53\n",
 		}},
@@ -212,8 +214,9 @@ func TestAnswersOnTheWire(t *testing.T) {
 // the zone, one knows nothing of it, as after a change of providers: that it does not answer is said
 // of that server, and of no record.
 func TestServersOnTheWire(t *testing.T) {
-	z := zoneOf(t, zoneCase{drop: root + " NS", add: "example.com. NS ns1.example.net.\nexample.com. NS ns2.example.net.\n" +
-		"ns1.example.net. A 127.0.0.1\nns2.example.net. A 127.0.0.2\n"})
+	z := zoneOf(t, zoneCase{drop: root + " NS",
+		add: "example.com. NS ns1.example.net.\nexample.com. NS ns2.example.net.\n" +
+			"ns1.example.net. A 127.0.0.1\nns2.example.net. A 127.0.0.2\n"})
 	good := &front{}
 	lame := &front{oddly: map[string]oddity{
 		"example.com": rcode(wire.RcodeRefused), "_dmarc.example.com": rcode(wire.RcodeRefused),
@@ -225,7 +228,8 @@ func TestServersOnTheWire(t *testing.T) {
 		return dns.New(dns.Options{Servers: []string{at[addresses[0]]}, Timeout: time.Minute, Tries: 1})
 	}}
 	r := Check(t.Context(), "example.com", Options{Resolver: resolver, Selectors: []string{"s1"}, Panel: p})
-	if got := codesOf(r); !slices.Equal(got, []string{string(ServerSilent)}) || r.Findings[0].Setting != "ns2.example.net" {
+	if got := codesOf(r); !slices.Equal(got, []string{string(ServerSilent)}) ||
+		r.Findings[0].Setting != "ns2.example.net" {
 		t.Errorf("findings %q", r.Findings)
 	}
 }

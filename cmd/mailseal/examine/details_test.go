@@ -13,7 +13,8 @@ func TestDetails(t *testing.T) {
 	}{
 		{dkim.Result{Selector: "s", Algorithm: "rsa-sha256", Bits: 2048, Canonicalization: "relaxed/relaxed"},
 			" (selector s, rsa-sha256, 2048 bits, relaxed/relaxed)"},
-		{dkim.Result{Selector: "s", Algorithm: "rsa-sha256", Canonicalization: "simple/simple"}, " (selector s, rsa-sha256, simple/simple)"},
+		{dkim.Result{Selector: "s", Algorithm: "rsa-sha256", Canonicalization: "simple/simple"},
+			" (selector s, rsa-sha256, simple/simple)"},
 		{dkim.Result{Canonicalization: "simple/simple"}, " (simple/simple)"},
 	} {
 		if got := details(tt.result); got != tt.want {

@@ -22,7 +22,8 @@ func TestExplainNamesWhatIsWrongWithARecord(t *testing.T) {
 		{"backslashes", `v=DKIM1\; k=rsa\; p=AAAA`, "there are backslashes in the value"},
 		{"cut off", half[:255], "cut off after 255 octets, where the first string ends"},
 		{"cut off, other tags", ("v=DKIM1; h=sha256; " + half[9:])[:255], "cut off after 255 octets"},
-		{"a CNAME", "s1._domainkey.vendor.example.", "with the name s1._domainkey.vendor.example: it should be a CNAME record"},
+		{"a CNAME", "s1._domainkey.vendor.example.",
+			"with the name s1._domainkey.vendor.example: it should be a CNAME record"},
 		{"a CNAME, without final dot", "s1.dkim.vendor.example", "it should be a CNAME record"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -31,7 +32,8 @@ func TestExplainNamesWhatIsWrongWithARecord(t *testing.T) {
 				"bounce.example.com":       {"v=spf1 ip4:192.0.2.1 -all"},
 				"_dmarc.news.example.com":  {"v=DMARC1; p=reject; psd=n"},
 			})
-			e := &Examiner{Resolver: zone, Now: time.Now, ServerName: "mx", Client: netip.MustParseAddr("192.0.2.1"), Helo: "x", From: "a@bounce.example.com"}
+			e := &Examiner{Resolver: zone, Now: time.Now, ServerName: "mx",
+				Client: netip.MustParseAddr("192.0.2.1"), Helo: "x", From: "a@bounce.example.com"}
 			m, err := e.Examine(t.Context(), "m", []byte(header))
 			if err != nil {
 				t.Fatal(err)

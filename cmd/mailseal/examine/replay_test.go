@@ -81,7 +81,8 @@ func TestReplay(t *testing.T) {
 	}
 	var changes []string
 	for _, g := range r.Changes {
-		changes = append(changes, fmt.Sprintf("%d %s: %s to %s by %s %v", g.Count, g.Domain, g.Was, g.Would, g.Rule, g.Examples))
+		changes = append(changes, fmt.Sprintf("%d %s: %s to %s by %s %v", g.Count, g.Domain, g.Was,
+			g.Would, g.Rule, g.Examples))
 	}
 	const wantChanges = `4 a.example: mark to reject by published [2 3 7]
 1 partner.example: mark to accept by partner [1]
@@ -94,7 +95,8 @@ func TestReplay(t *testing.T) {
 	if err := r.Text(&text); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"8 messages of strangers", "1 more have no facts", "2 lines are not JSON", "not known: the log does not hold [header]", "published; [2 3 7]"} {
+	for _, want := range []string{"8 messages of strangers", "1 more have no facts",
+		"2 lines are not JSON", "not known: the log does not hold [header]", "published; [2 3 7]"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("the text lacks %q:\n%s", want, text.String())
 		}

@@ -73,10 +73,12 @@ keys = ["s._domainkey.example.com"]
 		t.Fatal(err)
 	}
 	r := &received{}
-	return TestMails{Config: cfg, From: "a@example.com", To: "b@receiver.example", Server: "192.0.2.1:25", Now: time.Now, transport: r}, r, z
+	return TestMails{Config: cfg, From: "a@example.com", To: "b@receiver.example",
+		Server: "192.0.2.1:25", Now: time.Now, transport: r}, r, z
 }
 
-// TestTestSend holds that what is sent is what it is called: a signature that verifies, one that the body breaks, and none.
+// TestTestSend holds that what is sent is what it is called: a signature that verifies, one that
+// the body breaks, and none.
 func TestTestSend(t *testing.T) {
 	o, r, z := testMailsOf(t)
 	o.SPFFail = "x@example.com"
@@ -85,7 +87,8 @@ func TestTestSend(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{"pass", "fail", "none", "none"}
-	if len(r.list) != len(want) || strings.Join(r.from, " ") != "a@example.com a@example.com a@example.com x@example.com" {
+	if len(r.list) != len(want) ||
+		strings.Join(r.from, " ") != "a@example.com a@example.com a@example.com x@example.com" {
 		t.Fatalf("%d mails from %v", len(r.list), r.from)
 	}
 	for i, text := range r.list {
@@ -98,7 +101,8 @@ func TestTestSend(t *testing.T) {
 			t.Errorf("mail %d: dkim=%s, want %s", i, got, want[i])
 		}
 	}
-	for _, text := range []string{"signed    taken; expect dkim=pass", "changed   taken; expect dkim=fail", "spf-fail  taken"} {
+	for _, text := range []string{"signed    taken; expect dkim=pass",
+		"changed   taken; expect dkim=fail", "spf-fail  taken"} {
 		if !strings.Contains(out.String(), text) {
 			t.Errorf("no %q in %s", text, out.String())
 		}

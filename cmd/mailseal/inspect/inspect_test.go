@@ -91,7 +91,8 @@ func TestProblems(t *testing.T) {
 		!strings.Contains(c.NewDMARC.Problem, "mailing lists") {
 		t.Errorf("problems %q and %q", c.NewSPF.Problem, c.NewDMARC.Problem)
 	}
-	for _, q := range []web.Question{{Domain: ""}, {Domain: "a b"}, {Domain: "\u202e.example"}, {Domain: strings.Repeat("a.", 200)},
+	for _, q := range []web.Question{{Domain: ""}, {Domain: "a b"}, {Domain: "\u202e.example"},
+		{Domain: strings.Repeat("a.", 200)},
 		{Domain: "example.net", Selectors: make([]string, maxTerms+1)}} {
 		if _, err := p.Check(t.Context(), "anna", q); !errors.Is(err, web.ErrRefused) {
 			t.Errorf("%.20q with %d selectors: %v, want a refusal", q.Domain, len(q.Selectors), err)

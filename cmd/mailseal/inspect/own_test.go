@@ -30,7 +30,8 @@ func TestLook(t *testing.T) {
 		{ip("192.0.2.10"), true, 1000}, {ip("198.51.100.7"), true, 50}, {ip("198.51.100.8"), true, 40},
 		{ip("203.0.113.5"), false, 30}, {ip("192.0.2.99"), true, 5},
 	}
-	keys := []store.OwnSelector{{Name: "s1._domainkey.example.net", Messages: 5}, {Name: "s2._domainkey.example.net", Messages: 7}}
+	keys := []store.OwnSelector{{Name: "s1._domainkey.example.net", Messages: 5},
+		{Name: "s2._domainkey.example.net", Messages: 7}}
 	got, records, err := Look(t.Context(), dnstest.Must(ownZone), "example.net", senders,
 		[]netip.Prefix{netip.MustParsePrefix("192.0.2.10/32"), netip.MustParsePrefix("127.0.0.0/8")}, keys)
 	if err != nil {
@@ -38,7 +39,8 @@ func TestLook(t *testing.T) {
 	}
 	var terms []string
 	for _, x := range got.Terms {
-		terms = append(terms, fmt.Sprint(x.Text, " ", x.Messages, " own=", x.OwnHost, " foreign=", x.Foreign, " alone=", x.Alone))
+		terms = append(terms, fmt.Sprint(x.Text, " ", x.Messages, " own=", x.OwnHost, " foreign=",
+			x.Foreign, " alone=", x.Alone))
 	}
 	want := []string{
 		"mx 1000 own=true foreign=false alone=[192.0.2.10]",
@@ -54,7 +56,8 @@ func TestLook(t *testing.T) {
 	if got.All != "~all" || got.Selected[0].Missing || !got.Selected[1].Missing {
 		t.Errorf("all %q, keys %+v", got.All, got.Selected)
 	}
-	if len(records) != 2 || records[1].Name != "s2._domainkey.example.net" || records[1].Values != nil || len(records[0].Values) != 1 {
+	if len(records) != 2 || records[1].Name != "s2._domainkey.example.net" ||
+		records[1].Values != nil || len(records[0].Values) != 1 {
 		t.Errorf("records %q", records)
 	}
 }

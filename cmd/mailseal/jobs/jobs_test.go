@@ -44,17 +44,19 @@ func TestJobs(t *testing.T) {
 		began := time.Now()
 		var n, others atomic.Int64
 		broken := errors.New("broken")
-		job := Job{Name: "watch", Interval: every(time.Hour), First: every(time.Minute), Do: func(context.Context) error {
-			time.Sleep(time.Second)
-			return []error{nil, broken, nil}[n.Add(1)-1]
-		}}
+		job := Job{Name: "watch", Interval: every(time.Hour), First: every(time.Minute),
+			Do: func(context.Context) error {
+				time.Sleep(time.Second)
+				return []error{nil, broken, nil}[n.Add(1)-1]
+			}}
 		other := Job{Name: "other", Interval: every(10 * time.Minute), Do: func(context.Context) error {
 			others.Add(1)
 			panic("boom")
 		}}
 		var log bytes.Buffer
 		r := run(t, slog.New(slog.NewTextHandler(&log, nil)), job, other)
-		if s := r.Status()[0]; s.Name != "watch" || s.Interval != time.Hour || !s.Last.IsZero() || !s.Next.Equal(began.Add(time.Minute)) {
+		if s := r.Status()[0]; s.Name != "watch" || s.Interval != time.Hour || !s.Last.IsZero() ||
+			!s.Next.Equal(began.Add(time.Minute)) {
 			t.Errorf("before the first run: %+v", s)
 		}
 		pass(time.Minute)
@@ -63,7 +65,8 @@ func TestJobs(t *testing.T) {
 		}
 		pass(time.Second)
 		s := r.Status()[0]
-		if s.Running || s.Took != time.Second || s.Err != nil || !s.Last.Equal(began.Add(time.Minute)) || !s.Next.Equal(began.Add(time.Hour+time.Minute+time.Second)) {
+		if s.Running || s.Took != time.Second || s.Err != nil ||
+			!s.Last.Equal(began.Add(time.Minute)) || !s.Next.Equal(began.Add(time.Hour+time.Minute+time.Second)) {
 			t.Errorf("after the first run: %+v", s)
 		}
 		pass(time.Hour + time.Second)
@@ -77,7 +80,8 @@ func TestJobs(t *testing.T) {
 		if s := r.Status()[1]; others.Load() != 12 || s.Err == nil || !strings.Contains(s.Err.Error(), "panic: boom") {
 			t.Errorf("the job that panics: %d, %+v", others.Load(), s)
 		}
-		if text := log.String(); strings.Count(text, "job=other") != 12 || strings.Count(text, "job=watch error=broken") != 1 {
+		if text := log.String(); strings.Count(text, "job=other") != 12 ||
+			strings.Count(text, "job=watch error=broken") != 1 {
 			t.Errorf("the log:\n%s", text)
 		}
 	})
@@ -124,10 +128,11 @@ func TestJobReloaded(t *testing.T) {
 func TestJobEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		r := New(slog.New(slog.NewTextHandler(&log, nil)), Job{Name: "watch", Interval: every(time.Minute), Do: func(ctx context.Context) error {
-			<-ctx.Done()
-			return ctx.Err()
-		}})
+		r := New(slog.New(slog.NewTextHandler(&log, nil)),
+			Job{Name: "watch", Interval: every(time.Minute), Do: func(ctx context.Context) error {
+				<-ctx.Done()
+				return ctx.Err()
+			}})
 		ctx, stop := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer stop()
 		r.Run(ctx)

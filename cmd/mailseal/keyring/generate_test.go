@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestOwner holds that keys which root makes belong to whom the directory belongs to that is there already, and so do the
-// directories that are made.
+// TestOwner holds that keys which root makes belong to whom the directory belongs to that is there
+// already, and so do the directories that are made.
 func TestOwner(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root gives files away")

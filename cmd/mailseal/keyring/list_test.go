@@ -88,14 +88,16 @@ func quotedText(line string) string {
 	return text
 }
 
-// TestListFeedsPublisher holds that "keys list" and a name server that shows what it prints lead keys through their whole
-// lives, from generated to removed, over ten rotations. Nobody reads what "keys rotate" says.
+// TestListFeedsPublisher holds that "keys list" and a name server that shows what it prints lead
+// keys through their whole lives, from generated to removed, over ten rotations. Nobody reads what
+// "keys rotate" says.
 func TestListFeedsPublisher(t *testing.T) {
 	for _, tc := range []struct {
 		format    string
 		publish   func(*publisher, *testing.T, string)
 		rotations int
-	}{{"json", (*publisher).publishJSON, 10}, {"line", (*publisher).publishLines, 3}, {"nsupdate", (*publisher).update, 3}} {
+	}{{"json", (*publisher).publishJSON, 10}, {"line", (*publisher).publishLines, 3},
+		{"nsupdate", (*publisher).update, 3}} {
 		t.Run(tc.format, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "mailseal.toml")
 			if err := os.WriteFile(path, []byte(listConfig), 0o600); err != nil {
@@ -109,7 +111,8 @@ func TestListFeedsPublisher(t *testing.T) {
 			p := &publisher{zone: &dnstest.Zone{}, records: map[string][]string{}}
 			p.show()
 			var out bytes.Buffer
-			ring, err := Open(t.Context(), cfg, Options{Zone: p.zone, ZoneName: "test", Format: tc.format, Now: func() time.Time { return now }}, &out)
+			ring, err := Open(t.Context(), cfg, Options{Zone: p.zone, ZoneName: "test",
+				Format: tc.format, Now: func() time.Time { return now }}, &out)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -141,7 +144,8 @@ func TestListFeedsPublisher(t *testing.T) {
 					t.Errorf("%s is %s, and its private half is there: %v", k.Name(), k.Stage, isThere)
 				}
 			}
-			if count[keys.Active] != 2 || count[keys.Removed] < 2*(tc.rotations-1) || count[keys.Retiring]+count[keys.Revoked] > 2 {
+			if count[keys.Active] != 2 || count[keys.Removed] < 2*(tc.rotations-1) ||
+				count[keys.Retiring]+count[keys.Revoked] > 2 {
 				t.Errorf("after %d rotations of two domains: %v", tc.rotations, count)
 			}
 		})

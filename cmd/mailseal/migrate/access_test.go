@@ -19,7 +19,8 @@ func TestGive(t *testing.T) {
 		t.Errorf("a group of ours: got %v", notes)
 	}
 	notes := give(service.Find("no-such-user"), path)
-	if len(notes) != 1 || !strings.HasSuffix(notes[0].Text, "once there is a group of that name: chgrp no-such-user "+path) {
+	if len(notes) != 1 || !strings.HasSuffix(notes[0].Text,
+		"once there is a group of that name: chgrp no-such-user "+path) {
 		t.Errorf("no such group: got %v", notes)
 	}
 }
@@ -41,7 +42,8 @@ func TestKeysToDo(t *testing.T) {
 		{"the file is closed", nobody, 0o755, 0o600, "stopped at DIR/a/1.pem, DIR/a/2.pem. "},
 		{"the directory is closed", nobody, 0o700, 0o644, "stopped at DIR/a. "},
 		{"the group may", service.Service{Name: "mailseal", UID: 54321, Groups: []int{ours}}, 0o750, 0o640, ""},
-		{"the group may list and not pass", service.Service{Name: "mailseal", UID: 54321, Groups: []int{ours}}, 0o740, 0o640, "stopped at DIR/a. "},
+		{"the group may list and not pass", service.Service{Name: "mailseal", UID: 54321,
+			Groups: []int{ours}}, 0o740, 0o640, "stopped at DIR/a. "},
 		{"the owner may", service.Service{Name: "mailseal", UID: us}, 0o700, 0o600, ""},
 		{"the user does not exist", service.Service{Name: "mailseal", UID: -1}, 0o700, 0o600, ""},
 	} {
@@ -73,7 +75,9 @@ func TestKeysToDo(t *testing.T) {
 			open(t, dir)
 			notes := keysToDo(tc.svc, toml)
 			want := strings.ReplaceAll(tc.want, "DIR", dir)
-			if want == "" && len(notes) > 0 || want != "" && (len(notes) != 1 || !strings.Contains(notes[0].Text, want) || !strings.Contains(notes[0].Text, "chgrp -R mailseal "+dir+"/a && chmod -R g+rX "+dir+"/a")) {
+			if want == "" && len(notes) > 0 || want != "" &&
+				(len(notes) != 1 || !strings.Contains(notes[0].Text, want) ||
+					!strings.Contains(notes[0].Text, "chgrp -R mailseal "+dir+"/a && chmod -R g+rX "+dir+"/a")) {
 				t.Errorf("got %v, want %q", notes, want)
 			}
 		})

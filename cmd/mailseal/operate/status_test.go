@@ -34,9 +34,11 @@ func good() *control.Running {
 		Listeners:   []string{"inet:8891@127.0.0.1", "unix:/run/s"},
 		MTAs:        []control.MTA{{Listener: "inet:8891@127.0.0.1", Peer: "127.0.0.1", Connections: 3, Busy: 1}},
 		Today: control.Today{
-			Since:      now.Truncate(24 * time.Hour),
-			Messages:   []control.Count{{Of: "ours", Result: "accept", Count: 5}, {Of: "theirs", Result: "accept", Count: 8}, {Of: "theirs", Result: "reject", Count: 2}},
-			Results:    []control.Count{{Of: "dmarc", Result: "fail", Count: 2}, {Of: "dmarc", Result: "pass", Count: 8}},
+			Since: now.Truncate(24 * time.Hour),
+			Messages: []control.Count{{Of: "ours", Result: "accept", Count: 5}, {Of: "theirs",
+				Result: "accept", Count: 8}, {Of: "theirs", Result: "reject", Count: 2}},
+			Results: []control.Count{{Of: "dmarc", Result: "fail", Count: 2},
+				{Of: "dmarc", Result: "pass", Count: 8}},
 			Signatures: []control.Count{{Of: "rsa-sha256", Count: 5}},
 			Unsigned:   []control.Count{{Of: "no rule", Count: 1}},
 		},
@@ -50,7 +52,8 @@ func good() *control.Running {
 			Errors: 1, Warnings: 2,
 			Last: []control.Record{{Time: now.Add(-time.Hour), Level: "ERROR", Text: "msg=\x1b[2Jgone"}},
 		},
-		Jobs: []control.Job{{Name: "keys", Last: now.Add(-3 * time.Minute), Next: now.Add(57 * time.Minute)}, {Name: "signed"}},
+		Jobs: []control.Job{{Name: "keys", Last: now.Add(-3 * time.Minute),
+			Next: now.Add(57 * time.Minute)}, {Name: "signed"}},
 	}
 }
 
@@ -81,7 +84,8 @@ func serve(t *testing.T, a control.Answer) string {
 func show(t *testing.T, a control.Answer, change func(*operate.StatusOptions)) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
-	o := operate.StatusOptions{Socket: serve(t, a), Timeout: 10 * time.Second, Out: &out, Now: func() time.Time { return now }}
+	o := operate.StatusOptions{Socket: serve(t, a), Timeout: 10 * time.Second, Out: &out,
+		Now: func() time.Time { return now }}
 	if change != nil {
 		change(&o)
 	}
@@ -118,12 +122,14 @@ func TestProblems(t *testing.T) {
 		{"a bad key", func(r *control.Running) { r.Keys.Bad = 2 }, "does not show as they are: 2"},
 		{"an unknown key", func(r *control.Running) { r.Keys.Unknown = 2 }, ""},
 		{"a source away", func(r *control.Running) { r.Sources[0].Away = true }, "source sql does not answer"},
-		{"the only name server dead", func(r *control.Running) { r.NameServers[0].Dead = true }, "no name server replies"},
+		{"the only name server dead", func(r *control.Running) { r.NameServers[0].Dead = true },
+			"no name server replies"},
 		{"one of two dead", func(r *control.Running) {
 			r.NameServers = append(r.NameServers, control.NameServer{Address: "192.0.2.54:53", Dead: true})
 		}, ""},
 		{"a job", func(r *control.Running) { r.Jobs[0].Error = "disk full" }, "job keys failed: disk full"},
-		{"a fresh error", func(r *control.Running) { r.Log.Last[0].Time = now.Add(-time.Minute) }, "errors in the log of the last 15 minutes: 1"},
+		{"a fresh error", func(r *control.Running) { r.Log.Last[0].Time = now.Add(-time.Minute) },
+			"errors in the log of the last 15 minutes: 1"},
 		{"a fresh warning", func(r *control.Running) {
 			r.Log.Last[0].Time, r.Log.Last[0].Level = now.Add(-time.Minute), "WARN"
 		}, ""},
@@ -137,7 +143,8 @@ func TestProblems(t *testing.T) {
 				t.Fatalf("%v: %s", jsonErr, out)
 			}
 			isGood := tc.says == ""
-			if s.Good != isGood || (err == nil) != isGood || !strings.Contains(strings.Join(s.Problems, "\n"), tc.says) {
+			if s.Good != isGood || (err == nil) != isGood ||
+				!strings.Contains(strings.Join(s.Problems, "\n"), tc.says) {
 				t.Errorf("%v, %+v", err, s)
 			}
 			if !isGood && answer.Of(err) != answer.Bad {
@@ -156,13 +163,16 @@ func TestChecked(t *testing.T) {
 	out, err := show(t, control.Answer{Running: good()}, func(o *operate.StatusOptions) {
 		o.Check = &check.Options{File: file, MTA: check.MTAOptions{Skip: true}}
 	})
-	if answer.Of(err) != answer.Bad || !strings.Contains(out, "! errors of \"mailseal check\": 1") || !strings.Contains(out, "error: "+file+":1: nonsense") {
+	if answer.Of(err) != answer.Bad ||
+		!strings.Contains(out, "! errors of \"mailseal check\": 1") ||
+		!strings.Contains(out, "error: "+file+":1: nonsense") {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
 
 func TestNoDaemon(t *testing.T) {
-	o := operate.StatusOptions{Socket: filepath.Join(t.TempDir(), "control"), Timeout: time.Second, Out: &bytes.Buffer{}, Now: time.Now}
+	o := operate.StatusOptions{Socket: filepath.Join(t.TempDir(), "control"), Timeout: time.Second,
+		Out: &bytes.Buffer{}, Now: time.Now}
 	err := operate.Show(t.Context(), o)
 	if answer.Of(err) != answer.Bad || !errors.Is(err, control.ErrAway) {
 		t.Error(err)
@@ -230,8 +240,10 @@ func TestReportsProcess(t *testing.T) {
 	}{
 		{"good", &control.Answer{Running: running("fold", "send")}, "", "roles fold, send"},
 		{"away", nil, "does not answer at", "no answer at"},
-		{"a role is missing", &control.Answer{Running: running("fold")}, "has the role send, which reports.send needs", "roles fold"},
-		{"a job failed", &control.Answer{Running: failed}, "job fold of the process of reports failed: disk full", "FAILED: disk full"},
+		{"a role is missing", &control.Answer{Running: running("fold")},
+			"has the role send, which reports.send needs", "roles fold"},
+		{"a job failed", &control.Answer{Running: failed},
+			"job fold of the process of reports failed: disk full", "FAILED: disk full"},
 		{
 			"the database is away", &control.Answer{Running: waiting},
 			"48 segments with 3.0 MB; mail goes on, and beyond 1024.0 MB rows are dropped",

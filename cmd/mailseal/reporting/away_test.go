@@ -109,7 +109,8 @@ func TestSpoolExpires(t *testing.T) {
 		t.Fatal(err)
 	}
 	now = noon.Add(7*day + time.Hour)
-	if err := p.Fold(t.Context()); err == nil || p.waiting() != "" || !strings.Contains(log.String(), "segments=1 days=7") {
+	if err := p.Fold(t.Context()); err == nil || p.waiting() != "" ||
+		!strings.Contains(log.String(), "segments=1 days=7") {
 		t.Errorf("%v, waiting %q, log %s", err, p.waiting(), &log)
 	}
 	if _, err := os.Stat(other); err != nil {

@@ -78,7 +78,8 @@ func (b *pages) get(path string) (int, string) {
 
 func (b *pages) post(path string, form url.Values) (int, string) {
 	b.t.Helper()
-	r, err := http.NewRequestWithContext(b.t.Context(), http.MethodPost, "http://page"+path, strings.NewReader(form.Encode()))
+	r, err := http.NewRequestWithContext(b.t.Context(), http.MethodPost, "http://page"+path,
+		strings.NewReader(form.Encode()))
 	if err == nil {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
@@ -173,7 +174,8 @@ func testChanges(t *testing.T, driver string, split bool) {
 	}
 	r.Intake.Address, r.Intake.Changes = filepath.Join(dir, "i"), filepath.Join(dir, "c")
 	socket := filepath.Join(dir, "p")
-	r.Web = config.ReportsWeb{Address: "unix:" + socket, TokenFile: config.SecretFile(writeFile(t, dir, "token", pageToken))}
+	r.Web = config.ReportsWeb{Address: "unix:" + socket,
+		TokenFile: config.SecretFile(writeFile(t, dir, "token", pageToken))}
 
 	stopIntake := func() {}
 	if split {
@@ -202,12 +204,14 @@ func testChanges(t *testing.T, driver string, split bool) {
 		"judge":  func() (int, string) { return b.post(sourceOfTests, url.Values{"csrf": {token}, "class": {"ours"}}) },
 		"upload": func() (int, string) { return b.upload(token, "late.xml", reportOf("big.test", "late", day)) },
 	} {
-		if code, text := send(); code != http.StatusServiceUnavailable || !strings.Contains(text, "Nothing was changed") {
+		if code, text := send(); code != http.StatusServiceUnavailable ||
+			!strings.Contains(text, "Nothing was changed") {
 			t.Errorf("%s without an intake: status %d", name, code)
 		}
 	}
 	start(t, cfg, "intake")
-	if _, text := b.upload(token, "late.xml", reportOf("big.test", "late", day)); !strings.Contains(text, "1 new report on 50 messages.") {
+	if _, text := b.upload(token, "late.xml", reportOf("big.test", "late", day)); !strings.Contains(
+		text, "1 new report on 50 messages.") {
 		t.Errorf("upload after a restart of the intake:\n%s", text)
 	}
 }
@@ -218,26 +222,31 @@ func uploadAndAccept(t *testing.T, b *pages, cfg *config.Config, day time.Time) 
 	t.Helper()
 	_, text := b.get("/ingest")
 	token := b.token(text)
-	if _, text := b.upload(token, "a.xml", reportOf("big.test", "a", day)); !strings.Contains(text, "a.xml: 1 new report on 50 messages.") {
+	if _, text := b.upload(token, "a.xml", reportOf("big.test", "a", day)); !strings.Contains(text,
+		"a.xml: 1 new report on 50 messages.") {
 		t.Errorf("upload:\n%s", text)
 	}
 	if _, text := b.get("/ingest"); strings.Contains(text, "1 new report on") {
 		t.Error("the sentence about the upload is shown twice")
 	}
-	if _, text := b.upload(token, "a.xml", reportOf("big.test", "a", day)); !strings.Contains(text, "1 was there already.") {
+	if _, text := b.upload(token, "a.xml", reportOf("big.test", "a", day)); !strings.Contains(text,
+		"1 was there already.") {
 		t.Errorf("the same upload again:\n%s", text)
 	}
 	if code, _ := b.upload("wrong", "b.xml", reportOf("big.test", "b", day)); code != http.StatusForbidden {
 		t.Errorf("upload without the token of a form: status %d", code)
 	}
-	if _, text := b.upload(token, "c.xml", []byte("<!DOCTYPE x><feedback>")); !strings.Contains(text, "Not read: c.xml: ") {
+	if _, text := b.upload(token, "c.xml", []byte("<!DOCTYPE x><feedback>")); !strings.Contains(
+		text, "Not read: c.xml: ") {
 		t.Errorf("a hostile upload:\n%s", text)
 	}
-	if code, text := b.upload(token, "large.xml", make([]byte, 26<<20)); code != http.StatusForbidden || !strings.Contains(text, "25 MB") {
+	if code, text := b.upload(token, "large.xml",
+		make([]byte, 26<<20)); code != http.StatusForbidden || !strings.Contains(text, "25 MB") {
 		t.Errorf("26 MiB: status %d", code)
 	}
 	p := &Process{Config: cfg, Log: slog.New(slog.DiscardHandler), Now: time.Now}
-	mail := "From: a@stranger.test\r\nSubject: report\r\nContent-Type: application/xml\r\n\r\n" + string(reportOf("stranger.test", "s", day))
+	mail := "From: a@stranger.test\r\nSubject: report\r\nContent-Type: application/xml\r\n\r\n" +
+		string(reportOf("stranger.test", "s", day))
 	if err := p.Deliver(t.Context(), []byte(mail)); err != nil {
 		t.Fatal(err)
 	}
@@ -248,7 +257,8 @@ func uploadAndAccept(t *testing.T, b *pages, cfg *config.Config, day time.Time) 
 	if n := countedIn(t, cfg); n != 2 || !strings.Contains(text, "Reports of stranger.test count from now on.") {
 		t.Errorf("%d reports count after it, want 2", n)
 	}
-	if code, text := b.post("/ingest", url.Values{"csrf": {token}, "trust": {"nobody.test"}}); code != http.StatusUnprocessableEntity ||
+	if code, text := b.post("/ingest", url.Values{"csrf": {token},
+		"trust": {"nobody.test"}}); code != http.StatusUnprocessableEntity ||
 		!strings.Contains(text, "nobody.test") {
 		t.Errorf("a reporter that is not known: status %d", code)
 	}
@@ -315,7 +325,8 @@ func judgeAndUndo(t *testing.T, b *pages, cfg *config.Config) {
 			t.Errorf("after undo: class %q, want %q", got, want)
 		}
 	}
-	if code, _ := b.post("/d/shop.example/s/192.0.2.99", url.Values{"csrf": {token}, "class": {"ours"}}); code != http.StatusNotFound {
+	if code, _ := b.post("/d/shop.example/s/192.0.2.99",
+		url.Values{"csrf": {token}, "class": {"ours"}}); code != http.StatusNotFound {
 		t.Errorf("a source that does not exist: status %d", code)
 	}
 }

@@ -53,8 +53,10 @@ func (l *load) message(at time.Time) report.Evaluation {
 		envelope = "bounce." + provider
 	}
 	e := report.Evaluation{
-		Time: at, Client: netip.AddrFrom4([4]byte{byte(client >> 24), byte(client >> 16), byte(client >> 8), byte(client)}),
-		Disposition: "none", HeaderFrom: from, EnvelopeFrom: envelope, DKIM: !isSpam, SPF: !isSpam && envelope == policy,
+		Time: at, Client: netip.AddrFrom4([4]byte{byte(client >> 24), byte(client >> 16),
+			byte(client >> 8), byte(client)}),
+		Disposition: "none", HeaderFrom: from, EnvelopeFrom: envelope, DKIM: !isSpam,
+		SPF:     !isSpam && envelope == policy,
 		SPFAuth: &report.SPFAuth{Domain: envelope, Result: "pass"},
 		Policy: report.Policy{
 			Domain: policy, Text: "v=DMARC1; p=none; rua=mailto:dmarc@" + policy, P: "none", SP: "none", NP: "none",
@@ -65,7 +67,8 @@ func (l *load) message(at time.Time) report.Evaluation {
 		e.SPFAuth.Result = "softfail"
 		return e
 	}
-	e.Signatures = []report.DKIMAuth{{Domain: policy, Selector: fmt.Sprintf("sel%d", d%5), Result: "pass", Aligned: true}}
+	e.Signatures = []report.DKIMAuth{{Domain: policy, Selector: fmt.Sprintf("sel%d", d%5),
+		Result: "pass", Aligned: true}}
 	if l.r.IntN(3) == 0 {
 		e.Signatures = append(e.Signatures, report.DKIMAuth{Domain: provider, Selector: "s1", Result: "pass"})
 	}
@@ -140,7 +143,8 @@ func newSharedDay(t *testing.T, hosts int) *sharedDay {
 func (d *sharedDay) size(t *testing.T) int64 {
 	t.Helper()
 	var n int64
-	if err := d.open(t).QueryRowContext(t.Context(), "SELECT pg_database_size(current_database())").Scan(&n); err != nil {
+	if err := d.open(t).QueryRowContext(t.Context(),
+		"SELECT pg_database_size(current_database())").Scan(&n); err != nil {
 		t.Fatal(err)
 	}
 	d.most = max(d.most, n)

@@ -237,14 +237,16 @@ func spoolThree(t *testing.T, cfg *config.Config) {
 	if err := os.MkdirAll(cfg.Reports.SpoolDirectory, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	w := spool.NewWriter(cfg.Reports.SpoolDirectory, 1<<30, slog.New(slog.DiscardHandler), func() time.Time { return noon })
+	w := spool.NewWriter(cfg.Reports.SpoolDirectory, 1<<30, slog.New(slog.DiscardHandler),
+		func() time.Time { return noon })
 	for range 3 {
 		w.Record(report.Evaluation{
 			Time: noon, Client: netip.MustParseAddr("192.0.2.1"), SPF: true, Disposition: "none",
 			HeaderFrom: "friend.example", EnvelopeFrom: "friend.example",
 			SPFAuth: &report.SPFAuth{Domain: "friend.example", Result: "pass"},
 			Policy: report.Policy{
-				Domain: "friend.example", Text: "v=DMARC1; p=none", P: "none", SP: "none", NP: "none", ADKIM: "r", ASPF: "r",
+				Domain: "friend.example", Text: "v=DMARC1; p=none", P: "none", SP: "none",
+				NP: "none", ADKIM: "r", ASPF: "r",
 				Discovery: "treewalk", URIs: []string{"mailto:d@friend.example"},
 			},
 		})

@@ -25,7 +25,8 @@ func aggregate(receiver, domain string, passes int) []byte {
 	at := noon.AddDate(0, 0, -2).Unix()
 	row := "<record><row><source_ip>192.0.2.1</source_ip><count>%d</count><policy_evaluated><disposition>%s</disposition>" +
 		"<dkim>%[3]s</dkim><spf>%[3]s</spf></policy_evaluated></row><identifiers><header_from>" + domain +
-		"</header_from></identifiers><auth_results><spf><domain>" + domain + "</domain><result>%[3]s</result></spf></auth_results></record>"
+		"</header_from></identifiers><auth_results><spf><domain>" + domain +
+		"</domain><result>%[3]s</result></spf></auth_results></record>"
 	return fmt.Appendf(nil, "<feedback><report_metadata><org_name>%s</org_name><email>d@%[1]s</email><report_id>%[1]s-%[2]s</report_id>"+
 		"<date_range><begin>%[3]d</begin><end>%[4]d</end></date_range></report_metadata><policy_published><domain>%[2]s</domain>"+
 		"<p>reject</p></policy_published>%[5]s%[6]s</feedback>", receiver, domain, at, at+3600,
@@ -50,7 +51,8 @@ func TestReportMetrics(t *testing.T) {
 	taker := &intake.Intake{Store: s, Domains: domains}
 	take := func(receiver, domain string, passes int) {
 		t.Helper()
-		got, err := taker.Take(t.Context(), &store.Arrival{Received: noon, Via: "import", Name: receiver + domain, Trust: store.ByHand,
+		got, err := taker.Take(t.Context(), &store.Arrival{Received: noon, Via: "import",
+			Name: receiver + domain, Trust: store.ByHand,
 			Data: aggregate(receiver, domain, passes)})
 		if err != nil || got.Reports != 1 {
 			t.Fatalf("%+v, %v", got, err)
@@ -129,7 +131,8 @@ func TestReportMetricsAddress(t *testing.T) {
 	defer cancel()
 	m.open(ctx, address)
 	m.open(ctx, address)
-	if n := strings.Count(log.String(), "metrics of reports are not served"); n != 1 || !strings.Contains(log.String(), "reports.metrics") {
+	if n := strings.Count(log.String(), "metrics of reports are not served"); n != 1 ||
+		!strings.Contains(log.String(), "reports.metrics") {
 		t.Errorf("%d warnings in %q", n, &log)
 	}
 	if err := l.Close(); err != nil {

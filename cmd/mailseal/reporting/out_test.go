@@ -390,7 +390,8 @@ func TestDeferredForADay(t *testing.T) {
 		h.run(t, func(ctx context.Context) error { return h.Send(ctx, false) })
 	}
 	text := h.run(t, func(ctx context.Context) error { return h.List(ctx, "") })
-	if len(s.all()) > 0 || !strings.Contains(text, "deferred") || !strings.Contains(text, "451") || s.asked < 20 || s.asked > 40 {
+	if len(s.all()) > 0 || !strings.Contains(text, "deferred") || !strings.Contains(text, "451") ||
+		s.asked < 20 || s.asked > 40 {
 		t.Fatalf("%d mails, %d tries\n%s", len(s.all()), s.asked, text)
 	}
 	s.setAway(false)

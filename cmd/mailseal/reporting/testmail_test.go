@@ -18,12 +18,14 @@ import (
 	"mailseal/milter/report/evidence"
 )
 
-// TestTestRole runs the role on a unix socket: the daemon's writer sees that pages are served, a mail that it keeps is on its
-// page, the store of reports is not touched, and when the role ends there are no pages any more.
+// TestTestRole runs the role on a unix socket: the daemon's writer sees that pages are served, a
+// mail that it keeps is on its page, the store of reports is not touched, and when the role ends
+// there are no pages any more.
 func TestTestRole(t *testing.T) {
 	dir := t.TempDir()
 	socket := filepath.Join(dir, "test.sock")
-	cfg := &config.Config{Test: config.Test{Address: "test@example.net", PageURL: "https://mx.example.net/", PageAddress: "unix:" + socket, Days: 7}}
+	cfg := &config.Config{Test: config.Test{Address: "test@example.net",
+		PageURL: "https://mx.example.net/", PageAddress: "unix:" + socket, Days: 7}}
 	cfg.Reports.Directory, cfg.Reports.Store = dir, "sqlite:"+filepath.Join(dir, "reports.db")
 	cfg.Reports.SpoolDirectory = filepath.Join(dir, "spool")
 	ctx, cancel := context.WithCancel(context.Background())
@@ -47,7 +49,8 @@ func TestTestRole(t *testing.T) {
 	if path, ok := strings.CutPrefix(made.Page, "https://mx.example.net/t/"); !ok || path != token || token == "" {
 		t.Fatalf("%+v", made)
 	}
-	mail := evidence.Mail{Token: token, Time: time.Now(), Client: netip.MustParseAddr("198.51.100.7"), Sender: "a@good.example",
+	mail := evidence.Mail{Token: token, Time: time.Now(),
+		Client: netip.MustParseAddr("198.51.100.7"), Sender: "a@good.example",
 		Recipient: made.Address, DMARC: evidence.DMARC{Value: "pass", Author: "good.example"}, Code: 550}
 	daemon, stop := context.WithCancel(ctx)
 	w := evidence.NewWriter(cfg.Reports.SpoolDirectory, p.Log, time.Now)
@@ -56,10 +59,12 @@ func TestTestRole(t *testing.T) {
 	}
 	stop()
 	w.Run(daemon) // writes what waits
-	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _,
+		_ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
 	}}}
-	for path, want := range map[string]string{"/t/" + token: "dmarc=pass", "/": "Write to", "/out": "nothing under this address"} {
+	for path, want := range map[string]string{"/t/" + token: "dmarc=pass", "/": "Write to",
+		"/out": "nothing under this address"} {
 		r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://test"+path, nil)
 		if err != nil {
 			t.Fatal(err)

@@ -73,7 +73,8 @@ func (p *peer) pass(from, to, mail string, role action.Role, client netip.Addr) 
 	env := message.Envelope{Client: client, Helo: "mx." + p.domain, Sender: from, Recipients: []string{to}}
 	var judge milter.Judge
 	m, err := message.Read(strings.NewReader(mail), 1<<20, func(h message.Header) []message.BodyHash {
-		judge = p.filter.Begin(context.Background(), milter.Mail{Envelope: &env, Role: role, MayChange: true, Header: h})
+		judge = p.filter.Begin(context.Background(), milter.Mail{Envelope: &env, Role: role,
+			MayChange: true, Header: h})
 		return judge.Wants().Hashes
 	})
 	if err != nil {
@@ -99,7 +100,8 @@ func newPeer(t *testing.T, name, client string, z dns.Resolver, now *time.Time) 
 	sender := "reports." + name
 	p.rep = &send.Reporter{
 		Store: s, Rules: send.Rules{Send: true, Listed: never, Excluded: never, Minimum: 1, PerHour: 200},
-		Sender: send.Sender{Address: "dmarc@" + sender, Domain: sender}, Transport: p, Log: slog.New(slog.DiscardHandler),
+		Sender: send.Sender{Address: "dmarc@" + sender, Domain: sender}, Transport: p,
+		Log:        slog.New(slog.DiscardHandler),
 		Authorizer: &send.Authorizer{Resolver: z, DMARC: &dmarc.Checker{Resolver: z}},
 	}
 	pc := cfg.Policy

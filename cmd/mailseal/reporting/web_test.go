@@ -40,7 +40,8 @@ func TestWebRole(t *testing.T) {
 	socket := filepath.Join(dir, "page.sock")
 	cfg := &config.Config{Keys: map[string]config.Key{"k": {Domain: "shop.example"}}}
 	cfg.Reports.Directory, cfg.Reports.Store = dir, "sqlite:"+filepath.Join(dir, "reports.db")
-	cfg.Reports.Web = config.ReportsWeb{Address: "unix:" + socket, TokenFile: config.SecretFile(writeFile(t, dir, "token", pageToken+"\n"))}
+	cfg.Reports.Web = config.ReportsWeb{Address: "unix:" + socket,
+		TokenFile: config.SecretFile(writeFile(t, dir, "token", pageToken+"\n"))}
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &Process{Config: cfg, Log: slog.New(slog.DiscardHandler), Now: time.Now, Version: "test"}
 	ready, ended := make(chan struct{}), make(chan error, 1)
@@ -50,14 +51,16 @@ func TestWebRole(t *testing.T) {
 	case err := <-ended:
 		t.Fatal(err)
 	}
-	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _,
+		_ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
 	}}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	for _, c := range []struct {
 		path, token string
 		status      int
 		text        string
-	}{{"/healthz", "", 200, "ok"}, {"/", "", 303, ""}, {"/", "wrong" + pageToken, 303, ""}, {"/", pageToken, 200, "shop.example"},
+	}{{"/healthz", "", 200, "ok"}, {"/", "", 303, ""}, {"/", "wrong" + pageToken, 303, ""},
+		{"/", pageToken, 200, "shop.example"},
 		{"/d/shop.example", pageToken, 200, "NO DATA"}, {"/ingest", pageToken, 200, "Reports in"},
 		{"/out", pageToken, 200, "Sending is off"}, {"/check", pageToken, 200, "shop.example"},
 		{"/check?domain=a..b", pageToken, 200, "was not checked"}} {
@@ -103,8 +106,9 @@ func TestWebRoleIsOff(t *testing.T) {
 		"it needs 20":      {TokenFile: config.SecretFile(writeFile(t, dir, "short", "abc\n"))},
 		"htpasswd -nB":     {Htpasswd: config.SecretFile(writeFile(t, dir, "htpasswd", "anna:plain\n"))},
 		"no user can sign": {},
-		"certificate": {TokenFile: config.SecretFile(writeFile(t, dir, "t", pageToken)), Certificate: filepath.Join(dir, "none"),
-			Key: config.SecretFile(filepath.Join(dir, "none"))},
+		"certificate": {TokenFile: config.SecretFile(writeFile(t, dir, "t", pageToken)),
+			Certificate: filepath.Join(dir, "none"),
+			Key:         config.SecretFile(filepath.Join(dir, "none"))},
 	} {
 		settings.Address = "127.0.0.1:0"
 		cfg.Reports.Web = settings
@@ -121,7 +125,8 @@ func certificateFor(t *testing.T, dir string, n int64) (certificate, key string)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(n), Subject: pkix.Name{CommonName: "page"}, NotAfter: time.Now().Add(time.Hour)}
+	template := &x509.Certificate{SerialNumber: big.NewInt(n),
+		Subject: pkix.Name{CommonName: "page"}, NotAfter: time.Now().Add(time.Hour)}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
 	if err != nil {
 		t.Fatal(err)
@@ -138,7 +143,8 @@ func certificateFor(t *testing.T, dir string, n int64) (certificate, key string)
 func TestCertificateReloads(t *testing.T) {
 	dir := t.TempDir()
 	certificate, key := certificateFor(t, dir, 1)
-	l, err := listenWeb(context.Background(), config.ReportsWeb{Address: "127.0.0.1:0", Certificate: certificate, Key: config.SecretFile(key)})
+	l, err := listenWeb(context.Background(), config.ReportsWeb{Address: "127.0.0.1:0",
+		Certificate: certificate, Key: config.SecretFile(key)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +152,8 @@ func TestCertificateReloads(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- servePages(ctx, l, http.NotFoundHandler()) }()
 	serial := func() int64 {
-		c, err := tls.Dial("tcp", l.Addr().String(), &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // a test's own
+		c, err := tls.Dial("tcp", l.Addr().String(),
+			&tls.Config{InsecureSkipVerify: true}) //nolint:gosec // a test's own
 		if err != nil {
 			t.Fatal(err)
 		}

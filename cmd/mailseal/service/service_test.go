@@ -24,8 +24,9 @@ func writeFiles(t *testing.T, root string, files map[string]string) {
 func TestFindUnit(t *testing.T) {
 	root := t.TempDir()
 	writeFiles(t, root, map[string]string{
-		"lib/systemd/system/mailseal.service":               "[Service]\nUser=nobody\n",
-		"usr/local/lib/systemd/system/mailseal.service":     "[Unit]\nUser=wrong\n[Service]\n# User=commented\nUser=mailseal\nReadWritePaths=/a \\\n /b\nProtectHome=yes\n",
+		"lib/systemd/system/mailseal.service": "[Service]\nUser=nobody\n",
+		"usr/local/lib/systemd/system/mailseal.service": "[Unit]\nUser=wrong\n[Service]\n# " +
+			"User=commented\nUser=mailseal\nReadWritePaths=/a \\\n /b\nProtectHome=yes\n",
 		"etc/systemd/system/mailseal.service.d/10.conf":     "[Service]\nUser=mailer\nReadWritePaths=/c\n",
 		"usr/lib/systemd/system/mailseal.service.d/10.conf": "[Service]\nUser=hidden\n",
 		"usr/lib/systemd/system/mailseal.service.d/20.conf": "[Service]\nGroup=mail\n",
@@ -71,7 +72,8 @@ func TestSandboxOfUnit(t *testing.T) {
 		{"the configuration", ours, "/etc/mailseal/mailseal.toml", "", "ProtectSystem=strict"},
 		{"a socket", ours, "/run/mailseal", "", ""},
 		{"Postfix' queue", ours, "/var/spool/postfix/mailseal", "", "ProtectSystem=strict"},
-		{"Postfix' queue, opened", unit("ProtectSystem=strict\nReadWritePaths=-/var/spool/postfix"), "/var/spool/postfix/mailseal", "", ""},
+		{"Postfix' queue, opened", unit("ProtectSystem=strict\nReadWritePaths=-/var/spool/postfix"),
+			"/var/spool/postfix/mailseal", "", ""},
 		{"root's home", ours, "/root/k.pem", "ProtectHome=yes", "ProtectSystem=strict"},
 		{"a home", ours, "/home/a/k.pem", "ProtectHome=yes", "ProtectSystem=strict"},
 		{"a name that begins so", ours, "/homes/k.pem", "", "ProtectSystem=strict"},
@@ -90,7 +92,8 @@ func TestSandboxOfUnit(t *testing.T) {
 			t.Errorf("%s: %s is read-only by %q, want %q", tt.name, tt.path, got, tt.readOnly)
 		}
 	}
-	if !slices.Contains(ours.Properties(), "--property=ProtectSystem=strict") || slices.Contains(ours.Properties(), "--property=Type=notify") {
+	if !slices.Contains(ours.Properties(), "--property=ProtectSystem=strict") ||
+		slices.Contains(ours.Properties(), "--property=Type=notify") {
 		t.Errorf("got %q", ours.Properties())
 	}
 }

@@ -107,7 +107,8 @@ func TestOpenDMARC(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := cfg.Policy.DMARC.Reject.String(); got != "reject" || cfg.AuthservID != "mail.example.com" || !signsFor(cfg, "example.com") {
+	if got := cfg.Policy.DMARC.Reject.String(); got != "reject" ||
+		cfg.AuthservID != "mail.example.com" || !signsFor(cfg, "example.com") {
 		t.Errorf("p_reject %s, %s\n%s", got, cfg.AuthservID, s.read("etc/mailseal.toml"))
 	}
 	if todo := strings.Join(r.Todo, "\n"); !strings.Contains(todo, "disable --now opendmarc") {

@@ -111,8 +111,10 @@ func (s *site) daemon() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	server := control.Server{Log: slog.New(slog.DiscardHandler), Handle: func(_ context.Context, r control.Request) control.Answer {
-		return control.Answer{Recipient: "test-1@x.invalid", Running: &control.Running{ConfigSince: time.Now().Add(time.Hour)}}
+	server := control.Server{Log: slog.New(slog.DiscardHandler), Handle: func(_ context.Context,
+		r control.Request) control.Answer {
+		return control.Answer{Recipient: "test-1@x.invalid",
+			Running: &control.Running{ConfigSince: time.Now().Add(time.Hour)}}
 	}}
 	go func() { _ = server.Serve(s.t.Context(), l) }()
 	smtp, err := net.Listen("tcp", "127.0.0.1:0")
@@ -166,10 +168,12 @@ func TestSetup(t *testing.T) {
 		t.Fatalf("%v, %+v", err, r)
 	}
 	cfg, err := config.Load(s.o.Config)
-	if err != nil || len(cfg.Keys) != 2 || cfg.AuthservID != "mail.example.com" || !signsFor(cfg, "example.com") || !signsFor(cfg, "sub.example.com") {
+	if err != nil || len(cfg.Keys) != 2 || cfg.AuthservID != "mail.example.com" ||
+		!signsFor(cfg, "example.com") || !signsFor(cfg, "sub.example.com") {
 		t.Errorf("%v, %+v", err, cfg)
 	}
-	if len(r.Records) != 4 || state(r, "dkim") != "missing" || state(r, "spf") != "to be changed" || state(r, "dmarc") != "missing" {
+	if len(r.Records) != 4 || state(r, "dkim") != "missing" || state(r, "spf") != "to be changed" ||
+		state(r, "dmarc") != "missing" {
 		t.Errorf("records: %+v", r.Records)
 	}
 	for _, x := range r.Records {
@@ -181,12 +185,18 @@ func TestSetup(t *testing.T) {
 		t.Error("main.cf was changed without --apply")
 	}
 	for _, f := range r.Files {
-		if strings.HasSuffix(f.Path, "main.cf") && !strings.Contains(f.Diff, "+smtpd_milters = $mailseal, inet:127.0.0.1:11332") {
+		if strings.HasSuffix(f.Path, "main.cf") &&
+			!strings.Contains(f.Diff, "+smtpd_milters = $mailseal, inet:127.0.0.1:11332") {
 			t.Errorf("%+v", f)
 		}
 	}
 	before := s.read("etc/mailseal.toml")
-	again, err := s.run(func(o *Options) { o.Now = func() time.Time { return time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC) } })
+	again, err := s.run(func(o *Options) {
+		o.Now = func() time.Time {
+			return time.Date(2027, 1, 1,
+				0, 0, 0, 0, time.UTC)
+		}
+	})
 	if err != nil || len(again.Done) > 0 || s.read("etc/mailseal.toml") != before {
 		t.Errorf("again: %v, %+v", err, again)
 	}
@@ -204,7 +214,8 @@ func TestConfigLeftAlone(t *testing.T) {
 	if answer.Of(err) != answer.Bad || s.read("etc/mailseal.toml") != before || s.read("postfix/main.cf") != oldMain {
 		t.Errorf("%v, %+v", err, r)
 	}
-	if d := r.Files[0].Diff; !strings.Contains(d, "+[[sign]]") || !strings.Contains(d, `+from = ["*@example.net", "*@*.example.net"]`) || strings.Contains(d, `example.com`) {
+	if d := r.Files[0].Diff; !strings.Contains(d, "+[[sign]]") || !strings.Contains(d,
+		`+from = ["*@example.net", "*@*.example.net"]`) || strings.Contains(d, `example.com`) {
 		t.Errorf("the difference: %s", d)
 	}
 	if len(r.Records) != 8 {
@@ -234,7 +245,8 @@ func TestApplyAndUndo(t *testing.T) {
 		t.Errorf("%v, %+v, %v", err, r, main)
 	}
 	after := s.read("postfix/main.cf")
-	if r, err = s.run(func(o *Options) { o.Apply = true }); err != nil || !r.Test.Good || s.read("postfix/main.cf") != after || len(r.Done) != 1 {
+	if r, err = s.run(func(o *Options) { o.Apply = true }); err != nil || !r.Test.Good ||
+		s.read("postfix/main.cf") != after || len(r.Done) != 1 {
 		t.Errorf("again: %v, %+v", err, r)
 	}
 	if r, err = s.run(func(o *Options) { o.Undo = true }); err != nil || s.read("postfix/main.cf") != oldMain {
@@ -254,7 +266,8 @@ func TestUndoKeepsOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.write("postfix/main.cf", s.read("postfix/main.cf")+"relayhost = smart.example\n")
-	if _, err := s.run(func(o *Options) { o.Undo = true }); err != nil || s.read("postfix/main.cf") != oldMain+"relayhost = smart.example\n" {
+	if _, err := s.run(func(o *Options) { o.Undo = true }); err != nil ||
+		s.read("postfix/main.cf") != oldMain+"relayhost = smart.example\n" {
 		t.Errorf("%v\n%s", err, s.read("postfix/main.cf"))
 	}
 	if _, err := s.run(func(o *Options) { o.Apply = true }); err != nil {
@@ -292,7 +305,8 @@ func TestTryOut(t *testing.T) {
 			s.daemonAfter()
 			s.reply = tc.reply
 			r, err := s.run(func(o *Options) { o.Apply = true })
-			if answer.Of(err) != answer.Bad || !strings.Contains(strings.Join(r.Faults, "\n"), tc.fault) || r.Test.Good {
+			if answer.Of(err) != answer.Bad || !strings.Contains(strings.Join(r.Faults, "\n"),
+				tc.fault) || r.Test.Good {
 				t.Errorf("%v, %+v", err, r)
 			}
 			want := strings.ReplaceAll(tc.ran, "DIR", s.o.Postfix)
@@ -338,7 +352,8 @@ func TestForm(t *testing.T) {
 	if err := Run(t.Context(), o); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
-	for _, want := range []string{"Domains whose mail is signed [example.com]: ", "autumn._domainkey.example.net", "rua=mailto:dmarc@example.com"} {
+	for _, want := range []string{"Domains whose mail is signed [example.com]: ",
+		"autumn._domainkey.example.net", "rua=mailto:dmarc@example.com"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, out.String())
 		}
@@ -352,14 +367,16 @@ func TestImportIsOffered(t *testing.T) {
 	r.IgnoreOpenDKIM, r.JSON = false, true
 	r.result.Host.OpenDKIM = "/etc/opendkim.conf"
 	offered, err := r.offerImport()
-	if !offered || err != nil || len(r.result.Faults) != 1 || !strings.Contains(r.result.Todo[0], "mailseal import-opendkim --out") {
+	if !offered || err != nil || len(r.result.Faults) != 1 || !strings.Contains(r.result.Todo[0],
+		"mailseal import-opendkim --out") {
 		t.Errorf("%v, %v, %+v", offered, err, r.result)
 	}
 }
 
 func TestSendmail(t *testing.T) {
 	s := newSite(t)
-	s.write("mail/sendmail.mc", "OSTYPE(`debian')dnl\nINPUT_MAIL_FILTER(`old', `S=inet:11332@127.0.0.1')dnl\nMAILER_DEFINITIONS\nMAILER(`local')dnl\n")
+	s.write("mail/sendmail.mc", "OSTYPE(`debian')dnl\nINPUT_MAIL_FILTER(`old', "+
+		"`S=inet:11332@127.0.0.1')dnl\nMAILER_DEFINITIONS\nMAILER(`local')dnl\n")
 	r := &run{Options: s.o}
 	p, err := r.planSendmail("127.0.0.1", "8891")
 	if err != nil || !strings.Contains(p.after, "F=T, T=C:10s;S:10s;R:30s;E:5m')dnl\nINPUT_MAIL_FILTER(`old'") {
@@ -369,7 +386,8 @@ func TestSendmail(t *testing.T) {
 	if again, err := r.planSendmail("127.0.0.1", "8891"); err != nil || again.before != again.after {
 		t.Errorf("again: %v, %s", err, again.after)
 	}
-	if got := withoutFilter(p.after+"dnl later\n", applied{Before: p.before, After: p.after}); got != p.before+"dnl later\n" {
+	if got := withoutFilter(p.after+"dnl later\n",
+		applied{Before: p.before, After: p.after}); got != p.before+"dnl later\n" {
 		t.Errorf("undone: %s", got)
 	}
 }
@@ -377,12 +395,16 @@ func TestSendmail(t *testing.T) {
 func TestSPF(t *testing.T) {
 	for _, tc := range []struct{ name, zone, value, state string }{
 		{"none", "", "v=spf1 ip4:192.0.2.1 ~all", "missing"},
-		{"without us", `example.com. 60 IN TXT "v=spf1 include:x.example -all"` + "\n", "v=spf1 ip4:192.0.2.1 include:x.example -all", "to be changed"},
-		{"with us", `example.com. 60 IN TXT "v=spf1 ip4:192.0.2.0/24 -all"` + "\n", "v=spf1 ip4:192.0.2.0/24 -all", "published"},
-		{"two", `example.com. 60 IN TXT "v=spf1 -all"` + "\n" + `example.com. 60 IN TXT "v=spf1 mx -all"` + "\n", "v=spf1 ip4:192.0.2.1 -all", "to be changed"},
+		{"without us", `example.com. 60 IN TXT "v=spf1 include:x.example -all"` + "\n",
+			"v=spf1 ip4:192.0.2.1 include:x.example -all", "to be changed"},
+		{"with us", `example.com. 60 IN TXT "v=spf1 ip4:192.0.2.0/24 -all"` + "\n",
+			"v=spf1 ip4:192.0.2.0/24 -all", "published"},
+		{"two", `example.com. 60 IN TXT "v=spf1 -all"` + "\n" +
+			`example.com. 60 IN TXT "v=spf1 mx -all"` + "\n", "v=spf1 ip4:192.0.2.1 -all", "to be changed"},
 		{"unknown", "$SERVFAIL example.com\n", "v=spf1 ip4:192.0.2.1 ~all", "unknown"},
 	} {
-		r := &run{ctx: t.Context(), Options: Options{Addresses: []string{"192.0.2.1"}, AuthservID: "m.example.com", Resolver: dnstest.Must(tc.zone)}}
+		r := &run{ctx: t.Context(), Options: Options{Addresses: []string{"192.0.2.1"},
+			AuthservID: "m.example.com", Resolver: dnstest.Must(tc.zone)}}
 		if x := r.spf("example.com"); x.Value != tc.value || x.State != tc.state {
 			t.Errorf("%s: %s, %s", tc.name, x.Value, x.State)
 		}
@@ -413,7 +435,8 @@ func TestRemoveQueued(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := removeQueued(dir, "4AB"); err != nil || !exists(filepath.Join(dir, "qf4AC")) || exists(filepath.Join(dir, "qf4AB")) {
+	if err := removeQueued(dir, "4AB"); err != nil || !exists(filepath.Join(dir, "qf4AC")) ||
+		exists(filepath.Join(dir, "qf4AB")) {
 		t.Error(err)
 	}
 	if removeQueued(dir, "4AB") == nil {

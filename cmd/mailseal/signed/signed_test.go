@@ -63,7 +63,8 @@ func TestRecent(t *testing.T) {
 	}
 }
 
-// TestFile wants the list to come back, to be written only when it has changed, and a file that cannot be read to be an error.
+// TestFile wants the list to come back, to be written only when it has changed, and a file that
+// cannot be read to be an error.
 func TestFile(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "signed.json")
@@ -176,7 +177,13 @@ func TestLoss(t *testing.T) {
 		share    float64
 		tooMuch  bool
 	}{
-		{0, 0, 0, false}, {0, 10, 0, false}, {1, 1, 1, true}, {1, 10, 1, true}, {1, 11, 0.3, false}, {3, 11, 0.3, false}, {4, 11, 0.3, true},
+		{0, 0, 0, false},
+		{0, 10, 0, false},
+		{1, 1, 1, true},
+		{1, 10, 1, true},
+		{1, 11, 0.3, false},
+		{3, 11, 0.3, false},
+		{4, 11, 0.3, true},
 		{30, 100, 0.3, false}, {31, 100, 0.3, true}, {1, 100, 0, true}, {100, 100, 1, false},
 	} {
 		var list []Name
@@ -188,7 +195,8 @@ func TestLoss(t *testing.T) {
 		if got := l.TooMuch(tt.share); got != tt.tooMuch || l.Of != tt.of || len(l.Names) != tt.lost {
 			t.Errorf("%d of %d with %v: too much %t, want %t", tt.lost, tt.of, tt.share, got, tt.tooMuch)
 		}
-		if text := l.String(); !strings.HasPrefix(text, fmt.Sprintf("%d of %d domains", tt.lost, tt.of)) || len(text) > 1000 {
+		if text := l.String(); !strings.HasPrefix(text, fmt.Sprintf("%d of %d domains", tt.lost,
+			tt.of)) || len(text) > 1000 {
 			t.Errorf("%d of %d: %s", tt.lost, tt.of, text)
 		}
 	}
@@ -197,8 +205,10 @@ func TestLoss(t *testing.T) {
 // FuzzParse wants a file to be refused, or to hold what can be written and read again.
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{
-		"", "{}", `{"version":1,"names":[]}`, `{"version":1,"names":[{"name":"a.example","author":true,"last":"2026-03-01T12:00:00Z"}]}`,
-		`{"version":2}`, `{"version":1,"names":[{"name":""}]}`, `{"version":1,"names":[{"name":"a","last":"x"}]}`, `{"version":1,"names":null}x`,
+		"", "{}", `{"version":1,"names":[]}`,
+		`{"version":1,"names":[{"name":"a.example","author":true,"last":"2026-03-01T12:00:00Z"}]}`,
+		`{"version":2}`, `{"version":1,"names":[{"name":""}]}`,
+		`{"version":1,"names":[{"name":"a","last":"x"}]}`, `{"version":1,"names":null}x`,
 	} {
 		f.Add([]byte(s))
 	}

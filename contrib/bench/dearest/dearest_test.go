@@ -23,7 +23,8 @@ func TestGrammar(t *testing.T) {
 		{"second record", plain.with(keyRecords, 2), "dkim=pass"},
 		{"simple", plain.with(headerForm, 1).with(bodyForm, 1), "dkim=pass"},
 		{"chain", plain.with(sets, 25), "arc=pass"},
-		{"chain over fields", plain.with(sets, 2).with(sealedFields, 1).with(fields, 10).with(fieldText, 3), "arc=pass"},
+		{"chain over fields", plain.with(sets, 2).with(sealedFields, 1).with(fields,
+			10).with(fieldText, 3), "arc=pass"},
 		{"too expensive", plain.with(signatures, 10).with(keyBits, 8192), "too expensive"},
 		{"SPF", plain, "spf=pass"},
 		{"SPF of long records", plain.with(senderPolicy, 1), "spf=permerror"},
@@ -59,8 +60,8 @@ func (l *lab) judged(text letter) (string, error) {
 	return b.String(), nil
 }
 
-// TestSearchRepeats holds that a seed tries the same recipes each time, so that what was found can be found again, and that
-// what is tried is within the bounds.
+// TestSearchRepeats holds that a seed tries the same recipes each time, so that what was found can
+// be found again, and that what is tried is within the bounds.
 func TestSearchRepeats(t *testing.T) {
 	l := &lab{keys: ring{}}
 	var before []string

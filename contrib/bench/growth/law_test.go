@@ -37,7 +37,8 @@ func TestLaw(t *testing.T) {
 			if tt.want == (law{}) {
 				return
 			}
-			if math.Abs(got.fixed-tt.want.fixed) > 1e-6 || math.Abs(got.each-tt.want.each) > 1e-6 || math.Abs(got.knee()-tt.knee) > 1e-6 {
+			if math.Abs(got.fixed-tt.want.fixed) > 1e-6 || math.Abs(got.each-tt.want.each) > 1e-6 ||
+				math.Abs(got.knee()-tt.knee) > 1e-6 {
 				t.Errorf("got %+v, knee %v, want %+v, knee %v", got, got.knee(), tt.want, tt.knee)
 			}
 		})

@@ -49,7 +49,8 @@ func TestSVG(t *testing.T) {
 		}
 	}
 	for what, want := range map[string]int{
-		"cost & size": 1, "things": 1, "time": 1, "a note": 1, "one": 1, "two": 1, "2.35": 2, "2.9": 1, "200": 1, "10 <s>": 2,
+		"cost & size": 1, "things": 1, "time": 1, "a note": 1, "one": 1, "two": 1, "2.35": 2,
+		"2.9": 1, "200": 1, "10 <s>": 2,
 		"polyline.line": 2, "line.knee": 1, "line.slope": 1, "circle.mark": 4, "rect.mark": 3,
 	} {
 		if seen[what] != want {
@@ -67,13 +68,15 @@ func TestScale(t *testing.T) {
 		}
 	}
 	flat := &Chart{Series: []Series{{Points: []Point{{1, 5}, {2, 5}}}}}
-	if y := scaleOf(flat, func(p Point) float64 { return p.Y }, 1.5, 0, 1); math.Abs(y.max/y.min-10) > 1e-9 || math.Abs(y.at(5)-0.5) > 1e-9 {
+	if y := scaleOf(flat, func(p Point) float64 { return p.Y }, 1.5, 0,
+		1); math.Abs(y.max/y.min-10) > 1e-9 || math.Abs(y.at(5)-0.5) > 1e-9 {
 		t.Errorf("values that are all the same lie from %v to %v, want them in the middle of a decade", y.min, y.max)
 	}
 }
 
 func TestShort(t *testing.T) {
-	for v, want := range map[float64]string{0.0123: "0.0123", 0.5: "0.5", 2.345: "2.35", 39.71: "39.7", 220: "220", 3210.4: "3210", 10: "10"} {
+	for v, want := range map[float64]string{0.0123: "0.0123", 0.5: "0.5", 2.345: "2.35",
+		39.71: "39.7", 220: "220", 3210.4: "3210", 10: "10"} {
 		if got := short(v); got != want {
 			t.Errorf("short(%v) = %q, want %q", v, got, want)
 		}

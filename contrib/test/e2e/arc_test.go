@@ -12,7 +12,8 @@ import (
 	"mailseal/milter/message"
 )
 
-// Mailing lists: one of somebody else's that breaks the author's signature and seals, and one of our own that re-injects.
+// Mailing lists: one of somebody else's that breaks the author's signature and seals, and one of
+// our own that re-injects.
 
 // listed is a message as a list sends it on: with a footer, and the list's seal over what it had found before.
 func (s *site) listed(t *testing.T, m rig.Mail, sealer, selector, payload string) rig.Mail {
@@ -75,8 +76,8 @@ p_reject = "reject"
 	})
 }
 
-// A list manager on this host hands mail of others back to the MTA on loopback: it is judged and sealed, not signed, since
-// no rule is for its author.
+// A list manager on this host hands mail of others back to the MTA on loopback: it is judged and
+// sealed, not signed, since no rule is for its author.
 func TestReinjectedByList(t *testing.T) {
 	const settings = `
 [seal]

@@ -23,7 +23,8 @@ func TestDatabaseAwayAndBack(t *testing.T) {
 			db := tc.start(t)
 			hosted.Fill(t, tc.sql, db.DSN, tc.schema)
 			// Nothing is remembered for long, so that nearly every message needs the database.
-			h := startHosting(t, tc.driver, db.DSN, "ttl = \"10ms\"\nnegative_ttl = \"10ms\"\nstale = \"0s\"\ncache_size = \"1MiB\"")
+			h := startHosting(t, tc.driver, db.DSN,
+				"ttl = \"10ms\"\nnegative_ttl = \"10ms\"\nstale = \"0s\"\ncache_size = \"1MiB\"")
 			stop := h.stream(6)
 			h.await("signed at first", &h.Signed, 100)
 			h.tally("none")
@@ -45,8 +46,9 @@ func TestDatabaseAwayAndBack(t *testing.T) {
 			if n := h.Unsigned.Load(); n != 0 {
 				t.Errorf("%d messages went out unsigned", n)
 			}
-			if text := h.log(); !strings.Contains(text, "source of keys is unavailable") || !strings.Contains(text, "source "+
-				"of keys is available again") {
+			if text := h.log(); !strings.Contains(text, "source of keys is unavailable") ||
+				!strings.Contains(text, "source "+
+					"of keys is available again") {
 				t.Error("the log does not say that the source was away and came back")
 			}
 			if n := h.series("bytes"); n > 1<<20 {
@@ -56,8 +58,8 @@ func TestDatabaseAwayAndBack(t *testing.T) {
 	}
 }
 
-// TestDatabaseFailover has PostgreSQL move to another host and back under a stream of messages: the first host stops, the
-// second stops, the first hangs. The dsn names both.
+// TestDatabaseFailover has PostgreSQL move to another host and back under a stream of messages: the
+// first host stops, the second stops, the first hangs. The dsn names both.
 func TestDatabaseFailover(t *testing.T) {
 	first, second := rig.Postgres(t), rig.Postgres(t)
 	for _, db := range []*rig.Database{first, second} {
@@ -65,7 +67,8 @@ func TestDatabaseFailover(t *testing.T) {
 	}
 	_, port1, _ := strings.Cut(first.Address(), ":")
 	_, port2, _ := strings.Cut(second.Address(), ":")
-	dsn := fmt.Sprintf("host=127.0.0.1,127.0.0.1 port=%s,%s user=mailseal dbname=postgres sslmode=disable", port1, port2)
+	dsn := fmt.Sprintf("host=127.0.0.1,127.0.0.1 port=%s,%s user=mailseal dbname=postgres sslmode=disable",
+		port1, port2)
 	for _, memory := range []string{"stale = \"0s\"", "stale = \"1h\""} {
 		t.Run(memory, func(t *testing.T) {
 			h := startHosting(t, "postgres", dsn, "ttl = \"10ms\"\nnegative_ttl = \"10ms\"\n"+memory)
@@ -117,8 +120,10 @@ func TestDatabaseAwayStale(t *testing.T) {
 		h.Send(fmt.Sprintf("d%d.example", i))
 	}
 	h.Send("nobody.example")
-	if signed, deferred := h.Signed.Load(), h.Deferred.Load(); signed != hosted.Domains || deferred != hosted.Domains/2+1 || h.Unsigned.Load() != 1 {
-		t.Errorf("away: %d signed, %d deferred, %d unsigned; want %d, %d, 1", signed, deferred, h.Unsigned.Load(), hosted.Domains, hosted.Domains/2+1)
+	if signed, deferred := h.Signed.Load(), h.Deferred.Load(); signed != hosted.Domains ||
+		deferred != hosted.Domains/2+1 || h.Unsigned.Load() != 1 {
+		t.Errorf("away: %d signed, %d deferred, %d unsigned; want %d, %d, 1", signed, deferred,
+			h.Unsigned.Load(), hosted.Domains, hosted.Domains/2+1)
 	}
 	if h.series("away") != 1 || h.series("stale_total") == 0 {
 		t.Error("the metrics do not say that the source is away")
@@ -137,7 +142,8 @@ func TestDatabaseAwayAtStart(t *testing.T) {
 	if h.Deferred.Load() != 1 {
 		t.Errorf("%d deferred, want 1", h.Deferred.Load())
 	}
-	if text := h.log(); !strings.Contains(text, "source of keys cannot be used; its mail is deferred") || strings.Contains(text, "hunter2") {
+	if text := h.log(); !strings.Contains(text,
+		"source of keys cannot be used; its mail is deferred") || strings.Contains(text, "hunter2") {
 		t.Errorf("the log says\n%s", text)
 	}
 }

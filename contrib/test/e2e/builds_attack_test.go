@@ -43,7 +43,8 @@ func TestReleaseBuildUnderAttack(t *testing.T) {
 func TestShadowUnderAttack(t *testing.T) {
 	s := startSoak(t)
 	front := "unix:" + s.dir + "/front"
-	shadow := rig.Serve(t, rig.DaemonOptions{}, "shadow", "--config", s.daemon.Config, "--listen", front, "--upstream", s.address,
+	shadow := rig.Serve(t, rig.DaemonOptions{}, "shadow", "--config", s.daemon.Config, "--listen",
+		front, "--upstream", s.address,
 		"--log", filepath.Join(s.dir, "shadow.log"))
 	s.address = front
 	s.attack()
@@ -72,7 +73,8 @@ func (s *soak) attack() {
 	done.Store(true)
 	hostile.Wait()
 	stop()
-	s.t.Logf("%d signed, %d deferred, %d passed, %d forgeries refused, %d deferred, %d times garbage; %d unsigned, %d wrong, %d lost, %d forged",
+	s.t.Logf("%d signed, %d deferred, %d passed, %d forgeries refused, %d deferred, %d times "+
+		"garbage; %d unsigned, %d wrong, %d lost, %d forged",
 		c.signed.Load(), c.deferred.Load(), c.passed.Load(), c.refused.Load(), c.openForgeries.Load(), c.noise.Load(),
 		c.unsigned.Load(), c.wrong.Load(), c.lost.Load(), c.forged.Load())
 	if bad := c.unsigned.Load() + c.wrong.Load() + c.lost.Load() + c.forged.Load(); bad != 0 {
@@ -94,15 +96,19 @@ func (s *soak) chains(i int) {
 			cv = "none"
 		}
 		tags := fmt.Sprintf("a=rsa-sha256; d=a%d.m%d.silent.example; s=k; i=%d; b=AAAA", n, i, n)
-		fmt.Fprintf(&b, "ARC-Seal: cv=%s; %s\nARC-Message-Signature: h=From; bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=;\n %s\n", cv, tags, tags)
+		fmt.Fprintf(&b, "ARC-Seal: cv=%s; %s\nARC-Message-Signature: h=From; "+
+			"bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=;\n %s\n", cv, tags, tags)
 		fmt.Fprintf(&b, "ARC-Authentication-Results: i=%d; mx.example.com; dmarc=pass header.from=bank.example\n", n)
 	}
 	for n := range 10 {
-		fmt.Fprintf(&b, "DKIM-Signature: v=1; a=rsa-sha256; d=d%d.m%d.silent.example; s=k; h=From;\n bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; b=AAAA\n", n, i)
+		fmt.Fprintf(&b, "DKIM-Signature: v=1; a=rsa-sha256; d=d%d.m%d.silent.example; s=k; "+
+			"h=From;\n bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; b=AAAA\n", n, i)
 	}
-	b.WriteString("From: ceo@bank.example\nTo: joe@d1.example\nSubject: pay\nDate: Thu, 01 Jan 2026 00:00:00 +0000\n\nnow\n")
+	b.WriteString("From: ceo@bank.example\nTo: joe@d1.example\nSubject: pay\nDate: Thu, 01 Jan " +
+		"2026 00:00:00 +0000\n\nnow\n")
 	client := fmt.Sprintf("127.0.%d.%d", 1+rand.IntN(200), 1+rand.IntN(200))
-	out, isDeferred := s.send(client, miltertest.Message{From: "x@evil.example", To: []string{"joe@d1.example"}, Raw: []byte(b.String())})
+	out, isDeferred := s.send(client, miltertest.Message{From: "x@evil.example",
+		To: []string{"joe@d1.example"}, Raw: []byte(b.String())})
 	switch {
 	case isDeferred:
 		s.tally.openForgeries.Add(1)

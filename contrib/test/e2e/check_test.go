@@ -37,7 +37,8 @@ func (s *site) agrees(t *testing.T, want string) {
 	t.Helper()
 	out, code := s.check(t)
 	if deferred := s.defers(t); deferred != (code == 1) || deferred != (want != "") || !strings.Contains(out, want) {
-		t.Errorf("the mail server defers: %v; check, which should say %q, exits with %d and says\n%s", deferred, want, code, out)
+		t.Errorf("the mail server defers: %v; check, which should say %q, exits with %d and says\n%s",
+			deferred, want, code, out)
 	}
 }
 
@@ -46,12 +47,14 @@ func TestCheckGoodMTA(t *testing.T) {
 	eachKind(t, func(t *testing.T, s *site) {
 		out, code := s.check(t)
 		for line := range strings.Lines(out) {
-			if !strings.HasPrefix(line, s.Name+" in /etc/") && !strings.HasPrefix(line, "/etc/mailseal/mailseal.toml: good; ") &&
+			if !strings.HasPrefix(line, s.Name+" in /etc/") &&
+				!strings.HasPrefix(line, "/etc/mailseal/mailseal.toml: good; ") &&
 				!strings.HasPrefix(line, "/etc/mailseal/mailseal.toml: results are written under ") {
 				t.Errorf("check says %s", line)
 			}
 		}
-		if code != 0 || !strings.Contains(out, ": good; services through Mailseal: ") || strings.Contains(out, ": 0 of ") {
+		if code != 0 || !strings.Contains(out, ": good; services through Mailseal: ") ||
+			strings.Contains(out, ": 0 of ") {
 			t.Errorf("exit code %d:\n%s", code, out)
 		}
 		s.agrees(t, "")
@@ -78,15 +81,18 @@ func TestCheckSocketOfMTA(t *testing.T) {
 		}{
 			{"others have no right to the socket", socket, 0o600, "root", "root", "may not connect to " + socket, ""},
 			{"another group has", socket, 0o660, "root", "mail", "may not connect to " + socket, ""},
-			{"all have but for the group", socket, 0o606, "root", group, either(s.Name == "Postfix", "may not connect to "+socket, ""), ""},
+			{"all have but for the group", socket, 0o606, "root", group,
+				either(s.Name == "Postfix", "may not connect to "+socket, ""), ""},
 			{"as it was", socket, 0o660, "root", group, "", ""},
 			{"a directory that is closed", dir, 0o700, "root", "root", "may not pass " + dir, ""},
 			{"a directory for its group", dir, 0o710, "root", group, "", ""},
-			{"a directory that the group may write to", dir, 0o775, "root", group, "", "the mode of " + dir + " is 0775"},
+			{"a directory that the group may write to", dir, 0o775, "root", group, "",
+				"the mode of " + dir + " is 0775"},
 			{"a sticky directory, which Debian's Sendmail trusts", dir, 0o1777, "root", "root", "", ""},
 			{"the same without", dir, 0o777, "root", "root", "", "the mode of " + dir + " is 0777"},
 			{"open again", dir, 0o755, "root", "root", "", ""},
-			{"the directory above", path.Dir(dir), 0o775, "root", "root", "", "the mode of " + path.Dir(dir) + " is 0775"},
+			{"the directory above", path.Dir(dir), 0o775, "root", "root", "", "the mode of " +
+				path.Dir(dir) + " is 0775"},
 			{"all as it was", path.Dir(dir), 0o755, "root", "root", "", ""},
 		}
 		for _, step := range steps {
@@ -108,7 +114,8 @@ func either(condition bool, yes, no string) string {
 // An address as milters write it is the end of smtpd, whatever milter_default_action says.
 func TestCheckMilterAddressInPostfix(t *testing.T) {
 	s := newSite(t, rig.Postfix, rig.Options{Append: "smtpd_milters = inet:8891@127.0.0.1\nmilter_default_action = accept\n"})
-	if out, code := s.check(t); code != 1 || !strings.Contains(out, "Postfix needs inet:127.0.0.1:8891: smtpd exits at once") {
+	if out, code := s.check(t); code != 1 ||
+		!strings.Contains(out, "Postfix needs inet:127.0.0.1:8891: smtpd exits at once") {
 		t.Errorf("exit code %d:\n%s", code, out)
 	}
 	c, err := net.Dial("tcp", s.SMTP)
@@ -129,8 +136,10 @@ func TestCheckMacros(t *testing.T) {
 		start startMTA
 		lines string
 	}{
-		{"Postfix", rig.Postfix, "milter_connect_macros =\nmilter_mail_macros =\nmilter_end_of_header_macros =\nmilter_end_of_data_macros =\n"},
-		{"Sendmail", rig.Sendmail, "define(`confMILTER_MACROS_CONNECT', `j')dnl\ndefine(`confMILTER_MACROS_ENVFROM', `{mail_addr}')dnl\n"},
+		{"Postfix", rig.Postfix, "milter_connect_macros =\nmilter_mail_macros " +
+			"=\nmilter_end_of_header_macros =\nmilter_end_of_data_macros =\n"},
+		{"Sendmail", rig.Sendmail, "define(`confMILTER_MACROS_CONNECT', " +
+			"`j')dnl\ndefine(`confMILTER_MACROS_ENVFROM', `{mail_addr}')dnl\n"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := newSite(t, tc.start, rig.Options{Append: tc.lines})
@@ -146,14 +155,16 @@ func TestCheckMacros(t *testing.T) {
 
 // A path that is right with a root directory is wrong without it.
 func TestCheckChroot(t *testing.T) {
-	const full, inside, short = "unix:/var/spool/postfix/mailseal/mailseal.sock", "unix:/mailseal/mailseal.sock", "unix:mailseal/mailseal.sock"
+	const full, inside, short = "unix:/var/spool/postfix/mailseal/mailseal.sock",
+		"unix:/mailseal/mailseal.sock", "unix:mailseal/mailseal.sock"
 	for _, tc := range []struct {
 		name       string
 		unchrooted bool
 		address    string
 		want       string
 	}{
-		{"chrooted, a path of the host", false, full, "look for /var/spool/postfix/var/spool/postfix/mailseal/mailseal.sock"},
+		{"chrooted, a path of the host", false, full,
+			"look for /var/spool/postfix/var/spool/postfix/mailseal/mailseal.sock"},
 		{"chrooted, a path inside", false, inside, ""},
 		{"not chrooted, a path of the host", true, full, ""},
 		{"not chrooted, a path inside", true, inside, "look for /mailseal/mailseal.sock"},

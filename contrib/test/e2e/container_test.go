@@ -102,15 +102,16 @@ func (c *container) do(f func()) {
 	f()
 }
 
-// TestContainers has clients in a container send through MTAs on the host, and an MTA in a container use the daemon on the
-// host. Whose mail is ours is decided by the container's address.
+// TestContainers has clients in a container send through MTAs on the host, and an MTA in a
+// container use the daemon on the host. Whose mail is ours is decided by the container's address.
 func TestContainers(t *testing.T) {
 	c := newContainer(t)
 	for name, start := range map[string]startMTA{"Postfix": rig.Postfix, "Sendmail": rig.Sendmail} {
 		t.Run(name, func(t *testing.T) {
 			o := rig.Options{Milter: rig.FreePort(t, hostSide), Also: rig.FreePort(t, hostSide)}
 			s := prepare(t, start, o)
-			s.config = strings.Replace(s.config, `networks = ["127.0.0.1"]`, `networks = ["127.0.0.1", "`+containerOurs+`"]`, 1)
+			s.config = strings.Replace(s.config, `networks = ["127.0.0.1"]`,
+				`networks = ["127.0.0.1", "`+containerOurs+`"]`, 1)
 			s.serve(t)
 			for _, from := range []string{containerOurs, containerElse} {
 				to := "from-" + from + "@home.example"
@@ -140,7 +141,8 @@ func (s *site) milterClient(t *testing.T, address string) {
 	}
 	defer m.Close()
 	text := mail("alice@home.example", "bob@elsewhere.example").Message
-	out, err := m.Send(miltertest.Message{From: "alice@home.example", To: []string{"bob@elsewhere.example"}, Auth: "alice", Raw: []byte(text)})
+	out, err := m.Send(miltertest.Message{From: "alice@home.example",
+		To: []string{"bob@elsewhere.example"}, Auth: "alice", Raw: []byte(text)})
 	if err != nil || out.Refused() {
 		t.Errorf("%v, %v", out.Reply, err)
 		return

@@ -26,7 +26,8 @@ func controlled(t *testing.T, more string, owner int) (dir, path string) {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	state := filepath.Join(dir, "state")
 	path = filepath.Join(dir, "mailseal.toml")
-	text := fmt.Sprintf("authserv_id = \"mx.example.com\"\nstate_directory = %q\n%s\n[[listen]]\naddress = \"unix:%s/s\"\nmode = \"0666\"\n", state, more, dir)
+	text := fmt.Sprintf("authserv_id = \"mx.example.com\"\nstate_directory = "+
+		"%q\n%s\n[[listen]]\naddress = \"unix:%s/s\"\nmode = \"0666\"\n", state, more, dir)
 	for _, d := range []string{"one.example", "two.example"} {
 		key := filepath.Join(dir, d+".pem")
 		if err := os.WriteFile(key, []byte("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="), 0o600); err != nil {
@@ -35,9 +36,11 @@ func controlled(t *testing.T, more string, owner int) (dir, path string) {
 		if err := os.Chown(key, owner, -1); err != nil {
 			t.Fatal(err)
 		}
-		text += fmt.Sprintf("[keys.\"s._domainkey.%[1]s\"]\nfile = %[2]q\n[[sign]]\nfrom = [\"*@%[1]s\"]\nkeys = [\"s._domainkey.%[1]s\"]\n", d, key)
+		text += fmt.Sprintf("[keys.\"s._domainkey.%[1]s\"]\nfile = %[2]q\n[[sign]]\nfrom = "+
+			"[\"*@%[1]s\"]\nkeys = [\"s._domainkey.%[1]s\"]\n", d, key)
 	}
-	for _, err := range []error{os.Chmod(dir, 0o755), os.Mkdir(state, 0o700), os.Chown(state, owner, -1), os.WriteFile(path, []byte(text), 0o644)} {
+	for _, err := range []error{os.Chmod(dir, 0o755), os.Mkdir(state, 0o700),
+		os.Chown(state, owner, -1), os.WriteFile(path, []byte(text), 0o644)} {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -71,8 +74,8 @@ func submit(t *testing.T, dir, domain string) {
 // otherUser is the number of nobody, who is neither root nor the daemon's.
 const otherUser = 65534
 
-// TestReloadCommand reloads a daemon by the command: a good configuration, a bad one, one that was cut off, and that again
-// on purpose; by others than root; and where no daemon is.
+// TestReloadCommand reloads a daemon by the command: a good configuration, a bad one, one that was
+// cut off, and that again on purpose; by others than root; and where no daemon is.
 func TestReloadCommand(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("a command of another user: only root can start it")
@@ -96,7 +99,8 @@ func TestReloadCommand(t *testing.T) {
 		says string
 	}{
 		{"as it is", good, -1, "reload", 0, "reloaded"},
-		{"what it would lose", cut, -1, "check --no-mta --against-running", 1, "1 of 2 domains that signed mail in the last 7 days would have no rule or no key: two.example"},
+		{"what it would lose", cut, -1, "check --no-mta --against-running", 1,
+			"1 of 2 domains that signed mail in the last 7 days would have no rule or no key: two.example"},
 		{"cut off", cut, -1, "reload", 1, "two.example"},
 		{"a mistake", append([]byte("mod = 1\n"), good...), -1, "reload", 1, `did you mean "mode"?`},
 		{"by another user", good, otherUser, "reload", 3, "no daemon answers"},
@@ -116,7 +120,8 @@ func TestReloadCommand(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if out, code := asUser(t, otherUser, "reload", "--config", path); code != 1 || !strings.Contains(out, "only root and the daemon's own user") {
+	if out, code := asUser(t, otherUser, "reload", "--config", path); code != 1 ||
+		!strings.Contains(out, "only root and the daemon's own user") {
 		t.Errorf("by another user: exit code %d\n%s", code, out)
 	}
 	d.Stop(t)
@@ -140,7 +145,8 @@ func TestUser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`Uid:(\t65534){4}\n`, `Gid:(\t65534){4}\n`, `Groups:\t(65534 )?\n`, `CapEff:\t0+\n`, `CapPrm:\t0+\n`} {
+	for _, want := range []string{`Uid:(\t65534){4}\n`, `Gid:(\t65534){4}\n`,
+		`Groups:\t(65534 )?\n`, `CapEff:\t0+\n`, `CapPrm:\t0+\n`} {
 		if !regexp.MustCompile(want).Match(status) {
 			t.Errorf("no %s in:\n%s", want, status)
 		}
@@ -163,7 +169,8 @@ func TestUser(t *testing.T) {
 		if err := hide(); err != nil {
 			t.Fatal(err)
 		}
-		if out, code := asUser(t, -1, "serve", "--config", path); code == 0 || !strings.Contains(out, "permission denied") {
+		if out, code := asUser(t, -1, "serve", "--config", path); code == 0 ||
+			!strings.Contains(out, "permission denied") {
 			t.Errorf("%s: exit code %d\n%s", name, code, out)
 		}
 	}
@@ -189,7 +196,8 @@ func TestRootWarns(t *testing.T) {
 	d.AwaitOutput(t, "level=WARN msg=\"the daemon runs as root")
 }
 
-// TestOddConfiguration starts and reloads a daemon whose configuration never ends, and has a command read one from a pipe.
+// TestOddConfiguration starts and reloads a daemon whose configuration never ends, and has a
+// command read one from a pipe.
 func TestOddConfiguration(t *testing.T) {
 	_, path := controlled(t, "", -1)
 	d := rig.Serve(t, rig.DaemonOptions{}, "serve", "--config", path)
@@ -217,7 +225,8 @@ func TestOddConfiguration(t *testing.T) {
 	if most := d.Memory(t, "VmHWM"); most > 200<<20 {
 		t.Errorf("it took %d MB to refuse a device", most>>20)
 	}
-	if out, code := asUser(t, -1, "serve", "--config", pipe); code == 0 || !strings.Contains(out, "not a regular file") {
+	if out, code := asUser(t, -1, "serve", "--config", pipe); code == 0 ||
+		!strings.Contains(out, "not a regular file") {
 		t.Errorf("serve: exit code %d\n%s", code, out)
 	}
 	go func() {

@@ -68,8 +68,9 @@ func (a *authority) issue(t *testing.T, name string) (cert, key []byte) {
 		t.Fatal(err)
 	}
 	about := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore:   time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, about, a.cert, private.Public(), a.key)
@@ -80,7 +81,8 @@ func (a *authority) issue(t *testing.T, name string) (cert, key []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})
 }
 
 // put writes files of the daemon.
@@ -107,7 +109,8 @@ func (s *safe) want(a *authority, token string) {
 }
 
 func (s *safe) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	_, err := r.TLS.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: s.wanted.Load(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+	_, err := r.TLS.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: s.wanted.Load(),
+		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
 	if err != nil || r.Header.Get("Authorization") != "Bearer "+*s.token.Load() {
 		w.Header().Set("Connection", "close")
 		w.WriteHeader(http.StatusForbidden)
@@ -147,8 +150,9 @@ stale = "0s"
 source = "hosting"
 `
 
-// TestCredentialsOfHTTPSource renews the token and the client's certificate of a source under a stream of messages. Until
-// the files are there the mail is deferred; none leaves unsigned, and nothing has to be reloaded.
+// TestCredentialsOfHTTPSource renews the token and the client's certificate of a source under a
+// stream of messages. Until the files are there the mail is deferred; none leaves unsigned, and
+// nothing has to be reloaded.
 func TestCredentialsOfHTTPSource(t *testing.T) {
 	dir, servers := rig.Dir(t), newAuthority(t)
 	cert, key := servers.issue(t, "server")
@@ -200,8 +204,8 @@ func TestCredentialsOfHTTPSource(t *testing.T) {
 	}
 }
 
-// TestCredentialsOfPostgreSQL renews the client's certificate with which the daemon logs in, after the server has begun to
-// take those of another authority alone.
+// TestCredentialsOfPostgreSQL renews the client's certificate with which the daemon logs in, after
+// the server has begun to take those of another authority alone.
 func TestCredentialsOfPostgreSQL(t *testing.T) {
 	db := rig.Postgres(t)
 	hosted.Fill(t, "pgx", db.DSN, "postgresql.sql")
@@ -218,7 +222,8 @@ func TestCredentialsOfPostgreSQL(t *testing.T) {
 	cert, key = first.issue(t, "secure")
 	put(t, dir, map[string][]byte{"ca": servers.pem(), "cert": cert, "key": key})
 	host, port, _ := net.SplitHostPort(db.Address())
-	dsn := fmt.Sprintf("host=%s port=%s user=secure dbname=postgres sslmode=verify-full sslrootcert=%[3]s/ca sslcert=%[3]s/cert sslkey=%[3]s/key", host, port, dir)
+	dsn := fmt.Sprintf("host=%s port=%s user=secure dbname=postgres sslmode=verify-full "+
+		"sslrootcert=%[3]s/ca sslcert=%[3]s/cert sslkey=%[3]s/key", host, port, dir)
 	h := startHosting(t, "postgres", dsn, "ttl = \"10ms\"\nnegative_ttl = \"10ms\"\nstale = \"0s\"")
 	stop := h.stream(4)
 	defer stop()
@@ -257,11 +262,12 @@ func execPostgres(t *testing.T, db *rig.Database, statements ...string) {
 	}
 }
 
-// toll logs what became of the messages since the start of the daemon. A message that is lost or signed wrongly has failed
-// the test.
+// toll logs what became of the messages since the start of the daemon. A message that is lost or
+// signed wrongly has failed the test.
 func (h *hosting) toll(fault string) {
 	h.t.Helper()
-	h.t.Logf("%s: so far %d signed, %d deferred, %d unsigned, 0 wrong, 0 lost", fault, h.Signed.Load(), h.Deferred.Load(), h.Unsigned.Load())
+	h.t.Logf("%s: so far %d signed, %d deferred, %d unsigned, 0 wrong, 0 lost", fault,
+		h.Signed.Load(), h.Deferred.Load(), h.Unsigned.Load())
 	if n := h.Unsigned.Load(); n != 0 {
 		h.t.Errorf("%s: %d messages went out unsigned", fault, n)
 	}

@@ -37,7 +37,8 @@ func (f *flow) begin(clients int) (stop func()) {
 		all.Go(func() {
 			c := rig.Dial(f.t, f.SMTP, local)
 			for i := n; !done.Load(); i += clients {
-				f.submit(c, fmt.Sprintf("d%d.example", i*7%(hosted.Domains-1)), fmt.Sprintf("m%d@elsewhere.example", i), &done)
+				f.submit(c, fmt.Sprintf("d%d.example", i*7%(hosted.Domains-1)),
+					fmt.Sprintf("m%d@elsewhere.example", i), &done)
 			}
 			c.Quit()
 		})
@@ -204,7 +205,8 @@ func TestDatabaseFaultsBehindMTA(t *testing.T) {
 				dsn := strings.Replace(first.DSN, from, to, 1)
 				o := rig.Options{Milter: rig.FreePort(t, local)}
 				if name == "Postfix" {
-					o.Append = "smtpd_soft_error_limit = 100000\nsmtpd_hard_error_limit = 100000\n" // each deferral is one
+					// each deferral is one
+					o.Append = "smtpd_soft_error_limit = 100000\nsmtpd_hard_error_limit = 100000\n"
 				}
 				s := newSite(t, start, o, fmt.Sprintf(faultySource, db.driver, dsn))
 				f := &flow{site: s, t: t, published: hosted.Zone(t), open: map[string]string{}}

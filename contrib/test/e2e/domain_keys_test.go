@@ -97,7 +97,8 @@ func TestKeysOfDomains(t *testing.T) {
 	send("it is back", "one.example", "one.example", "signed")
 	move("keys", "away")
 	send("the disk is away", "three.example", "", "451")
-	if log := daemon.Output(); !strings.Contains(log, filepath.Join(dir, "keys")) || !strings.Contains(log, "is a disk not mounted?") {
+	if log := daemon.Output(); !strings.Contains(log, filepath.Join(dir, "keys")) ||
+		!strings.Contains(log, "is a disk not mounted?") {
 		t.Errorf("the log does not say which directory is missing:\n%s", log)
 	}
 	move("away", "keys")

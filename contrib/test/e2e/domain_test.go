@@ -53,8 +53,8 @@ func (l lookedAt) codes() []string {
 }
 
 // A resolver that validates answers SERVFAIL for records that were changed after they were signed: they could not be
-// checked, which is another thing than missing. Of a domain that is signed the answers are said to be secure, and of one
-// that is not it is noted.
+// checked, which is another thing than missing. Of a domain that is signed the answers are said to
+// be secure, and of one that is not it is noted.
 func TestDomainBehindUnbound(t *testing.T) {
 	records := func(name string) string { return strings.ReplaceAll(mailRecords(name), "@@", name) }
 	address := rig.Unbound(t, []rig.DNSZone{
@@ -66,12 +66,14 @@ func TestDomainBehindUnbound(t *testing.T) {
 			Spoil: func(signed string) string {
 				// Whoever changed these did not sign them anew.
 				signed = strings.ReplaceAll(signed, "rua=mailto:dmarc@bogus.com", "rua=mailto:dmarc@evil.example")
-				return strings.ReplaceAll(signed, "bogus.com.\t\t3600\tIN TXT\t\"v=spf1 mx", "bogus.com.\t\t3600\tIN TXT\t\"v=spf1 +all")
+				return strings.ReplaceAll(signed, "bogus.com.\t\t3600\tIN TXT\t\"v=spf1 mx",
+					"bogus.com.\t\t3600\tIN TXT\t\"v=spf1 +all")
 			}},
 		{Name: "org.", Text: zoneOf("org.", records("plain.org"))},
 	})
 	file := filepath.Join(t.TempDir(), "mailseal.toml")
-	if err := os.WriteFile(file, fmt.Appendf(nil, "[dns]\nservers = [%q]\ntimeout = \"5s\"\n", address), 0o600); err != nil {
+	if err := os.WriteFile(file, fmt.Appendf(nil, "[dns]\nservers = [%q]\ntimeout = \"5s\"\n",
+		address), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	look := func(name string, code int) lookedAt {
@@ -100,7 +102,8 @@ func TestDomainBehindUnbound(t *testing.T) {
 			switch {
 			case c == bogus || c == noAnswer || c == notSigned:
 				about = append(about, c)
-			case strings.HasSuffix(c, "-none") && c != "sts-none" && c != "tlsrpt-none" || strings.Contains(c, "missing") && tc.name != "alias.com":
+			case strings.HasSuffix(c, "-none") && c != "sts-none" && c != "tlsrpt-none" ||
+				strings.Contains(c, "missing") && tc.name != "alias.com":
 				t.Errorf("%s: %s, though it is there", tc.name, c)
 			}
 		}

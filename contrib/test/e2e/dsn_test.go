@@ -47,11 +47,15 @@ func TestImportedDSN(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, statement := range []string{
-				"CREATE TABLE dkim_keys (id VARCHAR(99), domain VARCHAR(99), selector VARCHAR(99), keypath TEXT, active INT)",
+				"CREATE TABLE dkim_keys (id VARCHAR(99), domain VARCHAR(99), selector " +
+					"VARCHAR(99), keypath TEXT, active INT)",
 				"CREATE TABLE dkim_signing (author VARCHAR(99), keyname VARCHAR(99))",
-				fmt.Sprintf("INSERT INTO dkim_keys VALUES ('k1', 'a.example', 'column', '%s', 1), ('k2', 'b.example', 'file', '%s', 1), "+
-					"('k3', 'x.example', 'everybody', '%s', 1), ('k1', 'a.example', 'old', 'gone', 0)", text, file, file),
-				"INSERT INTO dkim_signing VALUES ('a.example', 'k1'), ('b.example', 'k1'), ('boss@b.example', 'k2'), ('*', 'k3')",
+				fmt.Sprintf("INSERT INTO dkim_keys VALUES ('k1', 'a.example', 'column', '%s', "+
+					"1), ('k2', 'b.example', 'file', '%s', 1), "+
+					"('k3', 'x.example', 'everybody', '%s', 1), ('k1', 'a.example', 'old', 'gone', 0)",
+					text, file, file),
+				"INSERT INTO dkim_signing VALUES ('a.example', 'k1'), ('b.example', 'k1'), " +
+					"('boss@b.example', 'k2'), ('*', 'k3')",
 			} {
 				if _, err := db.Exec(statement); err != nil {
 					t.Fatalf("%s: %v", statement, err)
@@ -66,12 +70,14 @@ func TestImportedDSN(t *testing.T) {
 			if err := os.WriteFile(conf, []byte(lines), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if said := rig.Run(t, "import-opendkim", "--conf", conf, "--out", filepath.Join(dir, "out")); said.Code != 0 {
+			if said := rig.Run(t, "import-opendkim", "--conf", conf, "--out",
+				filepath.Join(dir, "out")); said.Code != 0 {
 				t.Fatalf("%+v", said)
 			}
 			path := filepath.Join(dir, "out", "mailseal.toml")
 			completeSketch(t, path, "hunter2", filepath.Join(dir, "keys"))
-			if said := rig.Run(t, "check", "--config", path, "--no-mta"); said.Code != 0 || !strings.Contains(said.Stdout, "answers key_query and signing_query") {
+			if said := rig.Run(t, "check", "--config", path, "--no-mta"); said.Code != 0 ||
+				!strings.Contains(said.Stdout, "answers key_query and signing_query") {
 				t.Errorf("check: %+v", said)
 			}
 			for author, want := range map[string]string{
@@ -79,7 +85,8 @@ func TestImportedDSN(t *testing.T) {
 				"joe@b.example": "d=a.example; s=column", "joe@c.example": "d=x.example; s=everybody",
 			} {
 				said := rig.RunWith(t, []byte("From: "+author+"\r\nSubject: s\r\n\r\nhi\r\n"), "sign", "--config", path)
-				if flat := strings.Join(strings.Fields(said.Stdout), " "); said.Code != 0 || !strings.Contains(flat, want) {
+				if flat := strings.Join(strings.Fields(said.Stdout), " "); said.Code != 0 ||
+					!strings.Contains(flat, want) {
 					t.Errorf("%s: want %s: %+v", author, want, said)
 				}
 			}

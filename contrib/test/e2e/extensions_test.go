@@ -68,7 +68,8 @@ func certificate(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	about := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{rig.Hostname}, NotAfter: time.Now().Add(time.Hour)}
+	about := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{rig.Hostname},
+		NotAfter: time.Now().Add(time.Hour)}
 	public, err := x509.CreateCertificate(rand.Reader, about, about, private.Public(), private)
 	if err != nil {
 		t.Fatal(err)
@@ -98,7 +99,8 @@ func (s *site) strangerBehindTLS(t *testing.T) {
 	bounce.From = ""
 	c.Deliver(bounce)
 	c.Quit()
-	s.judged(t, s.Sink.To(t, "tls-judged@home.example"), "dkim=none", "spf=pass", "smtp.helo=good.example", "dmarc=pass", "policy.iprev=127.0.0.2")
+	s.judged(t, s.Sink.To(t, "tls-judged@home.example"), "dkim=none", "spf=pass",
+		"smtp.helo=good.example", "dmarc=pass", "policy.iprev=127.0.0.2")
 	s.sawTLS(t)
 }
 
@@ -188,7 +190,8 @@ func (s *site) smtpUTF8(t *testing.T) {
 	c.Authenticate(rig.User, rig.Password)
 	inUTF8(t, c, mail("jörg@bücher.example", "grüße@elsewhere.example", "X-Note: größer"))
 	d := s.Sink.To(t, "grüße@elsewhere.example")
-	if d.From != "jörg@bücher.example" || len(d.Header("From")) != 1 || !strings.Contains(d.Header("From")[0], "<jörg@bücher.example>") {
+	if d.From != "jörg@bücher.example" || len(d.Header("From")) != 1 ||
+		!strings.Contains(d.Header("From")[0], "<jörg@bücher.example>") {
 		t.Fatalf("from %s:\n%s", d.From, d.Data)
 	}
 	if v := rig.Dkimpy(t, s.txt, d.Data)[0]; len(v) != 1 || !v[0].Pass || v[0].Domain != "xn--bcher-kva.example" {
@@ -196,16 +199,20 @@ func (s *site) smtpUTF8(t *testing.T) {
 	}
 	s.secondOpinion(t, d)
 
-	inUTF8(t, s.Dial(t, stranger), rig.Mail{From: "list@bank.example", To: []string{"zurück@home.example"}, Message: string(d.Data)})
-	s.judged(t, s.Sink.To(t, "zurück@home.example"), "dkim=pass", "header.d=xn--bcher-kva.example", "spf=fail", "dmarc=pass", "header.from=xn--bcher-kva.example")
+	inUTF8(t, s.Dial(t, stranger), rig.Mail{From: "list@bank.example",
+		To: []string{"zurück@home.example"}, Message: string(d.Data)})
+	s.judged(t, s.Sink.To(t, "zurück@home.example"), "dkim=pass", "header.d=xn--bcher-kva.example",
+		"spf=fail", "dmarc=pass", "header.from=xn--bcher-kva.example")
 }
 
 func (s *site) smtpUTF8SPF(t *testing.T) {
 	inUTF8(t, s.Dial(t, stranger), mail("jörg@Bücher.example", "spf@home.example"))
-	s.judged(t, s.Sink.To(t, "spf@home.example"), "spf=pass", "smtp.mailfrom=xn--bcher-kva.example", "dmarc=pass", "header.from=xn--bcher-kva.example")
+	s.judged(t, s.Sink.To(t, "spf@home.example"), "spf=pass", "smtp.mailfrom=xn--bcher-kva.example",
+		"dmarc=pass", "header.from=xn--bcher-kva.example")
 }
 
-// Our own name in letters that look like it is not ours, and a forged result of ours goes in a message of UTF-8 as well.
+// Our own name in letters that look like it is not ours, and a forged result of ours goes in a
+// message of UTF-8 as well.
 func (s *site) smtpUTF8Forged(t *testing.T) {
 	inUTF8(t, s.Dial(t, stranger), mail("jörg@bücher.example", "forged-utf8@home.example",
 		"Authentication-Results: ｍｘ.home.example; dmarc=pass header.from=bank.example", "Subject: größer"))

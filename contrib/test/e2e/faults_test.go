@@ -140,8 +140,10 @@ func TestFaultsOfSQLite(t *testing.T) {
 			h.tally("none")
 			for _, f := range []struct{ name, wrong, right string }{
 				{"no table of keys", "ALTER TABLE dkim_keys RENAME TO gone", "ALTER TABLE gone RENAME TO dkim_keys"},
-				{"no table of senders", "ALTER TABLE dkim_signing RENAME TO gone", "ALTER TABLE gone RENAME TO dkim_signing"},
-				{"keys that are none", "UPDATE dkim_keys SET private_key = 'x' || private_key", "UPDATE dkim_keys SET private_key = substr(private_key, 2)"},
+				{"no table of senders", "ALTER TABLE dkim_signing RENAME TO gone",
+					"ALTER TABLE gone RENAME TO dkim_signing"},
+				{"keys that are none", "UPDATE dkim_keys SET private_key = 'x' || private_key",
+					"UPDATE dkim_keys SET private_key = substr(private_key, 2)"},
 			} {
 				execSQLite(t, path, f.wrong)
 				h.awaitFault(memory)

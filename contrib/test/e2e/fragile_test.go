@@ -42,26 +42,32 @@ func hOf(t *testing.T, d rig.Delivery) string {
 	return ""
 }
 
-// TestLongFields sends fields with lines that the MTA breaks, and wants the signatures to be good on what was delivered.
+// TestLongFields sends fields with lines that the MTA breaks, and wants the signatures to be good
+// on what was delivered.
 func TestLongFields(t *testing.T) {
 	id := " <0123456789abcdef0123456789abcdef@mail.example.com>"
 	var addresses []string
 	for i := range 40 {
 		addresses = append(addresses, fmt.Sprintf("\"Very Long Name %d\" <someone.%d@long-domain.example.net>", i, i))
 	}
-	const simple = "DKIM-Signature: v=1; a=rsa-sha256; c=simple/relaxed; d=list.example; s=s; h=from:references;\n\tbh=AAAA; b=AAAA\n"
+	const simple = "DKIM-Signature: v=1; a=rsa-sha256; c=simple/relaxed; d=list.example; s=s; " +
+		"h=from:references;\n\tbh=AAAA; b=AAAA\n"
 	cases := []struct {
 		name, fields      string
 		refolded, leftOut string
 	}{
 		{"References of 2,000 bytes", "References:" + strings.Repeat(id, 40) + "\n", "References", ""},
 		{"References of 9,000 bytes", "References:" + strings.Repeat(id, 175) + "\n", "References", ""},
-		{"In-Reply-To with tabs", "In-Reply-To:" + strings.Repeat("\t<0123456789@mail.example.com>", 60) + "\n", "In-Reply-To", ""},
+		{"In-Reply-To with tabs", "In-Reply-To:" + strings.Repeat("\t<0123456789@mail.example.com>",
+			60) + "\n", "In-Reply-To", ""},
 		{"Subject", "Subject: " + strings.Repeat("word ", 300) + "end\n", "Subject", ""},
-		{"Subject of encoded words", "Subject:" + strings.Repeat(" =?utf-8?q?=C3=A4=C3=B6?=", 60) + "\n", "Subject", ""},
+		{"Subject of encoded words", "Subject:" + strings.Repeat(" =?utf-8?q?=C3=A4=C3=B6?=", 60) +
+			"\n", "Subject", ""},
 		{"To in one line", "To: " + strings.Join(addresses, ", ") + "\n", "To", ""},
-		{"Cc, one line of several", "Cc: a@example.net,\n " + strings.Join(addresses, ", ") + ",\n b@example.net\n", "Cc", ""},
-		{"a word that fits below the name", "List-Unsubscribe: <https://example.com/" + strings.Repeat("x", 962) + ">\n", "List-Unsubscribe", ""},
+		{"Cc, one line of several", "Cc: a@example.net,\n " + strings.Join(addresses, ", ") +
+			",\n b@example.net\n", "Cc", ""},
+		{"a word that fits below the name", "List-Unsubscribe: <https://example.com/" +
+			strings.Repeat("x", 962) + ">\n", "List-Unsubscribe", ""},
 		{"a word that does not", "References: <" + strings.Repeat("x", 1500) + "@example.com>\n", "", "References"},
 		{"a simple signature covers it", simple + "References:" + strings.Repeat(id, 40) + "\n", "", "References"},
 	}
@@ -69,14 +75,16 @@ func TestLongFields(t *testing.T) {
 		for i, tc := range cases {
 			t.Run(tc.name, func(t *testing.T) {
 				to := fmt.Sprintf("long%d@elsewhere.example", i)
-				message := "From: Alice <alice@home.example>\nDate: Sun, 22 Nov 2026 05:00:00 +0000\nMessage-ID: <" + to + ">\n" + tc.fields + "\nhello\n"
+				message := "From: Alice <alice@home.example>\nDate: Sun, 22 Nov 2026 05:00:00 +0000\nMessage-ID: <" +
+					to + ">\n" + tc.fields + "\nhello\n"
 				d := s.send(t, to, message)
 				for line := range strings.SplitSeq(string(d.Data), "\r\n") {
 					if len(line) > 998 {
 						t.Errorf("a line of %d bytes was delivered", len(line))
 					}
 				}
-				verdicts := slices.DeleteFunc(rig.Dkimpy(t, s.txt, d.Data)[0], func(v rig.Verdict) bool { return v.Domain != "home.example" })
+				verdicts := slices.DeleteFunc(rig.Dkimpy(t, s.txt, d.Data)[0],
+					func(v rig.Verdict) bool { return v.Domain != "home.example" })
 				if len(verdicts) != 2 || !verdicts[0].Pass || !verdicts[1].Pass {
 					t.Errorf("dkimpy: %+v, on:\n%s", verdicts, d.Data)
 				}
@@ -95,7 +103,8 @@ func TestLongFields(t *testing.T) {
 					t.Errorf("%s is signed", tc.leftOut)
 				}
 				words := strings.Fields(strings.SplitN(tc.fields, ":", 2)[1])
-				if got := strings.Join(strings.Fields(strings.Join(d.Header(name), " ")), " "); tc.refolded != "" && got != strings.Join(words, " ") {
+				if got := strings.Join(strings.Fields(strings.Join(d.Header(name), " ")),
+					" "); tc.refolded != "" && got != strings.Join(words, " ") {
 					t.Errorf("%s did not arrive whole:\n%s", name, got)
 				}
 			})
@@ -105,7 +114,8 @@ func TestLongFields(t *testing.T) {
 
 // TestFragileMail sends what cannot be mended, and wants it named: the signatures are indeed broken.
 func TestFragileMail(t *testing.T) {
-	const head = "From: Alice <alice@home.example>\nDate: Sun, 22 Nov 2026 05:00:00 +0000\nMessage-ID: <%s>\nSubject: s\n"
+	const head = "From: Alice <alice@home.example>\nDate: Sun, 22 Nov 2026 05:00:00 " +
+		"+0000\nMessage-ID: <%s>\nSubject: s\n"
 	const mime = "MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n"
 	for _, start := range []struct {
 		name string
@@ -148,8 +158,9 @@ func TestFragileMail(t *testing.T) {
 	}
 }
 
-// TestPlainMail sends a message without MIME through every way of a Sendmail and a Postfix to treat 8 bits, on through a
-// second server and a mailing list, and wants the signatures to live, though nobody can add a field of MIME.
+// TestPlainMail sends a message without MIME through every way of a Sendmail and a Postfix to treat
+// 8 bits, on through a second server and a mailing list, and wants the signatures to live, though
+// nobody can add a field of MIME.
 func TestPlainMail(t *testing.T) {
 	const plain = "From: Alice <alice@home.example>\nTo: a@example.net, b@example.net\nSubject: s\n\nHello.\n"
 	for _, tc := range []struct {
@@ -171,18 +182,23 @@ func TestPlainMail(t *testing.T) {
 			}
 			s := newSite(t, tc.mta, rig.Options{Append: tc.settings, Sink: sink})
 			once := s.send(t, "plain@elsewhere.example", plain)
-			if h := hOf(t, once); !strings.Contains(h, ":mime-version:") || !strings.Contains(h, ":content-transfer-encoding:") {
+			if h := hOf(t, once); !strings.Contains(h, ":mime-version:") ||
+				!strings.Contains(h, ":content-transfer-encoding:") {
 				t.Errorf("h=%s", h)
 			}
 			c := rig.Dial(t, s.Reinjected, local)
 			c.Deliver(rig.Mail{From: once.From, To: []string{"relayed@elsewhere.example"}, Message: string(once.Data)})
-			list := "List-Id: <l.example.org>\r\nList-Unsubscribe: <mailto:l@example.org>\r\nSender: l@example.org\r\nPrecedence: list\r\n"
-			c.Deliver(rig.Mail{From: "l@example.org", To: []string{"listed@elsewhere.example"}, Message: list + string(once.Data)})
+			list := "List-Id: <l.example.org>\r\nList-Unsubscribe: " +
+				"<mailto:l@example.org>\r\nSender: l@example.org\r\nPrecedence: list\r\n"
+			c.Deliver(rig.Mail{From: "l@example.org", To: []string{"listed@elsewhere.example"},
+				Message: list + string(once.Data)})
 			c.Quit()
-			for _, d := range []rig.Delivery{once, s.Sink.To(t, "relayed@elsewhere.example"), s.Sink.To(t, "listed@elsewhere.example")} {
+			for _, d := range []rig.Delivery{once, s.Sink.To(t, "relayed@elsewhere.example"),
+				s.Sink.To(t, "listed@elsewhere.example")} {
 				s.signedByUs(t, d)
 			}
-			for _, field := range []string{"Content-Type: text/html", "Content-Transfer-Encoding: base64", "MIME-Version: 1.0"} {
+			for _, field := range []string{"Content-Type: text/html",
+				"Content-Transfer-Encoding: base64", "MIME-Version: 1.0"} {
 				for _, v := range rig.Dkimpy(t, s.txt, []byte(field+"\r\n"+string(once.Data)))[0] {
 					if v.Pass {
 						t.Errorf("%s can be added", field)
@@ -220,7 +236,8 @@ func TestRedirectedMail(t *testing.T) {
 		if r.Text("unsigned") != "redirected" || r.Text("level") != "WARN" {
 			t.Errorf("logged: %v", r)
 		}
-		s.signedByUs(t, s.send(t, "honest@elsewhere.example", mail("alice@home.example", "honest@elsewhere.example").Message))
+		s.signedByUs(t, s.send(t, "honest@elsewhere.example",
+			mail("alice@home.example", "honest@elsewhere.example").Message))
 	})
 }
 
@@ -233,13 +250,15 @@ func TestFragileRemedies(t *testing.T) {
 		settings     string
 		fields, body string
 	}{
-		{"Sendmail, longer lines", rig.Sendmail, "define(`SMTP_MAILER_LL', `2040')dnl\n", "", strings.Repeat("x", 1500) + "\n"},
+		{"Sendmail, longer lines", rig.Sendmail, "define(`SMTP_MAILER_LL', `2040')dnl\n", "",
+			strings.Repeat("x", 1500) + "\n"},
 		{"Sendmail, 8 bits as they are", rig.Sendmail, "define(`SMTP_MAILER_FLAGS', `8')dnl\n", mime, "h\xc3\xb6\n"},
 		{"Postfix, 8 bits as they are", rig.Postfix, "disable_mime_output_conversion = yes\n", mime, "h\xc3\xb6\n"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := newSite(t, tc.mta, rig.Options{Sink: rig.NewSevenBitSink(t), Append: tc.settings})
-			d := s.send(t, "remedy@elsewhere.example", "From: Alice <alice@home.example>\nTo: a@example.net\nSubject: s\n"+tc.fields+"\n"+tc.body)
+			d := s.send(t, "remedy@elsewhere.example",
+				"From: Alice <alice@home.example>\nTo: a@example.net\nSubject: s\n"+tc.fields+"\n"+tc.body)
 			s.signedByUs(t, d)
 		})
 	}

@@ -70,16 +70,25 @@ var differences = map[string]struct {
 	fate
 	why string
 }{
-	"comma and titles":          {fate{"signed", "no dmarc=", "no dmarc="}, "OpenDMARC cannot read it, and lets it pass"},
-	"ampersand and comma":       {fate{"signed", "no dmarc=", "no dmarc="}, "OpenDMARC cannot read it, and lets it pass"},
-	"sad smiley":                {fate{"unsigned", "no dmarc=", "no dmarc="}, "neither can read it: OpenDMARC lets it pass"},
-	"final dot":                 {fate{"unsigned", "none", "none"}, "OpenDMARC takes the dot for a part of the domain, which has no record"},
-	"final dot in brackets":     {fate{"unsigned", "none", "none"}, "OpenDMARC takes the dot for a part of the domain, which has no record"},
-	"brackets not opened":       {fate{"unsigned", "none", "none"}, "OpenDMARC takes the bracket for a part of the domain, which has no record"},
-	"quote not closed":          {fate{"unsigned", "no dmarc=", "no dmarc="}, "neither can read it: OpenDMARC lets it pass"},
-	"quoted":                    {fate{"unsigned", "no dmarc=", "no dmarc="}, "neither can read it: OpenDMARC lets it pass"},
-	"encoded word with a comma": {fate{"signed", "no dmarc=", "no dmarc="}, "OpenDMARC cannot read it, and lets it pass"},
-	"hyphen label":              {fate{"unsigned", "none", "none"}, "OpenDMARC looks for no record above it"},
+	"comma and titles": {fate{"signed", "no dmarc=", "no dmarc="},
+		"OpenDMARC cannot read it, and lets it pass"},
+	"ampersand and comma": {fate{"signed", "no dmarc=", "no dmarc="},
+		"OpenDMARC cannot read it, and lets it pass"},
+	"sad smiley": {fate{"unsigned", "no dmarc=", "no dmarc="},
+		"neither can read it: OpenDMARC lets it pass"},
+	"final dot": {fate{"unsigned", "none", "none"},
+		"OpenDMARC takes the dot for a part of the domain, which has no record"},
+	"final dot in brackets": {fate{"unsigned", "none", "none"},
+		"OpenDMARC takes the dot for a part of the domain, which has no record"},
+	"brackets not opened": {fate{"unsigned", "none", "none"},
+		"OpenDMARC takes the bracket for a part of the domain, which has no record"},
+	"quote not closed": {fate{"unsigned", "no dmarc=", "no dmarc="},
+		"neither can read it: OpenDMARC lets it pass"},
+	"quoted": {fate{"unsigned", "no dmarc=", "no dmarc="},
+		"neither can read it: OpenDMARC lets it pass"},
+	"encoded word with a comma": {fate{"signed", "no dmarc=", "no dmarc="},
+		"OpenDMARC cannot read it, and lets it pass"},
+	"hyphen label": {fate{"unsigned", "none", "none"}, "OpenDMARC looks for no record above it"},
 }
 
 // severalForms show several domains, of which stranger.example fails and wants its mail rejected; elsewhere.example has
@@ -95,7 +104,8 @@ var severalForms = []struct {
 	{"behind the brackets", "<x@elsewhere.example> ceo@stranger.example", "550", "none"},
 	{"display name", "ceo@stranger.example <x@elsewhere.example>", "fail", "none"},
 	{"route", "<@elsewhere.example:ceo@stranger.example>", "550", "550"},
-	{"five domains", "a@a.example, b@b.example, c@c.example, x@elsewhere.example, ceo@stranger.example", "550", "no dmarc="},
+	{"five domains", "a@a.example, b@b.example, c@c.example, x@elsewhere.example, ceo@stranger.example",
+		"550", "no dmarc="},
 	{"no records", "x@elsewhere.example, y@other.example", "permerror", "no dmarc="},
 }
 
@@ -165,13 +175,17 @@ func oldStack(t *testing.T, s *site, start startMTA) *rig.MTA {
 	}
 	dkim, dmarc := rig.FreePort(t, local), rig.FreePort(t, local)
 	rig.StartOpenDKIM(t, socketOf(dkim), "Mode sv", "Domain home.example", "Selector rsa", "KeyFile "+s.key("rsa"),
-		"AuthservID mx.home.example", "InternalHosts "+write("internal", local+"\n"), "TestPublicKeys "+write("published", published),
+		"AuthservID mx.home.example", "InternalHosts "+write("internal", local+"\n"),
+		"TestPublicKeys "+write("published", published),
 		"Canonicalization relaxed/relaxed", "OversignHeaders From")
-	rig.StartOpenDMARC(t, socketOf(dmarc), "AuthservID mx.home.example", "TrustedAuthservIDs mx.home.example", "RejectFailures true",
-		"IgnoreHosts "+write("ignored", local+"\n"), "TestDNSData "+write("records", "_dmarc.stranger.example v=DMARC1; p=reject\n"))
+	rig.StartOpenDMARC(t, socketOf(dmarc), "AuthservID mx.home.example",
+		"TrustedAuthservIDs mx.home.example", "RejectFailures true",
+		"IgnoreHosts "+write("ignored", local+"\n"), "TestDNSData "+write("records",
+			"_dmarc.stranger.example v=DMARC1; p=reject\n"))
 	o := rig.Options{Append: fmt.Sprintf("smtpd_milters = inet:%s, inet:%s\n", dkim, dmarc)}
 	if s.Name == "Sendmail" {
-		o.Append = fmt.Sprintf("INPUT_MAIL_FILTER(`opendkim', `S=%s, F=T')dnl\nINPUT_MAIL_FILTER(`opendmarc', `S=%s, F=T')dnl\n"+
+		o.Append = fmt.Sprintf("INPUT_MAIL_FILTER(`opendkim', `S=%s, "+
+			"F=T')dnl\nINPUT_MAIL_FILTER(`opendmarc', `S=%s, F=T')dnl\n"+
 			"define(`confINPUT_MAIL_FILTERS', `opendkim,opendmarc')dnl\n", socketOf(dkim), socketOf(dmarc))
 	}
 	return start(t, o)

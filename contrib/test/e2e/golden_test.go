@@ -23,8 +23,9 @@ import (
 	"mailseal/milter/miltertest"
 )
 
-// The importer's golden folders, shown to Debian's OpenDKIM and to a Mailseal that was started from what import-opendkim
-// makes of them: who signs with which d=, s= and i= must be the same, but for what the report says is otherwise.
+// The importer's golden folders, shown to Debian's OpenDKIM and to a Mailseal that was started from
+// what import-opendkim makes of them: who signs with which d=, s= and i= must be the same, but for
+// what the report says is otherwise.
 
 const goldenDir = "../../../config/opendkim/testdata"
 
@@ -58,7 +59,8 @@ var notCompared = map[string]string{
 	"44-no-key":               "OpenDKIM crashes, see TestOpenDKIMBreaksDown",
 }
 
-// otherwise are the folders in which Mailseal signs otherwise on purpose: what is allowed, by what the report says of it.
+// otherwise are the folders in which Mailseal signs otherwise on purpose: what is allowed, by what
+// the report says of it.
 var otherwise = map[string][]difference{
 	"04-multiple-file":        {moreSignatures},
 	"05-multiple-refile":      {moreSignatures},
@@ -67,16 +69,21 @@ var otherwise = map[string][]difference{
 		{"no receiver can verify it", func(_, old, new string) bool {
 			return new == "" && (strings.HasPrefix(old, "mail.%") || strings.HasSuffix(old, "/%"))
 		}}},
-	"08-hosts":                 {{"OpenDKIM trusts unknown", func(_, old, new string) bool { return new == "" }}},
-	"11-regex":                 {{"also matched other domains", func(_, old, new string) bool { return new == "" }}},
-	"17-everybody":             {localhost},
-	"21-colons-in-a-list":      {{"ignores master.cf", func(_, old, new string) bool { return old == "" }}},
-	"24-lists":                 {{"OpenDKIM signs no mail at all with From in this list", func(_, old, new string) bool { return old == "" }}},
-	"72-everybody-is-internal": {{"matches every client", func(_, old, new string) bool { return old != "" && new == "" }}},
-	"12-four-fields":           {{"the fourth field", func(_, old, new string) bool { return old == "4xx" && new != "" }}},
-	"36-hosts-nameless":        {{"No client counts by its name here", func(_, old, new string) bool { return new == "" }}},
-	"30-long-line":             {{"OpenDKIM splits such a line", func(_, old, new string) bool { return old == "4xx" }}},
-	"39-inline-forms":          {{"Mailseal also reads", func(_, old, new string) bool { return old == "4xx" }}},
+	"08-hosts":            {{"OpenDKIM trusts unknown", func(_, old, new string) bool { return new == "" }}},
+	"11-regex":            {{"also matched other domains", func(_, old, new string) bool { return new == "" }}},
+	"17-everybody":        {localhost},
+	"21-colons-in-a-list": {{"ignores master.cf", func(_, old, new string) bool { return old == "" }}},
+	"24-lists": {{"OpenDKIM signs no mail at all with From in this list",
+		func(_, old, new string) bool { return old == "" }}},
+	"72-everybody-is-internal": {{"matches every client",
+		func(_, old, new string) bool { return old != "" && new == "" }}},
+	"12-four-fields": {{"the fourth field",
+		func(_, old, new string) bool { return old == "4xx" && new != "" }}},
+	"36-hosts-nameless": {{"No client counts by its name here",
+		func(_, old, new string) bool { return new == "" }}},
+	"30-long-line": {{"OpenDKIM splits such a line",
+		func(_, old, new string) bool { return old == "4xx" }}},
+	"39-inline-forms": {{"Mailseal also reads", func(_, old, new string) bool { return old == "4xx" }}},
 }
 
 var (
@@ -88,7 +95,10 @@ var (
 		}
 		return old != ""
 	}}
-	localhost = difference{"localhost", func(author, _, new string) bool { return strings.HasSuffix(author, "@localhost") && new == "" }}
+	localhost = difference{"localhost", func(author, _,
+		new string) bool {
+		return strings.HasSuffix(author, "@localhost") && new == ""
+	}}
 )
 
 // difference allows Mailseal's answer to a message to be another one than OpenDKIM's.
@@ -135,7 +145,8 @@ func TestOpenDKIMBreaksDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if _, err = c.Send(miltertest.Message{From: "a@example.com", To: []string{"b@elsewhere.example"}, Raw: []byte("From: <a@example.com>\r\n\r\n")}); err == nil {
+	if _, err = c.Send(miltertest.Message{From: "a@example.com",
+		To: []string{"b@elsewhere.example"}, Raw: []byte("From: <a@example.com>\r\n\r\n")}); err == nil {
 		t.Error("OpenDKIM survives")
 	}
 }
@@ -205,7 +216,8 @@ func newGolden(t *testing.T, folder string, key *rsa.PrivateKey) *golden {
 		if err != nil || strings.HasPrefix(filepath.Base(file), "want") {
 			continue
 		}
-		made := absolute.ReplaceAllString(inlineKey.ReplaceAllStringFunc(string(text), func(s string) string { return inlined(t, s, key) }), "${1}"+g.dir+"/$2")
+		made := absolute.ReplaceAllString(inlineKey.ReplaceAllStringFunc(string(text),
+			func(s string) string { return inlined(t, s, key) }), "${1}"+g.dir+"/$2")
 		for _, m := range keyFile.FindAllString(made, -1) {
 			names = append(names, m[max(0, strings.Index(m, g.dir)):])
 		}
@@ -214,7 +226,8 @@ func newGolden(t *testing.T, folder string, key *rsa.PrivateKey) *golden {
 		}
 	}
 	pemText := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})
-	if m := regexp.MustCompile(`(?m)^BaseDirectory (.*)$`).FindStringSubmatch(read(t, g.dir+"/opendkim.conf")); m != nil {
+	if m := regexp.MustCompile(`(?m)^BaseDirectory (.*)$`).FindStringSubmatch(read(t,
+		g.dir+"/opendkim.conf")); m != nil {
 		names = append(names, m[1]+"/k.pem")
 	}
 	g.writeKeys(t, append(names, g.dir+"/unused.pem"), string(pemText))
@@ -287,7 +300,8 @@ func (g *golden) compare(t *testing.T) {
 				signed++
 			}
 			if got[i] != want[i] && !g.onPurpose(m.author, want[i], got[i]) {
-				t.Errorf("%s from %s (%s) to %s: Mailseal says %q, OpenDKIM %q", m.author, from.address, from.name, m.to, got[i], want[i])
+				t.Errorf("%s from %s (%s) to %s: Mailseal says %q, OpenDKIM %q", m.author,
+					from.address, from.name, m.to, got[i], want[i])
 			}
 		}
 	}
@@ -328,28 +342,35 @@ func (g *golden) refused(t *testing.T, lines []string, why string) {
 	}
 }
 
-var recipients = []string{"friend@elsewhere.example", "friend@elsewhere.example", "list@example.org", "friend@example.org"}
+var recipients = []string{"friend@elsewhere.example", "friend@elsewhere.example",
+	"list@example.org", "friend@example.org"}
 
 // clients are hosts of every kind that the folders name.
 func (g *golden) clients() []client {
 	out := []client{{address: "127.0.0.1", name: "localhost"}, {address: "198.51.100.7", name: "unknown"}}
 	for _, login := range []string{"joe", "jo", "jim"} {
 		if strings.Contains(g.conf, "MacroList") {
-			out = append(out, client{address: "198.51.100.7", name: "unknown", macros: map[string]string{"{login}": login}})
+			out = append(out, client{address: "198.51.100.7", name: "unknown",
+				macros: map[string]string{"{login}": login}})
 		}
 	}
 	for _, name := range []string{"MSA", "msa", "Msa"} {
 		if strings.Contains(g.conf, "MTA MSA") {
-			out = append(out, client{address: "198.51.100.7", name: "unknown", macros: map[string]string{"{daemon_name}": name}})
+			out = append(out, client{address: "198.51.100.7", name: "unknown",
+				macros: map[string]string{"{daemon_name}": name}})
 		}
 	}
 	if !strings.Contains(g.conf, "InternalHosts") {
 		return append(out, client{address: "127.0.0.2", name: "localhost"}, client{address: "::1", name: "localhost"})
 	}
-	for _, a := range []string{"10.0.0.1", "10.1.1.1", "10.1.2.3", "10.2.0.1", "10.3.3.3", "192.0.2.1", "192.0.2.65", "192.0.2.9", "192.168.0.5", "172.16.0.1", "2001:db8::5", "2001:db8:1::5", "203.0.113.5", "10.9.0.1"} {
+	for _, a := range []string{"10.0.0.1", "10.1.1.1", "10.1.2.3", "10.2.0.1", "10.3.3.3",
+		"192.0.2.1", "192.0.2.65", "192.0.2.9", "192.168.0.5", "172.16.0.1", "2001:db8::5",
+		"2001:db8:1::5", "203.0.113.5", "10.9.0.1"} {
 		out = append(out, client{address: a, name: "host.invalid"})
 	}
-	for _, n := range []string{"example.com", "mail.example.com", "mx.example.com", "host.example.net", "bad.example.net", "example.net", "mx.example.org", "a.mx.example.com", "mail1.example.com", "localhost", "x.peer.example", "bad.peer.example"} {
+	for _, n := range []string{"example.com", "mail.example.com", "mx.example.com",
+		"host.example.net", "bad.example.net", "example.net", "mx.example.org", "a.mx.example.com",
+		"mail1.example.com", "localhost", "x.peer.example", "bad.peer.example"} {
 		out = append(out, client{address: "198.51.100.9", name: n})
 	}
 	return out

@@ -53,12 +53,14 @@ func TestSetupHints(t *testing.T) {
 		}
 	}
 	made, err := os.ReadFile(filepath.Join(moving, "mailseal.toml"))
-	if err != nil || !bytes.Contains(made, []byte(`p_reject = "reject"`)) || !bytes.Contains(made, []byte("home.example")) {
+	if err != nil || !bytes.Contains(made, []byte(`p_reject = "reject"`)) ||
+		!bytes.Contains(made, []byte("home.example")) {
 		t.Errorf("what was imported: %v\n%s", err, made)
 	}
 	log := h.path("shadow.log")
 	shadow := rig.Serve(t, rig.DaemonOptions{}, append(commands[2], "--log", log)...)
-	said := rig.RunWith(t, []byte("From: a@home.example\r\nSubject: s\r\n\r\nhi\r\n"), "mta", "--milter", "inet:"+portOf(front)+"@127.0.0.1", "-")
+	said := rig.RunWith(t, []byte("From: a@home.example\r\nSubject: s\r\n\r\nhi\r\n"), "mta",
+		"--milter", "inet:"+portOf(front)+"@127.0.0.1", "-")
 	if said.Code != 0 || !strings.Contains(said.Stdout, "DKIM-Signature") {
 		t.Errorf("through shadow: %+v", said)
 	}

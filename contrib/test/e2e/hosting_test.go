@@ -81,7 +81,8 @@ func (h *hosting) stream(workers int) (stop func()) {
 func (h *hosting) tally(fault string) {
 	h.t.Helper()
 	signed, deferred, unsigned := h.Signed.Load(), h.Deferred.Load(), h.Unsigned.Load()
-	h.t.Logf("%s: %d signed, %d deferred, %d unsigned, 0 wrong", fault, signed-h.told[0], deferred-h.told[1], unsigned-h.told[2])
+	h.t.Logf("%s: %d signed, %d deferred, %d unsigned, 0 wrong", fault, signed-h.told[0],
+		deferred-h.told[1], unsigned-h.told[2])
 	h.told = [3]int64{signed, deferred, unsigned}
 }
 

@@ -56,7 +56,8 @@ func (v *vault) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusForbidden)
 		io.WriteString(w, `{"errors": ["permission denied"]}`)
 	case strings.HasPrefix(path, "signing/") && login == "joe":
-		fmt.Fprintf(w, `{"data": {"data": {"keys": ["joe.%s"]}, "metadata": {"version": 2}}}`, strings.TrimPrefix(path, "signing/"))
+		fmt.Fprintf(w, `{"data": {"data": {"keys": ["joe.%s"]}, "metadata": {"version": 2}}}`,
+			strings.TrimPrefix(path, "signing/"))
 	case strings.HasPrefix(path, "keys/joe."):
 		fmt.Fprintf(w, `{"data": {"data": {"domain": "%s", "selector": "joe", "private_key": "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="}}}`, strings.TrimPrefix(path, "keys/joe."))
 	default:
@@ -65,8 +66,8 @@ func (v *vault) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// TestWebSource has users send through the daemon whose keys a Vault holds: by login, with a token that is renewed while
-// the daemon runs, and while the Vault is away.
+// TestWebSource has users send through the daemon whose keys a Vault holds: by login, with a token
+// that is renewed while the daemon runs, and while the Vault is away.
 func TestWebSource(t *testing.T) {
 	v := &vault{token: "first"}
 	server := httptest.NewServer(v)
@@ -88,7 +89,8 @@ func TestWebSource(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		out, err := c.Send(miltertest.Message{From: "a@" + domain, To: []string{"b@other.example"}, Auth: login, Raw: []byte("From: a@" + domain + "\n\nbody\n")})
+		out, err := c.Send(miltertest.Message{From: "a@" + domain, To: []string{"b@other.example"},
+			Auth: login, Raw: []byte("From: a@" + domain + "\n\nbody\n")})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -119,7 +121,8 @@ func TestWebSource(t *testing.T) {
 	send("it is, and nobody signed for jim before", "jim", "one.example", "451")
 	v.set("second", false)
 	send("it is back", "jim", "one.example", "unsigned")
-	if text := daemon.Output(); !strings.Contains(text, "source of keys is available again") || strings.Contains(text, "AQEBAQ") || strings.Contains(text, "Bearer") {
+	if text := daemon.Output(); !strings.Contains(text, "source of keys is available again") ||
+		strings.Contains(text, "AQEBAQ") || strings.Contains(text, "Bearer") {
 		t.Errorf("the log says too little, or too much:\n%s", text)
 	}
 }

@@ -46,8 +46,10 @@ func newMoved(t *testing.T, keyTable, signingTable, hosts string, lines ...strin
 	if err := os.WriteFile(m.key(), text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range map[string]string{"KeyTable": keyTable, "SigningTable": signingTable, "TrustedHosts": hosts} {
-		if err := os.WriteFile(filepath.Join(m.dir, name), []byte(strings.ReplaceAll(text, "DIR", m.dir)), 0o600); err != nil {
+	for name, text := range map[string]string{"KeyTable": keyTable, "SigningTable": signingTable,
+		"TrustedHosts": hosts} {
+		if err := os.WriteFile(filepath.Join(m.dir, name),
+			[]byte(strings.ReplaceAll(text, "DIR", m.dir)), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -68,7 +70,8 @@ func (m moved) imported(t *testing.T) rival {
 		t.Fatal(err)
 	}
 	conf := filepath.Join(m.dir, "opendkim.conf")
-	text := fmt.Sprintf("Mode s\nOversignHeaders From\nSocket inet:%s@127.0.0.1\nAuthservID mx.example.com\n%s\n", port, strings.Join(m.lines, "\n"))
+	text := fmt.Sprintf("Mode s\nOversignHeaders From\nSocket inet:%s@127.0.0.1\nAuthservID mx.example.com\n%s\n",
+		port, strings.Join(m.lines, "\n"))
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +90,8 @@ func (m moved) native(t *testing.T, kind string, networks string) rival {
 		t.Fatal(err)
 	}
 	file := filepath.Join(m.dir, "native.toml")
-	text := fmt.Sprintf("authserv_id = \"mx.example.com\"\nmode = \"sign\"\nkey_table = \"file:KeyTable\"\nsigning_table = \"%s:SigningTable\"\n"+
+	text := fmt.Sprintf("authserv_id = \"mx.example.com\"\nmode = \"sign\"\nkey_table = "+
+		"\"file:KeyTable\"\nsigning_table = \"%s:SigningTable\"\n"+
 		"listen = [{ address = \"inet:%s@127.0.0.1\" }]\n[ours]\nnetworks = [%s]\n", kind, port, networks)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -109,21 +113,25 @@ type client struct {
 // sent is a message.
 type sent struct{ author, to string }
 
-// answers shows a milter messages, and returns what became of each: "d/s/i d/s/i", "" for unsigned, or the refusal's code.
+// answers shows a milter messages, and returns what became of each: "d/s/i d/s/i", "" for unsigned,
+// or the refusal's code.
 func (r rival) answers(t *testing.T, from client, mails []sent) []string {
 	t.Helper()
 	host, port, err := net.SplitHostPort(r.address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := miltertest.Dial(context.Background(), "inet:"+port+"@"+host, miltertest.Options{Client: netip.MustParseAddr(from.address), ClientName: from.name, Macros: from.macros, Timeout: time.Minute})
+	c, err := miltertest.Dial(context.Background(), "inet:"+port+"@"+host,
+		miltertest.Options{Client: netip.MustParseAddr(from.address), ClientName: from.name,
+			Macros: from.macros, Timeout: time.Minute})
 	if err != nil {
 		t.Fatalf("%s: %v", r.name, err)
 	}
 	defer c.Close()
 	var out []string
 	for _, m := range mails {
-		raw := fmt.Sprintf("From: <%s>\r\nTo: <friend@elsewhere.example>\r\nSubject: hello\r\nDate: Mon, 02 Mar 2026 10:00:00 +0000\r\nMessage-ID: <1@x.example>\r\n\r\nhello\r\n", m.author)
+		raw := fmt.Sprintf("From: <%s>\r\nTo: <friend@elsewhere.example>\r\nSubject: "+
+			"hello\r\nDate: Mon, 02 Mar 2026 10:00:00 +0000\r\nMessage-ID: <1@x.example>\r\n\r\nhello\r\n", m.author)
 		o, err := c.Send(miltertest.Message{From: m.author, To: []string{m.to}, Raw: []byte(raw)})
 		if err != nil {
 			t.Fatalf("%s: %s from %s: %v", r.name, m.author, from.address, err)
@@ -135,7 +143,8 @@ func (r rival) answers(t *testing.T, from client, mails []sent) []string {
 		var signatures []string
 		for _, e := range o.Edits {
 			if strings.EqualFold(e.Name, "DKIM-Signature") {
-				signatures = append(signatures, strings.TrimSuffix(tag(e.Value, "d")+"/"+tag(e.Value, "s")+"/"+tag(e.Value, "i"), "/"))
+				signatures = append(signatures, strings.TrimSuffix(tag(e.Value, "d")+"/"+
+					tag(e.Value, "s")+"/"+tag(e.Value, "i"), "/"))
 			}
 		}
 		slices.Sort(signatures)
@@ -215,7 +224,8 @@ func TestImportedSignsAsOpenDKIM(t *testing.T) {
 	for _, tt := range importTables {
 		t.Run(tt.kind, func(t *testing.T) {
 			m := newMoved(t, importKeys, tt.table, importHosts,
-				"Canonicalization relaxed/relaxed", "KeyTable file:DIR/KeyTable", "SigningTable "+tt.kind+":DIR/SigningTable", "InternalHosts file:DIR/TrustedHosts")
+				"Canonicalization relaxed/relaxed", "KeyTable file:DIR/KeyTable", "SigningTable "+
+					tt.kind+":DIR/SigningTable", "InternalHosts file:DIR/TrustedHosts")
 			old := rival{name: "OpenDKIM", address: rig.OpenDKIM(t, "unused.example", "unused", m.key(), m.lines...)}
 			compare(t, old, []rival{m.imported(t)})
 		})
@@ -227,7 +237,8 @@ func TestNativeSignsAsOpenDKIM(t *testing.T) {
 	for _, tt := range importTables {
 		t.Run(tt.kind, func(t *testing.T) {
 			m := newMoved(t, importKeys, strings.ReplaceAll(tt.table, "nokey", "lost"), importHosts,
-				"Canonicalization relaxed/relaxed", "KeyTable file:DIR/KeyTable", "SigningTable "+tt.kind+":DIR/SigningTable", "InternalHosts file:DIR/TrustedHosts")
+				"Canonicalization relaxed/relaxed", "KeyTable file:DIR/KeyTable", "SigningTable "+
+					tt.kind+":DIR/SigningTable", "InternalHosts file:DIR/TrustedHosts")
 			old := rival{name: "OpenDKIM", address: rig.OpenDKIM(t, "unused.example", "unused", m.key(), m.lines...)}
 			compare(t, old, []rival{m.native(t, tt.kind, importNetworks)})
 		})
@@ -239,17 +250,21 @@ func compare(t *testing.T, old rival, rivals []rival) {
 	t.Helper()
 	r := rand.New(rand.NewPCG(5, 6))
 	users := []string{"u", "v", "w", "U", "xu", "news"}
-	domains := []string{"example.com", "sub.example.com", "a.example.com", "b.a.example.com", "c.b.a.example.com", "example.org", "b.com", "x.com", "example.net",
+	domains := []string{"example.com", "sub.example.com", "a.example.com", "b.a.example.com",
+		"c.b.a.example.com", "example.org", "b.com", "x.com", "example.net",
 		"sub.example.net", "gone.example.net", "lost.example.net", "EXAMPLE.com", "xexample.com"}
-	clients := []client{{address: "127.0.0.1", name: "localhost"}, {address: "203.0.113.7", name: "mx.example.com"}, {address: "203.0.113.8", name: "mx.example.com"}}
-	for _, a := range []string{"127.0.0.2", "192.0.2.1", "192.0.2.64", "192.0.2.70", "192.0.2.71", "192.0.2.200", "198.51.100.1", "172.16.0.1", "2001:db8::1", "2001:db8:1::1", "2001:db8:2::1"} {
+	clients := []client{{address: "127.0.0.1", name: "localhost"}, {address: "203.0.113.7",
+		name: "mx.example.com"}, {address: "203.0.113.8", name: "mx.example.com"}}
+	for _, a := range []string{"127.0.0.2", "192.0.2.1", "192.0.2.64", "192.0.2.70", "192.0.2.71",
+		"192.0.2.200", "198.51.100.1", "172.16.0.1", "2001:db8::1", "2001:db8:1::1", "2001:db8:2::1"} {
 		clients = append(clients, client{address: a, name: "unknown"})
 	}
 	signed := 0
 	for _, from := range clients {
 		var mails []sent
 		for range 15 {
-			mails = append(mails, sent{users[r.IntN(len(users))] + "@" + domains[r.IntN(len(domains))], "friend@elsewhere.example"})
+			mails = append(mails, sent{users[r.IntN(len(users))] + "@" +
+				domains[r.IntN(len(domains))], "friend@elsewhere.example"})
 		}
 		want := old.answers(t, from, mails)
 		for _, other := range rivals {

@@ -19,7 +19,8 @@ import (
 // makeInstall runs make with the program that the tests have built, and without Go. It returns what make said.
 func makeInstall(t *testing.T, target string, variables ...string) string {
 	t.Helper()
-	dependsOn(t, "Makefile", "contrib/*", "contrib/systemd/*", "contrib/man/*", "contrib/sql/*", "contrib/qmail/*", "contrib/postfix/*", "contrib/sendmail/*")
+	dependsOn(t, "Makefile", "contrib/*", "contrib/systemd/*", "contrib/man/*", "contrib/sql/*",
+		"contrib/qmail/*", "contrib/postfix/*", "contrib/sendmail/*")
 	args := append([]string{"-s", "-C", "../../..", target, "GO=/nowhere/go", "BIN=" + rig.Build(t)}, variables...)
 	cmd := exec.Command("make", args...)
 	out, err := cmd.CombinedOutput()
@@ -40,11 +41,15 @@ func TestInstall(t *testing.T) {
 	install()
 	for _, file := range []string{
 		"/usr/sbin/mailseal", "/etc/mailseal/mailseal.toml",
-		"/usr/lib/systemd/system/mailseal.service", "/usr/lib/systemd/system/mailseal-shadow.service", "/usr/lib/systemd/system/mailseal-postfix.socket",
+		"/usr/lib/systemd/system/mailseal.service",
+		"/usr/lib/systemd/system/mailseal-shadow.service", "/usr/lib/systemd/system/mailseal-postfix.socket",
 		"/usr/lib/sysusers.d/mailseal.conf", "/usr/share/man/man1/mailseal.1", "/usr/share/man/man5/mailseal.toml.5",
-		"/usr/share/mailseal/sql/postgresql.sql", "/usr/share/mailseal/sql/mysql.sql", "/usr/share/mailseal/sql/sqlite.sql",
-		"/usr/share/mailseal/postfix/main.cf", "/usr/share/mailseal/sendmail/sendmail.mc", "/usr/share/mailseal/qmail/qmail-remote",
-		"/usr/share/bash-completion/completions/mailseal", "/usr/share/zsh/site-functions/_mailseal", "/usr/share/fish/vendor_completions.d/mailseal.fish",
+		"/usr/share/mailseal/sql/postgresql.sql", "/usr/share/mailseal/sql/mysql.sql",
+		"/usr/share/mailseal/sql/sqlite.sql",
+		"/usr/share/mailseal/postfix/main.cf", "/usr/share/mailseal/sendmail/sendmail.mc",
+		"/usr/share/mailseal/qmail/qmail-remote",
+		"/usr/share/bash-completion/completions/mailseal",
+		"/usr/share/zsh/site-functions/_mailseal", "/usr/share/fish/vendor_completions.d/mailseal.fish",
 	} {
 		info, err := os.Stat(dest + file)
 		if err != nil {
@@ -66,8 +71,8 @@ func TestInstall(t *testing.T) {
 	})
 }
 
-// TestInstallPaths holds that no installed file names a path where nothing has been installed, and that what is installed
-// works: the program, its completion, and the service's command line.
+// TestInstallPaths holds that no installed file names a path where nothing has been installed, and
+// that what is installed works: the program, its completion, and the service's command line.
 func TestInstallPaths(t *testing.T) {
 	top := t.TempDir()
 	prefix, etc := top+"/opt/mailseal", top+"/opt/etc"
@@ -98,7 +103,8 @@ func TestInstallPaths(t *testing.T) {
 	if out, err := exec.Command("sh", "-c", line).CombinedOutput(); err != nil {
 		t.Errorf("%s: %v\n%s", line, err, out)
 	}
-	if out, err := exec.Command("bash", "-n", prefix+"/share/bash-completion/completions/mailseal").CombinedOutput(); err != nil {
+	if out, err := exec.Command("bash", "-n",
+		prefix+"/share/bash-completion/completions/mailseal").CombinedOutput(); err != nil {
 		t.Errorf("the completion: %v\n%s", err, out)
 	}
 	t.Run("uninstall", func(t *testing.T) {
@@ -126,7 +132,8 @@ func TestInstallPaths(t *testing.T) {
 // TestInstallNothing holds that make install builds nothing, and says what is missing.
 func TestInstallNothing(t *testing.T) {
 	dest := t.TempDir()
-	cmd := exec.Command("make", "-s", "-C", "../../..", "install", "DESTDIR="+dest, "BIN="+dest+"/none", "RELEASE="+dest+"/neither")
+	cmd := exec.Command("make", "-s", "-C", "../../..", "install", "DESTDIR="+dest, "BIN="+dest+
+		"/none", "RELEASE="+dest+"/neither")
 	out, err := cmd.CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "there is no "+dest+"/none to install; run \"make build\" first") {
 		t.Errorf("%v: %s", err, out)
@@ -136,7 +143,8 @@ func TestInstallNothing(t *testing.T) {
 	}
 }
 
-// dependsOn reads files that programs will read for the test, so that go test does not take an older result for current.
+// dependsOn reads files that programs will read for the test, so that go test does not take an
+// older result for current.
 func dependsOn(t *testing.T, patterns ...string) {
 	t.Helper()
 	for _, p := range patterns {
@@ -152,8 +160,8 @@ func dependsOn(t *testing.T, patterns ...string) {
 	}
 }
 
-// units has systemd read the units as they were installed, and rate the exposure of each service: at most 1.2 of 10, with
-// what a daemon that needs the network can be denied.
+// units has systemd read the units as they were installed, and rate the exposure of each service:
+// at most 1.2 of 10, with what a daemon that needs the network can be denied.
 func units(t *testing.T, dest string) {
 	if _, err := exec.LookPath("systemd-analyze"); err != nil {
 		t.Skip("no systemd-analyze here")
@@ -165,7 +173,8 @@ func units(t *testing.T, dest string) {
 		}
 	}
 	for _, args := range [][]string{
-		{"verify", "--root=" + dest, "--man=no", "mailseal.service", "mailseal-postfix.socket", "mailseal-unix.socket", "mailseal-rotate.service", "mailseal-rotate.timer", "mailseal-shadow.service"},
+		{"verify", "--root=" + dest, "--man=no", "mailseal.service", "mailseal-postfix.socket",
+			"mailseal-unix.socket", "mailseal-rotate.service", "mailseal-rotate.timer", "mailseal-shadow.service"},
 		append([]string{"security", "--root=" + dest, "--offline=true", "--threshold=12"}, services(t)...),
 	} {
 		out, err := exec.Command("systemd-analyze", args...).CombinedOutput()
@@ -213,7 +222,8 @@ func TestDemo(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "var")
 	for range 2 {
 		said := rig.Run(t, "demo", "--dir", dir)
-		if said.Code != 0 || !strings.Contains(said.Stdout, "DKIM-Signature: ") || !strings.Contains(said.Stdout, "dkim=pass") {
+		if said.Code != 0 || !strings.Contains(said.Stdout, "DKIM-Signature: ") ||
+			!strings.Contains(said.Stdout, "dkim=pass") {
 			t.Errorf("demo: %+v", said)
 		}
 	}

@@ -106,7 +106,8 @@ p_quarantine = "hold"
 temperror = "tempfail"
 `
 	eachPolicy(t, told, func(t *testing.T, s *site) {
-		s.refusedWith(t, mail("ceo@bank.example", "refused@home.example"), "550 5.7.1 ", "DMARC policy for bank.example")
+		s.refusedWith(t, mail("ceo@bank.example", "refused@home.example"), "550 5.7.1 ",
+			"DMARC policy for bank.example")
 		s.refusedWith(t, mail("friend@slow.example", "later@home.example"), "451 4.7.", "")
 		d := s.delivered(t, mail("friend@good.example", "friendly@home.example"))
 		s.judged(t, d, "dmarc=pass")
@@ -164,7 +165,8 @@ fail = "mark"
 		}
 		c := s.Dial(t, stranger)
 		c.Do("EHLO bank.example")
-		if r := c.Send(mail("friend@good.example", "misnamed@home.example")); !strings.HasPrefix(r.String(), "550 5.7.23 ") {
+		if r := c.Send(mail("friend@good.example", "misnamed@home.example")); !strings.HasPrefix(
+			r.String(), "550 5.7.23 ") {
 			t.Errorf("as bank.example: %s", r)
 		}
 		c.Quit()

@@ -61,8 +61,10 @@ func layouts(t *testing.T) []layout {
 	filter := rig.NewFilter(t, func(d rig.Delivery) error { return rig.Forward(handBack, d) })
 	var listServer string
 	list := rig.NewFilter(t, func(d rig.Delivery) error {
-		data := regexp.MustCompile("(?m)^From: .*\r$").ReplaceAll(d.Data, []byte("From: The List <list@home.example>\r"))
-		return rig.Forward(listServer, rig.Delivery{From: "list@home.example", To: []string{"member@elsewhere.example"}, Data: data})
+		data := regexp.MustCompile("(?m)^From: .*\r$").ReplaceAll(d.Data,
+			[]byte("From: The List <list@home.example>\r"))
+		return rig.Forward(listServer, rig.Delivery{From: "list@home.example",
+			To: []string{"member@elsewhere.example"}, Data: data})
 	})
 	return []layout{
 		{name: "two chroots", start: rig.Postfix,
@@ -84,7 +86,8 @@ func layouts(t *testing.T) []layout {
 			}},
 			prepare: func(t *testing.T, s *site) {
 				s.Submission = rig.FreePort(t, local)
-				main := strings.NewReplacer("/var/spool/postfix", "/var/spool/postfix-out").Replace(s.Read("/etc/postfix/main.cf"))
+				main := strings.NewReplacer("/var/spool/postfix",
+					"/var/spool/postfix-out").Replace(s.Read("/etc/postfix/main.cf"))
 				main = regexp.MustCompile(`(?m)^(multi_instance_directories|smtpd_milters|non_smtpd_milters) .*\n(?:[ \t].*\n)*`).
 					ReplaceAllString(main, "")
 				main += "queue_directory = /var/spool/postfix-out\ndata_directory = /var/lib/postfix-out\n" +
@@ -115,7 +118,8 @@ func layouts(t *testing.T) []layout {
 			want: []string{"-o smtpd_proxy_filter=", "-o content_filter=smtp:"}},
 
 		{name: "rspamd beside", start: rig.Postfix,
-			o: rig.Options{Append: "smtpd_milters = unix:rspamd/rspamd.sock, $mailseal\nnon_smtpd_milters = $smtpd_milters\n" +
+			o: rig.Options{Append: "smtpd_milters = unix:rspamd/rspamd.sock, " +
+				"$mailseal\nnon_smtpd_milters = $smtpd_milters\n" +
 				"milter_default_action = accept\n"},
 			prepare: func(t *testing.T, s *site) { startOther(t, s, "rspamd") },
 			want:    []string{"smtpd_milters = $mailseal, unix:rspamd/rspamd.sock"}},
@@ -123,8 +127,10 @@ func layouts(t *testing.T) []layout {
 		{name: "Mailman on the host", start: rig.Postfix, filter: list,
 			o: rig.Options{Edit: func(m *rig.MTA, main, master string) (string, string) {
 				listServer = m.SMTP
-				return main + "transport_maps = inline:{list@home.example=smtp:[127.0.0.1]:" + portOf(list.Address) + "}\n" +
-					"smtpd_milters = unix:opendkim/opendkim.sock, $mailseal\nnon_smtpd_milters = $smtpd_milters\n", master
+				return main + "transport_maps = inline:{list@home.example=smtp:[127.0.0.1]:" +
+						portOf(list.Address) + "}\n" +
+						"smtpd_milters = unix:opendkim/opendkim.sock, $mailseal\nnon_smtpd_milters = $smtpd_milters\n",
+					master
 			}},
 			prepare: func(t *testing.T, s *site) { startOther(t, s, "opendkim") },
 			also: func(t *testing.T, s *site) {
@@ -136,7 +142,8 @@ func layouts(t *testing.T) []layout {
 			want: []string{"smtpd_milters = $mailseal\n"}},
 
 		{name: "containers with networks of their own", start: rig.Postfix,
-			o: rig.Options{Append: "mynetworks = 127.0.0.1/32, [::1]/128, 172.20.0.0/16, 10.99.0.0/24, 172.20.0.0/16\n" +
+			o: rig.Options{Append: "mynetworks = 127.0.0.1/32, [::1]/128, 172.20.0.0/16, " +
+				"10.99.0.0/24, 172.20.0.0/16\n" +
 				"milter_default_action = accept\n"},
 			settings: func(_ *site, config string) string {
 				return strings.Replace(config, `networks = ["127.0.0.1"]`, `networks = ["0.0.0.0/0"]`, 1)
@@ -155,14 +162,17 @@ func layouts(t *testing.T) []layout {
 
 		{name: "a hoster with SQL tables", start: rig.Postfix,
 			o: rig.Options{
-				Append: "rspamd = unix:rspamd/rspamd.sock\nsmtpd_milters = $rspamd, $mailseal\nnon_smtpd_milters = $rspamd, $mailseal\n" +
+				Append: "rspamd = unix:rspamd/rspamd.sock\nsmtpd_milters = $rspamd, " +
+					"$mailseal\nnon_smtpd_milters = $rspamd, $mailseal\n" +
 					"milter_default_action = accept\n",
 				Edit: func(m *rig.MTA, main, master string) (string, string) {
-					return main, withOptions(master, m.Submission, "receive_override_options=no_address_mappings,no_milters")
+					return main, withOptions(master, m.Submission,
+						"receive_override_options=no_address_mappings,no_milters")
 				}},
 			prepare:  func(t *testing.T, s *site) { startOther(t, s, "rspamd"); keysInDatabase(t, s) },
 			settings: func(_ *site, config string) string { return fromDatabase(config) },
-			want:     []string{"-o receive_override_options=no_address_mappings\n", "smtpd_milters = $mailseal, $rspamd"}},
+			want: []string{"-o receive_override_options=no_address_mappings\n",
+				"smtpd_milters = $mailseal, $rspamd"}},
 
 		{name: "Sendmail without submit.cf", start: rig.Sendmail,
 			prepare: func(t *testing.T, s *site) {
@@ -230,8 +240,9 @@ source = "hosting"
 `
 }
 
-// TestRemediesOnLayouts does what check prints about hosts as people have them. The mail server then starts and passes a
-// mail each way, signed or judged once; a second check finds nothing that can be mended.
+// TestRemediesOnLayouts does what check prints about hosts as people have them. The mail server
+// then starts and passes a mail each way, signed or judged once; a second check finds nothing that
+// can be mended.
 func TestRemediesOnLayouts(t *testing.T) {
 	for _, l := range layouts(t) {
 		t.Run(l.name, func(t *testing.T) {

@@ -233,7 +233,8 @@ func (s *site) forged(t *testing.T) {
 	d := s.Sink.To(t, "forged@home.example")
 	s.judged(t, d, "dkim=none")
 	all := strings.Join(d.Header("Authentication-Results"), "\n")
-	if strings.Contains(all, "bank.example") || !strings.Contains(all, "mx.other.example; spf=pass smtp.mailfrom=a@stranger.example") {
+	if strings.Contains(all, "bank.example") ||
+		!strings.Contains(all, "mx.other.example; spf=pass smtp.mailfrom=a@stranger.example") {
 		t.Errorf("the wrong fields are left:\n%s", all)
 	}
 }

@@ -17,15 +17,16 @@ import (
 	"mailseal/contrib/test/rig"
 )
 
-// OpenDKIM is another's milter, and "mailseal mta" drives it as it drives ours. What each MTA would deliver bears a good
-// signature.
+// OpenDKIM is another's milter, and "mailseal mta" drives it as it drives ours. What each MTA would
+// deliver bears a good signature.
 func TestMTADrivesOpenDKIM(t *testing.T) {
 	rig.Build(t)
 	file, zone := opendkimKey(t)
 	address := milterAddress(rig.OpenDKIM(t, "example.com", "mail", file))
 	const plain = "From: a@example.com\nSubject: s\n\nhello\n"
 	for _, mta := range []string{"postfix", "sendmail"} {
-		out := rig.RunWith(t, []byte(plain), "mta", "--milter", address, "--as", mta, "--from", "a@example.com", "--deliver")
+		out := rig.RunWith(t, []byte(plain), "mta", "--milter", address, "--as", mta, "--from",
+			"a@example.com", "--deliver")
 		if out.Code != 0 || !strings.Contains(out.Stdout, "DKIM-Signature: v=1; a=rsa-sha256;") {
 			t.Errorf("%s: %+v", mta, out)
 		}
@@ -35,7 +36,8 @@ func TestMTADrivesOpenDKIM(t *testing.T) {
 	}
 	out := rig.Run(t, "mta", "--milter", address, "--size", "4096", "--count", "30", "--concurrency", "2", "--json")
 	var figures struct{ Messages, Edited int }
-	if err := json.Unmarshal([]byte(out.Stdout), &figures); err != nil || out.Code != 0 || figures.Messages != 30 || figures.Edited != 30 {
+	if err := json.Unmarshal([]byte(out.Stdout), &figures); err != nil || out.Code != 0 ||
+		figures.Messages != 30 || figures.Edited != 30 {
 		t.Errorf("%v: %+v", err, out)
 	}
 }
@@ -55,8 +57,10 @@ func opendkimKey(t *testing.T) (file, zone string) {
 	dir := t.TempDir()
 	file, zone = filepath.Join(dir, "key.pem"), filepath.Join(dir, "zone")
 	err = errors.Join(
-		os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}), 0o600),
-		os.WriteFile(zone, []byte(fmt.Sprintf("mail._domainkey.example.com. 60 IN TXT \"v=DKIM1; k=rsa; p=%s\" \"%s\"\n", p[:200], p[200:])), 0o600))
+		os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY",
+			Bytes: x509.MarshalPKCS1PrivateKey(key)}), 0o600),
+		os.WriteFile(zone, []byte(fmt.Sprintf("mail._domainkey.example.com. 60 IN TXT \"v=DKIM1; "+
+			"k=rsa; p=%s\" \"%s\"\n", p[:200], p[200:])), 0o600))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,8 +18,8 @@ type told struct {
 	Mended                                   bool
 }
 
-// findings runs "mailseal check --json" on the site's host, and returns what it says of the mail server: the rig runs the
-// daemon as root.
+// findings runs "mailseal check --json" on the site's host, and returns what it says of the mail
+// server: the rig runs the daemon as root.
 func (s *site) findings(t *testing.T) []told {
 	t.Helper()
 	said := s.RunIn(t, "check", "--json", "--config", "/etc/mailseal/mailseal.toml")
@@ -39,17 +39,21 @@ func TestRemediesOnMTA(t *testing.T) {
 		o     rig.Options
 		want  int // findings that can be mended
 	}{
-		{"Postfix, filters around us", rig.Postfix, rig.Options{Append: "smtpd_milters = inet:127.0.0.1:11332, $mailseal, " +
-			"inet:127.0.0.1:8893\nnon_smtpd_milters = $smtpd_milters\nmilter_default_action = accept\nmilter_protocol = 2\n"}, 2},
+		{"Postfix, filters around us", rig.Postfix,
+			rig.Options{Append: "smtpd_milters = inet:127.0.0.1:11332, $mailseal, " +
+				"inet:127.0.0.1:8893\nnon_smtpd_milters = $smtpd_milters\nmilter_default_action = " +
+				"accept\nmilter_protocol = 2\n"}, 2},
 		{"Postfix, an address of the host in a chroot", rig.Postfix, rig.Options{Append: "smtpd_milters = " +
 			"unix:/var/spool/postfix/mailseal/mailseal.sock\nnon_smtpd_milters = inet:8891@127.0.0.1\n"}, 2},
 		{"Postfix, nobody is named", rig.Postfix, rig.Options{Append: "smtpd_milters =\nnon_smtpd_milters =\n"}, 1},
-		{"Postfix, a filter that hands back", rig.Postfix, rig.Options{Append: "receive_override_options = no_milters\n"}, 1},
+		{"Postfix, a filter that hands back", rig.Postfix,
+			rig.Options{Append: "receive_override_options = no_milters\n"}, 1},
 		{"Postfix without chroot, milters of others alone", rig.Postfix, rig.Options{Unchrooted: true,
 			Append: "smtpd_milters = unix:opendkim/opendkim.sock\nnon_smtpd_milters = $smtpd_milters\n"}, 1},
-		{"Sendmail, three filters", rig.Sendmail, rig.Options{Append: "MAIL_FILTER(`opendmarc', `S=inet:8893@127.0.0.1, F=')dnl\n" +
-			"MAIL_FILTER(`rspamd', `S=inet:11332@127.0.0.1, F=')dnl\n" +
-			"define(`confINPUT_MAIL_FILTERS', `rspamd, mailseal, opendmarc')dnl\n"}, 2},
+		{"Sendmail, three filters", rig.Sendmail,
+			rig.Options{Append: "MAIL_FILTER(`opendmarc', `S=inet:8893@127.0.0.1, F=')dnl\n" +
+				"MAIL_FILTER(`rspamd', `S=inet:11332@127.0.0.1, F=')dnl\n" +
+				"define(`confINPUT_MAIL_FILTERS', `rspamd, mailseal, opendmarc')dnl\n"}, 2},
 		{"Sendmail, another address and fails open", rig.Sendmail, rig.Options{Append: "MAIL_FILTER(`again', " +
 			"`S=unix:/run/mailseal/mailseal.sock')dnl\ndefine(`confINPUT_MAIL_FILTERS', `again, mailseal')dnl\n"}, 2},
 	} {
@@ -61,7 +65,8 @@ func TestRemediesOnMTA(t *testing.T) {
 			}
 			s.doAll(t, before)
 			for _, f := range s.findings(t) {
-				if f.Fix != "" || f.Mended || !slices.ContainsFunc(before, func(b told) bool { return b.Text == f.Text }) {
+				if f.Fix != "" || f.Mended || !slices.ContainsFunc(before,
+					func(b told) bool { return b.Text == f.Text }) {
 					t.Errorf("after all was done: %+v", f)
 				}
 			}

@@ -19,15 +19,16 @@ import (
 	"mailseal/contrib/test/rig"
 )
 
-// TestReportsMemoryLong sends what strangers could send to a process by LMTP. It stays 128 MB above what it has at rest, and
-// takes each mail.
+// TestReportsMemoryLong sends what strangers could send to a process by LMTP. It stays 128 MB above
+// what it has at rest, and takes each mail.
 func TestReportsMemoryLong(t *testing.T) {
 	if os.Getenv("MAILSEAL_LONG") == "" {
 		t.Skip("MAILSEAL_LONG is not set")
 	}
 	program, dir := rig.Build(t), t.TempDir()
 	file := filepath.Join(dir, "mailseal.toml")
-	config := fmt.Sprintf("authserv_id = \"mx.example.com\"\n[reports]\ndirectory = %q\n[reports.intake]\nreverse_names = false\n"+
+	config := fmt.Sprintf("authserv_id = \"mx.example.com\"\n[reports]\ndirectory = "+
+		"%q\n[reports.intake]\nreverse_names = false\n"+
 		"[dns]\nservers = [\"127.0.0.1:9\"]\n", dir)
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
@@ -124,16 +125,18 @@ func hostileMails() map[string][]byte {
 	}
 	megabyte := strings.Repeat(" ", 1<<20)
 	return map[string][]byte{
-		"a bomb":                        attached(zip("<feedback>", megabyte, 300)),
-		"an attribute of 1 GB":          attached(zip(`<feedback x="`, megabyte, 1000)),
-		"10^6 tags within each other":   attached(zip("<feedback>", "<x>", 1_000_000)),
-		"10^6 records in each other":    attached(zip("<feedback>", "<record>", 1_000_000)),
-		"18 MB of junk":                 attached(junk),
-		"5,000 multiparts":              []byte(deep),
-		"100,000 parts":                 []byte(top + "Content-Type: multipart/mixed; boundary=b\r\n\r\n" + strings.Repeat("--b\r\n\r\nx\r\n", 100_000)),
-		"3 million fields":              []byte(top + strings.Repeat("X: a\r\n", 3<<20)),
-		"1.2 million policies of TLS":   attached(zip(`{"policies":[`, "{},", 1_200_000)),
-		"an archive within an archive":  attached(zip("", string(zip("PK\x03\x04", strings.Repeat("\x00", 1<<20), 40)), 1)),
+		"a bomb":                      attached(zip("<feedback>", megabyte, 300)),
+		"an attribute of 1 GB":        attached(zip(`<feedback x="`, megabyte, 1000)),
+		"10^6 tags within each other": attached(zip("<feedback>", "<x>", 1_000_000)),
+		"10^6 records in each other":  attached(zip("<feedback>", "<record>", 1_000_000)),
+		"18 MB of junk":               attached(junk),
+		"5,000 multiparts":            []byte(deep),
+		"100,000 parts": []byte(top + "Content-Type: multipart/mixed; " +
+			"boundary=b\r\n\r\n" + strings.Repeat("--b\r\n\r\nx\r\n", 100_000)),
+		"3 million fields":            []byte(top + strings.Repeat("X: a\r\n", 3<<20)),
+		"1.2 million policies of TLS": attached(zip(`{"policies":[`, "{},", 1_200_000)),
+		"an archive within an archive": attached(zip("",
+			string(zip("PK\x03\x04", strings.Repeat("\x00", 1<<20), 40)), 1)),
 		"20,000 reports in one archive": attached(bytes.Repeat(zip("<feedback></feedback>", "", 0), 20_000)),
 	}
 }

@@ -34,8 +34,9 @@ from = "example.com"
 managed = "example.com"
 `
 
-// killedSite is two daemons over one state directory that rotate its keys, a publisher that shows what "keys list" prints
-// at two name servers, of which the second is late, and mail that goes through both.
+// killedSite is two daemons over one state directory that rotate its keys, a publisher that shows
+// what "keys list" prints at two name servers, of which the second is late, and mail that goes
+// through both.
 type killedSite struct {
 	*testing.T
 	state   string
@@ -48,8 +49,9 @@ type killedSite struct {
 	signed, deferred, unsigned atomic.Int64
 }
 
-// TestRotationKilledLong kills daemons, one at a time, at any moment of rotations that follow each other without a pause.
-// Every message is signed by a key that both name servers show, or deferred; keys come to the end of their lives.
+// TestRotationKilledLong kills daemons, one at a time, at any moment of rotations that follow each
+// other without a pause. Every message is signed by a key that both name servers show, or deferred;
+// keys come to the end of their lives.
 func TestRotationKilledLong(t *testing.T) {
 	if os.Getenv("MAILSEAL_LONG") == "" {
 		t.Skip("it takes minutes: MAILSEAL_LONG=1 runs it")
@@ -95,7 +97,8 @@ func TestRotationKilledLong(t *testing.T) {
 	s.done.Store(true)
 	wait.Wait()
 	s.left()
-	t.Logf("%d kills: %d signed, %d deferred, %d unsigned, 0 wrong; %d keys lived to the end", kills, s.signed.Load(), s.deferred.Load(), s.unsigned.Load(), s.count(keys.Removed))
+	t.Logf("%d kills: %d signed, %d deferred, %d unsigned, 0 wrong; %d keys lived to the end",
+		kills, s.signed.Load(), s.deferred.Load(), s.unsigned.Load(), s.count(keys.Removed))
 	if s.unsigned.Load() != 0 || s.signed.Load() < kills {
 		t.Error("messages went out unsigned, or hardly any were signed")
 	}
@@ -158,7 +161,8 @@ func (s *killedSite) publish(config string) {
 func (s *killedSite) send(i int) {
 	for n := 0; !s.done.Load(); n++ {
 		time.Sleep(5 * time.Millisecond)
-		raw := fmt.Sprintf("From: a@example.com\r\nTo: b@example.net\r\nSubject: %d\r\nDate: Sat, 31 Jan 2026 12:00:00 +0000\r\nMessage-ID: <%[1]d.%d@example.com>\r\n\r\nHello.\r\n", n, i)
+		raw := fmt.Sprintf("From: a@example.com\r\nTo: b@example.net\r\nSubject: %d\r\nDate: "+
+			"Sat, 31 Jan 2026 12:00:00 +0000\r\nMessage-ID: <%[1]d.%d@example.com>\r\n\r\nHello.\r\n", n, i)
 		c, err := miltertest.Dial(s.Context(), "unix:"+s.dirs[i]+"/s", miltertest.Options{Timeout: 30 * time.Second})
 		if err != nil {
 			s.deferred.Add(1)

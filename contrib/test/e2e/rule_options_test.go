@@ -17,8 +17,8 @@ import (
 	"mailseal/milter/taglist"
 )
 
-// optionsConfig has a rule for each option that a rule can have, told by the author's domain. Each key is named after its
-// selector.
+// optionsConfig has a rule for each option that a rule can have, told by the author's domain. Each
+// key is named after its selector.
 const optionsConfig = `authserv_id = "mx.example.com"
 mode = "sign"
 listen = [{ address = "unix:%[1]s/s" }]
@@ -115,7 +115,8 @@ func optionsZone(t *testing.T, domains ...string) *dnstest.Zone {
 	t.Helper()
 	zone := dnstest.Must("")
 	for _, d := range domains {
-		for selector, seed := range map[string]string{"one": "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=", "two": "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI="} {
+		for selector, seed := range map[string]string{"one": "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=",
+			"two": "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI="} {
 			signer, err := keys.Parse([]byte(seed))
 			if err != nil {
 				t.Fatal(err)
@@ -136,7 +137,8 @@ func TestRuleOptions(t *testing.T) {
 	dir := rig.Dir(t)
 	rig.MailsealIn(t, dir, fmt.Sprintf(optionsConfig, dir), rig.DaemonOptions{})
 	address := "unix:" + dir + "/s"
-	const old = "DKIM-Signature: v=1; a=ed25519-sha256; d=%[1]s; s=one; h=from; bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; b=AAAA\n"
+	const old = "DKIM-Signature: v=1; a=ed25519-sha256; d=%[1]s; s=one; h=from; " +
+		"bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; b=AAAA\n"
 	for _, tc := range []struct {
 		name   string
 		author string // its domain
@@ -148,30 +150,54 @@ func TestRuleOptions(t *testing.T) {
 		made   []string // s=/d= of the signatures, old ones too, from the top
 		tags   map[string]string
 	}{
-		{name: "as it comes", author: "default.example", made: []string{"one/default.example"}, tags: map[string]string{"c": "relaxed/relaxed", "x": "864000"}},
-		{name: "canonicalization", author: "canonicalization.example", made: []string{"one/canonicalization.example"}, tags: map[string]string{"c": "simple/simple", "x": "864000"}},
-		{name: "headers and oversigning", author: "headers.example", more: "X-Ticket: 7\n", made: []string{"one/headers.example"},
-			tags: map[string]string{"h": "from:from to:to date message-id:message-id x-ticket:x-ticket reply-to -subject -cc"}},
-		{name: "expiry", author: "expiry.example", made: []string{"one/expiry.example"}, tags: map[string]string{"x": "3600", "c": "relaxed/relaxed"}},
-		{name: "no expiry", author: "for-ever.example", made: []string{"one/for-ever.example"}, tags: map[string]string{"x": ""}},
-		{name: "identifier", author: "identifier.example", made: []string{"one/identifier.example"}, tags: map[string]string{"i": "news@identifier.example"}},
-		{name: "as a third party", author: "customer.example", made: []string{"one/esp.example"}, tags: map[string]string{"i": ""}},
-		{name: "as the parent domain, with two keys", author: "a.b.parent.example", made: []string{"one/parent.example", "two/parent.example"}},
-		{name: "signed already, and left alone", author: "skip.example", more: fmt.Sprintf(old, "skip.example"), made: []string{"one/skip.example"}},
-		{name: "signed by another, and signed", author: "skip.example", more: fmt.Sprintf(old, "other.example"), made: []string{"one/skip.example", "one/other.example"}},
-		{name: "signed already, and signed again", author: "again.example", more: fmt.Sprintf(old, "again.example"), made: []string{"one/again.example", "one/again.example"}},
-		{name: "old signatures removed", author: "remove.example", more: fmt.Sprintf(old, "remove.example") + fmt.Sprintf(old, "other.example"), made: []string{"one/remove.example"}},
+		{name: "as it comes", author: "default.example", made: []string{"one/default.example"},
+			tags: map[string]string{"c": "relaxed/relaxed", "x": "864000"}},
+		{name: "canonicalization", author: "canonicalization.example",
+			made: []string{"one/canonicalization.example"},
+			tags: map[string]string{"c": "simple/simple", "x": "864000"}},
+		{name: "headers and oversigning", author: "headers.example", more: "X-Ticket: 7\n",
+			made: []string{"one/headers.example"},
+			tags: map[string]string{"h": "from:from to:to date message-id:message-id " +
+				"x-ticket:x-ticket reply-to -subject -cc"}},
+		{name: "expiry", author: "expiry.example", made: []string{"one/expiry.example"},
+			tags: map[string]string{"x": "3600", "c": "relaxed/relaxed"}},
+		{name: "no expiry", author: "for-ever.example", made: []string{"one/for-ever.example"},
+			tags: map[string]string{"x": ""}},
+		{name: "identifier", author: "identifier.example", made: []string{"one/identifier.example"},
+			tags: map[string]string{"i": "news@identifier.example"}},
+		{name: "as a third party", author: "customer.example", made: []string{"one/esp.example"},
+			tags: map[string]string{"i": ""}},
+		{name: "as the parent domain, with two keys", author: "a.b.parent.example",
+			made: []string{"one/parent.example", "two/parent.example"}},
+		{name: "signed already, and left alone", author: "skip.example",
+			more: fmt.Sprintf(old, "skip.example"), made: []string{"one/skip.example"}},
+		{name: "signed by another, and signed", author: "skip.example", more: fmt.Sprintf(old,
+			"other.example"), made: []string{"one/skip.example", "one/other.example"}},
+		{name: "signed already, and signed again", author: "again.example", more: fmt.Sprintf(old,
+			"again.example"), made: []string{"one/again.example", "one/again.example"}},
+		{name: "old signatures removed", author: "remove.example",
+			more: fmt.Sprintf(old, "remove.example") + fmt.Sprintf(old, "other.example"),
+			made: []string{"one/remove.example"}},
 
-		{name: "when: all holds", author: "when.example", o: when("127.0.0.2", "MSA"), login: "alice", to: "a@lists.example", made: []string{"two/when.example"}},
-		{name: "when: all holds, by an address", author: "when.example", o: when("127.0.0.2", "MSA"), login: "alice", to: "boss@other.example", made: []string{"two/when.example"}},
-		{name: "when: another recipient", author: "when.example", o: when("127.0.0.2", "MSA"), login: "alice", to: "bob@other.example", made: []string{"one/when.example"}},
-		{name: "when: another network", author: "when.example", o: when("127.0.0.3", "MSA"), login: "alice", to: "a@lists.example", made: []string{"one/when.example"}},
-		{name: "when: another daemon", author: "when.example", o: when("127.0.0.2", "MTA"), login: "alice", to: "a@lists.example", made: []string{"one/when.example"}},
-		{name: "when: another login", author: "when.example", o: when("127.0.0.2", "MSA"), login: "bob", to: "a@lists.example", made: []string{"one/when.example"}},
+		{name: "when: all holds", author: "when.example", o: when("127.0.0.2", "MSA"),
+			login: "alice", to: "a@lists.example", made: []string{"two/when.example"}},
+		{name: "when: all holds, by an address", author: "when.example", o: when("127.0.0.2",
+			"MSA"), login: "alice", to: "boss@other.example", made: []string{"two/when.example"}},
+		{name: "when: another recipient", author: "when.example", o: when("127.0.0.2", "MSA"),
+			login: "alice", to: "bob@other.example", made: []string{"one/when.example"}},
+		{name: "when: another network", author: "when.example", o: when("127.0.0.3", "MSA"),
+			login: "alice", to: "a@lists.example", made: []string{"one/when.example"}},
+		{name: "when: another daemon", author: "when.example", o: when("127.0.0.2", "MTA"),
+			login: "alice", to: "a@lists.example", made: []string{"one/when.example"}},
+		{name: "when: another login", author: "when.example", o: when("127.0.0.2", "MSA"),
+			login: "bob", to: "a@lists.example", made: []string{"one/when.example"}},
 
-		{name: "a list's host signs for strangers", author: "stranger.example", o: when("198.51.100.7", "MTA"), to: "a@lists.example", made: []string{"two/lists.example"}},
-		{name: "but not to others", author: "stranger.example", o: when("198.51.100.7", "MTA"), to: "bob@other.example"},
-		{name: "nor what looks like ours", author: "default.example", o: when("198.51.100.7", "MTA"), to: "bob@other.example"},
+		{name: "a list's host signs for strangers", author: "stranger.example",
+			o: when("198.51.100.7", "MTA"), to: "a@lists.example", made: []string{"two/lists.example"}},
+		{name: "but not to others", author: "stranger.example", o: when("198.51.100.7", "MTA"),
+			to: "bob@other.example"},
+		{name: "nor what looks like ours", author: "default.example",
+			o: when("198.51.100.7", "MTA"), to: "bob@other.example"},
 
 		{name: "a key is missing: the other signs", author: "skips.example", made: []string{"one/skips.example"}},
 		{name: "a key is missing: deferred", author: "tempfails.example", reply: "451 "},
@@ -188,8 +214,10 @@ func TestRuleOptions(t *testing.T) {
 			if tc.to == "" {
 				tc.to = "bob@other.example"
 			}
-			raw := tc.more + "From: joe@" + tc.author + "\nTo: " + tc.to + "\nSubject: hello\nDate: Thu, 01 Jan 2026 00:00:00 +0000\nMessage-ID: <1@x>\n\nbody\n"
-			out, err := c.Send(miltertest.Message{From: "joe@" + tc.author, To: []string{tc.to}, Auth: tc.login, Raw: []byte(raw)})
+			raw := tc.more + "From: joe@" + tc.author + "\nTo: " + tc.to +
+				"\nSubject: hello\nDate: Thu, 01 Jan 2026 00:00:00 +0000\nMessage-ID: <1@x>\n\nbody\n"
+			out, err := c.Send(miltertest.Message{From: "joe@" + tc.author, To: []string{tc.to},
+				Auth: tc.login, Raw: []byte(raw)})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -31,7 +31,8 @@ func TestPolicyRules(t *testing.T) {
 		ruleExample(t, "Refuse mail that")
 	eachPolicy(t, rules, func(t *testing.T, s *site) {
 		refused := mail("ceo@bank.example", "refused-by-rule@home.example")
-		s.refusedWith(t, refused, "550 5.7.1 ", `bank.example asks to refuse this message, "<refused-by-rule@home.example>"`)
+		s.refusedWith(t, refused, "550 5.7.1 ",
+			`bank.example asks to refuse this message, "<refused-by-rule@home.example>"`)
 
 		c := s.Dial(t, relayed)
 		c.Deliver(mail("ceo@bank.example", "from-partner@home.example"))

@@ -86,20 +86,33 @@ func TestShadowEditsInMTA(t *testing.T) {
 		start startMTA
 		old   editor
 	}{
-		{"Postfix, no leading space", rig.Postfix, editor{guard.Agreement{Version: 6, Actions: everyAction}, edits("")}},
-		{"Sendmail, no leading space", rig.Sendmail, editor{guard.Agreement{Version: 6, Actions: everyAction}, edits("")}},
-		{"Postfix, silent, leading space", rig.Postfix, editor{guard.Agreement{Version: 6, Actions: everyAction, Protocol: silent | guard.LeadingSpace}, edits(" ")}},
-		{"Sendmail, silent, leading space", rig.Sendmail, editor{guard.Agreement{Version: 6, Actions: everyAction, Protocol: silent | guard.LeadingSpace}, edits(" ")}},
-		{"Postfix, version 2, without body", rig.Postfix, editor{guard.Agreement{Version: 2, Actions: everyAction, Protocol: guard.NoBody | guard.NoHeaders}, edits("")}},
-		{"Sendmail, version 2, without body", rig.Sendmail, editor{guard.Agreement{Version: 2, Actions: everyAction, Protocol: guard.NoBody | guard.NoHeaders}, edits("")}},
+		{"Postfix, no leading space", rig.Postfix,
+			editor{guard.Agreement{Version: 6, Actions: everyAction}, edits("")}},
+		{"Sendmail, no leading space", rig.Sendmail,
+			editor{guard.Agreement{Version: 6, Actions: everyAction}, edits("")}},
+		{"Postfix, silent, leading space", rig.Postfix,
+			editor{guard.Agreement{Version: 6, Actions: everyAction,
+				Protocol: silent | guard.LeadingSpace}, edits(" ")}},
+		{"Sendmail, silent, leading space", rig.Sendmail,
+			editor{guard.Agreement{Version: 6, Actions: everyAction,
+				Protocol: silent | guard.LeadingSpace}, edits(" ")}},
+		{"Postfix, version 2, without body", rig.Postfix,
+			editor{guard.Agreement{Version: 2, Actions: everyAction,
+				Protocol: guard.NoBody | guard.NoHeaders}, edits("")}},
+		{"Sendmail, version 2, without body", rig.Sendmail,
+			editor{guard.Agreement{Version: 2, Actions: everyAction,
+				Protocol: guard.NoBody | guard.NoHeaders}, edits("")}},
 	} {
 		t.Run(k.name, func(t *testing.T) {
 			w := newTwinsBefore(t, k.start, func(_ *twins, hostport string) { k.old.listen(t, hostport) })
 			c := w.user(t)
-			m := mail("alice@home.example", "edited@elsewhere.example", "X-Twice: 1", "X-Twice:2", "X-Odd:\todd", "X-Folded:\n\tone\n two")
+			m := mail("alice@home.example", "edited@elsewhere.example", "X-Twice: 1", "X-Twice:2",
+				"X-Odd:\todd", "X-Folded:\n\tone\n two")
 			for range 2 { // on one connection
 				got := c.deliver(m)
-				edited := strings.HasSuffix(string(got.Data), "\r\n\r\nanother body\r\nin two pieces\r\n") && strings.Contains(string(got.Data), "\r\nX-Second:  ")
+				edited := strings.HasSuffix(string(got.Data),
+					"\r\n\r\nanother body\r\nin two pieces\r\n") &&
+					strings.Contains(string(got.Data), "\r\nX-Second:  ")
 				if !edited || got.From != "other@home.example" || !slices.Contains(got.To, "more@elsewhere.example") {
 					t.Errorf("not edited, from %s to %s\n%s", got.From, got.To, got.Data)
 				}

@@ -11,9 +11,9 @@ import (
 	"mailseal/milter/miltertest"
 )
 
-// TestShadowDifferentialLong holds that the MTA gets from the shadow what OpenDKIM alone answers, to the byte, for every
-// sample, from both MTAs, over configurations of OpenDKIM in which it signs, judges, refuses, defers, removes and adds, on
-// sockets of every kind.
+// TestShadowDifferentialLong holds that the MTA gets from the shadow what OpenDKIM alone answers,
+// to the byte, for every sample, from both MTAs, over configurations of OpenDKIM in which it signs,
+// judges, refuses, defers, removes and adds, on sockets of every kind.
 func TestShadowDifferentialLong(t *testing.T) {
 	if os.Getenv("MAILSEAL_LONG") == "" {
 		t.Skip("it takes minutes: MAILSEAL_LONG=1 runs it")
@@ -50,7 +50,8 @@ func TestShadowDifferentialLong(t *testing.T) {
 						a, b := sameThrough(t, direct, front, as, s)
 						messages++
 						if a.Reply != b.Reply || !bytes.Equal(a.Delivered(), b.Delivered()) {
-							t.Errorf("%s, %v: through us %v\n%s\nfrom OpenDKIM alone %v\n%s", s.name, as, b.Reply, b.Delivered(), a.Reply, a.Delivered())
+							t.Errorf("%s, %v: through us %v\n%s\nfrom OpenDKIM alone %v\n%s",
+								s.name, as, b.Reply, b.Delivered(), a.Reply, a.Delivered())
 						}
 					}
 				}
@@ -89,7 +90,8 @@ func TestShadowBeforeOpenDMARCLong(t *testing.T) {
 				h.write(t, "ignored", "192.0.2.1\n")
 				upstream := []string{"unix", "inet"}[i%2]
 				direct, front := h.socket(t, upstream, "od"), h.socket(t, "unix", "sh")
-				rig.StartOpenDMARC(t, direct, append(changes, "AuthservID mx.home.example", "TrustedAuthservIDs mx.home.example",
+				rig.StartOpenDMARC(t, direct, append(changes, "AuthservID mx.home.example",
+					"TrustedAuthservIDs mx.home.example",
 					"IgnoreHosts "+h.path("ignored"), "TestDNSData "+h.path("records"))...)
 				p := h.shadow(t, front, direct)
 				for _, s := range h.judgedSamples(t) {
@@ -97,7 +99,8 @@ func TestShadowBeforeOpenDMARCLong(t *testing.T) {
 						a, b := playThrough(t, direct, as, s), playThrough(t, front, as, s)
 						messages++
 						if a.Reply != b.Reply || !bytes.Equal(a.Delivered(), b.Delivered()) {
-							t.Errorf("%s, %v: through us %v\n%s\nfrom OpenDMARC alone %v\n%s", s.name, as, b.Reply, b.Delivered(), a.Reply, a.Delivered())
+							t.Errorf("%s, %v: through us %v\n%s\nfrom OpenDMARC alone %v\n%s",
+								s.name, as, b.Reply, b.Delivered(), a.Reply, a.Delivered())
 						}
 					}
 				}

@@ -11,8 +11,8 @@ import (
 	"mailseal/contrib/test/rig"
 )
 
-// twins are two MTAs of a kind: one with OpenDKIM, one with the shadow before the same OpenDKIM. Whatever is done to both
-// must have the same answers, and the same message must come out.
+// twins are two MTAs of a kind: one with OpenDKIM, one with the shadow before the same OpenDKIM.
+// Whatever is done to both must have the same answers, and the same message must come out.
 type twins struct {
 	*oldHost
 	direct, shadowed *rig.MTA
@@ -92,8 +92,11 @@ func (c *clients) deliver(m rig.Mail) rig.Delivery {
 		if timeA != nil && timeB != nil && !bytes.Equal(timeA[1], timeB[1]) && try < 10 {
 			continue
 		}
-		if x, y := trace.ReplaceAllString(string(a.Data), ""), trace.ReplaceAllString(string(b.Data), ""); x != y || a.From != b.From || !slices.Equal(slices.Sorted(slices.Values(a.To)), slices.Sorted(slices.Values(b.To))) {
-			c.t.Errorf("through the shadow came from %s to %s\n%s\nwithout it from %s to %s\n%s", b.From, b.To, y, a.From, a.To, x)
+		if x, y := trace.ReplaceAllString(string(a.Data), ""),
+			trace.ReplaceAllString(string(b.Data), ""); x != y || a.From != b.From ||
+			!slices.Equal(slices.Sorted(slices.Values(a.To)), slices.Sorted(slices.Values(b.To))) {
+			c.t.Errorf("through the shadow came from %s to %s\n%s\nwithout it from %s to %s\n%s",
+				b.From, b.To, y, a.From, a.To, x)
 		}
 		return b
 	}
@@ -186,8 +189,9 @@ func (w *twins) localMail(t *testing.T) {
 	}
 }
 
-// dies ends OpenDKIM in the middle of a message: clients are told what the MTA's configuration says, in that message, in
-// the same session after it, and in the next; and when OpenDKIM is back all is well again.
+// dies ends OpenDKIM in the middle of a message: clients are told what the MTA's configuration
+// says, in that message, in the same session after it, and in the next; and when OpenDKIM is back
+// all is well again.
 func (w *twins) dies(t *testing.T) {
 	c := w.user(t)
 	c.do("MAIL FROM:<alice@home.example>")

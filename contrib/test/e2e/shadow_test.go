@@ -19,10 +19,11 @@ import (
 	"mailseal/milter/miltertest"
 )
 
-// "mailseal shadow" before Debian's OpenDKIM: the MTA gets what OpenDKIM alone would have answered, to the octet, and the
-// log has no difference but those that there are.
+// "mailseal shadow" before Debian's OpenDKIM: the MTA gets what OpenDKIM alone would have answered,
+// to the octet, and the log has no difference but those that there are.
 
-// oldHost is a host with an OpenDKIM, the configuration that import-opendkim makes of its own, and the keys of a stranger.
+// oldHost is a host with an OpenDKIM, the configuration that import-opendkim makes of its own, and
+// the keys of a stranger.
 type oldHost struct {
 	dir   string
 	lines []string // of opendkim.conf
@@ -51,8 +52,10 @@ func newOldHost(t *testing.T, mode string, changes ...string) *oldHost {
 		published += strings.TrimSuffix(record.Name, ".") + " " + record.Text + "\n"
 	}
 	h.write(t, "published", published)
-	h.lines = append([]string{"Mode " + mode, "Domain home.example", "Selector mail", "KeyFile " + h.path("home.example.pem"),
-		"Canonicalization relaxed/simple", "OversignHeaders From,Subject", "SignHeaders From,To,Subject,Date,Cc", "InternalHosts 127.0.0.1",
+	h.lines = append([]string{"Mode " + mode, "Domain home.example", "Selector mail",
+		"KeyFile " + h.path("home.example.pem"),
+		"Canonicalization relaxed/simple", "OversignHeaders From,Subject",
+		"SignHeaders From,To,Subject,Date,Cc", "InternalHosts 127.0.0.1",
 		"AuthservID mx.home.example"}, changes...)
 	var err error
 	if h.dns, err = dnstest.Serve(zone, ""); err != nil {
@@ -102,7 +105,8 @@ func (h *oldHost) shadow(t *testing.T, listen, upstream string) *shadowProcess {
 	t.Helper()
 	p := &shadowProcess{log: h.path("shadow.log")}
 	args := unitCommand(t, "../../../contrib/systemd/mailseal-shadow.service")
-	for option, value := range map[string]string{"--config": h.path("mailseal.toml"), "--listen": listen, "--upstream": upstream, "--log": p.log} {
+	for option, value := range map[string]string{"--config": h.path("mailseal.toml"),
+		"--listen": listen, "--upstream": upstream, "--log": p.log} {
 		at := slices.Index(args, option)
 		if at < 0 {
 			t.Fatalf("the unit's command has no %s: %q", option, args)
@@ -160,7 +164,8 @@ func (p *shadowProcess) lines(t *testing.T) (out []shadowLine) {
 // signedByStranger signs a message of stranger.example.
 func (h *oldHost) signedByStranger(t *testing.T, message string) string {
 	t.Helper()
-	signed := rig.RunWith(t, []byte(message), "sign", "--domain", "stranger.example", "--selector", "mail", "--key", h.path("stranger.example.pem"))
+	signed := rig.RunWith(t, []byte(message), "sign", "--domain", "stranger.example", "--selector",
+		"mail", "--key", h.path("stranger.example.pem"))
 	if signed.Code != 0 {
 		t.Fatalf("sign: %+v", signed)
 	}
@@ -177,27 +182,35 @@ type sample struct {
 // samples are messages of ours and of strangers.
 func (h *oldHost) samples(t *testing.T) (out []sample) {
 	add := func(name, client, from, raw string) {
-		m := miltertest.Message{From: from, To: []string{"x@elsewhere.example", "y@elsewhere.example"}, Raw: []byte(raw), Queue: fmt.Sprintf("S%d", len(out))}
+		m := miltertest.Message{From: from, To: []string{"x@elsewhere.example",
+			"y@elsewhere.example"}, Raw: []byte(raw), Queue: fmt.Sprintf("S%d", len(out))}
 		out = append(out, sample{name: name, client: client, Message: m})
 	}
 	ours := mail("alice@home.example", "friend@elsewhere.example").Message
 	theirs := mail("a@stranger.example", "bob@home.example").Message
 	signed := h.signedByStranger(t, theirs)
 	add("ours", local, "alice@home.example", ours)
-	add("ours, odd white space", local, "alice@home.example", "X:y\nX-Two:  z\nX-Tab:\tt\nX-Empty:\nX-Blank: \nX-Folded:\n\tone\n two\n"+strings.Replace(ours, "Subject: ", "Subject:", 1))
+	add("ours, odd white space", local, "alice@home.example",
+		"X:y\nX-Two:  z\nX-Tab:\tt\nX-Empty:\nX-Blank: \nX-Folded:\n\tone\n two\n"+
+			strings.Replace(ours, "Subject: ", "Subject:", 1))
 	add("ours, no body", local, "alice@home.example", strings.SplitAfter(ours, "\n\n")[0])
-	add("ours, large", local, "alice@home.example", ours+strings.Repeat("0123456789abcdef0123456789abcdef 0123456789abcdef \n", 20000))
-	add("ours, a forged field", local, "alice@home.example", "Authentication-Results: mx.home.example; dkim=pass header.d=bank.example\n"+ours)
+	add("ours, large", local, "alice@home.example",
+		ours+strings.Repeat("0123456789abcdef0123456789abcdef 0123456789abcdef \n", 20000))
+	add("ours, a forged field", local, "alice@home.example",
+		"Authentication-Results: mx.home.example; dkim=pass header.d=bank.example\n"+ours)
 	add("ours, a null sender", local, "", ours)
 	add("ours, two subjects", local, "alice@home.example", "Subject: twice\n"+ours)
-	add("another's domain", local, "alice@home.example", strings.Replace(ours, "alice@home.example", "alice@other.example", 1))
+	add("another's domain", local, "alice@home.example", strings.Replace(ours, "alice@home.example",
+		"alice@other.example", 1))
 	add("theirs, unsigned", stranger, "a@stranger.example", theirs)
 	add("theirs, signed", stranger, "a@stranger.example", signed)
-	add("theirs, signed and changed", stranger, "a@stranger.example", strings.Replace(signed, "about", "no longer about", 1))
+	add("theirs, signed and changed", stranger, "a@stranger.example",
+		strings.Replace(signed, "about", "no longer about", 1))
 	add("theirs, signed, body changed", stranger, "a@stranger.example", signed+"more\n")
 	add("theirs, no such key", stranger, "a@stranger.example", strings.Replace(signed, "s=mail", "s=gone", 1))
 	out[len(out)-1].differs = "dkim" // fail to OpenDKIM, permerror to RFC 8601 and us
-	add("theirs, forged fields", stranger, "a@stranger.example", "Authentication-Results: mx.home.example; dkim=pass\nAuthentication-Results: other.example; dkim=pass\n"+signed)
+	add("theirs, forged fields", stranger, "a@stranger.example",
+		"Authentication-Results: mx.home.example; dkim=pass\nAuthentication-Results: other.example; dkim=pass\n"+signed)
 	add("theirs, two signatures", stranger, "a@stranger.example", h.signedByStranger(t, signed))
 	add("a stranger as ours", stranger, "alice@home.example", ours)
 	return out
@@ -221,7 +234,8 @@ func playThrough(t *testing.T, address string, as miltertest.MTA, s sample) milt
 func connect(t *testing.T, address string, as miltertest.MTA, client string) *miltertest.Conn {
 	t.Helper()
 	noon := func() time.Time { return time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC) }
-	c, err := miltertest.Dial(t.Context(), address, miltertest.Options{As: as, Client: netip.MustParseAddr(client), Now: noon, Timeout: time.Minute})
+	c, err := miltertest.Dial(t.Context(), address, miltertest.Options{As: as,
+		Client: netip.MustParseAddr(client), Now: noon, Timeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -270,7 +284,8 @@ func TestShadowBeforeOpenDKIM(t *testing.T) {
 				for _, as := range []miltertest.MTA{miltertest.Postfix, miltertest.Sendmail} {
 					a, b := sameThrough(t, direct, listen, as, s)
 					if a.Reply != b.Reply || !bytes.Equal(a.Delivered(), b.Delivered()) {
-						t.Errorf("%s, %v: through us %v\n%s\nfrom OpenDKIM alone %v\n%s", s.name, as, b.Reply, b.Delivered(), a.Reply, a.Delivered())
+						t.Errorf("%s, %v: through us %v\n%s\nfrom OpenDKIM alone %v\n%s", s.name,
+							as, b.Reply, b.Delivered(), a.Reply, a.Delivered())
 					}
 				}
 			}
@@ -285,8 +300,9 @@ func TestShadowBeforeOpenDKIM(t *testing.T) {
 	}
 }
 
-// check wants a line to tell no difference but that of the sample, and the body to be unseen where OpenDKIM lets messages
-// pass at the end of the header: what it does not sign when it only signs, what it would sign when it only verifies.
+// check wants a line to tell no difference but that of the sample, and the body to be unseen where
+// OpenDKIM lets messages pass at the end of the header: what it does not sign when it only signs,
+// what it would sign when it only verifies.
 func (l shadowLine) check(t *testing.T, samples []sample, mode string) {
 	t.Helper()
 	for _, s := range samples {
@@ -297,7 +313,8 @@ func (l shadowLine) check(t *testing.T, samples []sample, mode string) {
 		if mode != "s" {
 			want = s.differs
 		}
-		if unseen := mode == "s" && l.Signed == "-" || mode == "v" && s.client == local && strings.HasPrefix(s.name, "ours"); l.BodyUnseen != unseen {
+		if unseen := mode == "s" && l.Signed == "-" || mode == "v" && s.client == local &&
+			strings.HasPrefix(s.name, "ours"); l.BodyUnseen != unseen {
 			t.Errorf("%s: the body was unseen: %v, want %v:\n%s", s.name, l.BodyUnseen, unseen, l.raw)
 		}
 		if l.In != want || l.Msg == "not judged" {

@@ -18,9 +18,10 @@ import (
 )
 
 // TestLongSoak plays honest and hostile mail at once, for minutes, while the DNS dies, the database of keys goes away,
-// the configuration is reloaded whole and cut short, the state directory fills up, and the daemon is killed. It holds that
-// no mail of ours leaves unsigned or signed wrongly, that no message gets lost, and that no forgery passes; and prints
-// what it cost. MAILSEAL_SOAK says how long, such as "20m"; "make soak" sets it.
+// the configuration is reloaded whole and cut short, the state directory fills up, and the daemon
+// is killed. It holds that no mail of ours leaves unsigned or signed wrongly, that no message gets
+// lost, and that no forgery passes; and prints what it cost. MAILSEAL_SOAK says how long, such as
+// "20m"; "make soak" sets it.
 func TestLongSoak(t *testing.T) {
 	if os.Getenv("MAILSEAL_LONG") == "" && os.Getenv("MAILSEAL_SOAK") == "" {
 		t.Skip("a soak takes minutes: make soak, or MAILSEAL_LONG=1")
@@ -61,9 +62,11 @@ type soak struct {
 
 // tally counts what became of messages.
 type tally struct {
-	signed, deferred, retried     atomic.Int64 // of ours
-	passed, doubtful              atomic.Int64 // of honest strangers: dmarc=pass; deferred or temperror while the DNS fails
-	refused, openForgeries, noise atomic.Int64 // forgeries refused; deferred for want of the DNS; connections with garbage
+	signed, deferred, retried atomic.Int64 // of ours
+	// of honest strangers: dmarc=pass; deferred or temperror while the DNS fails
+	passed, doubtful atomic.Int64
+	// forgeries refused; deferred for want of the DNS; connections with garbage
+	refused, openForgeries, noise atomic.Int64
 
 	unsigned, lost, wrong, forged atomic.Int64 // what must not happen
 }
@@ -260,7 +263,8 @@ func (s *soak) report(length time.Duration) {
 		row(m.name, m.count.Load())
 	}
 	half := s.samples[len(s.samples)/2:]
-	row("memory, MB: at the most, and in the second half", fmt.Sprintf("%.0f, %.0f", most(s.samples, memory)/1e6, most(half, memory)/1e6))
+	row("memory, MB: at the most, and in the second half",
+		fmt.Sprintf("%.0f, %.0f", most(s.samples, memory)/1e6, most(half, memory)/1e6))
 	row("descriptors at the most", most(s.samples, descriptors))
 	row("goroutines at the most", most(s.samples, goroutines))
 	w.Flush()
@@ -275,7 +279,8 @@ func (s *soak) report(length time.Duration) {
 			s.t.Errorf("%s: %d", m.name, n)
 		}
 	}
-	for name, n := range map[string]int64{"signed": c.signed.Load(), "passed": c.passed.Load(), "forgeries refused": c.refused.Load()} {
+	for name, n := range map[string]int64{"signed": c.signed.Load(), "passed": c.passed.Load(),
+		"forgeries refused": c.refused.Load()} {
 		if n == 0 {
 			s.t.Errorf("%s: none; the soak has not done its work", name)
 		}

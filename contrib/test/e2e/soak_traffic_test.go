@@ -22,7 +22,8 @@ import (
 
 // Who writes to the host of the soak: honest.example with good signatures, and strangers in the name of bank.example,
 // whose policy is to reject them.
-var honestKey = keys.Key{Domain: "honest.example", Selector: "s", Signer: ed25519.NewKeyFromSeed(bytes.Repeat([]byte{99}, ed25519.SeedSize))}
+var honestKey = keys.Key{Domain: "honest.example", Selector: "s",
+	Signer: ed25519.NewKeyFromSeed(bytes.Repeat([]byte{99}, ed25519.SeedSize))}
 
 const soakZone = `
 honest.example TXT "v=spf1 ip4:127.0.0.2 -all"
@@ -72,8 +73,8 @@ func (s *soak) begin() (stop func()) {
 	return func() { close(done); all.Wait() }
 }
 
-// send sends a message as an MTA does: a milter that cannot be reached, or whose connection breaks, defers it, and it is
-// sent again. A milter that is there and breaks the connection has lost it.
+// send sends a message as an MTA does: a milter that cannot be reached, or whose connection breaks,
+// defers it, and it is sent again. A milter that is there and breaks the connection has lost it.
 func (s *soak) send(client string, m miltertest.Message) (out miltertest.Outcome, isDeferred bool) {
 	o := miltertest.Options{Timeout: time.Minute, Client: netip.MustParseAddr(client)}
 	c, err := miltertest.Dial(s.t.Context(), s.address, o)
@@ -107,8 +108,10 @@ func (s *soak) isUp() bool {
 // ours sends what has to leave with a signature.
 func (s *soak) ours(i int) {
 	domain := fmt.Sprintf("d%d.example", rand.IntN(hosted.Domains-1))
-	raw := fmt.Sprintf("From: joe@%s\nTo: bob@other.example\nSubject: %d\nDate: Thu, 01 Jan 2026 00:00:00 +0000\nMessage-ID: <%d@%s>\n\nbody %s\n", domain, i, i, domain, strings.Repeat("x ", rand.IntN(2000)))
-	out, isDeferred := s.send("127.0.0.1", miltertest.Message{From: "joe@" + domain, To: []string{"bob@other.example"}, Raw: []byte(raw)})
+	raw := fmt.Sprintf("From: joe@%s\nTo: bob@other.example\nSubject: %d\nDate: Thu, 01 Jan 2026 "+
+		"00:00:00 +0000\nMessage-ID: <%d@%s>\n\nbody %s\n", domain, i, i, domain, strings.Repeat("x ", rand.IntN(2000)))
+	out, isDeferred := s.send("127.0.0.1", miltertest.Message{From: "joe@" + domain,
+		To: []string{"bob@other.example"}, Raw: []byte(raw)})
 	switch {
 	case isDeferred:
 		s.tally.deferred.Add(1)
@@ -146,9 +149,11 @@ func (s *soak) receive(domain string, raw []byte) {
 
 // honest sends what has to pass.
 func (s *soak) honest(i int) {
-	raw := fmt.Sprintf("From: ann@honest.example\r\nTo: joe@d1.example\r\nSubject: %d\r\nDate: Thu, 01 Jan 2026 00:00:00 +0000\r\n\r\nhello\r\n", i)
+	raw := fmt.Sprintf("From: ann@honest.example\r\nTo: joe@d1.example\r\nSubject: %d\r\nDate: "+
+		"Thu, 01 Jan 2026 00:00:00 +0000\r\n\r\nhello\r\n", i)
 	signed := s.signedBy(honestKey, raw)
-	out, isDeferred := s.send("127.0.0.2", miltertest.Message{From: "ann@honest.example", To: []string{"joe@d1.example"}, Raw: []byte(signed)})
+	out, isDeferred := s.send("127.0.0.2", miltertest.Message{From: "ann@honest.example",
+		To: []string{"joe@d1.example"}, Raw: []byte(signed)})
 	if isDeferred {
 		s.tally.doubtful.Add(1)
 		return
@@ -170,7 +175,8 @@ func (s *soak) honest(i int) {
 
 func (s *soak) signedBy(k keys.Key, raw string) string {
 	o := dkim.SignOptions{}
-	m, err := message.Read(strings.NewReader(raw), 1<<20, func(message.Header) []message.BodyHash { return []message.BodyHash{o.BodyHash()} })
+	m, err := message.Read(strings.NewReader(raw), 1<<20,
+		func(message.Header) []message.BodyHash { return []message.BodyHash{o.BodyHash()} })
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -201,11 +207,13 @@ func (s *soak) forger(i int) {
 	var b strings.Builder
 	b.WriteString("Authentication-Results: mx.example.com; dmarc=pass header.from=bank.example\n")
 	for n := range rand.IntN(6) {
-		fmt.Fprintf(&b, "DKIM-Signature: v=1; a=rsa-sha256; d=x%d.silent.example; s=k%d; h=From;\n bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; b=AAAA\n", n, rand.IntN(1000))
+		fmt.Fprintf(&b, "DKIM-Signature: v=1; a=rsa-sha256; d=x%d.silent.example; s=k%d; "+
+			"h=From;\n bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; b=AAAA\n", n, rand.IntN(1000))
 	}
 	fmt.Fprintf(&b, "From: %s\nTo: joe@d1.example\nSubject: pay\nDate: Thu, 01 Jan 2026 00:00:00 +0000\n\nnow\n", from)
 	client := fmt.Sprintf("127.0.%d.%d", 1+rand.IntN(200), 1+rand.IntN(200))
-	out, isDeferred := s.send(client, miltertest.Message{From: "x@evil.example", To: []string{"joe@d1.example"}, Raw: []byte(b.String())})
+	out, isDeferred := s.send(client, miltertest.Message{From: "x@evil.example",
+		To: []string{"joe@d1.example"}, Raw: []byte(b.String())})
 	if isDeferred {
 		s.tally.openForgeries.Add(1)
 		return
@@ -265,7 +273,8 @@ func (s *soak) sample() {
 	if err != nil {
 		return // it has been killed meanwhile
 	}
-	s.samples = append(s.samples, reading{m["process_resident_memory_bytes"], m["process_open_fds"], m["go_goroutines"]})
+	s.samples = append(s.samples, reading{m["process_resident_memory_bytes"], m["process_open_fds"],
+		m["go_goroutines"]})
 }
 
 // mountFull puts an empty file system without room over a directory.

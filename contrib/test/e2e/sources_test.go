@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestSourcesReload holds that sources survive a reload that leaves them alone, and what a reload refuses. What a source
-// has counted begins anew with another source.
+// TestSourcesReload holds that sources survive a reload that leaves them alone, and what a reload
+// refuses. What a source has counted begins anew with another source.
 func TestSourcesReload(t *testing.T) {
 	h := startHosting(t, "sqlite", hosted.SQLite(t), "")
 	h.Send("d3.example")
@@ -62,13 +62,18 @@ func TestSourcesBreak(t *testing.T) {
 		name, wrong, right string
 		says               []string
 	}{
-		{"a row without a key", "UPDATE dkim_keys SET private_key = 'secretsecretsecret' WHERE name = 'k1'", "UPDATE dkim_keys SET private_key = (SELECT private_key FROM dkim_keys WHERE name = 'backup') WHERE name = 'k1'",
+		{"a row without a key", "UPDATE dkim_keys SET private_key = 'secretsecretsecret' WHERE name = 'k1'",
+			"UPDATE dkim_keys SET private_key = (SELECT private_key FROM dkim_keys WHERE name = " +
+				"'backup') WHERE name = 'k1'",
 			[]string{`k1: source \"hosting\"`, "key_query", "the row of", `selector \"s\", domain \"d1.example\"`}},
-		{"a domain that is none", "UPDATE dkim_keys SET domain = 'd1.example; b=x' WHERE name = 'k1'", "UPDATE dkim_keys SET domain = 'd1.example' WHERE name = 'k1'",
+		{"a domain that is none", "UPDATE dkim_keys SET domain = 'd1.example; b=x' WHERE name = 'k1'",
+			"UPDATE dkim_keys SET domain = 'd1.example' WHERE name = 'k1'",
 			[]string{"make no DNS name"}},
-		{"no row", "UPDATE dkim_keys SET name = 'kk1' WHERE name = 'k1'", "UPDATE dkim_keys SET name = 'k1' WHERE name = 'kk1'",
+		{"no row", "UPDATE dkim_keys SET name = 'kk1' WHERE name = 'k1'",
+			"UPDATE dkim_keys SET name = 'k1' WHERE name = 'kk1'",
 			[]string{"no such key"}},
-		{"no column", "ALTER TABLE dkim_keys RENAME COLUMN selector TO label", "ALTER TABLE dkim_keys RENAME COLUMN label TO selector",
+		{"no column", "ALTER TABLE dkim_keys RENAME COLUMN selector TO label",
+			"ALTER TABLE dkim_keys RENAME COLUMN label TO selector",
 			[]string{"no such column: selector", "source of keys is unavailable", "source of keys is " +
 				"available again"}},
 		{"no table", "ALTER TABLE dkim_signing RENAME TO gone", "ALTER TABLE gone RENAME TO dkim_signing",
@@ -76,7 +81,8 @@ func TestSourcesBreak(t *testing.T) {
 				"of keys is available again"}},
 	} {
 		if i == 0 {
-			execSQLite(t, path, "INSERT INTO dkim_keys SELECT 'backup', domain, selector, private_key FROM dkim_keys WHERE name = 'k1'")
+			execSQLite(t, path, "INSERT INTO dkim_keys SELECT 'backup', domain, selector, "+
+				"private_key FROM dkim_keys WHERE name = 'k1'")
 		}
 		signed, deferred, said := h.Signed.Load(), h.Deferred.Load(), len(h.log())
 		execSQLite(t, path, tc.wrong)
@@ -84,7 +90,8 @@ func TestSourcesBreak(t *testing.T) {
 		execSQLite(t, path, tc.right)
 		h.Send("d1.example")
 		if h.Deferred.Load() != deferred+1 || h.Signed.Load() != signed+1 || h.Unsigned.Load() != 0 {
-			t.Errorf("%s: %d deferred, %d signed, %d unsigned; want 1, 1, 0", tc.name, h.Deferred.Load()-deferred, h.Signed.Load()-signed, h.Unsigned.Load())
+			t.Errorf("%s: %d deferred, %d signed, %d unsigned; want 1, 1, 0", tc.name,
+				h.Deferred.Load()-deferred, h.Signed.Load()-signed, h.Unsigned.Load())
 		}
 		text := h.log()[said:]
 		for _, want := range tc.says {

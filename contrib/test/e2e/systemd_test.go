@@ -11,8 +11,8 @@ import (
 	"mailseal/contrib/test/rig"
 )
 
-// The units of contrib/systemd: their sockets are where each MTA's snippet looks, the service runs as a user of its own,
-// tells how it is, and no connection is refused while it restarts.
+// The units of contrib/systemd: their sockets are where each MTA's snippet looks, the service runs
+// as a user of its own, tells how it is, and no connection is refused while it restarts.
 
 func TestSystemd(t *testing.T) {
 	for _, u := range []struct {
@@ -64,8 +64,8 @@ func (s *site) asService(t *testing.T, service *rig.Daemon) {
 	s.signedByUs(t, s.Sink.To(t, "unit@elsewhere.example"))
 }
 
-// reloaded wants a reload to say what is wrong with a configuration, or which domains it would take the signature from, and
-// the service to go on as before.
+// reloaded wants a reload to say what is wrong with a configuration, or which domains it would take
+// the signature from, and the service to go on as before.
 func (s *site) reloaded(t *testing.T, service *rig.Daemon) {
 	t.Helper()
 	good := s.Read("/etc/mailseal/mailseal.toml")
@@ -94,7 +94,8 @@ func (s *site) restarted(t *testing.T, service *rig.Daemon, socket *rig.Socket) 
 	sent := make(chan struct{})
 	go func() {
 		defer close(sent)
-		s.Local(t, mail("alice@home.example", "meanwhile@elsewhere.example").Message, "-i", "-f", "alice@home.example", "-t")
+		s.Local(t, mail("alice@home.example", "meanwhile@elsewhere.example").Message, "-i", "-f",
+			"alice@home.example", "-t")
 	}()
 	s.ServiceUnit("mailseal.service", socket)
 	<-sent

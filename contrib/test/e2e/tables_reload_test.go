@@ -31,7 +31,8 @@ func TestTablesReload(t *testing.T) {
 			mails := []sent{{"u@example.com", "a@elsewhere.example"}, {"u@example.org", "a@elsewhere.example"}}
 			signed := func(when string, want ...string) {
 				t.Helper()
-				if got := r.answers(t, client{address: "127.0.0.1", name: "localhost"}, mails); !slices.Equal(got, want) {
+				if got := r.answers(t, client{address: "127.0.0.1", name: "localhost"},
+					mails); !slices.Equal(got, want) {
 					t.Errorf("%s: got %q, want %q", when, got, want)
 				}
 			}
@@ -50,7 +51,8 @@ func TestTablesReload(t *testing.T) {
 			signed("after a reload", "example.com/s2", "example.org/s3/@example.org")
 
 			table("SigningTable", "# broken\n"+line("example.com", "nokey"))
-			if said := r.reload(t, false); !strings.Contains(said, "SigningTable:2: ") || !strings.Contains(said, "nokey") {
+			if said := r.reload(t, false); !strings.Contains(said, "SigningTable:2: ") ||
+				!strings.Contains(said, "nokey") {
 				t.Errorf("a line without its key: the log says %s", said)
 			}
 			signed("with a broken signing table", "example.com/s2", "example.org/s3/@example.org")

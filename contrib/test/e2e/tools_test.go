@@ -24,11 +24,14 @@ func newQmail(t *testing.T) *qmail {
 	q := &qmail{dir: t.TempDir()}
 	prefix := filepath.Join(q.dir, "usr/local")
 	makeInstall(t, "install", "PREFIX="+prefix, "SYSCONFDIR="+q.dir+"/etc")
-	q.config, q.wrapper = filepath.Join(q.dir, "etc/mailseal/mailseal.toml"), prefix+"/share/mailseal/qmail/qmail-remote"
+	q.config, q.wrapper = filepath.Join(q.dir, "etc/mailseal/mailseal.toml"),
+		prefix+"/share/mailseal/qmail/qmail-remote"
 	key := filepath.Join(q.dir, "mail.pem")
 	writeKey(t, key)
-	q.write(t, "etc/mailseal/mailseal.toml", "domain = \"home.example\"\nselector = \"mail\"\nkey_file = \""+key+"\"\n", 0o600)
-	q.write(t, "original", "#!/bin/sh\nprintf '%s\\n' \"$@\" >"+q.dir+"/arguments\ncat >"+q.dir+"/got\nprintf 'rgood\\0K\\0'\n", 0o700)
+	q.write(t, "etc/mailseal/mailseal.toml",
+		"domain = \"home.example\"\nselector = \"mail\"\nkey_file = \""+key+"\"\n", 0o600)
+	q.write(t, "original", "#!/bin/sh\nprintf '%s\\n' \"$@\" >"+q.dir+"/arguments\ncat >"+q.dir+
+		"/got\nprintf 'rgood\\0K\\0'\n", 0o700)
 	return q
 }
 
@@ -42,7 +45,8 @@ func (q *qmail) write(t *testing.T, name, content string, mode os.FileMode) {
 // send runs the wrapper as qmail-send would: its report, and what reached the original ("" when nothing did).
 func (q *qmail) send(t *testing.T, message string) (report, got string) {
 	t.Helper()
-	cmd := exec.Command(q.wrapper, "mx.elsewhere.example", "alice@home.example", "x@elsewhere.example", "y@elsewhere.example")
+	cmd := exec.Command(q.wrapper, "mx.elsewhere.example", "alice@home.example",
+		"x@elsewhere.example", "y@elsewhere.example")
 	cmd.Env = append(os.Environ(), "QMAIL_REMOTE="+filepath.Join(q.dir, "original"), "TMPDIR="+q.dir)
 	cmd.Stdin = strings.NewReader(message)
 	out, err := cmd.Output()
@@ -83,12 +87,16 @@ func TestQmailRemote(t *testing.T) {
 	for name, spoil := range map[string]func(q *qmail){
 		"no key":           func(q *qmail) { os.Remove(filepath.Join(q.dir, "mail.pem")) },
 		"no configuration": func(q *qmail) { os.Remove(q.config) },
-		"a mistake":        func(q *qmail) { q.write(t, "etc/mailseal/mailseal.toml", "domian = \"home.example\"\n", 0o600) },
+		"a mistake": func(q *qmail) {
+			q.write(t, "etc/mailseal/mailseal.toml",
+				"domian = \"home.example\"\n", 0o600)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			q := newQmail(t)
 			spoil(q)
-			if report, got := q.send(t, message); !strings.HasPrefix(report, "Z") || !strings.HasSuffix(report, "\x00") || got != "" {
+			if report, got := q.send(t, message); !strings.HasPrefix(report, "Z") ||
+				!strings.HasSuffix(report, "\x00") || got != "" {
 				t.Errorf("report %q, want Z; sent:\n%q", report, got)
 			}
 		})

@@ -46,8 +46,10 @@ func TestDaemon(t *testing.T) {
 }
 
 func TestDaemonWithLittleMemory(t *testing.T) {
-	d := Mailseal(t, fmt.Sprintf(verifies, port(FreePort(t, Host))), DaemonOptions{User: "mailseal", MemoryLimit: 256 << 20})
-	if list, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", d.PID())); err != nil || !strings.Contains(string(list), "/mailseal-test-") {
+	d := Mailseal(t, fmt.Sprintf(verifies, port(FreePort(t, Host))), DaemonOptions{User: "mailseal",
+		MemoryLimit: 256 << 20})
+	if list, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", d.PID())); err != nil ||
+		!strings.Contains(string(list), "/mailseal-test-") {
 		t.Errorf("it is in no group of its own: %s, %v", list, err)
 	}
 }
@@ -68,7 +70,8 @@ func TestCrash(t *testing.T) {
 	}{
 		{"nothing", "", false},
 		{"a log", "{\"msg\":\"message\",\"action\":\"accept\"}\ntime=1 level=INFO msg=reloaded\n", false},
-		{"a word of a sender", "{\"msg\":\"message\",\"queue\":\"panic: x\"}\ntime=1 msg=message from=\"panic: x\"\n", false},
+		{"a word of a sender", "{\"msg\":\"message\",\"queue\":\"panic: x\"}\ntime=1 msg=message from=\"panic: x\"\n",
+			false},
 		{"a data race", "==================\nWARNING: DATA RACE\nRead at 0x1\n", true},
 		{"a panic", "time=1 msg=x\npanic: runtime error: index out of range\n\ngoroutine 1 [running]:\n", true},
 		{"out of memory", "fatal error: out of memory\n", true},

@@ -42,7 +42,8 @@ func TestServers(t *testing.T) {
 
 func note(from, to, subject string) Mail {
 	return Mail{From: from, To: []string{to}, Message: fmt.Sprintf(
-		"From: <%s>\r\nTo: <%s>\r\nSubject: %s\r\nDate: Sun, 22 Nov 2026 05:00:00 +0000\r\nMessage-ID: <%s>\r\n\r\n.dot\r\n\r\ntext\r\n",
+		"From: <%s>\r\nTo: <%s>\r\nSubject: %s\r\nDate: Sun, 22 Nov 2026 05:00:00 "+
+			"+0000\r\nMessage-ID: <%s>\r\n\r\n.dot\r\n\r\ntext\r\n",
 		from, to, subject, to)}
 }
 
@@ -97,7 +98,8 @@ func (m *MTA) authenticated(t *testing.T) {
 }
 
 func (m *MTA) local(t *testing.T) {
-	m.Local(t, note("alice@home.example", "local@elsewhere.example", "hello").Message, "-t", "-i", "-f", "alice@home.example")
+	m.Local(t, note("alice@home.example", "local@elsewhere.example", "hello").Message, "-t", "-i",
+		"-f", "alice@home.example")
 	heard(t, m.Sink.To(t, "local@elsewhere.example"), "tcp4 127.0.0.1 from=alice@home.example auth=")
 }
 
@@ -138,7 +140,8 @@ func (m *MTA) held(t *testing.T) {
 		t.Errorf("held: %+v", q)
 	}
 	message := m.Message(t, q)
-	if !strings.Contains(message, "X-Stand-In: tcp4 127.0.0.2 from=a@stranger.example") || !strings.Contains(message, "\n\n.dot\n\ntext\n") {
+	if !strings.Contains(message, "X-Stand-In: tcp4 127.0.0.2 from=a@stranger.example") ||
+		!strings.Contains(message, "\n\n.dot\n\ntext\n") {
 		t.Errorf("in the queue:\n%s", message)
 	}
 }

@@ -27,7 +27,8 @@ func TestOpenDKIM(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	txt := map[string]string{"mail._domainkey.home.example": "v=DKIM1; k=rsa; p=" + base64.StdEncoding.EncodeToString(public)}
+	txt := map[string]string{"mail._domainkey.home.example": "v=DKIM1; k=rsa; p=" +
+		base64.StdEncoding.EncodeToString(public)}
 
 	m := Postfix(t, Options{Milter: OpenDKIM(t, "home.example", "mail", file)})
 	c := Dial(t, m.Submission, "127.0.0.2")

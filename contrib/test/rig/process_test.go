@@ -31,7 +31,8 @@ func TestStop(t *testing.T) {
 		{"ends well", "trap 'exit 0' TERM; echo ready; while :; do sleep 0.01; done", false, 0},
 		{"ends with an error", "trap 'exit 3' TERM; echo ready; while :; do sleep 0.01; done", false, 3},
 		{"had ended", "echo ready; exit 4", false, 4},
-		{"with a child that holds the output", "trap 'exit 0' TERM; sleep 1000 & echo ready; while :; do sleep 0.01; done", false, 0},
+		{"with a child that holds the output",
+			"trap 'exit 0' TERM; sleep 1000 & echo ready; while :; do sleep 0.01; done", false, 0},
 		{"does not listen", "trap '' TERM; echo ready; while :; do sleep 0.01; done", true, -1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -136,7 +137,8 @@ func TestMemoryLimit(t *testing.T) {
 	name, _, _ := strings.Cut(after, "\n")
 	parent, _, _ := memoryGroup()
 	dir := filepath.Join(parent, "mailseal-test-"+name)
-	if text, err := os.ReadFile(filepath.Join(dir, file)); err != nil || strings.TrimSpace(string(text)) != fmt.Sprint(limit) {
+	if text, err := os.ReadFile(filepath.Join(dir, file)); err != nil ||
+		strings.TrimSpace(string(text)) != fmt.Sprint(limit) {
 		t.Errorf("the limit is %q, %v; want %d", text, err, limit)
 	}
 	_ = p.Stop()

@@ -130,7 +130,8 @@ func TestTheySignWeVerify(t *testing.T) {
 		}
 		var out bytes.Buffer
 		options := &msgauth.SignOptions{
-			Domain: "example.com", Selector: v.key.Selector, Signer: v.key.Signer, HeaderKeys: []string{"From", "From", "To", "Subject", "X-Absent"},
+			Domain: "example.com", Selector: v.key.Selector, Signer: v.key.Signer,
+			HeaderKeys:             []string{"From", "From", "To", "Subject", "X-Absent"},
 			HeaderCanonicalization: form(v.options.SimpleHeader), BodyCanonicalization: form(v.options.SimpleBody),
 		}
 		if err := msgauth.Sign(&out, bytes.NewReader(v.raw), options); err != nil {
@@ -250,8 +251,10 @@ func TestDkimpySignsWeVerify(t *testing.T) {
 	jobs := make([]pythonJob, len(all))
 	for i, v := range all {
 		jobs[i] = pythonJob{
-			Do: "sign", Message: base64.StdEncoding.EncodeToString(v.raw), Selector: v.key.Selector, Key: keyText(v.key.Signer),
-			Header: string(form(v.options.SimpleHeader)), Body: string(form(v.options.SimpleBody)), Algorithm: map[string]string{"rsa": "rsa-sha256", "ed": "ed25519-sha256"}[v.key.Selector],
+			Do: "sign", Message: base64.StdEncoding.EncodeToString(v.raw), Selector: v.key.Selector,
+			Key:    keyText(v.key.Signer),
+			Header: string(form(v.options.SimpleHeader)), Body: string(form(v.options.SimpleBody)),
+			Algorithm: map[string]string{"rsa": "rsa-sha256", "ed": "ed25519-sha256"}[v.key.Selector],
 		}
 	}
 	failed := map[string]bool{}

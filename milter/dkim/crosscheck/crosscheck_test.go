@@ -127,7 +127,10 @@ func TestKey(t *testing.T) {
 		{"no record", "", sign(rsa, dkim.SignOptions{}), crosscheck.ErrUnfit},
 		{"revoked", "v=DKIM1; p=", sign(rsa, dkim.SignOptions{}), crosscheck.ErrDisagree},
 		{"not a signature", record(rsa.Signer), broken, crosscheck.ErrUnfit},
-		{"no key", "", func(message.Header, *message.Digests) (message.Field, error) { return message.Field{}, gone }, gone},
+		{"no key", "", func(message.Header, *message.Digests) (message.Field,
+			error) {
+			return message.Field{}, gone
+		}, gone},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if err := crosscheck.Key(c.sign, c.record); !errors.Is(err, c.want) {
@@ -185,7 +188,8 @@ func disagreement(t *testing.T, opinions []crosscheck.Opinion, results []dkim.Re
 		}
 		compared = true
 		if o.Contradicts(string(results[i].Value)) {
-			t.Errorf("%s: signature %d: go-msgauth says %s (%s), we %s (%s)", name, o.Field, o.Value, o.Reason, results[i].Value, results[i].Reason)
+			t.Errorf("%s: signature %d: go-msgauth says %s (%s), we %s (%s)", name, o.Field,
+				o.Value, o.Reason, results[i].Value, results[i].Reason)
 		}
 	}
 	return compared
@@ -212,7 +216,8 @@ func TestUnfit(t *testing.T) {
 		{"an endless name", "\nFrom:", "\n" + strings.Repeat("x", 5000) + ":\r\nFrom:", "it " +
 			"reads a line as a field that is not one"},
 		{"mbox", "DKIM", "From joe\r\nDKIM", "it reads a line as a field that is not one"},
-		{"many lines", "\nFrom:", "\nX:" + strings.Repeat("\r\n ", 3000) + "\r\nFrom:", "it is too slow for a message of this size"},
+		{"many lines", "\nFrom:", "\nX:" + strings.Repeat("\r\n ", 3000) + "\r\nFrom:",
+			"it is too slow for a message of this size"},
 		{"large body", "body", strings.Repeat("\r\n", 1<<19), "it is too slow for a message of this size"},
 		{"b= in another tag", "s=rsa;", "s=rsa; z=Feb=202026;", `it empties every "b=" in the field, not only the tag`},
 		{"b= at the end of a name", "s=rsa;", "s=rsa; sub=x;", `it empties every "b=" in the field, not only the tag`},
@@ -224,7 +229,8 @@ func TestUnfit(t *testing.T) {
 		{"white space in c=", "c=relaxed/", "c=relaxed /", "it takes white space inside c="},
 		{"two semicolons", "s=rsa;", "s=rsa;;", "it reads lists of tags more loosely"},
 		{"empty name in h=", "h=From:", "h=From::", "it takes empty names in h="},
-		{"own field in h=", "h=From:", "h=From:DKIM-Signature:", "it covers the signature's own field when h= names it"},
+		{"own field in h=", "h=From:", "h=From:DKIM-Signature:",
+			"it covers the signature's own field when h= names it"},
 		{"negative time", "x=", "x=-", "it reads numbers in another way"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -254,9 +260,12 @@ func TestUnfitSignatures(t *testing.T) {
 		old, new string
 		reason   string
 	}{
-		{"expired", dkim.SignOptions{Time: signTime.Add(-time.Hour), Expiry: time.Minute}, "", "", "it has a clock of its own"},
-		{"signed in the future", dkim.SignOptions{Time: signTime.Add(time.Hour)}, "", "", "it does not mind t= in the future"},
-		{"white space before b, simple", dkim.SignOptions{SimpleHeader: true}, "\tb=", "\tb= ", "white space before the value of b= has two readings"},
+		{"expired", dkim.SignOptions{Time: signTime.Add(-time.Hour), Expiry: time.Minute}, "", "",
+			"it has a clock of its own"},
+		{"signed in the future", dkim.SignOptions{Time: signTime.Add(time.Hour)}, "", "",
+			"it does not mind t= in the future"},
+		{"white space before b, simple", dkim.SignOptions{SimpleHeader: true}, "\tb=", "\tb= ",
+			"white space before the value of b= has two readings"},
 	} {
 		m := read(t, []byte("From: a@example.com\r\n\r\nbody\r\n"), c.options)
 		f, err := dkim.Sign(m.Header, m.Body, keys()[0], c.options)
@@ -285,15 +294,28 @@ func TestLookup(t *testing.T) {
 		lookup crosscheck.Lookup
 		want   crosscheck.Value
 	}{
-		{"found", func(context.Context, string) ([]string, error) { calls++; return []string{record(k.Signer)}, nil }, crosscheck.Pass},
+		{"found", func(context.Context, string) ([]string,
+			error) {
+			calls++
+			return []string{record(k.Signer)}, nil
+		}, crosscheck.Pass},
 		{"a tab in the key", func(context.Context, string) ([]string, error) {
 			return []string{strings.Replace(record(k.Signer), "p=MII", "p=M\tII", 1)}, nil
 		}, crosscheck.Pass},
 		{"absent", func(context.Context, string) ([]string, error) { return nil, nil }, crosscheck.PermError},
-		{"failed", func(context.Context, string) ([]string, error) { return nil, errors.New("no answer") }, crosscheck.TempError},
+		{"failed", func(context.Context, string) ([]string, error) {
+			return nil,
+				errors.New("no answer")
+		}, crosscheck.TempError},
 		{"broken", func(context.Context, string) ([]string, error) { panic("a bug") }, crosscheck.TempError},
-		{"two records", func(context.Context, string) ([]string, error) { return []string{record(k.Signer), "x"}, nil }, crosscheck.Unfit},
-		{"t=s", func(context.Context, string) ([]string, error) { return []string{record(k.Signer) + "; t=s"}, nil }, crosscheck.Pass},
+		{"two records", func(context.Context, string) ([]string,
+			error) {
+			return []string{record(k.Signer), "x"}, nil
+		}, crosscheck.Unfit},
+		{"t=s", func(context.Context, string) ([]string,
+			error) {
+			return []string{record(k.Signer) + "; t=s"}, nil
+		}, crosscheck.Pass},
 		{"v second", func(context.Context, string) ([]string, error) {
 			return []string{strings.TrimPrefix(record(k.Signer), "v=DKIM1; ") + "; v=DKIM1"}, nil
 		}, crosscheck.Unfit},
@@ -321,7 +343,10 @@ func TestContradicts(t *testing.T) {
 		ours   string
 		want   bool
 	}{
-		{crosscheck.Pass, "pass", false}, {crosscheck.Pass, "fail", true}, {crosscheck.Fail, "pass", true}, {crosscheck.PermError, "policy", false},
+		{crosscheck.Pass, "pass", false},
+		{crosscheck.Pass, "fail", true},
+		{crosscheck.Fail, "pass", true},
+		{crosscheck.PermError, "policy", false},
 		{crosscheck.TempError, "pass", true}, {crosscheck.Unfit, "pass", false}, {crosscheck.Unfit, "fail", false},
 	} {
 		if got := (crosscheck.Opinion{Value: c.theirs}).Contradicts(c.ours); got != c.want {

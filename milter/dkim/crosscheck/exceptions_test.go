@@ -75,7 +75,8 @@ func proofs(t testing.TB) []proof {
 	large := newSmoothKey(t, 19_000)
 	return []proof{
 		{name: "large header", slow: func(n int) string {
-			return "From: a@example.com\r\nX: x" + strings.Repeat("\r\n "+strings.Repeat("x", 118), 600*n) + "\r\n\r\nbody\r\n"
+			return "From: a@example.com\r\nX: x" + strings.Repeat("\r\n "+strings.Repeat("x", 118),
+				600*n) + "\r\n\r\nbody\r\n"
 		}},
 		{name: "many lines", slow: func(n int) string {
 			return "From: a@example.com\r\nX: x" + strings.Repeat("\r\n x", 2500*n) + "\r\n\r\nbody\r\n"
@@ -91,7 +92,8 @@ func proofs(t testing.TB) []proof {
 		{name: "tag list", tags: with("s=ed;", "s=ed;;")},
 		{name: "b= elsewhere", tags: with("s=ed;", "s=ed; z=Feb=202026;")},
 		{name: "space before b=", tags: with("relaxed/relaxed", "simple/simple"), spaced: " "},
-		{name: "8-bit", tags: with("example.com", "bücher.example"), names: zoneOf("ed._domainkey.xn--bcher-kva.example", key)},
+		{name: "8-bit", tags: with("example.com", "bücher.example"),
+			names: zoneOf("ed._domainkey.xn--bcher-kva.example", key)},
 		{name: "i= without @", tags: with("s=ed;", "s=ed; i=x.example.com;")},
 		{name: "i= by case", tags: with("s=ed;", "s=ed; i=@EXAMPLE.com;")},
 		{name: "any d=", tags: with("example.com", "example.com.")},
@@ -163,7 +165,8 @@ func (p proof) wantSlow(t *testing.T) {
 		return after.TotalAlloc - before.TotalAlloc
 	}
 	if once, fourfold := cost(1), cost(4); fourfold < 8*once {
-		t.Errorf("%d bytes are allocated, and %d for four times the message: the exception is not needed", once, fourfold)
+		t.Errorf("%d bytes are allocated, and %d for four times the message: the exception is not needed",
+			once, fourfold)
 	}
 }
 

@@ -15,7 +15,8 @@ import (
 func FuzzWeSign(f *testing.F) {
 	f.Fuzz(func(t *testing.T, header, body string, forms byte) {
 		raw := []byte("From: a@example.com\r\n" + header + "\r\n\r\n" + body)
-		v := variant{"fuzz", raw, keys()[1], dkim.SignOptions{Time: signTime, SimpleHeader: forms&1 != 0, SimpleBody: forms&2 != 0}}
+		v := variant{"fuzz", raw, keys()[1], dkim.SignOptions{Time: signTime,
+			SimpleHeader: forms&1 != 0, SimpleBody: forms&2 != 0}}
 		if _, err := crosscheck.Message(t.Context(), raw, lookup(zone())); errors.Is(err, crosscheck.ErrUnfit) {
 			return
 		}
@@ -37,7 +38,8 @@ func FuzzTheySign(f *testing.F) {
 			return
 		}
 		options := &msgauth.SignOptions{
-			Domain: "example.com", Selector: "ed", Signer: keys()[1].Signer, HeaderKeys: []string{"From", "To", "To", "Subject"},
+			Domain: "example.com", Selector: "ed", Signer: keys()[1].Signer,
+			HeaderKeys:             []string{"From", "To", "To", "Subject"},
 			HeaderCanonicalization: form(forms&1 != 0), BodyCanonicalization: form(forms&2 != 0),
 		}
 		var out bytes.Buffer

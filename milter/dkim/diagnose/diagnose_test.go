@@ -58,7 +58,8 @@ func newSigner(t *testing.T, algorithm string) signer {
 
 func (s signer) sign(t *testing.T, text string, o dkim.SignOptions) string {
 	t.Helper()
-	m, err := message.Read(strings.NewReader(text), 1<<20, func(message.Header) []message.BodyHash { return []message.BodyHash{o.BodyHash()} })
+	m, err := message.Read(strings.NewReader(text), 1<<20,
+		func(message.Header) []message.BodyHash { return []message.BodyHash{o.BodyHash()} })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,34 +112,56 @@ func TestSignature(t *testing.T) {
 		says    string
 		sure    bool
 	}{
-		{"footer", dkim.SignOptions{}, func(s string) string { return s + "-- \r\nlist mailing list\r\nhttps://list.example\r\n" }, "body", "without its last 3 lines", true},
-		{"footer after empty lines", dkim.SignOptions{}, func(s string) string { return s + "\r\n\r\nfooter\r\n" }, "body", "a footer was added", true},
-		{"banner", dkim.SignOptions{}, replace("\r\n\r\nFirst", "\r\n\r\nEXTERNAL MAIL\r\n\r\nFirst"), "body", "a banner was added", true},
+		{"footer", dkim.SignOptions{},
+			func(s string) string {
+				return s +
+					"-- \r\nlist mailing list\r\nhttps://list.example\r\n"
+			}, "body", "without its last 3 lines", true},
+		{"footer after empty lines", dkim.SignOptions{}, func(s string) string {
+			return s +
+				"\r\n\r\nfooter\r\n"
+		}, "body", "a footer was added", true},
+		{"banner", dkim.SignOptions{}, replace("\r\n\r\nFirst",
+			"\r\n\r\nEXTERNAL MAIL\r\n\r\nFirst"), "body", "a banner was added", true},
 		{"mbox", dkim.SignOptions{}, replace("\r\nFrom here", "\r\n>From here"), "body", `">" before lines`, true},
 		{"dot-stuffing", dkim.SignOptions{}, replace("\r\n.dot", "\r\n..dot"), "body", "dot-stuffing", true},
 		{"Postfix broke a line", dkim.SignOptions{}, replace("xxxxx", "xx\r\n xxx"), "body", "broken by Postfix", true},
-		{"Sendmail broke a line", dkim.SignOptions{}, replace("xxxxx", "xx!\r\n xxx"), "body", "broken by Sendmail", true},
-		{"white space at line ends", simple, replace("First line\r\n", "First line \r\n"), "body", "white space was added", true},
+		{"Sendmail broke a line", dkim.SignOptions{}, replace("xxxxx", "xx!\r\n xxx"), "body",
+			"broken by Sendmail", true},
+		{"white space at line ends", simple, replace("First line\r\n", "First line \r\n"), "body",
+			"white space was added", true},
 		{"runs of white space", simple, replace("on  it", "on it"), "body", "the body was changed", false},
 		{"encoded", dkim.SignOptions{Fields: []string{"From", "Subject"}}, func(s string) string {
 			s = strings.Replace(s, "Encoding: 8bit", "Encoding: quoted-printable", 1)
 			return strings.Replace(s, "Grüße", "Gr=C3=BC=C3=9Fe", 1)
 		}, "body", "encoded as quoted-printable", true},
-		{"a word changed", dkim.SignOptions{}, replace("First line", "Second line"), "body", "not a change that is known", false},
+		{"a word changed", dkim.SignOptions{}, replace("First line", "Second line"), "body",
+			"not a change that is known", false},
 		{"list tag", dkim.SignOptions{}, replace("Subject: Hello", "Subject: [list] Hello"), "header", "a " +
 			"tag was added to the subject", true},
 		{"spam tag", dkim.SignOptions{}, replace("Subject: Hello", "Subject: ***SPAM*** Hello"), "header", "a " +
 			"tag was added to the subject", true},
-		{"field added", dkim.SignOptions{}, replace("\r\nSubject:", "\r\nCc: eve@example.net\r\nSubject:"), "header", "Cc: eve@example.net", true},
-		{"second From", dkim.SignOptions{}, replace("\r\nTo:", "\r\nFrom: eve@example.net\r\nTo:"), "header", "From: eve@example.net", true},
-		{"folded anew", simple, replace("bob@example.net,carol", "bob@example.net,\r\n\tcarol"), "header", "folded differently", true},
-		{"addresses rewritten", dkim.SignOptions{}, replace("bob@example.net,carol", "bob@example.net, carol"), "header", "rewritten the list of addresses", true},
-		{"name quoted", dkim.SignOptions{}, replace("From: Alice <", `From: "Alice" <`), "header", "quotes around a display name", true},
-		{"encoding renamed", dkim.SignOptions{}, replace("Encoding: 8bit", "Encoding: quoted-printable"), "header", "converted between 8 bit", true},
-		{"white space in the header", simple, replace("Subject: Hello there", "Subject:  Hello there "), "header", "white space", true},
-		{"From rewritten", dkim.SignOptions{}, replace("From: Alice <alice@example.com>", "From: Alice via list <list@list.example>\r\nX-Original-From: Alice <alice@example.com>"), "header", "From was rewritten", true},
-		{"field removed", dkim.SignOptions{Oversign: []string{"From"}}, replace("Date: Sat, 31 Jan 2026 12:00:00 +0000\r\n", ""), "header", "not a change that is known", false},
-		{"expired", dkim.SignOptions{Time: now.Add(-48 * time.Hour), Expiry: time.Hour}, func(s string) string { return s }, "time", "good until 2026-01-29", true},
+		{"field added", dkim.SignOptions{}, replace("\r\nSubject:",
+			"\r\nCc: eve@example.net\r\nSubject:"), "header", "Cc: eve@example.net", true},
+		{"second From", dkim.SignOptions{}, replace("\r\nTo:", "\r\nFrom: eve@example.net\r\nTo:"),
+			"header", "From: eve@example.net", true},
+		{"folded anew", simple, replace("bob@example.net,carol", "bob@example.net,\r\n\tcarol"),
+			"header", "folded differently", true},
+		{"addresses rewritten", dkim.SignOptions{}, replace("bob@example.net,carol",
+			"bob@example.net, carol"), "header", "rewritten the list of addresses", true},
+		{"name quoted", dkim.SignOptions{}, replace("From: Alice <", `From: "Alice" <`), "header",
+			"quotes around a display name", true},
+		{"encoding renamed", dkim.SignOptions{}, replace("Encoding: 8bit",
+			"Encoding: quoted-printable"), "header", "converted between 8 bit", true},
+		{"white space in the header", simple, replace("Subject: Hello there",
+			"Subject:  Hello there "), "header", "white space", true},
+		{"From rewritten", dkim.SignOptions{}, replace("From: Alice <alice@example.com>",
+			"From: Alice via list <list@list.example>\r\nX-Original-From: Alice <alice@example.com>"),
+			"header", "From was rewritten", true},
+		{"field removed", dkim.SignOptions{Oversign: []string{"From"}},
+			replace("Date: Sat, 31 Jan 2026 12:00:00 +0000\r\n", ""), "header", "not a change that is known", false},
+		{"expired", dkim.SignOptions{Time: now.Add(-48 * time.Hour), Expiry: time.Hour},
+			func(s string) string { return s }, "time", "good until 2026-01-29", true},
 	} {
 		for _, algorithm := range []string{"rsa", "ed25519"} {
 			if tc.options.Time.IsZero() {
@@ -151,7 +174,8 @@ func TestSignature(t *testing.T) {
 				continue
 			}
 			if f := found[0]; f.Part != tc.part || !strings.Contains(f.Cause, tc.says) || f.Sure != tc.sure {
-				t.Errorf("%s, %s:\n got %s: %q, sure %v\nwant %s: %q, sure %v", tc.name, algorithm, f.Part, f.Cause, f.Sure, tc.part, tc.says, tc.sure)
+				t.Errorf("%s, %s:\n got %s: %q, sure %v\nwant %s: %q, sure %v", tc.name, algorithm,
+					f.Part, f.Cause, f.Sure, tc.part, tc.says, tc.sure)
 			}
 		}
 	}
@@ -174,7 +198,8 @@ func TestKeys(t *testing.T) {
 	if _, found := diagnosed(t, s.record, text); found != nil {
 		t.Errorf("a good signature: %+v", found)
 	}
-	if _, found := diagnosed(t, s.record, "DKIM-Signature: v=2; a=rsa-sha256\r\n"+original); len(found) != 1 || found[0].Part != "field" {
+	if _, found := diagnosed(t, s.record, "DKIM-Signature: v=2; a=rsa-sha256\r\n"+
+		original); len(found) != 1 || found[0].Part != "field" {
 		t.Errorf("a field that is no signature: %+v", found)
 	}
 }
@@ -205,11 +230,13 @@ func FuzzSignature(f *testing.F) {
 		if err != nil {
 			return
 		}
-		sig, err := dkim.Sign(m.Header, m.Body, dkim.Key{Domain: "example.com", Selector: "k", Signer: s.key}, dkim.SignOptions{Time: now})
+		sig, err := dkim.Sign(m.Header, m.Body, dkim.Key{Domain: "example.com", Selector: "k",
+			Signer: s.key}, dkim.SignOptions{Time: now})
 		if err != nil {
 			return
 		}
-		r := dkim.Result{Value: dkim.Fail, Evidence: dkim.Evidence{Checked: true, Record: s.record, BodyIntact: flip&1 == 0, HeaderIntact: flip&2 == 0}}
+		r := dkim.Result{Value: dkim.Fail, Evidence: dkim.Evidence{Checked: true, Record: s.record,
+			BodyIntact: flip&1 == 0, HeaderIntact: flip&2 == 0}}
 		h := m.Header.With(message.Edits{Insert: []message.Field{sig}})
 		for _, found := range Signature(h, []byte(text), r) {
 			if found.Cause == "" || found.Part == "" {
@@ -226,7 +253,8 @@ func newSignerF(f *testing.F) signer {
 
 // A name that is signed to keep a field out is no field that was removed.
 func TestMissing(t *testing.T) {
-	header := message.Header{message.NewField("From", []byte(" a@example.com")), message.NewField("To", []byte(" b@example.net"))}
+	header := message.Header{message.NewField("From", []byte(" a@example.com")),
+		message.NewField("To", []byte(" b@example.net"))}
 	for _, tc := range []struct{ name, names, want string }{
 		{"nothing oversigned", "From:To:Subject:Reply-To", "Subject, Reply-To"},
 		{"in another case", "from:TO:reply-to", "reply-to"},

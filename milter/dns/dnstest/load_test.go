@@ -25,7 +25,8 @@ func TestLoadErrors(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if _, err := dnstest.Load(strings.NewReader(tt.text)); err == nil || !strings.Contains(err.Error(), tt.want) {
+			if _, err := dnstest.Load(strings.NewReader(tt.text)); err == nil ||
+				!strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want %s", err, tt.want)
 			}
 		})
@@ -133,7 +134,8 @@ func FuzzLoad(f *testing.F) {
 		}
 		for _, word := range append(strings.Fields(text), "example.com") {
 			for _, typ := range []dns.Type{dns.TXT, dns.PTR} {
-				if a, err := z.Lookup(t.Context(), word, typ); err != nil && !errors.Is(err, dns.ErrFailure) || a.Status != dns.Found && a.Texts != nil {
+				if a, err := z.Lookup(t.Context(), word, typ); err != nil &&
+					!errors.Is(err, dns.ErrFailure) || a.Status != dns.Found && a.Texts != nil {
 					t.Errorf("%s: %+v, %v", word, a, err)
 				}
 			}

@@ -25,7 +25,8 @@ func text(size int, gap string) []byte {
 // BenchmarkRelaxed compares the relaxed form of a body with the plain loop of the reference, and
 // with the hash that follows it.
 func BenchmarkRelaxed(b *testing.B) {
-	for _, kind := range []struct{ name, gap string }{{"text", " "}, {"two spaces", "  "}, {"tabs", "\t"}, {"no white space", ""}} {
+	for _, kind := range []struct{ name, gap string }{{"text", " "}, {"two spaces", "  "},
+		{"tabs", "\t"}, {"no white space", ""}} {
 		body := text(1<<20, kind.gap)
 		for _, way := range []struct {
 			name string

@@ -36,7 +36,8 @@ func (f form) want(body string) string { return string(f.reference([]byte(body))
 
 func TestBody(t *testing.T) {
 	tests := []struct{ name, in, simple, relaxed string }{
-		{"the RFC's example", " C \r\nD \t E\r\n\r\n\r\n", " C \r\nD \t E\r\n", " C\r\nD E\r\n"}, // RFC 6376 section 3.4.5
+		// RFC 6376 section 3.4.5
+		{"the RFC's example", " C \r\nD \t E\r\n\r\n\r\n", " C \r\nD \t E\r\n", " C\r\nD E\r\n"},
 		{"nothing", "", "\r\n", ""},
 		{"a line end", "\r\n", "\r\n", ""},
 		{"line ends", "\r\n\r\n\r\n", "\r\n", ""},
@@ -48,11 +49,13 @@ func TestBody(t *testing.T) {
 		{"white space behind the last line end", "a\r\n  ", "a\r\n  \r\n", "a\r\n"},
 		{"empty lines first", "\r\n\r\na\r\n", "\r\n\r\na\r\n", "\r\n\r\na\r\n"},
 		{"empty lines inside", "a\r\n\r\n\r\nb\r\n", "a\r\n\r\n\r\nb\r\n", "a\r\n\r\n\r\nb\r\n"},
-		{"many empty lines inside", "a" + strings.Repeat("\r\n", 3000) + "b", "a" + strings.Repeat("\r\n", 3000) + "b\r\n", "a" + strings.Repeat("\r\n", 3000) + "b\r\n"},
+		{"many empty lines inside", "a" + strings.Repeat("\r\n", 3000) + "b", "a" +
+			strings.Repeat("\r\n", 3000) + "b\r\n", "a" + strings.Repeat("\r\n", 3000) + "b\r\n"},
 		{"lines of white space inside", "a\r\n \r\n\t\r\nb", "a\r\n \r\n\t\r\nb\r\n", "a\r\n\r\n\r\nb\r\n"},
 		{"white space at the start of a line", " \ta\r\n\tb", " \ta\r\n\tb\r\n", " a\r\n b\r\n"},
 		{"a tab between words", "a\tb", "a\tb\r\n", "a b\r\n"},
-		{"one long line", strings.Repeat("ab  ", 9), strings.Repeat("ab  ", 9) + "\r\n", strings.Repeat("ab ", 8) + "ab\r\n"},
+		{"one long line", strings.Repeat("ab  ", 9), strings.Repeat("ab  ", 9) + "\r\n",
+			strings.Repeat("ab ", 8) + "ab\r\n"},
 		{"vertical tab and form feed stay", "a\v\fb \f\r\n", "a\v\fb \f\r\n", "a\v\fb \f\r\n"},
 		{"NUL and 8-bit stay", "\x00\xff\xa0 \x85\r\n", "\x00\xff\xa0 \x85\r\n", "\x00\xff\xa0 \x85\r\n"},
 		{"a no-break space stays", "a\u00a0 \u00a0\r\n", "a\u00a0 \u00a0\r\n", "a\u00a0 \u00a0\r\n"},
@@ -130,7 +133,8 @@ func cutAt(s string, cuts int) []string {
 // TestBodyEightAtOnce puts what matters at every place of the words that the canonicalizer looks
 // at.
 func TestBodyEightAtOnce(t *testing.T) {
-	parts := []string{" ", "  ", "\t", " \t", "\r", "\r\n", " \r\n", "\r\n ", "\r\n\r\n", " \r", "\xa0", "\x89", "\x8d", "\x20\x0d\x0a\x09", "\n"}
+	parts := []string{" ", "  ", "\t", " \t", "\r", "\r\n", " \r\n", "\r\n ", "\r\n\r\n", " \r",
+		"\xa0", "\x89", "\x8d", "\x20\x0d\x0a\x09", "\n"}
 	for _, part := range parts {
 		for _, second := range parts {
 			for at := range 17 {
@@ -150,7 +154,8 @@ func TestBodyEightAtOnce(t *testing.T) {
 func TestBodyEveryPair(t *testing.T) {
 	for first := range 256 {
 		for second := range 256 {
-			body := "a  b" + strings.Repeat("c", (first+second)%wordSize) + " " + string([]byte{byte(first), byte(second)}) + "12345678 12345678"
+			body := "a  b" + strings.Repeat("c", (first+second)%wordSize) + " " +
+				string([]byte{byte(first), byte(second)}) + "12345678 12345678"
 			if got, want := relaxed.inChunks(body), relaxed.want(body); got != want {
 				t.Fatalf("relaxed body of %q is %q, want %q", body, got, want)
 			}
@@ -196,7 +201,8 @@ func TestBodyEdges(t *testing.T) {
 					body := long[:length] + part + "z" + part
 					for _, f := range forms {
 						if got, want := f.inChunks(body), f.want(body); got != want {
-							t.Fatalf("%s body of %d bytes of %q and %q differs from the reference: %q, want %q", f.name, length, filler, part, got, want)
+							t.Fatalf("%s body of %d bytes of %q and %q differs from the reference: %q, want %q",
+								f.name, length, filler, part, got, want)
 						}
 					}
 				}

@@ -12,7 +12,8 @@ func TestValueEverywhere(t *testing.T) {
 		for _, second := range parts {
 			for at := range 17 {
 				value := strings.Repeat("x", at) + part + strings.Repeat("y", 17-at) + second + "zzzzzzz"
-				if got, want := AppendRelaxedValue(nil, []byte(value)), referenceValue([]byte(value)); string(got) != string(want) {
+				if got, want := AppendRelaxedValue(nil, []byte(value)),
+					referenceValue([]byte(value)); string(got) != string(want) {
 					t.Fatalf("relaxed form of %q is %q, want %q", value, got, want)
 				}
 			}

@@ -36,7 +36,8 @@ func BenchmarkParse(b *testing.B) {
 func BenchmarkTake(b *testing.B) {
 	for _, rows := range []int{1, 2286} {
 		b.Run(fmt.Sprint(rows), func(b *testing.B) {
-			s, err := store.Open(b.Context(), store.Options{Driver: database.SQLite, DSN: filepath.Join(b.TempDir(), "r.db")})
+			s, err := store.Open(b.Context(), store.Options{Driver: database.SQLite,
+				DSN: filepath.Join(b.TempDir(), "r.db")})
 			if err != nil {
 				b.Fatal(err)
 			}

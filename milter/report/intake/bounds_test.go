@@ -52,7 +52,8 @@ func TestVariantReadAgain(t *testing.T) {
 			if got := total(t, s); got != 10 {
 				t.Errorf("read again %d times: %d messages, want 10", n, got)
 			}
-			if got := one(t, s, "SELECT COUNT(*) FROM in_report WHERE variant_of IS NOT NULL AND counted = 0"); got != 1 {
+			if got := one(t, s, "SELECT COUNT(*) FROM in_report WHERE variant_of IS NOT NULL AND "+
+				"counted = 0"); got != 1 {
 				t.Errorf("read again %d times: %d variants, want 1", n, got)
 			}
 			if err := i.Again(t.Context(), func(*Taken) {}); err != nil {

@@ -21,7 +21,8 @@ func TestRefused(t *testing.T) {
 		step := func(what string, change func() (int, error), changed int, sum int64) {
 			t.Helper()
 			if n, err := change(); err != nil || n != changed || total(t, s) != sum {
-				t.Errorf("%s: %d reports changed, %v, %d messages; want %d and %d", what, n, err, total(t, s), changed, sum)
+				t.Errorf("%s: %d reports changed, %v, %d messages; want %d and %d", what, n, err,
+					total(t, s), changed, sum)
 			}
 		}
 		accept := func(yes bool) func() (int, error) {
@@ -86,7 +87,8 @@ func TestUnprovenAreBounded(t *testing.T) {
 		take(t, i, "", "", xml("first"))
 		copies(t, s, 9_999)
 		got := take(t, i, "", "", []byte(strings.ReplaceAll(string(xml("second")), "org.example", "new.example")))
-		if got.Dropped != 1 || len(got.Problems) != 1 || !strings.Contains(got.Problems[0], "nothing proves that it is from new.example") {
+		if got.Dropped != 1 || len(got.Problems) != 1 || !strings.Contains(got.Problems[0],
+			"nothing proves that it is from new.example") {
 			t.Errorf("one more: %+v", got)
 		}
 		if n := one(t, s, "SELECT COUNT(*) FROM in_reporter WHERE key = 'new.example'"); n != 0 {
@@ -144,7 +146,8 @@ func TestIdleMailsAreBounded(t *testing.T) {
 func TestHostileReporter(t *testing.T) {
 	stores(t, func(t *testing.T, s *store.Store) {
 		i := &Intake{Store: s, Domains: []string{"example.com", "example.net"}}
-		text := strings.NewReplacer("a@org.example", "a@evil.example", "<org_name>Org<", "<org_name>google.com<").Replace(string(xml("1")))
+		text := strings.NewReplacer("a@org.example", "a@evil.example", "<org_name>Org<",
+			"<org_name>google.com<").Replace(string(xml("1")))
 		take(t, i, "", "evil.example", []byte(text))
 		lines, err := s.Reports(t.Context(), store.Filter{})
 		if err != nil || lines[0].Org != "evil.example" || lines[0].Reporter != "evil.example" {
@@ -158,7 +161,8 @@ func TestHostileReporter(t *testing.T) {
 		if n, err := s.Refuse(t.Context(), "evil.example"); err != nil || n != 1 || total(t, s) != 7 {
 			t.Errorf("refused: %d, %v, %d messages", n, err, total(t, s))
 		}
-		old := &store.Arrival{Received: now.Add(time.Hour), Data: []byte(strings.Replace(text, ">1<", ">2<", 1)), TrustDomain: "evil.example"}
+		old := &store.Arrival{Received: now.Add(time.Hour),
+			Data: []byte(strings.Replace(text, ">1<", ">2<", 1)), TrustDomain: "evil.example"}
 		if got, err := i.Take(t.Context(), old); err != nil || got.NotCounted != 1 || total(t, s) != 7 {
 			t.Errorf("after that: %+v, %v, %d messages", got, err, total(t, s))
 		}

@@ -16,8 +16,8 @@ var elsewhere = map[string]string{
 	"IN-9": "mail is brought by LMTP, not fetched by IMAP",
 }
 
-// TestRequirements holds that each requirement has a test or a reason why it has none, and that each test exists that the
-// table names.
+// TestRequirements holds that each requirement has a test or a reason why it has none, and that
+// each test exists that the table names.
 func TestRequirements(t *testing.T) {
 	table, err := os.ReadFile("testdata/requirements.tsv")
 	if err != nil {

@@ -34,7 +34,8 @@ func TestStrangerAndReporter(t *testing.T) {
 		{"a variant first", []mail{{"", other}, {"org.example", truth}}},
 		{"a variant afterwards", []mail{{"org.example", truth}, {"", other}}},
 		{"a variant and a copy first", []mail{{"", other}, {"", truth}, {"org.example", truth}}},
-		{"a copy and a variant first", []mail{{"evil.example", truth}, {"evil.example", other}, {"org.example", truth}}},
+		{"a copy and a variant first", []mail{{"evil.example", truth}, {"evil.example", other},
+			{"org.example", truth}}},
 		{"around it", []mail{{"", other}, {"org.example", truth}, {"", third}, {"", truth}, {"org.example", truth}}},
 	} {
 		stores(t, func(t *testing.T, s *store.Store) {

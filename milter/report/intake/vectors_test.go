@@ -70,7 +70,8 @@ func line(p *Part) string {
 	if f.Cut != "" {
 		kind = "partial"
 	}
-	return fmt.Sprintf("%s\t%d\t%d\t%s\t%s\n", p.Name(), f.Rows, f.Messages, kind, strings.Join(append(notes, "-")[:max(len(notes), 1)], "; "))
+	return fmt.Sprintf("%s\t%d\t%d\t%s\t%s\n", p.Name(), f.Rows, f.Messages, kind,
+		strings.Join(append(notes, "-")[:max(len(notes), 1)], "; "))
 }
 
 func orDash(err error) string {

@@ -17,7 +17,8 @@ func TestSendmail(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ours := strings.NewReplacer("example.com", "home.example", "/var/lib/mailseal-reports/intake.sock", "/reports.sock").Replace(string(mailer))
+	ours := strings.NewReplacer("example.com", "home.example",
+		"/var/lib/mailseal-reports/intake.sock", "/reports.sock").Replace(string(mailer))
 	mta := rig.Sendmail(t, rig.Options{Append: "define(`confINPUT_MAIL_FILTERS', `')dnl\n" + ours})
 	c := mta.Dial(t, "127.0.0.1")
 	delivers(t, mta.Path("/reports.sock"), func() {

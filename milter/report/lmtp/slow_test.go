@@ -86,7 +86,8 @@ func TestLateMail(t *testing.T) {
 	ours, theirs := net.Pipe()
 	defer theirs.Close()
 	one := &session{server: s, ctx: t.Context(), conn: ours, large: make(chan struct{}, 1)}
-	if _, _, err := one.read(ours); !errors.Is(err, errSlow) || !strings.Contains(log.String(), "did not arrive in time") {
+	if _, _, err := one.read(ours); !errors.Is(err, errSlow) || !strings.Contains(log.String(),
+		"did not arrive in time") {
 		t.Errorf("a mail that does not come: %v, want %v; the log: %s", err, errSlow, log.String())
 	}
 	one.large <- struct{}{}

@@ -14,10 +14,13 @@ func TestVerdict(t *testing.T) {
 	}{
 		{"DMARC", "a@org.example", "mx.example.com; dmarc=pass header.from=org.example", true},
 		{"another case", "a@ORG.example", "MX.example.com; dmarc=pass header.from=Org.Example", true},
-		{"an id that is removed from strangers' mail", "a@org.example", "mx-old.example.com; dmarc=pass header.from=org.example", true},
+		{"an id that is removed from strangers' mail", "a@org.example",
+			"mx-old.example.com; dmarc=pass header.from=org.example", true},
 		{"an id of somebody else", "a@org.example", "mx.evil.example; dmarc=pass header.from=org.example", false},
-		{"another host above ours", "a@org.example", "spam.example; x=pass|mx.example.com; dmarc=pass header.from=org.example", true},
-		{"a field below ours", "a@org.example", "mx.example.com; dmarc=none|mx.example.com; dmarc=pass header.from=org.example", false},
+		{"another host above ours", "a@org.example",
+			"spam.example; x=pass|mx.example.com; dmarc=pass header.from=org.example", true},
+		{"a field below ours", "a@org.example", "mx.example.com; dmarc=none|mx.example.com; " +
+			"dmarc=pass header.from=org.example", false},
 		{"a field below ours, of another id of ours", "a@org.example",
 			"mx.example.com; none|mx-old.example.com; dmarc=pass header.from=org.example", false},
 		{"of another author", "a@org.example", "mx.example.com; dmarc=pass header.from=evil.example", false},
@@ -30,7 +33,8 @@ func TestVerdict(t *testing.T) {
 		{"DKIM of a public suffix", "a@org.co.uk", "mx.example.com; dkim=pass header.d=co.uk", false},
 		{"DMARC fails although DKIM passes", "a@dmarc.org.example",
 			"mx.example.com; dkim=pass header.d=org.example; dmarc=fail header.from=dmarc.org.example", false},
-		{"several authors", "a@org.example, b@evil.example", "mx.example.com; dmarc=pass header.from=org.example", false},
+		{"several authors", "a@org.example, b@evil.example",
+			"mx.example.com; dmarc=pass header.from=org.example", false},
 		{"no author", "", "mx.example.com; dmarc=pass header.from=org.example", false},
 	} {
 		var text strings.Builder

@@ -50,7 +50,8 @@ func withSources(t *testing.T, addresses ...string) *store.Store {
 }
 
 func TestRun(t *testing.T) {
-	s := withSources(t, "192.0.2.1", "192.0.2.2", "192.0.2.3", "198.51.100.7", "198.51.100.9", "10.0.0.1", "not an address")
+	s := withSources(t, "192.0.2.1", "192.0.2.2", "192.0.2.3", "198.51.100.7", "198.51.100.9",
+		"10.0.0.1", "not an address")
 	f := &Finder{
 		Store: s, Resolver: dnstest.Must(zone), Now: func() time.Time { return now },
 		Databases: []string{"testdata/country.mmdb", "testdata/asn.mmdb", "testdata/lite.mmdb"},
@@ -95,10 +96,12 @@ func TestBounds(t *testing.T) {
 <date_range><begin>1700006400</begin><end>1700092799</end></date_range></report_metadata><policy_published><domain>example.com</domain>
 </policy_published>`
 	for i := range maxRun + 4 {
-		text += fmt.Sprintf("<record><row><source_ip>203.0.%d.%d</source_ip><count>1</count></row></record>", i/256, i%256)
+		text += fmt.Sprintf("<record><row><source_ip>203.0.%d.%d</source_ip><count>1</count></row></record>",
+			i/256, i%256)
 	}
 	in := &intake.Intake{Store: s}
-	if _, err := in.Take(t.Context(), &store.Arrival{Received: now, Trust: store.ByHand, Data: []byte(text + "</feedback>")}); err != nil {
+	if _, err := in.Take(t.Context(), &store.Arrival{Received: now, Trust: store.ByHand,
+		Data: []byte(text + "</feedback>")}); err != nil {
 		t.Fatal(err)
 	}
 	f := &Finder{Store: s, Now: func() time.Time { return now }}
@@ -119,11 +122,13 @@ func TestFiles(t *testing.T) {
 	}
 	for _, path := range []string{broken, "testdata/none.mmdb"} {
 		err := Check([]string{"testdata/asn.mmdb", path})
-		if file := (*FileError)(nil); !errors.As(err, &file) || file.Path != path || !strings.Contains(err.Error(), path) {
+		if file := (*FileError)(nil); !errors.As(err, &file) || file.Path != path ||
+			!strings.Contains(err.Error(), path) {
 			t.Errorf("%s: got %v", path, err)
 		}
 	}
-	if _, err := (&Finder{Store: withSources(t, "192.0.2.1"), Databases: []string{broken}, Now: time.Now}).Run(t.Context()); err != nil {
+	if _, err := (&Finder{Store: withSources(t, "192.0.2.1"), Databases: []string{broken},
+		Now: time.Now}).Run(t.Context()); err != nil {
 		t.Errorf("nothing is due, so that no file is opened: got %v", err)
 	}
 }

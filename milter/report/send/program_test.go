@@ -44,7 +44,8 @@ func TestProgram(t *testing.T) {
 			t.Errorf("%s: what it said is not in %v", tc.name, err)
 		}
 	}
-	if err := (&Program{"/nowhere"}).Hand(t.Context(), "a@b", "c@d", nil); err == nil || !strings.Contains(err.Error(), "/nowhere") {
+	if err := (&Program{"/nowhere"}).Hand(t.Context(), "a@b", "c@d", nil); err == nil ||
+		!strings.Contains(err.Error(), "/nowhere") {
 		t.Errorf("got %v", err)
 	}
 }

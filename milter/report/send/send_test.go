@@ -93,7 +93,8 @@ func (s *site) mail(t *testing.T, domain, rua, client string, at time.Time, pass
 		Time: at, Client: netip.MustParseAddr(client), SPF: passes, Disposition: "none",
 		HeaderFrom: domain, EnvelopeFrom: domain,
 		Policy: report.Policy{
-			Domain: domain, Text: "v=DMARC1; p=none; rua=" + rua, P: "none", SP: "none", NP: "none", ADKIM: "r", ASPF: "r",
+			Domain: domain, Text: "v=DMARC1; p=none; rua=" + rua, P: "none", SP: "none", NP: "none",
+			ADKIM: "r", ASPF: "r",
 			Discovery: "treewalk", URIs: strings.Split(rua, ","),
 		},
 	}
@@ -248,8 +249,10 @@ func TestRelation(t *testing.T) {
 		{"2 days over 30", store.Relation{PassDays: 2, PassSpan: 30}, false},
 		{"forged on 3 days from 2 networks", store.Relation{FailDays: 3, FailedNets: 2}, true},
 		{"forged on 3 days from 1 network", store.Relation{FailDays: 3, FailedNets: 1}, false},
-		{"a spammer whose mail passes, and fails on 3 days", store.Relation{PassDays: 1, FailDays: 3, FailedNets: 2}, false},
-		{"forged, and a user wrote there", store.Relation{WroteTo: true, PassDays: 1, FailDays: 9, FailedNets: 2}, true},
+		{"a spammer whose mail passes, and fails on 3 days", store.Relation{PassDays: 1,
+			FailDays: 3, FailedNets: 2}, false},
+		{"forged, and a user wrote there", store.Relation{WroteTo: true, PassDays: 1, FailDays: 9,
+			FailedNets: 2}, true},
 		{"forged on 2 days from 9 networks", store.Relation{FailDays: 2, FailedNets: 9}, false},
 	} {
 		if got := relation(tc.r); (got == "") != tc.want {
@@ -292,7 +295,8 @@ func TestSpam(t *testing.T) {
 		}
 		last := 0
 		for hour := range 30 {
-			s.step(t, day0.AddDate(0, 0, 3).Add(time.Duration(hour)*time.Hour+12*time.Hour+time.Duration(hour)*time.Second))
+			s.step(t, day0.AddDate(0, 0, 3).Add(time.Duration(hour)*time.Hour+12*time.Hour+
+				time.Duration(hour)*time.Second))
 			if n := len(s.tr.sent) - last; n > 20 {
 				t.Errorf("passes=%v: %d mails in an hour", passes, n)
 			}

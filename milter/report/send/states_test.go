@@ -151,7 +151,8 @@ func TestLargeReports(t *testing.T) {
 		e := &report.Evaluation{
 			Time: day0, Client: netip.MustParseAddr("192.0.2.1"), DKIM: true, Disposition: "none",
 			HeaderFrom: "friend.example", Policy: report.Policy{
-				Domain: "friend.example", Text: "v=DMARC1; p=none", P: "none", SP: "none", NP: "none", ADKIM: "r", ASPF: "r",
+				Domain: "friend.example", Text: "v=DMARC1; p=none", P: "none", SP: "none",
+				NP: "none", ADKIM: "r", ASPF: "r",
 				Discovery: "treewalk", URIs: []string{"mailto:d@friend.example"},
 			},
 		}
@@ -251,7 +252,8 @@ func TestWrongSetUp(t *testing.T) {
 	s.mail(t, "friend.example", "mailto:d@friend.example", "192.0.2.1", day0, true, 1)
 	s.night(t, day0)
 	d := s.reports(t)[0].Deliveries[0]
-	if len(s.tr.sent) > 0 || d.State != store.Deferred || d.Reason != wrong || !strings.Contains(s.log.String(), wrong) {
+	if len(s.tr.sent) > 0 || d.State != store.Deferred || d.Reason != wrong ||
+		!strings.Contains(s.log.String(), wrong) {
 		t.Errorf("%d mails, %s: %s, log:\n%s", len(s.tr.sent), d.State, d.Reason, s.log)
 	}
 	wrong = ""

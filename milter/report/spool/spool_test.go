@@ -29,9 +29,10 @@ func evaluations(n int) []report.Evaluation {
 	out := make([]report.Evaluation, n)
 	for i := range out {
 		e := report.Evaluation{
-			Time:         noon.Add(time.Duration(r.IntN(100)) * time.Second),
-			Client:       netip.AddrFrom4([4]byte{192, 0, 2, byte(r.IntN(256))}),
-			Policy:       report.Policy{Domain: fmt.Sprintf("d%d.example", r.IntN(50)), Text: "v=DMARC1; p=none", P: "none"},
+			Time:   noon.Add(time.Duration(r.IntN(100)) * time.Second),
+			Client: netip.AddrFrom4([4]byte{192, 0, 2, byte(r.IntN(256))}),
+			Policy: report.Policy{Domain: fmt.Sprintf("d%d.example", r.IntN(50)),
+				Text: "v=DMARC1; p=none", P: "none"},
 			Disposition:  "none",
 			DKIM:         r.IntN(2) == 0,
 			SPF:          r.IntN(2) == 0,
@@ -330,7 +331,8 @@ func FuzzRead(f *testing.F) {
 		if wrap && len(text) > 0 { // past the checksum, which a fuzzer does not guess
 			text = appendBlock(bytes.Clone(head), text)
 		}
-		if err := read(bytes.NewReader(text), func(Record) error { return nil }); err != nil && !errors.Is(err, ErrCorrupt) {
+		if err := read(bytes.NewReader(text), func(Record) error { return nil }); err != nil &&
+			!errors.Is(err, ErrCorrupt) {
 			t.Errorf("got %v", err)
 		}
 	})

@@ -6,12 +6,14 @@ import (
 	"time"
 )
 
-// TestDNSHistory holds what counts as a change: not the first answers, not another order, not a name that was not asked.
+// TestDNSHistory holds what counts as a change: not the first answers, not another order, not a
+// name that was not asked.
 func TestDNSHistory(t *testing.T) {
 	stores(t, func(t *testing.T, o Options) {
 		s, ctx := open(t, o), t.Context()
 		now := time.Unix(1_780_000_000, 0).UTC()
-		if name, err := s.ClaimDomain(ctx, []string{"a.example"}, now.Add(-time.Hour), now); err != nil || name != "a.example" {
+		if name, err := s.ClaimDomain(ctx, []string{"a.example"}, now.Add(-time.Hour),
+			now); err != nil || name != "a.example" {
 			t.Fatal(name, err)
 		}
 		spf := func(values ...string) DNSRecord { return DNSRecord{"a.example", "TXT", values} }
@@ -39,7 +41,8 @@ func TestDNSHistory(t *testing.T) {
 			}
 		}
 		list, err := s.DNSChanges(ctx, "a.example", now, 2)
-		if err != nil || len(list) != 2 || list[1].Name != "_dmarc.a.example" || !list[1].At.Equal(now.Add(4*time.Hour)) {
+		if err != nil || len(list) != 2 || list[1].Name != "_dmarc.a.example" ||
+			!list[1].At.Equal(now.Add(4*time.Hour)) {
 			t.Errorf("%+v, %v", list, err)
 		}
 		if list, err := s.DNSChanges(ctx, "b.example", now, 2); err != nil || len(list) != 0 {

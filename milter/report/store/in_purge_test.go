@@ -91,7 +91,8 @@ func putReport(t *testing.T, s *Store, ends time.Time, of int64) (id int64) {
 		if err != nil {
 			return err
 		}
-		reporter, err := one("INSERT INTO in_reporter (key, org, email, first_seen, last_seen) VALUES ($1, '', '', 0, 0)", key)
+		reporter, err := one("INSERT INTO in_reporter (key, org, email, first_seen, last_seen) "+
+			"VALUES ($1, '', '', 0, 0)", key)
 		if err != nil {
 			return err
 		}

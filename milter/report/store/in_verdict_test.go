@@ -26,7 +26,8 @@ func TestVerdicts(t *testing.T) {
 			return "", 0
 		}
 		for i, class := range []string{"ours", "ours", "scanner"} {
-			v := Verdict{Domain: "a.example", Subject: "relay.example", Addresses: []netip.Addr{ip}, Class: class, By: "anna",
+			v := Verdict{Domain: "a.example", Subject: "relay.example", Addresses: []netip.Addr{ip},
+				Class: class, By: "anna",
 				At: now.Add(time.Duration(i) * time.Second)}
 			if err := s.Judge(t.Context(), v); err != nil {
 				t.Fatal(err)

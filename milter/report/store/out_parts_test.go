@@ -102,7 +102,8 @@ func TestParts(t *testing.T) {
 	if _, err := all[2].Fold(t.Context(), []string{"later"}, batchOf("d7.example", outNoon, 3), outNoon); err != nil {
 		t.Errorf("rows of a day whose partition is gone: %v", err)
 	}
-	if n, err := all[0].OutForget(t.Context(), "d7.example"); err != nil || n < 2 || len(rowsOf(t, all[0], "d7.example")) > 0 {
+	if n, err := all[0].OutForget(t.Context(), "d7.example"); err != nil || n < 2 ||
+		len(rowsOf(t, all[0], "d7.example")) > 0 {
 		t.Errorf("%d rows of tables are forgotten, %v", n, err)
 	}
 }
@@ -316,7 +317,8 @@ func TestSilentHost(t *testing.T) {
 			"idle_in_transaction_session_timeout": "1min", "lock_timeout": "1min",
 		} {
 			var got string
-			if err := tx.QueryRowContext(t.Context(), "SELECT current_setting($1)", name).Scan(&got); err != nil || got != want {
+			if err := tx.QueryRowContext(t.Context(), "SELECT current_setting($1)",
+				name).Scan(&got); err != nil || got != want {
 				t.Errorf("%s is %q, want %q; %v", name, got, want, err)
 			}
 		}

@@ -108,7 +108,8 @@ func TestForgedRowsLeaveRoom(t *testing.T) {
 		real = real || row.HeaderFrom == "real.a.example" && row.Count == 2
 	}
 	if passing != 300 || !real || c.folded != 60_000-int64(maxFailing.detailed-1) {
-		t.Errorf("%d passing rows with a signature, want 300; a repeated one is kept: %v; %d folded", passing, real, c.folded)
+		t.Errorf("%d passing rows with a signature, want 300; a repeated one is kept: %v; %d folded",
+			passing, real, c.folded)
 	}
 }
 
@@ -140,12 +141,14 @@ func TestRowsOfManyClients(t *testing.T) {
 	}
 	said := 0
 	for _, row := range rows {
-		i := slices.IndexFunc(row.Reasons, func(r report.Reason) bool { return strings.HasPrefix(r.Comment, "sum of clients in ") })
+		i := slices.IndexFunc(row.Reasons,
+			func(r report.Reason) bool { return strings.HasPrefix(r.Comment, "sum of clients in ") })
 		if i < 0 {
 			continue
 		}
 		said++
-		net, err := netip.ParsePrefix(strings.Fields(row.Reasons[i].Comment)[4][:len(strings.Fields(row.Reasons[i].Comment)[4])-1])
+		net, err := netip.ParsePrefix(strings.Fields(row.Reasons[i].Comment)[4][:len(
+			strings.Fields(row.Reasons[i].Comment)[4])-1])
 		if err != nil || net.Addr() != row.Client || row.Reasons[i].Type != "other" {
 			t.Errorf("%+v, %v", row, err)
 		}
@@ -167,7 +170,8 @@ func TestMigratedRelations(t *testing.T) {
 			"ALTER TABLE out_policy DROP COLUMN passed", "ALTER TABLE out_policy DROP COLUMN nets",
 			"ALTER TABLE out_policy DROP COLUMN row_data", "CREATE TABLE out_row (policy BIGINT)",
 			"CREATE TABLE out_seen (domain TEXT, day BIGINT, net TEXT)",
-			fmt.Sprintf("INSERT INTO out_seen VALUES ('a.example', %d, ''), ('a.example', %d, ''), ('b.example', %d, '192.0.2.0/24'), ('b.example', %d, '192.0.3.0/24')",
+			fmt.Sprintf("INSERT INTO out_seen VALUES ('a.example', %d, ''), ('a.example', %d, "+
+				"''), ('b.example', %d, '192.0.2.0/24'), ('b.example', %d, '192.0.3.0/24')",
 				day-20, day-3, day-2, day-1),
 			"DELETE FROM mailseal_schema WHERE version_id = 204",
 		} {

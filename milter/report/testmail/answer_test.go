@@ -53,8 +53,10 @@ func TestAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{
-		"From": "<test@example.net>", "To": "<friend@good.example>", "Auto-Submitted": "auto-replied", "Mailseal-Test": "1",
-		"In-Reply-To": "<1@good.example>", "References": "<1@good.example>", "Subject": "Test of your mail: dmarc=pass", "Bcc": "",
+		"From": "<test@example.net>", "To": "<friend@good.example>",
+		"Auto-Submitted": "auto-replied", "Mailseal-Test": "1",
+		"In-Reply-To": "<1@good.example>", "References": "<1@good.example>",
+		"Subject": "Test of your mail: dmarc=pass", "Bcc": "",
 	} {
 		if got.Header.Get(name) != want {
 			t.Errorf("%s: %q, want %q", name, got.Header.Get(name), want)
@@ -97,7 +99,8 @@ func TestNoAnswer(t *testing.T) {
 	a, h, _ := answerer(t)
 	m := passing("friend@good.example")
 	m.Answer.MessageID = "<x@y>\r\nBcc: <z@y>"
-	if err := a.Answer(t.Context(), m); err != nil || strings.Contains(h.text[0], "Bcc") || strings.Contains(h.text[0], "In-Reply-To") {
+	if err := a.Answer(t.Context(), m); err != nil || strings.Contains(h.text[0], "Bcc") ||
+		strings.Contains(h.text[0], "In-Reply-To") {
 		t.Errorf("%v: %s", err, h.text)
 	}
 }

@@ -76,7 +76,8 @@ func csrfOf(t *testing.T, w *httptest.ResponseRecorder) string {
 func (b *browser) login(user, password string) *httptest.ResponseRecorder {
 	b.t.Helper()
 	token := csrfOf(b.t, b.get("/login?next=/d/shop.example"))
-	return b.post("/login", url.Values{"csrf": {token}, "user": {user}, "password": {password}, "next": {"/d/shop.example"}})
+	return b.post("/login", url.Values{"csrf": {token}, "user": {user}, "password": {password},
+		"next": {"/d/shop.example"}})
 }
 
 // accounts is an access with three people; its clock and its delay are the test's.
@@ -107,7 +108,8 @@ func accounts(t *testing.T) (*Access, *time.Time, *time.Duration) {
 
 func serverWith(t *testing.T, a *Access, got *[]string) *Server {
 	t.Helper()
-	s, err := New(Config{Read: hostileWorld(hostile), Commands: fakeCommands{got}, Access: a, Now: func() time.Time { return clock }})
+	s, err := New(Config{Read: hostileWorld(hostile), Commands: fakeCommands{got}, Access: a,
+		Now: func() time.Time { return clock }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,10 +119,12 @@ func serverWith(t *testing.T, a *Access, got *[]string) *Server {
 func TestNothingWithoutLogin(t *testing.T) {
 	a, _, _ := accounts(t)
 	b := &browser{t: t, s: serverWith(t, a, nil), cookies: map[string]string{}}
-	for _, path := range []string{"/", "/d/shop.example", "/domains.csv", "/d/shop.example/sources.json", "/r/1", "/r/1/raw.xml", "/messages", "/ingest",
+	for _, path := range []string{"/", "/d/shop.example", "/domains.csv",
+		"/d/shop.example/sources.json", "/r/1", "/r/1/raw.xml", "/messages", "/ingest",
 		"/out", "/reports", "/nothing"} {
 		w := b.get(path)
-		if w.Code != http.StatusSeeOther || !strings.HasPrefix(w.Header().Get("Location"), "/login?next=") || strings.Contains(w.Body.String(), "<main") {
+		if w.Code != http.StatusSeeOther || !strings.HasPrefix(w.Header().Get("Location"),
+			"/login?next=") || strings.Contains(w.Body.String(), "<main") {
 			t.Errorf("%s: status %d to %q", path, w.Code, w.Header().Get("Location"))
 		}
 	}
@@ -140,7 +144,8 @@ func TestLogin(t *testing.T) {
 	if w := b.login("nobody", "x"); w.Code != http.StatusForbidden {
 		t.Errorf("unknown name: status %d", w.Code)
 	}
-	if w := b.login("anna", "secret of anna"); w.Code != http.StatusSeeOther || w.Header().Get("Location") != "/d/shop.example" {
+	if w := b.login("anna", "secret of anna"); w.Code != http.StatusSeeOther ||
+		w.Header().Get("Location") != "/d/shop.example" {
 		t.Fatalf("right password: status %d to %s", w.Code, w.Header().Get("Location"))
 	}
 	if w := b.get("/"); w.Code != http.StatusOK {
@@ -154,7 +159,8 @@ func TestLogin(t *testing.T) {
 		t.Errorf("token: status %d", w.Code)
 	}
 	page := b.get("/")
-	if w := b.post("/logout", url.Values{"csrf": {csrfOf(t, page)}}); w.Code != http.StatusSeeOther || b.get("/").Code != http.StatusSeeOther {
+	if w := b.post("/logout", url.Values{"csrf": {csrfOf(t,
+		page)}}); w.Code != http.StatusSeeOther || b.get("/").Code != http.StatusSeeOther {
 		t.Error("the session outlives its end")
 	}
 	if first, second := csrfOf(t, b.get("/login")), csrfOf(t, b.get("/login")); first == second {
@@ -163,7 +169,8 @@ func TestLogin(t *testing.T) {
 }
 
 func TestLoginStaysHome(t *testing.T) {
-	for next, want := range map[string]string{"/d/x?y=z": "/d/x?y=z", "//evil.test/": "/", "https://evil.test": "/", `/\evil.test`: "/", "evil": "/", "": "/",
+	for next, want := range map[string]string{"/d/x?y=z": "/d/x?y=z", "//evil.test/": "/",
+		"https://evil.test": "/", `/\evil.test`: "/", "evil": "/", "": "/",
 		"/\t/evil.test": "/"} {
 		if got := local(next); got != want {
 			t.Errorf("local(%q) = %q, want %q", next, got, want)
@@ -200,7 +207,8 @@ func TestRoles(t *testing.T) {
 	for _, word := range []string{"machines", "unknown", "dogs"} {
 		anna.post("/d/shop.example", url.Values{"csrf": {token}, "use": {word}})
 	}
-	want := []string{"judge anna shop.example 203.0.113.5 scanner", "undo anna 1", "trust anna receiver.test", "upload anna r.xml <feedback/>",
+	want := []string{"judge anna shop.example 203.0.113.5 scanner", "undo anna 1",
+		"trust anna receiver.test", "upload anna r.xml <feedback/>",
 		"use anna shop.example machines", "use anna shop.example "}
 	if !slices.Equal(got, want) {
 		t.Errorf("commands %q, want %q", got, want)
@@ -209,12 +217,14 @@ func TestRoles(t *testing.T) {
 	ben := &browser{t: t, s: s, cookies: map[string]string{}}
 	ben.login("ben", "secret of ben")
 	page := ben.get(source)
-	if w := judge(ben, csrfOf(t, page)); w.Code != http.StatusForbidden || strings.Contains(page.Body.String(), `name="class"`) {
+	if w := judge(ben, csrfOf(t, page)); w.Code != http.StatusForbidden ||
+		strings.Contains(page.Body.String(), `name="class"`) {
 		t.Errorf("a reader judges: status %d", w.Code)
 	}
 
 	use := ben.post("/d/shop.example", url.Values{"csrf": {csrfOf(t, page)}, "use": {"people"}})
-	if body := ben.get("/d/shop.example").Body.String(); use.Code != http.StatusForbidden || strings.Contains(body, `name="use"`) {
+	if body := ben.get("/d/shop.example").Body.String(); use.Code != http.StatusForbidden ||
+		strings.Contains(body, `name="use"`) {
 		t.Errorf("a reader says who writes: status %d", use.Code)
 	}
 	if body := anna.get("/d/shop.example").Body.String(); !strings.Contains(body, `name="use" value="machines"`) {
@@ -228,8 +238,10 @@ func TestRoles(t *testing.T) {
 			t.Errorf("a reader of example.org: %s: status %d", path, w.Code)
 		}
 	}
-	for _, path := range []string{"/", "/messages", "/messages?domain=shop.example", "/reports", "/domains.csv", "/messages/records.csv", "/?q=shop"} {
-		if body := carla.get(path).Body.String(); strings.Contains(body, "203.0.113.5") || strings.Contains(body, "/d/shop.example") {
+	for _, path := range []string{"/", "/messages", "/messages?domain=shop.example", "/reports",
+		"/domains.csv", "/messages/records.csv", "/?q=shop"} {
+		if body := carla.get(path).Body.String(); strings.Contains(body, "203.0.113.5") ||
+			strings.Contains(body, "/d/shop.example") {
 			t.Errorf("a reader of example.org sees shop.example on %s", path)
 		}
 	}
@@ -260,7 +272,8 @@ func TestProxyHeader(t *testing.T) {
 	a, _, _ := accounts(t)
 	a.ProxyHeader, a.ProxyFrom = "X-Remote-User", []netip.Prefix{netip.MustParsePrefix("127.0.0.5/32")}
 	s := serverWith(t, a, nil)
-	for remote, want := range map[string]int{"127.0.0.5:99": 200, "[::ffff:127.0.0.5]:99": 200, "127.0.0.6:99": 303, "@": 200, "": 200} {
+	for remote, want := range map[string]int{"127.0.0.5:99": 200, "[::ffff:127.0.0.5]:99": 200,
+		"127.0.0.6:99": 303, "@": 200, "": 200} {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.RemoteAddr = remote
 		r.Header.Set("X-Remote-User", "anna")
@@ -293,7 +306,8 @@ func TestAccessIsChecked(t *testing.T) {
 	if err := os.WriteFile(path, []byte("# people\nanna:$apr1$old$hash\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ReadPasswords(path); err == nil || !strings.Contains(err.Error(), ":2: ") || !strings.Contains(err.Error(), "htpasswd -nB") {
+	if _, err := ReadPasswords(path); err == nil || !strings.Contains(err.Error(), ":2: ") ||
+		!strings.Contains(err.Error(), "htpasswd -nB") {
 		t.Errorf("MD5 hash: %v", err)
 	}
 }

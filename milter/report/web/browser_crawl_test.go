@@ -56,7 +56,8 @@ func crawl(t *testing.T, perKind, least int) {
 			}
 			u.Fragment = ""
 			kind := kindOf(u.String())
-			isFile := strings.Contains(u.Path, ".csv") || strings.Contains(u.Path, ".json") || strings.HasSuffix(u.Path, ".xml")
+			isFile := strings.Contains(u.Path, ".csv") || strings.Contains(u.Path, ".json") ||
+				strings.HasSuffix(u.Path, ".xml")
 			if kinds[kind] >= perKind || seen[u.String()] || isFile {
 				continue
 			}

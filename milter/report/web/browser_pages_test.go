@@ -111,7 +111,8 @@ func lookAtPages(t *testing.T, looks ...look) {
 // TestBrowserHostile looks at pages whose every field holds what a stranger would like to act.
 func TestBrowserHostile(t *testing.T) {
 	b := newWindow(t, newServer(t, hostileWorld(hostile), fakeCommands{}))
-	for name, path := range map[string]string{"overview": "/", "domain": "/d/shop.example", "report": "/r/1", "record": "/r/1/1",
+	for name, path := range map[string]string{"overview": "/", "domain": "/d/shop.example",
+		"report": "/r/1", "record": "/r/1/1",
 		"ingest": "/ingest", "out": "/out", "source": "/d/shop.example/s/203.0.113.5"} {
 		for _, l := range []look{desktop, telephone} {
 			b.open(t, path, l)
@@ -262,7 +263,8 @@ func TestOneScreen(t *testing.T) {
 	b := newWindow(t, newServer(t, quietWorld(), nil))
 	b.open(t, "/", screen)
 	b.picture(t, "quiet-screen", screen)
-	rows := ask(t, b, chromedp.Evaluate[int](`[...document.querySelectorAll(".matrix tbody tr:not(.why)")].filter(r => r.getBoundingClientRect().bottom <= 1080).length`))
+	rows := ask(t, b, chromedp.Evaluate[int](
+		`[...document.querySelectorAll(".matrix tbody tr:not(.why)")].filter(r => r.getBoundingClientRect().bottom <= 1080).length`))
 	if rows < 22 {
 		t.Errorf("%d domains stand on a screen of 1920 × 1080, want 22", rows)
 	}
@@ -315,7 +317,8 @@ func TestLynx(t *testing.T) {
 		if err := os.WriteFile(file, get(s, path).Body.Bytes(), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		out, err := exec.CommandContext(t.Context(), program, "-dump", "-nolist", "-width=160", "-display_charset=utf-8",
+		out, err := exec.CommandContext(t.Context(), program, "-dump", "-nolist", "-width=160",
+			"-display_charset=utf-8",
 			"-assume_charset=utf-8", file).Output()
 		if err != nil {
 			t.Fatal(err)

@@ -20,8 +20,9 @@ const tokenOfTests = "a-token-of-more-than-20-characters"
 
 func newServer(t *testing.T, m Reader, commands Commands) *Server {
 	t.Helper()
-	s, err := New(Config{Read: m, Commands: commands, Checker: fakeChecker{}, Access: &Access{Token: tokenOfTests, Now: func() time.Time { return clock }},
-		Host: "mx.example.com", Version: "test", Now: func() time.Time { return clock }, Patience: time.Minute})
+	s, err := New(Config{Read: m, Commands: commands, Checker: fakeChecker{},
+		Access: &Access{Token: tokenOfTests, Now: func() time.Time { return clock }},
+		Host:   "mx.example.com", Version: "test", Now: func() time.Time { return clock }, Patience: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,8 +106,9 @@ func kindOf(path string) string {
 	return strings.Join(parts, "/") + "?" + strconv.Itoa(len(keys)) + u.Query().Get("result")
 }
 
-// TestCrawl follows every link from the overview: each answers 200, leads to a place that exists on its page, and a link
-// that is a number leads to a list that adds up to it. Of pages that differ in a name alone it takes perKind.
+// TestCrawl follows every link from the overview: each answers 200, leads to a place that exists on
+// its page, and a link that is a number leads to a list that adds up to it. Of pages that differ in
+// a name alone it takes perKind.
 func TestCrawl(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it asks for some hundred pages over 90 days of 25 domains")
@@ -215,7 +217,8 @@ func checkExport(t *testing.T, path string, w *httptest.ResponseRecorder) {
 func TestTablesEqual(t *testing.T) {
 	s := newServer(t, world(), nil)
 	tables := 0
-	for _, path := range []string{"/", "/d/shop.example", "/d/shop.example/s/esp.example", "/ingest", "/out", "/reports",
+	for _, path := range []string{"/", "/d/shop.example", "/d/shop.example/s/esp.example",
+		"/ingest", "/out", "/reports",
 		"/receiver?name=google.com", "/messages?result=held", "/r/1"} {
 		links, _, _ := parse(t, get(s, path).Body.String())
 		for _, a := range links {
@@ -230,7 +233,8 @@ func TestTablesEqual(t *testing.T) {
 			}
 			var list struct{ Rows []map[string]any }
 			other := get(s, strings.Replace(a.href, ".csv", ".json", 1))
-			if err := json.Unmarshal(other.Body.Bytes(), &list); err != nil || len(list.Rows) != len(rows)-1 || len(rows) < 2 {
+			if err := json.Unmarshal(other.Body.Bytes(), &list); err != nil ||
+				len(list.Rows) != len(rows)-1 || len(rows) < 2 {
 				t.Errorf("%s: CSV has %d rows, JSON %d: %v", a.href, len(rows)-1, len(list.Rows), err)
 			}
 		}
@@ -256,8 +260,10 @@ func TestHostileText(t *testing.T) {
 func hostileText(t *testing.T, hostile string) {
 	s := newServer(t, hostileWorld(hostile), fakeCommands{})
 	escaped := 0
-	paths := []string{"/", "/d/shop.example", "/ingest", "/out", "/reports", "/messages", "/r/1", "/r/1/1", "/d/shop.example/s/203.0.113.5",
-		"/receiver?name=" + url.QueryEscape(hostile), "/?q=" + url.QueryEscape(hostile), "/" + url.PathEscape(hostile), "/messages?receiver=" + url.QueryEscape(hostile)}
+	paths := []string{"/", "/d/shop.example", "/ingest", "/out", "/reports", "/messages", "/r/1",
+		"/r/1/1", "/d/shop.example/s/203.0.113.5",
+		"/receiver?name=" + url.QueryEscape(hostile), "/?q=" + url.QueryEscape(hostile),
+		"/" + url.PathEscape(hostile), "/messages?receiver=" + url.QueryEscape(hostile)}
 	for _, path := range paths {
 		w := get(s, path)
 		body := w.Body.String()

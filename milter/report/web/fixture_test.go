@@ -42,18 +42,23 @@ func world() *Memory {
 			}
 		}
 	}
-	b.m.IntakeState = Intake{Today: 41, Usual: 44, Duplicates: 3, Last: clock.Add(-4 * time.Minute), Failures: 2, TLS: 5,
+	b.m.IntakeState = Intake{Today: 41, Usual: 44, Duplicates: 3, Last: clock.Add(-4 * time.Minute),
+		Failures: 2, TLS: 5,
 		Errors:     []Failure{{1, clock, "C9", "gzip ends before </feedback>", hostile, hostile, 40960}},
 		Unverified: []Stranger{{"receiver.test", hostile, "shop.example", 3, clock}},
 		Others:     []Stranger{{hostile, "gmx.net", "museum.test", 1, clock}}}
 	for i := range advice.Day(30) {
 		b.m.IntakeState.Days = append(b.m.IntakeState.Days, DayCount{today - i, 30 + int64(i%9)})
 	}
-	b.m.OutgoingPage = &Outgoing{On: true, Rows: []OutRow{{"college.example", "sends", "written to", 412, clock.Add(16 * time.Hour)},
-		{hostile, "not told", "no relation", 12, time.Time{}}}, Sent: []SentReport{{"uni.test", "dmarc@uni.test", hostile, today - 1, clock}},
+	b.m.OutgoingPage = &Outgoing{On: true,
+		Rows: []OutRow{{"college.example", "sends", "written to", 412, clock.Add(16 * time.Hour)},
+			{hostile, "not told", "no relation", 12, time.Time{}}},
+		Sent:    []SentReport{{"uni.test", "dmarc@uni.test", hostile, today - 1, clock}},
 		Blocked: []Suppression{{1, hostile, "5.1.1 no such user", clock.Add(7 * 24 * time.Hour)}}}
-	b.m.RuleList = []Rule{{ID: 41, Domain: "shop.example", Source: "esp.example", Class: advice.Service, By: "admin", At: clock.Add(-24 * 24 * time.Hour)}}
-	b.m.EventList = []Event{{"shop.example", clock.Add(-27 * 24 * time.Hour), "policy", "policy changed from none to quarantine"},
+	b.m.RuleList = []Rule{{ID: 41, Domain: "shop.example", Source: "esp.example",
+		Class: advice.Service, By: "admin", At: clock.Add(-24 * 24 * time.Hour)}}
+	b.m.EventList = []Event{{"shop.example", clock.Add(-27 * 24 * time.Hour), "policy",
+		"policy changed from none to quarantine"},
 		{"example.net", clock.Add(-3 * 24 * time.Hour), "dns", "key s2026a gone from DNS"}}
 	return b.m
 }
@@ -65,20 +70,23 @@ type builder struct {
 
 func (b *builder) domains() {
 	policies := []advice.Step{advice.Quarantine, advice.None, advice.Quarantine, advice.Reject, advice.None}
-	names := []string{"shop.example", "example.net", "example.org", "status.example.com", "example.com", "xn--bcher-kva.example", "old.example", "new.example"}
+	names := []string{"shop.example", "example.net", "example.org", "status.example.com",
+		"example.com", "xn--bcher-kva.example", "old.example", "new.example"}
 	for i := len(names); i < 25; i++ {
 		names = append(names, fmt.Sprintf("client-%02d.example", i))
 	}
 	for i, n := range names {
 		d := Domain{Name: n, Known: true, First: today - 90, Use: advice.UsePeople, UseBy: "admin", UseAt: today - 60,
-			Policy: advice.Policy{Step: policies[i%len(policies)], Since: today - advice.Day(27+i*9), ADKIM: "r", ASPF: "r"}}
+			Policy: advice.Policy{Step: policies[i%len(policies)],
+				Since: today - advice.Day(27+i*9), ADKIM: "r", ASPF: "r"}}
 		d.Policy.Text = advice.WithStep("v=DMARC1; p=none; rua=mailto:dmarc@"+n, d.Policy.Step)
 		switch n {
 		case "old.example":
 			d.Parked, d.Policy.Step = true, advice.Reject
 		case "new.example":
 			d.First, d.Known = 0, false
-			d.NoReports = "Reports should go to dmarc@example.net, but example.net does not publish the permission that receivers look for."
+			d.NoReports = "Reports should go to dmarc@example.net, but example.net does not " +
+				"publish the permission that receivers look for."
 		}
 		if d.Policy.Step == advice.Reject {
 			d.Use = advice.UseMachines
@@ -93,9 +101,11 @@ func (b *builder) report(d Domain, receiver string, share int64, day advice.Day)
 		return
 	}
 	id := int64(len(b.m.ReportList) + 1)
-	r := Report{ID: id, Receiver: receiver, Org: receiver, Email: "noreply@" + receiver, ReportID: fmt.Sprintf("%s.%d", receiver, id),
-		Domain: d.Name, Begin: day.Time(), End: day.Time().Add(24*time.Hour - time.Second), Received: day.Time().Add(30 * time.Hour),
-		Trusted: true, Trust: "aligned DKIM", Format: "dmarc-2.0", Policy: d.Policy.Text}
+	r := Report{ID: id, Receiver: receiver, Org: receiver, Email: "noreply@" + receiver,
+		ReportID: fmt.Sprintf("%s.%d", receiver, id),
+		Domain:   d.Name, Begin: day.Time(), End: day.Time().Add(24*time.Hour - time.Second),
+		Received: day.Time().Add(30 * time.Hour),
+		Trusted:  true, Trust: "aligned DKIM", Format: "dmarc-2.0", Policy: d.Policy.Text}
 	weekday := day.Time().Weekday()
 	busy := int64(4)
 	if weekday == time.Saturday || weekday == time.Sunday {
@@ -107,7 +117,8 @@ func (b *builder) report(d Domain, receiver string, share int64, day advice.Day)
 		if n <= 0 {
 			return
 		}
-		rec.Report, rec.N, rec.Day, rec.Domain, rec.Receiver, rec.Address, rec.Count = id, r.Records+1, day, d.Name, receiver, ip, n
+		rec.Report, rec.N, rec.Day, rec.Domain, rec.Receiver, rec.Address, rec.Count = id,
+			r.Records+1, day, d.Name, receiver, ip, n
 		if rec.From == "" {
 			rec.From = d.Name
 		}
@@ -127,11 +138,13 @@ func (b *builder) report(d Domain, receiver string, share int64, day advice.Day)
 	if b.r.IntN(6) == 0 || d.Parked && b.r.IntN(40) == 0 {
 		ip := netip.AddrFrom4([4]byte{203, 0, 113, byte(b.r.IntN(250))})
 		disp := map[advice.Step]string{advice.Quarantine: "quarantine", advice.Reject: "reject"}[d.Policy.Step]
-		add(ip, 1+int64(b.r.IntN(3)), Record{DKIM: "fail", SPF: "fail", Disposition: disp, SPFResult: "softfail", Envelope: "junk.test"})
+		add(ip, 1+int64(b.r.IntN(3)), Record{DKIM: "fail", SPF: "fail", Disposition: disp,
+			SPFResult: "softfail", Envelope: "junk.test"})
 	}
 	if r.Messages > 0 {
 		b.m.ReportList = append(b.m.ReportList, r)
-		b.m.RawXML[id] = []byte("<?xml version=\"1.0\"?>\n<feedback>\n <org_name>" + receiver + "</org_name>\n</feedback>\n")
+		b.m.RawXML[id] = []byte("<?xml version=\"1.0\"?>\n<feedback>\n <org_name>" + receiver +
+			"</org_name>\n</feedback>\n")
 	}
 }
 
@@ -139,27 +152,33 @@ func (b *builder) ours(d Domain, own netip.Addr, scale int64, day advice.Day, ad
 	signed := func(domain, selector, result string) []advice.Signature {
 		return []advice.Signature{{Domain: domain, Selector: selector, Result: result}}
 	}
-	good := Record{DKIM: "pass", SPF: "pass", SPFResult: "pass", Envelope: d.Name, Signatures: signed(d.Name, "s2026a", "pass")}
+	good := Record{DKIM: "pass", SPF: "pass", SPFResult: "pass", Envelope: d.Name,
+		Signatures: signed(d.Name, "s2026a", "pass")}
 	if d.Name == "example.net" && day >= today-4 {
-		good.DKIM, good.SPF, good.SPFResult, good.Signatures = "fail", "fail", "neutral", signed(d.Name, "s2026a", "permerror")
+		good.DKIM, good.SPF, good.SPFResult, good.Signatures = "fail", "fail", "neutral",
+			signed(d.Name, "s2026a", "permerror")
 	}
 	b.m.Reverse[own] = "mx." + d.Name
 	add(own, scale+int64(b.r.IntN(int(scale)+1)), good)
 	forward := netip.MustParseAddr("198.51.100.77")
 	b.m.Reverse[forward] = "mx.forward.test"
 	if b.r.IntN(3) == 0 {
-		add(forward, 1+scale/40, Record{DKIM: "pass", SPF: "fail", SPFResult: "pass", Envelope: "forward.test", Signatures: signed(d.Name, "s2026a", "pass")})
-		add(netip.MustParseAddr("198.51.100.80"), 1, Record{DKIM: "fail", SPF: "fail", SPFResult: "pass", Envelope: "lists.test",
+		add(forward, 1+scale/40, Record{DKIM: "pass", SPF: "fail", SPFResult: "pass",
+			Envelope: "forward.test", Signatures: signed(d.Name, "s2026a", "pass")})
+		add(netip.MustParseAddr("198.51.100.80"), 1, Record{DKIM: "fail", SPF: "fail",
+			SPFResult: "pass", Envelope: "lists.test",
 			Signatures: signed(d.Name, "s2026a", "fail"), Reasons: []Reason{{"mailing_list", "trusted \u202esender"}}})
 	}
 	if d.Name == "shop.example" {
 		if day.Time().Weekday() == time.Thursday {
 			esp := netip.MustParseAddr("198.51.100.12")
 			b.m.Reverse[esp] = "o12.out.esp.example"
-			add(esp, scale*6, Record{DKIM: "fail", SPF: "fail", Disposition: "quarantine", SPFResult: "pass", Envelope: "bounce.esp.example",
+			add(esp, scale*6, Record{DKIM: "fail", SPF: "fail", Disposition: "quarantine",
+				SPFResult: "pass", Envelope: "bounce.esp.example",
 				Signatures: signed("esp.example", "e1", "pass")})
 		}
-		add(netip.MustParseAddr("192.0.2.44"), 1+scale/10, Record{DKIM: "fail", SPF: "pass", SPFResult: "pass", Envelope: d.Name})
+		add(netip.MustParseAddr("192.0.2.44"), 1+scale/10, Record{DKIM: "fail", SPF: "pass",
+			SPFResult: "pass", Envelope: d.Name})
 		if day > today-6 {
 			add(netip.MustParseAddr("198.51.100.201"), 2+scale/20, Record{DKIM: "fail", SPF: "fail", SPFResult: "none"})
 		}
@@ -169,18 +188,26 @@ func (b *builder) ours(d Domain, own netip.Addr, scale int64, day advice.Day, ad
 // hostileWorld is one report with a stranger's worst in every field.
 func hostileWorld(hostile string) *Memory {
 	ip := netip.MustParseAddr("203.0.113.5")
-	d := Domain{Name: "shop.example", Known: true, First: today - 40, Policy: advice.Policy{Step: advice.None, Since: today - 40, Text: hostile}}
-	return &Memory{DomainList: []Domain{d}, Reverse: map[netip.Addr]string{ip: hostile}, RawXML: map[int64][]byte{1: []byte(hostile)},
-		ReportList: []Report{{ID: 1, Receiver: hostile, Org: hostile, Email: hostile, ReportID: hostile, Domain: d.Name, Begin: (today - 2).Time(),
-			End: (today - 1).Time(), Received: clock, Trust: hostile, Format: hostile, Policy: hostile, Generator: hostile,
+	d := Domain{Name: "shop.example", Known: true, First: today - 40,
+		Policy: advice.Policy{Step: advice.None, Since: today - 40, Text: hostile}}
+	return &Memory{DomainList: []Domain{d}, Reverse: map[netip.Addr]string{ip: hostile},
+		RawXML: map[int64][]byte{1: []byte(hostile)},
+		ReportList: []Report{{ID: 1, Receiver: hostile, Org: hostile, Email: hostile,
+			ReportID: hostile, Domain: d.Name, Begin: (today - 2).Time(),
+			End: (today - 1).Time(), Received: clock, Trust: hostile, Format: hostile,
+			Policy: hostile, Generator: hostile,
 			Notes: []Note{{hostile, hostile, hostile}}, Messages: 60, Records: 1}},
-		RecordList: []Record{{Report: 1, N: 1, Day: today - 2, Domain: d.Name, Receiver: hostile, Address: ip, Count: 60, Disposition: hostile,
+		RecordList: []Record{{Report: 1, N: 1, Day: today - 2, Domain: d.Name, Receiver: hostile,
+			Address: ip, Count: 60, Disposition: hostile,
 			DKIM: hostile, SPF: hostile, From: hostile, Envelope: hostile, SPFDomain: hostile, SPFResult: hostile,
-			Signatures: []advice.Signature{{Domain: hostile, Selector: hostile, Result: hostile}}, Reasons: []Reason{{hostile, hostile}}}},
+			Signatures: []advice.Signature{{Domain: hostile, Selector: hostile, Result: hostile}},
+			Reasons:    []Reason{{hostile, hostile}}}},
 		RuleList:  []Rule{{ID: 1, Domain: d.Name, Source: ip.String(), Class: advice.Service, By: hostile, At: clock}},
 		EventList: []Event{{d.Name, clock.Add(-48 * time.Hour), "dns", hostile}},
-		IntakeState: Intake{Errors: []Failure{{1, clock, hostile, hostile, hostile, hostile, 1}}, Unverified: []Stranger{{hostile, hostile, hostile, 1, clock}},
-			Others: []Stranger{{hostile, hostile, hostile, 1, clock}}},
-		OutgoingPage: &Outgoing{Rows: []OutRow{{hostile, hostile, hostile, 1, clock}}, Sent: []SentReport{{hostile, hostile, hostile, today, clock}},
+		IntakeState: Intake{Errors: []Failure{{1, clock, hostile, hostile, hostile, hostile, 1}},
+			Unverified: []Stranger{{hostile, hostile, hostile, 1, clock}},
+			Others:     []Stranger{{hostile, hostile, hostile, 1, clock}}},
+		OutgoingPage: &Outgoing{Rows: []OutRow{{hostile, hostile, hostile, 1, clock}},
+			Sent:    []SentReport{{hostile, hostile, hostile, today, clock}},
 			Blocked: []Suppression{{1, hostile, hostile, clock}}}}
 }

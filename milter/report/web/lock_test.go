@@ -317,7 +317,8 @@ func TestCookieIsSecureBehindTLS(t *testing.T) {
 			s.ServeHTTP(w, r)
 		})
 		b := &browser{t: t, s: handler, cookies: map[string]string{}, remote: c.remote, header: h}
-		cookies := slices.Concat(b.get("/login").Result().Cookies(), b.login("anna", "secret of anna").Result().Cookies())
+		cookies := slices.Concat(b.get("/login").Result().Cookies(),
+			b.login("anna", "secret of anna").Result().Cookies())
 		if len(cookies) < 2 {
 			t.Errorf("%s: %d cookies", c.name, len(cookies))
 		}

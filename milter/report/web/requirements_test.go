@@ -18,7 +18,8 @@ var (
 func TestRequirementsAreHeld(t *testing.T) {
 	const root = "../../.."
 	exists := map[string]bool{}
-	for _, folder := range []string{"milter/filter", "milter/report/web", "milter/report/advice", "milter/report/store", "cmd/mailseal", "cmd/mailseal/*",
+	for _, folder := range []string{"milter/filter", "milter/report/web", "milter/report/advice",
+		"milter/report/store", "cmd/mailseal", "cmd/mailseal/*",
 		"contrib/test/*"} {
 		files, err := filepath.Glob(filepath.Join(root, folder, "*_test.go"))
 		if err != nil {
@@ -53,7 +54,8 @@ func TestRequirementsAreHeld(t *testing.T) {
 			}
 		}
 	}
-	for _, id := range strings.Fields("UI-1 UI-2 UI-3 UI-4 UI-5 UI-6 UI-7 UI-8 ADV-1 ADV-2 ADV-3 ADV-4 ADV-5 ADV-6 ADV-7 ADV-8 " +
+	for _, id := range strings.Fields("UI-1 UI-2 UI-3 UI-4 UI-5 UI-6 UI-7 UI-8 ADV-1 ADV-2 ADV-3 " +
+		"ADV-4 ADV-5 ADV-6 ADV-7 ADV-8 " +
 		"RI-10 RI-11 RI-12 RI-13 RI-14") {
 		if !held[id] {
 			t.Errorf("%s is in no row, or its row names no test and has no dash", id)

@@ -58,18 +58,23 @@ func (f *filler) fill(m *Memory) {
 		z := gzip.NewWriter(&packed)
 		_, _ = z.Write(m.RawXML[r.ID])
 		_ = z.Close()
-		f.exec("INSERT INTO in_raw (id, digest, received, via, name, kind, trust, trust_domain, size, data) VALUES ($1, $2, $3, 'lmtp', '', 'aggregate', 'aligned', '', 1, $4)",
+		f.exec("INSERT INTO in_raw (id, digest, received, via, name, kind, trust, trust_domain, "+
+			"size, data) VALUES ($1, $2, $3, 'lmtp', '', 'aggregate', 'aligned', '', 1, $4)",
 			r.ID, fmt.Sprint(r.ID), r.Received.Unix(), packed.Bytes())
 		i := slices.IndexFunc(m.DomainList, func(d Domain) bool { return d.Name == r.Domain })
-		p, testing := map[advice.Step]string{0: "none", 1: "quarantine", 2: "quarantine", 3: "reject", 4: "reject"}[m.DomainList[i].Policy.Step], "n"
+		p, testing := map[advice.Step]string{0: "none", 1: "quarantine", 2: "quarantine",
+			3: "reject", 4: "reject"}[m.DomainList[i].Policy.Step], "n"
 		if s := m.DomainList[i].Policy.Step; s == advice.QuarantineTest || s == advice.RejectTest {
 			testing = "y"
 		}
 		policy, _ := json.Marshal(map[string]string{"domain": r.Domain, "p": p, "testing": testing})
 		f.exec(`INSERT INTO in_report (id, dedup, content, raw, reporter, report_id, domain, configured, begins, ends, received, trust, counted, state, version,
 			namespace, generator, policy, notes, records, messages) VALUES ($1, $2, $2, $1, $3, $4, $5, 1, $6, $7, $8, $9, 1, 'whole', $10, '', '', $11, '', $12, $13)`,
-			r.ID, fmt.Sprint(r.ID), f.id("reporter", r.Receiver, "INSERT INTO in_reporter (id, key, org, email, first_seen, last_seen) VALUES ($1, $2, $2, $3, 0, 0)", r.Email),
-			r.ReportID, f.name(r.Domain), r.Begin.Unix(), r.End.Unix(), r.Received.Unix(), r.Trust, r.Format, string(policy), r.Records, r.Messages)
+			r.ID, fmt.Sprint(r.ID), f.id("reporter", r.Receiver,
+				"INSERT INTO in_reporter (id, key, org, email, first_seen, last_seen) VALUES ($1, $2, $2, $3, 0, 0)",
+				r.Email),
+			r.ReportID, f.name(r.Domain), r.Begin.Unix(), r.End.Unix(), r.Received.Unix(), r.Trust,
+			r.Format, string(policy), r.Records, r.Messages)
 	}
 	for i := range m.RecordList {
 		f.record(m, &m.RecordList[i])
@@ -77,7 +82,8 @@ func (f *filler) fill(m *Memory) {
 }
 
 func (f *filler) record(m *Memory, r *Record) {
-	set, _ := json.Marshal(map[string]any{"dkim": r.Signatures, "spf": []map[string]string{{"domain": r.SPFDomain, "scope": "mfrom", "result": r.SPFResult}}})
+	set, _ := json.Marshal(map[string]any{"dkim": r.Signatures,
+		"spf": []map[string]string{{"domain": r.SPFDomain, "scope": "mfrom", "result": r.SPFResult}}})
 	o := int64(slices.Index(actions[:], r.Disposition)) << 2
 	if r.DKIM == "pass" {
 		o |= 1
@@ -91,14 +97,17 @@ func (f *filler) record(m *Memory, r *Record) {
 		raw, _ := json.Marshal(map[string]any{"reasons": r.Reasons})
 		facts = string(raw)
 	}
-	source := f.id("source", r.Address.String(), "INSERT INTO in_source (id, ip, ptr) VALUES ($1, $2, $3)", m.Reverse[r.Address])
+	source := f.id("source", r.Address.String(),
+		"INSERT INTO in_source (id, ip, ptr) VALUES ($1, $2, $3)", m.Reverse[r.Address])
 	reporter, domain := f.ids["reporter "+r.Receiver], f.name(r.Domain)
 	f.exec(`INSERT INTO in_record (report, n, day, domain, source, messages, outcome, header_from, envelope_from, authset, facts)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`, r.Report, r.N, int64(r.Day), domain, source, r.Count, o, f.name(r.From), f.name(r.Envelope),
 		f.id("authset", string(set), "INSERT INTO in_authset (id, hash, results) VALUES ($1, $2, $2)"), facts)
 	for table, key := range map[string]int64{"reporter": reporter, "source": source} {
-		f.exec("INSERT INTO in_day_"+table+" (domain, day, "+table+", outcome, messages) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (domain, day, "+table+
-			", outcome) DO UPDATE SET messages = in_day_"+table+".messages + excluded.messages", domain, int64(r.Day), key, o, r.Count)
+		f.exec("INSERT INTO in_day_"+table+" (domain, day, "+table+
+			", outcome, messages) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (domain, day, "+table+
+			", outcome) DO UPDATE SET messages = in_day_"+table+".messages + excluded.messages",
+			domain, int64(r.Day), key, o, r.Count)
 	}
 }
 
@@ -115,7 +124,8 @@ func smallWorld() *Memory {
 
 func stored(t *testing.T, m *Memory) *Stored {
 	t.Helper()
-	s, err := store.Open(context.Background(), store.Options{Driver: database.SQLite, DSN: filepath.Join(t.TempDir(), "reports.db")})
+	s, err := store.Open(context.Background(), store.Options{Driver: database.SQLite,
+		DSN: filepath.Join(t.TempDir(), "reports.db")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,14 +159,16 @@ func TestStoredEqualsMemory(t *testing.T) {
 		"addresses": {Addresses: []netip.Addr{netip.MustParseAddr("198.51.100.12"), netip.MustParseAddr("192.0.2.44")}},
 		"all but":   {AllBut: []netip.Addr{netip.MustParseAddr("198.51.100.12")}, Domains: []string{"shop.example"}},
 		"both":      {Addresses: []netip.Addr{netip.MustParseAddr("198.51.100.12")}, Receiver: "yahoo.com"},
-		"held":      {Result: "held"}, "refused": {Result: "refused"}, "fail": {Result: "fail"}, "delivered": {Result: "delivered"}, "pass": {Result: "pass"},
+		"held":      {Result: "held"}, "refused": {Result: "refused"}, "fail": {Result: "fail"},
+		"delivered": {Result: "delivered"}, "pass": {Result: "pass"},
 		"dkim": {DKIM: "fail", Result: "pass"}, "spf": {SPF: "pass"},
 		"from":     {HeaderOf: "shop.example"},
 		"envelope": {Envelope: "bounce.esp.example"},
 		"signer":   {Signer: "esp.example", Selector: "e1"},
 		"no such":  {Signer: "esp%"},
 	}
-	dims := [][]Dim{nil, {ByDomain}, {ByDay}, {ByReceiver}, {ByAddress}, {ByFrom}, {ByDomain, ByReceiver}, {ByDomain, ByAddress}, {ByReceiver, ByAddress}}
+	dims := [][]Dim{nil, {ByDomain}, {ByDay}, {ByReceiver}, {ByAddress}, {ByFrom},
+		{ByDomain, ByReceiver}, {ByDomain, ByAddress}, {ByReceiver, ByAddress}}
 	for name, f := range filters {
 		t.Run(name, func(t *testing.T) {
 			for _, by := range dims {
@@ -170,11 +182,18 @@ func TestStoredEqualsMemory(t *testing.T) {
 				}
 			}
 			same(t, "identities", m.Identities, s.Identities, f, func(id Identity) Identity { return id })
-			if f.Receiver == "" && f.Result == "" && f.Envelope == "" && f.Signer == "" && f.HeaderOf == "" && f.DKIM == "" && f.SPF == "" {
+			if f.Receiver == "" && f.Result == "" && f.Envelope == "" && f.Signer == "" &&
+				f.HeaderOf == "" && f.DKIM == "" && f.SPF == "" {
 				same(t, "sources", m.Sources, s.Sources, f, func(a Address) Address { return a })
 			}
-			same(t, "records", func(ctx context.Context, f Filter) ([]Record, error) { return m.Records(ctx, f, Window{}) },
-				func(ctx context.Context, f Filter) ([]Record, error) { return s.Records(ctx, f, Window{}) }, f, func(r Record) Record {
+			same(t, "records", func(ctx context.Context, f Filter) ([]Record,
+				error) {
+				return m.Records(ctx, f, Window{})
+			},
+				func(ctx context.Context, f Filter) ([]Record, error) {
+					return s.Records(ctx, f,
+						Window{})
+				}, f, func(r Record) Record {
 					r.SPFDomain, r.Envelope = "", ""
 					return r
 				})
@@ -184,7 +203,8 @@ func TestStoredEqualsMemory(t *testing.T) {
 				t.Errorf("a page of records: %d, want %d: %v", len(page), len(want), err)
 			}
 			all, err := s.Records(ctx, f, Window{})
-			if part := all[min(3, len(all)):min(8, len(all))]; err != nil || len(part) > 0 && !reflect.DeepEqual(page, part) {
+			if part := all[min(3, len(all)):min(8, len(all))]; err != nil || len(part) > 0 &&
+				!reflect.DeepEqual(page, part) {
 				t.Errorf("a page of records is not that part of all: %v", err)
 			}
 		})
@@ -204,7 +224,8 @@ func bySum(sums []Sum) map[Sum]Counts {
 	return out
 }
 
-func same[T any](t *testing.T, what string, want, got func(context.Context, Filter) ([]T, error), f Filter, clean func(T) T) {
+func same[T any](t *testing.T, what string, want, got func(context.Context, Filter) ([]T, error),
+	f Filter, clean func(T) T) {
 	t.Helper()
 	count := func(list []T) map[string]int {
 		out := map[string]int{}
@@ -237,9 +258,12 @@ func same[T any](t *testing.T, what string, want, got func(context.Context, Filt
 // TestStoredPages asks every kind of page over the store.
 func TestStoredPages(t *testing.T) {
 	s := newServer(t, stored(t, smallWorld()), nil)
-	for path, want := range map[string]string{"/": "shop.example", "/d/shop.example": "esp.example", "/d/shop.example/s/esp.example": "would <b>not",
-		"/d/new.example": "NO DATA", "/ingest": "reports were stored", "/reports": "google.com", "/messages?result=held": "quarantine",
-		"/receiver?name=google.com": "shop.example", "/r/1": "As received", "/r/1/1": "In words", "/?q=shop": "shop.example"} {
+	for path, want := range map[string]string{"/": "shop.example", "/d/shop.example": "esp.example",
+		"/d/shop.example/s/esp.example": "would <b>not",
+		"/d/new.example":                "NO DATA", "/ingest": "reports were stored", "/reports": "google.com",
+		"/messages?result=held":     "quarantine",
+		"/receiver?name=google.com": "shop.example", "/r/1": "As received", "/r/1/1": "In words",
+		"/?q=shop": "shop.example"} {
 		w := get(s, path)
 		if path == "/d/shop.example/s/esp.example" {
 			want = "would not help"

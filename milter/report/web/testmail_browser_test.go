@@ -30,7 +30,8 @@ func TestBrowserTestMail(t *testing.T) {
 	}
 	defer store.Close()
 	s, err := testmail.New(testmail.Config{Store: store, Address: "test@example.net", URL: "https://mx.example.net",
-		Host: "mx.example.net", Version: "test", Keep: keep, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler)})
+		Host: "mx.example.net", Version: "test", Keep: keep, Now: func() time.Time { return now },
+		Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,29 +55,41 @@ func passingMail() evidence.Mail {
 	return evidence.Mail{Host: "mx.example.net", Client: netip.MustParseAddr("192.0.2.7"), Helo: "mx.shop.example",
 		TLS: "TLSv1.3", Sender: "anna@shop.example", Recipient: "test+00112233445566778899aabbccddeeff@example.net",
 		IPRev: &evidence.Finding{Value: "pass", Name: "mx.shop.example"},
-		SPF: &spf.Result{Value: spf.Pass, Domain: "shop.example", Tree: &spf.Record{Domain: "shop.example", Text: "v=spf1 mx include:_spf.esp.example ~all",
-			Steps: []spf.Step{{Term: "mx", Outcome: "match", Detail: "192.0.2.7 is mx.shop.example"}}}},
-		Signatures: []evidence.Signature{{Value: "pass", Domain: "shop.example", Selector: "s2026a", Checked: true, HeaderIntact: true}},
-		DMARC: evidence.DMARC{Value: "pass", Author: "shop.example", Record: "v=DMARC1; p=quarantine; rua=mailto:dmarc@shop.example",
-			Alignments: []evidence.Alignment{{Method: "dkim", Domain: "shop.example"}, {Method: "spf", Domain: "shop.example"}},
-			Walk:       []evidence.Step{{Name: "_dmarc.shop.example", Answer: "v=DMARC1; p=quarantine"}}},
+		SPF: &spf.Result{Value: spf.Pass, Domain: "shop.example",
+			Tree: &spf.Record{Domain: "shop.example", Text: "v=spf1 mx include:_spf.esp.example ~all",
+				Steps: []spf.Step{{Term: "mx", Outcome: "match", Detail: "192.0.2.7 is mx.shop.example"}}}},
+		Signatures: []evidence.Signature{{Value: "pass", Domain: "shop.example", Selector: "s2026a",
+			Checked: true, HeaderIntact: true}},
+		DMARC: evidence.DMARC{Value: "pass", Author: "shop.example",
+			Record: "v=DMARC1; p=quarantine; rua=mailto:dmarc@shop.example",
+			Alignments: []evidence.Alignment{{Method: "dkim", Domain: "shop.example"},
+				{Method: "spf", Domain: "shop.example"}},
+			Walk: []evidence.Step{{Name: "_dmarc.shop.example", Answer: "v=DMARC1; p=quarantine"}}},
 		Action: "accept", Code: 250, Reply: []string{"2.0.0 spf=pass dkim=pass dmarc=pass"},
-		Fields: []evidence.Field{{Name: "From", Value: " Anna <anna@shop.example>"}, {Name: "Subject", Value: " A test"}}}
+		Fields: []evidence.Field{{Name: "From", Value: " Anna <anna@shop.example>"},
+			{Name: "Subject", Value: " A test"}}}
 }
 
 func failingMail(name, why string) evidence.Mail {
-	return evidence.Mail{Host: "mx.example.net", Client: netip.MustParseAddr("2001:db8:85a3:8d3:1319:8a2e:370:7348"), Helo: name,
+	return evidence.Mail{Host: "mx.example.net",
+		Client: netip.MustParseAddr("2001:db8:85a3:8d3:1319:8a2e:370:7348"), Helo: name,
 		Sender: "bounce@" + name, Recipient: "test+00112233445566778899aabbccddeeff@example.net",
 		IPRev: &evidence.Finding{Value: "fail", Name: name, Reason: why},
-		SPF: &spf.Result{Value: spf.Fail, Domain: domain.Name(name), Reason: why, Explanation: why, Tree: &spf.Record{Domain: name, Text: "v=spf1 include:" + name + " -all",
-			Steps: []spf.Step{{Term: "include:" + name, Outcome: "no match", Detail: why, Nested: &spf.Record{Domain: name, Text: "v=spf1 ip4:203.0.113.0/24 -all",
-				Steps: []spf.Step{{Term: "ip4:203.0.113.0/24", Outcome: "no match"}}}}, {Term: "-all", Outcome: "match"}}}},
-		Signatures: []evidence.Signature{{Value: "fail", Domain: name, Selector: name, Reason: why, Checked: true, HeaderIntact: true},
+		SPF: &spf.Result{Value: spf.Fail, Domain: domain.Name(name), Reason: why, Explanation: why,
+			Tree: &spf.Record{Domain: name, Text: "v=spf1 include:" + name + " -all",
+				Steps: []spf.Step{{Term: "include:" + name, Outcome: "no match", Detail: why,
+					Nested: &spf.Record{Domain: name, Text: "v=spf1 ip4:203.0.113.0/24 -all",
+						Steps: []spf.Step{{Term: "ip4:203.0.113.0/24", Outcome: "no match"}}}},
+					{Term: "-all", Outcome: "match"}}}},
+		Signatures: []evidence.Signature{{Value: "fail", Domain: name, Selector: name, Reason: why,
+			Checked: true, HeaderIntact: true},
 			{Value: "permerror", Domain: "esp.example", Selector: "e1", Reason: why, Checked: true}},
 		ARC: &evidence.Finding{Value: "fail", Name: name, Reason: why},
-		DMARC: evidence.DMARC{Value: "fail", Reason: why, Author: "shop.example", Record: "v=DMARC1; p=reject; " + name, Requested: "reject",
+		DMARC: evidence.DMARC{Value: "fail", Reason: why, Author: "shop.example",
+			Record: "v=DMARC1; p=reject; " + name, Requested: "reject",
 			Alignments: []evidence.Alignment{{Method: "spf", Domain: name, Why: why}},
 			Walk:       []evidence.Step{{Name: "_dmarc." + name, Answer: why}}},
-		Action: "mark", Why: why, Code: 550, Reply: []string{"5.7.0 spf=fail dkim=fail(body changed) dmarc=fail p=reject", why},
+		Action: "mark", Why: why, Code: 550,
+		Reply:  []string{"5.7.0 spf=fail dkim=fail(body changed) dmarc=fail p=reject", why},
 		Fields: []evidence.Field{{Name: "From", Value: " " + name}, {Name: "Subject", Value: " " + why}}}
 }
