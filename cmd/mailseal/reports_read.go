@@ -20,8 +20,8 @@ how much of their mail passed DMARC, and why the rest did not. It needs no confi
 A FILE is a report (XML or JSON; in gzip, zip, tar, bzip2, zlib, base64 or uuencode, whatever its name), a mail that
 holds reports, a mailbox in one file (mbox), a directory with any of these below it, such as a Maildir, or "-" for
 standard input. DMARC aggregate reports (RFC 9990), TLS reports (RFC 8460) and failure reports (RFC 9991, ARF) are known
-by their content. A report that is found twice is counted once. Of a file that is damaged or cut off, the rows are read
-that are whole. What is in another form (xz, 7-Zip, RAR, Outlook's .msg and winmail.dat, encrypted mail) is named,
+by their content. Reports that were joined in one file are read one by one. A report that is found twice is counted once.
+Of a report that is damaged or cut off, the rows are read that are whole, and the policies of a TLS report. What is in another form (xz, 7-Zip, RAR, Outlook's .msg and winmail.dat, encrypted mail) is named,
 with what makes it readable.
 
 Numbers are messages. "pass" is DMARC: DKIM or SPF passes for an aligned domain. Reports are read as reporters write

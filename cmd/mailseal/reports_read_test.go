@@ -56,7 +56,8 @@ Subject: hello
 
 func TestReportsRead(t *testing.T) {
 	dir := t.TempDir()
-	for name, text := range map[string]string{"r.xml": reportXML, "tls.json": reportTLS, "arf.eml": reportARF, "again.xml": reportXML, "note.txt": "hello",
+	second := strings.Replace(reportXML, "<report_id>7<", "<report_id>8<", 1)
+	for name, text := range map[string]string{"joined.xml": reportXML + "\n" + second, "cut.json": reportTLS[:460], "r.xml": reportXML, "tls.json": reportTLS, "arf.eml": reportARF, "again.xml": reportXML, "note.txt": "hello",
 		"empty.xml": "", "joe.eml": "From: joe@example.org\nSubject: hello\n\nhello\n"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -81,6 +82,15 @@ func TestReportsRead(t *testing.T) {
 			"TLS report of Org, 15 Nov 2023 (UTC).", "example.com, policy sts: 100 sessions over TLS, 2 failed.",
 			"certificate-expired: 2 sessions to mx.example.com from 192.0.2.1 (x)",
 			"Failure report (auth-failure) on example.com: 3 messages from 192.0.2.9.", "not aligned: dkim", "Subject: hello",
+		}},
+		{"two reports in a file", "@joined.xml", exitBad, []string{
+			"2 reports of =cmd() ??[31m, 15 Nov 2023 (UTC).", "joined.xml: row 4 in line 9: ",
+			"joined.xml > report 2: row 4 in line 20: ",
+		}},
+		{"two reports in a file, as JSON", "--json @joined.xml", exitBad, []string{`joined.xml > report 2","reporter":`}},
+		{"a TLS report that is cut off", "@cut.json", exitBad, []string{
+			"example.com, policy sts: 100 sessions over TLS, 2 failed.",
+			"cut.json: line 5, byte 107: the file ends early, in policy 1, whose sums are whole; 1 policy was read",
 		}},
 		{"a spreadsheet", "--csv @r.xml", exitBad, []string{"'=cmd() ??[31m,7,example.com,2023-11-15T00:00:00Z", ",198.51.100.7,40,fail,"}},
 		{"as it is", "--raw @tls.json", exitGood, []string{`"organization-name":"Org"`}},

@@ -89,3 +89,20 @@ func (f *Feedback) Supplement(h Hints) {
 		b.add("org-from-name", "the reporter is that of the name of the file or of the subject", 0)
 	}
 }
+
+// Supplement fills in what a TLS report leaves out, or what was lost with its end: its period and its
+// id.
+func (r *TLSReport) Supplement(h Hints) {
+	if r.Begin.IsZero() && r.End.IsZero() && !h.Begin.IsZero() && !h.End.Before(h.Begin) {
+		r.Begin, r.End = h.Begin, inclusive(h.Begin, h.End)
+	}
+	if r.Begin.IsZero() {
+		r.Begin = r.End
+	}
+	if r.End.IsZero() {
+		r.End = r.Begin
+	}
+	if r.ID == "" {
+		r.ID = h.ReportID
+	}
+}

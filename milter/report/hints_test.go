@@ -90,3 +90,59 @@ func TestTLSForms(t *testing.T) {
 		}
 	}
 }
+
+// TestTLSDamage reads what is whole of TLS reports that are cut off or damaged, and names the place.
+func TestTLSDamage(t *testing.T) {
+	const text = "{\"organization-name\": \"Org\",\n \"report-id\": \"1\",\n \"policies\": [\n" +
+		"  {\"policy\": {\"policy-type\": \"sts\", \"policy-domain\": \"a.example\"},\n" +
+		"   \"summary\": {\"total-successful-session-count\": 11, \"total-failure-session-count\": 3},\n" +
+		"   \"failure-details\": [{\"result-type\": \"x\", \"failed-session-count\": 1},\n" +
+		"    {\"failed-session-count\": 2, \"result-type\": \"y\"}]},\n" +
+		"  {\"policy\": {\"policy-type\": \"tlsa\", \"policy-domain\": \"b.example\"},\n" +
+		"   \"summary\": {\"total-successful-session-count\": 50, \"total-failure-session-count\": 0}}\n ]}\n"
+	upTo := func(mark string) string { return text[:strings.Index(text, mark)+len(mark)] }
+	for _, tc := range []struct{ name, text, want string }{
+		{"whole", text, "a.example 11 3 x=1 y=2, b.example 50 0: "},
+		{"the last bracket is missing", strings.TrimRight(text, "}\n "), "a.example 11 3 x=1 y=2, b.example 50 0: line 10, byte 3: the file ends early; 2 policies were read"},
+		{"between two policies", upTo("\"y\"}]},"), "a.example 11 3 x=1 y=2: line 7, byte 55: the file ends early; 1 policy was read"},
+		{"in the second policy", upTo("b.exa"), "a.example 11 3 x=1 y=2: line 8, byte 61: the file ends early, in policy 2; 1 policy was read"},
+		{"in a number", upTo("-count\": 5"), "a.example 11 3 x=1 y=2: line 9, byte 51: the file ends early, in policy 2; 1 policy was read"},
+		{"in a failure whose number is whole", upTo("-count\": 2, \"res"), "a.example 11 3 x=1: line 7, byte 37: the file ends early, in policy 1, whose sums are whole; 1 policy was read"},
+		{"in the first sums", upTo("-count\": 11,"), "the TLS report is damaged or cut off: line 5, byte 53: the file ends early, in policy 1; no policy before is whole"},
+		{"in the id", upTo("\"report-id\""), "the TLS report is damaged or cut off: line 2, byte 13: the file ends early; no policy before is whole"},
+		{"another letter in it", strings.Replace(text, "\"total-failure-session-count\": 0", "\"total-failure-session-count\": 0x", 1), "a.example 11 3 x=1 y=2: line 9, byte 86: invalid character 'x' after object key:value pair, in policy 2; 1 policy was read"},
+		{"no comma", strings.Replace(text, "},\n  {\"policy\"", "}\n  {\"policy\"", 1), "a.example 11 3 x=1 y=2: line 8, byte 3: invalid character '{' after array element; 1 policy was read"},
+		{"a line break in a text", strings.Replace(text, "a.example", "a.exa\nmple", 1), "a.exa mple 11 3 x=1 y=2, b.example 50 0: "},
+		{"a number that is none", strings.Replace(text, ": 50", ": -50", 1), "a.example 11 3 x=1 y=2, b.example 0 0: policy 2: count \"-50\" is out of range: 0 to 1000000000, and does not count"},
+		{"a list of reports", "[" + text + "]", "a.example 11 3 x=1 y=2, b.example 50 0: "},
+	} {
+		r, err := ReadTLS(strings.NewReader(tc.text))
+		got := fmt.Sprint(err)
+		if err == nil {
+			var policies []string
+			for _, p := range r.Policies {
+				s := fmt.Sprint(p.Domain, " ", p.Good, " ", p.Bad)
+				for _, f := range p.Failures {
+					s += fmt.Sprint(" ", f.Result, "=", f.Sessions)
+				}
+				policies = append(policies, s)
+			}
+			got = strings.Join(policies, ", ") + ": " + r.Cut
+		}
+		if got != tc.want {
+			t.Errorf("%s: got\n%s, want\n%s", tc.name, got, tc.want)
+		}
+	}
+	latin := strings.Replace(text, "Org", "\xd3rg", 1)
+	if r, err := ReadTLS(strings.NewReader(latin)); err != nil || r.Org != "Órg" {
+		t.Errorf("Windows-1252: got %+v, %v", r, err)
+	}
+	r, err := ReadTLSFrom(strings.NewReader(upTo("b.exa")), 101)
+	if err != nil || !strings.HasPrefix(r.Cut, "line 108, ") {
+		t.Errorf("behind 100 lines: got %+v, %v", r, err)
+	}
+	r.Supplement(ReadHints("org.example!a.example!1700006400!1700092800!77.json.gz", "Report Domain: a.example Submitter: org.example Report-ID: <78>"))
+	if r.ID != "1" || r.Begin.Unix() != 1700006400 || r.End.Unix() != 1700092799 {
+		t.Errorf("supplemented: got %+v", r)
+	}
+}

@@ -123,6 +123,7 @@ func TestXML(t *testing.T) {
 		{"X11 another namespace", parts{root: `feedback xmlns="urn:x"`}.String(), "Org", "namespace"},
 		{"X12 a plain &", parts{meta: meta("AT&T & Co")}.String(), "AT&T & Co", "unescaped-amp"},
 		{"X13 a plain < in an address", parts{meta: "<org_name>Org</org_name><email><bad@x></email><report_id>1</report_id>"}.String(), "Org", "unescaped-lt"},
+		{"X13 a name that is misspelled where it ends", parts{meta: strings.Replace(meta("Org"), "</org_name>", "</org_nam>", 1)}.String(), "Org", "unopened unclosed"},
 		{"X13 a plain < before the end", parts{meta: meta("a<b")}.String(), "a<b", "unescaped-lt"},
 		{"X13 a plain < at the end", parts{meta: meta("a<")}.String(), "a<", "unescaped-lt"},
 		{"X14 entities of HTML", parts{meta: meta("Caf&eacute;&nbsp;x")}.String(), "Café\u00a0x", ""},
@@ -284,5 +285,19 @@ func TestManyRows(t *testing.T) {
 	f, rows := read(t, text)
 	if f.Rows != 2286 || f.Messages != 4572 || rows[2285].N != 2286 {
 		t.Errorf("%d rows, %d messages", f.Rows, f.Messages)
+	}
+}
+
+// TestMoreRows counts each <row> of a record, or refuses it with its line.
+func TestMoreRows(t *testing.T) {
+	const row = "<row><source_ip>192.0.2.1</source_ip><count>1</count></row>\n"
+	text := strings.Replace(parts{}.String(), "<row>", "\n"+strings.Repeat(row, maxRowParts+5)+"<row>", 1)
+	f, rows := read(t, text)
+	if len(rows) != maxRowParts+1 || len(f.Refused) != 5 || f.Messages != maxRowParts+2 {
+		t.Fatalf("got %d rows with %d messages, %d refused", len(rows), f.Messages, len(f.Refused))
+	}
+	want := RefusedRow{N: maxRowParts + 1, Line: maxRowParts + 6, Why: "its record has more than 1000 <row>"}
+	if f.Refused[0] != want {
+		t.Errorf("got %+v, want %+v", f.Refused[0], want)
 	}
 }

@@ -51,10 +51,14 @@ type rowPart struct {
 // that says nothing that can be counted in Refused, and a report that ends early has Cut. Words
 // that are unknown are kept as they are. The error wraps ErrNoReport for text that holds no report
 // at all, and ErrHostile for input that no reporter writes.
-func ReadXML(in io.Reader, each func(*Row) error) (*Feedback, error) {
+func ReadXML(in io.Reader, each func(*Row) error) (*Feedback, error) { return ReadXMLFrom(in, 1, each) }
+
+// ReadXMLFrom is ReadXML for a report that begins in a line of its file, which has others before it.
+func ReadXMLFrom(in io.Reader, line int, each func(*Row) error) (*Feedback, error) {
 	r := &reader{each: each, given: make([]bool, len(fields)), inside: map[string]int{}}
 	isKnown := func(name string) bool { return names[canonical(name)] }
 	r.tokens = newTokenizer(utf8Text(in, &r.notebook), isKnown, &r.notebook)
+	r.tokens.line = line
 	err := r.run()
 	r.finish()
 	return &r.out, err
@@ -202,7 +206,12 @@ const maxRowParts = 1000
 // anotherRow begins a <row>. A record has one; where it has several, the identifiers and results
 // are those of all.
 func (r *reader) anotherRow(t token) {
-	if r.isRow && len(r.more) < maxRowParts {
+	switch {
+	case r.isRow && len(r.more) == maxRowParts:
+		r.refuse(r.row, fmt.Sprintf("its record has more than %d <row>", maxRowParts))
+		r.seen++
+		r.row.N, r.row.Line = r.seen, t.line
+	case r.isRow:
 		r.add("rows", "a record has more than one <row>; each is counted", t.line)
 		r.more = append(r.more, rowPart{r.row, r.count})
 		r.row.Address, r.row.Source, r.row.Disposition = netip.Addr{}, "", ""

@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // TLSReport is a report about TLS of connections to a domain's mail hosts (RFC 8460 section 4.4).
@@ -16,8 +17,8 @@ type TLSReport struct {
 	Org      string      `json:"organization-name"`
 	Contact  string      `json:"contact-info"`
 	ID       string      `json:"report-id"`
-	Begin    time.Time   `json:"begin"`
-	End      time.Time   `json:"end"`
+	Begin    time.Time   `json:"begin,omitzero"`
+	End      time.Time   `json:"end,omitzero"`
 	Policies []TLSPolicy `json:"policies"`
 	Cut      string      `json:"cut,omitempty"` // what was left out, as a sentence
 }
@@ -153,45 +154,93 @@ func (m *many[T]) cut() bool {
 // maxTLSReport bounds the JSON of a report, in bytes. Real ones have some kilobytes.
 const maxTLSReport = 4 << 20
 
-// ReadTLS reads a TLS report. The error wraps ErrNoTLSReport for other JSON.
-func ReadTLS(in io.Reader) (*TLSReport, error) {
+// ReadTLS reads a TLS report. Of one that is damaged or cut off, the policies are read that are
+// whole; Cut names the place. The error wraps ErrNoTLSReport for other JSON.
+func ReadTLS(in io.Reader) (*TLSReport, error) { return ReadTLSFrom(in, 1) }
+
+// ReadTLSFrom is ReadTLS for a report that begins in a line of its file, which has others before it.
+func ReadTLSFrom(in io.Reader, line int) (*TLSReport, error) {
 	var t tlsJSON
-	text := utf8Text(io.LimitReader(in, maxTLSReport), &notebook{})
-	if err := json.NewDecoder(text).Decode(&t); err != nil {
-		return nil, fmt.Errorf("%w: as JSON it is damaged or cut off: %w", ErrNoTLSReport, err)
+	text, err := io.ReadAll(utf8Text(io.LimitReader(in, maxTLSReport), &notebook{}))
+	if err != nil {
+		return nil, err
+	}
+	if !utf8.Valid(text) {
+		text = []byte(cleanValue(text, 0, &notebook{}))
+	}
+	text = plainJSON(text)
+	lost := ""
+	if err := json.NewDecoder(bytes.NewReader(text)).Decode(&t); err != nil {
+		t = tlsJSON{}
+		whole := salvageJSON(text)
+		if err := json.Unmarshal(whole.text, &t); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrNoTLSReport, err)
+		}
+		lost = whole.keep(&t, line)
+		if len(t.Rows) == 0 && (t.Org != "" || t.ID != "") {
+			return nil, fmt.Errorf("the TLS report is damaged or cut off: %s; no policy before is whole", lost)
+		}
+		if len(t.Rows) == 0 {
+			return nil, fmt.Errorf("%w: as JSON it is damaged or cut off: %s", ErrNoTLSReport, lost)
+		}
 	}
 	if len(t.Rows) == 0 {
 		return nil, fmt.Errorf("%w: the JSON has no policies", ErrNoTLSReport)
 	}
+	return t.report(lost), nil
+}
+
+// report returns the report that was written. lost says what its JSON lacks, "" for nothing.
+func (t *tlsJSON) report(lost string) *TLSReport {
 	out := &TLSReport{Org: t.Org.String(), ID: t.ID.String(), Contact: t.Contact.String()}
 	out.Begin, _ = parseTime(t.Range.Start.String())
 	out.End, _ = parseTime(t.Range.End.String())
+	sums := &sessions{}
+	if lost != "" {
+		sums.problems = []string{lost}
+	}
 	isCut := t.Rows.cut()
-	for _, row := range t.Rows {
+	for i, row := range t.Rows {
 		isCut = row.Failures.cut() || isCut
+		sums.policy = i + 1
 		p := TLSPolicy{
 			Type: word(row.Policy.Type.String()), Domain: parseName(row.Policy.Domain.String()),
-			Hosts: list(row.Policy.Hosts), Good: sessions(row.Summary.Good), Bad: sessions(row.Summary.Bad),
+			Hosts: list(row.Policy.Hosts), Good: sums.read(row.Summary.Good), Bad: sums.read(row.Summary.Bad),
 		}
 		for _, f := range row.Failures {
 			p.Failures = append(p.Failures, TLSFailure{
 				Result: word(f.Result.String()), Sender: f.Sender.String(), Host: f.Host.String(),
-				HostIP: f.HostIP.String(), Sessions: sessions(f.Sessions), Reason: f.Reason.String(),
+				HostIP: f.HostIP.String(), Sessions: sums.read(f.Sessions), Reason: f.Reason.String(),
 				MoreAbout: f.More.String(),
 			})
 		}
 		out.Policies = append(out.Policies, p)
 	}
 	if isCut {
-		out.Cut = fmt.Sprintf("policies, or failures of a policy, above %d were left out", maxMany)
+		text := fmt.Sprintf("policies, or failures of a policy, above %d were left out", maxMany)
+		sums.problems = append(sums.problems, text)
 	}
-	return out, nil
+	out.Cut = strings.Join(sums.problems, "; ")
+	return out
 }
 
-func sessions(n loose) int64 {
-	out, err := parseCount(n.String())
-	if err != nil {
+// sessions reads numbers of sessions, and keeps what is wrong with them.
+type sessions struct {
+	policy   int // that the numbers are of, from 1
+	problems []string
+}
+
+// maxSums bounds the numbers of a report that are listed as wrong.
+const maxSums = 10
+
+// read returns a number of sessions, 0 for one that is not there or not a number.
+func (s *sessions) read(n loose) int64 {
+	if n.String() == "" {
 		return 0
+	}
+	out, err := parseCount(n.String())
+	if err != nil && len(s.problems) < maxSums {
+		s.problems = append(s.problems, fmt.Sprintf("policy %d: %v, and does not count", s.policy, err))
 	}
 	return out
 }

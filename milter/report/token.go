@@ -149,7 +149,8 @@ func (t *tokenizer) markup() (bool, error) {
 		return false, hostileInput("a document type declaration in line %d", t.line)
 	}
 	name, ok := t.peekName()
-	if ok && (t.known(name) || !t.inText) {
+	isClose := bytes.HasPrefix(ahead, []byte("</"))
+	if ok && (t.known(name) || !t.inText || isClose) { // a value does not close what it did not open
 		return true, nil
 	}
 	if !t.cutOff() {

@@ -27,6 +27,7 @@ const maxCount = 1_000_000_000
 var grouped = []*regexp.Regexp{
 	regexp.MustCompile(`^([0-9]{1,3}(?:,[0-9]{2,3})*,[0-9]{3})(?:[.]0+)?$`),
 	regexp.MustCompile(`^([0-9]{1,3}(?:[.][0-9]{3}){2,})(?:,0+)?$`),
+	regexp.MustCompile(`^([0-9]{1,3}[.][0-9]{3}),0+$`),
 	regexp.MustCompile("^([0-9]{1,3}(?:[ '_’\u00a0\u2009\u202f][0-9]{3})+)(?:[.,]0+)?$"),
 }
 

@@ -111,13 +111,16 @@ func fileError(f intake.File) string {
 
 func (r *Read) file(f intake.File) error {
 	if f.Err != nil {
-		r.unread = r.unread || !errors.Is(f.Err, intake.ErrTooLarge)
+		isRead := errors.Is(f.Err, intake.ErrTooLarge) || errors.Is(f.Err, report.ErrHostile)
+		r.unread = r.unread || !isRead
 		r.wrong = append(r.wrong, fileError(f))
 		return nil
 	}
 	for _, p := range intake.Look(f.Name, f.Data) {
-		if err := r.part(p); err != nil {
-			return err
+		for ; p != nil; p = p.Next() {
+			if err := r.part(p); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -258,11 +261,7 @@ func (r *Read) tlsReport(p *intake.Part) error {
 	if r.Raw {
 		return r.raw(p)
 	}
-	in, err := p.Open()
-	if err != nil {
-		return r.fault(p, err)
-	}
-	t, err := report.ReadTLS(in)
+	t, err := p.ReadTLS()
 	if err != nil {
 		return r.fault(p, err)
 	}

@@ -23,19 +23,27 @@ const (
 // screen prints the sum of all reports: for each domain a sentence and its sources, then what was
 // unusual.
 func (r *Read) screen() {
+	isFirst := true
+	gap := func() {
+		if !isFirst {
+			fmt.Fprintln(r.out)
+		}
+		isFirst = false
+	}
 	if r.tally.Reports > 0 {
+		gap()
 		r.say(0, heading(r.tally))
 	}
 	for _, d := range r.tally.Domains() {
-		fmt.Fprintln(r.out)
+		gap()
 		r.domain(d)
 	}
 	for _, t := range r.tls {
-		fmt.Fprintln(r.out)
+		gap()
 		r.tlsScreen(t)
 	}
 	for _, f := range r.fails {
-		fmt.Fprintln(r.out)
+		gap()
 		r.failureScreen(f)
 	}
 	if len(r.others) > 0 && r.tally.Reports+len(r.tls)+len(r.fails) > 0 {
@@ -66,6 +74,9 @@ func heading(t *tally.Tally) string {
 
 // period names days, or hours of a day where a report is shorter.
 func period(begin, end time.Time) string {
+	if begin.IsZero() || end.IsZero() {
+		return "of an unknown time"
+	}
 	from, to := begin.UTC().Format("2 Jan 2006"), end.UTC().Format("2 Jan 2006")
 	switch {
 	case from != to:

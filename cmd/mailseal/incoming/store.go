@@ -241,6 +241,14 @@ func (b *Box) Accept(ctx context.Context, reporter string, accept bool, out io.W
 			fmt.Fprintf(out, "reports of %s count only with proof of who sent them; for %d in the "+
 				"store this is a change\n", reporter, n)
 		}
+		waiting, err := i.Store.Waiting(ctx, reporter)
+		if err != nil {
+			return answered(err)
+		}
+		if waiting > 0 {
+			fmt.Fprintf(out, "of %d more the store kept the first rows alone; they count when \"mailseal reports "+
+				"reparse\" has read the others\n", waiting)
+		}
 		return nil
 	})
 }

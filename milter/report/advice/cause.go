@@ -1,5 +1,7 @@
 package advice
 
+import "strconv"
+
 // Cause is why mail of a source fails, or why its pass is fragile.
 type Cause struct {
 	Code     string // stable: "spf-only", "not-aligned", …
@@ -65,6 +67,13 @@ var rules = []rule{
 			return "No message of it passes, and nothing ties it to " + domain + ": a forgery. " +
 				"There is nothing to repair; a stricter policy makes receivers hold or refuse it."
 		}},
+	{Cause{Code: "no-address", Word: "no address", Severity: Warning},
+		func(s *Source) bool { return s.NoAddress && s.Pass == 0 },
+		func(s *Source, domain string) string {
+			return "The report has " + quoted(s.Name) + " in place of an address, so nothing can say " +
+				"which host sent this mail as " + domain + ". It counts; other reports of the same " +
+				"days may name the host."
+		}},
 	{Cause{Code: "list", Word: "mailing list", Severity: Harmless},
 		func(s *Source) bool { return most(s.Listed, s) },
 		func(s *Source, domain string) string {
@@ -94,8 +103,8 @@ var rules = []rule{
 		}},
 	{Cause{Code: "record-broken", Word: "record broken", Severity: Fault, Fix: "Check the DNS"},
 		func(s *Source) bool { return most(s.PermError, s) },
-		func(s *Source, _ string) string {
-			return "Receivers could not use a record: permerror for " + Plural(s.PermError,
+		func(s *Source, domain string) string {
+			return "Receivers could not use a DNS record of " + domain + ": permerror for " + Plural(s.PermError,
 				"message", "messages") + ". " +
 				"The usual causes are more than 10 SPF lookups, two SPF records, or a damaged key."
 		}},
@@ -129,8 +138,9 @@ var rules = []rule{
 	{Cause{Code: "one-receiver", Word: "one receiver", Severity: Warning},
 		func(s *Source) bool { return s.FailReceivers == 1 && s.Receivers >= 3 && s.Pass > 0 },
 		func(s *Source, _ string) string {
-			return "It fails at one of " + Count(int64(s.Receivers)) + " receivers and passes at the others. " +
-				"That receiver changes mail or cannot look up your records; ask its postmaster."
+			return "It fails at one of " + Count(int64(s.Receivers)) + " receivers, " +
+				or(s.FailReceiver, "always the same") + ", and passes at the others. " +
+				"That one changes mail or cannot look up your records; ask its postmaster."
 		}},
 	{Cause{Code: "signature-broken", Word: "signature broken", Severity: Fault, Fix: "Check the key"},
 		badDKIM,
@@ -173,6 +183,14 @@ var rules = []rule{
 			return "It is a forgery, or a host that you have not been told about. Say whose it " +
 				"is, so that it counts as such."
 		}},
+}
+
+// quoted returns a text as a sentence can name it.
+func quoted(s string) string {
+	if s == "" || s == NoName {
+		return "nothing"
+	}
+	return strconv.Quote(s)
 }
 
 func or(s, other string) string {

@@ -20,6 +20,9 @@ const (
 	Scanner    Class = "scanner" // tests mail, and makes failures that mean nothing
 )
 
+// NoName is the name of a source of which reports say nothing at all.
+const NoName = "unknown address"
+
 // ParseClass reads a class that a person may give.
 func ParseClass(s string) (Class, bool) {
 	switch c := Class(s); c {
@@ -59,7 +62,9 @@ type Source struct {
 	Refused   int64
 
 	Receivers     int
-	FailReceivers int // receivers at which some message failed
+	FailReceivers int    // receivers at which some message failed
+	FailReceiver  string // the one at which most failed
+	NoAddress     bool   // reports name it with a text that is not an address
 
 	Signer       string   // the most frequent domain of signatures that pass unaligned
 	Envelope     string   // the most frequent envelope domain
@@ -130,6 +135,8 @@ func Classify(s *Source, c Context) (Class, string) {
 		return Forwarding, "carries the signature of your own hosts"
 	case s.Pass > 0:
 		return Unknown, "some of its mail passes"
+	case s.NoAddress:
+		return Unknown, "reports do not say which address it is"
 	case s.OtherDKIM*2 >= s.Messages && s.OtherSPF*2 >= s.Messages && s.Messages >= fewMessages:
 		return Unknown, "well-kept mail that does not align: perhaps a service that has not been set up"
 	}

@@ -1,9 +1,12 @@
 package intake
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"hash"
 	"io"
 
 	"mailseal/milter/report"
@@ -12,7 +15,7 @@ import (
 // Report is an aggregate report that was read, without its rows.
 type Report struct {
 	*report.Feedback
-	Digest string // SHA-256 of its bytes as they were inflated, in hex
+	Digest string // SHA-256 of its bytes as they were inflated, without white space around them, in hex
 }
 
 // keptRows is how many rows of a report are kept while its head is read: 2 MB. A longer report is
@@ -60,16 +63,50 @@ func (p *Part) read(each func(*report.Row) error) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	sum := sha256.New()
+	sum := &digest{Hash: sha256.New()}
 	all := io.TeeReader(in, sum)
-	f, err := report.ReadXML(all, each)
-	if err != nil {
+	f, err := report.ReadXMLFrom(all, p.line, each)
+	if err != nil && errors.Is(err, report.ErrHostile) {
 		return nil, fmt.Errorf("%s: %w", p.Name(), err)
 	}
-	// what follows the report belongs to its digest, and to the budget
+	// what follows the report belongs to its digest, and to the budget; it may be another report
 	if _, err := io.Copy(io.Discard, all); err != nil {
+		return nil, fmt.Errorf("%s: %w", p.Name(), err)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", p.Name(), err)
 	}
 	f.Supplement(report.ReadHints(p.Path[len(p.Path)-1], p.Subject))
 	return &Report{f, hex.EncodeToString(sum.Sum(nil))}, nil
+}
+
+// digest is a hash of a text that leaves out the white space around it: joined to others a report is
+// the same one.
+type digest struct {
+	hash.Hash
+	isBegun bool
+	blank   []byte // white space that may be at the end
+}
+
+// maxBlank bounds the white space that may be at the end, in bytes.
+const maxBlank = 1 << 20
+
+// Write implements io.Writer.
+func (d *digest) Write(p []byte) (int, error) {
+	text := p
+	if !d.isBegun {
+		text = bytes.TrimLeft(text, between)
+	}
+	if len(text) == 0 {
+		return len(p), nil
+	}
+	d.isBegun = true
+	end := bytes.TrimRight(text, between)
+	if len(end) > 0 || len(d.blank) > maxBlank {
+		d.Hash.Write(d.blank)
+		d.blank = d.blank[:0]
+	}
+	d.Hash.Write(end)
+	d.blank = append(d.blank, text[len(end):]...)
+	return len(p), nil
 }

@@ -20,6 +20,15 @@ import (
 
 // archive looks at each entry of a zip file. What is before the first entry does not matter.
 func (w *walker) archive(at []string, data []byte, layers, nesting int) error {
+	if end := endOfZip(data); end < len(data) { // zip files that were joined
+		if err := w.budget.part(); err != nil {
+			return err
+		}
+		if err := w.archive(at, data[:end], layers, nesting); err != nil {
+			return err
+		}
+		return w.archive(at, data[end:], layers, nesting)
+	}
 	z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		return w.salvage(at, data, layers, nesting)
@@ -43,6 +52,27 @@ func (w *walker) archive(at []string, data []byte, layers, nesting int) error {
 		}
 	}
 	return nil
+}
+
+// endOfZip returns where the first zip file in data ends, if another one follows; else the length of
+// data.
+func endOfZip(data []byte) int {
+	const trailer = 22 // bytes of the end of a zip file, without its comment
+	for from := 0; ; {
+		i := bytes.Index(data[from:], []byte("PK\x05\x06"))
+		if i < 0 || len(data)-from-i < trailer {
+			return len(data)
+		}
+		i += from
+		h := data[i:]
+		// A zip file that is stored within another one has its directory elsewhere.
+		isOuter := uint64(binary.LittleEndian.Uint32(h[12:]))+uint64(binary.LittleEndian.Uint32(h[16:])) == uint64(i)
+		end := i + trailer + int(binary.LittleEndian.Uint16(h[20:]))
+		if isOuter && end < len(data) && bytes.HasPrefix(data[end:], []byte("PK\x03\x04")) {
+			return end
+		}
+		from = i + 1
+	}
 }
 
 // isAdded reports whether an entry of an archive is one that file managers add.
@@ -174,11 +204,18 @@ func isTar(data []byte) bool { return len(data) > 262 && string(data[257:262]) =
 
 // tar looks at each file of a tar file.
 func (w *walker) tar(at []string, data []byte, layers, nesting int) error {
-	in := tar.NewReader(bytes.NewReader(data))
+	all := bytes.NewReader(data)
+	in := tar.NewReader(all)
 	for {
 		h, err := in.Next()
 		if errors.Is(err, io.EOF) {
-			return nil
+			rest := bytes.TrimLeft(data[len(data)-all.Len():], "\x00")
+			if !isTar(rest) {
+				return nil
+			}
+			data, all = rest, bytes.NewReader(rest) // another one that was joined
+			in = tar.NewReader(all)
+			continue
 		}
 		if err != nil {
 			return fmt.Errorf("the tar file is damaged or cut off: %w", err)

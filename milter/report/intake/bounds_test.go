@@ -107,6 +107,65 @@ func TestUnprovenRowsAreBounded(t *testing.T) {
 	})
 }
 
+// Reports of a reporter that the operator refuses fill no more than a bound. They count when that is
+// taken back and they were read again; those whose rows were all there, at once.
+func TestRefusedAreBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("is run with the end-to-end tests: a minute with the race detector, in one goroutine")
+	}
+	stores(t, func(t *testing.T, s *store.Store) {
+		i := &Intake{Store: s, Domains: []string{"example.com"}}
+		whole := int64(700 * (store.MaxUnprovenRows + 3))
+		take(t, i, "", "org.example", gz(rows(store.MaxUnprovenRows+3, 1)))
+		if _, err := s.Refuse(t.Context(), "org.example"); err != nil {
+			t.Fatal(err)
+		}
+		part := strings.Replace(string(rows(store.MaxUnprovenRows+5, 1)), "<report_id>", "<report_id>part", 1)
+		got := take(t, i, "", "org.example", gz([]byte(part)))
+		if n := one(t, s, "SELECT COUNT(*) FROM in_record"); n != 2*store.MaxUnprovenRows+3 {
+			t.Errorf("%d rows are kept", n)
+		}
+		if len(got.Problems) != 1 || !strings.Contains(got.Problems[0], "has 10005 rows, of which 10000 are kept: you "+
+			"refused reports of org.example; to count it run \"mailseal reports accept --not org.example\"") {
+			t.Errorf("problems: %q", got.Problems)
+		}
+		copies(t, s, 9_998)
+		got = take(t, i, "", "org.example", xml("last"))
+		if got.Dropped != 1 || len(got.Problems) != 1 || !strings.Contains(got.Problems[0], "you refused reports of org.example") {
+			t.Errorf("above the bound: %+v", got)
+		}
+		if got := take(t, i, "", "other.example", []byte(strings.ReplaceAll(string(xml("2")), "org.example", "other.example"))); got.Reports != 1 || got.Dropped != 0 {
+			t.Errorf("another reporter: %+v", got)
+		}
+		alter(t, s, "DELETE FROM in_report WHERE dedup LIKE 'y%'")
+		if n, err := s.Accept(t.Context(), "org.example", false); err != nil || n != 1 || total(t, s) != whole+7 {
+			t.Errorf("taken back: %d, %v, %d messages; want the whole one", n, err, total(t, s))
+		}
+		if n, err := s.Waiting(t.Context(), "org.example"); n != 1 || err != nil {
+			t.Errorf("%d wait to be read again, %v", n, err)
+		}
+		want := whole + 7 + 7 + 700*(store.MaxUnprovenRows+5)
+		if err := i.Again(t.Context(), func(*Taken) {}); err != nil || total(t, s) != want {
+			t.Errorf("read again: %v, %d messages, want %d", err, total(t, s), want)
+		}
+		if n, err := s.Waiting(t.Context(), "org.example"); n != 0 || err != nil {
+			t.Errorf("%d wait still, %v", n, err)
+		}
+	})
+}
+
+// alter changes the store as no program does.
+func alter(t *testing.T, s *store.Store, query string) {
+	t.Helper()
+	err := s.Update(t.Context(), func(tx *store.Tx) error {
+		_, err := tx.ExecContext(t.Context(), query)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Whatever stands in mail that brings nothing proven, its bytes are bounded; so are TLS reports without proof.
 func TestAllIdleMailIsBounded(t *testing.T) {
 	stores(t, func(t *testing.T, s *store.Store) {

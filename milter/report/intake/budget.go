@@ -1,10 +1,6 @@
 package intake
 
 import (
-	"bytes"
-	"compress/flate"
-	"compress/gzip"
-	"errors"
 	"fmt"
 	"io"
 
@@ -19,7 +15,8 @@ const (
 	maxReport   = 64 << 20  // bytes of one report, inflated
 	maxInflated = 128 << 20 // bytes of all that a message holds
 	maxCopied   = 75 << 20  // bytes of parts of a mail, as often as they are copied
-	maxParts    = 100       // MIME parts and entries of archives, all layers together
+	maxSkipped  = 512 << 20 // bytes inflated once more, to come to a report behind others
+	maxParts    = 100       // MIME parts, entries of archives and joined reports, all layers together
 	maxLayers   = 3         // archives within each other
 	maxNesting  = 20        // MIME parts and messages within each other
 )
@@ -29,10 +26,11 @@ type budget struct {
 	inflated int64
 	copied   int64 // a mail within a mail is a copy of nearly all of it
 	parts    int
+	skipped  int64 // inflated again, to come to what is behind it
 }
 
 func newBudget() *budget {
-	return &budget{inflated: maxInflated, copied: maxCopied, parts: maxParts}
+	return &budget{inflated: maxInflated, copied: maxCopied, parts: maxParts, skipped: maxSkipped}
 }
 
 // part counts one more part.
@@ -80,64 +78,4 @@ func (l *limited) Read(p []byte) (int, error) {
 			maxReport>>20, maxInflated>>20)
 	}
 	return n, err
-}
-
-// inflater reads gzip as reporters send it: several members, junk or zeros behind the last one, a
-// checksum that is wrong or cut off. Whether the report is complete is seen in the report.
-type inflater struct {
-	in   *bytes.Reader
-	zip  *gzip.Reader
-	note func(string)
-	done bool
-
-	alone bool // the first member alone is read
-}
-
-func newInflater(data []byte, note func(string)) (*inflater, error) {
-	in := bytes.NewReader(data)
-	zip, err := gzip.NewReader(in)
-	if err != nil {
-		return nil, fmt.Errorf("not readable as gzip: %w", err)
-	}
-	zip.Multistream(false)
-	return &inflater{in: in, zip: zip, note: note}, nil
-}
-
-func (z *inflater) Read(p []byte) (int, error) {
-	if z.done {
-		return 0, io.EOF
-	}
-	n, err := z.zip.Read(p)
-	var corrupt flate.CorruptInputError
-	switch {
-	case err == nil:
-		return n, nil
-	case errors.Is(err, io.EOF):
-		return n, z.member()
-	case errors.Is(err, gzip.ErrChecksum):
-		z.note("the checksum of the gzip file is wrong")
-		z.done = true
-		return n, io.EOF
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &corrupt):
-		z.note("the gzip file is damaged or cut off")
-		z.done = true
-		return n, io.EOF
-	}
-	return n, err
-}
-
-// member begins the next member, if there is one.
-func (z *inflater) member() error {
-	rest := z.in.Len()
-	if rest == 0 || z.alone {
-		z.done = true
-		return io.EOF
-	}
-	if err := z.zip.Reset(z.in); err != nil {
-		z.note(fmt.Sprintf("%d bytes follow the gzip data, and were ignored", rest))
-		z.done = true
-		return io.EOF
-	}
-	z.zip.Multistream(false)
-	return nil
 }

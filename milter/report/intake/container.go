@@ -9,7 +9,6 @@ package intake
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"html"
 	"io"
 	"slices"
@@ -42,7 +41,9 @@ type Part struct {
 	Warnings []string // of the containers; more may come while it is read
 	Err      error    // why it cannot be read; nil for a report
 
+	line   int  // of the file, at which the part begins, from 1
 	isCopy bool // for people, of a report that may be there in another part, too
+	next   func() *Part
 }
 
 // Name returns the path of the part as one text.
@@ -113,7 +114,7 @@ func (w *walker) look(at []string, data []byte, layers, nesting int, isTop bool)
 	case bytes.HasPrefix(data, []byte("BZh")), isZlib(data):
 		return w.compressed(at, data, layers, nesting)
 	case isXML(start, isTop):
-		return w.documents(at, data)
+		w.add(Aggregate, at, data)
 	case isJSON(start, isTop):
 		w.add(TLS, at, data)
 	case isUnused(start):
@@ -124,6 +125,10 @@ func (w *walker) look(at []string, data []byte, layers, nesting int, isTop bool)
 		return errors.New("it is empty: there is no report in it")
 	case unreadable(data) != nil:
 		return unreadable(data)
+	case isTop && isOldText(data):
+		return w.look(at, plainText(data), layers+1, nesting, true)
+	case isTop && isMailbox(start):
+		return w.mailbox(at, data, layers, nesting)
 	case isTop && looksLikeMail(start), !isTop && isAttachedMail(start):
 		return w.mail(at, data, layers, nesting)
 	default:
@@ -156,51 +161,20 @@ func (w *walker) plain(at []string, data []byte, layers, nesting int, isTop bool
 	return w.look(at, fromBase64(data, w.budget), layers+1, nesting, isTop)
 }
 
-// documents looks at XML in memory. Files that were joined hold several reports.
-func (w *walker) documents(at []string, data []byte) error {
-	for len(data) > 0 {
-		end := endOfReport(data)
-		if err := w.budget.part(); err != nil {
-			return err
-		}
-		w.add(Aggregate, at, data[:end])
-		data = data[end:]
-	}
-	return nil
+func (w *walker) add(k Kind, at []string, data []byte) *Part {
+	return w.stream(k, at, func() (io.Reader, error) { return bytes.NewReader(data), nil })
 }
 
-func (w *walker) add(k Kind, at []string, data []byte) *Part {
-	open := w.opener(func() (io.Reader, error) { return bytes.NewReader(data), nil })
-	p := &Part{Kind: k, Path: at, Subject: w.subject, Open: open}
+// stream adds a report that is read from open, and may be followed by others.
+func (w *walker) stream(k Kind, at []string, open func() (io.Reader, error)) *Part {
+	s := &stream{budget: w.budget, open: open, path: at}
+	p := s.part(mark{line: 1, n: 1, kind: k}, w.subject)
 	w.found = append(w.found, p)
 	return p
 }
 
-// opener bounds a report. The first reading is charged to the budget of the message.
-func (w *walker) opener(open func() (io.Reader, error)) func() (io.Reader, error) {
-	b := w.budget
-	return func() (io.Reader, error) {
-		in, err := open()
-		if err != nil {
-			return nil, err
-		}
-		out := &limited{in: in, budget: b, left: maxReport}
-		b = nil
-		return out, nil
-	}
-}
-
 // gzip looks into a gzip file. What is in it is sorted by its first bytes again.
 func (w *walker) gzip(at []string, data []byte, layers, nesting int) error {
-	if first, rest := w.firstMember(data); rest != nil {
-		if err := w.budget.part(); err != nil {
-			return err
-		}
-		if err := w.gzip(at, first, layers, nesting); err != nil {
-			return err
-		}
-		return w.gzip(at, rest, layers, nesting)
-	}
 	open := func(note func(string)) (io.Reader, error) { return newInflater(data, note) }
 	inner, err := w.packed(at, open)
 	if err == nil && inner != nil && len(inner) == 0 {
@@ -230,12 +204,12 @@ func (w *walker) packed(at []string, open func(note func(string)) (io.Reader, er
 	start := beginning(head[:n])
 	switch isTLS := isJSON(start, true); {
 	case isXML(start, true) || isTLS:
-		p := &Part{Kind: Aggregate, Path: at, Subject: w.subject}
+		kind := Aggregate
 		if isTLS {
-			p.Kind = TLS
+			kind = TLS
 		}
-		p.Open = w.opener(func() (io.Reader, error) { return open(p.warn) })
-		w.found = append(w.found, p)
+		var p *Part
+		p = w.stream(kind, at, func() (io.Reader, error) { return open(p.warn) })
 		return nil, nil
 	case n == 0 && damage != "":
 		return nil, errors.New(damage + ": nothing of it can be read; ask for it again")
@@ -254,43 +228,6 @@ func (p *Part) warn(text string) {
 	if !slices.Contains(p.Warnings, text) {
 		p.Warnings = append(p.Warnings, text)
 	}
-}
-
-// firstMember splits a gzip file that was joined of several with a report each. rest is nil for all
-// others, those in which several members hold one report too.
-func (w *walker) firstMember(data []byte) (first, rest []byte) {
-	if !bytes.Contains(data[1:], []byte("\x1f\x8b\x08")) {
-		return data, nil
-	}
-	z, err := newInflater(data, func(string) {})
-	if err != nil {
-		return data, nil
-	}
-	z.alone = true
-	all := &limited{in: z, budget: w.budget, left: maxReport}
-	if _, err := io.Copy(io.Discard, all); err != nil || z.in.Len() == 0 {
-		return data, nil
-	}
-	rest = data[len(data)-z.in.Len():]
-	head, err := peek(rest)
-	if err != nil || !isXML(beginning(head), false) && !isJSON(beginning(head), false) {
-		return data, nil
-	}
-	return data[:len(data)-len(rest)], rest
-}
-
-// peek returns the first bytes of what a gzip file holds.
-func peek(data []byte) ([]byte, error) {
-	z, err := newInflater(data, func(string) {})
-	if err != nil {
-		return nil, err
-	}
-	head := make([]byte, sniffed)
-	n, err := io.ReadFull(z, head)
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil, fmt.Errorf("not readable as gzip: %w", err)
-	}
-	return head[:n], nil
 }
 
 // shown makes a name from an archive or a mail fit to be shown.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"html"
 	"io"
+	"iter"
 	"mime/quotedprintable"
 	"os"
 	"path/filepath"
@@ -81,12 +82,34 @@ func qp(data []byte) string {
 	return b.String()
 }
 
+// eachPart returns the parts, and those that were joined to them. A part is read before the next one
+// is asked for.
+func eachPart(parts []*Part) iter.Seq[*Part] {
+	return func(yield func(*Part) bool) {
+		for _, p := range parts {
+			for ; p != nil; p = p.Next() {
+				if !yield(p) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // found lists kinds, with the messages of aggregate reports.
 func found(t *testing.T, data []byte) string {
 	t.Helper()
 	var out []string
-	for _, p := range Look("x", data) {
+	for p := range eachPart(Look("x", data)) {
 		s := string(p.Kind)
+		if p.Kind == TLS && p.Err == nil {
+			r, err := p.ReadTLS()
+			if err != nil {
+				t.Errorf("%s: %v", p.Name(), err)
+			} else {
+				s += fmt.Sprint(" ", len(r.Policies))
+			}
+		}
 		if p.Kind == Aggregate {
 			f, err := p.ReadAggregate(nil, nil)
 			switch {
@@ -104,6 +127,15 @@ func found(t *testing.T, data []byte) string {
 		out = append(out, s)
 	}
 	return strings.Join(out, ", ")
+}
+
+// mailbox is an mbox of n mails with a report each.
+func mailbox(n int) (out string) {
+	for i := range n {
+		mail := top + attached("application/gzip", gz(xml(fmt.Sprint(i))))
+		out += "From reports@org.example Mon Nov 20 00:00:00 2023\n" + strings.ReplaceAll(mail, "\r\n", "\n") + "\n"
+	}
+	return out
 }
 
 const human = "Content-Type: text/plain\r\n\r\nThis is a report.\r\nHello: world\r\n"
@@ -205,8 +237,8 @@ func TestContainers(t *testing.T) {
 		{"C14 unused", string(gz([]byte("unused\n"))), "null"},
 		{"C14 an attachment without content", top + multi("mixed", human, "Content-Type: application/gzip; name=r.xml.gz\r\nContent-Transfer-Encoding: base64\r\n\r\n"), "other!"},
 		{"C14 empty", string(gz(nil)), "null"},
-		{"C15 TLS report", top + multi("report; report-type=tlsrpt", human, attached("application/tlsrpt+gzip", gz(tls))), "tls"},
-		{"C15 TLS report with a byte order mark", "\xef\xbb\xbf" + string(tls), "tls"},
+		{"C15 TLS report", top + multi("report; report-type=tlsrpt", human, attached("application/tlsrpt+gzip", gz(tls))), "tls 1"},
+		{"C15 TLS report with a byte order mark", "\xef\xbb\xbf" + string(tls), "tls 1"},
 		{"C15 a person who writes JSON", top + "\r\n{\"a\": 1}", "other"},
 		{"C15 winmail.dat", top + multi("mixed", human, attached("application/ms-tnef", []byte("\x78\x9f\x3e\x22\x00"))), "other!"},
 		{"C15 failure report", top + arf, "failure"},
@@ -217,6 +249,10 @@ func TestContainers(t *testing.T) {
 		{"C15 LZ4", "\x04\x22\x4d\x18", "other!"}, {"C15 compress", "\x1f\x9d\x90", "other!"}, {"C15 Cabinet", "MSCF\x00", "other!"},
 		{"C17 no subject that says anything", "Subject: x\r\n" + attached("application/gzip", gz(x)), "aggregate 7"},
 		{"C18 encoded words", "Subject: =?utf-8?B?UmVwb3J0?=\r\n =?utf-8?Q?_x?=\r\n" + attached("application/gzip", gz(x)), "aggregate 7"},
+		{"C1 a mail in UTF-16", "\xff\xfe" + wideText(top+attached("application/gzip", gz(x)), false), "aggregate 7"},
+		{"C1 a mail whose lines end with CR", strings.ReplaceAll(top+attached("application/gzip", gz(x)), "\r\n", "\r"), "aggregate 7"},
+		{"C10 an mbox in a zip", string(zipped("mbox", mailbox(3))), "aggregate 7, aggregate 7, aggregate 7"},
+		{"C10 an mbox in a gzip, in a tar", string(tarred("mbox.gz", gz([]byte(mailbox(2))))), "aggregate 7, aggregate 7"},
 		{"an mbox line", "From reports@org.example Mon Nov 20\r\n" + top + attached("application/gzip", gz(x)), "aggregate 7"},
 		{"an encrypted or other archive", "7z\xbc\xaf\x27\x1c123", "other!"},
 		{"nothing", "", "other!"},
@@ -323,6 +359,34 @@ func TestEach(t *testing.T) {
 	}
 }
 
+// TestPackedMailbox reads an mbox that was compressed, however many mails it has, and none that grows
+// too much.
+func TestPackedMailbox(t *testing.T) {
+	box := gz([]byte(mailbox(300)))
+	bomb := gz(append([]byte(mailbox(1)), bytes.Repeat([]byte("x\n"), 20<<20)...))
+	for _, tc := range []struct {
+		name string
+		data []byte
+		want string
+	}{
+		{"300 mails", box, "300 mails, <nil>"},
+		{"cut off", box[:len(box)/2], "mails, unexpected EOF"},
+		{"a bomb", bomb, "1 mails, hostile: the mailbox inflates to more than 100 times its size"},
+	} {
+		n, last := 0, error(nil)
+		err := Split("x", tc.data, func(f File) error {
+			if f.Err == nil {
+				n++
+			}
+			last = f.Err
+			return nil
+		})
+		if got := fmt.Sprintf("%d mails, %v", n, last); err != nil || n == 0 || !strings.HasSuffix(got, tc.want) {
+			t.Errorf("%s: got %q (%v), want %q", tc.name, got, err, tc.want)
+		}
+	}
+}
+
 func FuzzLook(f *testing.F) {
 	f.Add([]byte(top + multi("mixed", human, attached("application/gzip", gz(xml("1"))))))
 	f.Add(zipped("r.xml", string(xml("1"))))
@@ -340,7 +404,10 @@ func FuzzLook(f *testing.F) {
 		if len(parts) == 0 {
 			t.Fatal("nothing at all was found")
 		}
-		for _, p := range parts {
+		for p := range eachPart(parts) {
+			if p.Kind == TLS && p.Err == nil {
+				p.ReadTLS()
+			}
 			if p.Kind == Aggregate && p.Err == nil {
 				p.ReadAggregate(nil, func(*report.Row) error { return nil })
 			}

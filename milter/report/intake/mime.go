@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/emersion/go-message/textproto"
+	"golang.org/x/text/encoding/unicode"
 
 	"mailseal/milter/report"
 )
@@ -64,6 +65,51 @@ func splitHeader(mail []byte) (textproto.Header, []byte) {
 	}
 	h, _ := textproto.ReadHeader(bufio.NewReader(bytes.NewReader(append(kept, "\n"...))))
 	return h, mail
+}
+
+// isOldText reports whether a mail was saved by a program that writes UTF-16, or whose lines end with
+// CR alone.
+func isOldText(data []byte) bool {
+	head := data[:min(len(data), sniffed)]
+	isWide := bytes.HasPrefix(head, []byte("\xff\xfe")) || bytes.HasPrefix(head, []byte("\xfe\xff"))
+	return isWide || bytes.IndexByte(head, '\n') < 0 && bytes.IndexByte(head, '\r') >= 0 &&
+		looksLikeMail(bytes.ReplaceAll(head, []byte("\r"), []byte("\n")))
+}
+
+// plainText returns such a mail as others are.
+func plainText(data []byte) []byte {
+	if data[0] >= 0xfe {
+		text, err := unicode.UTF16(unicode.LittleEndian, unicode.UseBOM).NewDecoder().Bytes(data)
+		if err != nil {
+			return nil
+		}
+		return text
+	}
+	return bytes.ReplaceAll(data, []byte("\r"), []byte("\n"))
+}
+
+// isMailbox reports whether an archive holds a mailbox in one file (mbox).
+func isMailbox(start []byte) bool {
+	line, rest, ok := bytes.Cut(start, []byte("\n"))
+	return ok && bytes.HasPrefix(line, []byte("From ")) && fieldLine.Match(rest)
+}
+
+// mailbox looks into each mail of a mailbox.
+func (w *walker) mailbox(at []string, data []byte, layers, nesting int) error {
+	n := 0
+	return eachMail("", bufio.NewReaderSize(bytes.NewReader(data), 64<<10), func(f File) error {
+		n++
+		inside := at
+		if n > 1 {
+			inside = append(slices.Clone(at), fmt.Sprintf("mail %d", n))
+		}
+		if err := w.mail(inside, f.Data, layers, nesting); errors.Is(err, report.ErrHostile) {
+			return err
+		} else if err != nil {
+			w.fail(inside, err)
+		}
+		return nil
+	})
 }
 
 // mail looks into a message.

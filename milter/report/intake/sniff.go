@@ -13,9 +13,13 @@ var errNoReport = errors.New("this is not a report: neither XML, JSON, gzip, zip
 // sniffed is how many bytes tell what something is.
 const sniffed = 4096
 
+// between are the bytes that may stand before a report, or between two: white space, zeros, and the
+// record separator of RFC 7464.
+const between = " \t\r\n\x00\x1e"
+
 // beginning returns the first bytes of data, behind white space and zeros.
 func beginning(data []byte) []byte {
-	return bytes.TrimLeft(data[:min(len(data), sniffed)], " \t\r\n\x00")
+	return bytes.TrimLeft(data[:min(len(data), sniffed)], between)
 }
 
 // legible returns the first bytes in lower case, without byte order marks and without the zeros that
@@ -69,19 +73,12 @@ func holdsEscapedXML(data []byte) bool {
 // rootEnd is the last tag of an aggregate report.
 var rootEnd = regexp.MustCompile(`(?i)</([\w.-]+:)?feedback\s*>`)
 
-// endOfReport returns where the first report in data ends, if another one follows; else the length
-// of data.
-func endOfReport(data []byte) int {
-	end := rootEnd.FindIndex(data)
-	if end == nil || !isXML(beginning(data[end[1]:]), false) {
-		return len(data)
-	}
-	return end[1]
-}
-
 // isJSON reports whether a text is JSON that may be a TLS report.
 func isJSON(start []byte, isTop bool) bool {
 	text := legible(start)
+	if rest, isList := bytes.CutPrefix(text, []byte("[")); isList {
+		text, isTop = bytes.TrimLeft(rest, " \t\r\n"), false
+	}
 	if !bytes.HasPrefix(text, []byte("{")) {
 		return false
 	}

@@ -3,6 +3,7 @@ package intake
 import (
 	"bufio"
 	"bytes"
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
@@ -91,11 +92,67 @@ func eachIn(name string, in io.Reader, visit func(File) error) error {
 	if head, _ := r.Peek(5); bytes.Equal(head, []byte("From ")) {
 		return eachMail(name, r, visit)
 	}
+	if box := packedMailbox(r); box != nil {
+		return eachMail(name, bufio.NewReaderSize(box, 64<<10), visit)
+	}
 	data, err := io.ReadAll(io.LimitReader(r, MaxMessage+1))
 	if err == nil && len(data) > MaxMessage {
 		data, err = nil, ErrTooLarge
 	}
 	return visit(File{Name: name, Data: data, Err: err})
+}
+
+// packedMailbox returns an mbox that was compressed with gzip, nil for all others. It can have more
+// mails than a mail can hold.
+func packedMailbox(r *bufio.Reader) io.Reader {
+	head, _ := r.Peek(64 << 10)
+	z, err := gzip.NewReader(bytes.NewReader(head))
+	if err != nil {
+		return nil
+	}
+	start := make([]byte, sniffed)
+	n, _ := io.ReadFull(z, start)
+	if !isMailbox(start[:n]) {
+		return nil
+	}
+	packed := &counted{in: r}
+	if z, err = gzip.NewReader(packed); err != nil {
+		return nil
+	}
+	return &plausible{in: z, packed: packed}
+}
+
+// counted counts the bytes that are read.
+type counted struct {
+	in *bufio.Reader
+	n  int64
+}
+
+// Read implements io.Reader.
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.in.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// maxRatio is how much larger an mbox can be than what it was compressed to. What is in it is
+// compressed already, most of it.
+const maxRatio = 100
+
+// plausible reads an mbox until it grows too much.
+type plausible struct {
+	in     io.Reader
+	packed *counted
+	n      int64
+}
+
+// Read implements io.Reader.
+func (l *plausible) Read(p []byte) (int, error) {
+	n, err := l.in.Read(p)
+	if l.n += int64(n); l.n > 8<<20 && l.n > maxRatio*l.packed.n {
+		return 0, hostile("the mailbox inflates to more than %d times its size", maxRatio)
+	}
+	return n, err
 }
 
 // startsMail reports whether a line begins a mail of an mbox: it begins with "From ", and a header
@@ -146,7 +203,10 @@ func eachMail(name string, r *bufio.Reader, visit func(File) error) error {
 			isStart, wasEmpty = false, false
 		case errors.Is(err, io.EOF):
 			return flush()
-		default:
+		default: // what was read of the last mail may hold a report
+			if err := flush(); err != nil {
+				return err
+			}
 			return visit(File{Name: name, Err: err})
 		}
 	}

@@ -100,11 +100,13 @@ func (i *Intake) Again(ctx context.Context, each func(*Taken)) error {
 
 func (i *Intake) parts(a *store.Arrival, in *store.Ingest, out *Taken) error {
 	for _, p := range Look(a.Name, a.Data) {
-		if out.Kind == "" || out.Kind == Other {
-			out.Kind = p.Kind
-		}
-		if err := i.part(a, in, p, out); err != nil {
-			return err
+		for ; p != nil; p = p.Next() {
+			if out.Kind == "" || out.Kind == Other {
+				out.Kind = p.Kind
+			}
+			if err := i.part(a, in, p, out); err != nil {
+				return err
+			}
 		}
 	}
 	return in.Finish(string(out.Kind), strings.Join(out.Problems, "\n"))
@@ -130,18 +132,13 @@ func (i *Intake) part(a *store.Arrival, in *store.Ingest, p *Part, out *Taken) e
 
 // tls stores a TLS report. Its error is the store's.
 func tls(in *store.Ingest, p *Part, out *Taken) error {
-	text, err := p.Open()
-	if err != nil {
-		out.problem(p, err)
-		return nil
-	}
-	r, err := report.ReadTLS(text)
+	r, err := p.ReadTLS()
 	if err != nil {
 		out.problem(p, err)
 		return nil
 	}
 	if r.Cut != "" {
-		out.Problems = append(out.Problems, r.Cut)
+		out.say(p, r.Cut)
 	}
 	dropped := in.Dropped()
 	stored, err := in.TLS(r)
@@ -168,20 +165,29 @@ func (t *Taken) problem(p *Part, err error) {
 	if errors.Is(err, report.ErrHostile) {
 		t.Kind = Hostile
 	}
-	t.Problems = append(t.Problems, strings.TrimPrefix(err.Error(), p.Name()+": "))
+	t.say(p, strings.TrimPrefix(err.Error(), p.Name()+": "))
+}
+
+// say adds a problem, with the place of the part in the mail or file.
+func (t *Taken) say(p *Part, text string) {
+	if len(p.Path) > 1 {
+		text = strings.Join(p.Path[1:], " > ") + ": " + text
+	}
+	t.Problems = append(t.Problems, text)
 }
 
 // aggregate stores a report and its rows.
 func (i *Intake) aggregate(a *store.Arrival, in *store.Ingest, p *Part, out *Taken) error {
 	var failed error // of the store
 	var policy string
-	status := store.Duplicate
+	status, left := store.Duplicate, 0
 	f, err := p.ReadAggregate(func(f *Report) (bool, error) {
 		policy = f.Policy.Domain
 		head := store.Head{Feedback: f.Feedback, Digest: f.Digest,
 			Configured: i.owner(policy) != "", Trust: trust(a, f)}
 		status, failed = in.Report(head)
-		return status != store.Duplicate && status != store.Dropped, failed
+		left = in.LeftOut()
+		return status.Kept(), failed
 	}, func(row *report.Row) error {
 		failed = in.Row(i.ownerOf(row.HeaderFrom, policy), row)
 		return failed
@@ -193,47 +199,65 @@ func (i *Intake) aggregate(a *store.Arrival, in *store.Ingest, p *Part, out *Tak
 		out.problem(p, err)
 		return nil
 	}
-	out.count(status, f, i.owner(policy) != "", trust(a, f))
-	if status == store.Duplicate || status == store.Dropped {
+	out.count(p, status, f)
+	switch isOurs := i.owner(policy) != ""; {
+	case isOurs:
+		out.missing(p, status, f, left, trust(a, f))
+	case status == store.Dropped:
+		out.say(p, "the report on "+policy+" was not kept: it is not one of your domains, and the store has as "+
+			"many reports on such as it may; they are removed after 30 days")
+	}
+	if !status.Kept() {
 		return nil
 	}
 	return in.End()
 }
 
-func (t *Taken) count(status store.Status, f *Report, isOurs bool, proof string) {
+func (t *Taken) count(p *Part, status store.Status, f *Report) {
 	switch status {
 	case store.Duplicate:
 		t.Duplicates++
-		return
-	case store.Dropped:
+	case store.Dropped, store.Refused:
 		t.Dropped++
-		why := "it is not one of your domains, and the store has as many reports on such as it may; " +
-			"they are removed after 30 days"
-		if isOurs {
-			why = "nothing proves that it is from " + f.Metadata.ReporterKey("") +
-				", and the store has as many reports without proof as it may; \"mailseal reports received\" lists them"
-		}
-		t.Problems = append(t.Problems, "the report on "+f.Policy.Domain+" was not kept: "+why)
-		return
 	case store.Variant:
 		t.Variants++
 	case store.NotCounted:
 		t.NotCounted++
 	}
-	if status != store.Counted && isOurs && proof == store.Unaligned && f.Rows > store.MaxUnprovenRows {
-		from := f.Metadata.ReporterKey("")
-		t.Problems = append(t.Problems, fmt.Sprintf("the report on %s has %d rows, of which %d are kept: nothing "+
-			"proves that it is from %s; to count it run \"mailseal reports accept %[4]s\", then \"mailseal reports "+
-			"reparse\"", f.Policy.Domain, f.Rows, store.MaxUnprovenRows, from))
+	if !status.Kept() {
+		return
 	}
 	t.Reports++
 	t.Rows += f.Rows
 	t.Messages += f.Messages
 	if f.Cut != "" {
-		t.Problems = append(t.Problems, f.Cut)
+		t.say(p, f.Cut)
 	}
 	for _, r := range f.Refused {
-		t.Problems = append(t.Problems, fmt.Sprintf("row %d in line %d: %s", r.N, r.Line, r.Why))
+		t.say(p, fmt.Sprintf("row %d in line %d: %s", r.N, r.Line, r.Why))
+	}
+}
+
+// missing says what of a report is not kept, and how it would be.
+func (t *Taken) missing(p *Part, status store.Status, f *Report, left int, proof string) {
+	from := f.Metadata.ReporterKey("")
+	switch {
+	case status == store.Refused:
+		t.say(p, fmt.Sprintf("the report on %s was not kept: you refused reports of %s, and the store has as many "+
+			"of them as it may; if you take that back with \"mailseal reports accept --not %[2]s\", "+
+			"\"mailseal reports reparse\" reads it from the mail", f.Policy.Domain, from))
+	case status == store.Dropped:
+		t.say(p, "the report on "+f.Policy.Domain+" was not kept: nothing proves that it is from "+from+
+			", and the store has as many reports without proof as it may; \"mailseal reports received\" lists them")
+	case left == 0 || !status.Kept():
+	case proof == store.Unaligned:
+		t.say(p, fmt.Sprintf("the report on %s has %d rows, of which %d are kept: nothing "+
+			"proves that it is from %s; to count it run \"mailseal reports accept %[4]s\", then \"mailseal reports "+
+			"reparse\"", f.Policy.Domain, f.Rows, f.Rows-left, from))
+	default:
+		t.say(p, fmt.Sprintf("the report on %s has %d rows, of which %d are kept: you refused reports of %s; "+
+			"to count it run \"mailseal reports accept --not %[4]s\", then \"mailseal reports reparse\"",
+			f.Policy.Domain, f.Rows, f.Rows-left, from))
 	}
 }
 

@@ -22,7 +22,11 @@ const (
 	Duplicate  Status = "duplicate"
 	Variant    Status = "variant" // like one that is there, with other content: kept, not counted
 	Dropped    Status = "dropped" // does not count, and the store has too many such: not kept
+	Refused    Status = "refused" // the same for a reporter that the administrator refuses
 )
+
+// Kept reports whether the rows of a report follow.
+func (s Status) Kept() bool { return s == Counted || s == NotCounted || s == Variant }
 
 // Bounds of what is kept of reports that do not count. Anyone can send any number of them.
 const (
@@ -30,9 +34,11 @@ const (
 	maxForeignRows = 1_000     // rows of one; "mailseal reports reparse" reads all if the domain becomes ours
 	maxUnproven    = 10_000    // reports on our domains that nothing proves
 	maxUnprovenAll = 1_000_000 // rows of all of these
+	maxRefused     = 10_000    // reports of a reporter that the administrator refuses
+	maxRefusedAll  = 1_000_000 // rows of all of these
 
-	// MaxUnprovenRows is how many rows of one report without proof are kept. If its reporter is
-	// accepted it counts once "mailseal reports reparse" has read all.
+	// MaxUnprovenRows is how many rows are kept of one report without proof, or of a reporter that is
+	// refused. If its reporter is accepted it counts once "mailseal reports reparse" has read all.
 	MaxUnprovenRows = 10_000
 )
 
@@ -72,15 +78,12 @@ func (in *Ingest) Report(h Head) (Status, error) {
 	switch {
 	case in.foreign:
 		in.firstRows = maxForeignRows
-	case !proven && h.Trust == Unaligned:
+	case !proven:
 		in.firstRows = MaxUnprovenRows
 	}
-	if in.foreign || !proven {
-		isFull, err := in.binIsFull(min(h.Rows, in.firstRows))
-		if isFull || err != nil {
-			in.dropped++
-			return Dropped, err
-		}
+	in.left = max(h.Rows-in.firstRows, 0)
+	if status, err := in.bin(h, reporterKey, level); status != "" || err != nil {
+		return status, err
 	}
 	in.kept++
 	in.vouched = in.vouched || proven && h.Configured
@@ -222,22 +225,47 @@ func (in *Ingest) reporter(key string, h Head) (id int64, err error) {
 		RETURNING id`, key, org, email, in.arrival.Received.Unix())
 }
 
-// binIsFull reports whether the store has as many reports that do not count as it may: on other
-// domains, or on ours without proof.
-func (in *Ingest) binIsFull(rows int) (bool, error) {
-	if in.foreign {
+// LeftOut returns how many rows of the report in hand are not kept.
+func (in *Ingest) LeftOut() int { return in.left }
+
+// bin returns Dropped or Refused for a report that does not count if the store has as many such as it
+// may: on other domains, on ours without proof, of a reporter that is refused. It returns "" for one
+// that is kept.
+func (in *Ingest) bin(h Head, reporter string, level int) (Status, error) {
+	full, isFull, err := Dropped, false, error(nil)
+	rows := min(h.Rows, in.firstRows)
+	switch {
+	case in.foreign:
 		var n int64
-		err := in.lookup.ask(in.ctx, &n,
+		err = in.lookup.ask(in.ctx, &n,
 			"SELECT COUNT(*) FROM (SELECT 1 FROM in_report WHERE configured = 0 LIMIT $1) bin", maxForeign)
-		return n >= maxForeign, err
+		isFull = n >= maxForeign
+	case level == never:
+		full = Refused
+		isFull, err = in.isFull("reporter = (SELECT id FROM in_reporter WHERE key = $3)",
+			maxRefused, maxRefusedAll-rows, reporter)
+	case h.Trust == Unaligned && level != always:
+		isFull, err = in.isFull("trust = 'unaligned'", maxUnproven, maxUnprovenAll-rows)
 	}
+	if !isFull || err != nil {
+		return "", err
+	}
+	in.dropped++
+	// What the administrator refuses may count later: the mail is kept as it came for "reports reparse".
+	in.returns = in.returns || full == Refused
+	return full, nil
+}
+
+// isFull reports whether the reports on our domains that do not count, and for which a condition
+// holds, are most, or have more rows than mostRows.
+func (in *Ingest) isFull(condition string, most, mostRows int, args ...any) (bool, error) {
 	ready, err := in.lookup.prepared(in.ctx, `SELECT COUNT(*),
 		CAST(COALESCE(SUM(CASE WHEN records > $2 THEN $2 ELSE records END), 0) AS BIGINT) FROM
-		(SELECT records FROM in_report WHERE counted = 0 AND configured = 1 AND trust = 'unaligned' LIMIT $1) bin`)
+		(SELECT records FROM in_report WHERE counted = 0 AND configured = 1 AND `+condition+` LIMIT $1) bin`)
 	if err != nil {
 		return false, err
 	}
-	var n, all int64
-	err = ready.QueryRowContext(in.ctx, maxUnproven, MaxUnprovenRows).Scan(&n, &all)
-	return n >= maxUnproven || all+int64(rows) > maxUnprovenAll, err
+	var n, rows int64
+	err = ready.QueryRowContext(in.ctx, append([]any{most, MaxUnprovenRows}, args...)...).Scan(&n, &rows)
+	return n >= int64(most) || rows > int64(mostRows), err
 }

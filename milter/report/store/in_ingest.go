@@ -54,6 +54,8 @@ type Ingest struct {
 	kept      int  // reports of this mail
 	vouched   bool // one of these has proof, and is of a domain of ours
 	dropped   int
+	returns   bool  // a report of this mail was not kept, and may be read again from it
+	left      int   // rows of the report in hand that are not kept
 	others    int64 // TLS and failure reports in the store that nothing proves; 0: not known
 }
 
@@ -147,7 +149,7 @@ const maxIdle = 1 << 30
 // Finish says what the mail was, and why it could not be read, if so. A mail of which all reports
 // were dropped is not kept, nor one that brought nothing with proof where there are too many such.
 func (in *Ingest) Finish(kind, problem string) error {
-	isKept := in.dropped == 0 || in.kept > 0
+	isKept := in.dropped == 0 || in.kept > 0 || in.returns
 	if isKept && !in.vouched {
 		var all int64
 		err := in.lookup.ask(in.ctx, &all, `SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM in_raw

@@ -30,13 +30,17 @@ type Other struct {
 
 // TLS stores a TLS report. It returns how many of its policies are new.
 func (in *Ingest) TLS(r *report.TLSReport) (stored int, err error) {
+	begin, end := r.Begin, r.End
+	if begin.IsZero() {
+		begin, end = in.arrival.Received, in.arrival.Received
+	}
 	for i, p := range r.Policies {
 		content, err := json.Marshal(p)
 		if err != nil {
 			return stored, err
 		}
 		isNew, err := in.other(Other{
-			Kind: "tls", Domain: p.Domain, Reporter: r.Org, Begin: r.Begin, End: r.End, Good: p.Good, Bad: p.Bad,
+			Kind: "tls", Domain: p.Domain, Reporter: r.Org, Begin: begin, End: end, Good: p.Good, Bad: p.Bad,
 			Content: content,
 		}, r.Org, r.ID, fmt.Sprint(i))
 		if err != nil {

@@ -32,6 +32,22 @@ func (s *Store) Refuse(ctx context.Context, key string) (changed int, err error)
 	return s.trust(ctx, key, never)
 }
 
+// Waiting returns how many reports of a reporter count no sooner than all their rows, of which the
+// store kept the first ones alone, were read again.
+func (s *Store) Waiting(ctx context.Context, key string) (n int, err error) {
+	err = s.View(ctx, func(tx *Tx) error {
+		return tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM in_report JOIN in_reporter o ON o.id = in_report.reporter
+			WHERE o.key = $1 AND in_report.counted = 0 AND configured = 1 AND variant_of IS NULL
+			AND (o.accepted = 1 OR o.accepted = 0 AND trust <> 'unaligned') AND `+isPart, key).Scan(&n)
+	})
+	return n, err
+}
+
+// isPart holds for a report of which rows are missing: the store keeps the first ones alone of one
+// that does not count.
+var isPart = fmt.Sprintf(`records > %d AND in_report.messages <>
+	(SELECT COALESCE(SUM(r.messages), 0) FROM in_record r WHERE r.report = in_report.id)`, MaxUnprovenRows)
+
 // trust sets what the administrator says of a reporter, and has its reports count or not.
 func (s *Store) trust(ctx context.Context, key string, level int) (changed int, err error) {
 	err = s.Update(ctx, func(tx *Tx) error {
@@ -69,8 +85,8 @@ func (tx *Tx) count(ctx context.Context, reporter int64, count int, deserves str
 		// One of which rows are missing is read again first.
 		q, sign = fmt.Sprintf(`SELECT MIN(id) FROM in_report WHERE reporter = $1 AND counted = 0 AND configured = 1
 			AND state NOT IN ('future', 'implausible') AND variant_of IS NULL AND (%s)
-			AND NOT (trust = 'unaligned' AND records > %d)
-			AND NOT EXISTS (SELECT 1 FROM in_report o WHERE o.dedup = in_report.dedup AND o.counted = 1) GROUP BY dedup`, deserves, MaxUnprovenRows), 1
+			AND NOT (%s)
+			AND NOT EXISTS (SELECT 1 FROM in_report o WHERE o.dedup = in_report.dedup AND o.counted = 1) GROUP BY dedup`, deserves, isPart), 1
 	}
 	ids, err := tx.ids(ctx, q, reporter)
 	if err != nil {

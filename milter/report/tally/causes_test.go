@@ -107,7 +107,7 @@ func TestCauses(t *testing.T) {
 			reportOf("a.example", "", good, row("pass", "pass", 50, "shop.example pass", "shop.example s1 pass")),
 			reportOf("b.example", "", row("pass", "pass", 50, "shop.example pass", "shop.example s1 pass")),
 			reportOf("c.example", "", row("fail", "fail", 30, "shop.example softfail", "shop.example s1 fail"))},
-			known{}, advice.Ours, "one-receiver", "one of 3 receivers"},
+			known{}, advice.Ours, "one-receiver", "one of 3 receivers, c.example, and"},
 		{"g: never passes", []string{reportOf("a.example", "", row("fail", "fail", 500, "evil.example none", "")),
 			reportOf("b.example", "", row("fail", "fail", 500, "evil.example none", ""))}, known{}, advice.Spoof, "spoof", "a forgery"},
 		{"h: temperror", []string{reportOf("a.example", "", row("fail", "fail", 100, "shop.example temperror", ""))},
@@ -235,7 +235,8 @@ func TestNoAddress(t *testing.T) {
 	sum.Report(f)
 	sum.Add(f, &report.Row{Source: "108r.166.27.220", Count: 3, DKIM: "fail", SPF: "fail", HeaderFrom: "example.com"})
 	got := sum.Domains()[0].Sources(nil)
-	if len(got) != 1 || got[0].Name != "108r.166.27.220" || got[0].Messages != 3 || got[0].Class != advice.Unknown {
+	if len(got) != 1 || got[0].Name != "108r.166.27.220" || got[0].Messages != 3 || got[0].Class != advice.Unknown ||
+		!strings.Contains(got[0].Cause.Text, "108r.166.27.220") {
 		t.Errorf("got %+v", got)
 	}
 }

@@ -11,7 +11,7 @@ import (
 func (d *Domain) source(row *report.Row) *source {
 	name := row.Source
 	if name == "" {
-		name = "unknown address"
+		name = advice.NoName
 	}
 	if s := d.sources[name]; s != nil {
 		return s
@@ -20,7 +20,7 @@ func (d *Domain) source(row *report.Row) *source {
 	switch {
 	case d.all.sources < maxSources:
 		d.all.sources++
-		if row.Address.IsValid() {
+		if s.NoAddress = !row.Address.IsValid(); !s.NoAddress {
 			s.Addresses = []netip.Addr{row.Address}
 		}
 	case d.sources[further] != nil:
@@ -143,6 +143,7 @@ const maxDays = 92
 func (s *source) finish() advice.Source {
 	out := s.Source
 	out.Receivers, out.FailReceivers = len(s.receivers), len(s.failing)
+	out.FailReceiver = s.failing.most()
 	out.Signer, out.Envelope = s.signers.most(), s.envelopes.most()
 	out.BadSelector, out.From = s.bad.most(), s.froms.most()
 	for _, sel := range s.good {

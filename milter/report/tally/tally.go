@@ -193,9 +193,6 @@ func (d *Domain) Sources(know func(domain string, address netip.Addr) Known) []S
 		if s.Class == "" {
 			s.Class, s.Why = advice.Classify(&s.Source, context)
 		}
-		if s.Class == advice.Spoof && len(s.Addresses) == 0 && s.Name != further {
-			s.Class, s.Why = advice.Unknown, "its report does not say which address it is"
-		}
 		s.Cause = advice.Diagnose(&s.Source, d.Name)
 		out = append(out, s)
 	}

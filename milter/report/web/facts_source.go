@@ -43,6 +43,9 @@ func nameOf(a Address, ids []Identity, domain string) string {
 			return short
 		}
 	}
+	if !a.IP.IsValid() {
+		return advice.NoName
+	}
 	return a.IP.String()
 }
 
@@ -71,6 +74,7 @@ func organization(n string) string {
 
 // add counts what an address sent.
 func (s *source) add(ip netip.Addr, a Address, ids []Identity, x *facts) {
+	s.NoAddress = !ip.IsValid() && (s.NoAddress || len(s.Addresses) == 0)
 	s.Addresses = append(s.Addresses, ip)
 	s.Network = s.Network || a.Network
 	if a.Reverse != "" {
