@@ -212,7 +212,7 @@ func (s *Store) DNSChanges(ctx context.Context, domain string, since time.Time,
 func (tx *Tx) DNSChanges(ctx context.Context, domain string, since time.Time,
 	limit int) (out []DNSChange, err error) {
 	rows, err := tx.QueryContext(ctx, fmt.Sprintf(`SELECT domain, name, kind, was, content, changed FROM dns_change
-		WHERE changed >= $1 AND ($2 = '' OR domain = $2) ORDER BY changed DESC, id DESC LIMIT %d`, limit),
+		WHERE changed >= $1 AND %s ORDER BY changed DESC, id DESC LIMIT %d`, onlyIn("domain", "$2", domain), limit),
 		since.Unix(), domain)
 	if err != nil {
 		return nil, err

@@ -257,8 +257,8 @@ func (s *Store) OutFailuresDue(ctx context.Context, now time.Time) (out []OutFai
 // OutFailures lists failure reports of the last days, newest first; domain "" for all.
 func (s *Store) OutFailures(ctx context.Context, domain string, most int) (out []OutFailure, err error) {
 	err = s.View(ctx, func(tx *Tx) error {
-		out, err = tx.outFailures(ctx, `WHERE $1 = '' OR domain = $1 ORDER BY hour DESC, domain, id LIMIT $2`,
-			domain, most)
+		out, err = tx.outFailures(ctx,
+			"WHERE "+onlyIn("domain", "$1", domain)+" ORDER BY hour DESC, domain, id LIMIT $2", domain, most)
 		return err
 	})
 	return out, err

@@ -28,7 +28,7 @@ type OutPending struct {
 // OutPending lists what is counted of days up to one, oldest first; domain "" for all.
 func (s *Store) OutPending(ctx context.Context, last int64, domain string) ([]OutPending, error) {
 	list, err := s.outPending(ctx,
-		"WHERE day <= $1 AND ($2 = '' OR domain = $2) ORDER BY day, domain, hash", last, domain)
+		"WHERE day <= $1 AND "+onlyIn("domain", "$2", domain)+" ORDER BY day, domain, hash", last, domain)
 	if err != nil {
 		return nil, err
 	}
@@ -222,18 +222,12 @@ func (s *Store) OutBuilt(ctx context.Context, p OutPending, parts []OutReport) (
 
 // OutReports lists reports with their deliveries, newest first; domain "" for all, id "" for all.
 func (s *Store) OutReports(ctx context.Context, domain, id string, most int) (out []OutReport, err error) {
-	// A condition that holds for "" as well would read every report: a night builds very many.
-	where := "$1 = '' AND $2 = ''"
-	switch {
-	case id != "":
-		where = "id = $2 AND ($1 = '' OR domain = $1)"
-	case domain != "":
-		where = "domain = $1 AND $2 = ''"
-	}
+	const latest = " ORDER BY day DESC, domain, id"
 	err = s.View(ctx, func(tx *Tx) error {
 		rows, err := tx.QueryContext(ctx, `SELECT
 			id, day, domain, state, reason, built, messages, row_count, folded, xml FROM out_report
-			WHERE `+where+" ORDER BY day DESC, domain, id LIMIT $3", domain, id, most)
+			WHERE id IN (SELECT id FROM out_report WHERE `+onlyIn("domain", "$1", domain)+" AND "+
+			onlyIn("id", "$2", id)+latest+" LIMIT $3)"+latest, domain, id, most)
 		if err != nil {
 			return err
 		}

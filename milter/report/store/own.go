@@ -124,7 +124,7 @@ type OwnKey struct {
 // domain, or of all if it is empty.
 func (tx *Tx) OwnKeys(ctx context.Context, domain string) ([]OwnKey, error) {
 	rows, err := tx.QueryContext(ctx, `SELECT domain, selector, first_at, last_at FROM own_selector
-		WHERE domain = $1 OR $1 = '' ORDER BY domain, first_at, selector`, domain)
+		WHERE `+onlyIn("domain", "$1", domain)+" ORDER BY domain, first_at, selector", domain)
 	if err != nil {
 		return nil, err
 	}

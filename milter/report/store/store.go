@@ -199,3 +199,12 @@ func (s *Store) wrap(doing string, err error) error {
 
 // IsShared reports whether several hosts may use the store.
 func (s *Store) IsShared() bool { return s.driver == database.Postgres }
+
+// onlyIn is a condition for the rows of one value, of all rows for "". A condition that is true for
+// "" as well would read all rows, since no index can be used for it.
+func onlyIn(column, parameter, value string) string {
+	if value == "" {
+		return parameter + " = ''"
+	}
+	return column + " = " + parameter
+}
