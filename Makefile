@@ -127,7 +127,8 @@ bench-fold:
 	CGO_ENABLED=0 $(GO) run ./contrib/bench/fold -out contrib/bench/FOLD.md $(BENCHFLAGS)
 
 # How long an import of five million records takes, and the largest report; contrib/bench/INTAKE.md is written anew.
-# It takes about fifteen minutes. BENCHFLAGS="-records 200000 -days 15" is a smaller one; -store names PostgreSQL.
+# The same for 200,000 records over a PostgreSQL that is started for it, where one is installed. It takes about twenty
+# minutes. BENCHFLAGS="-records 200000 -days 15" is a smaller one; -store measures a store of yours alone.
 bench-intake: build
 	CGO_ENABLED=0 $(GO) run ./contrib/bench/intake -mailseal $(BIN) -out contrib/bench/INTAKE.md $(BENCHFLAGS)
 

@@ -54,6 +54,7 @@ is 3 if the configuration or the store cannot be opened.`,
 			if err := f.open(); err != nil {
 				return err
 			}
+			f.box.Screen = answer.Screen(cmd.OutOrStdout())
 			return run(f, cmd, args)
 		},
 	}

@@ -41,6 +41,7 @@ report is damaged or hostile; 3 if a file cannot be opened. Other mail among the
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r.Width = answer.Width()
+			r.Screen = answer.Screen(cmd.OutOrStdout())
 			return r.Run(args, cmd.InOrStdin(), cmd.OutOrStdout(), answer.Terminal(cmd.ErrOrStderr()))
 		},
 	}

@@ -31,6 +31,14 @@ func Width() int {
 	return min(max(int(size.Col), 60), 120)
 }
 
+// Screen returns Width if w is a terminal, else 0: what a program reads has a line for each row.
+func Screen(w io.Writer) int {
+	if Terminal(w) == nil {
+		return 0
+	}
+	return Width()
+}
+
 // Fit breaks the lines of paragraphs again, so that none is wider than width columns unless a single
 // word is. Lines that begin with a blank stay as they are: they are examples and tables.
 func Fit(text string, width int) string {

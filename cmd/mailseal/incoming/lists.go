@@ -49,7 +49,7 @@ func (b *Box) print(out io.Writer, values any, t table) error {
 		}
 		shown = append(shown, line)
 	}
-	writeTable(out, shown, "", t.from, t.to)
+	writeTable(out, shown, "", t.from, t.to, 0)
 	return nil
 }
 
@@ -138,7 +138,7 @@ func (b *Box) show(ctx context.Context, id int64, out io.Writer) error {
 			return err
 		}
 		fmt.Fprintln(out)
-		return sourceLines(out, sources)
+		return b.sourceLines(out, sources)
 	})
 }
 

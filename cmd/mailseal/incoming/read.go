@@ -21,7 +21,8 @@ import (
 // no store, and asks no DNS.
 type Read struct {
 	JSON, CSV, Raw bool
-	Width          int // of the screen, in columns
+	Width          int // of paragraphs, in columns
+	Screen         int // width of the terminal, in columns; 0 for a file or pipe
 
 	out   *bufio.Writer
 	tally *tally.Tally
@@ -83,6 +84,9 @@ func (r *Read) verdict() error {
 			none[i] = name + ": there is no report in it"
 		}
 		return answer.NewBad(errors.New(listed(none)))
+	case r.CSV && r.tally.Reports == 0 && found > 0:
+		return answer.NewBad(errors.New("there are only TLS or failure reports in it, of which --csv has no rows; " +
+			"use --json, or leave --csv out"))
 	case found == 0:
 		return answer.NewBad(errors.New("there is nothing in it"))
 	}

@@ -102,7 +102,7 @@ func (r *Read) domain(d *tally.Domain) {
 			some(s.Held), some(s.Refused), s.Cause.Word,
 		})
 	}
-	writeTable(r.out, table, "  ", 2, 7)
+	writeTable(r.out, table, "  ", 2, 7, r.Screen)
 	if hidden := len(sources) - maxSources; hidden > 0 {
 		r.say(2, "and "+advice.Plural(int64(hidden), "source", "sources")+" with fewer messages; --csv has all rows.")
 	}
@@ -258,28 +258,6 @@ func wrap(w io.Writer, indent, width int, text string) {
 		line, first = line+word, false
 	}
 	fmt.Fprintln(w, line)
-}
-
-// writeTable prints columns, those from number "from" to "to" at the right.
-func writeTable(w io.Writer, rows [][]string, prefix string, from, to int) {
-	widths := make([]int, len(rows[0]))
-	for _, row := range rows {
-		for i, cell := range row {
-			widths[i] = max(widths[i], len([]rune(cell)))
-		}
-	}
-	for _, row := range rows {
-		line := prefix
-		for i, cell := range row {
-			pad := strings.Repeat(" ", widths[i]-len([]rune(cell)))
-			if i >= from && i <= to {
-				line += pad + cell + "  "
-			} else {
-				line += cell + pad + "  "
-			}
-		}
-		fmt.Fprintln(w, strings.TrimRight(line, " "))
-	}
 }
 
 // clean makes the text of a stranger fit for a terminal: no control characters, no change of

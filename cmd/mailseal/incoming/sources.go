@@ -145,7 +145,7 @@ func sourceTable(lines []sourceLine) table {
 // sourceScreen prints the sources of a domain, and each sentence once with the sources that it is
 // about.
 func (b *Box) sourceScreen(w *bufio.Writer, lines []sourceLine) {
-	screen := &Read{out: w}
+	screen := &Read{out: w, Width: b.Screen}
 	var sum store.Sum
 	for _, l := range lines {
 		sum.Messages += l.Messages
@@ -165,7 +165,7 @@ func (b *Box) sourceScreen(w *bufio.Writer, lines []sourceLine) {
 			l.Last.Format(time.DateOnly), cmp.Or(l.Cause, "–"), clean(l.where()),
 		})
 	}
-	writeTable(w, rows, "  ", 2, 7)
+	writeTable(w, rows, "  ", 2, 7, b.Screen)
 	if hidden := len(lines) - len(shown); hidden > 0 {
 		screen.say(2, "and "+advice.Plural(int64(hidden), "source", "sources")+
 			" with fewer messages; --csv has all of them.")
@@ -237,9 +237,9 @@ func (b *Box) rowSources(ctx context.Context, s *store.Store, line store.ReportL
 }
 
 // sourceLines prints what is to be thought of the sources of a report.
-func sourceLines(out io.Writer, lines []sourceLine) error {
+func (b *Box) sourceLines(out io.Writer, lines []sourceLine) error {
 	w := bufio.NewWriter(out)
-	screen := &Read{out: w}
+	screen := &Read{out: w, Width: b.Screen}
 	for _, l := range lines[:min(len(lines), maxSources)] {
 		name := clean(l.Name)
 		if where := l.where(); where != "" {

@@ -24,6 +24,7 @@ type Box struct {
 	Networks []netip.Prefix // of this host
 	JSON     bool
 	CSV      bool
+	Screen   int // width of the terminal, in columns; 0 for a file or pipe
 	Now      func() time.Time
 }
 

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -21,7 +22,9 @@ import (
 func main() {
 	var o options
 	flag.StringVar(&o.program, "mailseal", "", "the program; needed")
-	flag.StringVar(&o.store, "store", "", `the store, "sqlite:" and a path or "postgres://..."; empty is a file that is removed`)
+	flag.StringVar(&o.store, "store", "", `measure this store alone: "sqlite:" and a path, or "postgres://..."; `+
+		"empty measures a file, and a PostgreSQL that is started for it; both are removed")
+	flag.IntVar(&o.postgres, "postgres-records", 200_000, "rows for PostgreSQL, about; 0 leaves it out")
 	flag.StringVar(&o.out, "out", "", "the file with the figures; empty is standard output")
 	flag.BoolVar(&o.write, "write", false, "only write the mails to standard output, as an mbox")
 	flag.IntVar(&o.records, "records", 5_000_000, "rows of reports, about")
@@ -42,6 +45,7 @@ type options struct {
 	program, store, out string
 	write               bool
 	largest             int
+	postgres            int // rows for PostgreSQL
 }
 
 func run(ctx context.Context, o options) error {
@@ -52,28 +56,68 @@ func run(ctx context.Context, o options) error {
 	if o.program == "" {
 		return errors.New("-mailseal: name the program")
 	}
-	if o.store == "" {
-		dir, err := os.MkdirTemp("", "mailseal-intake-")
-		if err != nil {
+	var tables []string
+	add := func(o options) error {
+		table, err := o.both(ctx, firstDay)
+		tables = append(tables, table)
+		return err
+	}
+	if o.store != "" {
+		if err := add(o); err != nil {
 			return err
 		}
-		defer os.RemoveAll(dir)
-		o.store = "sqlite:" + filepath.Join(dir, "reports.db")
+		return o.report(tables)
 	}
-	small, err := o.measure(ctx, func(w io.Writer) error { return o.shape.write(w, firstDay) }, "import", "--json", "-")
+	dir, err := os.MkdirTemp("", "mailseal-intake-")
 	if err != nil {
 		return err
+	}
+	defer os.RemoveAll(dir)
+	o.store = "sqlite:" + filepath.Join(dir, "reports.db")
+	if err := add(o); err != nil {
+		return err
+	}
+	if o.postgres > 0 {
+		if err := o.onPostgres(ctx, add); err != nil {
+			return err
+		}
+	}
+	return o.report(tables)
+}
+
+// onPostgres measures a PostgreSQL, with fewer records: as many days as they fill.
+func (o options) onPostgres(ctx context.Context, add func(options) error) error {
+	store, stop, err := startPostgres(ctx)
+	if errors.Is(err, errNoPostgres) {
+		fmt.Fprintln(os.Stderr, "intake:", err)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer stop()
+	o.store = store
+	o.days = max(o.days*o.postgres/o.records, 1)
+	o.records = o.postgres
+	return add(o)
+}
+
+// both measures many reports and a large one in a store, and returns a table of the figures.
+func (o options) both(ctx context.Context, firstDay int64) (string, error) {
+	small, err := o.measure(ctx, func(w io.Writer) error { return o.shape.write(w, firstDay) }, "import", "--json", "-")
+	if err != nil {
+		return "", err
 	}
 	one := shape{records: o.largest, domains: 1, days: 1, receivers: 1}
 	large, err := o.measure(ctx, func(w io.Writer) error { return one.write(w, firstDay-1) }, "import", "--json", "-")
 	if err != nil {
-		return err
+		return "", err
 	}
 	verify, err := o.measure(ctx, nil, "verify", "--json")
 	if err != nil {
-		return err
+		return "", err
 	}
-	return o.report(small, large, verify)
+	return o.table(small, large, verify), nil
 }
 
 // figures are what one command took.
@@ -114,31 +158,34 @@ func (o options) measure(ctx context.Context, write func(io.Writer) error, args 
 }
 
 // report writes the figures as a page.
-func (o options) report(all, largest, verify figures) error {
-	out := os.Stdout
-	if o.out != "" {
-		f, err := os.Create(o.out)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		out = f
-	}
-	kind, size := "PostgreSQL", ""
-	if path, ok := pathOf(o.store); ok {
-		kind = "SQLite"
-		if info, err := os.Stat(path); err == nil {
-			size = fmt.Sprintf("; the store has %d MB afterwards", info.Size()>>20)
-		}
-	}
-	seconds := all.took.Seconds()
-	fmt.Fprintf(out, `# Reports that come in: how long an import takes
+func (o options) report(tables []string) error {
+	page := fmt.Sprintf(`# Reports that come in: how long an import takes
 
 Made by `+"`make bench-intake`"+`; do not edit. %s UTC
 
-%d mails with a report each, for %d domains, %d days and %d receivers, are
-written into "mailseal reports import -". Both programs run on this host at the same time.
-The store is %s%s.
+Mails with a report each are written into "mailseal reports import -". Both programs run on this host
+at the same time, and PostgreSQL does, with the settings that it has by itself.
+%s`, time.Now().UTC().Format("2006-01-02 15:04"), strings.Join(tables, ""))
+	if o.out == "" {
+		_, err := os.Stdout.WriteString(page)
+		return err
+	}
+	return os.WriteFile(o.out, []byte(page), 0o644)
+}
+
+// table returns the figures of a store.
+func (o options) table(all, largest, verify figures) string {
+	size := ""
+	if path, ok := strings.CutPrefix(o.store, "sqlite:"); ok {
+		if info, err := os.Stat(path); err == nil {
+			size = fmt.Sprintf(" The store has %d MB afterwards.", info.Size()>>20)
+		}
+	}
+	seconds := all.took.Seconds()
+	return fmt.Sprintf(`
+## %s
+
+%d mails, for %d domains, %d days and %d receivers.%s
 
 | | |
 |---|---|
@@ -150,18 +197,8 @@ The store is %s%s.
 | one report of %d rows: time | %.1f s |
 | the same: memory at most | %d MB |
 | "mailseal reports verify" afterwards | %.1f s |
-`, time.Now().UTC().Format("2006-01-02 15:04"), all.Reports, o.domains, o.days, o.receivers, kind, size,
+`, kindOf(o.store), all.Reports, o.domains, o.days, o.receivers, size,
 		o.records, all.took.Round(time.Second), all.cpu.Round(time.Second),
 		float64(all.Reports)/seconds, float64(o.records)/seconds, all.memory>>20,
 		o.largest, largest.took.Seconds(), largest.memory>>20, verify.took.Seconds())
-	return nil
-}
-
-// pathOf returns the path of a store that is a file.
-func pathOf(store string) (string, bool) {
-	const prefix = "sqlite:"
-	if len(store) < len(prefix) || store[:len(prefix)] != prefix {
-		return "", false
-	}
-	return store[len(prefix):], true
 }

@@ -6,9 +6,12 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,40 +20,102 @@ import (
 	"time"
 
 	"mailseal/contrib/test/rig"
+	"mailseal/milter/report"
+	"mailseal/milter/report/spool"
 )
 
-// TestReportsMemoryLong sends what strangers could send to a process by LMTP. It stays 128 MB above
-// what it has at rest, and takes each mail.
+// memoryMax is what the unit of the reports allows its process, in bytes.
+const memoryMax = 256 << 20
+
+// TestReportsMemoryLong has a process count hostile mail of a day, and sends it what strangers could
+// send by LMTP, over both stores. Under the limit that its unit sets the process lives and takes each
+// mail, and each of the two takes 128 MB above what it has at rest, at most.
 func TestReportsMemoryLong(t *testing.T) {
 	if os.Getenv("MAILSEAL_LONG") == "" {
 		t.Skip("MAILSEAL_LONG is not set")
 	}
-	program, dir := rig.Build(t), t.TempDir()
+	t.Run("SQLite", func(t *testing.T) { reportsMemory(t, "") })
+	t.Run("PostgreSQL", func(t *testing.T) {
+		d := rig.Postgres(t)
+		reportsMemory(t, "postgres://mailseal@"+d.Address()+"/postgres?sslmode=disable")
+	})
+}
+
+func reportsMemory(t *testing.T, database string) {
+	dir := t.TempDir()
 	file := filepath.Join(dir, "mailseal.toml")
-	config := fmt.Sprintf("authserv_id = \"mx.example.com\"\n[reports]\ndirectory = "+
-		"%q\n[reports.intake]\nreverse_names = false\n"+
-		"[dns]\nservers = [\"127.0.0.1:9\"]\n", dir)
+	config := fmt.Sprintf("authserv_id = \"mx.example.com\"\n[reports]\ndirectory = %q\ncollect = true\n", dir)
+	if database != "" {
+		config += fmt.Sprintf("store = %q\n", database)
+	}
+	config += "[reports.intake]\nreverse_names = false\n[dns]\nservers = [\"127.0.0.1:9\"]\n"
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, program, "reports", "serve", "--config", file)
-	if err := cmd.Start(); err != nil {
+	queue := filepath.Join(dir, "spool")
+	hostileSegments(t, queue)
+	cmd := exec.Command(rig.Build(t), "reports", "serve", "--config", file)
+	p, err := rig.Start(cmd, rig.StartOptions{MemoryLimit: memoryMax})
+	isLimited := err == nil
+	if errors.Is(err, rig.ErrNoMemoryLimit) {
+		p, err = rig.Start(exec.Command(cmd.Path, cmd.Args[1:]...), rig.StartOptions{})
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() {
-		cancel()
-		cmd.Wait()
-	}()
+	defer p.Stop()
 	socket := filepath.Join(dir, "intake.sock")
 	isThere := func() bool {
 		_, err := os.Stat(socket)
 		return err == nil
 	}
 	if !rig.Await(isThere) {
-		t.Fatal("there is no socket")
+		t.Fatal("there is no socket: ", p.Output())
 	}
-	atRest := anonymousMemory(t, cmd.Process.Pid)
+	isCounted := func() bool { return len(listSegments(t, queue)) == 0 }
+	step := func(what string, do func()) int64 {
+		most := watchMemory(t, p.PID())
+		do()
+		peak := most()
+		t.Logf("%s: at most %d MB", what, peak>>20)
+		return peak
+	}
+	count := func() {
+		if !rig.Await(isCounted) {
+			t.Fatalf("%d segments are not counted: %s", len(listSegments(t, queue)), p.Output())
+		}
+	}
+	mails := func() {
+		for name, mail := range hostileMails() {
+			if reply := deliverLMTP(t, socket, mail); !strings.HasPrefix(reply, "250") {
+				t.Errorf("%s: got %q", name, reply)
+			}
+		}
+	}
+	atRest := anonymousMemory(t, p.PID())
+	for what, most := range map[string]int64{"segments": step("segments", count), "mails": step("mails", mails)} {
+		if most-atRest > 128<<20 {
+			t.Errorf("%s: %d MB at rest, and %d MB at most", what, atRest>>20, most>>20)
+		}
+	}
+	hostileSegments(t, queue)
+	step("both at once", func() {
+		mails()
+		count()
+	})
+	if isLimited {
+		all, err := p.MemoryPeak()
+		t.Logf("with the limit of %d MB: at most %d MB, %v, with the cache of files, which the kernel gives back",
+			memoryMax>>20, all>>20, err)
+	}
+	if err, ended := p.Wait(0); ended {
+		t.Errorf("the process ended: %v", err)
+	}
+}
+
+// watchMemory looks at the memory of a process until the function is called that it returns, which
+// returns the most that there was.
+func watchMemory(t *testing.T, pid int) func() int64 {
 	peak := make(chan int64)
 	done := make(chan struct{})
 	go func() {
@@ -61,21 +126,64 @@ func TestReportsMemoryLong(t *testing.T) {
 				peak <- most
 				return
 			case <-time.After(5 * time.Millisecond):
-				most = max(most, anonymousMemory(t, cmd.Process.Pid))
+				most = max(most, anonymousMemory(t, pid))
 			}
 		}
 	}()
-	for name, mail := range hostileMails() {
-		if reply := deliverLMTP(t, socket, mail); !strings.HasPrefix(reply, "250") {
-			t.Errorf("%s: got %q", name, reply)
+	return func() int64 {
+		close(done)
+		return <-peak
+	}
+}
+
+// hostileSegments writes what the daemon records of mail that was made to cost as much as it can:
+// from many domains, with names and records as long as they can be, and many signatures.
+func hostileSegments(t *testing.T, dir string) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now().UTC().AddDate(0, 0, -1)
+	w := spool.NewWriter(dir, 1<<30, slog.New(slog.DiscardHandler), func() time.Time { return now })
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		w.Run(ctx)
+		close(done)
+	}()
+	label := strings.Repeat("x", 55)
+	for i := range 60_000 {
+		name := fmt.Sprintf("d%d.%s.%[2]s.%[2]s.example", i%20_000, label)
+		e := report.Evaluation{
+			Time: now, Client: netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), Disposition: "none",
+			HeaderFrom: fmt.Sprintf("h%d.%s", i, name), EnvelopeFrom: fmt.Sprintf("e%d.%s", i, name),
+			Policy: report.Policy{Domain: name, P: "none", SP: "none", NP: "none", ADKIM: "r", ASPF: "r",
+				Discovery: "treewalk", URIs: []string{"mailto:a@" + name},
+				Text: "v=DMARC1; p=none; rua=mailto:a@" + name + "; x=" + strings.Repeat("y", i%1000)},
 		}
+		for k := range 1 + i%report.MaxSignatures {
+			e.Signatures = append(e.Signatures, report.DKIMAuth{
+				Domain: name, Selector: fmt.Sprintf("s%d-%d", i, k), Result: "pass", Aligned: true,
+			})
+		}
+		if i%1000 == 999 && !rig.Await(func() bool { return w.Waiting() == 0 }) {
+			t.Fatal("the segments are not written")
+		}
+		w.Record(e)
 	}
-	close(done)
-	most := <-peak
-	t.Logf("at rest %d MB, at most %d MB", atRest>>20, most>>20)
-	if most-atRest > 128<<20 {
-		t.Errorf("%d MB at rest, and %d MB at most", atRest>>20, most>>20)
+	stop()
+	<-done
+	if n := w.Counts().Dropped; n > 0 {
+		t.Fatalf("%d records were dropped", n)
 	}
+}
+
+// listSegments returns the files of a spool that wait to be counted.
+func listSegments(t *testing.T, dir string) []string {
+	list, err := filepath.Glob(filepath.Join(dir, "*.seg"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
 }
 
 // anonymousMemory is the memory of a process that is not of files, in bytes.
@@ -125,18 +233,16 @@ func hostileMails() map[string][]byte {
 	}
 	megabyte := strings.Repeat(" ", 1<<20)
 	return map[string][]byte{
-		"a bomb":                      attached(zip("<feedback>", megabyte, 300)),
-		"an attribute of 1 GB":        attached(zip(`<feedback x="`, megabyte, 1000)),
-		"10^6 tags within each other": attached(zip("<feedback>", "<x>", 1_000_000)),
-		"10^6 records in each other":  attached(zip("<feedback>", "<record>", 1_000_000)),
-		"18 MB of junk":               attached(junk),
-		"5,000 multiparts":            []byte(deep),
-		"100,000 parts": []byte(top + "Content-Type: multipart/mixed; " +
-			"boundary=b\r\n\r\n" + strings.Repeat("--b\r\n\r\nx\r\n", 100_000)),
-		"3 million fields":            []byte(top + strings.Repeat("X: a\r\n", 3<<20)),
-		"1.2 million policies of TLS": attached(zip(`{"policies":[`, "{},", 1_200_000)),
-		"an archive within an archive": attached(zip("",
-			string(zip("PK\x03\x04", strings.Repeat("\x00", 1<<20), 40)), 1)),
+		"a bomb":                        attached(zip("<feedback>", megabyte, 300)),
+		"an attribute of 1 GB":          attached(zip(`<feedback x="`, megabyte, 1000)),
+		"10^6 tags within each other":   attached(zip("<feedback>", "<x>", 1_000_000)),
+		"10^6 records in each other":    attached(zip("<feedback>", "<record>", 1_000_000)),
+		"18 MB of junk":                 attached(junk),
+		"5,000 multiparts":              []byte(deep),
+		"100,000 parts":                 []byte(top + "Content-Type: multipart/mixed; boundary=b\r\n\r\n" + strings.Repeat("--b\r\n\r\nx\r\n", 100_000)),
+		"3 million fields":              []byte(top + strings.Repeat("X: a\r\n", 3<<20)),
+		"1.2 million policies of TLS":   attached(zip(`{"policies":[`, "{},", 1_200_000)),
+		"an archive within an archive":  attached(zip("", string(zip("PK\x03\x04", strings.Repeat("\x00", 1<<20), 40)), 1)),
 		"20,000 reports in one archive": attached(bytes.Repeat(zip("<feedback></feedback>", "", 0), 20_000)),
 	}
 }

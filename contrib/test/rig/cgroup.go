@@ -46,6 +46,24 @@ func (g cgroup) add(pid int) error {
 	return os.WriteFile(filepath.Join(string(g), "cgroup.procs"), []byte(strconv.Itoa(pid)), 0)
 }
 
+// peak returns how much memory the group has had at most, in bytes.
+func (g cgroup) peak() (int64, error) {
+	if g == "" {
+		return 0, ErrNoMemoryLimit
+	}
+	for _, name := range []string{"memory.max_usage_in_bytes", "memory.peak"} {
+		text, err := os.ReadFile(filepath.Join(string(g), name))
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		return strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+	}
+	return 0, fmt.Errorf("%w: the kernel does not say what was used", ErrNoMemoryLimit)
+}
+
 // remove removes the group; the kernel refuses as long as a process is left in it.
 func (g cgroup) remove() {
 	if g != "" {

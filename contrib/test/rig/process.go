@@ -34,10 +34,11 @@ func Await(holds func() bool) bool {
 
 // Process is a server at work.
 type Process struct {
-	cmd  *exec.Cmd
-	log  *os.File      // where the output goes
-	done chan struct{} // closed when it has ended
-	err  error         // how it ended
+	cmd   *exec.Cmd
+	group cgroup
+	log   *os.File      // where the output goes
+	done  chan struct{} // closed when it has ended
+	err   error         // how it ended
 }
 
 // StartOptions say how Start starts a process. The zero value suits a server that stays in the foreground.
@@ -77,6 +78,7 @@ func Start(cmd *exec.Cmd, o StartOptions) (*Process, error) {
 		log.Close()
 		return nil, fmt.Errorf("%s: %w", cmd.Path, err)
 	}
+	p.group = group
 	go func() {
 		p.err = cmd.Wait()
 		group.remove()
@@ -88,6 +90,10 @@ func Start(cmd *exec.Cmd, o StartOptions) (*Process, error) {
 	}
 	return p, nil
 }
+
+// MemoryPeak returns how much memory the process and its children, which were started with a
+// MemoryLimit, have had at most: as the kernel counts against the limit, in bytes.
+func (p *Process) MemoryPeak() (int64, error) { return p.group.peak() }
 
 // createLog makes a file for output that is only ever added to, by all that write there.
 func createLog(path string) (*os.File, error) {

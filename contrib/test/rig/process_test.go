@@ -41,6 +41,9 @@ func TestStop(t *testing.T) {
 				t.Fatal(err)
 			}
 			p.AwaitOutput(t, "ready")
+			if tt.name == "had ended" {
+				p.Wait(patience)
+			}
 			kindness := patience
 			if tt.isKilled {
 				kindness = 50 * time.Millisecond
@@ -117,7 +120,7 @@ func TestDiesWithItsStarter(t *testing.T) {
 
 func TestMemoryLimit(t *testing.T) {
 	const limit = 64 << 20
-	p, err := Start(shell("echo ready; sleep 1000"), StartOptions{MemoryLimit: limit})
+	p, err := Start(shell("sleep 0.1; x=$(head -c 3000000 /dev/zero | tr '\\0' a); echo ready; exec sleep 1000"), StartOptions{MemoryLimit: limit})
 	if errors.Is(err, ErrNoMemoryLimit) {
 		t.Skip(err)
 	}
@@ -140,6 +143,10 @@ func TestMemoryLimit(t *testing.T) {
 	if text, err := os.ReadFile(filepath.Join(dir, file)); err != nil ||
 		strings.TrimSpace(string(text)) != fmt.Sprint(limit) {
 		t.Errorf("the limit is %q, %v; want %d", text, err, limit)
+	}
+	p.AwaitOutput(t, "ready")
+	if peak, err := p.MemoryPeak(); err != nil || peak <= 0 || peak > limit {
+		t.Errorf("at most %d bytes, %v", peak, err)
 	}
 	_ = p.Stop()
 	if _, err := os.Stat(dir); err == nil {
