@@ -27,7 +27,7 @@ func (w *walker) archive(at []string, data []byte, layers, nesting int) error {
 		if err := w.archive(at, data[:end], layers, nesting); err != nil {
 			return err
 		}
-		return w.archive(at, data[end:], layers, nesting)
+		return w.look(at, data[end:], layers, nesting, true)
 	}
 	z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
@@ -68,11 +68,16 @@ func endOfZip(data []byte) int {
 		// A zip file that is stored within another one has its directory elsewhere.
 		isOuter := uint64(binary.LittleEndian.Uint32(h[12:]))+uint64(binary.LittleEndian.Uint32(h[16:])) == uint64(i)
 		end := i + trailer + int(binary.LittleEndian.Uint16(h[20:]))
-		if isOuter && end < len(data) && bytes.HasPrefix(data[end:], []byte("PK\x03\x04")) {
+		if isOuter && end < len(data) && beginsFile(data[end:]) {
 			return end
 		}
 		from = i + 1
 	}
+}
+
+// beginsFile reports whether an archive or a report begins here that was joined to an archive.
+func beginsFile(data []byte) bool {
+	return isArchive(bytes.TrimLeft(data, between)) || kindOf(data) != ""
 }
 
 // isAdded reports whether an entry of an archive is one that file managers add.
@@ -210,12 +215,13 @@ func (w *walker) tar(at []string, data []byte, layers, nesting int) error {
 		h, err := in.Next()
 		if errors.Is(err, io.EOF) {
 			rest := bytes.TrimLeft(data[len(data)-all.Len():], "\x00")
-			if !isTar(rest) {
+			if !beginsFile(rest) {
 				return nil
 			}
-			data, all = rest, bytes.NewReader(rest) // another one that was joined
-			in = tar.NewReader(all)
-			continue
+			if err := w.budget.part(); err != nil {
+				return err
+			}
+			return w.look(at, rest, layers, nesting, true)
 		}
 		if err != nil {
 			return fmt.Errorf("the tar file is damaged or cut off: %w", err)

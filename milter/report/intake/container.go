@@ -114,7 +114,7 @@ func (w *walker) look(at []string, data []byte, layers, nesting int, isTop bool)
 	case bytes.HasPrefix(data, []byte("BZh")), isZlib(data):
 		return w.compressed(at, data, layers, nesting)
 	case isXML(start, isTop):
-		w.add(Aggregate, at, data)
+		return w.documents(at, data, layers, nesting)
 	case isJSON(start, isTop):
 		w.add(TLS, at, data)
 	case isUnused(start):
@@ -159,6 +159,40 @@ func (w *walker) text(at []string, data []byte, layers, nesting int, isTop bool)
 // plain looks into base64 that no field announces.
 func (w *walker) plain(at []string, data []byte, layers, nesting int, isTop bool) error {
 	return w.look(at, fromBase64(data, w.budget), layers+1, nesting, isTop)
+}
+
+// documents looks at XML in memory. An archive may be joined to it.
+func (w *walker) documents(at []string, data []byte, layers, nesting int) error {
+	end := archiveBehind(data)
+	w.add(Aggregate, at, data[:end])
+	if end == len(data) {
+		return nil
+	}
+	if err := w.budget.part(); err != nil {
+		return err
+	}
+	return w.look(at, bytes.TrimLeft(data[end:], between), layers, nesting, true)
+}
+
+// archiveBehind returns where an archive begins that follows a report; the length of data if there is
+// none.
+func archiveBehind(data []byte) int {
+	for at := 0; ; {
+		end := rootEnd.FindIndex(data[at:])
+		if end == nil {
+			return len(data)
+		}
+		at += end[1]
+		if isArchive(bytes.TrimLeft(data[at:], between)) {
+			return at
+		}
+	}
+}
+
+// isArchive reports whether a report can be in what begins so, compressed.
+func isArchive(data []byte) bool {
+	return bytes.HasPrefix(data, []byte("\x1f\x8b\x08")) || bytes.HasPrefix(data, []byte("PK\x03\x04")) ||
+		bytes.HasPrefix(data, []byte("BZh")) || isTar(data)
 }
 
 func (w *walker) add(k Kind, at []string, data []byte) *Part {

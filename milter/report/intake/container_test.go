@@ -172,6 +172,7 @@ func TestContainers(t *testing.T) {
 		{"C7 split names", top + multi("mixed", "Content-Type: application/gzip;\r\n name*0=\"org.example!exam\";\r\n name*1=\"ple.com.xml.gz\"\r\nContent-Transfer-Encoding: base64\r\n\r\n"+b64(gz(x))), "aggregate 7"},
 		{"C5 gzip called XML, in a zip called gzip", top + attached("application/gzip; name=r.xml.gz", zipped("r.xml", string(gz(x)))), "aggregate 7"},
 		{"C6 a boundary that is not that of the parts", top + strings.Replace(multi("mixed", human, attached("application/gzip", gz(x))), "boundary=b", "boundary=x", 1), "aggregate 7"},
+		{"C6 bytes of no encoding before a boundary that cannot be parsed", top + strings.Replace(multi("mixed", human, attached("application/gzip", gz(x))), "; boundary", "; x="+strings.Repeat("\xff", 300)+" ; =; boundary", 1), "aggregate 7"},
 		{"C6 no boundary", top + regexp.MustCompile("; boundary=b[0-9]+").ReplaceAllString(multi("mixed", human, attached("application/gzip", gz(x))), ""), "aggregate 7"},
 		{"C2 signed with S/MIME", top + multi("signed; protocol=\"application/pkcs7-signature\"", multi("mixed", human, attached("application/gzip", gz(x))), attached("application/pkcs7-signature", cms(2))), "aggregate 7"},
 		{"C2 signed with S/MIME, the signature called octet-stream", top + multi("signed", attached("application/gzip", gz(x)), attached("application/octet-stream", cms(2))), "aggregate 7"},

@@ -18,7 +18,8 @@ type inflater struct {
 	zip  *gzip.Reader
 	note func(string)
 	done bool
-	left int // places at which another member is looked for behind damage
+	tail bool // what is left is a report that is not compressed
+	left int  // places at which another member is looked for behind damage
 }
 
 // maxResumes bounds the places at which a member is looked for behind one that is damaged.
@@ -37,6 +38,9 @@ func newInflater(data []byte, note func(string)) (*inflater, error) {
 func (z *inflater) Read(p []byte) (int, error) {
 	if z.done {
 		return 0, io.EOF
+	}
+	if z.tail {
+		return z.in.Read(p)
 	}
 	n, err := z.zip.Read(p)
 	var corrupt flate.CorruptInputError
@@ -64,6 +68,11 @@ func (z *inflater) member() error {
 	}
 	z.from = len(z.data) - rest
 	if err := z.zip.Reset(z.in); err != nil {
+		if kindOf(z.data[z.from:]) != "" {
+			_, err := z.in.Seek(int64(z.from), io.SeekStart)
+			z.tail = true
+			return err
+		}
 		z.note(fmt.Sprintf("%d bytes follow the gzip data, and were ignored", rest))
 		return z.resume()
 	}

@@ -236,6 +236,10 @@ func boundaryOf(named string, body io.Reader) (in io.Reader, boundary string) {
 	return r, named
 }
 
+// boundaryParam finds a parameter where the field cannot be parsed. The field may have any bytes: in
+// lower case it would have another length.
+var boundaryParam = regexp.MustCompile(`(?i)boundary=`)
+
 // contentType returns the type of a part, which some gateways write into a field of another name.
 func contentType(h textproto.Header) (string, map[string]string) {
 	value := h.Get("Content-Type")
@@ -245,9 +249,8 @@ func contentType(h textproto.Header) (string, map[string]string) {
 	kind, params, err := mime.ParseMediaType(value)
 	if err != nil { // "boundary" is all that matters, and it may be there
 		kind, _, _ = strings.Cut(value, ";")
-		if _, rest, ok := strings.Cut(strings.ToLower(value), "boundary="); ok {
-			at := len(value) - len(rest)
-			b, _, _ := strings.Cut(value[at:], ";")
+		if at := boundaryParam.FindStringIndex(value); at != nil {
+			b, _, _ := strings.Cut(value[at[1]:], ";")
 			params = map[string]string{"boundary": strings.Trim(b, "\" \t\r\n")}
 		}
 	}
