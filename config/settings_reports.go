@@ -60,6 +60,11 @@ var reportsSection = section{
 				"last 30 full days by domain, class of the source (ours, service, forwarding, unknown, " +
 				"spoof, not ours, scanner) and result, within the same bound; " +
 				"mailseal_reports_domains counts the domains by the health word of the pages; " +
+				"mailseal_reports_dns_check_findings has the findings of the last check of each " +
+				"domain's DNS " +
+				"records (role dns) by domain and severity (error, warning, unknown, note), within the " +
+				"same bound, and " +
+				"mailseal_reports_dns_check_domains the domains by code of a finding; " +
 				"mailseal_reports_last_received_timestamp_seconds has the time of each " +
 				"receiver's last report. They are updated every 10 minutes. If the address is in " +
 				"use, a warning is logged, and it is tried again each minute."},
@@ -255,14 +260,17 @@ var reportsWebSection = section{
 				"\"Authorization: Bearer TOKEN\"."},
 		{name: "htpasswd", example: `"/etc/mailseal/htpasswd"`, form: "path",
 			doc: "A file with accounts and their bcrypt passwords, as \"htpasswd -B\" writes it. " +
-				"[[reports.web.account]] sets what each may do. Five wrong passwords for a name " +
+				"[[reports.web.account]] sets what each may do. A changed file holds within 5 seconds, " +
+				"as does a changed token_file, and ends the sessions of accounts that are gone from it " +
+				"or have another password. Five wrong passwords for a name " +
 				"from one address lock that name for that address, and 20 for any names lock the " +
 				"address, both for ten minutes. A name is never locked for all addresses, and " +
 				"the token is never locked."},
 		{name: "proxy_header", example: `"X-Remote-User"`, form: "line",
 			doc: "The header in which a reverse proxy names the account that has signed in " +
 				"there. It is trusted on a unix socket and from proxy_from, and ignored " +
-				"otherwise."},
+				"otherwise. A request that has it twice is signed in by neither: the proxy must " +
+				"replace what the client sent."},
 		{name: "proxy_from", def: "[]", example: `["127.0.0.5/32"]`,
 			doc: "The addresses of that reverse proxy, also if it only passes requests on. It " +
 				"must set X-Forwarded-For; otherwise wrong passwords slow logins down without " +

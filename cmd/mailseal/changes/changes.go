@@ -21,6 +21,8 @@ const (
 	pathUndo   = "/undo"
 	pathUse    = "/use"
 	pathAccept = "/accept"
+	pathRefuse = "/refuse"
+	pathProve  = "/prove"
 	pathUpload = "/upload"
 )
 

@@ -77,6 +77,8 @@ func TestServerChecks(t *testing.T) {
 		"taken back":       {c.Use(t.Context(), "anna", "a.example", ""), ""},
 		"no such answer":   {c.Use(t.Context(), "anna", "a.example", "dogs"), "no answer"},
 		"of no domain":     {c.Use(t.Context(), "anna", "", "people"), "no domain"},
+		"refused reporter": {c.Refuse(t.Context(), "anna", "nobody.test"), "nobody.test"},
+		"proven reporter":  {c.Prove(t.Context(), "anna", "nobody.test"), "nobody.test"},
 		"unknown reporter": {c.Trust(t.Context(), "anna", "nobody.test"), "nobody.test"},
 	} {
 		switch {

@@ -75,6 +75,16 @@ func (c *Client) Trust(ctx context.Context, by, org string) error {
 	return c.send(ctx, pathAccept, change{By: by, Reporter: org})
 }
 
+// Refuse implements web.Commands.
+func (c *Client) Refuse(ctx context.Context, by, org string) error {
+	return c.send(ctx, pathRefuse, change{By: by, Reporter: org})
+}
+
+// Prove implements web.Commands.
+func (c *Client) Prove(ctx context.Context, by, org string) error {
+	return c.send(ctx, pathProve, change{By: by, Reporter: org})
+}
+
 // Upload implements web.Commands.
 func (c *Client) Upload(ctx context.Context, by, name string, body io.Reader) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, longestUpload)

@@ -86,6 +86,7 @@ func (s *Server) handler() http.Handler {
 	handle(pathUpload, maxUpload, files, s.upload)
 	for path, do := range map[string]func(context.Context, change) (string, error){
 		pathJudge: s.judge, pathUndo: s.undo, pathUse: s.use, pathAccept: s.accept,
+		pathRefuse: s.refuse, pathProve: s.prove,
 	} {
 		handle(path, maxChange, places, func(r *http.Request) (string, error) {
 			var c change
@@ -186,6 +187,27 @@ func (s *Server) accept(ctx context.Context, c change) (string, error) {
 	}
 	s.Log.Info("a reporter was accepted", "by", c.By, "reporter", c.Reporter, "reports", n)
 	return fmt.Sprintf("Reports of %s count from now on; %s already in the store count now.", c.Reporter,
+		advice.Count(int64(n))), nil
+}
+
+func (s *Server) refuse(ctx context.Context, c change) (string, error) {
+	n, err := s.Intake.Store.Refuse(ctx, c.Reporter)
+	if err != nil {
+		return "", err
+	}
+	s.Log.Info("a reporter was refused", "by", c.By, "reporter", c.Reporter, "reports", n)
+	return fmt.Sprintf("Reports of %s do not count from now on; %s in the store do not count any more.", c.Reporter,
+		advice.Count(int64(n))), nil
+}
+
+// prove takes back that a reporter was accepted or refused.
+func (s *Server) prove(ctx context.Context, c change) (string, error) {
+	n, err := s.Intake.Store.Accept(ctx, c.Reporter, false)
+	if err != nil {
+		return "", err
+	}
+	s.Log.Info("reports of a reporter count by proof", "by", c.By, "reporter", c.Reporter, "reports", n)
+	return fmt.Sprintf("Reports of %s count if they are verified; for %s in the store this is a change.", c.Reporter,
 		advice.Count(int64(n))), nil
 }
 

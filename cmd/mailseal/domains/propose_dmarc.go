@@ -62,6 +62,9 @@ func ProposeDMARC(ctx context.Context, name string, q DMARCWishes) (publish.Prop
 		return out, errors.Join(q.parkMX(ctx, &out), q.consent(ctx, names[0], &out))
 	}
 	out.Notes = append(out.Notes, ladder(text, q.People))
+	if err := q.noteParked(ctx, &out); err != nil {
+		return out, err
+	}
 	return out, q.consent(ctx, names[0], &out)
 }
 
@@ -125,6 +128,22 @@ func (q DMARCWishes) parkMX(ctx context.Context, out *publish.Proposal) error {
 		out.Notes = append(out.Notes,
 			"The domain has MX records, so it receives mail. If it should not, replace them with "+
 				"\"MX 0 .\" (RFC 7505).")
+	}
+	return nil
+}
+
+// noteParked names the other set of records, if the SPF record says that the domain sends nothing.
+func (q DMARCWishes) noteParked(ctx context.Context, out *publish.Proposal) error {
+	a, err := q.Resolver.Lookup(ctx, out.Domain, dns.TXT)
+	if err != nil {
+		return answer.NewUnknown(fmt.Errorf("the SPF record of %s: %w", out.Domain, err))
+	}
+	for _, text := range a.Texts {
+		if strings.EqualFold(strings.Join(strings.Fields(text), " "), "v=spf1 -all") {
+			out.Notes = append(out.Notes, fmt.Sprintf("The SPF record of %s says that it sends no mail. "+
+				"If that is so, the records for it are those of \"mailseal propose dmarc %[1]s --silent\".",
+				out.Domain))
+		}
 	}
 	return nil
 }

@@ -113,6 +113,18 @@ func TestProposeDMARC(t *testing.T) {
 	}
 }
 
+// TestProposeDMARCParked names the records for a domain that sends nothing where its SPF record says so,
+// and not otherwise.
+func TestProposeDMARCParked(t *testing.T) {
+	for record, want := range map[string]bool{"v=spf1 -all": true, "V=SPF1  -all": true, "v=spf1 ~all": false, "v=spf1 mx -all": false} {
+		z := dnstest.Must("example.com. 60 IN TXT \"" + record + "\"\n")
+		p, err := ProposeDMARC(t.Context(), "example.com", DMARCWishes{Resolver: z})
+		if got := strings.Contains(strings.Join(p.Notes, "\n"), "mailseal propose dmarc example.com --silent"); err != nil || got != want {
+			t.Errorf("%q: %v, %q", record, err, p.Notes)
+		}
+	}
+}
+
 // TestProposeDMARCOverPublished begins with the record that is there: nothing of it goes lost.
 func TestProposeDMARCOverPublished(t *testing.T) {
 	for _, tc := range []struct {

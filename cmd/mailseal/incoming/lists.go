@@ -177,11 +177,15 @@ func (b *Box) DomainList(ctx context.Context, f store.Filter, out io.Writer) err
 		if err != nil {
 			return answered(err)
 		}
+		parked, err := b.parked(ctx, i.Store)
+		if err != nil {
+			return answered(err)
+		}
 		t := sums("domain", lines)
 		t.head = append(t.head, "parked")
 		list := []domainLine{}
 		for i, l := range lines {
-			d := domainLine{l, slices.Contains(b.Parked, l.Name)}
+			d := domainLine{l, slices.Contains(parked, l.Name)}
 			list = append(list, d)
 			t.rows[i] = append(t.rows[i], map[bool]string{true: "parked"}[d.Parked])
 		}
@@ -189,10 +193,26 @@ func (b *Box) DomainList(ctx context.Context, f store.Filter, out io.Writer) err
 	})
 }
 
+// parked are the domains that send no mail, as the pages take them: by reports.intake.parked, or by
+// their SPF record when role dns looked last.
+func (b *Box) parked(ctx context.Context, s *store.Store) ([]string, error) {
+	out := slices.Clone(b.Parked)
+	err := s.View(ctx, func(tx *store.Tx) error {
+		states, err := tx.OwnStates(ctx)
+		for name, state := range states {
+			if state.IsParked() && !slices.Contains(out, name) {
+				out = append(out, name)
+			}
+		}
+		return err
+	})
+	return out, err
+}
+
 // domainLine is a domain in a list.
 type domainLine struct {
 	store.Line
-	Parked bool `json:"parked"` // reports.intake.parked says so
+	Parked bool `json:"parked"` // it sends no mail
 }
 
 func sums(name string, lines []store.Line) table {

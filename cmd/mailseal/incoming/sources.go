@@ -74,7 +74,9 @@ func (b *Box) judged(ctx context.Context, s *store.Store,
 		return nil, nil, err
 	}
 	sum := tally.New()
-	sum.Parked = b.Parked
+	if sum.Parked, err = b.parked(ctx, s); err != nil {
+		return nil, nil, err
+	}
 	if err := s.EachRow(ctx, f, sum.Add); err != nil {
 		return nil, nil, err
 	}

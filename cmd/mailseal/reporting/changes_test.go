@@ -257,10 +257,44 @@ func uploadAndAccept(t *testing.T, b *pages, cfg *config.Config, day time.Time) 
 	if n := countedIn(t, cfg); n != 2 || !strings.Contains(text, "Reports of stranger.test count from now on.") {
 		t.Errorf("%d reports count after it, want 2", n)
 	}
+	refuseAndTakeBack(t, b, cfg, token)
 	if code, text := b.post("/ingest", url.Values{"csrf": {token},
 		"trust": {"nobody.test"}}); code != http.StatusUnprocessableEntity ||
 		!strings.Contains(text, "nobody.test") {
 		t.Errorf("a reporter that is not known: status %d", code)
+	}
+}
+
+// refuseAndTakeBack refuses a reporter on its page, and takes that back, and that another one is trusted,
+// on the page of reports that come in.
+func refuseAndTakeBack(t *testing.T, b *pages, cfg *config.Config, token string) {
+	t.Helper()
+	const receiver = "/receiver?name=big.test"
+	if _, text := b.get(receiver); !strings.Contains(text, `name="refuse" value="big.test"`) {
+		t.Errorf("the page of a receiver has no button to refuse it:\n%s", text)
+	}
+	if code, _ := b.post("/ingest", url.Values{"csrf": {"wrong"}, "refuse": {"big.test"}}); code != http.StatusForbidden || countedIn(t, cfg) != 2 {
+		t.Errorf("refused without the token of a form: status %d", code)
+	}
+	_, text := b.post("/ingest", url.Values{"csrf": {token}, "refuse": {"big.test"}})
+	if n := countedIn(t, cfg); n != 1 || !strings.Contains(text, "Reports of big.test do not count any more.") ||
+		!strings.Contains(text, `name="prove" value="big.test"`) || strings.Contains(text, `name="trust" value="big.test"`) {
+		t.Errorf("%d reports count once a reporter is refused, want 1:\n%s", n, text)
+	}
+	if _, text := b.get(receiver); !strings.Contains(text, "A person decided that they do not count.") || !strings.Contains(text, `name="prove"`) {
+		t.Errorf("the page of the receiver that was refused:\n%s", text)
+	}
+	for _, step := range []struct {
+		org  string
+		want int
+	}{{"big.test", 2}, {"stranger.test", 1}} {
+		_, text := b.post("/ingest", url.Values{"csrf": {token}, "prove": {step.org}})
+		if n := countedIn(t, cfg); n != step.want || strings.Contains(text, `name="prove" value="`+step.org) {
+			t.Errorf("%d reports count once the decision on %s is taken back, want %d", n, step.org, step.want)
+		}
+	}
+	if _, text := b.post("/ingest", url.Values{"csrf": {token}, "trust": {"stranger.test"}}); countedIn(t, cfg) != 2 {
+		t.Errorf("trusted again:\n%s", text)
 	}
 }
 

@@ -155,7 +155,7 @@ func (h *history) check(ctx context.Context, name string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	keys, err := h.look(ctx, o.Resolver, parsed)
+	keys, err := h.look(ctx, o.Resolver, parsed, countFindings(r))
 	if err != nil {
 		return err
 	}
@@ -174,6 +174,21 @@ func (h *history) check(ctx context.Context, name string) error {
 	quiet := time.Duration(h.Config.Reports.Alerts.QuietDays) * day
 	_, err = h.store.Raise(ctx, now, quiet, alertsOf(r, changes)...)
 	return err
+}
+
+// countFindings are the findings of a check by their codes, of which there are some hundred.
+func countFindings(r domains.Result) (out []store.OwnFinding) {
+	for _, f := range r.Findings {
+		i := slices.IndexFunc(out, func(x store.OwnFinding) bool {
+			return x.Code == string(f.Code) && x.Severity == string(f.Severity)
+		})
+		if i < 0 {
+			i = len(out)
+			out = append(out, store.OwnFinding{Code: string(f.Code), Severity: string(f.Severity)})
+		}
+		out[i].N++
+	}
+	return out
 }
 
 func (h *history) selectors(name string) (out []string) {

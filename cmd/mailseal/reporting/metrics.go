@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"mailseal/cmd/mailseal/check"
 	"mailseal/cmd/mailseal/jobs"
 	"mailseal/milter/report/advice"
 	"mailseal/milter/report/store"
@@ -23,7 +24,8 @@ import (
 )
 
 // Bounds of the metrics of reports: 100 domains by 10 receivers, and the rest of each as "other", in
-// four results make 4,444 series; by seven classes of sources, 2,828.
+// four results make 4,444 series; by seven classes of sources, 2,828; by four severities, 404. The
+// codes of findings are words of ours, about a hundred.
 const (
 	maxMetricDomains   = 100
 	maxMetricReceivers = 10
@@ -45,6 +47,8 @@ type reportMetrics struct {
 	messages *prometheus.GaugeVec
 	sources  *prometheus.GaugeVec
 	domains  *prometheus.GaugeVec
+	findings *prometheus.GaugeVec
+	coded    *prometheus.GaugeVec
 	last     *prometheus.GaugeVec
 	gathered prometheus.Gauge
 
@@ -63,12 +67,18 @@ func newReportMetrics(read *web.Stored, log *slog.Logger, now func() time.Time) 
 			[]string{"domain", "class", "result"}),
 		domains: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "mailseal_reports_domains",
 			Help: "Domains by the health word of the pages."}, []string{"health"}),
+		findings: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "mailseal_reports_dns_check_findings",
+			Help: "Findings of the last check of a domain's DNS records, by severity."},
+			[]string{"domain", "severity"}),
+		coded: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "mailseal_reports_dns_check_domains",
+			Help: "Domains whose last check of DNS records has a finding, by its code."},
+			[]string{"code", "severity"}),
 		last: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "mailseal_reports_last_received_timestamp_seconds",
 			Help: "When a receiver's last report on one of the domains came in."}, []string{"receiver"}),
 		gathered: prometheus.NewGauge(prometheus.GaugeOpts{Name: "mailseal_reports_gathered_timestamp_seconds",
 			Help: "When these figures were taken from the store."}),
 	}
-	m.registry.MustRegister(m.messages, m.sources, m.domains, m.last, m.gathered)
+	m.registry.MustRegister(m.messages, m.sources, m.domains, m.findings, m.coded, m.last, m.gathered)
 	return m
 }
 
@@ -151,6 +161,9 @@ func (m *reportMetrics) gather(ctx context.Context) error {
 	if err := m.judged(ctx, domains); err != nil {
 		return err
 	}
+	if err := m.checked(ctx, domains); err != nil {
+		return err
+	}
 	last := map[string]time.Time{}
 	for _, r := range reporters {
 		if n := kept(receivers, r.Receiver); r.LastReceived.After(last[n]) {
@@ -186,6 +199,30 @@ func (m *reportMetrics) judged(ctx context.Context, domains map[string]bool) err
 			for result, n := range byResult(c) {
 				m.sources.WithLabelValues(kept(domains, list[i].Domain), string(class), result).Add(float64(n))
 			}
+		}
+	}
+	return nil
+}
+
+// checked takes the figures of what role dns found.
+func (m *reportMetrics) checked(ctx context.Context, domains map[string]bool) error {
+	var states map[string]store.OwnState
+	err := m.read.Store.View(ctx, func(tx *store.Tx) (err error) {
+		states, err = tx.OwnStates(ctx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	m.findings.Reset()
+	m.coded.Reset()
+	for name, state := range states {
+		for _, severity := range []check.Severity{check.Error, check.Warning, check.Unknown, check.Note} {
+			m.findings.WithLabelValues(kept(domains, name), string(severity)) // 0, where none is found
+		}
+		for _, f := range state.Findings {
+			m.findings.WithLabelValues(kept(domains, name), f.Severity).Add(float64(f.N))
+			m.coded.WithLabelValues(f.Code, f.Severity).Inc()
 		}
 	}
 	return nil

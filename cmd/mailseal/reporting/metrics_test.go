@@ -72,6 +72,15 @@ func TestReportMetrics(t *testing.T) {
 	if n, err := (&web.Judge{Read: m.read, Now: p.Now}).Run(t.Context()); err != nil || n != len(domains) {
 		t.Fatalf("%d domains were judged, %v", n, err)
 	}
+	for i, d := range []string{domains[0], domains[1], domains[maxMetricDomains+1], domains[maxMetricDomains+2]} {
+		state := &store.OwnState{Findings: []store.OwnFinding{{Code: "SPF-LOOKUPS", Severity: "error", N: i + 1}}}
+		if i == 1 {
+			state.Findings = nil
+		}
+		if err := s.SetOwnState(t.Context(), d, state, noon); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if err := m.gather(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -91,6 +100,11 @@ func TestReportMetrics(t *testing.T) {
 		`mailseal_reports_source_messages{class="ours",domain="d000.example",result="refused"} 14`,
 		`mailseal_reports_source_messages{class="ours",domain="other",result="pass"} 4490`,
 		`mailseal_reports_domains{health="quiet"} 0`,
+		`mailseal_reports_dns_check_findings{domain="d000.example",severity="error"} 1`,
+		`mailseal_reports_dns_check_findings{domain="d000.example",severity="warning"} 0`,
+		`mailseal_reports_dns_check_findings{domain="d001.example",severity="error"} 0`,
+		`mailseal_reports_dns_check_findings{domain="other",severity="error"} 7`, // 3 + 4
+		`mailseal_reports_dns_check_domains{code="SPF-LOOKUPS",severity="error"} 3`,
 		fmt.Sprintf(`mailseal_reports_last_received_timestamp_seconds{receiver="big.test"} %v`, float64(noon.Unix())),
 	} {
 		if !strings.Contains(body, want+"\n") {

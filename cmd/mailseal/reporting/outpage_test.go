@@ -36,7 +36,11 @@ func TestOutPage(t *testing.T) {
 			cfg.Reports.Web.TokenFile = config.SecretFile(writeFile(t, dir, "token", pageToken))
 			p := &Process{Config: cfg, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return noon }, Version: "test"}
 			inStore(t, cfg, fillOut)
-			h, err := p.pages(t.Context())
+			_, access, err := newPageSecrets(cfg.Reports.Web)
+			if err != nil {
+				t.Fatal(err)
+			}
+			h, err := p.pages(t.Context(), access)
 			if err != nil {
 				t.Fatal(err)
 			}

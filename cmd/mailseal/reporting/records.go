@@ -22,9 +22,10 @@ const (
 )
 
 // look holds what a domain publishes against the mail that reports tell of: how its SPF record ends
-// and which terms let mail in, and whether the keys that sign are there. It returns the records of
-// these keys, as far as the DNS answered.
-func (h *history) look(ctx context.Context, r dns.Resolver, name domain.Name) ([]store.DNSRecord, error) {
+// and which terms let mail in, and whether the keys that sign are there; findings of its check are
+// kept beside. It returns the records of these keys, as far as the DNS answered.
+func (h *history) look(ctx context.Context, r dns.Resolver, name domain.Name,
+	findings []store.OwnFinding) ([]store.DNSRecord, error) {
 	now := h.Now()
 	today := advice.DayOf(now)
 	text := name.String()
@@ -46,6 +47,7 @@ func (h *history) look(ctx context.Context, r dns.Resolver, name domain.Name) ([
 		h.Log.Info("the records of a domain could not be held against its mail", "domain", text, "error", err)
 		return nil, nil
 	}
+	state.Findings = findings
 	return records, h.store.SetOwnState(ctx, text, state, now)
 }
 
@@ -101,12 +103,10 @@ func (h *history) keys(ctx context.Context, name string, ids []web.Identity,
 		}
 	}
 	err := h.store.View(ctx, func(tx *store.Tx) error {
-		own, err := tx.OwnKeys(ctx, "")
+		own, err := tx.OwnKeys(ctx, name)
 		for _, k := range own {
-			if k.Domain == name {
-				u := at(k.Selector, k.Domain)
-				u.passed, u.last = true, max(u.last, advice.DayOf(k.Last))
-			}
+			u := at(k.Selector, k.Domain)
+			u.passed, u.last = true, max(u.last, advice.DayOf(k.Last))
 		}
 		return err
 	})

@@ -95,7 +95,7 @@ func (t *tests) part(ctx context.Context) (Part, error) {
 	}
 	listener, err := listenPages(ctx, "test", config.ReportsWeb{
 		Address: settings.PageAddress, Certificate: settings.Certificate, Key: settings.Key,
-	})
+	}, t.Log)
 	if err != nil {
 		return Part{}, err
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -18,12 +19,8 @@ import (
 	"mailseal/cmd/mailseal/domains"
 	"mailseal/cmd/mailseal/inspect"
 	"mailseal/config"
-	"mailseal/keys/files"
 	"mailseal/milter/report/web"
 )
-
-// maxPEM bounds a file with a certificate chain or a key, in bytes.
-const maxPEM = 1 << 20
 
 // refreshEvery is how often the pages look for reports that have come, and gather what they show.
 const refreshEvery = 15 * time.Second
@@ -38,11 +35,15 @@ func webRole() Role {
 			if settings.Address == "" {
 				return Part{}, nil
 			}
-			handler, err := p.pages(ctx)
+			secrets, access, err := newPageSecrets(settings)
 			if err != nil {
 				return Part{}, err
 			}
-			listener, err := listenWeb(ctx, settings)
+			handler, err := p.pages(ctx, access)
+			if err != nil {
+				return Part{}, err
+			}
+			listener, err := listenWeb(ctx, settings, p.Log)
 			if err != nil {
 				return Part{}, err
 			}
@@ -54,6 +55,7 @@ func webRole() Role {
 				defer stop()
 				var ahead sync.WaitGroup
 				ahead.Go(func() { handler.Refresh(ctx, tick.C) })
+				ahead.Go(func() { secrets.watch(ctx, access, p.Log) })
 				err := servePages(ctx, listener, handler)
 				stop()
 				ahead.Wait()
@@ -64,12 +66,7 @@ func webRole() Role {
 }
 
 // pages makes the handler of the pages.
-func (p *Process) pages(ctx context.Context) (*web.Server, error) {
-	settings := p.Config.Reports.Web
-	access, err := webAccess(settings)
-	if err != nil {
-		return nil, err
-	}
+func (p *Process) pages(ctx context.Context, access *web.Access) (*web.Server, error) {
 	s, err := p.Store(ctx)
 	if err != nil {
 		return nil, err
@@ -122,48 +119,14 @@ func signingDomains(cfg *config.Config) []string {
 	return out
 }
 
-// maxToken bounds the file of the token.
-const maxToken = 4 << 10
-
-// webAccess reads who may sign in.
-func webAccess(settings config.ReportsWeb) (*web.Access, error) {
-	a := &web.Access{ProxyHeader: settings.ProxyHeader, ProxyFrom: settings.ProxyFrom,
-		Accounts: map[string]web.Account{},
-		Secure:   settings.Certificate != "", Wait: time.Sleep}
-	if settings.TokenFile != "" {
-		text, err := files.Read(string(settings.TokenFile), maxToken)
-		if err != nil {
-			return nil, fmt.Errorf("reports.web.token_file: %w", err)
-		}
-		a.Token, _, _ = strings.Cut(string(text), "\n")
-		a.Token = strings.TrimSpace(a.Token)
-	}
-	if settings.Htpasswd != "" {
-		var err error
-		if a.Passwords, err = web.ReadPasswords(string(settings.Htpasswd)); err != nil {
-			return nil, fmt.Errorf("reports.web.htpasswd: %w", err)
-		}
-	}
-	for _, x := range settings.Accounts {
-		role := web.Role(x.Role)
-		if role == "" {
-			role = web.Read
-		}
-		a.Accounts[x.Name] = web.Account{Name: x.Name, Role: role, Domains: x.Domains}
-	}
-	if err := a.Check(); err != nil {
-		return nil, fmt.Errorf("reports.web: %w", err)
-	}
-	return a, nil
-}
-
 // listenWeb opens the socket of the pages, with TLS where a certificate is set.
-func listenWeb(ctx context.Context, settings config.ReportsWeb) (net.Listener, error) {
-	return listenPages(ctx, "reports.web", settings)
+func listenWeb(ctx context.Context, settings config.ReportsWeb, log *slog.Logger) (net.Listener, error) {
+	return listenPages(ctx, "reports.web", settings, log)
 }
 
 // listenPages is listenWeb for a section of the configuration, which errors name.
-func listenPages(ctx context.Context, section string, settings config.ReportsWeb) (net.Listener, error) {
+func listenPages(ctx context.Context, section string, settings config.ReportsWeb,
+	log *slog.Logger) (net.Listener, error) {
 	name := section + ".address"
 	if section == "test" {
 		name = "test.page_address"
@@ -188,60 +151,12 @@ func listenPages(ctx context.Context, section string, settings config.ReportsWeb
 	if settings.Certificate == "" {
 		return l, nil
 	}
-	pair := &keyPair{certificate: settings.Certificate, key: string(settings.Key)}
+	pair := &keyPair{certificate: settings.Certificate, key: string(settings.Key), log: log}
 	if _, err := pair.get(nil); err != nil {
 		return nil, fmt.Errorf("%s.certificate: %w", section, errors.Join(err, l.Close()))
 	}
 	return tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: pair.get,
 		NextProtos: []string{"h2", "http/1.1"}}), nil
-}
-
-// keyPair is a certificate with its key, read again when a file changes.
-type keyPair struct {
-	certificate, key string
-
-	mu    sync.Mutex
-	state string
-	pair  *tls.Certificate
-}
-
-// get implements tls.Config.GetCertificate. A pair that cannot be read leaves the one before in
-// force.
-func (k *keyPair) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	state := ""
-	for _, path := range []string{k.certificate, k.key} {
-		info, err := os.Stat(path)
-		if err != nil {
-			return k.kept(err)
-		}
-		state += fmt.Sprint(info.ModTime().UnixNano(), " ", info.Size(), " ")
-	}
-	if k.pair != nil && state == k.state {
-		return k.pair, nil
-	}
-	certificate, err := files.Read(k.certificate, maxPEM)
-	if err != nil {
-		return k.kept(err)
-	}
-	key, err := files.Read(k.key, maxPEM)
-	if err != nil {
-		return k.kept(err)
-	}
-	pair, err := tls.X509KeyPair(certificate, key)
-	if err != nil {
-		return k.kept(err)
-	}
-	k.pair, k.state = &pair, state
-	return k.pair, nil
-}
-
-func (k *keyPair) kept(err error) (*tls.Certificate, error) {
-	if k.pair != nil {
-		return k.pair, nil
-	}
-	return nil, err
 }
 
 // servePages serves until ctx ends.

@@ -1,6 +1,7 @@
 package reporting
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -143,8 +144,9 @@ func certificateFor(t *testing.T, dir string, n int64) (certificate, key string)
 func TestCertificateReloads(t *testing.T) {
 	dir := t.TempDir()
 	certificate, key := certificateFor(t, dir, 1)
+	var log bytes.Buffer
 	l, err := listenWeb(context.Background(), config.ReportsWeb{Address: "127.0.0.1:0",
-		Certificate: certificate, Key: config.SecretFile(key)})
+		Certificate: certificate, Key: config.SecretFile(key)}, slog.New(slog.NewTextHandler(&log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,6 +175,10 @@ func TestCertificateReloads(t *testing.T) {
 	writeFile(t, dir, "page.pem", "broken, and longer or shorter than before")
 	if got := serial(); got != 2 {
 		t.Errorf("certificate %d after a broken file, want 2", got)
+	}
+	serial()
+	if n := strings.Count(log.String(), "the certificate of the pages stays the one before"); n != 1 {
+		t.Errorf("%d warnings of the broken file, want 1:\n%s", n, &log)
 	}
 	cancel()
 	if err := <-ended; err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -13,6 +14,20 @@ type OwnState struct {
 	All      string        `json:"all,omitempty"`      // how it ends: "-all", "~all", "?all", "+all"; "" is unknown
 	Terms    []OwnTerm     `json:"terms,omitempty"`    // of the record, in its order
 	Selected []OwnSelector `json:"selected,omitempty"` // keys that sign
+	Findings []OwnFinding  `json:"findings,omitempty"` // of the check of the domain, each code once
+}
+
+// OwnFinding is what the check of a domain found, and how often.
+type OwnFinding struct {
+	Code     string `json:"code"`
+	Severity string `json:"severity"` // "error", "warning", "unknown" or "note"
+	N        int    `json:"n"`
+}
+
+// IsParked reports whether the SPF record says that the domain sends no mail.
+func (s *OwnState) IsParked() bool {
+	return s.All == "-all" && len(s.Terms) == 0 &&
+		strings.EqualFold(strings.Join(strings.Fields(s.SPF), " "), "v=spf1 -all")
 }
 
 // OwnTerm is a term of an SPF record with the mail that it let in.

@@ -68,6 +68,7 @@ type session struct {
 	proxy   bool
 	secret  []byte
 	until   time.Time
+	proof   string // of the secret that it was opened with: when that is another one, it ends
 }
 
 func (s session) admin() bool { return s.role == Admin }
@@ -110,6 +111,7 @@ const (
 	sessionFor   = 12 * time.Hour
 	sessionsKept = 1000 // then the oldest ends
 	tokenLength  = 20
+	tokenName    = "token" // of the account that the token signs in
 )
 
 // Check reports what is wrong with the access as it is configured.
@@ -154,6 +156,39 @@ func ReadPasswords(path string) (map[string][]byte, error) {
 	return out, lines.Err()
 }
 
+// secrets returns the token and the passwords that hold now.
+func (a *Access) secrets() (token string, passwords map[string][]byte) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.Token, a.Passwords
+}
+
+// Replace has another token and other passwords hold from now on, and ends the sessions of those
+// whose secret is another one or gone. What Check refuses changes nothing.
+func (a *Access) Replace(token string, passwords map[string][]byte) error {
+	next := &Access{Token: token, Passwords: passwords, Accounts: a.Accounts, ProxyHeader: a.ProxyHeader}
+	if err := next.Check(); err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.Token, a.Passwords = token, passwords
+	for k, s := range a.sessions {
+		if k != "" && s.proof != a.proofOf(s.name) {
+			delete(a.sessions, k)
+		}
+	}
+	return nil
+}
+
+// proofOf is that of the secret of an account. The caller holds the lock.
+func (a *Access) proofOf(n string) string {
+	if n == tokenName {
+		return digest(a.Token)
+	}
+	return digest(string(a.Passwords[n]))
+}
+
 func (a *Access) now() time.Time {
 	if a.Now == nil {
 		return time.Now()
@@ -168,7 +203,7 @@ func (a *Access) visitor(r *http.Request) (session, bool) {
 	}
 	if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok &&
 		r.Method == http.MethodGet && a.isSecret(token) {
-		return session{name: "token", role: Admin}, true
+		return session{name: tokenName, role: Admin}, true
 	}
 	c, err := r.Cookie(cookieName)
 	if err != nil {
@@ -181,16 +216,19 @@ func (a *Access) visitor(r *http.Request) (session, bool) {
 }
 
 func (a *Access) isSecret(token string) bool {
-	x, y := sha256.Sum256([]byte(token)), sha256.Sum256([]byte(a.Token))
-	return a.Token != "" && subtle.ConstantTimeCompare(x[:], y[:]) == 1
+	secret, _ := a.secrets()
+	x, y := sha256.Sum256([]byte(token)), sha256.Sum256([]byte(secret))
+	return secret != "" && subtle.ConstantTimeCompare(x[:], y[:]) == 1
 }
 
-// proxied believes the header of a proxy that it may come from.
+// proxied believes the header of a proxy that it may come from. A header that stands twice is
+// believed in neither place: a proxy that adds its own leaves that of the client.
 func (a *Access) proxied(r *http.Request) (session, bool) {
-	n := r.Header.Get(a.ProxyHeader)
-	if a.ProxyHeader == "" || n == "" || !a.trusts(r.RemoteAddr) {
+	values := r.Header.Values(a.ProxyHeader)
+	if a.ProxyHeader == "" || len(values) != 1 || values[0] == "" || !a.trusts(r.RemoteAddr) {
 		return session{}, false
 	}
+	n := values[0]
 	s := a.account(n)
 	s.proxy = true
 	sum := sha256.Sum256([]byte("proxy " + n + " " + a.key()))
@@ -255,6 +293,9 @@ func (a *Access) enter(r *http.Request, user, password string) (string, error) {
 		a.sessions = map[string]session{}
 	}
 	a.sweep()
+	if s.proof != a.proofOf(s.name) {
+		return "", errRefused // the secret was replaced meanwhile
+	}
 	a.sessions[digest(value)] = s
 	return value, nil
 }
@@ -262,9 +303,9 @@ func (a *Access) enter(r *http.Request, user, password string) (string, error) {
 // check compares a token or a password. A token is never locked: with 20 characters or more it
 // cannot be guessed, and its owner gets in while others try.
 func (a *Access) check(r *http.Request, user, password string) (session, error) {
-	if user == "" || user == "token" {
+	if user == "" || user == tokenName {
 		if a.isSecret(password) {
-			return session{name: "token", role: Admin}, nil
+			return session{name: tokenName, role: Admin, proof: digest(password)}, nil
 		}
 		a.wait(time.Second)
 		return session{}, errRefused
@@ -276,7 +317,8 @@ func (a *Access) check(r *http.Request, user, password string) (session, error) 
 	}
 	a.wait(slow)
 	var right bool
-	if err := a.hashing.do(r.Context(), func() { right = a.isPassword(user, password) }); err != nil {
+	_, passwords := a.secrets()
+	if err := a.hashing.do(r.Context(), func() { right = a.isPassword(passwords, user, password) }); err != nil {
 		a.tries.takeBack(try)
 		return session{}, err
 	}
@@ -285,7 +327,9 @@ func (a *Access) check(r *http.Request, user, password string) (session, error) 
 		return session{}, errRefused
 	}
 	a.tries.takeBack(try)
-	return a.account(user), nil
+	s := a.account(user)
+	s.proof = digest(string(passwords[user]))
+	return s, nil
 }
 
 func (a *Access) wait(d time.Duration) {
@@ -297,12 +341,12 @@ func (a *Access) wait(d time.Duration) {
 // isPassword reports whether the password is the name's. It takes as long for a name without an
 // account as for any other, whatever the costs of the hashes: each step of the cost doubles the
 // time, so a hash below the highest cost is followed by one of each cost in between.
-func (a *Access) isPassword(user, password string) bool {
+func (a *Access) isPassword(passwords map[string][]byte, user, password string) bool {
 	highest := bcrypt.MinCost
-	for _, hash := range a.Passwords {
+	for _, hash := range passwords {
 		highest = max(highest, costOf(hash))
 	}
-	hash, known := a.Passwords[user]
+	hash, known := passwords[user]
 	if !known {
 		hash = decoy(highest)
 	}

@@ -202,13 +202,15 @@ func TestRoles(t *testing.T) {
 		t.Errorf("a class that only rules give: status %d", w.Code)
 	}
 	anna.post(source, url.Values{"csrf": {token}, "undo": {"1"}})
-	anna.post("/ingest", url.Values{"csrf": {token}, "trust": {url.QueryEscape("receiver.test")}})
+	for _, decision := range []string{"trust", "refuse", "prove"} {
+		anna.post("/ingest", url.Values{"csrf": {token}, decision: {url.QueryEscape("receiver.test")}})
+	}
 	upload(t, anna, token)
 	for _, word := range []string{"machines", "unknown", "dogs"} {
 		anna.post("/d/shop.example", url.Values{"csrf": {token}, "use": {word}})
 	}
 	want := []string{"judge anna shop.example 203.0.113.5 scanner", "undo anna 1",
-		"trust anna receiver.test", "upload anna r.xml <feedback/>",
+		"trust anna receiver.test", "refuse anna receiver.test", "prove anna receiver.test", "upload anna r.xml <feedback/>",
 		"use anna shop.example machines", "use anna shop.example "}
 	if !slices.Equal(got, want) {
 		t.Errorf("commands %q, want %q", got, want)
@@ -281,6 +283,11 @@ func TestProxyHeader(t *testing.T) {
 		s.ServeHTTP(w, r)
 		if w.Code != want {
 			t.Errorf("from %q: status %d, want %d", remote, w.Code, want)
+		}
+		r.Header["X-Remote-User"] = []string{"anna", "ben"} // what the client sent, and what the proxy added
+		w = httptest.NewRecorder()
+		if s.ServeHTTP(w, r); w.Code != http.StatusSeeOther {
+			t.Errorf("from %q, twice: status %d, want %d", remote, w.Code, http.StatusSeeOther)
 		}
 	}
 }

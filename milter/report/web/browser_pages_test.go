@@ -26,6 +26,7 @@ var seen = []struct{ name, path string }{
 	{"domain-nodata", "/d/new.example"},
 	{"domain-parked", "/d/old.example"},
 	{"source", "/d/shop.example/s/esp.example"},
+	{"everywhere", "/s/forward.test"},
 	{"receiver", "/receiver?name=google.com"},
 	{"reports", "/reports"},
 	{"messages", "/messages?result=held"},

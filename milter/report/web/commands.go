@@ -28,6 +28,10 @@ type Commands interface {
 	Use(ctx context.Context, by, domain, word string) error
 	// Trust counts the reports of an organization that is not verified, from now on.
 	Trust(ctx context.Context, by, org string) error
+	// Refuse has no report of an organization count, whatever proves where it comes from.
+	Refuse(ctx context.Context, by, org string) error
+	// Prove takes Trust and Refuse back: the reports of an organization count if they are verified.
+	Prove(ctx context.Context, by, org string) error
 	// Upload reads files of reports; the answer is a sentence.
 	Upload(ctx context.Context, by, name string, body io.Reader) (string, error)
 }

@@ -29,6 +29,12 @@ func (f fakeCommands) Use(_ context.Context, by, domain, word string) error {
 func (f fakeCommands) Trust(_ context.Context, by, org string) error {
 	return f.note("trust " + by + " " + org)
 }
+func (f fakeCommands) Refuse(_ context.Context, by, org string) error {
+	return f.note("refuse " + by + " " + org)
+}
+func (f fakeCommands) Prove(_ context.Context, by, org string) error {
+	return f.note("prove " + by + " " + org)
+}
 func (f fakeCommands) Upload(_ context.Context, by, name string, body io.Reader) (string, error) {
 	text, err := io.ReadAll(body)
 	if err != nil {

@@ -46,7 +46,8 @@ func world() *Memory {
 		Failures: 2, TLS: 5,
 		Errors:     []Failure{{1, clock, "C9", "gzip ends before </feedback>", hostile, hostile, 40960}},
 		Unverified: []Stranger{{"receiver.test", hostile, "shop.example", 3, clock}},
-		Others:     []Stranger{{hostile, "gmx.net", "museum.test", 1, clock}}}
+		Others:     []Stranger{{hostile, "gmx.net", "museum.test", 1, clock}},
+		Decided:    []Decided{{"liar.test", true, 7}, {hostile, false, 2}}}
 	for i := range advice.Day(30) {
 		b.m.IntakeState.Days = append(b.m.IntakeState.Days, DayCount{today - i, 30 + int64(i%9)})
 	}
@@ -206,7 +207,8 @@ func hostileWorld(hostile string) *Memory {
 		EventList: []Event{{d.Name, clock.Add(-48 * time.Hour), "dns", hostile}},
 		IntakeState: Intake{Errors: []Failure{{1, clock, hostile, hostile, hostile, hostile, 1}},
 			Unverified: []Stranger{{hostile, hostile, hostile, 1, clock}},
-			Others:     []Stranger{{hostile, hostile, hostile, 1, clock}}},
+			Others:     []Stranger{{hostile, hostile, hostile, 1, clock}},
+			Decided:    []Decided{{hostile, true, 1}}},
 		OutgoingPage: &Outgoing{Rows: []OutRow{{hostile, hostile, hostile, 1, clock}},
 			Sent:    []SentReport{{hostile, hostile, hostile, today, clock}},
 			Blocked: []Suppression{{1, hostile, hostile, clock}}}}

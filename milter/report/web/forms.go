@@ -131,8 +131,10 @@ func (s *Server) act(r *http.Request, who session) (string, error) {
 		if !who.all() {
 			return "", ErrNotFound
 		}
-		if org, err := url.QueryUnescape(r.FormValue("trust")); err == nil && org != "" {
-			return "Reports of " + org + " count from now on.", s.commands.Trust(ctx, who.name, org)
+		for _, d := range decisions {
+			if org, err := url.QueryUnescape(r.FormValue(d.field)); err == nil && org != "" {
+				return "Reports of " + org + " " + d.said, d.do(s.commands, ctx, who.name, org)
+			}
 		}
 		return s.upload(ctx, r, who)
 	}

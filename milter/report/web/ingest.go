@@ -55,8 +55,8 @@ func (s *Server) ingestPage(ctx context.Context, v visit) (*page, error) {
 	p.Lead = append(p.Lead, why...)
 	if commands != nil {
 		for _, u := range in.Unverified {
-			if !slices.Contains(unverified.Trust, u.Org) {
-				unverified.Trust = append(unverified.Trust, u.Org)
+			if d := decide("trust", u.Org); !slices.Contains(unverified.Decide, d) {
+				unverified.Decide = append(unverified.Decide, d)
 			}
 		}
 	}
@@ -64,7 +64,7 @@ func (s *Server) ingestPage(ctx context.Context, v visit) (*page, error) {
 	if commands != nil {
 		p.Sections = append(p.Sections, section{ID: "upload", Title: "Upload", Upload: true})
 	}
-	p.Sections = append(p.Sections, s.silentSection(ctx, v), unverified,
+	p.Sections = append(p.Sections, s.silentSection(ctx, v), unverified, decidedSection(in, commands != nil),
 		section{ID: "others", Title: "Domains not yours",
 			Table: strangers("others", in.Others, now, "Reports on a domain that is not configured.",
 				"None: every report names a domain of yours.")},

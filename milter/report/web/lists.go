@@ -189,9 +189,10 @@ func (s *Server) reportPage(ctx context.Context, v visit, id int64, n int) (*pag
 		p.Sections[0].Table.Caption = "The same as the report has it."
 		return p, nil
 	}
+	passed := cmp.Or(map[bool]string{r.Pass == 0: "none", r.Pass == r.Messages: "all"}[true], advice.Count(r.Pass))
 	p.Heading = say("%s received %s as %s on %s; %s passed.", r.Receiver,
 		plain(advice.Plural(r.Messages, "message", "messages")), r.Domain,
-		dayHTML(begin, now), r.Pass)
+		dayHTML(begin, now), plain(passed))
 	if hidden > 0 {
 		p.Lead = append(p.Lead, say("%s of domains that you may not see left out.",
 			plain(advice.Plural(int64(hidden), "record is", "records are"))))
@@ -385,5 +386,9 @@ func (s *Server) receiverPage(ctx context.Context, v visit) (*page, error) {
 		Heading: say("%s reported on %s in %s.", receiver, plain(advice.Plural(total.Messages, "message", "messages")),
 			plain(advice.Plural(int64(len(sums)), "domain", "domains"))), Facts: countFacts(total)}
 	p.Sections = []section{{ID: "domains", Title: "Domains", Table: t}}
+	if v.all() {
+		trust, why := s.trustSection(ctx, v, receiver)
+		p.Lead, p.Sections = append(p.Lead, why...), append(p.Sections, trust)
+	}
 	return p, nil
 }

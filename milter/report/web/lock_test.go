@@ -217,10 +217,10 @@ func TestUnknownNamesTakeAsLong(t *testing.T) {
 			work += 1 << costOf(hash)
 			return bcrypt.CompareHashAndPassword(hash, []byte(password)) == nil
 		}
-		if a.isPassword(user, "wrong") || work != 1<<9 {
+		if a.isPassword(a.Passwords, user, "wrong") || work != 1<<9 {
 			t.Errorf("%s: work %d, want %d", user, work, 1<<9)
 		}
-		if got, want := a.isPassword(user, "right"), user != "unknown"; got != want {
+		if got, want := a.isPassword(a.Passwords, user, "right"), user != "unknown"; got != want {
 			t.Errorf("%s with the right password: %v", user, got)
 		}
 	}

@@ -114,9 +114,9 @@ func sentence(all []scored) (title string, heading template.HTML, lead []templat
 	if n == 0 {
 		return "No domain", "No domain is configured, or none that you may see.", nil
 	}
-	rest := say("%s a look, %s tighten a policy, and %s as it should be.",
+	rest := say("%s a look, %s tighten a policy, and %s.",
 		plain(deserve(count[healthWarn], "deserves", "deserve")), plain(deserve(count[healthReady], "can", "can")),
-		plain(deserve(count[healthOK]+count[healthQuiet], "is", "are")))
+		plain(deserve(count[healthOK]+count[healthQuiet], "is as it should be", "are as they should be")))
 	lead = []template.HTML{upper(rest)}
 	if n := count[healthNew]; n > 0 {
 		lead = append(lead, say("%s not judged yet: the process that takes reports does so, one after the other.",

@@ -83,7 +83,7 @@ type section struct {
 	Notes     []template.HTML // below Records
 	Upload    bool
 	Pager     []choice
-	Trust     []string
+	Decide    []decideForm
 }
 
 type finding struct {

@@ -256,6 +256,7 @@ type Intake struct {
 	Errors                   []Failure
 	Unverified               []Stranger
 	Others                   []Stranger
+	Decided                  []Decided
 	Failures                 int64 // failure reports stored
 	TLS                      int64 // TLS reports stored
 }
@@ -281,6 +282,13 @@ type Stranger struct {
 	Org, From, Domain string
 	Reports           int64
 	Since             time.Time
+}
+
+// Decided is a reporter whose reports a person has count without proof, or refused.
+type Decided struct {
+	Org     string
+	Refused bool
+	Reports int64
 }
 
 // Outgoing is what this host reports to others.

@@ -46,7 +46,8 @@ func TestRestricted(t *testing.T) {
 	theirs, ours := report("shop.example"), report("example.org")
 	// Nothing is there, whatever the form.
 	for _, path := range []string{"/d/shop.example", "/d/SHOP.example", "/d/shop.example/sources.csv", "/d/shop.example/days.json",
-		"/d/shop.example/s/esp.example", "/d/shop.example/s/esp.example/receivers.csv", "/d/example.org/../shop.example",
+		"/d/shop.example/s/esp.example", "/d/shop.example/s/esp.example/receivers.csv", "/s/esp.example", "/s/198.51.100.12", "/s/esp.example/domains.csv",
+		"/ingest/decided.json", "/d/example.org/../shop.example",
 		fmt.Sprint("/r/", theirs), fmt.Sprint("/r/", theirs, "/1"), fmt.Sprint("/r/", theirs, "/raw.xml"), fmt.Sprint("/r/", mixed, "/77"),
 		fmt.Sprint("/r/", mixed, "/raw.xml"), "/ingest", "/ingest/errors.csv", "/out", "/out/sent.json", "/d/example.org/s/esp.example"} {
 		if w := get(path); w.Code != http.StatusNotFound && w.Code != http.StatusMovedPermanently && w.Code != http.StatusTemporaryRedirect {
@@ -78,7 +79,7 @@ func TestRestricted(t *testing.T) {
 	// No page names another domain that was not asked for by name.
 	for _, path := range []string{"/", "/?days=365", "/?show=all", "/messages", "/reports", "/receiver?name=google.com", "/d/example.org",
 		"/d/example.org?receiver=google.com", "/d/example.org?p=reject", fmt.Sprint("/r/", ours), fmt.Sprint("/r/", mixed), fmt.Sprint("/r/", mixed, "/1"),
-		"/domains.csv", "/messages/records.csv", "/reports/reports.csv", "/?q=example", "/?q=192.0.2.10", "/check?domain=example.org",
+		"/domains.csv", "/messages/records.csv", "/reports/reports.csv", "/?q=example", "/?q=192.0.2.10", "/s/198.51.100.80", "/s/forward.test", "/check?domain=example.org",
 		"/?q=" + url.QueryEscape(fmt.Sprint(theirs)), "/nothing"} {
 		body := get(path).Body.String()
 		if found := foreignNames.FindString(body); found != "" {

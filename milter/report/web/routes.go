@@ -43,6 +43,9 @@ func (s *Server) routes() {
 	tables("/d/{domain}/s/{source}", func(ctx context.Context, v visit) (*page, error) {
 		return s.sourcePage(ctx, v, v.path("domain"), v.path("source"))
 	})
+	tables("/s/{source}", func(ctx context.Context, v visit) (*page, error) {
+		return s.everywherePage(ctx, v, v.path("source"))
+	})
 	serve("/r/{id}", func(ctx context.Context, v visit) (*page, error) { return s.reportPage(ctx, v, v.id(), 0) })
 	s.mux.HandleFunc("GET /r/{id}/{table}", func(w http.ResponseWriter, r *http.Request) {
 		if r.PathValue("table") == "raw.xml" {

@@ -3,6 +3,7 @@ package web
 import (
 	"cmp"
 	"context"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -85,6 +86,7 @@ func (s *Server) search(ctx context.Context, v visit, q string) (*page, error) {
 	f := v.filter
 	if f.address(q) == nil {
 		add("messages of the address", q, v.filter.messages("address", q))
+		add("what it sent as each domain", q, "/s/"+url.PathEscape(q)+"?"+v.filter.query())
 	}
 	if id, err := strconv.ParseInt(q, 10, 64); err == nil {
 		if r, _, err := s.read.Report(ctx, id); err == nil && v.may(r.Domain) {

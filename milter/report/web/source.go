@@ -5,6 +5,7 @@ import (
 	"context"
 	"html/template"
 	"net/netip"
+	"net/url"
 	"slices"
 
 	"mailseal/milter/report/advice"
@@ -171,6 +172,10 @@ func identity(s *source, x *facts) section {
 			number(sums[ip], x.filter.messages("address", ip.String()))})
 	}
 	out := section{Cols: "cols", ID: "ident", Title: "Identity", Table: t}
+	if s.Name != forgeries {
+		out.Text = append(out.Text, say("%s", link("/s/"+url.PathEscape(s.Name)+"?"+Filter{From: x.filter.From,
+			To: x.filter.To}.query(), "The same source in all domains")))
+	}
 	for _, n := range s.ReverseNames[:min(len(s.ReverseNames), 3)] {
 		out.Text = append(out.Text, say("Reverse name %s, confirmed forward.", mono(n)))
 	}

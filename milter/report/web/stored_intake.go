@@ -57,6 +57,9 @@ func (s *Stored) Intake(ctx context.Context, now time.Time) (Intake, error) {
 		if err := v.failures(ctx, &in); err != nil {
 			return err
 		}
+		if err := v.decided(ctx, &in); err != nil {
+			return err
+		}
 		return v.strangers(ctx, &in)
 	})
 	if in.Last.Unix() <= 0 {
@@ -150,11 +153,25 @@ func (v *view) failures(ctx context.Context, in *Intake) error {
 		})
 }
 
+// decided lists reporters that a person decided on.
+func (v *view) decided(ctx context.Context, in *Intake) error {
+	return v.each(ctx, `SELECT r.key, r.accepted, (SELECT COUNT(*) FROM in_report p WHERE p.reporter = r.id)
+		FROM in_reporter r WHERE r.accepted <> 0 ORDER BY r.key LIMIT $1`, []any{int64(listedRows)},
+		func(rows *sql.Rows) error {
+			var d Decided
+			var level int64
+			err := rows.Scan(&d.Org, &level, &d.Reports)
+			d.Refused = level == 2
+			in.Decided = append(in.Decided, d)
+			return err
+		})
+}
+
 // strangers lists reporters that do not count, and domains that are not configured.
 func (v *view) strangers(ctx context.Context, in *Intake) error {
 	return v.each(ctx, `SELECT r.key, COALESCE(w.trust_domain, ''), d.name, p.configured, COUNT(*), MIN(p.received)`+
 		` FROM in_report p JOIN in_reporter r ON r.id = p.reporter JOIN in_name d ON d.id = p.domain LEFT JOIN in_raw w ON w.id = p.raw
-		WHERE p.counted = 0 AND p.variant_of IS NULL GROUP BY r.key, w.trust_domain, d.name, p.configured ORDER BY MIN(p.received) DESC LIMIT $1`,
+		WHERE p.counted = 0 AND p.variant_of IS NULL AND NOT (r.accepted = 2 AND p.configured = 1) GROUP BY r.key, w.trust_domain, d.name, p.configured ORDER BY MIN(p.received) DESC LIMIT $1`,
 		[]any{int64(listedRows)}, func(rows *sql.Rows) error {
 			var u Stranger
 			var configured, since int64

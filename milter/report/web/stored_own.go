@@ -60,8 +60,7 @@ func (v *view) ownMail(ctx context.Context, today int64, domains []Domain) error
 // know adds what the DNS said of a domain.
 func (d *Domain) know(s store.OwnState) {
 	d.SPFAll, d.NoSPF = s.All, s.SPF == ""
-	d.Parked = d.Parked || s.All == "-all" && len(s.Terms) == 0 &&
-		strings.EqualFold(strings.Join(strings.Fields(s.SPF), " "), "v=spf1 -all")
+	d.Parked = d.Parked || s.IsParked()
 	for _, t := range s.Terms {
 		term := advice.Term{Text: t.Text, Messages: t.Messages, OwnHost: t.OwnHost, Foreign: t.Foreign}
 		for _, ip := range t.Alone {

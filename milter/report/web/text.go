@@ -74,12 +74,19 @@ func prose(s string) template.HTML {
 	return template.HTML(out.String()) //nolint:gosec // every character was escaped
 }
 
+// longName is the length in characters from which a name may break anywhere on paper.
+const longName = 32
+
 // name returns a stranger's domain name, address or word, isolated from the direction of its
 // surroundings. Long labels are cut in the middle, so that the organizational domain stays in
 // sight; the U-label follows where it is of one script.
 func name(s string) template.HTML {
 	shown := cutLabels(s)
-	out := `<span class="name">` + esc(shown) + `</span>`
+	class := "name"
+	if utf8.RuneCountInString(shown) > longName {
+		class = "name long"
+	}
+	out := template.HTML(`<span class="`+class+`">`) + esc(shown) + `</span>` //nolint:gosec // classes of ours
 	if u := unicodeOf(s); u != "" {
 		out += ` <span class="s name">` + esc(u) + `</span>`
 	}
