@@ -10,7 +10,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,8 +30,13 @@ func main() {
 	flag.IntVar(&o.domains, "domains", 25, "domains")
 	flag.IntVar(&o.days, "days", 365, "days of history")
 	flag.IntVar(&o.receivers, "receivers", 12, "receivers that report on each domain each day")
+	yesterday := time.Now().Unix()/86400 - 1
+	flag.Int64Var(&o.firstDay, "first-day", 0, "the first day, in days since 1970; 0 lets the last one be yesterday")
 	flag.IntVar(&o.largest, "largest", 130_000, "rows of the largest report")
 	flag.Parse()
+	if o.firstDay == 0 {
+		o.firstDay = yesterday - int64(o.days) + 1
+	}
 	if err := run(context.Background(), o); err != nil {
 		fmt.Fprintln(os.Stderr, "intake:", err)
 		os.Exit(1)
@@ -44,21 +48,21 @@ type options struct {
 	shape
 	program, store, out string
 	write               bool
+	firstDay            int64 // since 1970
 	largest             int
 	postgres            int // rows for PostgreSQL
 }
 
 func run(ctx context.Context, o options) error {
-	firstDay := time.Now().Unix()/86400 - int64(o.days)
 	if o.write {
-		return o.shape.write(os.Stdout, firstDay)
+		return o.shape.write(os.Stdout, o.firstDay)
 	}
 	if o.program == "" {
 		return errors.New("-mailseal: name the program")
 	}
 	var tables []string
 	add := func(o options) error {
-		table, err := o.both(ctx, firstDay)
+		table, err := o.both(ctx)
 		tables = append(tables, table)
 		return err
 	}
@@ -97,19 +101,21 @@ func (o options) onPostgres(ctx context.Context, add func(options) error) error 
 	}
 	defer stop()
 	o.store = store
-	o.days = max(o.days*o.postgres/o.records, 1)
+	o.days = max(o.days*o.postgres/o.records, 1) // the first ones
 	o.records = o.postgres
 	return add(o)
 }
 
 // both measures many reports and a large one in a store, and returns a table of the figures.
-func (o options) both(ctx context.Context, firstDay int64) (string, error) {
-	small, err := o.measure(ctx, func(w io.Writer) error { return o.shape.write(w, firstDay) }, "import", "--json", "-")
+func (o options) both(ctx context.Context) (string, error) {
+	small, err := o.measure(ctx, &o.shape, "import", "--json", "-")
 	if err != nil {
 		return "", err
 	}
+	before := o
+	before.firstDay--
 	one := shape{records: o.largest, domains: 1, days: 1, receivers: 1}
-	large, err := o.measure(ctx, func(w io.Writer) error { return one.write(w, firstDay-1) }, "import", "--json", "-")
+	large, err := before.measure(ctx, &one, "import", "--json", "-")
 	if err != nil {
 		return "", err
 	}
@@ -128,33 +134,53 @@ type figures struct {
 	Messages  int64 `json:"messages"`
 }
 
-// measure runs a command of the program over the store. write fills its standard input.
-func (o options) measure(ctx context.Context, write func(io.Writer) error, args ...string) (out figures, err error) {
+// measure runs a command of the program over the store. Mails of a shape are its standard input;
+// another process writes them, since the kernel counts what this one has in memory as the memory of
+// the processes that it starts.
+func (o options) measure(ctx context.Context, mails *shape, args ...string) (out figures, err error) {
 	args = append([]string{"reports", args[0], "--store", o.store}, args[1:]...)
 	cmd := exec.CommandContext(ctx, o.program, args...)
 	var answer bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &answer, os.Stderr
-	began := time.Now()
-	var in io.WriteCloser
-	if write != nil {
-		if in, err = cmd.StdinPipe(); err != nil {
+	wait := func() error { return nil }
+	if mails != nil {
+		writer, err := o.writer(ctx, mails)
+		if err != nil {
 			return out, err
 		}
+		if cmd.Stdin, err = writer.StdoutPipe(); err != nil {
+			return out, err
+		}
+		if err := writer.Start(); err != nil {
+			return out, err
+		}
+		wait = writer.Wait
 	}
-	if err := cmd.Start(); err != nil {
-		return out, err
-	}
-	if write != nil {
-		err = errors.Join(write(in), in.Close())
-	}
-	if err := errors.Join(err, cmd.Wait()); err != nil {
+	began := time.Now()
+	if err := cmd.Run(); err != nil {
 		return out, fmt.Errorf("mailseal %v: %w", args, err)
 	}
 	out.took = time.Since(began)
+	if err := wait(); err != nil {
+		return out, fmt.Errorf("the mails: %w", err)
+	}
 	use := cmd.ProcessState.SysUsage().(*syscall.Rusage)
 	out.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	out.memory = use.Maxrss << 10
 	return out, json.Unmarshal(answer.Bytes(), &out)
+}
+
+// writer returns this program as one that writes mails of a shape.
+func (o options) writer(ctx context.Context, s *shape) (*exec.Cmd, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, self, "-write",
+		fmt.Sprint("-first-day=", o.firstDay), fmt.Sprint("-records=", s.records),
+		fmt.Sprint("-domains=", s.domains), fmt.Sprint("-days=", s.days), fmt.Sprint("-receivers=", s.receivers))
+	cmd.Stderr = os.Stderr
+	return cmd, nil
 }
 
 // report writes the figures as a page.

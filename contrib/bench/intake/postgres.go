@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -42,8 +41,12 @@ func startPostgres(ctx context.Context) (store string, stop func(), err error) {
 		return "", nil, fmt.Errorf("initdb: %w: %s", err, out)
 	}
 	server := asServer(exec.Command(postgres, "-D", data, "-k", dir, "-h", ""))
-	var log bytes.Buffer
-	server.Stdout, server.Stderr = &log, &log
+	log, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		return "", nil, err
+	}
+	defer log.Close()
+	server.Stdout, server.Stderr = log, log
 	if err := server.Start(); err != nil {
 		return "", nil, err
 	}
@@ -52,14 +55,14 @@ func startPostgres(ctx context.Context) (store string, stop func(), err error) {
 		_ = server.Wait()
 		os.RemoveAll(dir)
 	}
-	socket := filepath.Join(dir, ".s.PGSQL.5432")
 	for limit := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		if _, err := os.Stat(socket); err == nil {
+		said, err := os.ReadFile(log.Name())
+		if strings.Contains(string(said), "ready to accept connections") {
 			return "postgres://mailseal@/postgres?host=" + dir, stop, nil
 		}
-		if time.Now().After(limit) {
+		if err != nil || time.Now().After(limit) {
 			stop()
-			return "", nil, fmt.Errorf("PostgreSQL does not start: %s", log.String())
+			return "", nil, fmt.Errorf("PostgreSQL does not start (%v): %s", err, said)
 		}
 	}
 }

@@ -29,11 +29,15 @@ const keptRows = 5000
 // What is wrong with the report beyond repair is the error, and nothing is called then.
 func (p *Part) ReadAggregate(head func(*Report) (bool, error), each func(*report.Row) error) (*Report, error) {
 	var kept []*report.Row
-	out, err := p.read(func(row *report.Row) error {
-		if len(kept) <= keptRows {
-			kept = append(kept, row)
-		}
-		return nil
+	var out *Report
+	err := survive(func() (err error) {
+		out, err = p.read(func(row *report.Row) error {
+			if len(kept) <= keptRows {
+				kept = append(kept, row)
+			}
+			return nil
+		})
+		return err
 	})
 	if err != nil {
 		return out, err

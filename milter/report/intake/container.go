@@ -60,7 +60,8 @@ type walker struct {
 // is at least one part.
 func Look(name string, data []byte) []*Part {
 	w := &walker{budget: newBudget()}
-	if err := w.look([]string{name}, data, 0, 0, true); err != nil {
+	err := survive(func() error { return w.look([]string{name}, data, 0, 0, true) })
+	if err != nil {
 		w.fail([]string{name}, err)
 	}
 	w.settle(name)

@@ -96,7 +96,15 @@ func (p *Part) Next() *Part {
 }
 
 // ReadTLS reads a TLS report, to its end.
-func (p *Part) ReadTLS() (*report.TLSReport, error) {
+func (p *Part) ReadTLS() (out *report.TLSReport, err error) {
+	err = survive(func() (err error) {
+		out, err = p.readTLS()
+		return err
+	})
+	return out, err
+}
+
+func (p *Part) readTLS() (*report.TLSReport, error) {
 	in, err := p.Open()
 	if err != nil {
 		return nil, err
