@@ -84,7 +84,8 @@ func TestPolicyRules(t *testing.T) {
 
 // TestRuleExamples parses the rules that the manual shows.
 func TestRuleExamples(t *testing.T) {
-	const keys = "authserv_id = \"mx.example.com\"\n[keys.\"shop._domainkey.example.com\"]\ndomain = \"example.com\"\nselector = \"shop\"\nprivate_key = \"x\"\n" +
+	const keys = "authserv_id = \"mx.example.com\"\n[keys.\"shop._domainkey.example.com\"]\ndomain " +
+		"= \"example.com\"\nselector = \"shop\"\nprivate_key = \"x\"\n" +
 		"[keys.\"mail._domainkey.example.com\"]\ndomain = \"example.com\"\nselector = \"mail\"\nprivate_key = \"x\"\n"
 	for _, e := range RuleExamples {
 		if c, err := Parse("mailseal.toml", []byte(keys+e.TOML)); err != nil {

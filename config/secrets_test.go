@@ -58,7 +58,8 @@ func TestSecrets(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
-			for name, text := range map[string]string{"mailseal.toml": "authserv_id = \"mx.example.com\"\ninclude = [\"a.conf\"]\n" + tt.main, "a.conf": tt.included} {
+			for name, text := range map[string]string{"mailseal.toml": "authserv_id = \"mx.example.c" +
+				"om\"\ninclude = [\"a.conf\"]\n" + tt.main, "a.conf": tt.included} {
 				if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 					t.Fatal(err)
 				}

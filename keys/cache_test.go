@@ -83,7 +83,7 @@ func cacheOptions() CacheOptions {
 	return CacheOptions{TTL: time.Minute, NegativeTTL: 10 * time.Second, Stale: time.Hour, Timeout: 5 * time.Second}
 }
 
-// A step of a script: time passes, the source goes or comes, somebody asks.
+// A step of a script: time passes, the source goes or comes, someone asks.
 func TestCache(t *testing.T) {
 	type step struct {
 		after time.Duration
@@ -161,7 +161,7 @@ func TestCacheChoose(t *testing.T) {
 	})
 }
 
-// A hundred who ask the same at once make one question; one who gives up takes nobody along.
+// A hundred who ask the same at once make one question; one who gives up takes no one along.
 func TestCacheSingleFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRemote()
@@ -265,7 +265,7 @@ func TestCacheTest(t *testing.T) {
 			}
 		}
 		ask(bad, ErrAnswer, 1, 1, 0)
-		ask(bad, errHalves, 2, 2, 0) // whoever asked has been told; nothing is remembered
+		ask(bad, errHalves, 2, 2, 0) // the caller has been told; nothing is remembered
 		ask(good, nil, 3, 3, 0)
 		time.Sleep(time.Minute)
 		ask(good, nil, 4, 3, 0) // the same key as before

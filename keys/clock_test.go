@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// clockSteps are what a clock may do when somebody sets it right, or wrong.
+// clockSteps are what a clock may do when someone sets it right, or wrong.
 var clockSteps = []time.Duration{time.Hour, -time.Hour, 365 * 24 * time.Hour, -365 * 24 * time.Hour,
 	-365 * 24 * time.Hour, 365 * 24 * time.Hour}
 

@@ -57,7 +57,7 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// Where nobody listens while the daemon restarts, each second of draining defers new sessions.
+// Where no one listens while the daemon restarts, each second of draining defers new sessions.
 func TestSoftTime(t *testing.T) {
 	own, systemd := &Listener{address: Address{"unix", "/s"}}, &Listener{address: Address{"fd", "mailseal"}}
 	for _, c := range []struct {

@@ -76,6 +76,7 @@ var layers = []struct {
 	{"milter/report/lmtp", []string{"milter/report", "milter/report/intake", "milter/report/store",
 		"milter/authres", "milter/dkim", "milter/dns", "milter/domain", "milter/message"}},
 	{"milter/report/web", []string{"milter/report/advice", "milter/report/store", "keys/files"}},
+	{"milter/report/store/storetest", []string{"keys/database", "milter/report/store"}},
 	{"milter/report/testmail", []string{"keys/database", "milter/report/evidence",
 		"milter/report/send", "milter/report/web", "milter/spf"}},
 	{"milter/shadow", []string{"milter/guard", "milter/message", "milter/authres", "milter/dkim"}},
@@ -85,6 +86,7 @@ var layers = []struct {
 	{"config/opendkim", []string{"milter/action", "keys", "config", "config/tables"}},
 	{"config/mta", []string{"milter/action", "milter/domain", "keys/files"}},
 	{"contrib/test/rig", nil}, // so that the tests of every package can use it
+	{"contrib/test/allocations", []string{"contrib/test/rig"}},
 	{"contrib/test/hosted", []string{"contrib/test/rig", "keys", "keys/keysql", "milter/dkim",
 		"milter/dns/dnstest", "milter/message", "milter/miltertest"}},
 }

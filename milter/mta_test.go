@@ -13,7 +13,7 @@ import (
 	"mailseal/milter/miltertest"
 )
 
-// stranger is the client that nobody knows.
+// stranger is the client that no one knows.
 var stranger = netip.MustParseAddr("198.51.100.1")
 
 // The MTAs that are played. The old one knows nothing of milter version 6: it wants an answer to everything, takes the
@@ -31,7 +31,7 @@ func eachMTA(t *testing.T, f func(t *testing.T, o miltertest.Options)) {
 	}
 }
 
-// caller is a SMTP session of an MTA that is played.
+// caller is an SMTP session of an MTA that is played.
 type caller struct {
 	t testing.TB
 	*miltertest.Conn

@@ -82,7 +82,7 @@ func TestMalformed(t *testing.T) {
 	}
 }
 
-// Somebody who looks whether the port is open, or leaves between two packets, is not worth a line.
+// Someone who looks whether the port is open, or leaves between two packets, is not worth a line.
 func TestPortScan(t *testing.T) {
 	r := serve(t, Settings{Filter: &filter{}})
 	nc, err := net.Dial("unix", r.path)

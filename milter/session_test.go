@@ -278,7 +278,7 @@ func TestExemptClient(t *testing.T) {
 	f := &filter{}
 	r := serve(t, Settings{Filter: f, Exempt: Exempt{Networks: prefixes("198.51.100.0/24")}})
 	c := r.dial(postfix)
-	for range 2 { // the session goes on: somebody may log in
+	for range 2 { // the session goes on: someone may log in
 		if got := c.deliver(letter("Q1")); got.Stage != miltertest.AtMail || got.Refused() {
 			t.Errorf("got %v at %s", got.Reply, got.Stage)
 		}
@@ -320,7 +320,7 @@ func TestBodyWanted(t *testing.T) {
 	}
 }
 
-// Where the protocol allows it, an MTA is told to keep a body that nobody wants.
+// Where the protocol allows it, an MTA is told to keep a body that no one wants.
 func TestBodyIsSkipped(t *testing.T) {
 	o := postfix
 	o.Offer = guard.Offer{Version: 6, Actions: 0x1ff, Protocol: 0x1fffff &^ guard.NoReplyBody}

@@ -54,7 +54,7 @@ func TestCheckMTA(t *testing.T) {
 	}
 }
 
-// sendmailBeside makes the directory of a Sendmail that nobody uses.
+// sendmailBeside makes the directory of a Sendmail that no one uses.
 func sendmailBeside(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()

@@ -266,7 +266,7 @@ func TestKeysFirst(t *testing.T) {
 	s.run(exitBad, "another record was there", "activate", "example.com")
 }
 
-// TestKeysRecord holds that the records of all keys can be had again, and that all that sign are listed.
+// TestKeysRecord holds that the records of all keys can be printed again, and that all that sign are listed.
 func TestKeysRecord(t *testing.T) {
 	s := newLifeSite(t)
 	dir := t.TempDir()

@@ -203,7 +203,7 @@ func (n *names) make(words []string) string {
 	for _, w := range words {
 		switch {
 		case w == "-C":
-			return "" // somebody else's
+			return "" // someone else's
 		case strings.HasPrefix(w, "-") || strings.Contains(w, "="):
 		case !n.targets[w]:
 			return "no make target " + w

@@ -27,8 +27,9 @@ type testHost struct {
 
 // users are those of Debian, with Mailseal's.
 const (
-	passwd = "root:x:0:0::/root:/bin/sh\npostfix:x:100:101::/var/spool/postfix:/usr/sbin/nologin\nmailseal:x:990:990::/:/usr/sbin/nologin\nsmmta:x:102:104::/:/usr/sbin/nologin\n"
-	group  = "root:x:0:\nadm:x:4:syslog\npostfix:x:101:\npostdrop:x:103:\nsmmsp:x:104:\nmailseal:x:990:\n"
+	passwd = "root:x:0:0::/root:/bin/sh\npostfix:x:100:101::/var/spool/postfix:/usr/sbin/nologin\n" +
+		"mailseal:x:990:990::/:/usr/sbin/nologin\nsmmta:x:102:104::/:/usr/sbin/nologin\n"
+	group = "root:x:0:\nadm:x:4:syslog\npostfix:x:101:\npostdrop:x:103:\nsmmsp:x:104:\nmailseal:x:990:\n"
 )
 
 // newTestHost reads sections: a path begins a file, "nodes" holds lines of mode, user, group and path, with the kind in

@@ -12,7 +12,8 @@ func TestNames(t *testing.T) {
 		want  []string
 	}{
 		{"none", nil, nil},
-		{"myhostname", map[string]string{"/etc/postfix/main.cf": "mydomain = example.com\nmyhostname = mail.$mydomain\n"}, []string{"mail.example.com"}},
+		{"myhostname", map[string]string{"/etc/postfix/main.cf": "mydomain = example.com\n" +
+			"myhostname = mail.$mydomain\n"}, []string{"mail.example.com"}},
 		{"the host's full name", map[string]string{"/etc/postfix/main.cf": "\n",
 			"/etc/hostname": "mail.example.com\n"}, []string{"mail.example.com"}},
 		{"the host's name and mydomain",

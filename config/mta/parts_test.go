@@ -179,7 +179,8 @@ func TestAddressesWritten(t *testing.T) {
 
 func TestUnits(t *testing.T) {
 	h := newTestHost(t, map[string]string{
-		"/usr/lib/systemd/system/a.socket": "[Socket]\nListenStream=8891\nListenStream=127.0.0.1:1\nListenStream=/run/s\nSocketMode=nonsense\n",
+		"/usr/lib/systemd/system/a.socket": "[Socket]\nListenStream=8891\nListenStream=127.0.0.1:1\n" +
+			"ListenStream=/run/s\nSocketMode=nonsense\n",
 		"/usr/lib/systemd/system/b.socket": "[Socket]\nFileDescriptorName=b\n; " +
 			"ListenStream=1\nListenStream=/old\nSocketMode=0600\nSocketUser=u\n",
 		"/etc/systemd/system/b.socket.d/a.conf":     "[Socket]\nListenStream=\nListenStream=/new\nSocketMode=0660\n",
@@ -252,7 +253,8 @@ func TestTimes(t *testing.T) {
 }
 
 func TestIdentityOf(t *testing.T) {
-	h := newTestHost(t, map[string]string{"/etc/passwd": "half:x:1\npostfix:x:100:101::/:/bin/sh\nbad:x:x:1::/:/bin/sh\n", "/etc/group": "a:x:7:other,postfix\nb:x:8:postfixes\nshort:x:9\n"})
+	h := newTestHost(t, map[string]string{"/etc/passwd": "half:x:1\npostfix:x:100:101::/:/bin/sh\n" +
+		"bad:x:x:1::/:/bin/sh\n", "/etc/group": "a:x:7:other,postfix\nb:x:8:postfixes\nshort:x:9\n"})
 	p, err := identityOf(h, "postfix")
 	if err != nil || p.uid != 100 || len(p.gids) != 2 || !p.gids[101] || !p.gids[7] {
 		t.Errorf("got %+v, %v", p, err)
@@ -264,7 +266,7 @@ func TestIdentityOf(t *testing.T) {
 	}
 }
 
-// FuzzConfigurations: the files are the administrator's own, but a check that panics helps nobody.
+// FuzzConfigurations: the files are the administrator's own, but a check that panics helps no one.
 func FuzzConfigurations(f *testing.F) {
 	f.Add("smtpd_milters = { inet:${host?x}:1, default_action=accept }, unix:s",
 		"smtp inet n - - - - smtpd\n  -o {smtpd_milters=$x}", "Xa, S=inet:1@h, T=C:1;R:x\nO InputMailFilters=a,b")

@@ -7,7 +7,7 @@ import (
 )
 
 // What hosts of FuzzRemedies are made of: each byte of the input takes one line, so that most hosts
-// are ones that somebody might have, mistakes and all.
+// are ones that someone might have, mistakes and all.
 var (
 	fuzzMain = []string{
 		"smtpd_milters = inet:127.0.0.1:8891", "smtpd_milters = $mailseal", "smtpd_milters =",

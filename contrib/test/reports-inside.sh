@@ -7,67 +7,24 @@ mta=$1
 export PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin
 trial="reports, $mta"
 . /root/inside.sh
-fails() { ! "$@"; }
 
-ip link set lo up
-ip address add 198.51.100.1/32 dev lo
-echo mail.example.com >/etc/hostname
-hostname mail.example.com
-echo "198.51.100.1 mail.example.com mail" >>/etc/hosts
-useradd --create-home alice
+host example.com other.example reports.example.com
 printf 'd: alice\ndmarc: alice\n' >>/etc/aliases
-here="mail.example.com example.com other.example reports.example.com"
 if [ "$mta" = postfix ]; then
-	postconf -e myhostname=mail.example.com "mydestination=$here localhost" recipient_delimiter=+ alias_maps=hash:/etc/aliases
-	newaliases
-	systemctl restart postfix
+	postconf -e recipient_delimiter=+ alias_maps=hash:/etc/aliases
+	postfix reload >/dev/null 2>&1
 else
-	printf '%s\n' $here >>/etc/mail/local-host-names
 	cp /etc/aliases /etc/mail/aliases
-	sed -i 's/, Addr=127.0.0.1//' /etc/mail/sendmail.mc
-	make -C /etc/mail sendmail.cf >/dev/null 2>&1
-	newaliases
-	systemctl restart sendmail
 fi
+newaliases
 
-# smtp ADDRESS SENDER RECIPIENT SUBJECT: a message over SMTP. Addresses of loopback are in the mail server's networks.
-smtp() {
-	exec 3<>"/dev/tcp/$1/25" || return 1
-	local line
-	read -r -t 60 line <&3
-	for line in "EHLO client.example" "MAIL FROM:<$2>" "RCPT TO:<$3>" DATA; do
-		printf '%s\r\n' "$line" >&3
-		while read -r -t 60 reply <&3 && [ "${reply:3:1}" = - ]; do :; done
-		case $reply in [23]*) ;; *) echo "$line: $reply"; return 1 ;; esac
-	done
-	printf 'From: %s\r\nTo: %s\r\nSubject: %s\r\nDate: Mon, 4 May 2026 12:00:00 +0000\r\nMessage-ID: <%s@x.example>\r\n\r\nHello.\r\n.\r\n' \
-		"$2" "$3" "$4" "$4" >&3
-	read -r -t 60 reply <&3
-	printf 'QUIT\r\n' >&3
-	exec 3>&-
-	case $reply in 250*) ;; *) echo "end: $reply"; return 1 ;; esac
-}
-
-cat >/root/zone <<'END'
-$ORIGIN .
-example.com. 60 IN NS ns.example.com.
-example.com. 60 IN MX 10 mail.example.com.
-mail.example.com. 60 IN A 198.51.100.1
-ns.example.com. 60 IN A 127.0.0.1
-1.100.51.198.in-addr.arpa. 60 IN PTR mail.example.com.
-other.example. 60 IN A 198.51.100.1
-other.example. 60 IN TXT "v=spf1 ip4:198.51.100.1 -all"
+serve_zone <<'END'
 _dmarc.other.example. 60 IN TXT "v=DMARC1; p=reject; fo=1; rua=mailto:d@other.example; ruf=mailto:d@other.example"
 reports.example.com. 60 IN MX 10 mail.example.com.
 END
-echo nameserver 127.0.0.1 >/etc/resolv.conf
-/root/zone-server /root/zone 127.0.0.1:53 >/root/zone.out 2>&1 &
-until grep -q ready /root/zone.out; do sleep 0.1; done
 
 cd /root/mailseal || exit 1
-env PREFIX=/usr/local SYSCONFDIR=/etc DESTDIR= BIN=bin/mailseal RELEASE=bin/mailseal-release UNITDIR=/usr/local/lib/systemd/system \
-	SYSUSERS=/usr/local/lib/sysusers.d MANDIR=/usr/local/share/man DATADIR=/usr/local/share/mailseal sh contrib/install.sh install
-systemctl daemon-reload
+install_program
 domains="example.com reports.example.com"
 check "set up" mailseal setup --yes --apply $domains
 mailseal setup --yes $domains >/root/records

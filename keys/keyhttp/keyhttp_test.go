@@ -241,7 +241,7 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// mTLS: the server takes nobody without a certificate of ours.
+// mTLS: the server takes no one without a certificate of ours.
 func TestClientCertificate(t *testing.T) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

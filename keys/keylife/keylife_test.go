@@ -330,7 +330,7 @@ func TestStoreRefuses(t *testing.T) {
 	}
 }
 
-// Somebody's key that stands where a new one would is not touched, and what a killed process has
+// Someone's key that stands where a new one would is not touched, and what a killed process has
 // left is swept away.
 func TestGenerateBesideFiles(t *testing.T) {
 	s := generated(t, "a")

@@ -112,7 +112,7 @@ func bytesOf(texts ...string) (out []byte) {
 }
 
 // FuzzRows holds that whatever rows a database hands over, there is either a key that can sign, or an error. An answer
-// that is empty, cut short or malformed is never one that nobody signs.
+// that is empty, cut short or malformed is never one that no one signs.
 func FuzzRows(f *testing.F) {
 	f.Add(append([]byte{3}, bytesOf("one.example", "s", seed(1))...))
 	f.Add(append([]byte{1}, bytesOf("a", "b", "a")...))

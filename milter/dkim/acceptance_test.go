@@ -28,7 +28,7 @@ func TestCheck32FromMustBeSigned(t *testing.T) {
 	}
 }
 
-// What cannot be read, or asks for what nobody knows, is neutral; what can be read and can never be
+// What cannot be read, or asks for what no one knows, is neutral; what can be read and can never be
 // verified is permerror (RFC 8601 section 2.7.1).
 func TestCheck33RequiredTags(t *testing.T) {
 	good := string(forge(t, rsaKey(), goodTags, mailHeader, mailBody))

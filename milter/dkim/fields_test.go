@@ -60,7 +60,7 @@ func TestOmit(t *testing.T) {
 	checkVerifies(t, value, "To: another@example.org\r\n"+header, mailBody)
 }
 
-// additions makes fields that somebody puts on top of a message or below its header: every name of
+// additions makes fields that someone puts on top of a message or below its header: every name of
 // the list in several spellings, with a value that changes what a reader sees.
 func additions(yield func(name, field string) bool) {
 	values := map[string]string{

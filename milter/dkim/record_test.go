@@ -16,7 +16,8 @@ func TestBrokenRecordIsCut(t *testing.T) {
 		{"an endless hash", "v=DKIM1; h=" + long + "; p=AAAA", "the key record does not allow SHA-256 (h=x"},
 		{"an endless service", "v=DKIM1; s=" + long + "; p=AAAA", "the key record is not for mail (s=x"},
 		{"no tags at all", long, "the key record is not a list of tags"},
-		{"RSA-PSS", "v=DKIM1; k=rsa; p=MIIBIDALBgkqhkiG9w0BAQoDggEPADCCAQoCggEBALBf0aDpUNyI3UlP5x2T81CnjnCvV/t3L/Yuk2Xa9YHtCiedvyMUE/emb3Ccs0RPv0WZOCGt9iVwaTZjfoFHIpNJGWfs8/DEtN/aECnv1shfHqDps3JkPYSCHVjRo7+FpFufzz9axP44Kvv+IubhXNAIT9pQHs3Zr55/4v34V3lUk+8Gc6lAl9bpL9dzKOM932AQpWEvbZUS0Rj/eAzTeXUuYs3FZtu0YemtjR6kpitx457kDT0kgjjw++WK+1rtxaNSHU0ZWHy3JjKLfO/e5fO4RITYKNpH1lQC9pFaB8N8j217Nam25ncWxFx8yinIqHWLKJXjbMbWeADkqe6NfQcCAwEAAQ==",
+		{"RSA-PSS", "v=DKIM1; k=rsa; p=MIIBIDALBgkqhkiG9w0BAQoDggEPADCCAQoCggEBALBf0aDpUNyI3UlP5x2T8" +
+			"1CnjnCvV/t3L/Yuk2Xa9YHtCiedvyMUE/emb3Ccs0RPv0WZOCGt9iVwaTZjfoFHIpNJGWfs8/DEtN/aECnv1shfHqDps3JkPYSCHVjRo7+FpFufzz9axP44Kvv+IubhXNAIT9pQHs3Zr55/4v34V3lUk+8Gc6lAl9bpL9dzKOM932AQpWEvbZUS0Rj/eAzTeXUuYs3FZtu0YemtjR6kpitx457kDT0kgjjw++WK+1rtxaNSHU0ZWHy3JjKLfO/e5fO4RITYKNpH1lQC9pFaB8N8j217Nam25ncWxFx8yinIqHWLKJXjbMbWeADkqe6NfQcCAwEAAQ==",
 			"the key in the record is an RSA-PSS key; DKIM has plain RSA only"},
 		{"neither", "v=DKIM1; k=rsa; p=AAAA", "the key in the record cannot be read"},
 	} {

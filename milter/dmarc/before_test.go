@@ -7,7 +7,7 @@ import (
 	"mailseal/milter/dmarc"
 )
 
-// Whoever was aligned by the public suffix list and is not by the walk is told so: it is what
+// A domain that was aligned by the public suffix list and is not by the walk is told so: it is what
 // changed for them.
 func TestWouldHaveAligned(t *testing.T) {
 	for _, tt := range []struct {

@@ -57,7 +57,7 @@ func TestUnansweredIsDecidedRightly(t *testing.T) {
 	decided, open := 0, 0
 	for failed := range 3 {
 		answers := []string{"", names[failed] + ": p=none; psd=y"}
-		if failed > 0 { // "com" is nobody's own name
+		if failed > 0 { // "com" is no one's own name
 			answers = append(answers, names[failed]+": p=none", names[failed]+": p=reject; aspf=s",
 				names[failed]+": p=none; psd=n")
 		}

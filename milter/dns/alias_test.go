@@ -170,7 +170,7 @@ func TestHalfAnswers(t *testing.T) {
 	}
 }
 
-// The authority of one zone does not know the zone that its aliases lead to: somebody else has to
+// The authority of one zone does not know the zone that its aliases lead to: someone else has to
 // be asked.
 func TestTargetsAreAskedElsewhere(t *testing.T) {
 	authority := &stub{t: t, records: []string{"s._domainkey.a.test. 60 CNAME key.vendor."},

@@ -68,7 +68,7 @@ func networks(t *testing.T, n int, format string) []dns.Asker {
 	return out
 }
 
-// Whatever strangers ask for, an honest message waits for nobody: it has places of its own.
+// Whatever strangers ask for, an honest message waits for no one: it has places of its own.
 func TestGateIsFair(t *testing.T) {
 	one := func(t *testing.T, n int) []dns.Asker { return make([]dns.Asker, n) } // all are of the zero network
 	for _, sessions := range []int{25, 100, 250} {

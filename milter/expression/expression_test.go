@@ -127,7 +127,7 @@ func TestHolds(t *testing.T) {
 		if got, err := c.Holds(facts); err != nil || got != tc.want {
 			t.Errorf("%s: got %v, %v; want %v", tc.text, got, err, tc.want)
 		}
-		// The parts must come to what the whole does, whoever evaluates them.
+		// The parts must come to what the whole does, no matter who evaluates them.
 		if got := c.Weigh(facts, nil); got != truth(tc.want) {
 			t.Errorf("%s: the parts come to %v, want %v", tc.text, got, tc.want)
 		}

@@ -67,7 +67,7 @@ func TestInvalidSettings(t *testing.T) {
 	}
 }
 
-// TestInvalidRole holds that a message of which nobody knows whose it is neither goes on unsigned nor is judged.
+// TestInvalidRole holds that a message of which no one knows whose it is neither goes on unsigned nor is judged.
 func TestInvalidRole(t *testing.T) {
 	for _, role := range []action.Role{0, action.RoleAuto, 200} {
 		f, counts := newFilter(t, "good")

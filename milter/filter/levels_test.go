@@ -12,7 +12,7 @@ import (
 	"mailseal/milter/sign"
 )
 
-// TestLevels holds that what somebody has to look at is not said as information. Mail that is
+// TestLevels holds that what someone has to look at is not said as information. Mail that is
 // deferred for another reason is a warning, which package milter sees to.
 func TestLevels(t *testing.T) {
 	noKeyYet := func(f *Filter) {

@@ -246,7 +246,7 @@ func TestA23Progress(t *testing.T) {
 	}
 }
 
-// Before the end of a message nobody reads a sign of life.
+// Before the end of a message no one reads a sign of life.
 func TestA23ProgressAtTheWrongTime(t *testing.T) {
 	o := defaults
 	o.Limits.Progress = time.Millisecond

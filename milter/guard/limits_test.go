@@ -114,7 +114,7 @@ func TestA02WriteDeadline(t *testing.T) {
 	if err := r.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	// Nobody reads.
+	// No one reads.
 	<-(<-r.conn).Done()
 }
 

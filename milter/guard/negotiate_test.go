@@ -108,7 +108,8 @@ func TestDefaultWishesSuitSendmail(t *testing.T) {
 			"the end of the header too")
 	}
 	a := guard.Agree(guard.Offer{Version: 6, Actions: allActions, Protocol: allProtocol}, w)
-	if !a.Has(guard.LeadingSpace|guard.NoReplyHeader|guard.NoReplyEOH|guard.NoReplyBody|guard.NoData|guard.NoUnknown|guard.Skip) ||
+	if !a.Has(guard.LeadingSpace|guard.NoReplyHeader|guard.NoReplyEOH|guard.NoReplyBody|guard.NoData|
+		guard.NoUnknown|guard.Skip) ||
 		!a.May(guard.AddHeaders|guard.ChangeHeaders|guard.Quarantine|guard.SetMacros) {
 		t.Errorf("got %#x, %#x", a.Actions, a.Protocol)
 	}

@@ -48,7 +48,8 @@ func TestInspect(t *testing.T) {
 	p := want.Text[strings.Index(want.Text, "p="):]
 	pkcs1 := "v=DKIM1; p=" + base64.StdEncoding.EncodeToString(
 		x509.MarshalPKCS1PublicKey(&key.Signer.(*rsa.PrivateKey).PublicKey))
-	short := "v=DKIM1; k=rsa; p=MFwwDQYJKoZIhvcNAQEBBQADSwAwSAJBAKhPSTDs4cpKfnMc86fCCuEqGNyqZJDkHBdKAkMBFxJJ+Bk3PmTvSMYPcDmxqQFFOdtXfVTNFPJ6NKE0gV0qc3cCAwEAAQ=="
+	short := "v=DKIM1; k=rsa; p=MFwwDQYJKoZIhvcNAQEBBQADSwAwSAJBAKhPSTDs4cpKfnMc86fCCuEqGNyqZJDkHBdK" +
+		"AkMBFxJJ+Bk3PmTvSMYPcDmxqQFFOdtXfVTNFPJ6NKE0gV0qc3cCAwEAAQ=="
 	tests := []struct {
 		name  string
 		zone  map[string][]string
@@ -193,7 +194,7 @@ func FuzzInspect(f *testing.F) {
 	})
 }
 
-// What can be said of a record whose key is nobody's here.
+// What can be said of a record whose key is no one's here.
 func TestRecordOfStranger(t *testing.T) {
 	key := rsaKey(t)
 	want, err := key.Record(keys.RecordOptions{})

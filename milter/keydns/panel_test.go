@@ -11,7 +11,7 @@ import (
 	"mailseal/milter/keydns"
 )
 
-// infrastructure is how the servers of example.com are found. That of news.example.com is nobody's.
+// infrastructure is how the servers of example.com are found. That of news.example.com is no one's.
 const infrastructure = `
 example.com. NS ns1.example.net.
 example.com. NS ns2.example.net.

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestFromWithoutEnd: of authors without end a bounded number is read, and nobody is taken for the
+// TestFromWithoutEnd: of authors without end a bounded number is read, and no one is taken for the
 // one author.
 func TestFromWithoutEnd(t *testing.T) {
 	many := func(value string, n int) (h Header) {

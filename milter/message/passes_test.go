@@ -17,7 +17,7 @@ func (h *countedHash) Write(p []byte) (int, error) {
 }
 
 // TestOnePass holds that each octet of a canonical body is hashed once, however many signatures ask
-// for hashes of it, and that a canonicalization that nobody asked for costs nothing.
+// for hashes of it, and that a canonicalization that no one asked for costs nothing.
 func TestOnePass(t *testing.T) {
 	body := letter(100_000)
 	many := func(c Canonicalization) (out []BodyHash) {

@@ -358,11 +358,13 @@ func TestMacros(t *testing.T) {
 		{"Sendmail, none", Options{As: Sendmail}, nil, []string{"E{msg_id}\x00m\x00",
 			"Mi\x00Q1\x00"}, []string{"N", "L"}},
 		{"the administrator's own", Options{Macros: map[string]string{"{mine}": "1"}}, nil,
-			[]string{"Cj\x00mx.example.com\x00{daemon_name}\x00mx.example.com\x00{daemon_addr}\x00127.0.0.1\x00v\x00Postfix 3.7.11\x00_\x00localhost [127.0.0.1]\x00{mine}\x001\x00"}, nil},
+			[]string{"Cj\x00mx.example.com\x00{daemon_name}\x00mx.example.com\x00{daemon_addr}\x0012" +
+				"7.0.0.1\x00v\x00Postfix 3.7.11\x00_\x00localhost [127.0.0.1]\x00{mine}\x001\x00"}, nil},
 		{"the administrator's own, overruled", Options{Macros: map[string]string{"{mine}": "1"}},
 			map[guard.Stage][]string{guard.StageConnect: {"j"}},
 			[]string{"Cj\x00mx.example.com\x00"}, []string{"Cj\x00mx.example.com\x00{mine}"}},
-		{"a login", Options{}, nil, []string{"M{auth_type}\x00PLAIN\x00{auth_authen}\x00user\x00{mail_addr}\x00a@example.com\x00"}, nil},
+		{"a login", Options{}, nil, []string{"M{auth_type}\x00PLAIN\x00{auth_authen}\x00user\x00{mai" +
+			"l_addr}\x00a@example.com\x00"}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := newMilter(noReplies)

@@ -35,7 +35,8 @@ func TestContradiction(t *testing.T) {
 			"<spf><domain>example.com</domain><scope>helo</scope><result>pass</result></spf>", false},
 		{"<spf>pass</spf>", "", "example.com", "<spf><domain></domain><result>pass</result></spf>", false},
 	} {
-		text := fmt.Sprintf("<feedback><policy_published><domain>example.com</domain>%s</policy_published><record><row>"+
+		text := fmt.Sprintf("<feedback><policy_published><domain>example.com</domain>"+
+			"%s</policy_published><record><row>"+
 			"<source_ip>192.0.2.1</source_ip><count>1</count><policy_evaluated>%s</policy_evaluated></row><identifiers>"+
 			"<header_from>%s</header_from></identifiers><auth_results>%s</auth_results></record></feedback>",
 			tc.policy, tc.evaluated, tc.from, tc.results)

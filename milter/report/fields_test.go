@@ -41,7 +41,9 @@ func TestFields(t *testing.T) {
 		{"F3 one reporter, two names",
 			parts{meta: "<org_name>Google Inc.</org_name><email>noreply@google.com</email>"},
 			func(f *Feedback, _ *Row) string { return f.Metadata.ReporterKey("") }, "google.com", ""},
-		{"F4 report id in brackets", parts{meta: "<org_name>Org</org_name><email>a@org.example</email><report_id>&lt;1@x&gt;</report_id>"}, func(f *Feedback, _ *Row) string { return strings.Split(f.Key(""), "\n")[1] }, "1@x", ""},
+		{"F4 report id in brackets", parts{meta: "<org_name>Org</org_name><email>" +
+			"a@org.example</email><report_id>&lt;1@x&gt;</report_id>"},
+			func(f *Feedback, _ *Row) string { return strings.Split(f.Key(""), "\n")[1] }, "1@x", ""},
 		{"F5 decimals", parts{dates: "<begin>1700006400.0</begin><end>1700092799.5</end>"}, nil, day, ""},
 		{"F5 milliseconds", parts{dates: "<begin>1700006400000</begin><end>1700092799000</end>"}, nil, day, ""},
 		{"F5 microseconds", parts{dates: "<begin>1700006400000000</begin><end>1700092799000000</end>"}, nil, day, ""},
@@ -121,7 +123,8 @@ func TestFields(t *testing.T) {
 			"108r.166.27.220 2 none/pass/fail example.com", "source"},
 		{"F11 empty", parts{record: ip("")}, row, " 2 none/pass/fail example.com", ""},
 		{"F12 derived", parts{record: record("", "<disposition>none</disposition>", "",
-			"<dkim><domain>mail.example.com</domain><result>pass</result></dkim><spf><domain>other.example</domain><result>pass</result></spf>")}, row, usual, "derived"},
+			"<dkim><domain>mail.example.com</domain><result>pass</result></dkim><spf><domain>"+
+				"other.example</domain><result>pass</result></spf>")}, row, usual, "derived"},
 		{"F12 nothing to derive from", parts{record: record("", "<disposition>none</disposition>",
 			"", "<x/>")}, row, "192.0.2.1 2 none// example.com", "unknown-element"},
 		{"F13 mixed case", parts{record: words(" None", "Pass", "FAIL ")}, row, usual, "case"},
@@ -136,7 +139,9 @@ func TestFields(t *testing.T) {
 		{"F15 disposition unknown", parts{record: words("unknown", "fail", "fail")},
 			func(_ *Feedback, r *Row) string { return fmt.Sprint(r.Action() == Unclear) }, "true", "contradiction"},
 		{"F16 reasons", parts{record: record("",
-			"<disposition>none</disposition><dkim>pass</dkim><spf>fail</spf><reason><type>$text</type></reason><reason><type/></reason><reason><comment>c</comment></reason>", "", "")}, func(_ *Feedback, r *Row) string { return fmt.Sprint(r.Reasons) }, "[{$text } { c}]", ""},
+			"<disposition>none</disposition><dkim>pass</dkim><spf>fail</spf><reason><type>"+
+				"$text</type></reason><reason><type/></reason><reason><comment>c</comment></reason>", "", "")},
+			func(_ *Feedback, r *Row) string { return fmt.Sprint(r.Reasons) }, "[{$text } { c}]", ""},
 		{"F17 NULL", parts{policy: "<domain>NULL</domain><p>none</p><pct>100%</pct><sp></sp>",
 			record: from("example.org")}, func(f *Feedback,
 			_ *Row) string {
@@ -159,7 +164,8 @@ func TestFields(t *testing.T) {
 			"192.0.2.1 2 none/pass/fail example.com, example.net", "contradiction"},
 		{"F21 one record for each message",
 			parts{record: record("<source_ip>192.0.2.1</source_ip><count>1</count>",
-				"<disposition>none</disposition><dkim>pass</dkim><spf>fail</spf><reason><type>local_policy</type><comment>arc=fail as[1].d=x</comment></reason>", "", "")},
+				"<disposition>none</disposition><dkim>pass</dkim><spf>fail</spf><reason><type>"+
+					"local_policy</type><comment>arc=fail as[1].d=x</comment></reason>", "", "")},
 			func(_ *Feedback, r *Row) string { return fmt.Sprint(r.Count, r.Reasons) },
 			"1 [{local_policy arc=fail as[1].d=x}]", ""},
 		{"F22 another policy", parts{policy: "<domain>example.com</domain><p>Reject</p><np>none</np>"},

@@ -64,7 +64,7 @@ func TestReporterKey(t *testing.T) {
 	}
 }
 
-// A name is believed of whoever it can be.
+// A name is believed of any organization that it can be.
 func TestPlausibleName(t *testing.T) {
 	for _, tc := range []struct{ org, key, want string }{
 		{"google.com", "google.com", "google.com"},

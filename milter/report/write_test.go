@@ -274,13 +274,15 @@ func TestAddresses(t *testing.T) {
 		{"IDN, encoded", "mailto:a@b%C3%BCcher.example", "a@xn--bcher-kva.example"},
 		{"addresses of hosts", "mailto:a@[192.0.2.1],mailto:a@192.0.2.1,mailto:a@localhost", ""},
 		{"line ends", "mailto:a%0D%0ARCPT@x.example,mailto:a@x.exa%0Ample", ""},
-		{"five at most", "mailto:1@x.example,mailto:2@x.example,mailto:3@x.example,mailto:4@x.example,mailto:5@x.example,mailto:6@x.example",
+		{"five at most", "mailto:1@x.example,mailto:2@x.example,mailto:3@x.example," +
+			"mailto:4@x.example,mailto:5@x.example,mailto:6@x.example",
 			"1@x.example 2@x.example 3@x.example 4@x.example 5@x.example"},
 		{"a query", "mailto:a@x.example?subject=x", "a@x.example"},
 		{"fields in a query", "mailto:a@x.example?bcc=b@y.example&body=x%0d%0aRCPT%20TO:c,mailto:?to=d@x.example",
 			"a@x.example"},
 		{"several in one", "mailto:a@x.example%2Cb@x.example,mailto:a%20b@x.example,mailto:%3Ca@x.example%3E", ""},
-		{"quoted and escaped", "mailto:%22a%20b%22@x.example,mailto:a%40b@x.example,mailto:a%00@x.example,mailto:%zz@x.example", ""},
+		{"quoted and escaped", "mailto:%22a%20b%22@x.example,mailto:a%40b@x.example," +
+			"mailto:a%00@x.example,mailto:%zz@x.example", ""},
 		{"other schemes", "http://x.example/,ftp:a@x.example,javascript:a@x.example,mailto;a@x.example", ""},
 		{"a size in a host", "mailto:a@x.example!10k,mailto:b@x.example!,mailto:c!d@x.example",
 			"a@x.example b@x.example"},

@@ -181,7 +181,7 @@ func TestMemory(t *testing.T) {
 	})
 }
 
-// faulty is a log in which a bug of ours lives.
+// faulty is a log that panics.
 type faulty struct{ slog.Handler }
 
 func (faulty) Handle(context.Context, slog.Record) error { panic("on purpose") }

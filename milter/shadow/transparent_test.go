@@ -18,7 +18,8 @@ import (
 	"mailseal/milter/shadow"
 )
 
-const all = guard.AddHeaders | guard.ChangeHeaders | guard.Quarantine | guard.ChangeBody | guard.AddRecipients | guard.ChangeFrom
+const all = guard.AddHeaders | guard.ChangeHeaders | guard.Quarantine | guard.ChangeBody |
+	guard.AddRecipients | guard.ChangeFrom
 
 var modern = guard.Agreement{Version: 6, Actions: all, Protocol: guard.LeadingSpace | guard.Skip}
 
@@ -66,7 +67,8 @@ var upstreams = []struct {
 	{name: "message alone", asks: asking(
 		guard.NoConnect | guard.NoHelo | guard.NoMail | guard.NoRcpt | guard.LeadingSpace)},
 	{name: "silent", asks: asking(
-		guard.LeadingSpace | guard.NoReplyHeader | guard.NoReplyEOH | guard.NoReplyBody | guard.NoData | guard.NoUnknown)},
+		guard.LeadingSpace | guard.NoReplyHeader | guard.NoReplyEOH | guard.NoReplyBody |
+			guard.NoData | guard.NoUnknown)},
 	{name: "silent throughout", asks: asking(0xff000 | guard.NoReplyHeader)},
 	{name: "no DATA", asks: asking(guard.NoData | guard.NoUnknown | guard.LeadingSpace)},
 	{name: "version 2", asks: guard.Agreement{Version: 2, Actions: all}},

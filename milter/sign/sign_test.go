@@ -149,7 +149,7 @@ func TestIdentifiers(t *testing.T) {
 	}
 }
 
-// TestOneLabel holds that mail which nobody could ever sign is not deferred.
+// TestOneLabel holds that mail which no one could ever sign is not deferred.
 func TestOneLabel(t *testing.T) {
 	out, _, err := signed(t, Rule{From: patterns("*"), Keys: []string{"any"}}, "From: root@localhost\r\n\r\n")
 	if !errors.Is(err, ErrNoRule) || errors.Is(err, ErrUnsigned) || len(out.Made) != 0 {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"mailseal/contrib/test/allocations"
 	"mailseal/milter/dns"
 	"mailseal/milter/dns/dnstest"
 )
@@ -146,39 +147,38 @@ func TestBombs(t *testing.T) {
 		zone    *dnstest.Zone
 		want    Value
 		queries int // at most
-		allocs  float64
 	}{
-		{"include of itself", bomb("", "v=spf1 include:example.com -all"), Permerror, 11, 700},
-		{"redirect to itself", bomb("", "v=spf1 redirect=example.com"), Permerror, 11, 700},
+		{"include of itself", bomb("", "v=spf1 include:example.com -all"), Permerror, 11},
+		{"redirect to itself", bomb("", "v=spf1 redirect=example.com"), Permerror, 11},
 		{"two that include each other twice",
 			bomb(`b.example.com TXT "v=spf1 include:example.com include:example.com -all"`,
-				"v=spf1 include:b.example.com include:b.example.com -all"), Permerror, 11, 700},
+				"v=spf1 include:b.example.com include:b.example.com -all"), Permerror, 11},
 		{"1000 includes", bomb(`*.i.example.com TXT "v=spf1 -all"`, "v=spf1"+
-			many(1000, " include:%d.i.example.com")), Permerror, 11, 700},
+			many(1000, " include:%d.i.example.com")), Permerror, 11},
 		{"ten mx of ten names", bomb(many(10, "x.example.com MX 1 %d.h.example.com\n")+
 			many(10, "%d.h.example.com A 192.0.2.9\n"), "v=spf1"+strings.Repeat(" mx:x.example.com",
-			10)+" -all"), Fail, 1 + 10*11, 700},
+			10)+" -all"), Fail, 1 + 10*11},
 		{"eleven names of an mx", bomb(many(11, "x.example.com MX 1 %d.h.example.com\n")+
-			"*.h.example.com A 192.0.2.9", "v=spf1 mx:x.example.com -all"), Permerror, 2, 700},
+			"*.h.example.com A 192.0.2.9", "v=spf1 mx:x.example.com -all"), Permerror, 2},
 		{"ten mx of ten names that do not exist",
 			bomb(many(10, "x.example.com MX 1 %d.h.example.com\n"), "v=spf1"+
-				strings.Repeat(" mx:x.example.com", 10)+" -all"), Permerror, 1 + 2*11 + 2, 700},
+				strings.Repeat(" mx:x.example.com", 10)+" -all"), Permerror, 1 + 2*11 + 2},
 		{"ptr with 300 names", bomb(many(300, "1.2.0.192.in-addr.arpa PTR %d.example.com\n")+
-			"*.example.com A 192.0.2.9", "v=spf1"+strings.Repeat(" ptr", 10)+" -all"), Fail, 12, 700},
+			"*.example.com A 192.0.2.9", "v=spf1"+strings.Repeat(" ptr", 10)+" -all"), Fail, 12},
 		{"p everywhere, 300 names", bomb(many(300, "1.2.0.192.in-addr.arpa PTR %d.example.org\n")+
 			"*.example.org A 192.0.2.9\n*.x.example.com A 192.0.2.9\nunknown.why.example.com TXT %{p}%{p}%{p}",
-			"v=spf1"+strings.Repeat(" -exists:%{p}.%{p}.x.example.com", 8)+" exp=%{p}.why.example.com"), Fail, 14, 700},
-		{"16,000 terms", bomb("", "v=spf1"+strings.Repeat(" a=", 16000)+" -all"), Fail, 1, 700},
-		{"5,000 networks", bomb("", "v=spf1"+strings.Repeat(" ip4:1.2.3.4", 5000)+" -all"), Fail, 1, 6000},
+			"v=spf1"+strings.Repeat(" -exists:%{p}.%{p}.x.example.com", 8)+" exp=%{p}.why.example.com"), Fail, 14},
+		{"16,000 terms", bomb("", "v=spf1"+strings.Repeat(" a=", 16000)+" -all"), Fail, 1},
+		{"5,000 networks", bomb("", "v=spf1"+strings.Repeat(" ip4:1.2.3.4", 5000)+" -all"), Fail, 1},
 		{"macros of one domain-spec", bomb("", "v=spf1 exists:"+strings.Repeat("%{s}", 10000)+
-			" -all"), Permerror, 1, 700},
+			" -all"), Permerror, 1},
 		{"128 macros ten times", bomb("", "v=spf1"+strings.Repeat(" exists:"+
-			strings.Repeat("%{Sr-+./}", 128), 10)+" -all"), Permerror, 4, 700},
-		{"a long domain-spec", bomb("", "v=spf1 exists:"+strings.Repeat("x.", 30000)+"example.com -all"), Fail, 2, 700},
+			strings.Repeat("%{Sr-+./}", 128), 10)+" -all"), Permerror, 4},
+		{"a long domain-spec", bomb("", "v=spf1 exists:"+strings.Repeat("x.", 30000)+"example.com -all"), Fail, 2},
 		{"1,000 records", bomb(many(1000, "example.com TXT \"v=spf1 ip4:192.0.2.1 x=%d\"\n"),
-			"v=spf1"), Permerror, 1, 700},
+			"v=spf1"), Permerror, 1},
 		{"explanation of macros", bomb("why.example.com TXT \""+strings.Repeat("%{s}", 60)+"\" \""+
-			strings.Repeat("%{s}", 60)+"\"", "v=spf1 -all exp=why.example.com"), Fail, 2, 700},
+			strings.Repeat("%{s}", 60)+"\"", "v=spf1 -all exp=why.example.com"), Fail, 2},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -199,9 +199,11 @@ func TestBombs(t *testing.T) {
 				t.Errorf("an explanation of %d octets", len(got.Explanation))
 			}
 			answers := recorded(t, tt.zone, id)
-			if n := testing.AllocsPerRun(2, func() { checkID(answers, id) }); n > tt.allocs {
-				t.Errorf("%v allocations, want at most %v", n, tt.allocs)
+			row := "milter/spf: a hostile record"
+			if tt.name == "5,000 networks" {
+				row = "milter/spf: a record of 5,000 networks"
 			}
+			allocations.Hold(t, row, 2, func() { checkID(answers, id) })
 		})
 	}
 }

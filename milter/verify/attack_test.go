@@ -80,7 +80,7 @@ func (s *slowly) Lookup(ctx context.Context, name string, t dns.Type) (dns.Answe
 	}
 }
 
-// Messages full of names below silent servers cost those who send them, and nobody else: whatever
+// Messages full of names below silent servers cost those who send them, and no one else: whatever
 // comes from strangers, honest mail is judged at once, and a forgery is found out.
 func TestAttackOnLookups(t *testing.T) {
 	raw, honest := spoof(t, 0, 50, 10), signed(t, text, "example.com")

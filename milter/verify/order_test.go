@@ -9,7 +9,7 @@ import (
 	"mailseal/milter/authres"
 )
 
-// junk is signatures that nobody can do anything with, each with names as long as they may be.
+// junk is signatures that no one can do anything with, each with names as long as they may be.
 func junk(n int) string {
 	var b strings.Builder
 	for i := range n {

@@ -20,7 +20,9 @@ func TestValidate(t *testing.T) {
 			c *config.Config) {
 			c.Exempt.AuthorDomains = []string{"a@exa mple.com"}
 		}, "exempt.author_domains: "},
-		{"a login's addresses", func(c *config.Config) { c.Senders.Logins = map[string][]string{"l": {"a@exa mple.com"}} }, "senders.logins.l: "},
+		{"a login's addresses", func(c *config.Config) {
+			c.Senders.Logins = map[string][]string{"l": {"a@exa mple.com"}}
+		}, "senders.logins.l: "},
 		{"a rule", func(c *config.Config) { c.Sign[0].From = []string{"a@exa mple.com"} }, "sign[0].from: "},
 		{"the signing table", func(c *config.Config) { c.Signing.Match = "any" }, "signing.match: "},
 		{"the policy", func(c *config.Config) { c.Verify.TrustedSealers = []string{"a..b"} },

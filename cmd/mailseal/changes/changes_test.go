@@ -17,13 +17,14 @@ import (
 	"mailseal/milter/report/advice"
 	"mailseal/milter/report/intake"
 	"mailseal/milter/report/store"
+	"mailseal/milter/report/store/storetest"
 	"mailseal/milter/report/web"
 )
 
 func newServer(t *testing.T) *Server {
 	t.Helper()
 	s, err := store.Open(t.Context(), store.Options{Driver: database.SQLite,
-		DSN: filepath.Join(t.TempDir(), "reports.db")})
+		DSN: storetest.SQLite(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,7 +54,8 @@ func testMailServerRemedies(t *testing.T, executed map[remedyOf]bool) {
 		{"another judges", postfix(postfixMain+"smtpd_milters = inet:127.0.0.1:8891, "+
 			"unix:opendmarc/opendmarc.sock\nnon_smtpd_milters = inet:127.0.0.1:8891\n", master), remedy.MainCF},
 		{"a socket that we do not have",
-			postfix(postfixMain+"smtpd_milters = unix:/run/mailseal/mailseal.sock\nnon_smtpd_milters = inet:127.0.0.1:8891\n", master), remedy.MainCF},
+			postfix(postfixMain+"smtpd_milters = unix:/run/mailseal/mailseal.sock\n"+
+				"non_smtpd_milters = inet:127.0.0.1:8891\n", master), remedy.MainCF},
 		{"networks", postfix(goodMain+"mynetworks = 127.0.0.0/8, 192.0.2.0/24\n", master), remedy.Setting},
 		{"a service without", postfix(goodMain, master+"submission inet n - n - - smtpd\n  -o "+
 			"smtpd_milters=inet:127.0.0.1:2500\n"), remedy.MasterCF},

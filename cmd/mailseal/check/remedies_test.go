@@ -224,7 +224,8 @@ func testRecordRemedies(t *testing.T, executed map[remedyOf]bool) {
 	vendor := keys.Record{Name: want.Name}
 	long, pkcs1 := longRecord(t)
 	const other = "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
-	const short = "v=DKIM1; k=rsa; p=MFwwDQYJKoZIhvcNAQEBBQADSwAwSAJBAKhPSTDs4cpKfnMc86fCCuEqGNyqZJDkHBdKAkMBFxJJ+Bk3PmTvSMYPcDmxqQFFOdtXfVTNFPJ6NKE0gV0qc3cCAwEAAQ=="
+	const short = "v=DKIM1; k=rsa; p=MFwwDQYJKoZIhvcNAQEBBQADSwAwSAJBAKhPSTDs4cpKfnMc86fCCuEqGNyqZJD" +
+		"kHBdKAkMBFxJJ+Bk3PmTvSMYPcDmxqQFFOdtXfVTNFPJ6NKE0gV0qc3cCAwEAAQ=="
 	name, doubled := want.Name, want.Name+".example.com"
 	half := len(want.Text) - 10
 	tests := []struct {

@@ -41,3 +41,18 @@ func TestReportingRecords(t *testing.T) {
 		})
 	}
 }
+
+// TestReportingInScope holds that a check of one domain finds nothing about the reports of another.
+func TestReportingInScope(t *testing.T) {
+	for only, want := range map[string]bool{"": true, "example.com": true, "other.example": false} {
+		s := newSite(t, listen+"[signing]\nrequest_reports = true\n"+signing)
+		s.zone = "example.com. IN TXT x\n"
+		if only != "" {
+			s.only = []string{only}
+		}
+		found, _ := s.check(t)
+		if got := slices.Contains(codes(found), ReportsMissing); got != want {
+			t.Errorf("a check of %q finds %v, want %s among them: %v", only, codes(found), ReportsMissing, want)
+		}
+	}
+}

@@ -80,8 +80,8 @@ func (s *site) applySetting(t *testing.T, text string) {
 	s.write(t, "mailseal.toml", strings.Join(lines, "\n"), 0o644)
 }
 
-// testRightsRemedies has a check by root judge with the rights of the daemon's user, and applies what it says. Whoever
-// else could read the key can read it afterwards.
+// testRightsRemedies has a check by root judge with the rights of the daemon's user, and applies what
+// it says. Any other user who could read the key can read it afterwards.
 func testRightsRemedies(t *testing.T, executed map[remedyOf]bool) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root judges with the rights of others")

@@ -166,7 +166,7 @@ func TestCrowd(t *testing.T) {
 	clients.Wait()
 }
 
-// TestListenBusy wants a socket that another daemon serves left alone, and one that nobody serves replaced.
+// TestListenBusy wants a socket that another daemon serves left alone, and one that no one serves replaced.
 func TestListenBusy(t *testing.T) {
 	path := serve(t, func(context.Context, Request) Answer { return Answer{} })
 	if _, err := Listen(t.Context(), path); !errors.Is(err, milter.ErrInUse) {

@@ -47,7 +47,7 @@ func runs(t *testing.T, rest string) (d *Daemon, dir string, log *syncBuffer) {
 // signs wants the daemon to sign a message of a domain.
 func signs(t *testing.T, dir, domain string) {
 	t.Helper()
-	c, err := miltertest.Dial(t.Context(), "unix:"+dir+"/s", miltertest.Options{Timeout: 30 * time.Second})
+	c, err := miltertest.Dial(t.Context(), "unix:"+dir+"/s", miltertest.Options{Timeout: 3 * time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +192,7 @@ func TestStatus(t *testing.T) {
 	signs(t, dir, "d0.example")
 	d.log.Error("something broke", "key", "a key")
 	d.log.Warn("something is odd")
-	c, err := miltertest.Dial(t.Context(), "unix:"+dir+"/s", miltertest.Options{Timeout: 30 * time.Second})
+	c, err := miltertest.Dial(t.Context(), "unix:"+dir+"/s", miltertest.Options{Timeout: 3 * time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -102,7 +102,7 @@ func servedOn(t *testing.T, w *world) string {
 	for {
 		other, err := miltertest.Dial(t.Context(), "unix:"+w.dir+"/s", miltertest.Options{})
 		if err != nil {
-			break // nobody listens any more
+			break // no one listens any more
 		}
 		other.Close()
 	}

@@ -271,7 +271,7 @@ func TestShadowFullDisk(t *testing.T) {
 	}
 }
 
-// TestShadowNoLog holds that a log that cannot be made keeps nobody from serving mail, nor a syslog that is not there.
+// TestShadowNoLog holds that a log that cannot be made keeps no one from serving mail, nor a syslog that is not there.
 func TestShadowNoLog(t *testing.T) {
 	for _, more := range []string{"", "[log]\nsyslog = \"mail\"\n"} {
 		r := newShadowRig(t, serveKeys+more)

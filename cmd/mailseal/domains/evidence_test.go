@@ -15,6 +15,7 @@ import (
 	"mailseal/milter/dmarc"
 	"mailseal/milter/report"
 	"mailseal/milter/report/store"
+	"mailseal/milter/report/store/storetest"
 )
 
 // reported is a row of a report that one receiver made of some days.
@@ -51,7 +52,7 @@ func (r reported) with(change func(*reported)) reported {
 // storeOf makes a store of reports, and returns what reads it.
 func storeOf(t *testing.T, rows []reported) *Reports {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "r.db")
+	file := storetest.SQLite(t)
 	fill(t, file, rows)
 	return open(t, file)
 }
@@ -218,7 +219,7 @@ func TestReportsAnnounceThemselves(t *testing.T) {
 
 // TestVerdictsDecide holds that what a person says of a source is believed.
 func TestVerdictsDecide(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "r.db")
+	file := storetest.SQLite(t)
 	fill(t, file, []reported{goodRow("a.example", 22, 2).with(func(r *reported) { r.signer, r.dkim = "", "fail" })})
 	s, err := store.Open(t.Context(), store.Options{Driver: database.SQLite, DSN: file})
 	if err != nil {

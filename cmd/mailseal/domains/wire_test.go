@@ -261,7 +261,7 @@ func TestTrusts(t *testing.T) {
 }
 
 // TestSecureIsRepeatedWhereTrusted holds that the bit of a validating resolver is in the answers only
-// where nobody on the way could have set it, and that a resolver that does not validate proves nothing.
+// where no one on the way could have set it, and that a resolver that does not validate proves nothing.
 func TestSecureIsRepeatedWhereTrusted(t *testing.T) {
 	for _, tc := range []struct {
 		name              string

@@ -89,7 +89,7 @@ func quotedText(line string) string {
 }
 
 // TestListFeedsPublisher holds that "keys list" and a name server that shows what it prints lead
-// keys through their whole lives, from generated to removed, over ten rotations. Nobody reads what
+// keys through their whole lives, from generated to removed, over ten rotations. No one reads what
 // "keys rotate" says.
 func TestListFeedsPublisher(t *testing.T) {
 	for _, tc := range []struct {

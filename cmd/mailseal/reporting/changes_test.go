@@ -23,7 +23,7 @@ import (
 	"mailseal/milter/report/store"
 )
 
-// pages is a browser of somebody who signed in with the token, at the socket of the role web.
+// pages is a browser of someone who signed in with the token, at the socket of the role web.
 type pages struct {
 	t      *testing.T
 	client *http.Client

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"mailseal/milter/dns"
 	"mailseal/milter/dns/dnstest"
 	"mailseal/milter/report/store"
+	"mailseal/milter/report/store/storetest"
 )
 
 // standingClock does not wait: it is moved on by what would be waited.
@@ -49,7 +49,7 @@ func newHistory(t *testing.T, names ...string) (*history, *standingClock) {
 	t.Helper()
 	clock := &standingClock{time.Date(2026, 11, 30, 8, 0, 0, 0, time.UTC)}
 	cfg := &config.Config{}
-	cfg.Reports.Store = "sqlite:" + filepath.Join(t.TempDir(), "r.db")
+	cfg.Reports.Store = "sqlite:" + storetest.SQLite(t)
 	cfg.Reports.DNSEvery = 6 * time.Hour
 	cfg.Reports.Intake.Domains = names
 	cfg.Reports.Alerts.To, cfg.Reports.Alerts.QuietDays = []string{"postmaster@example.net"}, 7

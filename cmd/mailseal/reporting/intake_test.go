@@ -8,7 +8,7 @@ import (
 	"mailseal/config"
 )
 
-// Whoever reaches the LMTP socket is believed, so that nobody beyond its group may by default.
+// A process that reaches the LMTP socket is believed, so that no one beyond its group may by default.
 func TestModeOfIntake(t *testing.T) {
 	cfg, err := config.Parse("mailseal.toml", nil)
 	if err != nil {

@@ -11,17 +11,18 @@ import (
 	"mailseal/config"
 	"mailseal/keys/database"
 	"mailseal/milter/report/store"
+	"mailseal/milter/report/store/storetest"
 )
 
 // TestJobsAreFenced holds that a job that goes on after its host has lost the lease changes nothing.
 func TestJobsAreFenced(t *testing.T) {
-	s, err := store.Open(t.Context(), store.Options{Driver: database.SQLite, DSN: t.TempDir() + "/r.db"})
+	s, err := store.Open(t.Context(), store.Options{Driver: database.SQLite, DSN: storetest.SQLite(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
 	cfg := &config.Config{}
-	cfg.Reports.Store = "sqlite:" + t.TempDir() + "/r.db"
+	cfg.Reports.Store = "sqlite:" + storetest.SQLite(t)
 	p := &Process{Config: cfg, Log: slog.New(slog.DiscardHandler), Now: time.Now, store: s}
 	l := newLead(p, store.LeaseIntake)
 	var first, second error

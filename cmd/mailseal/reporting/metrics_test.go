@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -17,17 +16,20 @@ import (
 	"mailseal/config"
 	"mailseal/milter/report/intake"
 	"mailseal/milter/report/store"
+	"mailseal/milter/report/store/storetest"
 	"mailseal/milter/report/web"
 )
 
 // aggregate is a report of a receiver on a domain: some messages pass, one fails and is refused.
 func aggregate(receiver, domain string, passes int) []byte {
 	at := noon.AddDate(0, 0, -2).Unix()
-	row := "<record><row><source_ip>192.0.2.1</source_ip><count>%d</count><policy_evaluated><disposition>%s</disposition>" +
+	row := "<record><row><source_ip>192.0.2.1</source_ip><count>%d</count><policy_evaluated>" +
+		"<disposition>%s</disposition>" +
 		"<dkim>%[3]s</dkim><spf>%[3]s</spf></policy_evaluated></row><identifiers><header_from>" + domain +
 		"</header_from></identifiers><auth_results><spf><domain>" + domain +
 		"</domain><result>%[3]s</result></spf></auth_results></record>"
-	return fmt.Appendf(nil, "<feedback><report_metadata><org_name>%s</org_name><email>d@%[1]s</email><report_id>%[1]s-%[2]s</report_id>"+
+	return fmt.Appendf(nil, "<feedback><report_metadata><org_name>%s</org_name><email>"+
+		"d@%[1]s</email><report_id>%[1]s-%[2]s</report_id>"+
 		"<date_range><begin>%[3]d</begin><end>%[4]d</end></date_range></report_metadata><policy_published><domain>%[2]s</domain>"+
 		"<p>reject</p></policy_published>%[5]s%[6]s</feedback>", receiver, domain, at, at+3600,
 		fmt.Sprintf(row, passes, "none", "pass"), fmt.Sprintf(row, 1, "reject", "fail"))
@@ -37,7 +39,7 @@ func aggregate(receiver, domain string, passes int) []byte {
 // beyond the bounds are "other" and lost to no sum, and that no scrape asks the store.
 func TestReportMetrics(t *testing.T) {
 	cfg := &config.Config{}
-	cfg.Reports.Store = "sqlite:" + filepath.Join(t.TempDir(), "reports.db")
+	cfg.Reports.Store = "sqlite:" + storetest.SQLite(t)
 	cfg.Reports.Metrics = "127.0.0.1:0"
 	p := &Process{Config: cfg, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return noon }}
 	s, err := p.Store(t.Context())

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +24,7 @@ import (
 	"mailseal/milter/report"
 	"mailseal/milter/report/send"
 	"mailseal/milter/report/store"
+	"mailseal/milter/report/store/storetest"
 	"mailseal/milter/spf"
 	"mailseal/milter/verify"
 )
@@ -85,7 +85,7 @@ func (p *peer) pass(from, to, mail string, role action.Role, client netip.Addr) 
 
 func newPeer(t *testing.T, name, client string, z dns.Resolver, now *time.Time) *peer {
 	t.Helper()
-	s, err := store.Open(t.Context(), store.Options{Driver: database.SQLite, DSN: filepath.Join(t.TempDir(), "r.db")})
+	s, err := store.Open(t.Context(), store.Options{Driver: database.SQLite, DSN: storetest.SQLite(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +169,7 @@ _dmarc.b.example.         IN TXT "v=DMARC1; p=reject; rua=mailto:dmarc@b.example
 				}
 			}
 		}
-		// A report comes back as a bounce, and somebody's program answers another one.
+		// A report comes back as a bounce, and someone's program answers another one.
 		if len(a.got) > 0 {
 			bounce := "From: MAILER-DAEMON@b.example\r\nContent-Type: multipart/report; boundary=x\r\n" +
 				"Subject: failed\r\n\r\nbody\r\n"

@@ -38,7 +38,9 @@ func TestFindUnit(t *testing.T) {
 	if got, want := u.List("ReadWritePaths"), []string{"/a", "/b", "/c"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	writeFiles(t, root, map[string]string{"etc/systemd/system/mailseal.service.d/30.conf": "[Service]\nReadWritePaths=\n"})
+	writeFiles(t, root, map[string]string{
+		"etc/systemd/system/mailseal.service.d/30.conf": "[Service]\nReadWritePaths=\n",
+	})
 	if got := FindUnit(root, "mailseal.service").List("ReadWritePaths"); len(got) > 0 {
 		t.Errorf("an empty setting: got %q", got)
 	}

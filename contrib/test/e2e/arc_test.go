@@ -12,7 +12,7 @@ import (
 	"mailseal/milter/message"
 )
 
-// Mailing lists: one of somebody else's that breaks the author's signature and seals, and one of
+// Mailing lists: one of someone else's that breaks the author's signature and seals, and one of
 // our own that re-injects.
 
 // listed is a message as a list sends it on: with a footer, and the list's seal over what it had found before.

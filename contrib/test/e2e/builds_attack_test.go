@@ -39,7 +39,7 @@ func TestReleaseBuildUnderAttack(t *testing.T) {
 }
 
 // TestShadowUnderAttack plays the same mail through a shadow, with this daemon as the milter before it. What the shadow
-// hands on is the daemon's, whoever attacks the one through the other, or the shadow itself.
+// hands on is the daemon's, no matter who attacks the one through the other, or the shadow itself.
 func TestShadowUnderAttack(t *testing.T) {
 	s := startSoak(t)
 	front := "unix:" + s.dir + "/front"

@@ -113,7 +113,8 @@ func either(condition bool, yes, no string) string {
 
 // An address as milters write it is the end of smtpd, whatever milter_default_action says.
 func TestCheckMilterAddressInPostfix(t *testing.T) {
-	s := newSite(t, rig.Postfix, rig.Options{Append: "smtpd_milters = inet:8891@127.0.0.1\nmilter_default_action = accept\n"})
+	s := newSite(t, rig.Postfix, rig.Options{Append: "smtpd_milters = inet:8891@127.0.0.1\n" +
+		"milter_default_action = accept\n"})
 	if out, code := s.check(t); code != 1 ||
 		!strings.Contains(out, "Postfix needs inet:127.0.0.1:8891: smtpd exits at once") {
 		t.Errorf("exit code %d:\n%s", code, out)

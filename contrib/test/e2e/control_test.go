@@ -71,7 +71,7 @@ func submit(t *testing.T, dir, domain string) {
 	}
 }
 
-// otherUser is the number of nobody, who is neither root nor the daemon's.
+// otherUser is the number of a user who is neither root nor the daemon's.
 const otherUser = 65534
 
 // TestReloadCommand reloads a daemon by the command: a good configuration, a bad one, one that was

@@ -61,7 +61,7 @@ _dmarc.xn--bcher-kva.example  TXT "v=DMARC1; p=reject; adkim=s; aspf=s"
 	t.Run("SMTPUTF8, forged", s.smtpUTF8Forged)
 }
 
-// certificate makes a certificate that nobody need trust, with its key.
+// certificate makes a certificate that no one need trust, with its key.
 func certificate(t *testing.T) string {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -160,7 +160,7 @@ func TestFragileMail(t *testing.T) {
 
 // TestPlainMail sends a message without MIME through every way of a Sendmail and a Postfix to treat
 // 8 bits, on through a second server and a mailing list, and wants the signatures to live, though
-// nobody can add a field of MIME.
+// no one can add a field of MIME.
 func TestPlainMail(t *testing.T) {
 	const plain = "From: Alice <alice@home.example>\nTo: a@example.net, b@example.net\nSubject: s\n\nHello.\n"
 	for _, tc := range []struct {

@@ -32,7 +32,7 @@ stale = "1h"
 source = "web"
 `
 
-// vault is a service that answers as a Vault does, by author's domain and login, to whoever has its token.
+// vault is a service that answers as a Vault does, by author's domain and login, to each client that has its token.
 type vault struct {
 	mu    sync.Mutex
 	token string
@@ -84,23 +84,8 @@ func TestWebSource(t *testing.T) {
 
 	send := func(name, login, domain, want string) {
 		t.Helper()
-		c, err := miltertest.Dial(t.Context(), "unix:"+dir+"/s", miltertest.Options{Timeout: 30 * time.Second})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		out, err := c.Send(miltertest.Message{From: "a@" + domain, To: []string{"b@other.example"},
-			Auth: login, Raw: []byte("From: a@" + domain + "\n\nbody\n")})
-		if err != nil {
-			t.Fatal(err)
-		}
-		got := "unsigned"
-		switch {
-		case out.Refused():
-			got = out.Reply.Text[:3]
-		case strings.Contains(strings.Join(strings.Fields(string(out.Delivered())), " "), "d="+domain+"; s=joe;"):
-			got = "signed"
-		}
+		got := fateOf(t, dir, miltertest.Message{From: "a@" + domain, To: []string{"b@other.example"},
+			Auth: login, Raw: []byte("From: a@" + domain + "\n\nbody\n")}, "d="+domain+"; s=joe;")
 		if got != want {
 			t.Errorf("%s: %s, want %s\n%s", name, got, want, daemon.Output())
 		}
@@ -125,4 +110,26 @@ func TestWebSource(t *testing.T) {
 		strings.Contains(text, "AQEBAQ") || strings.Contains(text, "Bearer") {
 		t.Errorf("the log says too little, or too much:\n%s", text)
 	}
+}
+
+// fateOf hands a message to the daemon whose socket is in a directory, and returns "signed" where a
+// signature has some tags, the code of a refusal, or "unsigned".
+func fateOf(t *testing.T, dir string, m miltertest.Message, tags string) string {
+	t.Helper()
+	c, err := miltertest.Dial(t.Context(), "unix:"+dir+"/s", miltertest.Options{Timeout: 3 * time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	out, err := c.Send(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	switch {
+	case out.Refused():
+		return out.Reply.Text[:3]
+	case strings.Contains(strings.Join(strings.Fields(string(out.Delivered())), " "), tags):
+		return "signed"
+	}
+	return "unsigned"
 }

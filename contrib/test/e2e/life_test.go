@@ -11,7 +11,7 @@ import (
 	"mailseal/keys"
 )
 
-// The daemon's own life in front of a MTA: reloads, stops, absences, and what it keeps in memory.
+// The daemon's own life in front of an MTA: reloads, stops, absences, and what it keeps in memory.
 
 func (s *site) authenticated(t *testing.T) *rig.Client {
 	t.Helper()

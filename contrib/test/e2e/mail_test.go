@@ -40,7 +40,7 @@ func mail(from, to string, fields ...string) rig.Mail {
 		"\nA line.\n.A line with a dot.\n\nThe last line, with blanks at its end.  \n", from, to, to, to)}
 }
 
-// signedByUs wants two signatures of home.example, and nobody else's, that both dkimpy and go-msgauth find good.
+// signedByUs wants two signatures of home.example, and no one else's, that both dkimpy and go-msgauth find good.
 func (s *site) signedByUs(t *testing.T, d rig.Delivery) {
 	t.Helper()
 	verdicts := rig.Dkimpy(t, s.txt, d.Data)[0]
@@ -227,7 +227,8 @@ func (s *site) forged(t *testing.T) {
 	c.Deliver(mail("a@stranger.example", "forged@home.example",
 		"Authentication-Results: mx.home.example; dkim=pass header.d=bank.example",
 		"Authentication-Results: mx.other.example; spf=pass smtp.mailfrom=a@stranger.example",
-		"Authentication-Results : mx.home.example; dmarc=pass header.from=bank.example", // counted by the MTA like the others
+		"Authentication-Results : mx.home.example; dmarc=pass "+
+			"header.from=bank.example", // counted by the MTA like the others
 		"authentication-results: (a comment)\n\tMX.Home.Example 1; dkim=pass\n header.d=bank.example"))
 	c.Quit()
 	d := s.Sink.To(t, "forged@home.example")

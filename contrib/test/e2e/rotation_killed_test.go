@@ -163,7 +163,7 @@ func (s *killedSite) send(i int) {
 		time.Sleep(5 * time.Millisecond)
 		raw := fmt.Sprintf("From: a@example.com\r\nTo: b@example.net\r\nSubject: %d\r\nDate: "+
 			"Sat, 31 Jan 2026 12:00:00 +0000\r\nMessage-ID: <%[1]d.%d@example.com>\r\n\r\nHello.\r\n", n, i)
-		c, err := miltertest.Dial(s.Context(), "unix:"+s.dirs[i]+"/s", miltertest.Options{Timeout: 30 * time.Second})
+		c, err := miltertest.Dial(s.Context(), "unix:"+s.dirs[i]+"/s", miltertest.Options{Timeout: 3 * time.Minute})
 		if err != nil {
 			s.deferred.Add(1)
 			continue

@@ -77,7 +77,8 @@ func edits(space string) []guard.Packet {
 	}
 }
 
-const everyAction = guard.AddHeaders | guard.ChangeHeaders | guard.ChangeBody | guard.AddRecipients | guard.ChangeFrom | guard.Quarantine
+const everyAction = guard.AddHeaders | guard.ChangeHeaders | guard.ChangeBody |
+	guard.AddRecipients | guard.ChangeFrom | guard.Quarantine
 
 func TestShadowEditsInMTA(t *testing.T) {
 	silent := guard.NoReplyHeader | guard.NoReplyEOH | guard.NoReplyBody | guard.NoData | guard.NoUnknown

@@ -16,7 +16,7 @@ import (
 	"mailseal/milter/dns/dnstest"
 )
 
-// The end-to-end tests drive the program itself behind real MTAs. This file sets a site up: a MTA, a DNS server on
+// The end-to-end tests drive the program itself behind real MTAs. This file sets a site up: an MTA, a DNS server on
 // loopback, keys, a configuration and the daemon.
 
 func TestMain(m *testing.M) { rig.Main(m) }
@@ -140,7 +140,7 @@ func (s *site) install(t testing.TB, o rig.Options, settings []string) {
 	s.configure(o, settings...)
 }
 
-// configure makes the configuration, and writes it to mailseal.toml for whoever reads that before the daemon.
+// configure makes the configuration, and writes it to mailseal.toml for a process that reads that before the daemon.
 func (s *site) configure(o rig.Options, settings ...string) {
 	listen := fmt.Sprintf("address = %q", "unix:"+s.MilterSocket())
 	if host, port, err := net.SplitHostPort(o.Milter); err == nil {

@@ -97,7 +97,7 @@ func (s *soak) send(client string, m miltertest.Message) (out miltertest.Outcome
 	return out, true
 }
 
-// isUp reports whether the daemon takes connections: just after a kill nobody knows yet that it is gone.
+// isUp reports whether the daemon takes connections: just after a kill no one knows yet that it is gone.
 func (s *soak) isUp() bool {
 	time.Sleep(200 * time.Millisecond)
 	s.mu.Lock()

@@ -85,7 +85,7 @@ func (s *site) reloaded(t *testing.T, service *rig.Daemon) {
 	service.Await(t, "READY=1", 4)
 }
 
-// restarted lets a message come in while nobody serves: systemd's socket keeps the MTA waiting until somebody does.
+// restarted lets a message come in while no one serves: systemd's socket keeps the MTA waiting until someone does.
 func (s *site) restarted(t *testing.T, service *rig.Daemon, socket *rig.Socket) {
 	t.Helper()
 	service.Signal(syscall.SIGTERM)

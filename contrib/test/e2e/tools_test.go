@@ -74,7 +74,8 @@ func TestQmailRemote(t *testing.T) {
 			t.Errorf("what was sent:\n%q", got)
 		}
 		arguments, err := os.ReadFile(filepath.Join(q.dir, "arguments"))
-		if err != nil || string(arguments) != "mx.elsewhere.example\nalice@home.example\nx@elsewhere.example\ny@elsewhere.example\n" {
+		if err != nil || string(arguments) != "mx.elsewhere.example\nalice@home.example\n"+
+			"x@elsewhere.example\ny@elsewhere.example\n" {
 			t.Errorf("arguments: %q, %v", arguments, err)
 		}
 	})

@@ -54,7 +54,7 @@ func TestDaemonWithLittleMemory(t *testing.T) {
 	}
 }
 
-// TestKill ends a daemon as the kernel does. Nobody is to blame for that.
+// TestKill ends a daemon as the kernel does. No one is to blame for that.
 func TestKill(t *testing.T) {
 	d := Mailseal(t, fmt.Sprintf(verifies, port(FreePort(t, Host))), DaemonOptions{})
 	d.Kill()

@@ -67,6 +67,10 @@ func milterSocket(hostport string) string {
 	return "inet6:" + port(hostport) + "@" + strings.TrimSuffix(host, "]")
 }
 
+// busy keeps Sendmail serving on a busy machine: by default it queues, and then closes its ports,
+// while the load of the host, by whatever process, is above 8 and 12 for each processor.
+const busy = "define(`confREFUSE_LA', `10000')dnl\ndefine(`confQUEUE_LA', `10000')dnl\n"
+
 // sendmailTest is what makes it deliver to the sink, without DNS.
 func (m *MTA) sendmailTest(o Options) string {
 	also := ""
@@ -80,6 +84,7 @@ func (m *MTA) sendmailTest(o Options) string {
 		"define(`confDONT_PROBE_INTERFACES', `True')dnl\n" +
 		"define(`confCONNECTION_RATE_THROTTLE', `0')dnl\n" +
 		"define(`confBAD_RCPT_THROTTLE', `0')dnl\n" +
+		busy +
 		"define(`confAUTH_MECHANISMS', `PLAIN')dnl\n" +
 		"TRUST_AUTH_MECH(`PLAIN')dnl\n" +
 		"FEATURE(`nocanonify')dnl\n" +

@@ -10,7 +10,6 @@ import (
 	"mime/multipart"
 	"mime/quotedprintable"
 	"net/mail"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -21,6 +20,7 @@ import (
 	"mailseal/milter/report"
 	"mailseal/milter/report/send"
 	"mailseal/milter/report/store"
+	"mailseal/milter/report/store/storetest"
 )
 
 // now is a Monday.
@@ -38,7 +38,7 @@ func open(t *testing.T, o store.Options) *store.Store {
 
 func openSQLite(t *testing.T) *store.Store {
 	t.Helper()
-	return open(t, store.Options{Driver: database.SQLite, DSN: filepath.Join(t.TempDir(), "r.db")})
+	return open(t, store.Options{Driver: database.SQLite, DSN: storetest.SQLite(t)})
 }
 
 // stores runs a test with each driver; PostgreSQL is left out under -short.

@@ -62,7 +62,7 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// TestSpool holds that mails are kept only while somebody takes them, and within the bounds of a network and of all.
+// TestSpool holds that mails are kept only while someone takes them, and within the bounds of a network and of all.
 func TestSpool(t *testing.T) {
 	dir, now := t.TempDir(), time.Now()
 	w := NewWriter(dir, slog.New(slog.DiscardHandler), func() time.Time { return now })

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"mailseal/milter/report/store"
+	"mailseal/milter/report/store/storetest"
 )
 
 // one returns the only number that a query finds.
@@ -128,7 +129,7 @@ func TestRowsAreBounded(t *testing.T) {
 		{"a reporter's, over 45 days", "org.example", 20, 45, 900},
 		{"a reporter's, over 45 days, of many rows", "org.example", 2300, 45, 100_035 + 77},
 	} {
-		s, err := store.Open(t.Context(), store.Options{Driver: "sqlite", DSN: t.TempDir() + "/r.db"})
+		s, err := store.Open(t.Context(), store.Options{Driver: "sqlite", DSN: storetest.SQLite(t)})
 		if err != nil {
 			t.Fatal(err)
 		}

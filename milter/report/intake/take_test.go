@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +12,7 @@ import (
 	"mailseal/contrib/test/rig"
 	"mailseal/keys/database"
 	"mailseal/milter/report/store"
+	"mailseal/milter/report/store/storetest"
 )
 
 var now = time.Date(2024, 1, 10, 12, 0, 0, 0, time.UTC)
@@ -28,7 +28,7 @@ func stores(t *testing.T, test func(*testing.T, *store.Store)) {
 		return s
 	}
 	t.Run("sqlite", func(t *testing.T) {
-		test(t, open(t, store.Options{Driver: database.SQLite, DSN: filepath.Join(t.TempDir(), "r.db")}))
+		test(t, open(t, store.Options{Driver: database.SQLite, DSN: storetest.SQLite(t)}))
 	})
 	t.Run("postgres", func(t *testing.T) {
 		if testing.Short() {

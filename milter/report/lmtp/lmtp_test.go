@@ -17,6 +17,7 @@ import (
 	"mailseal/keys/database"
 	"mailseal/milter/report/intake"
 	"mailseal/milter/report/store"
+	"mailseal/milter/report/store/storetest"
 )
 
 var now = time.Date(2024, 1, 10, 12, 0, 0, 0, time.UTC)
@@ -85,7 +86,7 @@ func send(t *testing.T, c *smtp.Client, text string) error {
 
 func newStore(t *testing.T) *store.Store {
 	t.Helper()
-	s, err := store.Open(t.Context(), store.Options{Driver: database.SQLite, DSN: filepath.Join(t.TempDir(), "r.db")})
+	s, err := store.Open(t.Context(), store.Options{Driver: database.SQLite, DSN: storetest.SQLite(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"mailseal/milter/dns/dnstest"
 	"mailseal/milter/report/intake"
 	"mailseal/milter/report/store"
+	"mailseal/milter/report/store/storetest"
 )
 
 var now = time.Unix(1_700_100_000, 0).UTC()
@@ -28,7 +29,7 @@ $SERVFAIL 3.2.0.192.in-addr.arpa.
 // begins with "198.".
 func withSources(t *testing.T, addresses ...string) *store.Store {
 	t.Helper()
-	s, err := store.Open(t.Context(), store.Options{Driver: database.SQLite, DSN: filepath.Join(t.TempDir(), "r.db")})
+	s, err := store.Open(t.Context(), store.Options{Driver: database.SQLite, DSN: storetest.SQLite(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,6 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +18,7 @@ import (
 	"mailseal/milter/dns/dnstest"
 	"mailseal/milter/report"
 	"mailseal/milter/report/store"
+	"mailseal/milter/report/store/storetest"
 )
 
 var day0 = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
@@ -63,7 +63,7 @@ type site struct {
 
 func newSite(t *testing.T, zone string) *site {
 	t.Helper()
-	s, err := store.Open(t.Context(), store.Options{Driver: database.SQLite, DSN: filepath.Join(t.TempDir(), "r.db")})
+	s, err := store.Open(t.Context(), store.Options{Driver: database.SQLite, DSN: storetest.SQLite(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -261,7 +261,7 @@ func TestRelation(t *testing.T) {
 	}
 }
 
-// TestSpam runs 500 domains that send to us and to which nobody writes: with mail that passes they get no report, with
+// TestSpam runs 500 domains that send to us and to which no one writes: with mail that passes they get no report, with
 // mail that fails never more than the caps.
 func TestSpam(t *testing.T) {
 	if testing.Short() {

@@ -204,7 +204,7 @@ func (b *window) plainly(t *testing.T) []string {
 
 var pdfPages = regexp.MustCompile(`/Type\s*/Page\b`)
 
-// inspectPDF holds that a page prints, on a number of sheets that somebody would print.
+// inspectPDF holds that a page prints, on a number of sheets that someone would print.
 func (b *window) inspectPDF(t *testing.T, name string) {
 	t.Helper()
 	pdf := b.printed(t)
@@ -271,7 +271,7 @@ func TestOneScreen(t *testing.T) {
 	}
 }
 
-// quietWorld is a world of 22 domains that nobody has to look at.
+// quietWorld is a world of 22 domains that no one has to look at.
 func quietWorld() *Memory {
 	m := world()
 	quiet := func(name string) bool { return strings.HasPrefix(name, "client-") }

@@ -87,7 +87,7 @@ func (b *window) signIn(t *testing.T) {
 		Headers: cdpnetwork.Headers{"Authorization": "Bearer " + tokenOfTests}})
 }
 
-// signOut makes the browser that of nobody.
+// signOut makes the browser that of no one.
 func (b *window) signOut(t *testing.T) {
 	t.Helper()
 	call(t, b, cdpnetwork.SetExtraHTTPHeaders, cdpnetwork.SetExtraHTTPHeadersParams{Headers: cdpnetwork.Headers{}})

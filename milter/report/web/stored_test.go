@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"testing"
@@ -17,6 +16,7 @@ import (
 	"mailseal/keys/database"
 	"mailseal/milter/report/advice"
 	"mailseal/milter/report/store"
+	"mailseal/milter/report/store/storetest"
 )
 
 // filler writes a Memory into the tables, as the intake does.
@@ -125,7 +125,7 @@ func smallWorld() *Memory {
 func stored(t *testing.T, m *Memory) *Stored {
 	t.Helper()
 	s, err := store.Open(context.Background(), store.Options{Driver: database.SQLite,
-		DSN: filepath.Join(t.TempDir(), "reports.db")})
+		DSN: storetest.SQLite(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
