@@ -43,7 +43,8 @@ $SERVFAIL s1._domainkey.slow.example.
 		{"not checked", "domain slow.example", exitUnknown, "could not check"},
 		{"nothing to check", "domain", exitUsage, ""},
 		{"no domain", "domain exa..mple", exitUsage, ""},
-		{"a list", "domain --file " + list + " --format prometheus", exitBad, `mailseal_domain_finding{domain="example.com",code="dkim-ed25519-alone",severity="error"} 1`},
+		{"a list", "domain --file " + list + " --format prometheus", exitBad,
+			`mailseal_domain_finding{domain="example.com",code="dkim-ed25519-alone",severity="error"} 1`},
 		{"JSON", "domain --json soft.example", exitGood, `"version":1,"domain":"soft.example","verdict":"warnings"`},
 		{"no such format", "domain --format xml example.com", exitUsage, ""},
 		{"all codes", "domain --list", exitGood, "spf-plus-all"},
@@ -57,7 +58,8 @@ $SERVFAIL s1._domainkey.slow.example.
 		{"no record", "spf nowhere.example", exitBad, "no SPF record that can be used"},
 		{"no answer", "spf slow.example", exitUnknown, ""},
 		{"a client", "spf --ip 192.0.2.1 example.com", exitBad, "fail: "},
-		{"report addresses", "dmarc --json example.com", exitGood, `"rua":["mailto:a@example.net"],"ruf":["mailto:b@example.net"],"fo":["1","d"]`},
+		{"report addresses", "dmarc --json example.com", exitGood,
+			`"rua":["mailto:a@example.net"],"ruf":["mailto:b@example.net"],"fo":["1","d"]`},
 	} {
 		args := strings.Fields(tc.args)
 		if !strings.Contains(tc.args, "--list") {

@@ -22,8 +22,10 @@ func (p parts) String() string {
 		return s
 	}
 	return or(p.head, `<?xml version="1.0"?>`+"\n") + "<" + or(p.root, "feedback") + ">\n" +
-		"<report_metadata>" + or(p.meta, "<org_name>Org</org_name><email>a@org.example</email><report_id>1</report_id>") +
-		"<date_range>" + or(p.dates, "<begin>1700006400</begin><end>1700092799</end>") + "</date_range></report_metadata>\n" +
+		"<report_metadata>" + or(p.meta,
+		"<org_name>Org</org_name><email>a@org.example</email><report_id>1</report_id>") +
+		"<date_range>" + or(p.dates, "<begin>1700006400</begin><end>1700092799</end>") +
+		"</date_range></report_metadata>\n" +
 		"<policy_published>" + or(p.policy, "<domain>example.com</domain><p>none</p>") + "</policy_published>\n" +
 		or(p.record, record("", "", "", "")) + or(p.tail, "</"+strings.Fields(or(p.root, "feedback"))[0]+">\n")
 }
@@ -39,7 +41,8 @@ func record(row, evaluated, identifiers, results string) string {
 	return "<record><row>" + or(row, "<source_ip>192.0.2.1</source_ip><count>2</count>") + "<policy_evaluated>" +
 		or(evaluated, "<disposition>none</disposition><dkim>pass</dkim><spf>fail</spf>") + "</policy_evaluated></row>" +
 		"<identifiers>" + or(identifiers, "<header_from>example.com</header_from>") + "</identifiers>" +
-		"<auth_results>" + or(results, "<dkim><domain>example.com</domain><result>pass</result></dkim>") + "</auth_results></record>"
+		"<auth_results>" + or(results,
+		"<dkim><domain>example.com</domain><result>pass</result></dkim>") + "</auth_results></record>"
 }
 
 func read(t *testing.T, text string) (*Feedback, []*Row) {
@@ -103,58 +106,88 @@ func TestXML(t *testing.T) {
 		{"X2 UTF-16, the high byte first", swapped(utf16le(parts{meta: meta("Ünï")}.String())), "Ünï", "utf-16"},
 		{"X2 the same without a byte order mark", swapped(utf16le(parts{}.String())[2:]), "Org", "utf-16"},
 		{"X2 UTF-32", utf32le(parts{meta: meta("Ünï")}.String()), "Ünï", "utf-32"},
-		{"X3 windows-1252", parts{head: `<?xml version="1.0" encoding="windows-1252"?>`, meta: meta("Caf\xe9 \x93")}.String(), "Café “", "encoding"},
-		{"X3 ISO 8859-1", parts{head: `<?xml version='1.0' encoding='ISO-8859-1'?>`, meta: meta("Caf\xe9")}.String(), "Café", "encoding"},
-		{"X3 UTF8 without a hyphen", parts{head: `<?xml version="1.0" encoding="UTF8"?>`, meta: meta("Café")}.String(), "Café", ""},
-		{"X3 unknown", parts{head: `<?xml version="1.0" encoding="x-none"?>`, meta: meta("Café")}.String(), "Café", "encoding-unknown"},
-		{"X3 a label that is not true", parts{head: `<?xml version="1.0" encoding="utf-16"?>`}.String(), "Org", "encoding-wrong"},
+		{"X3 windows-1252", parts{head: `<?xml version="1.0" encoding="windows-1252"?>`,
+			meta: meta("Caf\xe9 \x93")}.String(), "Café “", "encoding"},
+		{"X3 ISO 8859-1", parts{head: `<?xml version='1.0' encoding='ISO-8859-1'?>`,
+			meta: meta("Caf\xe9")}.String(), "Café", "encoding"},
+		{"X3 UTF8 without a hyphen", parts{head: `<?xml version="1.0" encoding="UTF8"?>`,
+			meta: meta("Café")}.String(), "Café", ""},
+		{"X3 unknown", parts{head: `<?xml version="1.0" encoding="x-none"?>`,
+			meta: meta("Café")}.String(), "Café", "encoding-unknown"},
+		{"X3 a label that is not true",
+			parts{head: `<?xml version="1.0" encoding="utf-16"?>`}.String(), "Org", "encoding-wrong"},
 		{"X4 bytes that are not UTF-8", parts{meta: meta("Bob\x92s")}.String(), "Bob’s", "bad-utf8"},
 		{"X5 control characters", parts{meta: meta("a\x01b\x1f")}.String(), "ab", "control"},
-		{"X3 Shift_JIS", parts{head: `<?xml version="1.0" encoding="Shift_JIS"?>`, meta: meta("\x93\xfa\x96\x7b")}.String(), "日本", "encoding"},
-		{"X3 UTF-8 far behind another label", parts{head: `<?xml version="1.0" encoding="iso-8859-1"?>` + strings.Repeat(" ", 900), meta: meta("Café")}.String(), "Café", "encoding-wrong"},
+		{"X3 Shift_JIS", parts{head: `<?xml version="1.0" encoding="Shift_JIS"?>`,
+			meta: meta("\x93\xfa\x96\x7b")}.String(), "日本", "encoding"},
+		{"X3 UTF-8 far behind another label",
+			parts{head: `<?xml version="1.0" encoding="iso-8859-1"?>` + strings.Repeat(" ", 900),
+				meta: meta("Café")}.String(), "Café", "encoding-wrong"},
 		{"X4 no label", parts{head: " ", meta: meta("Caf\xe9")}.String(), "Café", "bad-utf8"},
 		{"X6 no declaration", parts{head: "\n\n  "}.String(), "Org", ""},
 		{"X6 one line", strings.ReplaceAll(parts{}.String(), "\n", ""), "Org", ""},
 		{"X7 XML 1.1", parts{head: `<?xml version="1.1"?>`}.String(), "Org", ""},
 		{"X8 a schema left open", parts{head: `<?xml version="1.0"?><xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema">`}.String(), "Org", ""},
-		{"X9 prefixes", strings.NewReplacer("</", "</ns1:", "<", "<ns1:").Replace(parts{head: " "}.String()), "Org", ""},
-		{"X10 the namespace of RFC 9990", parts{root: `feedback xmlns="urn:ietf:params:xml:ns:dmarc-2.0"`}.String(), "Org", ""},
+		{"X9 prefixes", strings.NewReplacer("</", "</ns1:", "<",
+			"<ns1:").Replace(parts{head: " "}.String()), "Org", ""},
+		{"X10 the namespace of RFC 9990",
+			parts{root: `feedback xmlns="urn:ietf:params:xml:ns:dmarc-2.0"`}.String(), "Org", ""},
 		{"X11 the old namespace", parts{root: `feedback xmlns="http://dmarc.org/dmarc-xml/0.1" xmlns:xsi="x" xsi:schemaLocation="y > z"`}.String(), "Org", ""},
 		{"X11 another namespace", parts{root: `feedback xmlns="urn:x"`}.String(), "Org", "namespace"},
 		{"X12 a plain &", parts{meta: meta("AT&T & Co")}.String(), "AT&T & Co", "unescaped-amp"},
-		{"X13 a plain < in an address", parts{meta: "<org_name>Org</org_name><email><bad@x></email><report_id>1</report_id>"}.String(), "Org", "unescaped-lt"},
-		{"X13 a name that is misspelled where it ends", parts{meta: strings.Replace(meta("Org"), "</org_name>", "</org_nam>", 1)}.String(), "Org", "unopened unclosed"},
+		{"X13 a plain < in an address",
+			parts{meta: "<org_name>Org</org_name><email><bad@x></email><report_id>1</report_id>"}.String(),
+			"Org", "unescaped-lt"},
+		{"X13 a name that is misspelled where it ends",
+			parts{meta: strings.Replace(meta("Org"), "</org_name>", "</org_nam>", 1)}.String(),
+			"Org", "unopened unclosed"},
 		{"X13 a plain < before the end", parts{meta: meta("a<b")}.String(), "a<b", "unescaped-lt"},
 		{"X13 a plain < at the end", parts{meta: meta("a<")}.String(), "a<", "unescaped-lt"},
 		{"X14 entities of HTML", parts{meta: meta("Caf&eacute;&nbsp;x")}.String(), "Café\u00a0x", ""},
-		{"X15 upper case", strings.NewReplacer("feedback", "FeedBack", "record", "RECORD", "org_name", "Org_Name").Replace(parts{}.String()), "Org", ""},
+		{"X15 upper case", strings.NewReplacer("feedback", "FeedBack", "record", "RECORD",
+			"org_name", "Org_Name").Replace(parts{}.String()), "Org", ""},
 		{"X15 all in upper case", upperTags(parts{}.String()), "Org", ""},
 		{"X15 names of other languages", otherNames("", "Org", parts{}.String()), "Org", "name-form"},
 		{"X15 names with hyphens", otherNames("-", "org", parts{}.String()), "Org", "name-form"},
-		{"X16 stray text", strings.ReplaceAll(parts{}.String(), "</policy_published>", "11</policy_published>x"), "Org", ""},
-		{"X17 unknown elements", parts{tail: "<extension><x:y><domain>no</domain></x:y></extension></feedback>"}.String(), "Org", "unknown-element"},
-		{"X17 attributes", strings.ReplaceAll(parts{}.String(), "<org_name>", `<org_name lang='en' x="a>b">`), "Org", ""},
-		{"X19 two policies", parts{tail: "<policy_published><domain>other.example</domain></policy_published></feedback>"}.String(), "Org", "policies"},
+		{"X16 stray text", strings.ReplaceAll(parts{}.String(), "</policy_published>",
+			"11</policy_published>x"), "Org", ""},
+		{"X17 unknown elements", parts{tail: "<extension><x:y><domain>no</domain></x:y></extension>" +
+			"</feedback>"}.String(), "Org", "unknown-element"},
+		{"X17 attributes", strings.ReplaceAll(parts{}.String(), "<org_name>",
+			`<org_name lang='en' x="a>b">`), "Org", ""},
+		{"X19 two policies", parts{tail: "<policy_published><domain>other.example</domain>" +
+			"</policy_published></feedback>"}.String(), "Org", "policies"},
 		{"X21 identities", strings.ReplaceAll(parts{}.String(), "identifiers", "identities"), "Org", ""},
-		{"X17 a list around the records", strings.NewReplacer("<record>", "<records><record>", "</record>", "</record></records>").Replace(parts{}.String()), "Org", "unknown-element"},
-		{"X17 an envelope around the report", "<soap:Envelope><soap:Body>" + parts{head: " "}.String() + "</soap:Body></soap:Envelope>", "Org", "trailing"},
-		{"CDATA around every value", strings.NewReplacer(">example.com<", "><![CDATA[example.com]]><", ">2<", "><![CDATA[ 2 ]]><", ">pass<", "><![CDATA[pass]]><").Replace(parts{}.String()), "Org", ""},
-		{"comments in values", strings.NewReplacer("example.com", "exam<!-- > <p> -->ple.<?x y?>com").Replace(parts{}.String()), "Org", ""},
-		{"a row that gives a value twice", parts{record: record("<source_ip>192.0.2.1</source_ip><count>2</count><count>5</count>", "", "", "")}.String(), "Org", "repeated"},
+		{"X17 a list around the records", strings.NewReplacer("<record>", "<records><record>",
+			"</record>", "</record></records>").Replace(parts{}.String()), "Org", "unknown-element"},
+		{"X17 an envelope around the report", "<soap:Envelope><soap:Body>" +
+			parts{head: " "}.String() + "</soap:Body></soap:Envelope>", "Org", "trailing"},
+		{"CDATA around every value", strings.NewReplacer(">example.com<",
+			"><![CDATA[example.com]]><", ">2<", "><![CDATA[ 2 ]]><", ">pass<",
+			"><![CDATA[pass]]><").Replace(parts{}.String()), "Org", ""},
+		{"comments in values", strings.NewReplacer("example.com",
+			"exam<!-- > <p> -->ple.<?x y?>com").Replace(parts{}.String()), "Org", ""},
+		{"a row that gives a value twice",
+			parts{record: record("<source_ip>192.0.2.1</source_ip><count>2</count><count>5</count>",
+				"", "", "")}.String(), "Org", "repeated"},
 		{"letters without width", parts{meta: meta("\u200bOrg\ufeff")}.String(), "Org", ""},
 		{"CDATA", parts{meta: meta("<![CDATA[a < b & c]]>")}.String(), "a < b & c", ""},
 		{"a comment", parts{head: "<!-- <feedback> -->"}.String(), "Org", ""},
-		{"an element that is not closed", parts{meta: "<org_name>Org<email>a@org.example</email>"}.String(), "Org", "unclosed"},
+		{"an element that is not closed",
+			parts{meta: "<org_name>Org<email>a@org.example</email>"}.String(), "Org", "unclosed"},
 		{"an end without a beginning", parts{tail: "</row></feedback>"}.String(), "Org", "unopened"},
 		{"something behind", parts{tail: "</feedback><x/>"}.String(), "Org", "trailing"},
-		{"a long value", parts{meta: meta("Org") + "<extra_contact_info>" + strings.Repeat("x", 9000) + "</extra_contact_info>"}.String(), "Org", "long-value"},
+		{"a long value", parts{meta: meta("Org") + "<extra_contact_info>" + strings.Repeat("x",
+			9000) + "</extra_contact_info>"}.String(), "Org", "long-value"},
 	} {
 		t.Run(tc.id, func(t *testing.T) {
 			f, rows := read(t, tc.text)
 			if f.Rows != 1 || f.Messages != 2 || len(rows) != 1 || f.Cut != "" || len(f.Refused) > 0 {
-				t.Errorf("%d rows, %d messages, cut %q, refused %v; want 1 row and 2 messages", f.Rows, f.Messages, f.Cut, f.Refused)
+				t.Errorf("%d rows, %d messages, cut %q, refused %v; want 1 row and 2 messages",
+					f.Rows, f.Messages, f.Cut, f.Refused)
 			}
-			if f.Metadata.Org != tc.org || f.Policy.Domain != "example.com" || rows[0].HeaderFrom != "example.com" || rows[0].DKIM != "pass" {
+			if f.Metadata.Org != tc.org || f.Policy.Domain != "example.com" ||
+				rows[0].HeaderFrom != "example.com" || rows[0].DKIM != "pass" {
 				t.Errorf("org %q, policy %q, row %+v; want %q", f.Metadata.Org, f.Policy.Domain, rows[0], tc.org)
 			}
 			if got := codes(f); got != tc.notes {
@@ -206,7 +239,8 @@ func TestNothingCame(t *testing.T) {
 	empty := "<record><row><source_ip/><count/><policy_evaluated><disposition/><dkim/><spf/></policy_evaluated></row>" +
 		"<identifiers><header_from/></identifiers><auth_results/></record>"
 	for _, text := range []string{
-		empty, strings.ReplaceAll(empty, "<source_ip/><count/>", "<source_ip>null</source_ip><count>NULL</count>"), "<record/>",
+		empty, strings.ReplaceAll(empty, "<source_ip/><count/>",
+			"<source_ip>null</source_ip><count>NULL</count>"), "<record/>",
 		`<record xsi:nil="true"></record>`, " ", record("<source_ip></source_ip><count>0</count>", "", "", ""),
 	} {
 		f, _ := read(t, parts{record: text}.String())
@@ -222,7 +256,8 @@ func TestResultsLeftOut(t *testing.T) {
 		"<dkim><domain>example.com</domain><result>pass</result></dkim>"
 	f, rows := read(t, parts{record: record("", "<disposition>none</disposition>", "", many)}.String())
 	if len(rows) != 1 || len(rows[0].Signatures) != MaxResults || rows[0].DKIM != "" || codes(f) != "results" {
-		t.Errorf("got %q with %d results, notes %q; want a result that is not known", rows[0].DKIM, len(rows[0].Signatures), codes(f))
+		t.Errorf("got %q with %d results, notes %q; want a result that is not known", rows[0].DKIM,
+			len(rows[0].Signatures), codes(f))
 	}
 }
 
@@ -258,7 +293,8 @@ func TestCutOff(t *testing.T) {
 func TestHostile(t *testing.T) {
 	deep := strings.Repeat("<x>", 1_000_000)
 	for _, tc := range []struct{ name, text string }{
-		{"an external entity", `<?xml version="1.0"?><!DOCTYPE feedback [<!ENTITY x SYSTEM "file:///etc/passwd">]>` + parts{head: " "}.String()},
+		{"an external entity", `<?xml version="1.0"?><!DOCTYPE feedback [<!ENTITY x SYSTEM "file:///etc/passwd">]>` +
+			parts{head: " "}.String()},
 		{"lower case", `<!doctype feedback>` + parts{head: " "}.String()},
 		{"10^6 nested tags", deep},
 		{"in a record", parts{record: "<record>" + deep}.String()},
@@ -272,7 +308,8 @@ func TestHostile(t *testing.T) {
 			t.Errorf("%s: something of it was taken: %+v", tc.name, f.Metadata)
 		}
 	}
-	for _, text := range []string{"", "hello", "<html><body>no</body></html>", "<feed></feed>", "<?xml version='1.0'?>"} {
+	for _, text := range []string{"", "hello", "<html><body>no</body></html>", "<feed></feed>",
+		"<?xml version='1.0'?>"} {
 		if _, err := ReadXML(strings.NewReader(text), func(*Row) error { return nil }); !errors.Is(err, ErrNoReport) {
 			t.Errorf("%q: got %v", text, err)
 		}

@@ -11,9 +11,12 @@ import (
 
 // words are what random records are made of, good and bad.
 var words = []string{
-	"mx", "a", "a:example.net", "ip4:192.0.2.1", "ip4:192.0.2.0/24", "ip4:", "ip4=192.0.2.1", "ip6:2001:db8::1", "ip4:2001:db8::1",
-	"include:example.net", "include:", "include=example.net", "redirect=example.net", "redirect:example.net", "exp=example.net", "ptr",
-	"exists:%{i}.example.net", "exists:%{x}", "~all", "-all", "+all", "?all", "all", "192.0.2.1", "mx,", "v=spf1", "nonsense", "ip:192.0.2.3",
+	"mx", "a", "a:example.net", "ip4:192.0.2.1", "ip4:192.0.2.0/24", "ip4:", "ip4=192.0.2.1",
+	"ip6:2001:db8::1", "ip4:2001:db8::1",
+	"include:example.net", "include:", "include=example.net", "redirect=example.net",
+	"redirect:example.net", "exp=example.net", "ptr",
+	"exists:%{i}.example.net", "exists:%{x}", "~all", "-all", "+all", "?all", "all", "192.0.2.1",
+	"mx,", "v=spf1", "nonsense", "ip:192.0.2.3",
 }
 
 func randomRecord(r *rand.Rand) string {
@@ -24,8 +27,8 @@ func randomRecord(r *rand.Rand) string {
 	return strings.Join(parts, " ")
 }
 
-// TestLintAgreesWithParser holds that a record has a flaw of syntax when the parser, which is the daemon's, refuses it, and
-// only then.
+// TestLintAgreesWithParser holds that a record has a flaw of syntax when the parser, which is the
+// daemon's, refuses it, and only then.
 func TestLintAgreesWithParser(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 20000 {
@@ -48,7 +51,8 @@ func TestLintAgreesWithParser(t *testing.T) {
 // nobody in by "+all", and has no flaw that it is there to mend.
 func TestRepairIsSound(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
-	mends := map[string]bool{FlawNearMiss: true, FlawPasted: true, FlawSyntax: true, FlawPlusAll: true, FlawAfterAll: true, FlawDuplicate: true, FlawColon: true}
+	mends := map[string]bool{FlawNearMiss: true, FlawPasted: true, FlawSyntax: true,
+		FlawPlusAll: true, FlawAfterAll: true, FlawDuplicate: true, FlawColon: true}
 	spoil := []func(string) string{
 		func(s string) string { return s },
 		func(s string) string { return strings.ReplaceAll(s, " ", ",") },

@@ -31,13 +31,15 @@ func TestUnsignedPath(t *testing.T) {
 		"TLSA _25._tcp.mx.example.com":    "the zone is not signed",
 		"TLSA _25._tcp.other.example.com": "",
 	} {
-		z := signedBut{zoneOf(t, zoneCase{add: "_25._tcp.mx.example.com. TLSA 3 1 1 " + strings.Repeat("ab", 32) + "\n"}), []string{plain}}
+		z := signedBut{zoneOf(t, zoneCase{add: "_25._tcp.mx.example.com. TLSA 3 1 1 " +
+			strings.Repeat("ab", 32) + "\n"}), []string{plain}}
 		c := &checker{Options: Options{Resolver: z}, name: "example.com"}
 		pins, err := z.Lookup(t.Context(), "_25._tcp.mx.example.com", dns.TLSA)
 		if err != nil || len(pins.Texts) != 1 {
 			t.Fatalf("%+v, %v", pins, err)
 		}
-		if got := c.unsignedPath(t.Context(), "mx.example.com", pins); (got == "") != (want == "") || !strings.Contains(got, want) {
+		if got := c.unsignedPath(t.Context(), "mx.example.com",
+			pins); (got == "") != (want == "") || !strings.Contains(got, want) {
 			t.Errorf("%q is not signed: %q, want %q", plain, got, want)
 		}
 	}
@@ -55,7 +57,8 @@ func TestServersDifferOnTheScreen(t *testing.T) {
 	}
 	flat := strings.Join(strings.Fields(b.String()), " ")
 	for _, want := range []string{
-		"warning _dmarc.example.com [name-servers-differ]", "ns1.example.net: v=DMARC1; p=reject", "ns2.example.net: v=DMARC1; p=none",
+		"warning _dmarc.example.com [name-servers-differ]", "ns1.example.net: v=DMARC1; p=reject",
+		"ns2.example.net: v=DMARC1; p=none",
 		"compare the serial numbers of the SOA records, and transfer the zone",
 	} {
 		if !strings.Contains(flat, want) {
@@ -63,7 +66,8 @@ func TestServersDifferOnTheScreen(t *testing.T) {
 		}
 	}
 	for line := range strings.Lines(b.String()) {
-		if len(line) > 81 && !strings.Contains(line, " IN ") && !strings.HasPrefix(line, "example.com: ") { // the verdict is one line
+		// the verdict is one line
+		if len(line) > 81 && !strings.Contains(line, " IN ") && !strings.HasPrefix(line, "example.com: ") {
 			t.Errorf("%d columns: %s", len(line)-1, line)
 		}
 	}

@@ -43,7 +43,8 @@ func TestScreens(t *testing.T) {
 			}
 			text := strings.Join(strings.Fields(s.String()), "")
 			for _, f := range r.Findings {
-				if seen := visible(f.Seen); len(seen) > 0 && f.End == 0 && !strings.Contains(text, strings.Join(strings.Fields(seen), "")) {
+				if seen := visible(f.Seen); len(seen) > 0 && f.End == 0 &&
+					!strings.Contains(text, strings.Join(strings.Fields(seen), "")) {
 					t.Errorf("%s, %d columns: the record %q is cut in\n%s", c.code, width, seen, s)
 				}
 			}
@@ -54,7 +55,8 @@ func TestScreens(t *testing.T) {
 // TestMarkOnTheScreen holds that the mark is below the place, also in a record of several lines, and
 // that the record is printed whole once.
 func TestMarkOnTheScreen(t *testing.T) {
-	z := zoneOf(t, withSPF("", "v=spf1 include:_spf.example.net ip4:192.0.2.1 ip4:192.0.2.2 ip4:192.0.2.3 mx mx ip4:10.1.1.1 ~all"))
+	z := zoneOf(t, withSPF("", "v=spf1 include:_spf.example.net ip4:192.0.2.1 ip4:192.0.2.2 "+
+		"ip4:192.0.2.3 mx mx ip4:10.1.1.1 ~all"))
 	r := Check(t.Context(), "example.com", Options{Resolver: z, Selectors: []string{"s1"}})
 	s := screenOf(60)
 	if err := s.result(r); err != nil {

@@ -39,7 +39,8 @@ elsewhere.example. 3600 IN MX 10 mx.example.org.
 	for _, want := range []string{
 		"spf-syntax", "write the value directly after the colon, without a space, or remove the term",
 		`example.org. 3600 IN TXT "v=spf1 mx ?all"`,
-		"sender-id", "delete it", "[adsp]", "the name is misspelled, so no receiver ever used the record", "domainkeys-policy",
+		"sender-id", "delete it", "[adsp]",
+		"the name is misspelled, so no receiver ever used the record", "domainkeys-policy",
 		"dkim-testing", "dmarc-report-unauthorized", "elsewhere.example must publish",
 		`example.org._report._dmarc.elsewhere.example. 3600 IN TXT "v=DMARC1"`, "dmarc-pct", "dmarc-ri",
 	} {
@@ -70,13 +71,15 @@ func TestMarks(t *testing.T) {
 // TestNotChecked holds that a failure of the DNS is never said to be a missing record, whatever is asked for.
 func TestNotChecked(t *testing.T) {
 	for _, name := range []string{
-		"example.com.", "_dmarc.example.com.", "_domainkey.example.com.", "s1._domainkey.example.com.", "mx.example.com.",
+		"example.com.", "_dmarc.example.com.", "_domainkey.example.com.",
+		"s1._domainkey.example.com.", "mx.example.com.",
 		"_spf.example.net.", "_mta-sts.example.com.", "_smtp._tls.example.com.", "25.100.51.198.in-addr.arpa.",
 	} {
 		for _, how := range []string{"$SERVFAIL ", "$TIMEOUT "} {
 			z := zoneOf(t, zoneCase{add: how + name + "\n"})
 			var out bytes.Buffer
-			q := Request{Names: []string{"example.com"}, Format: JSON, Options: Options{Resolver: z, Selectors: []string{"s1"}}}
+			q := Request{Names: []string{"example.com"}, Format: JSON,
+				Options: Options{Resolver: z, Selectors: []string{"s1"}}}
 			kind := answer.Of(q.Run(t.Context(), &out))
 			var got struct{ Findings []findingJSON }
 			if err := json.Unmarshal(out.Bytes(), &got); err != nil {
@@ -157,7 +160,8 @@ func pace(t *testing.T, n int) {
 	for i := range n {
 		name := fmt.Sprintf("d%d.example", i)
 		names = append(names, name)
-		text := fmt.Sprintf("%[1]s. 3600 IN MX 10 mx.example.com.\n%[1]s. 3600 IN TXT \"v=spf1 include:_spf.example.net ~all\"\n"+
+		text := fmt.Sprintf("%[1]s. 3600 IN MX 10 mx.example.com.\n%[1]s. 3600 IN TXT \"v=spf1 "+
+			"include:_spf.example.net ~all\"\n"+
 			"_dmarc.%[1]s. 3600 IN TXT \"v=DMARC1; p=reject; rua=mailto:a@%[1]s\"\n", name)
 		if err := z.Add(text); err != nil {
 			t.Fatal(err)
@@ -167,7 +171,8 @@ func pace(t *testing.T, n int) {
 	begin := clock.now
 	count := &counting{z, clock, 0, map[int64]int{}}
 	var progress bytes.Buffer
-	q := Request{Names: names, Format: Prometheus, Rate: 5, Pace: clock, Progress: &progress, Options: Options{Resolver: count}}
+	q := Request{Names: names, Format: Prometheus, Rate: 5, Pace: clock, Progress: &progress,
+		Options: Options{Resolver: count}}
 	var out bytes.Buffer
 	if err := q.Run(t.Context(), &out); err != nil {
 		t.Fatal(err)
@@ -195,7 +200,8 @@ func pace(t *testing.T, n int) {
 // TestChanges names the tags that have changed, and takes no failure of the DNS for a change.
 func TestChanges(t *testing.T) {
 	before := []Seen{
-		{Name: "_dmarc.example.com", Type: "TXT", Status: "found", Values: []string{"v=DMARC1; p=none; rua=mailto:a@example.com"}},
+		{Name: "_dmarc.example.com", Type: "TXT", Status: "found",
+			Values: []string{"v=DMARC1; p=none; rua=mailto:a@example.com"}},
 		{Name: "example.com", Type: "TXT", Status: "found", Values: []string{"v=spf1 -all"}},
 	}
 	now := []Seen{
@@ -239,7 +245,8 @@ func TestRepairs(t *testing.T) {
 		o := c.options(t)
 		o.Resolver = zoneOf(t, c)
 		for _, f := range Check(t.Context(), "example.com", o).Findings {
-			if f.Code != c.code || f.Severity == check.Note || len(f.Publish) == 0 || f.Publish[0].Name != f.Setting || f.Publish[0].Who != "" || f.Seen == "" {
+			if f.Code != c.code || f.Severity == check.Note || len(f.Publish) == 0 ||
+				f.Publish[0].Name != f.Setting || f.Publish[0].Who != "" || f.Seen == "" {
 				continue
 			}
 			text := txt(f.Setting+".", f.Publish[0].Text)

@@ -131,10 +131,12 @@ func TestRefusedAreBounded(t *testing.T) {
 		}
 		copies(t, s, 9_998)
 		got = take(t, i, "", "org.example", xml("last"))
-		if got.Dropped != 1 || len(got.Problems) != 1 || !strings.Contains(got.Problems[0], "you refused reports of org.example") {
+		if got.Dropped != 1 || len(got.Problems) != 1 || !strings.Contains(got.Problems[0],
+			"you refused reports of org.example") {
 			t.Errorf("above the bound: %+v", got)
 		}
-		if got := take(t, i, "", "other.example", []byte(strings.ReplaceAll(string(xml("2")), "org.example", "other.example"))); got.Reports != 1 || got.Dropped != 0 {
+		if got := take(t, i, "", "other.example", []byte(strings.ReplaceAll(string(xml("2")),
+			"org.example", "other.example"))); got.Reports != 1 || got.Dropped != 0 {
 			t.Errorf("another reporter: %+v", got)
 		}
 		alter(t, s, "DELETE FROM in_report WHERE dedup LIKE 'y%'")

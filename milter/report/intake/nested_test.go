@@ -77,7 +77,8 @@ func FuzzNested(f *testing.F) {
 			n, _ := io.Copy(io.Discard, in)
 			read += n
 			if p.Kind == Aggregate {
-				if r, err := p.ReadAggregate(nil, func(*report.Row) error { return nil }); err == nil && r.Messages == 7 {
+				if r, err := p.ReadAggregate(nil,
+					func(*report.Row) error { return nil }); err == nil && r.Messages == 7 {
 					got++
 				}
 			}

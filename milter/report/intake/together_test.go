@@ -32,11 +32,13 @@ func TestTakeAllApart(t *testing.T) {
 		{"only together", `CREATE TRIGGER t BEFORE INSERT ON in_day_reporter WHEN (SELECT COUNT(*) FROM in_report) * 7 >
 			(SELECT COALESCE(SUM(messages), 0) FROM in_day_reporter) + 7 BEGIN SELECT RAISE(ABORT, 'too much'); END`, 5, ""},
 		{"one of them", `CREATE TRIGGER t BEFORE INSERT ON in_raw WHEN NEW.name = '4' BEGIN SELECT RAISE(ABORT, 'too much'); END`, 3, "too much"},
-		{"the first of them", `CREATE TRIGGER t BEFORE INSERT ON in_raw BEGIN SELECT RAISE(ABORT, 'too much'); END`, 0, "too much"},
+		{"the first of them", `CREATE TRIGGER t BEFORE INSERT ON in_raw BEGIN SELECT RAISE(ABORT, 'too much'); END`,
+			0, "too much"},
 		{"none", "", 5, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			s, err := store.Open(t.Context(), store.Options{Driver: database.SQLite, DSN: filepath.Join(t.TempDir(), "r.db")})
+			s, err := store.Open(t.Context(), store.Options{Driver: database.SQLite,
+				DSN: filepath.Join(t.TempDir(), "r.db")})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -51,7 +53,8 @@ func TestTakeAllApart(t *testing.T) {
 				}
 			}
 			out, err := i.TakeAll(t.Context(), arrivals(5))
-			if got := fmt.Sprint(err); len(out) != tc.taken || (err == nil) != (tc.fails == "") || !strings.Contains(got, tc.fails) {
+			if got := fmt.Sprint(err); len(out) != tc.taken || (err == nil) != (tc.fails == "") ||
+				!strings.Contains(got, tc.fails) {
 				t.Errorf("%d were taken, %v; want %d, %q", len(out), err, tc.taken, tc.fails)
 			}
 			for n, taken := range out {

@@ -30,7 +30,8 @@ func TestOwnMail(t *testing.T) {
 		}
 		fold("1", outNoon, first...)
 		fold("1", outNoon, first...)
-		fold("2", outNoon, report.Sent{Time: outNoon.Add(2 * time.Hour), Domain: "a.example", Selector: "s2", Counted: true})
+		fold("2", outNoon, report.Sent{Time: outNoon.Add(2 * time.Hour), Domain: "a.example",
+			Selector: "s2", Counted: true})
 		read := func(from int64) (mail map[string]OwnMail, keys []OwnKey) {
 			t.Helper()
 			err := s.View(t.Context(), func(tx *Tx) (err error) {
@@ -83,7 +84,8 @@ func TestUse(t *testing.T) {
 				got, err = tx.Uses(t.Context())
 				return err
 			})
-			if u := got["a.example"]; err != nil || u.Word != word || word != "" && (u.By != "anna" || !u.At.Equal(outNoon)) {
+			if u := got["a.example"]; err != nil || u.Word != word || word != "" &&
+				(u.By != "anna" || !u.At.Equal(outNoon)) {
 				t.Errorf("%q: %+v, %v", word, got, err)
 			}
 		}

@@ -32,7 +32,8 @@ func TestRecall(t *testing.T) {
 	read := stored(t, smallWorld())
 	c := counted{read, map[string]int{}}
 	now := clock
-	s, err := New(Config{Read: c, Access: &Access{Token: tokenOfTests, Now: func() time.Time { return now }}, Now: func() time.Time { return now }})
+	s, err := New(Config{Read: c, Access: &Access{Token: tokenOfTests,
+		Now: func() time.Time { return now }}, Now: func() time.Time { return now }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,12 +69,14 @@ func TestRecall(t *testing.T) {
 		{"that is undone", change(`UPDATE in_verdict SET undone = 5 WHERE domain = 'example.net'`), "example.net"},
 		{"another in the same second", change(`UPDATE in_verdict SET undone = 5 WHERE domain = ''`), all},
 		{"who writes", change(`INSERT INTO own_use (domain, use_word, made, made_by) VALUES ('example.net', 'people', 7, '')`), "example.net"},
-		{"who writes, in the same second", change(`INSERT INTO own_use (domain, use_word, made, made_by) VALUES ('old.example', 'people', 7, '')`),
+		{"who writes, in the same second",
+			change(`INSERT INTO own_use (domain, use_word, made, made_by) VALUES ('old.example', 'people', 7, '')`),
 			"example.net old.example"},
 		{"taken back", change(`DELETE FROM own_use`), all},
 		{"a new key", change(`INSERT INTO own_selector (domain, selector, first_at, last_at) VALUES ('shop.example', 's1', 9, 9)`), "shop.example"},
 		{"own mail", change(`INSERT INTO own_day (domain, day, messages, replies, lists) VALUES ('news.shop.example', 20500, 1, 0, 0)`), "shop.example"},
-		{"an accepted reporter", change(`UPDATE in_reporter SET accepted = 1 WHERE id = (SELECT MIN(id) FROM in_reporter)`), all},
+		{"an accepted reporter", change(
+			`UPDATE in_reporter SET accepted = 1 WHERE id = (SELECT MIN(id) FROM in_reporter)`), all},
 		{"read again", change(`INSERT INTO in_told (what, at) VALUES ('read_again', 1)`), all},
 		{"removed by age", change(`INSERT INTO in_told (what, at) VALUES ('records_since', 20000)`), all},
 		{"again", func() {}, ""},
@@ -133,7 +136,8 @@ func TestRecallReceivers(t *testing.T) {
 	}
 	r := httptest.NewRequest(http.MethodGet, "/?receiver=google.com&pad="+strings.Repeat("x", 1000), nil)
 	v := s.visitOf(r, session{})
-	if got := v.filter.Receiver; got != "google.com" || unsafe.StringData(got) == unsafe.StringData(v.q.Get("receiver")) {
+	if got := v.filter.Receiver; got != "google.com" ||
+		unsafe.StringData(got) == unsafe.StringData(v.q.Get("receiver")) {
 		t.Errorf("the filter's %q holds on to the request", got)
 	}
 }
