@@ -47,7 +47,7 @@ func (h *history) look(ctx context.Context, r dns.Resolver, name domain.Name,
 		h.Log.Info("the records of a domain could not be held against its mail", "domain", text, "error", err)
 		return nil, nil
 	}
-	state.Findings = findings
+	state.Findings, state.Checked = findings, true
 	return records, h.store.SetOwnState(ctx, text, state, now)
 }
 

@@ -15,6 +15,7 @@ type OwnState struct {
 	Terms    []OwnTerm     `json:"terms,omitempty"`    // of the record, in its order
 	Selected []OwnSelector `json:"selected,omitempty"` // keys that sign
 	Findings []OwnFinding  `json:"findings,omitempty"` // of the check of the domain, each code once
+	Checked  bool          `json:"checked,omitempty"`  // they are known
 }
 
 // OwnFinding is what the check of a domain found, and how often.

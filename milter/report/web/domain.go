@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"html/template"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -62,7 +63,7 @@ func (x *facts) domainFacts() []fact {
 			Note: say("since %s", dayHTML(d.Policy.Since, x.now))}
 	}
 	align := map[string]string{"s": "strict"}
-	return []fact{
+	out := []fact{
 		policy,
 		{Label: "Alignment", Value: plain(cmp.Or(align[d.Policy.ADKIM], "relaxed")),
 			Note: say("DKIM; SPF %s", plain(cmp.Or(align[d.Policy.ASPF], "relaxed")))},
@@ -74,6 +75,23 @@ func (x *facts) domainFacts() []fact {
 		{Label: "Refused", Value: number(x.total.Refused, x.filter.messages("result", "refused")).HTML},
 		{Label: "Receivers", Value: plain(advice.Count(int64(len(x.receiver))))},
 	}
+	if d.DNS != nil {
+		out = append(out, d.DNS.fact(d.Name))
+	}
+	return out
+}
+
+// fact says what the last check of the DNS found, and leads to one of now.
+func (c *Checks) fact(domain string) fact {
+	text, class := "no fault", ""
+	switch {
+	case c.Faults > 0:
+		text, class = advice.Plural(int64(c.Faults), "fault", "faults"), "bad"
+	case c.Warnings > 0:
+		text = advice.Plural(int64(c.Warnings), "warning", "warnings")
+	}
+	return fact{Label: "DNS", Class: class,
+		Value: link("/check?"+url.Values{"domain": {domain}}.Encode(), plain(text))}
 }
 
 func (x *facts) problems(h health) section {

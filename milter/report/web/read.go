@@ -131,9 +131,14 @@ type Domain struct {
 	Terms  []advice.Term
 	// Selectors are the keys that signed lately, as the DNS shows them.
 	Selectors []advice.Selector
+	// DNS counts what the last check of the records found; nil before the first.
+	DNS *Checks
 	// NoReports is why no report comes, as a sentence; "" if it is not known.
 	NoReports string
 }
+
+// Checks counts findings of a check of the DNS.
+type Checks struct{ Faults, Warnings int }
 
 // Identity is a combination of identifiers and results of one source.
 type Identity struct {

@@ -57,9 +57,24 @@ func (s *Server) sourcePage(ctx context.Context, v visit, domain, source string)
 	if err != nil {
 		return nil, err
 	}
+	latest, err := s.read.Records(ctx, f, Window{Rows: latestRecords})
+	if err != nil {
+		return nil, err
+	}
 	p.Sections = []section{remedy(src, d.Name), s.verdict(ctx, v, x, src), sourceDays(x, days), identity(src, x),
-		sourceReceivers(receivers, to), identifiers(src, x)}
+		sourceReceivers(receivers, to), identifiers(src, x), latestOf(latest, to())}
 	return p, nil
+}
+
+// latestRecords is how many records the page of a source shows as samples.
+const latestRecords = 5
+
+// latestOf are samples of the reports that a source stands in.
+func latestOf(records []Record, all string) section {
+	t := recordTable(records, true)
+	t.Name, t.Caption = "latest", say("The newest. A number opens the record in words. %s", link(all, "All records"))
+	t.Empty = "None in this period."
+	return section{ID: "latest", Title: "Latest records", Table: t}
 }
 
 func passes(pass, all int64) string {

@@ -61,6 +61,17 @@ func (v *view) ownMail(ctx context.Context, today int64, domains []Domain) error
 func (d *Domain) know(s store.OwnState) {
 	d.SPFAll, d.NoSPF = s.All, s.SPF == ""
 	d.Parked = d.Parked || s.IsParked()
+	if s.Checked {
+		d.DNS = &Checks{}
+	}
+	for _, f := range s.Findings {
+		switch f.Severity {
+		case "error":
+			d.DNS.Faults += f.N
+		case "warning":
+			d.DNS.Warnings += f.N
+		}
+	}
 	for _, t := range s.Terms {
 		term := advice.Term{Text: t.Text, Messages: t.Messages, OwnHost: t.OwnHost, Foreign: t.Foreign}
 		for _, ip := range t.Alone {

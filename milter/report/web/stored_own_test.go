@@ -92,7 +92,8 @@ func TestStoredRecords(t *testing.T) {
 	alone := []netip.Addr{own}
 	state := &store.OwnState{SPF: "v=spf1 a:one.example -all", All: "-all",
 		Terms:    []store.OwnTerm{{Text: "a:one.example", Messages: 5, Alone: alone}, {Text: hostile, Messages: 1, Alone: alone}},
-		Selected: []store.OwnSelector{{Name: "s9._domainkey.shop.example", Messages: 77, Missing: true}}}
+		Selected: []store.OwnSelector{{Name: "s9._domainkey.shop.example", Messages: 77, Missing: true}},
+		Checked:  true, Findings: []store.OwnFinding{{Code: "a", Severity: "error", N: 2}, {Code: "b", Severity: "warning", N: 1}}}
 	at := clock.AddDate(0, 0, -9)
 	if err := s.Store.SetOwnState(ctx, "shop.example", state, at); err != nil {
 		t.Fatal(err)
@@ -109,7 +110,7 @@ func TestStoredRecords(t *testing.T) {
 	server := newServer(t, s, nil)
 	body := get(server, "/d/shop.example?without=a%3Aone.example&p=reject").Body.String()
 	noOrders(t, "/d/shop.example", body)
-	for _, want := range []string{"77 messages are signed with a key that DNS does not have: s9._domainkey.shop.example",
+	for _, want := range []string{`href="/check?domain=shop.example">2 faults</a>`, "77 messages are signed with a key that DNS does not have: s9._domainkey.shop.example",
 		`<option value="a:one.example" selected>`, "SPF terms are offered where addresses pass by one alone", "_dmarc.shop.example changed to"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page has no %q", want)
