@@ -126,6 +126,8 @@ func (w *walker) look(at []string, data []byte, layers, nesting int, isTop bool)
 		return errors.New("it is empty: there is no report in it")
 	case unreadable(data) != nil:
 		return unreadable(data)
+	case isFeedback(start):
+		return w.feedback(at, data)
 	case isTop && isOldText(data):
 		return w.look(at, plainText(data), layers+1, nesting, true)
 	case isTop && isMailbox(start):

@@ -94,6 +94,23 @@ func isMailbox(start []byte) bool {
 	return ok && bytes.HasPrefix(line, []byte("From ")) && fieldLine.Match(rest)
 }
 
+// feedbackField is the field that the machine-readable part of a failure report has (RFC 5965).
+var feedbackField = regexp.MustCompile(`(?i)^(?:[!-9;-~]+[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*)*?feedback-type[ \t]*:`)
+
+// isFeedback reports whether a text is the machine-readable part of a failure report, which was saved
+// alone, or has the type of something else.
+func isFeedback(start []byte) bool { return feedbackField.Match(start) && !mimeField.Match(start) }
+
+// feedback adds a failure report of which nothing but that part is there.
+func (w *walker) feedback(at []string, data []byte) error {
+	f, err := report.ReadFailure(data[:min(len(data), maxHeader)], nil)
+	if err != nil {
+		return err
+	}
+	w.found = append(w.found, &Part{Kind: Failure, Path: at, Failure: f})
+	return nil
+}
+
 // mailbox looks into each mail of a mailbox.
 func (w *walker) mailbox(at []string, data []byte, layers, nesting int) error {
 	n := 0

@@ -13,7 +13,7 @@ import (
 // joins another report to it, or damages it. It returns the reports in it; -1 if that is not certain.
 func nest(program []byte) (data []byte, reports int) {
 	data, reports = xml("0"), 1
-	layers, isText := 0, true
+	layers, nesting, isText := 0, 0, true
 	for n, op := range program {
 		if len(data) > 1<<20 {
 			break
@@ -27,8 +27,10 @@ func nest(program []byte) (data []byte, reports int) {
 			data, layers, isText = tarred("d/a", data), layers+1, false
 		case 3:
 			data, isText = []byte(top+attached("application/octet-stream", data)), false
+			nesting++
 		case 4:
 			data, isText = []byte(top+multi("mixed", human, attached("application/gzip", data))), false
+			nesting += 2
 		case 5: // another report behind it
 			data = append(data, xml(fmt.Sprint("joined", n))...)
 			if reports++; !isText {
@@ -48,7 +50,7 @@ func nest(program []byte) (data []byte, reports int) {
 			}
 			reports = -1
 		}
-		if layers > maxLayers || reports < 0 {
+		if layers > maxLayers || nesting > maxNesting || reports < 0 {
 			reports = -len(program) // for good: whatever follows adds less
 		}
 	}
