@@ -111,3 +111,26 @@ func (k PublicKey) SharesPrime(other PublicKey) bool {
 	}
 	return new(big.Int).GCD(nil, nil, k.rsa.N, other.rsa.N).BitLen() > 1
 }
+
+// Moduli are RSA keys of which each is compared with all before it at once: two by two, a thousand
+// keys would be half a million comparisons. The zero Moduli is empty.
+type Moduli struct{ product *big.Int }
+
+// Add takes a key in, and reports whether it has a prime in common with one of those before it, or is
+// the same. Other keys than RSA keys have none.
+func (m *Moduli) Add(k PublicKey) (shares bool) {
+	if k.rsa == nil || k.rsa.N.Sign() <= 0 {
+		return false
+	}
+	if m.product == nil {
+		m.product = new(big.Int).Set(k.rsa.N)
+		return false
+	}
+	rest := new(big.Int).Mod(m.product, k.rsa.N)
+	if rest.Sign() == 0 {
+		return true
+	}
+	common := new(big.Int).GCD(nil, nil, rest, k.rsa.N)
+	m.product.Mul(m.product, new(big.Int).Div(k.rsa.N, common))
+	return common.BitLen() > 1
+}

@@ -88,4 +88,20 @@ func TestWeakKeys(t *testing.T) {
 	if !one.SharesPrime(two) || one.SharesPrime(one) || one.SharesPrime(parse(times(draw(), draw()))) {
 		t.Error("keys with a prime in common are not told from others")
 	}
+	var m Moduli
+	for i, tt := range []struct {
+		n      *big.Int
+		shares bool
+	}{
+		{times(p, q), false},
+		{times(draw(), draw()), false},
+		{times(p, r), true},
+		{times(p, q), true},
+		{times(r, draw()), true}, // the prime came in with a key that shared its other one
+		{times(draw(), draw()), false},
+	} {
+		if got := m.Add(parse(tt.n)); got != tt.shares {
+			t.Errorf("key %d: shares a prime: %v, want %v", i, got, tt.shares)
+		}
+	}
 }

@@ -83,7 +83,7 @@ func (in *inbound) tested(ctx context.Context, j judgment) milter.Outcome {
 		token = evidence.NewToken()
 	}
 	linked := out.Reply
-	linked.Text += "\n" + in.filter.Test.PageURL + "/t/" + token
+	linked.Text += " All steps: " + in.filter.Test.PageURL + "/t/" + token
 	if in.keep(j, token, in.Envelope.Recipients[0], linked) {
 		out.Reply = linked
 	}
@@ -91,7 +91,7 @@ func (in *inbound) tested(ctx context.Context, j judgment) milter.Outcome {
 }
 
 // testText is the answer, in three lines: the verdict, what SPF and DKIM found, and that no mail
-// was lost.
+// was lost. The address of the page follows on the third.
 func testText(r *verify.Results) string {
 	verdict := "dmarc=none"
 	if d := r.DMARC; d != nil {

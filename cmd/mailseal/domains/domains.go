@@ -15,6 +15,7 @@ import (
 	"mailseal/cmd/mailseal/check"
 	"mailseal/cmd/mailseal/publish"
 	"mailseal/cmd/mailseal/reach"
+	"mailseal/milter/dkim"
 	"mailseal/milter/dmarc"
 	"mailseal/milter/dns"
 	"mailseal/milter/domain"
@@ -119,6 +120,9 @@ type checker struct {
 	signedWith map[string]int64 // messages that reports show signed, by the name of the key
 	strictKeys []string         // names of keys with t=s
 	published  []namedKey       // keys of the domain that can be used
+	publics    map[string]bool  // their values of p=
+	moduli     dkim.Moduli      // those of them that are RSA keys
+	said       map[string]bool  // findings, by code, name and text
 	probed     int              // missing keys for which other names were asked
 }
 
@@ -128,6 +132,7 @@ func Check(ctx context.Context, name domain.Name, o Options) Result {
 	out := Result{Domain: name}
 	c := &checker{
 		Options: o, name: name.String(), result: &out, memory: newMemory(o.Resolver), signedWith: map[string]int64{},
+		publics: map[string]bool{}, said: map[string]bool{},
 	}
 	c.Resolver = c.memory
 	if c.exists(ctx) {
@@ -197,12 +202,17 @@ func (c *checker) report(code check.Code, name, text string) *Finding {
 	}
 	f := Finding{Why: row.Why}
 	f.Code, f.Severity, f.Setting, f.Text = code, row.Severity, name, text
+	said := string(code) + " " + name + " " + text
 	for i := range c.result.Findings {
+		if !c.said[said] {
+			break
+		}
 		have := &c.result.Findings[i]
 		if have.Code == code && have.Setting == name && have.Text == text {
 			return have
 		}
 	}
+	c.said[said] = true
 	c.result.Findings = append(c.result.Findings, f)
 	return &c.result.Findings[len(c.result.Findings)-1]
 }

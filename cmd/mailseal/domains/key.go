@@ -40,7 +40,8 @@ func (q Key) Find(ctx context.Context, out io.Writer) error {
 	}
 	var r Result
 	m := newMemory(q.Resolver)
-	c := &checker{Options: Options{Resolver: m}, name: names[0].String(), result: &r, memory: m}
+	c := &checker{Options: Options{Resolver: m}, name: names[0].String(), result: &r, memory: m,
+		publics: map[string]bool{}, said: map[string]bool{}}
 	name := strings.ToLower(q.Selector) + "._domainkey." + c.name
 	algorithms := c.key(ctx, name, true)
 	c.unanswered(ctx)

@@ -66,7 +66,7 @@ func ladder(record string, people bool) string {
 	return b.String()
 }
 
-// withTag sets a tag of a record, behind the version where it is not there yet.
+// withTag sets a tag of a record, behind the version and the policy where it is not there yet.
 func withTag(record, name, value string) string {
 	tags := strings.Split(record, ";")
 	for i, tag := range tags {
@@ -76,6 +76,6 @@ func withTag(record, name, value string) string {
 			return strings.Join(tags, ";")
 		}
 	}
-	tags = slices.Insert(tags, 1, " "+name+"="+value)
+	tags = slices.Insert(tags, min(2, len(tags)), " "+name+"="+value)
 	return strings.Join(tags, ";")
 }

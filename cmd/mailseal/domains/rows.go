@@ -68,7 +68,9 @@ var various = []Row{
 	{ServersDiffer, warn, "What a receiver sees depends on which server its resolver asks. If " +
 		"the last change is more than an hour old, one server does not receive the zone: " +
 		"compare the serial numbers of the SOA records, and transfer the zone."},
-	{ServerSilent, warn, "Lookups take longer, and fail when the other servers are down as well."},
+	{ServerSilent, warn, "Lookups take longer, and fail when the other servers are down as well. " +
+		"If it answers REFUSED, it is not set up for the domain: add the zone there, or remove " +
+		"its NS record."},
 	{NotSigned, note, "Records can be forged on the way to a resolver, and TLSA records do not " +
 		"count."},
 	{OutsideZone, note, "A zone file cannot answer for other domains. The name may well exist."},

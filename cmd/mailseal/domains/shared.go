@@ -87,9 +87,17 @@ type namedKey struct {
 	key          dkim.PublicKey
 }
 
-// siblings compares a key with the others of the domain.
+// siblings compares a key with the others of the domain. Only one that has something in common with
+// any of them is compared with each, and the first that it has a prime in common with is named.
 func (c *checker) siblings(name, text string, key dkim.PublicKey) {
 	public := publicPart(text)
+	own := namedKey{name, public, key}
+	isSame, isAlike := c.publics[public], c.moduli.Add(key)
+	c.publics[public] = true
+	if !isSame && !isAlike {
+		c.published = append(c.published, own)
+		return
+	}
 	for _, other := range c.published {
 		switch {
 		case other.name == name:
@@ -98,9 +106,11 @@ func (c *checker) siblings(name, text string, key dkim.PublicKey) {
 		case key.SharesPrime(other.key):
 			c.report(KeyPrime, name, "the key has a prime in common with "+other.name+
 				": anyone can compute both private keys").Seen = text
+			c.published = append(c.published, own)
+			return
 		}
 	}
-	c.published = append(c.published, namedKey{name, public, key})
+	c.published = append(c.published, own)
 }
 
 func within(name, above string) bool { return strings.HasSuffix(name, "."+above) }

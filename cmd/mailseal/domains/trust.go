@@ -73,8 +73,8 @@ func (c *checker) servers(ctx context.Context) {
 			a, err := s.Resolver.Lookup(ctx, q.name, q.kind)
 			if err != nil {
 				silent[s.Name] = true
-				c.report(ServerSilent, s.Name, fmt.Sprintf("a name server of %s does not answer: "+
-					"%v", c.name, err))
+				c.report(ServerSilent, s.Name, fmt.Sprintf("this name server of %s gives no usable "+
+					"answer: %v", c.name, err))
 				continue
 			}
 			text := strings.Join(values(a), " | ")

@@ -16,6 +16,7 @@ import (
 	"mailseal/milter/dns"
 	"mailseal/milter/domain"
 	"mailseal/milter/report/store"
+	"mailseal/milter/report/web"
 )
 
 // Bounds of the checks of the DNS, so that they are spread and name servers do not notice them.
@@ -63,8 +64,13 @@ func dnsRole() Role {
 // ownDomains are those that mail is signed for, and those whose reports count.
 func (p *Process) ownDomains() []string {
 	out := signingDomains(p.Config)
+	known := make(map[string]bool, len(out))
+	for _, d := range out {
+		known[d] = true
+	}
 	for _, d := range slices.Concat(p.Config.Reports.Intake.Domains, p.Config.Reports.Intake.Parked) {
-		if !slices.Contains(out, d) {
+		if !known[d] {
+			known[d] = true
 			out = append(out, d)
 		}
 	}
@@ -79,6 +85,7 @@ type history struct {
 	clock    domains.Clock // of the pace; nil is the host's
 	cache    dns.Resolver  // paced; what domains have in common is asked for once
 	pace     lag
+	read     *web.Stored // what the reports say; nil before the first look
 }
 
 // round checks the domains whose turn it is. Each has one turn in the period, and a round ends
@@ -88,18 +95,30 @@ func (h *history) round(ctx context.Context) error {
 	names, period := h.ownDomains(), h.Config.Reports.DNSEvery
 	share := 1 + int(int64(len(names))*int64(roundEvery)/int64(period))
 	began := h.Now()
-	for n := range share {
+	// The list is read once for the round, with those whose turn comes while it lasts: to read it for
+	// each domain would be most of the work where there are many.
+	due, err := h.store.DueDomains(ctx, names, began.Add(maxRound-period), share)
+	if err != nil {
+		return err
+	}
+	for n, turn := range due {
 		now := h.Now()
 		if took := now.Sub(began); took > maxRound {
 			h.late(len(names), n, now)
 			return nil
 		}
-		name, err := h.store.ClaimDomain(ctx, names, now.Add(-period), now)
-		if err != nil || name == "" {
+		if !turn.IsDue(now.Add(-period)) {
+			break
+		}
+		isMine, err := h.store.ClaimTurn(ctx, turn, now)
+		if err != nil {
 			return err
 		}
-		if err := h.check(ctx, name); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+		if !isMine {
+			continue // another process was faster
+		}
+		if err := h.check(ctx, turn.Domain); err != nil {
+			return fmt.Errorf("%s: %w", turn.Domain, err)
 		}
 	}
 	h.pace = lag{told: h.pace.told}

@@ -29,7 +29,10 @@ func (h *history) look(ctx context.Context, r dns.Resolver, name domain.Name,
 	now := h.Now()
 	today := advice.DayOf(now)
 	text := name.String()
-	ids, err := h.reader(h.store).Identities(ctx, web.Filter{From: today - 90, To: today, Domains: []string{text}})
+	if h.read == nil { // it holds the names of all domains, and is the same for each
+		h.read = h.reader(h.store)
+	}
+	ids, err := h.read.Identities(ctx, web.Filter{From: today - 90, To: today, Domains: []string{text}})
 	if err != nil {
 		return nil, err
 	}

@@ -63,7 +63,7 @@ func TestTestRole(t *testing.T) {
 		_ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
 	}}}
-	for path, want := range map[string]string{"/t/" + token: "dmarc=pass", "/": "Write to",
+	for path, want := range map[string]string{"/t/" + token: "dmarc=pass", "/": "Send a mail to",
 		"/out": "nothing under this address"} {
 		r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://test"+path, nil)
 		if err != nil {

@@ -111,12 +111,12 @@ func (p *Process) inspector() (*inspect.Inspector, error) {
 func signingDomains(cfg *config.Config) []string {
 	var out []string
 	for _, k := range cfg.Keys {
-		if k.Domain != "" && !slices.Contains(out, k.Domain) {
+		if k.Domain != "" {
 			out = append(out, k.Domain)
 		}
 	}
 	slices.Sort(out)
-	return out
+	return slices.Compact(out)
 }
 
 // listenWeb opens the socket of the pages, with TLS where a certificate is set.

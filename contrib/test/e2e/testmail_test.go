@@ -132,7 +132,7 @@ func TestTestPages(t *testing.T) {
 				code, body = page("/t/" + token)
 				return code != http.StatusNotFound
 			})
-			if !strings.Contains(body, "The mail was taken") {
+			if !strings.Contains(body, "The mail was accepted") {
 				t.Errorf("the page of a bounce: %d %s", code, body)
 			}
 		})

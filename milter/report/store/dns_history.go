@@ -39,12 +39,21 @@ const (
 	nothingKept = 30 * 24 * time.Hour // since it was seen so, where it is not asked for any more
 )
 
-// ClaimDomain returns the domain of a list that was not checked for longest, if that was before a
-// time, and notes that it is checked now, so that no other process does; "" where none is due.
-func (s *Store) ClaimDomain(ctx context.Context, names []string, before, now time.Time) (claimed string, err error) {
-	err = s.Update(ctx, func(tx *Tx) error {
-		claimed = ""
-		checked := map[string]int64{}
+// DNSTurn is a domain whose records are to be looked at, and when that was done last.
+type DNSTurn struct {
+	Domain  string
+	checked int64 // Unix time; 0 for never
+	isKnown bool
+}
+
+// IsDue reports whether the domain was not checked since a time.
+func (t DNSTurn) IsDue(since time.Time) bool { return !t.isKnown || t.checked <= since.Unix() }
+
+// DueDomains returns at most n domains of a list that were not checked since a time, the one that
+// waits longest first. ClaimTurn takes them one by one: other processes may have the same list.
+func (s *Store) DueDomains(ctx context.Context, names []string, since time.Time, n int) ([]DNSTurn, error) {
+	checked := map[string]int64{}
+	err := s.View(ctx, func(tx *Tx) error {
 		rows, err := tx.QueryContext(ctx, "SELECT domain, checked FROM dns_domain")
 		if err != nil {
 			return err
@@ -58,34 +67,55 @@ func (s *Store) ClaimDomain(ctx context.Context, names []string, before, now tim
 			}
 			checked[name] = at
 		}
-		if err := rows.Err(); err != nil || len(names) == 0 {
-			return err
+		return rows.Err()
+	})
+	if err != nil {
+		return nil, err
+	}
+	var due []DNSTurn
+	for _, name := range names {
+		at, isKnown := checked[name]
+		if turn := (DNSTurn{name, at, isKnown}); turn.IsDue(since) {
+			due = append(due, turn)
 		}
-		oldest := slices.MinFunc(names, func(a, b string) int { return int(checked[a] - checked[b]) })
-		was, has := checked[oldest]
-		if has && was > before.Unix() {
-			return nil
+	}
+	slices.SortStableFunc(due, func(a, b DNSTurn) int { return cmp.Compare(a.checked, b.checked) })
+	return due[:min(n, len(due))], nil
+}
+
+// ClaimTurn notes that a domain is checked now, so that no other process does, and reports whether
+// none was faster.
+func (s *Store) ClaimTurn(ctx context.Context, turn DNSTurn, now time.Time) (claimed bool, err error) {
+	err = s.Update(ctx, func(tx *Tx) error {
+		text := "UPDATE dns_domain SET checked = $2 WHERE domain = $1 AND checked = $3"
+		args := []any{turn.Domain, now.Unix(), turn.checked}
+		if !turn.isKnown {
+			text = "INSERT INTO dns_domain (domain, checked, known) VALUES ($1, $2, 0) ON CONFLICT DO NOTHING"
+			args = args[:2]
 		}
-		if !has {
-			const add = "INSERT INTO dns_domain (domain, checked, known) VALUES ($1, $2, 0) ON CONFLICT DO NOTHING"
-			if _, err := tx.ExecContext(ctx, add, oldest, now.Unix()); err != nil {
-				return err
-			}
-			claimed = oldest
-			return nil
-		}
-		done, err := tx.ExecContext(ctx, "UPDATE dns_domain SET checked = $1 WHERE domain = $2 AND checked = $3",
-			now.Unix(), oldest, was)
+		done, err := tx.ExecContext(ctx, text, args...)
 		if err != nil {
 			return err
 		}
-		if n, err := done.RowsAffected(); err != nil || n == 0 {
-			return err // another process was faster
-		}
-		claimed = oldest
-		return nil
+		n, err := done.RowsAffected()
+		claimed = n > 0
+		return err
 	})
-	return claimed, err
+	return claimed && err == nil, err
+}
+
+// ClaimDomain returns the domain of a list that was not checked for longest, if that was before a
+// time, and notes that it is checked now, so that no other process does; "" where none is due.
+func (s *Store) ClaimDomain(ctx context.Context, names []string, before, now time.Time) (claimed string, err error) {
+	due, err := s.DueDomains(ctx, names, before, 1)
+	if err != nil || len(due) == 0 {
+		return "", err
+	}
+	ok, err := s.ClaimTurn(ctx, due[0], now)
+	if err != nil || !ok {
+		return "", err
+	}
+	return due[0].Domain, nil
 }
 
 // CompareDNS keeps what the DNS says of a domain, and returns what is not what it was. The first

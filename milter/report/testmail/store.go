@@ -160,6 +160,12 @@ func (s *Store) Put(ctx context.Context, file string, m evidence.Mail) (isNew bo
 	if err != nil {
 		return false, s.wrap(err)
 	}
+	if err := ctx.Err(); err != nil {
+		return false, s.wrap(err)
+	}
+	// A driver may say that its caller has left although the row was stored: then the mail would count
+	// as seen, and never be answered. The database's own timeout bounds the wait.
+	ctx = context.WithoutCancel(ctx)
 	done, err := s.db.ExecContext(ctx, `INSERT INTO mails (token, at, file, mail)
 		VALUES ($1, $2, $3, $4) ON CONFLICT (file) DO NOTHING`, m.Token, m.Time.Unix(), file, text)
 	if err != nil {
@@ -171,7 +177,7 @@ func (s *Store) Put(ctx context.Context, file string, m evidence.Mail) (isNew bo
 	}
 	const older = `DELETE FROM mails WHERE token = $1 AND id NOT IN
 		(SELECT id FROM mails WHERE token = $1 ORDER BY at DESC, id DESC LIMIT $2)`
-	if _, err := s.db.ExecContext(context.WithoutCancel(ctx), older, m.Token, maxPerToken); err != nil {
+	if _, err := s.db.ExecContext(ctx, older, m.Token, maxPerToken); err != nil {
 		return false, s.wrap(err)
 	}
 	return n > 0, nil

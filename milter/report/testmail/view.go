@@ -54,9 +54,9 @@ func (view) Upper(method string) string { return strings.ToUpper(method) }
 func (v view) Does() string {
 	switch v.Action {
 	case "accept":
-		return "takes such mail"
+		return "accepts such mail"
 	case "mark":
-		return "takes such mail and marks it"
+		return "accepts such mail and marks it"
 	case "hold":
 		return "holds such mail for an operator"
 	case "reject":
@@ -66,7 +66,7 @@ func (v view) Does() string {
 	case "discard":
 		return "discards such mail"
 	}
-	return "has no action for such mail"
+	return "does nothing with such mail"
 }
 
 // sentence is a clause of ours or a stranger's as a sentence.
@@ -175,6 +175,12 @@ func (v *view) advise() {
 		if s.Domain != author && !strings.HasSuffix(author, "."+s.Domain) || s.Value == "pass" {
 			continue
 		}
+		if other := v.signedLater(author); other != "" && s.Checked && !s.BodyIntact {
+			v.Advice = fmt.Sprintf("The mail was changed after %s signed it, and %s signed it "+
+				"then. Have %s sign "+
+				"with a key of %s as its last step.", s.Domain, other, other, author)
+			return
+		}
 		v.Advice = fmt.Sprintf("Correct the signature of %s (selector %s): %s.", s.Domain, s.Selector,
 			cmp.Or(s.Reason, s.Value))
 		return
@@ -194,6 +200,17 @@ func (v *view) advise() {
 			"domain sent it.",
 			author)
 	}
+}
+
+// signedLater is a domain whose signature passes and is not the author's, "" for none: a service that
+// changed a mail and signed it for itself.
+func (v *view) signedLater(author string) string {
+	for _, s := range v.Signatures {
+		if s.Value == "pass" && s.Domain != author && !strings.HasSuffix(author, "."+s.Domain) {
+			return s.Domain
+		}
+	}
+	return ""
 }
 
 func (v *view) dkimAligned() bool {
@@ -220,7 +237,8 @@ func (v *view) addAddress(author string) {
 		if len(t.Text) > 200 || v.SPF.Value == spf.Permerror || v.SPF.Value == spf.Temperror {
 			return // it is mended first, or not all of it is known
 		}
-		text = strings.Replace(t.Text, "v=spf1", "v=spf1 "+term, 1)
+		const version = "v=spf1" // in any case
+		text = version + " " + term + t.Text[min(len(version), len(t.Text)):]
 	}
 	v.Publish = &record{"Publish this SPF record, only if the address is yours",
 		author + `. 3600 IN TXT "` + text + `"`}
