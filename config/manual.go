@@ -171,7 +171,7 @@ Lines about the daemon itself follow the same rule: error is something that an o
 that the DNS does not show; warn is something that is not right or may become an error, such as a configuration with
 warnings, a connection that was closed because it violated the protocol, or a limit that was reached; info is a change,
 such as a reload or a key that begins to sign; debug helps to find a mistake.
-.SH WHEN A SOURCE OF KEYS IS AWAY
+.SH WHEN A SOURCE OF KEYS IS UNAVAILABLE
 The answers of a source are cached, and while the source is unavailable, cached keys sign for ttl and stale. Mail
 without a cached key is deferred; no mail goes out unsigned for that reason, and none is lost.
 .PP
@@ -189,15 +189,15 @@ Use a replica of the database on the mail host itself, through a unix socket.
 .IP \(bu 2
 Do not restart a daemon that signs with cached keys: a reload keeps the cache.
 .SH REPORTS OF SEVERAL HOSTS
-Hosts that take mail for the same domains send one report a day together when they share a database. On one server with
-PostgreSQL 14 or later, make it and its user:
+Hosts that receive mail for the same domains can share a database and send one report a day together. On one server with
+PostgreSQL 14 or later, create the database and its user:
 .PP
 .nf
   createuser --pwprompt mailseal_reports
   createdb --owner mailseal_reports mailseal_reports
 .fi
 .PP
-and on each host the same settings, with the unit mailseal-reports.service, which makes the tables:
+On each host, write the same settings, and enable the unit mailseal-reports.service, which creates the tables:
 .PP
 .nf
   [reports]
@@ -207,21 +207,29 @@ and on each host the same settings, with the unit mailseal-reports.service, whic
   store = "postgres://mailseal_reports@db.example.com/mailseal_reports?sslmode=verify-full"
 .fi
 .PP
-The password goes into the file .pgpass of the user mailseal-reports, or into the DSN. The hosts must have different names
-(hostname), and each needs a mail server that accepts reports (smtp), since any of them may have to send. Give the address
-of the server itself, or of a pooler that keeps sessions (PgBouncer: pool_mode = session): who leads is a lock of a session.
+Write the password into the file .pgpass in the home directory of the user mailseal-reports, or into store. The hosts must
+have different names (hostname). Each needs a mail server that accepts reports (smtp), since any of them may have to send.
+store must name the database server itself, or a pooler that keeps sessions (PgBouncer: pool_mode = session), since the
+host that leads holds a lock in its session.
 .PP
-Each host adds the rows of its own mail to the database every 15 minutes, and no host changes what another one added. After
-midnight (UTC) the hosts put the rows of the day together, and the partition of the day is dropped: ten million messages a
-day stay below 1 GB. One of the hosts leads: it builds the reports and hands them to its mail server. A host that stops, fails or is cut off loses the lead, and another one goes on within half a minute; what the first one does later
-is refused by the database, so that no report goes out twice. "mailseal reports hosts" lists the hosts, when each was seen,
-what waits in its spool, and who leads; "mailseal status" shows the same of one host. Suppressed addresses, the domains that
-your users write to, verdicts on sources, the reports that came in and the mails to test.address are shared, too.
+Each host adds the rows of its own mail to the database every 15 minutes, and changes no row of another host. After
+midnight (UTC) the hosts merge the rows of the day, and the partition of the day is dropped. The database stays below 1 GB
+with ten million messages a day.
 .PP
-While the database is away, mail goes on and rows wait in the spool of each host, up to spool_size and spool_days.
-"mailseal status", the pages and the metrics mailseal_report_spool_waiting_bytes and mailseal_report_spool_oldest_seconds of
-the daemon say what waits and since when. When the database is back the rows are taken, and none is counted twice. In the night, reports wait until all hosts are ready, at most until 03:00 UTC: the rows
-of a host that comes later make a report of their own. A host that was removed is waited for during one night.
+One of the hosts leads: it builds the reports and hands them to its mail server. If it stops, fails or loses its
+connection, another host leads within half a minute. The database refuses changes by a host that no longer leads, so no
+report is sent twice. "mailseal reports hosts" lists the hosts, when each was seen last, what waits in its spool, and
+which one leads; "mailseal status" shows the same for one host. The hosts also share suppressed addresses, the domains
+that your users write to, verdicts on sources, received reports, and the mails to test.address.
+.PP
+While the database is unavailable, mail is not affected, and rows wait in the spool of each host, up to spool_size and
+spool_days. "mailseal status", the pages, and the daemon's metrics mailseal_report_spool_waiting_bytes and
+mailseal_report_spool_oldest_seconds show how much waits and since when. When the database is back, the rows are stored,
+and none is counted twice.
+.PP
+At night, reports wait until the rows of all hosts are in the database, at the latest until 03:00 UTC. The rows of a host
+that is later than that are sent in a report of their own. After a host is removed for good, reports wait for it in one
+night.
 .SH FILES
 .TP
 .I /etc/mailseal/mailseal.toml

@@ -59,7 +59,7 @@ var reportsSection = section{
 				"mail, and \"other\" for the rest; mailseal_reports_source_messages has those of the " +
 				"last 30 full days by domain, class of the source (ours, service, forwarding, unknown, " +
 				"spoof, not ours, scanner) and result, within the same bound; " +
-				"mailseal_reports_domains counts the domains by the health word of the pages; " +
+				"mailseal_reports_domains counts the domains by their health on the pages; " +
 				"mailseal_reports_dns_check_findings has the findings of the last check of each " +
 				"domain's DNS " +
 				"records (role dns) by domain and severity (error, warning, unknown, note), within the " +
@@ -67,7 +67,7 @@ var reportsSection = section{
 				"mailseal_reports_dns_check_domains the domains by code of a finding; " +
 				"mailseal_reports_last_received_timestamp_seconds has the time of each " +
 				"receiver's last report. They are updated every 10 minutes. If the address is in " +
-				"use, a warning is logged, and it is tried again each minute."},
+				"use, a warning is logged, and the next try is a minute later."},
 		{name: "per_hour", def: "200", least: "1", most: "100000",
 			doc: "How many reports are sent in an hour at most. The mail servers of one provider get at most " +
 				"10 in a minute."},
@@ -91,8 +91,9 @@ var reportsSection = section{
 			doc: "The maximum size of the spool. When it is full, records are dropped and " +
 				"counted; mail is not affected."},
 		{name: "spool_days", def: "7", least: "1", most: "90",
-			doc: "How long rows wait in the spool while the database is away. Older ones are " +
-				"removed, with an error in the log: reports older than 5 days are not sent."},
+			doc: "How long rows wait in the spool while the database is unavailable. Older rows are " +
+				"removed, with an error in the log. Reports on days more than 5 days ago are never " +
+				"sent."},
 		{name: "store", example: `"sqlite:/var/lib/mailseal-reports/reports.db"`, form: "line",
 			doc: "The database of reports: \"sqlite:\" and a path, or \"postgres://...\" for " +
 				"several hosts, see REPORTS OF SEVERAL HOSTS in mailseal.toml(5). If not set, the " +
@@ -101,13 +102,12 @@ var reportsSection = section{
 			doc: "How often the role dns of \"mailseal reports serve\" checks the DNS records of " +
 				"your domains (those that rules sign for and those in intake.domains), as " +
 				"\"mailseal domain\" does. The checks are spread over that time, with at most 5 " +
-				"queries a second: 10,000 domains can be checked in 6 hours. Where there is more to " +
-				"ask for, they are checked less often, and the log says how often. The answers are " +
-				"held against the mail that reports tell of, for the advice of the pages. Changes to " +
-				"the domains' own records are kept for 400 days, " +
-				"and \"mailseal reports history\" lists them; if alerts.to is set, each change " +
-				"and each mistake is mailed once. The daemon itself checks the keys that sign, " +
-				"each rotation.watch."},
+				"queries a second: 10,000 domains can be checked in 6 hours. More domains are " +
+				"checked less often, and the log says how often. For the advice on the pages, the " +
+				"records are compared with the mail in received reports. Changes to the domains' " +
+				"own records are kept for 400 days, and \"mailseal reports history\" lists them; if " +
+				"alerts.to is set, each change and each mistake is mailed once. The keys that sign " +
+				"are also checked by the daemon itself, once in rotation.watch."},
 	},
 }
 
@@ -139,19 +139,19 @@ var reportsFailureSection = section{
 
 var reportsIntakeSection = section{
 	header: "[reports.intake]", path: "reports.intake",
-	doc: "DMARC, TLS and failure reports about your domains. \"mailseal reports serve\" takes " +
-		"them by LMTP on a unix socket, \"mailseal reports import\" from files; \"mailseal " +
-		"reports domains\" and the pages show what they say. With what role dns finds out every " +
-		"reports.dns_every, by the name servers of [dns], the pages mark changes of records, and " +
-		"show missing keys and SPF terms that no mail uses.",
+	doc: "DMARC, TLS and failure reports about your domains. \"mailseal reports serve\" receives " +
+		"them by LMTP on a unix socket, and \"mailseal reports import\" reads them from files; " +
+		"\"mailseal reports domains\" and the pages show the results. The role dns checks the " +
+		"DNS records of your domains once in reports.dns_every, so that the pages can show " +
+		"changed records, missing keys and SPF terms that no mail uses.",
 	settings: []setting{
 		{name: "address", example: `"/run/mailseal-reports/intake.sock"`, form: "path",
-			doc: "The unix socket on which \"mailseal reports serve\" takes mail by LMTP. If not " +
+			doc: "The unix socket on which \"mailseal reports serve\" receives mail by LMTP. If not " +
 				"set, intake.sock in reports.directory. The mail server must be able to reach " +
 				"its directory. Postfix: transport_maps = inline:{ { dmarc@example.com = " +
-				"lmtp:unix:/run/mailseal-reports/intake.sock } }, in a chroot, the socket must " +
-				"be below the queue directory. Sendmail: contrib/sendmail/reports.mc. mode and " +
-				"group say who may write to it."},
+				"lmtp:unix:/run/mailseal-reports/intake.sock } }; if Postfix's lmtp runs in a " +
+				"chroot, the socket must be below the queue directory. Sendmail: " +
+				"contrib/sendmail/reports.mc. mode and group set who may write to it."},
 		{name: "mode", def: `"0660"`, form: "mode",
 			doc: "The permissions of the socket. A program that can write to it can deliver mail " +
 				"with an Authentication-Results field that it made up, which is trusted."},
@@ -167,10 +167,10 @@ var reportsIntakeSection = section{
 				"one; a record belongs to the closest of them. Reports on other domains are kept " +
 				"for 30 days and not counted. If not set, every domain counts."},
 		{name: "parked", def: "[]", example: `["old.example"]`, form: "domain",
-			doc: "Those of your domains that send no mail; they need not be in domains, too. All mail in " +
+			doc: "Your domains that send no mail; they need not be in domains as well. All mail in " +
 				"their name is a forgery unless it passes, the pages and \"mailseal reports domains\" " +
 				"show them as parked, and the advice is \"v=spf1 -all\" and p=reject at once, without " +
-				"steps between. A domain whose SPF record is \"v=spf1 -all\" counts as parked anyway."},
+				"intermediate steps. A domain whose SPF record is \"v=spf1 -all\" is always parked."},
 		{name: "refuse_other", def: "false",
 			doc: "Refuse mail that has no report in it with 550, instead of accepting and " +
 				"keeping it."},
@@ -180,10 +180,10 @@ var reportsIntakeSection = section{
 				"on sources, accepted reporters, report files. If not set, changes.sock in " +
 				"reports.directory. Its mode is 0600, and only root and the user of the process " +
 				"get an answer, so processes of the two roles must run as the same user. While " +
-				"no intake answers, the pages say that nothing can be changed."},
+				"the role intake does not answer, nothing can be changed on the pages."},
 		{name: "raw_days", def: "90", least: "1", most: "3650",
-			doc: "For how many days mail is kept as it arrived, for \"mailseal reports reparse\", " +
-				"and reports that nothing proves."},
+			doc: "For how many days mail is kept as it arrived, for \"mailseal reports reparse\". " +
+				"Reports that are not authenticated are kept as long."},
 		{name: "record_days", def: "400", least: "1", most: "3650",
 			doc: "For how many days reports and their records are kept."},
 		{name: "sum_days", def: "1100", least: "1", most: "36500",
@@ -210,9 +210,10 @@ var reportsAlertsSection = section{
 	header: "[reports.alerts]", path: "reports.alerts",
 	doc: "Mail to you about what the received reports show. \"mailseal reports serve\" (role " +
 		"intake) checks every hour for new sources of mail, sources of yours whose mail fails, " +
-		"receivers that no longer report, changed policies, and an intake that is broken. Each " +
-		"is mailed once. The mail goes to the mail server at reports.smtp, from reports.from, " +
-		"with the null envelope sender, so that it cannot bounce.",
+		"receivers that no longer report, changed policies, new reporters that claim most of " +
+		"the mail, and reports that no longer arrive or cannot be read. Each is mailed once. " +
+		"The mail goes to the mail server at reports.smtp, from reports.from, with the null " +
+		"envelope sender, so that it cannot bounce.",
 	settings: []setting{
 		{name: "to", def: "[]", example: `["postmaster@example.com"]`, form: "mail address",
 			doc: "The addresses that get alerts and the digest. If not set, nothing is checked " +
@@ -220,8 +221,8 @@ var reportsAlertsSection = section{
 				"test mail."},
 		{name: "digest", def: "true",
 			doc: "Mail a digest of the week every Monday after 6:00 UTC: for each domain the " +
-				"number of messages, how many passed, what changed, and its largest sources with " +
-				"what to do."},
+				"number of messages, how many passed, what changed, and its largest sources, each " +
+				"with what to do about it."},
 		{name: "new_source", def: "10", least: "1", most: "1000000000",
 			doc: "How many messages a new source must have sent as one of your domains to cause " +
 				"an alert. A source is new for 7 days, for a domain that has had reports for " +

@@ -44,8 +44,8 @@ func (t Test) Domain() domain.Name {
 
 var testSection = section{
 	header: "[test]", path: "test",
-	doc: "An address for tests: strangers send a message to it, and their own mail server tells " +
-		"them the results.",
+	doc: "An address for tests: strangers send a message to it, and the reply to that message, " +
+		"which their own mail server passes on to them, has the results.",
 	settings: []setting{
 		{name: "address", example: `"test@example.com"`, form: "mail address",
 			doc: "Mail to this address, also with +anything before the @, is judged and then " +

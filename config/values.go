@@ -123,7 +123,7 @@ func parseNetwork(s string) (netip.Prefix, error) {
 	return p, nil
 }
 
-// networkHint mends the two spellings that other programs took: 172.16/12 and
+// networkHint corrects the two spellings that other programs took: 172.16/12 and
 // 192.0.2.0/255.255.255.0.
 func networkHint(s string) string {
 	addr, length, ok := strings.Cut(s, "/")

@@ -129,7 +129,7 @@ func (c *Cache) Len() int { return c.memory.Len() }
 func (c *Cache) Bytes() int { return c.memory.Cost() }
 
 // Broken returns how many questions had an answer that could not be used when they were asked last:
-// the rows that the operator has to mend.
+// the rows that the operator has to correct.
 func (c *Cache) Broken() int { return c.broken.len() }
 
 // Held is an answer that a Cache remembers: the keys of a name, or those that sign for a query.

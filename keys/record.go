@@ -22,7 +22,7 @@ var ErrName = errors.New("keys: not a domain name")
 // join the strings without a space (RFC 6376 section 3.6.2.2).
 const MaxString = 255
 
-// recordTTL is the time to live of records that we print, in seconds: short enough to mend a
+// recordTTL is the time to live of records that we print, in seconds: short enough to correct a
 // mistake within the hour.
 const recordTTL = 3600
 

@@ -46,7 +46,7 @@ var ErrInUse = errors.New("milter: in use")
 
 // Listen opens a socket. A unix socket that no process serves any more is replaced; one that is served is an error
 // that wraps ErrInUse; any other file is left alone. The socket has its mode, user and group before
-// anybody can connect. Errors name the address and, where there is one, the way out.
+// anyone can connect. Errors name the address and, where there is one, the way out.
 func Listen(ctx context.Context, o ListenOptions) (*Listener, error) {
 	a, err := ParseAddress(o.Address)
 	if err != nil {

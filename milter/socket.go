@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// listenUnix makes the socket. It gets its owner and mode before anybody can connect: until a
+// listenUnix makes the socket. It gets its owner and mode before anyone can connect: until a
 // socket listens, the kernel refuses clients that try.
 func (l *Listener) listenUnix(ctx context.Context, o ListenOptions) error {
 	path := l.address.Target

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -48,7 +49,7 @@ mailseal completion zsh > "${fpath[1]}/_mailseal"
 mailseal completion fish > ~/.config/fish/completions/mailseal.fish
 .fi
 .PP
-mailseal completion SHELL \-\-help says more; there is powershell, too.
+"mailseal completion SHELL \-\-help" explains how to load the script. SHELL can also be powershell.
 `
 
 // environment is about the variables of Go's runtime.
@@ -59,8 +60,8 @@ How often the daemon collects garbage: when garbage amounts to this percentage o
 and at least 8 MB. 100 saves up to 4 MB in a small daemon, and takes about an eighth more processor time.
 .TP
 .B GOMEMLIMIT
-How much memory the daemon aims for, such as 200MiB. Near the limit it collects garbage more often. It is no hard limit:
-that is
+How much memory the daemon aims for, such as 200MiB. Near the limit it collects garbage more often. It is not a
+hard limit; that is
 .B MemoryMax=
 of the unit.
 `
@@ -108,7 +109,7 @@ func manualPage(c *cobra.Command) (string, error) {
 	}
 	_, page, _ := strings.Cut(b.String(), "\n.SH NAME\n")
 	page, _, _ = strings.Cut(page, "\n.SH SEE ALSO\n")
-	page = strings.TrimSpace(page) + "\n"
+	page = strings.ReplaceAll(strings.TrimSpace(page)+"\n", "\n"+afterList, "\n.PP\n")
 	if !c.HasParent() {
 		return ".SH NAME\n" + page, nil
 	}
@@ -117,10 +118,18 @@ func manualPage(c *cobra.Command) (string, error) {
 	return fmt.Sprintf(".SH %q\n%s.\n%s", c.CommandPath(), c.Short, page), nil
 }
 
+// afterList marks a paragraph that follows a list, which the generator would indent like the list.
+const afterList = "AFTER-LIST "
+
+// list matches the last item of a list, and the empty line below it.
+var list = regexp.MustCompile(`(?m)^  (-.*(?:\n    .*)*\n\n)([^ ])`)
+
 // plain makes cobra's generator take the texts of a command, which are not Markdown, as they are.
+// Only lists keep their form.
 func plain(c *cobra.Command) {
 	c.DisableAutoGenTag = true // it holds the day
 	c.InitDefaultHelpFlag()
+	c.Long = list.ReplaceAllString(c.Long, "  ${1}"+afterList+"$2")
 	c.Short, c.Long, c.Use = markdown.Replace(c.Short), markdown.Replace(c.Long), markdown.Replace(c.Use)
 	c.Flags().VisitAll(func(f *pflag.Flag) {
 		f.Hidden = f.Hidden || f.Name == "help"

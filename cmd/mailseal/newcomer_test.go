@@ -49,7 +49,7 @@ func TestNewcomer(t *testing.T) {
 		{"status of a broken one", "status --no-check -c @zone", exitBad, "no daemon answers", ""},
 		{"nothing is collected", "reports preview -c @plain.toml example.net", exitBad, "collect = true in [reports] of", ""},
 		{"there is no store", "reports list -c @away.toml", exitUnknown, "collect = true in [reports] of", ""},
-		{"an empty list", "reports list -c @plain.toml", exitGood, "reports.collect must be true", ""},
+		{"an empty list", "reports list -c @plain.toml", exitGood, "while reports.collect is true", ""},
 		{"preview of no domain", "reports preview -c @plain.toml not.a..domain", exitUsage, "not a domain name", "collect"},
 		{"list of no domain", "reports list -c @plain.toml --domain a..b", exitUsage, "not a domain name", ""},
 		{"names outside the file", "domain --zone @zone --selector s1 example.com", exitGood, "[zone-file-outside]", "[dkim-missing]"},

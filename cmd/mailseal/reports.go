@@ -15,9 +15,9 @@ func newReportsCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "reports",
 		Short: "Make, send, receive and read DMARC reports",
-		Long: `Reports is about the reports in which receivers tell domains what they see of their mail (RFC 9990).
-"mailseal serve" only records its results; all other work is done by the process "mailseal reports serve", which reads
-no private key.`,
+		Long: `Receivers send reports to the owners of domains about the mail that they see of these domains (RFC
+9990). These commands make, send, receive and show such reports. "mailseal serve" only records its
+results; the process "mailseal reports serve", which reads no private key, does all other work.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -35,16 +35,21 @@ func newReportsServeCmd() *cobra.Command {
 	all := reporting.Roles()
 	var docs []string
 	for _, r := range all {
-		docs = append(docs, "  "+r.Name+": "+r.Doc)
+		docs = append(docs, "  - "+r.Name+": "+r.Doc)
 	}
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the report process in the foreground",
-		Long: `Serve runs beside the daemon as a user of its own, as the unit mailseal-reports.service, and logs to
-standard error. It does the work of its roles:` + strings.Join(docs, "\n") + `
+		Long: `Serve runs beside the daemon with a user of its own, as the unit mailseal-reports.service, and logs
+to standard error. Each role does a part of the work:
 
-A changed configuration needs a restart, which loses nothing, since the daemon continues to record. The
-exit code is 1 if the configuration has mistakes, 3 if the spool, the store or a socket cannot be opened.`,
+` + strings.Join(docs, "\n") + `
+
+Restart it after a change to the configuration. A restart loses nothing, since the daemon continues
+to record.
+
+The exit code is 1 if the configuration has mistakes, 3 if the spool, the store or a socket cannot
+be opened.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			chosen, err := reporting.Select(all, roles)
@@ -68,8 +73,9 @@ exit code is 1 if the configuration has mistakes, 3 if the spool, the store or a
 			return nil
 		},
 	}
-	cmd.Flags().StringVarP(&path, "config", "c", "", "configuration file (default "+defaultConfig+")")
-	cmd.Flags().StringSliceVar(&roles, "roles", nil, "what to do: "+
+	cmd.Flags().StringVarP(&path, "config", "c", "",
+		"configuration file (default "+defaultConfig+")")
+	cmd.Flags().StringSliceVar(&roles, "roles", nil, "run only these roles: "+
 		strings.Join(reporting.Names(all), ", ")+" (default all)")
 	return cmd
 }

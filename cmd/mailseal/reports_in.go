@@ -48,8 +48,8 @@ func newBoxCmd(use, short, long string, args cobra.PositionalArgs,
 		Use: use, Short: short, Args: args,
 		Long: long + `
 
-The store is reports.store of the configuration, or --store: "sqlite:" and a path, or "postgres://...". The exit code
-is 3 if the configuration or the store cannot be opened.`,
+The store is reports.store of the configuration, or --store: "sqlite:" and a path, or
+"postgres://...". The exit code is 3 if the configuration or the store cannot be opened.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := f.open(); err != nil {
 				return err
@@ -58,7 +58,8 @@ is 3 if the configuration or the store cannot be opened.`,
 			return run(f, cmd, args)
 		},
 	}
-	cmd.Flags().StringVarP(&f.config, "config", "c", "", "configuration file (default "+defaultConfig+")")
+	cmd.Flags().StringVarP(&f.config, "config", "c", "",
+		"configuration file (default "+defaultConfig+")")
 	cmd.Flags().StringVar(&f.store, "store", "", "the store to use instead of that of the "+
 		"configuration")
 	return cmd, f
@@ -73,8 +74,8 @@ func withList(cmd *cobra.Command, f *boxFlags) {
 	withJSON(cmd, f)
 	cmd.Flags().BoolVar(&f.box.CSV, "csv", false, "print CSV")
 	excludes(cmd, []string{"json"}, "csv")
-	cmd.Flags().StringVar(&f.domain, "domain", "", "only this domain")
-	cmd.Flags().IntVar(&f.days, "days", 0, "only the last so many days (default all)")
+	cmd.Flags().StringVar(&f.domain, "domain", "", "only reports on this domain")
+	cmd.Flags().IntVar(&f.days, "days", 0, "only this many days before now (default all)")
 }
 
 // newReportsInCmds are the commands about reports that come in.
@@ -88,16 +89,13 @@ func newReportsInCmds() []*cobra.Command {
 }
 
 func newReportsImportCmd() *cobra.Command {
-	cmd, f := newBoxCmd("import FILE...", "Put reports from files, Maildirs and mailboxes into the store",
-		`Import stores the reports in files, everything that "mailseal reports read" can show. A report that is
-already in the store is not stored again, so the same directory can be imported every day. Reports that are imported
-by hand count without proof of who sent them. Files that cannot be read are kept for "mailseal reports reparse".
-
-The exit code is 0 if everything is in the store; 1 if something could not be read, which is listed; 3 if a file or the
-store could not be opened: then import the same files again.`,
+	cmd, f := newBoxCmd("import FILE...", "Put reports from files, Maildirs and mailboxes into "+
+		"the store",
+		help("reports-import"),
 		func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return answer.NewUsage(errors.New(`name a file, a directory, or "-" for standard input`))
+				return answer.NewUsage(errors.New(`name a file, a directory,
+					or "-" for standard input`))
 			}
 			return nil
 		},
@@ -111,37 +109,32 @@ store could not be opened: then import the same files again.`,
 
 func newReportsReceivedCmd() *cobra.Command {
 	cmd, f := newBoxCmd("received [NUMBER]", "List received reports, or show one with its records",
-		`Received shows the reports in the store, the latest first. A report does not count if nothing proves that it
-is from its reporter, if its domain is not one of yours, if its period is in the future, or if another one with the
-same id, domain and period arrived before. With a NUMBER from the list it prints that report: why it counts or not,
-what is unusual about it, and its records.
-
-With --kind tls it lists TLS reports (RFC 8460), a line for each policy, and with --kind failure failure reports (RFC
-9991): the day, the reporter, the domain for which its mail was authenticated ("no": any sender can have written it),
-and what failed; with a NUMBER from that list, the whole report. These reports are only shown, and not counted in any
-sum.`,
+		help("reports-received"),
 		func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
-				return answer.NewUsage(errors.New("name one report, or none"))
+				return answer.NewUsage(errors.New("give the number of one report, or none for " +
+					"the list"))
 			}
 			return nil
 		},
 		func(f *boxFlags, cmd *cobra.Command, args []string) error {
 			filter := f.filter()
 			filter.Reporter, filter.Top = f.by, f.top
-			return f.box.Received(cmd.Context(), f.kind, filter, strings.Join(args, ""), cmd.OutOrStdout())
+			return f.box.Received(cmd.Context(), f.kind, filter, strings.Join(args, ""),
+				cmd.OutOrStdout())
 		})
 	withList(cmd, f)
-	cmd.Flags().StringVar(&f.kind, "kind", "aggregate", "the kind of reports: aggregate, tls or failure")
-	cmd.Flags().StringVar(&f.by, "reporter", "", "aggregate reports of this reporter only")
-	cmd.Flags().IntVar(&f.top, "limit", 0, "so many at most; all, if not given")
+	cmd.Flags().StringVar(&f.kind, "kind", "aggregate",
+		"the kind of reports: aggregate, tls or failure")
+	cmd.Flags().StringVar(&f.by, "reporter", "", "only aggregate reports of this reporter")
+	cmd.Flags().IntVar(&f.top, "limit", 0, "list at most this many (default all)")
 	return cmd
 }
 
 func newReportsDomainsCmd() *cobra.Command {
 	cmd, f := newBoxCmd("domains", "Show the results of each domain's mail",
-		`Domains adds up the reports that count by domain: messages, how many pass DMARC, DKIM and SPF, and what
-happened to those that fail.`, noArgs,
+		`Domains adds up the reports that count, for each domain: the number of messages, how many pass
+DMARC, DKIM and SPF, and what receivers did with those that fail DMARC.`, noArgs,
 		func(f *boxFlags, cmd *cobra.Command, _ []string) error {
 			return f.box.DomainList(cmd.Context(), f.filter(), cmd.OutOrStdout())
 		})
@@ -151,12 +144,7 @@ happened to those that fail.`, noArgs,
 
 func newReportsSourcesCmd() *cobra.Command {
 	cmd, f := newBoxCmd("sources", "Show which hosts sent as your domains",
-		`Sources shows, for all domains or one, the addresses from which mail came, whose they are, and why their mail
-passes or fails. A class that an administrator set on the pages takes precedence; then come the networks of
-ours.networks and of your SPF record, names below your domain that sign, services that are recognized by their names,
-and hosts that forward mail. A source of which no message ever passed is "spoof", one of which some passed is
-"unknown". Reverse names, networks and countries are shown if "mailseal reports serve" has looked them up
-(reports.intake.reverse_names and address_databases). The class needs the records, which are kept for record_days.`, noArgs,
+		help("reports-sources"), noArgs,
 		func(f *boxFlags, cmd *cobra.Command, _ []string) error {
 			return f.box.Sources(cmd.Context(), f.filter(), cmd.OutOrStdout())
 		})
@@ -165,27 +153,20 @@ and hosts that forward mail. A source of which no message ever passed is "spoof"
 }
 
 func newReportsAcceptCmd() *cobra.Command {
-	cmd, f := newBoxCmd("accept REPORTER", "Count the reports of a reporter without proof of who "+
-		"sent them",
-		`Any sender can write a report in another's name. Reports that arrive by mail count only if the mail was
-authenticated for the reporter's domain. At a domain at which anyone can have an address, such as gmail.com, the
-reporter is the whole address, since mail from there proves nothing more. A sender that can send mail for a whole
-domain can also report for it, and a report can claim anything: be careful with claims that only one reporter makes.
-Accept makes reports of a reporter count that cannot be authenticated, including those already in the store; --not
-reverts that, and "mailseal reports refuse". "mailseal reports received" shows the names of reporters.`, exactArgs("REPORTER"),
+	cmd, f := newBoxCmd("accept REPORTER", "Count the reports of a reporter even without "+
+		"authentication",
+		help("reports-accept"), exactArgs("REPORTER"),
 		func(f *boxFlags, cmd *cobra.Command, args []string) error {
 			return f.box.Accept(cmd.Context(), args[0], !f.not, cmd.OutOrStdout())
 		})
-	cmd.Flags().BoolVar(&f.not, "not", false, "revert it")
+	cmd.Flags().BoolVar(&f.not, "not", false, "count reports of the reporter only if they are "+
+		"authenticated")
 	return cmd
 }
 
 func newReportsRefuseCmd() *cobra.Command {
-	cmd, _ := newBoxCmd("refuse REPORTER", "Have the reports of a reporter not count, although they are proven",
-		`A sender that can send mail for a domain can also report for it, and claim any numbers on your domains. Refuse takes
-the reports of such a reporter out of all sums, including those already in the store. They are kept and shown.
-"mailseal reports accept --not REPORTER" reverts that. The alert new-reporter names new reporters that claim more
-messages than all others together.`,
+	cmd, _ := newBoxCmd("refuse REPORTER", "Exclude the reports of a reporter from all sums",
+		help("reports-refuse"),
 		exactArgs("REPORTER"), func(f *boxFlags, cmd *cobra.Command, args []string) error {
 			return f.box.Refuse(cmd.Context(), args[0], cmd.OutOrStdout())
 		})
@@ -194,8 +175,11 @@ messages than all others together.`,
 
 func newReportsVerifyCmd() *cobra.Command {
 	cmd, f := newBoxCmd("verify", "Compare the sums in the store with its records",
-		`Verify compares the daily sums, from which all figures are computed, with a new count of the records. The
-exit code is 0 if they are equal, 1 if not. Days whose records have expired are left out.`, noArgs,
+		`Verify compares the daily sums, from which all figures are computed, with a new count of the
+records. Days whose records have expired are left out.
+
+The exit code is 0 if they are equal, 1 if not. If they differ, "mailseal reports reparse" computes
+the sums again.`, noArgs,
 		func(f *boxFlags, cmd *cobra.Command, _ []string) error {
 			return f.box.Verify(cmd.Context(), cmd.OutOrStdout())
 		})
@@ -204,9 +188,10 @@ exit code is 0 if they are equal, 1 if not. Days whose records have expired are 
 }
 
 func newReportsReparseCmd() *cobra.Command {
-	cmd, _ := newBoxCmd("reparse", "Read all mails and files of the store again",
-		`Reparse reads the mails and files again that the store keeps as they came, and replaces what was stored of
-them. It is for a new version that reads more, and for a changed reports.intake.domains.`, noArgs,
+	cmd, _ := newBoxCmd("reparse", "Read the mails and files that the store keeps again",
+		`Reparse reads the mails and files that the store keeps (for reports.intake.raw_days) again, and
+replaces the reports that were stored from them. Run it after an upgrade to a version that can read
+more, or after a change to reports.intake.domains.`, noArgs,
 		func(f *boxFlags, cmd *cobra.Command, _ []string) error {
 			return f.box.Reparse(cmd.Context(), cmd.OutOrStdout())
 		})

@@ -40,16 +40,16 @@ func TestReportsStore(t *testing.T) {
 			"example.com,192.0.2.1,1200,1200,1200,1200,0,0,0,2023-11-15,2023-11-15,ours,the SPF record of the domain names it,fine,"}},
 		{"received", "received", exitGood, []string{"1       2023-11-15  org.example  example.com      1243        3  whole  yes      file"}},
 		{"received, one", "received 1", exitGood, []string{"1,243 messages in 3 records.", "it " +
-			"counts: it was imported by hand", "the reporter says: late",
-			"192.0.2.1: ours, the SPF record of the domain names it. All is as it should be"}},
+			"counts: it was imported by hand", "error text of the reporter: late",
+			"192.0.2.1: ours, the SPF record of the domain names it. Nothing to do"}},
 		{"the variant", "received 2", exitGood, []string{"it does not count, since report 1 has the same id"}},
 		{"no such number", "received 77", exitBad, []string{"there is no report with this number"}},
 		{"import the other kinds", "import " + put("t.json", reportTLS) + " " + put("arf.eml", reportARF), exitGood,
 			[]string{"1 TLS reports; 1 failure reports"}},
 		{"failure reports", "received --kind failure", exitGood, []string{"auth-failure"}},
-		{"one failure report", "received --kind failure 2", exitGood, []string{"Failure report (auth-failure)", "nothing proves who wrote it"}},
+		{"one failure report", "received --kind failure 2", exitGood, []string{"Failure report (auth-failure)", "its mail is not authenticated"}},
 		{"TLS reports", "received --kind tls", exitGood, []string{"number  day         reporter", "2023-11-15", "example.com", "certificate-expired"}},
-		{"one TLS report", "received --kind tls 1", exitGood, []string{"TLS report of Org", "nothing proves who wrote it"}},
+		{"one TLS report", "received --kind tls 1", exitGood, []string{"TLS report of Org", "its mail is not authenticated"}},
 		{"no such TLS report", "received --kind tls 9", exitBad, []string{"there is no report with this number"}},
 		{"one TLS report as CSV", "received --kind tls --csv 1", exitUsage, []string{"use --json"}},
 		{"no kind", "received --kind x", exitUsage, []string{"is not aggregate, tls or failure"}},
@@ -60,7 +60,7 @@ func TestReportsStore(t *testing.T) {
 		{"reparse", "reparse", exitGood, []string{"5 files or mails read again: 2 reports"}},
 		{"verify after that", "verify --json", exitGood, []string{`"equal":true`}},
 		{"a store that is none", "verify --store=mysql:x", exitUsage, []string{`write "sqlite:/path/reports.db"`}},
-		{"a store that cannot be opened", "verify --store=sqlite:" + dir + "/none/r.db", exitUnknown, []string{"make the directory"}},
+		{"a store that cannot be opened", "verify --store=sqlite:" + dir + "/none/r.db", exitUnknown, []string{"create the directory"}},
 	} {
 		words := strings.Fields(tc.args)
 		args := append([]string{"reports", words[0], at}, words[1:]...)

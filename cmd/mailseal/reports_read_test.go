@@ -95,7 +95,7 @@ func TestReportsRead(t *testing.T) {
 		{"a spreadsheet", "--csv @r.xml", exitBad, []string{"'=cmd() ??[31m,7,example.com,2023-11-15T00:00:00Z", ",198.51.100.7,40,fail,"}},
 		{"as it is", "--raw @tls.json", exitGood, []string{`"organization-name":"Org"`}},
 		{"no report", "@note.txt", exitBad, []string{"note.txt: this is not a report: neither XML, JSON, gzip, zip, tar, bzip2 nor a mail"}},
-		{"an empty file", "@empty.xml", exitBad, []string{"empty.xml: it is empty: there is no report in it"}},
+		{"an empty file", "@empty.xml", exitBad, []string{"empty.xml: the file is empty: there is no report in it"}},
 		{"a mail without a report", "@joe.eml", exitBad, []string{"joe.eml: there is no report in it"}},
 		{"a mail without a report beside one", "@tls.json @joe.eml", exitGood, []string{"1 other mail holds no report:", "joe.eml."}},
 		{"no file", "@gone", exitUnknown, []string{"gone: no such file"}},

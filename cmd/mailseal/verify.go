@@ -87,7 +87,7 @@ func (f *verifyFlags) run(cmd *cobra.Command, files []string) error {
 		if err != nil {
 			return err
 		}
-		worst = answer.Worse(worst, kind)
+		worst = answer.Worst(worst, kind)
 	}
 	if worst != answer.Good {
 		return answer.New(worst, nil)

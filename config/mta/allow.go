@@ -27,7 +27,7 @@ func allow(h Host, l Listener, p process) []Fix {
 	return []Fix{{setting(l.Setting, "group", group), setting(l.Setting, "mode", "0660")}}
 }
 
-// mend is what takes an obstacle away.
+// correct is what takes an obstacle away.
 func mend(h Host, o obstacle, l Listener, p process) []Fix {
 	switch o.kind {
 	case noSearch:

@@ -232,7 +232,7 @@ func (s said) key() string {
 // zero reports whether nothing is said.
 func (s said) zero() bool { return s.code == "" }
 
-// finding is one at a place of a file, with what may mend it.
+// finding is one at a place of a file, with what may correct it.
 func (s said) finding(file string, line int, setting string, fixes ...Fix) Finding {
 	return Finding{
 		Code:     s.code,

@@ -14,7 +14,7 @@ type filter struct {
 	at      endpoint
 	options map[string]string
 	wrong   said   // why the server cannot use it; zero when it can
-	right   string // the address as it should be written; "" when that cannot be known
+	right   string // the address right written; "" when that cannot be known
 	fatal   bool   // what is wrong ends the program that reads it
 }
 

@@ -94,7 +94,7 @@ func (c Change) setting() string {
 	return c.Name + " = " + value + " (mailseal.toml, " + section + ")"
 }
 
-// Fix are the changes that mend a finding together.
+// Fix are the changes that correct a finding together.
 type Fix []Change
 
 // String writes the changes, each on a line of its own or on several.

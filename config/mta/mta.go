@@ -76,12 +76,12 @@ type Finding struct {
 	Line     int      `json:"line,omitempty"`    // 1-based; 0 for the file as a whole
 	Setting  string   `json:"setting,omitempty"` // smtpd_milters, or a service and its setting
 	Text     string   `json:"text"`              // what is wrong, and what becomes of mail
-	// what mends it: applied in memory, the finding goes and no other comes
+	// what corrects it: applied in memory, the finding goes and no other comes
 	Fix    Fix  `json:"fix,omitempty"`
-	Mended bool `json:"mended,omitempty"` // the remedies of other findings mend it, too
+	Mended bool `json:"mended,omitempty"` // the remedies of other findings correct it, too
 
 	key   string // the code with what the text names
-	fixes []Fix  // what may mend it, the best first
+	fixes []Fix  // what may correct it, the best first
 }
 
 // identity is what is found, whatever the line.
@@ -119,8 +119,8 @@ type Report struct {
 	After Daemon `json:"-"`
 }
 
-// add puts a finding down, once: services that share a setting share its faults. What mends it is
-// what mends it for all of them.
+// add puts a finding down, once: services that share a setting share its faults. What corrects it is
+// what corrects it for all of them.
 func (r *Report) add(f Finding) {
 	at := slices.IndexFunc(r.Findings, f.is)
 	if at < 0 {

@@ -10,7 +10,7 @@ import (
 const maxJudgements = 2000
 
 // maxRevealed is how many findings one after the other a remedy may bring to light, if each of them
-// can be mended.
+// can be corrected.
 const maxRevealed = 6
 
 // judge looks at a mail server of a host. It is false when there is none.
@@ -59,7 +59,7 @@ func (p *planner) look(w world) (Report, bool) {
 	return p.judge(w, w.daemon)
 }
 
-// plan mends one finding after the other, the worst first, each in the world that those before have
+// plan corrects one finding after the other, the worst first, each in the world that those before have
 // left.
 func (p *planner) plan(w world, report Report) []step {
 	var steps []step
@@ -67,7 +67,7 @@ func (p *planner) plan(w world, report Report) []step {
 		now, _ := p.look(w)
 		i := slices.IndexFunc(now.Findings, f.is)
 		if i < 0 {
-			steps = append(steps, step{f, nil}) // a remedy before has mended it
+			steps = append(steps, step{f, nil}) // a remedy before has corrected it
 			continue
 		}
 		if after, changes := p.mend(w, now, now.Findings[i], maxRevealed); changes != nil {
@@ -78,7 +78,7 @@ func (p *planner) plan(w world, report Report) []step {
 	return steps
 }
 
-// mend returns the world without a finding and with no other that matters as much, and the changes
+// correct returns the world without a finding and with no other that matters as much, and the changes
 // that make it; nil when there are none.
 func (p *planner) mend(w world, before Report, f Finding, depth int) (world, Fix) {
 	for _, fix := range f.fixes {
@@ -89,7 +89,7 @@ func (p *planner) mend(w world, before Report, f Finding, depth int) (world, Fix
 	return w, nil
 }
 
-// try applies one remedy. What it brings to light has to be mended, too, unless it matters less
+// try applies one remedy. What it brings to light has to be corrected, too, unless it matters less
 // than the finding.
 func (p *planner) try(w world, before Report, f Finding, fix Fix, depth int) (world, Fix) {
 	if p.left <= 0 || len(fix) == 0 {

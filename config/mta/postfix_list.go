@@ -135,7 +135,7 @@ func (p *postfix) without(w *way, ways []*way) {
 	own, explicit := w.own["smtpd_milters"]
 	switch {
 	case w.ours || w.meant || w.passes() || w.isLoopback() && !w.isSubmission() && (w.off || explicit):
-		return // where a content filter hands mail back, this is as it should be
+		return // where a content filter hands mail back, this is right
 	case w.param == "non_smtpd_milters":
 		if p.d.Signs && !isReturnOfStrangers(w, ways) {
 			p.lacks(w, say("local-unsigned"))

@@ -23,7 +23,7 @@ type option struct {
 const (
 	bySystemd = "systemd starts, restarts and confines the daemon"
 	byMetrics = "Mailseal counts for Prometheus ([metrics])"
-	noLength  = "a signature of a part of the body (l=) lets anybody add to it; Mailseal makes none"
+	noLength  = "a signature of a part of the body (l=) lets any host on the way add to it; Mailseal makes none"
 	noReports = "reports of single failures are off; domains in [reports.failure] lists the " +
 		"domains that get them, for signatures with r=y as for DMARC"
 	noLua  = "there are no scripts in Mailseal; [policy], [sign.when] and [exempt] do what most of them are for"

@@ -8,5 +8,5 @@ func IsEveryone(n netip.Prefix) bool {
 	if n.Addr().Is4() {
 		return n.Bits() <= 4
 	}
-	return n.Bits() <= 3 // 2000::/3 is all that is given to anybody
+	return n.Bits() <= 3 // 2000::/3 is all that is given to anyone
 }

@@ -21,7 +21,7 @@ const (
 
 // groupRights returns the mode of a file with what its group may really do in it. Where there is an
 // access control list the mode shows the mask there, which is as wide as what the list gives to
-// anybody. Those whom it names, and whom this checker does not trust, count as the group.
+// anyone. Those whom it names, and whom this checker does not trust, count as the group.
 func (c checker) groupRights(path string, mode fs.FileMode) fs.FileMode {
 	list := make([]byte, 4096)
 	n, err := unix.Getxattr(path, "system.posix_acl_access", list)

@@ -35,7 +35,7 @@ type Options struct {
 	As *Reader
 	// where keys of unchanged files are taken from, and those whose files have gone bad since
 	Previous *Source
-	// New does not wait until all keys are loaded: who asks for one waits for that one
+	// New does not wait until all keys are loaded: that asks for one waits for that one
 	Background bool
 	// so many keys stay in memory, 5 KB each; others are read again whenever they sign; 0: 10,000
 	Held int

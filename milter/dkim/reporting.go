@@ -115,7 +115,7 @@ func unquote(v string) (string, error) {
 }
 
 // isLocalPart reports whether a text is a dot-atom (RFC 5322 section 3.2.3) that fits into an
-// address. Quoted local parts are in no record that anybody has seen.
+// address. Quoted local parts are in no record that anyone has seen.
 func isLocalPart(s string) bool {
 	if s == "" || len(s) > 64 {
 		return false

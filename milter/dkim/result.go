@@ -34,7 +34,7 @@ type Result struct {
 	Algorithm  string // a=
 	// size of the key: of the modulus for RSA, 256 for Ed25519; 0 when no key was found
 	Bits int
-	// the key record says t=y: a failure must not be held against the message (RFC 6376 section
+	// the key record says t=y: a failure must not be compared with the message (RFC 6376 section
 	// 3.6.1)
 	Testing          bool
 	Canonicalization string // "relaxed/simple"
@@ -71,7 +71,7 @@ func (r Result) Properties() []Property {
 	return known
 }
 
-// Evidence is what a Result rests on: enough to explain a failure to the people who can mend it.
+// Evidence is what a Result rests on: enough to explain a failure to the people who can correct it.
 type Evidence struct {
 	Field int      // the signature's index in the header
 	Key   KeyState // what the lookup of the key came to

@@ -103,7 +103,7 @@ func isSquare(n *big.Int) bool {
 	return root.Mul(root, root).Cmp(n) == 0
 }
 
-// SharesPrime reports whether two RSA keys have a prime in common and are not the same: then anybody
+// SharesPrime reports whether two RSA keys have a prime in common and are not the same: then anyone
 // can compute the private halves of both.
 func (k PublicKey) SharesPrime(other PublicKey) bool {
 	if k.rsa == nil || other.rsa == nil || k.rsa.N.Cmp(other.rsa.N) == 0 {

@@ -224,7 +224,7 @@ func suggestion(name, value string) string {
 	return ""
 }
 
-// repairValue mends the slips in a value that can only mean one thing, and returns others as they
+// repairValue corrects the slips in a value that can only mean one thing, and returns others as they
 // are.
 func repairValue(name, value string) string {
 	bare := strings.ToLower(strings.Trim(value, "'`<>. "))
@@ -248,7 +248,7 @@ func repairValue(name, value string) string {
 	return value
 }
 
-// repairOptions mends a list of failure options: with 1, 0 asks for nothing more.
+// repairOptions corrects a list of failure options: with 1, 0 asks for nothing more.
 func repairOptions(list string) string {
 	var out []string
 	for option := range strings.SplitSeq(strings.NewReplacer(",", ":", " ", "", ";", ":").Replace(list), ":") {

@@ -64,7 +64,7 @@ func Repair(text string) (string, bool) {
 	return mended, err == nil
 }
 
-// counting are the policies of a record that counts as it is, by their tags: a mended one must ask
+// counting are the policies of a record that counts as it is, by their tags: a corrected one must ask
 // for the same, whatever else the text holds.
 func counting(text string) map[string]string {
 	out := map[string]string{}

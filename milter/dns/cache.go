@@ -13,7 +13,7 @@ import (
 
 // CacheOptions bound what a Cache keeps and for how long. The zero value is good for a busy host.
 type CacheOptions struct {
-	// remember nothing; who asks the same at the same time shares an answer all the same
+	// remember nothing; that asks the same at the same time shares an answer all the same
 	Nothing     bool
 	Entries     int           // 0 means 50,000
 	Bytes       int           // an estimate of the memory for answers; 0 means 32 MiB
@@ -51,7 +51,7 @@ func (o CacheOptions) withDefaults() CacheOptions {
 // Who asks for what is already being looked up waits for that answer; a caller that gives up does
 // not end the lookup for the others, and the last one does. Safe for concurrent use.
 //
-// Anybody who sends mail fills it, with names of his choice. When it is full the answers that were
+// Anyone who sends mail fills it, with names of his choice. When it is full the answers that were
 // not used for the longest time leave, and are looked up again when they are needed: slower, never
 // wrong. Names fall into its parts by a hash with a random seed, so that a sender cannot choose
 // names that crowd others out of one part.
@@ -124,7 +124,7 @@ func (c *Cache) Lookup(ctx context.Context, name string, t Type) (Answer, error)
 	return found.answer, found.err
 }
 
-// Remembered returns what is known of a name without asking anybody; isKnown is false when nothing
+// Remembered returns what is known of a name without asking anyone; isKnown is false when nothing
 // is. The TTL is what is left of it.
 func (c *Cache) Remembered(name string, t Type) (a Answer, err error, isKnown bool) {
 	canonical, ok := Canonical(name)

@@ -65,7 +65,7 @@ func (rs Reports) takers(uris []string) []string {
 }
 
 // failedSignatures keeps signatures that failed and ask for a report with r=y (RFC 6651 section
-// 3.3), one for each signer: anybody can write such a field with any domain, so that only a domain
+// 3.3), one for each signer: anyone can write such a field with any domain, so that only a domain
 // that is listed counts.
 func (rs Reports) failedSignatures(ml mail, j judgment) {
 	if rs.Failures == nil || j.decision.Action == action.Tempfail || isByProgram(ml.Header) {

@@ -184,7 +184,7 @@ func spfAuth(s *spf.Result) *report.SPFAuth {
 }
 
 // signatures are those that are reported: all that pass, the nearest to From first, and a few of
-// the others, whose domains and selectors anybody can make up.
+// the others, whose domains and selectors anyone can make up.
 func signatures(r *verify.Results, d *dmarc.Result) []report.DKIMAuth {
 	var out, failed []report.DKIMAuth
 	for _, s := range r.DKIM {
@@ -259,7 +259,7 @@ func mode(isStrict bool) string {
 	return "r"
 }
 
-// wrote keeps the domains that a user of ours writes to. Programs and bounces write to anybody who
+// wrote keeps the domains that a user of ours writes to. Programs and bounces write to anyone who
 // wrote to us.
 func (rs Reports) wrote(ml mail) {
 	if rs.Recorder == nil || !rs.Relations || ml.Envelope.Sender == "" {

@@ -46,7 +46,7 @@ type Framer struct {
 	left    int       // octets of the current packet's data that have not been used
 	code    Code      // the current packet's
 	begun   bool      // some of the current packet has arrived
-	started time.Time // when it began, as far as anybody had to wait for the rest
+	started time.Time // when it began, as far as anyone had to wait for the rest
 	// until when the first packet must be complete, the negotiation; zero afterwards
 	first time.Time
 

@@ -1,5 +1,5 @@
 // Package keydns compares keys with what the DNS shows of them, as all verifiers will see it: what is wrong with a
-// published record, how it came to be so, and which record mends it (RFC 6376 section 3.6).
+// published record, how it came to be so, and which record corrects it (RFC 6376 section 3.6).
 package keydns
 
 import (

@@ -225,7 +225,7 @@ type collector struct {
 	octets   int // of the fields so far
 }
 
-// cut returns as much of a field as is read. What is behind it may show anybody.
+// cut returns as much of a field as is read. What is behind it may show anyone.
 func (c *collector) cut(value []byte) string {
 	c.octets += len(value)
 	if over := c.octets - maxFrom; over > 0 {

@@ -99,7 +99,7 @@ func (rs *Rules) settle(
 	ofDMARC = action.Accept
 	for _, f := range found {
 		f = f.checked()
-		// Of two as harsh, DMARC is the one that a sender can look up and mend.
+		// Of two as harsh, DMARC is the one that a sender can look up and correct.
 		if f.action > worst.action || f.action == worst.action && f.method == "dmarc" && f.domain != "" {
 			worst = f
 		}

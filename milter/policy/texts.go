@@ -8,9 +8,9 @@ import (
 	"mailseal/milter/verify"
 )
 
-// sentences are what refused peers read, for each method and result: what was found, and nothing else. A person who has
-// to mend it needs the truth. {domain} is the domain that was judged, {client} the peer's address, {name} the DNS name
-// that did not answer.
+// sentences are what refused peers read, for each method and result: what was found, and nothing
+// else. A person who has to correct it needs the truth. {domain} is the domain that was judged,
+// {client} the peer's address, {name} the DNS name that did not answer.
 var sentences = map[string]map[string]string{
 	"spf": {
 		"fail":      "SPF: {client} may not send mail for {domain}",
@@ -91,8 +91,8 @@ func (ts Texts) several() string {
 	return textSeveral
 }
 
-// custom is what the configuration says after a method, "" when it says nothing. It says nothing of a DNS that did not
-// answer, which is neither the sender's fault nor a finding about the sender.
+// custom is what the configuration says after a method, "" when it says nothing. It says nothing of
+// a DNS that did not answer, which is neither the sender's fault nor a finding about the sender.
 func (ts Texts) custom(f finding) string {
 	if f.value == "temperror" {
 		return ""
@@ -110,7 +110,8 @@ func (ts Texts) custom(f finding) string {
 	return ts.Other
 }
 
-// unanswered is the DNS name whose lookup made the result of a finding a temperror, as far as it is known.
+// unanswered is the DNS name whose lookup made the result of a finding a temperror, as far as it is
+// known.
 func unanswered(f finding, r *verify.Results) string {
 	if f.value != "temperror" {
 		return ""
@@ -180,7 +181,8 @@ func explanation(f finding, r *verify.Results) string {
 	return ""
 }
 
-// ascii cuts what a domain's owner may have put into a reply down to one harmless line (RFC 7208 section 11.5.2).
+// ascii cuts what a domain's owner may have put into a reply down to one harmless line (RFC 7208
+// section 11.5.2).
 func ascii(s string, most int) string {
 	var b strings.Builder
 	for _, c := range []byte(s) {

@@ -52,7 +52,8 @@ func ID(day time.Time, p *Policy, reporter string, part int) string {
 
 // FileName is the name of a report's file (RFC 9990 section 3.5.2).
 func (a *Aggregate) FileName(receiver string) string {
-	return fmt.Sprintf("%s!%s!%d!%d!%s.xml.gz", receiver, a.Policy.Domain, a.Begin.Unix(), a.End.Unix(), a.ID)
+	return fmt.Sprintf("%s!%s!%d!%d!%s.xml.gz", receiver, a.Policy.Domain, a.Begin.Unix(),
+		a.End.Unix(), a.ID)
 }
 
 // Folded is an evaluation without all that a sender can make up: its client, its results and the
@@ -65,7 +66,8 @@ func (e *Evaluation) Folded() Evaluation {
 		HeaderFrom: e.Policy.Domain,
 	}
 	if !e.Passes() && len(e.Reasons) == 0 && e.Policy.P != "" && e.Disposition != e.Policy.P {
-		sum.Reasons = []Reason{{Type: "local_policy", Comment: "names below the domain, counted together"}}
+		sum.Reasons = []Reason{{Type: "local_policy",
+			Comment: "names below the domain, counted together"}}
 	}
 	return sum
 }

@@ -67,7 +67,8 @@ func Check(text []byte) error {
 		case r.Count < 1:
 			return fmt.Errorf("%w: record %d: count %d", ErrInvalid, i+1, r.Count)
 		case !passes && len(r.Reasons) == 0 && !f.isPublished(r.Disposition, r.From):
-			return fmt.Errorf("%w: record %d: it failed, %q is not what is published, and no reason is given",
+			return fmt.Errorf("%w: record %d: it failed, disposition %q is not the published "+
+				"policy, and no reason is given",
 				ErrInvalid, i+1, r.Disposition)
 		}
 	}

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Evaluation is what a receiver reports of one message that it judged (RFC 9990 section 3.1.1). It
+// Evaluation is the data about one judged message for a report (RFC 9990 section 3.1.1). It
 // holds what was found, never the message. All names are domain names in A-labels, at most 255
 // bytes long.
 type Evaluation struct {
@@ -62,7 +62,7 @@ type DKIMAuth struct {
 // Passes reports whether the message passes DMARC.
 func (e *Evaluation) Passes() bool { return e.DKIM || e.SPF }
 
-// Bounds of what is reported of a message.
+// Bounds of the data about a message in a report.
 const (
 	// MaxFailedSignatures is how many signatures that do not pass are reported. A sender can write
 	// any number of them with any domain, and each would make a row of its own.

@@ -65,7 +65,8 @@ func (e *Evaluation) AsksFailure() string {
 		return "dmarc"
 	case slices.Contains(fo, "d") && slices.ContainsFunc(e.Signatures, hasFailed):
 		return "dkim"
-	case slices.Contains(fo, "s") && e.SPFAuth != nil && (e.SPFAuth.Result == "fail" || e.SPFAuth.Result == "softfail"):
+	case slices.Contains(fo, "s") && e.SPFAuth != nil && (e.SPFAuth.Result == "fail" ||
+		e.SPFAuth.Result == "softfail"):
 		return "spf"
 	}
 	return ""

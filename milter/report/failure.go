@@ -37,9 +37,12 @@ var ErrNoFailure = errors.New("this message/feedback-report has no Feedback-Type
 func ReadFailure(part, original []byte) (*Failure, error) {
 	h := header(part)
 	out := &Failure{
-		Type: word(h.Get("Feedback-Type")), Agent: h.Get("User-Agent"), Domain: parseName(h.Get("Reported-Domain")),
-		Source: h.Get("Source-IP"), Failed: word(h.Get("Auth-Failure")), Alignment: word(h.Get("Identity-Alignment")),
-		Delivery: word(h.Get("Delivery-Result")), MailFrom: h.Get("Original-Mail-From"), Arrived: h.Get("Arrival-Date"),
+		Type: word(h.Get("Feedback-Type")), Agent: h.Get("User-Agent"),
+		Domain: parseName(h.Get("Reported-Domain")),
+		Source: h.Get("Source-IP"), Failed: word(h.Get("Auth-Failure")),
+		Alignment: word(h.Get("Identity-Alignment")),
+		Delivery:  word(h.Get("Delivery-Result")), MailFrom: h.Get("Original-Mail-From"),
+		Arrived: h.Get("Arrival-Date"),
 		Results: h.Get("Authentication-Results"), Incidents: 1,
 	}
 	if out.Arrived == "" {
@@ -55,7 +58,8 @@ func ReadFailure(part, original []byte) (*Failure, error) {
 		out.Source = a.String()
 	}
 	mail := header(original)
-	out.From, out.Subject, out.MessageID = mail.Get("From"), mail.Get("Subject"), mail.Get("Message-Id")
+	out.From, out.Subject, out.MessageID = mail.Get("From"), mail.Get("Subject"),
+		mail.Get("Message-Id")
 	if out.Domain == "" {
 		out.Domain = parseName(strings.TrimSuffix(out.From, ">"))
 	}

@@ -100,7 +100,7 @@ const (
 	MaxRefused = 100  // rows that are listed as refused
 	maxValue   = 4096 // bytes of a value
 	maxTag     = 64 << 10
-	maxDepth   = 100 // elements within each other; a report has 5
+	maxDepth   = 100 // elements nested; a report has 5
 )
 
 // Pass reports whether the row passes DMARC: one of the aligned results is "pass".

@@ -16,7 +16,8 @@ func isHostile(err error) bool { return errors.Is(err, ErrHostile) }
 func (r *reader) endRecord() error {
 	last := r.row
 	for _, p := range r.more {
-		p.row.HeaderFrom, p.row.EnvelopeFrom, p.row.EnvelopeTo = last.HeaderFrom, last.EnvelopeFrom, last.EnvelopeTo
+		p.row.HeaderFrom, p.row.EnvelopeFrom, p.row.EnvelopeTo = last.HeaderFrom,
+			last.EnvelopeFrom, last.EnvelopeTo
 		p.row.Signatures, p.row.SPFResults = last.Signatures, last.SPFResults
 		if err := r.endRow(p.row, p.count); err != nil {
 			return err
@@ -33,7 +34,7 @@ func (r *reader) endRow(row Row, count string) error {
 		count = "0" // what some write when there was no mail
 	}
 	if count == "" {
-		r.refuse(row, "it has no count")
+		r.refuse(row, "count is missing")
 		return nil
 	}
 	n, err := parseCount(count)
@@ -46,12 +47,13 @@ func (r *reader) endRow(row Row, count string) error {
 	}
 	row.Count = n
 	if n == 0 {
-		r.add("null", "a row with count 0: the reporter says that it saw nothing", row.Line)
+		r.add("null", "a row with count 0: the reporter saw no messages", row.Line)
 	}
 	if row.HeaderFrom == "" {
 		row.HeaderFrom = r.out.Policy.Domain
 		if n > 0 {
-			r.add("header-from", "a row without header_from; the policy's domain is taken", row.Line)
+			r.add("header-from", "a row without header_from; the domain of the policy was used",
+				row.Line)
 		}
 	}
 	if r.out.from == "" {
@@ -89,13 +91,15 @@ func (r *reader) derive(row *Row) {
 	if row.SPF == "" && len(row.SPFResults) > 0 {
 		row.Derived, row.SPF = true, "fail"
 		for _, s := range row.SPFResults {
-			if s.Result == "pass" && s.Scope != "helo" && Aligned(s.Domain, row.HeaderFrom, p.Domain, p.ASPF) {
+			if s.Result == "pass" && s.Scope != "helo" &&
+				Aligned(s.Domain, row.HeaderFrom, p.Domain, p.ASPF) {
 				row.SPF = "pass"
 			}
 		}
 	}
 	if row.Derived {
-		r.add("derived", "an aligned result is missing; it follows from the other results", row.Line)
+		r.add("derived", "an aligned result is missing, and was derived from the other results",
+			row.Line)
 	}
 }
 
@@ -108,7 +112,8 @@ func (r *reader) compare(row *Row) {
 	canPass, passes := false, false
 	for _, s := range row.Signatures {
 		canPass = canPass || s.Result == "pass" && isRelated(s.Domain, row.HeaderFrom)
-		passes = passes || s.Result == "pass" && Aligned(s.Domain, row.HeaderFrom, p.Domain, p.ADKIM)
+		passes = passes || s.Result == "pass" && Aligned(s.Domain, row.HeaderFrom, p.Domain,
+			p.ADKIM)
 	}
 	differs := len(row.Signatures) > 0 && (row.DKIM == "pass" && !canPass || row.DKIM == "fail" && passes)
 	canPass, passes = false, false
@@ -117,8 +122,10 @@ func (r *reader) compare(row *Row) {
 		passes = passes || s.Result == "pass" && s.Scope != "helo" &&
 			Aligned(s.Domain, row.HeaderFrom, p.Domain, p.ASPF)
 	}
-	if differs || len(row.SPFResults) > 0 && (row.SPF == "pass" && !canPass || row.SPF == "fail" && passes) {
-		r.add("contradiction", "policy_evaluated contradicts auth_results; policy_evaluated is counted", row.Line)
+	if differs || len(row.SPFResults) > 0 && (row.SPF == "pass" && !canPass ||
+		row.SPF == "fail" && passes) {
+		r.add("contradiction", "policy_evaluated contradicts auth_results; policy_evaluated was "+
+			"counted", row.Line)
 	}
 }
 
@@ -157,7 +164,7 @@ func (r *reader) finish() {
 		_, m.Org, _ = strings.Cut(m.Email, "@")
 		m.Org = parseName(m.Org)
 		if m.Org != "" {
-			r.add("org", "org_name is empty; the domain of the address is taken", 0)
+			r.add("org", "org_name is empty; the domain of the address was used", 0)
 		}
 	}
 	switch r.out.Namespace {
@@ -225,7 +232,8 @@ func (m *Metadata) ReporterKey(mailDomain string) string {
 // period.
 func (f *Feedback) Key(mailDomain string) string {
 	return strings.Join([]string{
-		f.Metadata.ReporterKey(mailDomain), strings.Trim(f.Metadata.ReportID, "<> "), f.Policy.Domain,
+		f.Metadata.ReporterKey(mailDomain), strings.Trim(f.Metadata.ReportID, "<> "),
+		f.Policy.Domain,
 		fmt.Sprint(f.Metadata.Begin.Unix()), fmt.Sprint(f.Metadata.End.Unix()),
 	}, "\n")
 }

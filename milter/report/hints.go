@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Hints are what the name of the file and the subject of the mail say of a report. They can be
-// wrong: they fill in what the report itself leaves out.
+// Hints are facts about a report in the name of its file and the subject of its mail. They can be
+// wrong, and only replace what is missing in the report.
 type Hints struct {
 	Domain     string
 	Reporter   string // domain of the reporter
@@ -40,7 +40,8 @@ func ReadHints(file, title string) (h Hints) {
 		return h
 	}
 	for i, to := range []*string{&h.Domain, &h.Reporter} {
-		if name := parseName(strings.TrimRight(m[i+1], ",;")); *to == "" && strings.Contains(name, ".") {
+		if name := parseName(strings.TrimRight(m[i+1], ",;")); *to == "" &&
+			strings.Contains(name, ".") {
 			*to = name
 		}
 	}
@@ -67,26 +68,28 @@ func (f *Feedback) Supplement(h Hints) {
 	own := f.Policy.Domain
 	switch {
 	case own != "" && h.Domain != "" && own != h.Domain:
-		b.add("name-differs", "the name of the file or the subject is of another domain; the report's own is taken", 0)
+		b.add("name-differs", "the file name or subject has another domain; the domain in the "+
+			"report was used", 0)
 	case own == "" && h.Domain != "":
 		f.Policy.Domain = h.Domain
-		b.add("domain-from-name", "the report names no domain; that of the name of the file or of the subject is taken",
+		b.add("domain-from-name", "the report has no domain; the domain in the file name or "+
+			"subject was used",
 			0)
 	case own == "" && f.from != "":
 		f.Policy.Domain = f.from
-		b.add("domain-from-row", "the report names no domain; the first header_from is taken", 0)
+		b.add("domain-from-row", "the report has no domain; the first header_from was used", 0)
 	}
 	if f.Metadata.Begin.IsZero() && !h.Begin.IsZero() && !h.End.Before(h.Begin) {
 		f.Metadata.Begin, f.Metadata.End = h.Begin, inclusive(h.Begin, h.End)
-		b.add("dates-from-name", "the period is that of the name of the file", 0)
+		b.add("dates-from-name", "the period was taken from the file name", 0)
 	}
 	if f.Metadata.ReportID == "" && h.ReportID != "" {
 		f.Metadata.ReportID = h.ReportID
-		b.add("id-from-name", "the id is that of the name of the file or of the subject", 0)
+		b.add("id-from-name", "the id was taken from the file name or the subject", 0)
 	}
 	if f.Metadata.Org == "" && f.Metadata.Email == "" && h.Reporter != "" {
 		f.Metadata.Org = h.Reporter
-		b.add("org-from-name", "the reporter is that of the name of the file or of the subject", 0)
+		b.add("org-from-name", "the reporter was taken from the file name or the subject", 0)
 	}
 }
 

@@ -78,7 +78,7 @@ func TestTLSForms(t *testing.T) {
 		}
 	}
 	long := strings.Replace(whole, `"policies":[`, `"policies":[`+strings.Repeat("{},", 100_000), 1)
-	if r, err := ReadTLS(strings.NewReader(long)); err != nil || len(r.Policies) != maxMany || !strings.Contains(r.Cut, "above 1000") {
+	if r, err := ReadTLS(strings.NewReader(long)); err != nil || len(r.Policies) != maxMany || !strings.Contains(r.Cut, "more than 1000 policies") {
 		t.Errorf("100,001 policies: got %d, %v", len(r.Policies), err)
 	}
 	if r, err := ReadTLS(strings.NewReader(utf16le(whole))); err != nil || r.Policies[0].Good != 7 {

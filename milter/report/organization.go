@@ -47,7 +47,8 @@ var known = []struct {
 	domains []string
 }{
 	{[]string{"google", "gmail"}, []string{"google.com"}},
-	{[]string{"microsoft", "outlook", "hotmail", "office365"}, []string{"microsoft.com", "outlook.com", "hotmail.com"}},
+	{[]string{"microsoft", "outlook", "hotmail", "office365"},
+		[]string{"microsoft.com", "outlook.com", "hotmail.com"}},
 	{[]string{"yahoo", "aol"}, []string{"yahooinc.com", "yahoo.com", "yahoo-inc.com", "aol.com"}},
 	{[]string{"apple", "icloud"}, []string{"apple.com", "icloud.com"}},
 	{[]string{"amazon"}, []string{"amazon.com", "amazonses.com"}},
@@ -64,7 +65,8 @@ func PlausibleName(org, key string) string {
 	organization := Organization(own)
 	name := strings.ToLower(strings.TrimSpace(org))
 	for _, k := range known {
-		isNamed := slices.ContainsFunc(k.words, func(word string) bool { return strings.Contains(name, word) })
+		isNamed := slices.ContainsFunc(k.words,
+			func(word string) bool { return strings.Contains(name, word) })
 		switch {
 		case isNamed && slices.Contains(k.domains, organization):
 			return org

@@ -20,7 +20,8 @@ var mailboxes = []string{
 	"seznam.cz", "sina.com", "sohu.com",
 	"t-online.de", "tutanota.com", "ukr.net", "verizon.net", "web.de", "wp.pl", "ya.ru",
 	"yahoo.co.jp", "yahoo.co.uk", "yahoo.com",
-	"yahoo.de", "yahoo.fr", "yandex.com", "yandex.ru", "yeah.net", "ymail.com", "ziggo.nl", "zoho.com", "zohomail.com",
+	"yahoo.de", "yahoo.fr", "yandex.com", "yandex.ru", "yeah.net", "ymail.com", "ziggo.nl",
+	"zoho.com", "zohomail.com",
 }
 
 // isMailboxes reports whether anyone can have an address at a domain.

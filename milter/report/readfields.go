@@ -13,41 +13,74 @@ var fields = map[string]func(*reader, string){
 	"report_metadata/email":              func(r *reader, s string) { r.out.Metadata.Email = s },
 	"report_metadata/extra_contact_info": func(r *reader, s string) { r.out.Metadata.Contact = s },
 	"report_metadata/report_id":          func(r *reader, s string) { r.out.Metadata.ReportID = s },
-	"report_metadata/generator":          func(r *reader, s string) { r.out.Metadata.Generator = s },
-	"report_metadata/error":              (*reader).metadataError,
-	"date_range/begin":                   func(r *reader, s string) { r.begin = s },
-	"date_range/end":                     func(r *reader, s string) { r.end = s },
-	"report_metadata/begin":              func(r *reader, s string) { r.begin = s },
-	"report_metadata/end":                func(r *reader, s string) { r.end = s },
-	"policy_published/domain":            (*reader).policyDomain,
-	"policy_published/p":                 func(r *reader, s string) { r.policy.P = word(s) },
-	"policy_published/sp":                func(r *reader, s string) { r.policy.SP = word(s) },
-	"policy_published/np":                func(r *reader, s string) { r.policy.NP = word(s) },
-	"policy_published/adkim":             func(r *reader, s string) { r.policy.ADKIM = word(s) },
-	"policy_published/aspf":              func(r *reader, s string) { r.policy.ASPF = word(s) },
-	"policy_published/fo":                func(r *reader, s string) { r.policy.FO = word(s) },
+	"report_metadata/generator": func(r *reader,
+		s string) {
+		r.out.Metadata.Generator = s
+	},
+	"report_metadata/error":   (*reader).metadataError,
+	"date_range/begin":        func(r *reader, s string) { r.begin = s },
+	"date_range/end":          func(r *reader, s string) { r.end = s },
+	"report_metadata/begin":   func(r *reader, s string) { r.begin = s },
+	"report_metadata/end":     func(r *reader, s string) { r.end = s },
+	"policy_published/domain": (*reader).policyDomain,
+	"policy_published/p":      func(r *reader, s string) { r.policy.P = word(s) },
+	"policy_published/sp":     func(r *reader, s string) { r.policy.SP = word(s) },
+	"policy_published/np":     func(r *reader, s string) { r.policy.NP = word(s) },
+	"policy_published/adkim":  func(r *reader, s string) { r.policy.ADKIM = word(s) },
+	"policy_published/aspf":   func(r *reader, s string) { r.policy.ASPF = word(s) },
+	"policy_published/fo":     func(r *reader, s string) { r.policy.FO = word(s) },
 	"policy_published/pct": func(r *reader,
 		s string) {
 		r.policy.Pct = strings.TrimSuffix(word(s), "%")
 	},
-	"policy_published/testing":             func(r *reader, s string) { r.policy.Testing = word(s) },
-	"policy_published/discovery_method":    func(r *reader, s string) { r.policy.Discovery = word(s) },
-	"policy_published/version_published":   func(*reader, string) {},
-	"row/source_ip":                        (*reader).sourceIP,
-	"row/count":                            func(r *reader, s string) { r.count = s },
-	"policy_evaluated/disposition":         func(r *reader, s string) { r.row.Disposition = r.word(s) },
-	"policy_evaluated/dkim":                func(r *reader, s string) { r.row.DKIM = r.word(s) },
-	"policy_evaluated/spf":                 func(r *reader, s string) { r.row.SPF = r.word(s) },
-	"reason/type":                          func(r *reader, s string) { r.reason.Type = r.word(s) },
-	"reason/comment":                       func(r *reader, s string) { r.reason.Comment = s },
-	"identifiers/header_from":              func(r *reader, s string) { r.row.HeaderFrom = parseName(s) },
-	"identifiers/envelope_from":            func(r *reader, s string) { r.row.EnvelopeFrom = parseName(s) },
-	"identifiers/envelope_to":              func(r *reader, s string) { r.row.EnvelopeTo = parseName(s) },
-	"dkim/domain":                          func(r *reader, s string) { r.signature.Domain = parseName(s) },
-	"dkim/selector":                        func(r *reader, s string) { r.signature.Selector = strings.ToLower(s) },
-	"dkim/result":                          func(r *reader, s string) { r.signature.Result = r.word(s) },
-	"dkim/human_result":                    func(*reader, string) {},
-	"spf/domain":                           func(r *reader, s string) { r.spf.Domain = parseName(s) },
+	"policy_published/testing": func(r *reader,
+		s string) {
+		r.policy.Testing = word(s)
+	},
+	"policy_published/discovery_method": func(r *reader,
+		s string) {
+		r.policy.Discovery = word(s)
+	},
+	"policy_published/version_published": func(*reader, string) {},
+	"row/source_ip":                      (*reader).sourceIP,
+	"row/count":                          func(r *reader, s string) { r.count = s },
+	"policy_evaluated/disposition": func(r *reader,
+		s string) {
+		r.row.Disposition = r.word(s)
+	},
+	"policy_evaluated/dkim": func(r *reader, s string) { r.row.DKIM = r.word(s) },
+	"policy_evaluated/spf":  func(r *reader, s string) { r.row.SPF = r.word(s) },
+	"reason/type":           func(r *reader, s string) { r.reason.Type = r.word(s) },
+	"reason/comment":        func(r *reader, s string) { r.reason.Comment = s },
+	"identifiers/header_from": func(r *reader,
+		s string) {
+		r.row.HeaderFrom = parseName(s)
+	},
+	"identifiers/envelope_from": func(r *reader,
+		s string) {
+		r.row.EnvelopeFrom = parseName(s)
+	},
+	"identifiers/envelope_to": func(r *reader,
+		s string) {
+		r.row.EnvelopeTo = parseName(s)
+	},
+	"dkim/domain": func(r *reader,
+		s string) {
+		r.signature.Domain = parseName(s)
+	},
+	"dkim/selector": func(r *reader,
+		s string) {
+		r.signature.Selector = strings.ToLower(s)
+	},
+	"dkim/result": func(r *reader,
+		s string) {
+		r.signature.Result = r.word(s)
+	},
+	"dkim/human_result": func(*reader, string) {},
+	"spf/domain": func(r *reader,
+		s string) {
+		r.spf.Domain = parseName(s)
+	},
 	"spf/scope":                            func(r *reader, s string) { r.spf.Scope = r.word(s) },
 	"spf/result":                           func(r *reader, s string) { r.spf.Result = r.word(s) },
 	"spf/human_result":                     func(*reader, string) {},
@@ -55,8 +88,10 @@ var fields = map[string]func(*reader, string){
 }
 
 // containers are the elements that hold elements.
-var containers = []string{"feedback", "report_metadata", "date_range", "policy_published", "record", "row",
-	"policy_evaluated", "reason", "identifiers", "auth_results", "dkim", "spf", "extension", "extensions"}
+var containers = []string{"feedback", "report_metadata", "date_range", "policy_published",
+	"record", "row",
+	"policy_evaluated", "reason", "identifiers", "auth_results", "dkim", "spf", "extension",
+	"extensions"}
 
 // names are the local names of all elements that are known.
 var names = func() map[string]bool {
@@ -92,18 +127,20 @@ var fieldOf = func() map[place]*field {
 	out := map[place]*field{}
 	for path, set := range fields {
 		parent, name, _ := strings.Cut(path, "/")
-		out[place{parent, name}] = &field{id: len(out), set: set, repeats: path == "report_metadata/error"}
+		out[place{parent, name}] = &field{id: len(out), set: set,
+			repeats: path == "report_metadata/error"}
 	}
 	return out
 }()
 
-// again are the elements that can be there several times, and the ids of the fields that are then to
-// be read again.
+// again are the elements that can be there several times, and the ids of the fields that are then
+// to be read again.
 var anew = func() map[string][]int {
 	out := map[string][]int{}
 	for name, parents := range map[string][]string{
 		"record": {"row", "policy_evaluated", "identifiers"}, "row": {"row", "policy_evaluated"},
-		"reason": {"reason"}, "dkim": {"dkim"}, "spf": {"spf"}, "policy_published": {"policy_published"},
+		"reason": {"reason"}, "dkim": {"dkim"}, "spf": {"spf"},
+		"policy_published": {"policy_published"},
 	} {
 		for at, f := range fieldOf {
 			if slices.Contains(parents, at.parent) {
@@ -138,11 +175,11 @@ func canonical(name string) string {
 
 func word(s string) string { return strings.ToLower(s[:min(len(s), 100)]) }
 
-// word reads one of the words of RFC 9990. What is none stays as it is.
+// word reads one of the words of RFC 9990. Any other text is kept as it is.
 func (r *reader) word(s string) string {
 	out := word(s)
 	if out != s {
-		r.add("case", "a word is not in lower case", r.line)
+		r.add("case", "a value is not in lower case", r.line)
 	}
 	return out
 }
@@ -167,7 +204,8 @@ func (r *reader) sourceIP(s string) {
 	a, ok := parseSource(s)
 	if !ok {
 		if s != "" {
-			r.add("source", fmt.Sprintf("source_ip %q is not an address", s[:min(len(s), 60)]), r.line)
+			r.add("source", fmt.Sprintf("source_ip %q is not an address", s[:min(len(s), 60)]),
+				r.line)
 		}
 		return
 	}

@@ -42,7 +42,8 @@ func utf8Text(r io.Reader, notes *notebook) *bufio.Reader {
 	e, err := htmlindex.Get(label)
 	if err != nil {
 		if label != "utf8" {
-			notes.add("encoding-unknown", "the declared encoding "+label+" is unknown; read as UTF-8", 1)
+			notes.add("encoding-unknown", "the declared encoding "+label+" is unknown; the file "+
+				"was read as UTF-8", 1)
 		}
 		return in
 	}
@@ -51,11 +52,13 @@ func utf8Text(r io.Reader, notes *notebook) *bufio.Reader {
 	case "utf-8":
 		return in
 	case "utf-16le", "utf-16be": // without a byte order mark, and the declaration was legible: it is not true
-		notes.add("encoding-wrong", "the declared encoding "+label+" is not that of the file; read as UTF-8", 1)
+		notes.add("encoding-wrong", "the declared encoding "+label+" is not the encoding of the "+
+			"file; the file was read as UTF-8", 1)
 		return in
 	}
 	if utf8.Valid(trimRune(head)) && !isASCII(head) {
-		notes.add("encoding-wrong", "the declared encoding "+label+" is not that of the file; read as UTF-8", 1)
+		notes.add("encoding-wrong", "the declared encoding "+label+" is not the encoding of the "+
+			"file; the file was read as UTF-8", 1)
 		return in
 	}
 	notes.add("encoding", "the file is in "+name, 1)
@@ -114,7 +117,7 @@ func cleanValue(b []byte, line int, notes *notebook) string {
 		r, n := utf8.DecodeRune(b)
 		switch {
 		case r == utf8.RuneError && n <= 1:
-			notes.add("bad-utf8", "bytes that are not UTF-8 were read as Windows-1252", line)
+			notes.add("bad-utf8", "bytes that are not valid UTF-8 were read as Windows-1252", line)
 			r, n = charmap.Windows1252.DecodeByte(b[0]), 1
 			if r >= 0x20 && r != 0x7f && (r < 0x80 || r > 0x9f) {
 				out.WriteRune(r)

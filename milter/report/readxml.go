@@ -141,7 +141,7 @@ func (r *reader) push(name string) {
 func (r *reader) open(t token) error {
 	name := r.name(t)
 	if len(r.stack) >= maxDepth {
-		return hostileInput("more than %d elements within each other in line %d", maxDepth, t.line)
+		return hostileInput("more than %d nested elements in line %d", maxDepth, t.line)
 	}
 	if r.inValue() { // the value's own end is missing
 		r.add("unclosed", "an element is not closed", t.line)
@@ -185,7 +185,7 @@ func (r *reader) open(t token) error {
 func (r *reader) name(t token) string {
 	name := canonical(t.name)
 	if name != t.name && (name == "feedback" || r.started()) {
-		r.add("name-form", "names of elements are written in another way", t.line)
+		r.add("name-form", "names of elements are spelled differently", t.line)
 	}
 	if name == "identities" { // of an old draft
 		return "identifiers"
@@ -269,7 +269,7 @@ func (r *reader) pop() error {
 		if r.policies++; r.policies == 1 {
 			r.out.Policy = r.policy
 		} else {
-			r.add("policies", "there is more than one <policy_published>; the first one is taken", r.line)
+			r.add("policies", "there is more than one <policy_published>; the first one was used", r.line)
 		}
 	case top == "reason" && len(r.row.Reasons) < MaxResults && r.reason != (Override{}):
 		r.row.Reasons = append(r.row.Reasons, r.reason)
@@ -288,7 +288,7 @@ func (r *reader) set(f *field) {
 		return
 	}
 	if r.given[f.id] && !f.repeats {
-		r.add("repeated", "an element is there twice; the first one is taken", r.line)
+		r.add("repeated", "an element occurs twice; the first one was used", r.line)
 		return
 	}
 	r.given[f.id] = r.given[f.id] || value != ""
@@ -298,7 +298,7 @@ func (r *reader) set(f *field) {
 func (r *reader) addSignature() {
 	if len(r.row.Signatures) == MaxResults {
 		r.left++
-		r.add("results", "results above 200 of a row were left out", r.line)
+		r.add("results", "a row has more than 200 results; the rest was left out", r.line)
 		return
 	}
 	r.row.Signatures = append(r.row.Signatures, r.signature)
@@ -307,7 +307,7 @@ func (r *reader) addSignature() {
 func (r *reader) addSPF() {
 	if len(r.row.SPFResults) == MaxResults {
 		r.left++
-		r.add("results", "results above 200 of a row were left out", r.line)
+		r.add("results", "a row has more than 200 results; the rest was left out", r.line)
 		return
 	}
 	r.row.SPFResults = append(r.row.SPFResults, r.spf)
@@ -318,8 +318,10 @@ func (r *reader) text() string {
 	s := cleanValue(r.value, r.line, &r.notebook)
 	if strings.Contains(s, "&") {
 		plain := html.UnescapeString(s)
-		if strings.Contains(plain, "&") && strings.Contains(strings.ReplaceAll(s, "&amp;", ""), "&") {
-			r.add("unescaped-amp", `"&" that is not written as "&amp;", or an entity that is not declared`, r.line)
+		if strings.Contains(plain, "&") &&
+			strings.Contains(strings.ReplaceAll(s, "&amp;", ""), "&") {
+			r.add("unescaped-amp", `"&" that is not written as "&amp;",
+				or an entity that is not declared`, r.line)
 		}
 		s = plain
 	}
@@ -337,11 +339,11 @@ func (r *reader) trailing() {
 			return
 		}
 		if t.kind != text || len(strings.TrimSpace(string(t.text))) > 0 {
-			r.add("trailing", "something follows </feedback>, and was ignored", t.line)
+			r.add("trailing", "text after </feedback> was ignored", t.line)
 		}
 		if t.kind == openTag && t.name == "feedback" {
-			r.out.Cut = fmt.Sprintf("line %d: another report follows in the same file, and was not read; "+
-				"give each a file of its own", t.line)
+			r.out.Cut = fmt.Sprintf("line %d: another report in the same file was not read; "+
+				"save each report in a file of its own", t.line)
 			return
 		}
 	}

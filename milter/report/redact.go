@@ -19,7 +19,7 @@ type Redactor struct{ Key []byte }
 // MaxFailingHeader is how much of a header a failure report has, in bytes.
 const MaxFailingHeader = 8 << 10
 
-// Local is what stands for a local part.
+// Local returns the code that replaces a local part.
 func (r Redactor) Local(local string) string {
 	h := hmac.New(sha256.New, r.Key)
 	_, _ = h.Write([]byte(strings.ToLower(local)))
@@ -136,7 +136,8 @@ func (r Redactor) addresses(value string, note func(string)) string {
 	return strings.Join(out[:min(len(out), maxRedacted)], ",\r\n ")
 }
 
-// signatureTags are the tags of a DKIM-Signature that say nothing of people. Of i= the domain stays.
+// signatureTags are the tags of a DKIM-Signature that say nothing of people. Of i= the domain
+// stays.
 var signatureTags = []string{"v", "a", "b", "bh", "c", "d", "h", "l", "q", "r", "s", "t", "x"}
 
 // signature redacts a DKIM-Signature field.

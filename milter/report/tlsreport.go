@@ -142,7 +142,7 @@ func (m *many[T]) list(text []byte) error {
 // some of each.
 const maxMany = 1000
 
-// cut drops what is above the bound, and reports whether there was something.
+// cut drops the part beyond the bound, and reports whether there was any.
 func (m *many[T]) cut() bool {
 	if len(*m) <= maxMany {
 		return false
@@ -181,7 +181,7 @@ func ReadTLSFrom(in io.Reader, line int) (*TLSReport, error) {
 			return nil, fmt.Errorf("the TLS report is damaged or cut off: %s; no policy before is whole", lost)
 		}
 		if len(t.Rows) == 0 {
-			return nil, fmt.Errorf("%w: as JSON it is damaged or cut off: %s", ErrNoTLSReport, lost)
+			return nil, fmt.Errorf("%w: as JSON it is damaged or truncated: %s", ErrNoTLSReport, lost)
 		}
 	}
 	if len(t.Rows) == 0 {
@@ -217,7 +217,7 @@ func (t *tlsJSON) report(lost string) *TLSReport {
 		out.Policies = append(out.Policies, p)
 	}
 	if isCut {
-		text := fmt.Sprintf("policies, or failures of a policy, above %d were left out", maxMany)
+		text := fmt.Sprintf("there are more than %d policies, or failures of a policy; the rest was left out", maxMany)
 		sums.problems = append(sums.problems, text)
 	}
 	out.Cut = strings.Join(sums.problems, "; ")

@@ -124,7 +124,7 @@ func (t *tokenizer) plainText() error {
 func (t *tokenizer) keep(part []byte) {
 	if free := maxValue - len(t.buf); len(part) > free {
 		if free < len(bytes.TrimRight(part, " \t\r\n")) {
-			t.notes.add("long-value", "a value was cut at 4,096 bytes", t.line)
+			t.notes.add("long-value", "a value was truncated to 4,096 bytes", t.line)
 		}
 		part = part[:max(free, 0)]
 	}
@@ -180,7 +180,8 @@ func (t *tokenizer) peekName() (string, bool) {
 	for n < len(ahead) && isNameByte(ahead[n]) {
 		n++
 	}
-	if n == 0 || n == len(ahead) || ahead[0] >= '0' && ahead[0] <= '9' || ahead[0] == '-' || ahead[0] == '.' {
+	if n == 0 || n == len(ahead) || ahead[0] >= '0' && ahead[0] <= '9' || ahead[0] == '-' ||
+		ahead[0] == '.' {
 		return "", false
 	}
 	if !strings.ContainsRune(" \t\r\n/>", rune(ahead[n])) {

@@ -70,11 +70,13 @@ func parseCount(s string) (int64, error) {
 // layouts are the dates that are read beside numbers. One that is ambiguous, with the month as a
 // number in the first or second place, is not among them.
 var layouts = []string{
-	time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04:05-0700", "2006-01-02T15:04", "2006-01-02 15:04:05",
+	time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04:05-0700", "2006-01-02T15:04",
+	"2006-01-02 15:04:05",
 	"2006-01-02 15:04:05 MST", "2006-01-02 15:04:05 -0700", "2006-01-02 15:04:05-07:00",
 	"2006-01-02 15:04", "2006-01-02",
 	"2006/01/02 15:04:05", "2006/01/02 15:04", "2006/01/02", time.RFC1123Z, time.RFC1123,
-	"Mon, _2 Jan 2006 15:04:05 -0700", "_2 Jan 2006 15:04:05 -0700", "_2 Jan 2006", time.ANSIC, time.UnixDate,
+	"Mon, _2 Jan 2006 15:04:05 -0700", "_2 Jan 2006 15:04:05 -0700", "_2 Jan 2006", time.ANSIC,
+	time.UnixDate,
 	"2.1.2006 15:04:05", "2.1.2006 15:04", "2.1.2006", "20060102T150405Z", "20060102T150405",
 	"2-Jan-2006 15:04:05", "2-Jan-2006", "2/Jan/2006:15:04:05 -0700", "2 January 2006",
 	"Jan _2, 2006 15:04:05", "Jan _2, 2006", "January 2, 2006",
@@ -89,12 +91,14 @@ func parseTime(s string) (time.Time, bool) {
 	if s == "" {
 		return time.Time{}, false
 	}
-	if layout := compact[len(s)]; layout != "" && (strings.HasPrefix(s, "20") || strings.HasPrefix(s, "19")) {
+	if layout := compact[len(s)]; layout != "" && (strings.HasPrefix(s, "20") ||
+		strings.HasPrefix(s, "19")) {
 		if t, err := time.Parse(layout, s); err == nil {
 			return t, true
 		}
 	}
-	if whole, decimals, ok := strings.Cut(s, ","); ok && len(whole) > 6 && strings.Trim(decimals, "0123456789") == "" {
+	if whole, decimals, ok := strings.Cut(s, ","); ok && len(whole) > 6 &&
+		strings.Trim(decimals, "0123456789") == "" {
 		s = whole // a decimal comma
 	}
 	if f, ok := plainNumber(s); ok {
@@ -121,7 +125,7 @@ func parseTime(s string) (time.Time, bool) {
 // inside finds what is in brackets behind a name: "mail.example.com [192.0.2.1]".
 var inside = regexp.MustCompile(`^[A-Za-z0-9._-]+ ?[\[(]([0-9A-Fa-f:.]+)[\])]$`)
 
-// parseSource reads an address. ok is false for what is none.
+// parseSource reads an address. ok is false if the text is not one.
 func parseSource(s string) (netip.Addr, bool) {
 	s = strings.Trim(s, "<>\"' ")
 	if m := inside.FindStringSubmatch(s); m != nil {

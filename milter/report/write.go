@@ -86,8 +86,10 @@ func (a *Aggregate) Write() ([]byte, error) {
 		XMLNS:   Namespace,
 		Version: "1.0",
 		Metadata: xmlMetadata{
-			Org: clean(a.Organization), Email: clean(a.Email), Contact: optional(a.Contact), ID: a.ID,
-			Begin: a.Begin.Unix(), End: a.End.Unix(), Error: optional(a.notes()), Generator: clean(a.Generator),
+			Org: clean(a.Organization), Email: clean(a.Email), Contact: optional(a.Contact),
+			ID:    a.ID,
+			Begin: a.Begin.Unix(), End: a.End.Unix(), Error: optional(a.notes()),
+			Generator: clean(a.Generator),
 		},
 		Policy: xmlPolicy{
 			Domain: a.Policy.Domain, P: a.Policy.P, SP: a.Policy.SP, NP: a.Policy.NP,

@@ -365,7 +365,7 @@ func (r *relay) verdict(owed guard.Code, p guard.Packet) {
 }
 
 // rest is what is left to do for the mirror when the upstream decides before the end. A message
-// that it lets pass when the header is complete can still be signed, though not as it should be:
+// that it lets pass when the header is complete can still be signed, though not right:
 // who would sign it can be told.
 func rest(owed, verdict guard.Code) guard.Code {
 	if verdict == guard.Accept && (owed == guard.EndOfHeader || owed == guard.Body) {

@@ -9,7 +9,7 @@ import (
 )
 
 // Repair returns the record that an owner will have meant by a text with mistakes, and whether that
-// is a record without any that could be mended. It allows no further sender: terms that cannot be
+// is a record without any that could be corrected. It allows no further sender: terms that cannot be
 // read are left out, and "+all" becomes "~all".
 func Repair(text string) (string, bool) {
 	mended, _, ok := repair(text)
@@ -143,7 +143,7 @@ func Join(texts []string) (string, bool) {
 	return out, err == nil
 }
 
-// repairTerm mends the slips that can only mean one thing.
+// repairTerm corrects the slips that can only mean one thing.
 func repairTerm(word string) string {
 	sign, bare := "", word
 	if strings.ContainsRune("+-~?", rune(word[0])) {

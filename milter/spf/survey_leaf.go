@@ -69,7 +69,7 @@ const (
 	widest6 = 19
 )
 
-// wide finds terms that let in more than anybody can answer for. What Lint says of ip4 and ip6 in the
+// wide finds terms that let in more than anyone can answer for. What Lint says of ip4 and ip6 in the
 // root's own record is not said again.
 func (s *surveyor) wide(of string, t term, networks []netip.Prefix) {
 	isOwn := len(s.path) == 1

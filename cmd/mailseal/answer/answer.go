@@ -87,8 +87,8 @@ func NotBad(err error) error {
 // ranks are the kinds of answers by how bad they are, the worst last.
 var ranks = []Kind{Good, Bad, Usage, Unknown, TryAgain, Bug}
 
-// Worse returns the worse of two kinds of answers.
-func Worse(a, b Kind) Kind {
+// Worst returns the worse of two kinds of answers.
+func Worst(a, b Kind) Kind {
 	if slices.Index(ranks, a) < slices.Index(ranks, b) {
 		return b
 	}

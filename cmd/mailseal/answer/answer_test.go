@@ -35,7 +35,7 @@ func TestWorse(t *testing.T) {
 	kinds := []Kind{Good, Bad, Usage, Unknown, Bug}
 	for i, a := range kinds {
 		for j, b := range kinds {
-			if got := Worse(a, b); got != kinds[max(i, j)] {
+			if got := Worst(a, b); got != kinds[max(i, j)] {
 				t.Errorf("%s and %s: got %s", a, b, got)
 			}
 		}

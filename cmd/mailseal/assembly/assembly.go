@@ -243,7 +243,7 @@ func ConfiguredVerifier(cfg *config.Config, r dns.Resolver, now func() time.Time
 	v.Deadline = cfg.Limits.MessageDeadline
 	v.IPRev, v.HELO = c.Iprev, c.SPFHelo
 	v.DKIM.MaxSignatures, v.DKIM.MinRSABits = c.MaxSignatures, c.MinRSABits
-	v.DKIM.AcceptUnsignedBody, v.DKIM.ClockSkew = c.AcceptUnsignedBody, OrNever(c.ClockSkew)
+	v.DKIM.AcceptUnsignedBody, v.DKIM.ClockSkew = c.AcceptUnsignedBody, NegativeIfZero(c.ClockSkew)
 	v.SPF.Receiver = cfg.ServerName()
 	switch c.OrganizationalDomain {
 	case action.TreeWalk:

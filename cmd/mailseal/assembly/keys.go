@@ -85,7 +85,7 @@ func (p *Parts) AnyKey(ctx context.Context) error {
 const keysNamed = 20
 
 // keyProblem says what keeps a key from signing, where that is written, and what to do. A key that
-// is refused as unsafe is mended as the other findings about it say.
+// is refused as unsafe is corrected as the other findings about it say.
 func (p *Parts) keyProblem(f keyfile.Finding, all []keyfile.Finding) error {
 	text := remedy.KeyFile(f, remedy.Self(), remedy.Key{}).Sentence(f.Text)
 	for _, other := range all {

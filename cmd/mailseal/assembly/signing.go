@@ -130,13 +130,13 @@ func SignOptions(o config.SignOptions) (dkim.SignOptions, error) {
 		Identifier:      o.Identifier,
 		RequestReports:  o.RequestReports,
 	}
-	out.Expiry = OrNever(o.Expiry)
+	out.Expiry = NegativeIfZero(o.Expiry)
 	return out, err
 }
 
-// OrNever returns a time below zero for zero, which to the packages that act means their own
-// default.
-func OrNever(d time.Duration) time.Duration {
+// NegativeIfZero returns a negative duration for zero. In the packages that use these options zero means
+// the default, and a negative duration means never.
+func NegativeIfZero(d time.Duration) time.Duration {
 	if d == 0 {
 		return -1
 	}

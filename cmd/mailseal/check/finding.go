@@ -20,7 +20,7 @@ type Finding struct {
 	Setting  string // a setting, a service with its setting, or the name of a DNS record
 	Text     string // what is wrong, and what becomes of mail
 	Fix      remedy.Remedy
-	Mended   bool // the remedies of other findings mend it, too
+	Mended   bool // the remedies of other findings correct it, too
 }
 
 // String writes "file:12: setting: text".

@@ -99,7 +99,7 @@ type findingJSON struct {
 	Text     string      `json:"text"`
 	Fix      string      `json:"fix,omitempty"`
 	FixKind  remedy.Kind `json:"fix_kind,omitempty"`
-	Mended   bool        `json:"mended,omitempty"` // the remedies of other findings mend it, too
+	Mended   bool        `json:"mended,omitempty"` // the remedies of other findings correct it, too
 }
 
 // problemJSON is a finding about the configuration in the form that it had before there were codes.

@@ -234,7 +234,7 @@ func (c *checker) closedState(setting place) func(service.Stop) {
 	return func(s service.Stop) {
 		f := finding(StateClosed, setting, s.Path, c.stopped(s))
 		if s.By == "" && belongsToRoot(s.At) && strings.HasPrefix(s.At+"/", c.cfg.StateDirectory+"/") {
-			f.Fix = remedy.Owned(c.reader(), c.cfg.StateDirectory)
+			f.Fix = remedy.GiveDirectory(c.reader(), c.cfg.StateDirectory)
 		}
 		c.report(f)
 	}

@@ -20,8 +20,8 @@ func serverOptions(l config.Limits, log *slog.Logger, metrics milter.Metrics) mi
 	return milter.Options{
 		Connections: l.Connections,
 		Limits:      guard.Limits{Handshake: l.Handshake, InPacket: l.Packet, Idle: l.Idle, Write: l.Write},
-		DrainSoft:   assembly.OrNever(l.DrainSoft),
-		DrainHard:   assembly.OrNever(l.DrainHard),
+		DrainSoft:   assembly.NegativeIfZero(l.DrainSoft),
+		DrainHard:   assembly.NegativeIfZero(l.DrainHard),
 		Log:         log,
 		Metrics:     metrics,
 	}

@@ -86,7 +86,8 @@ func Shadow(ctx context.Context, s ShadowOptions, ready func()) error {
 	}
 	o := observe(ctx, s, at.Role, out, upstream)
 	if logErr != nil {
-		o.log.Error("the log cannot be opened, its lines go to standard output until a reload", "error", logErr)
+		o.log.Error("the log cannot be opened, its lines go to standard output until a reload",
+			"error", logErr)
 	}
 	for _, w := range l.Warnings {
 		o.log.Warn(w)
@@ -141,7 +142,8 @@ func (s ShadowOptions) listen() (milter.ListenOptions, error) {
 func observe(ctx context.Context, s ShadowOptions, role action.Role, out *logFile, upstream shadow.Dial) *observer {
 	cfg, cfgErr := s.loadAsUser()
 	if cfgErr != nil {
-		cfg = &config.Config{Log: config.Log{Level: "warn", Format: "text"}, Limits: config.Default().Limits}
+		cfg = &config.Config{Log: config.Log{Level: "warn", Format: "text"},
+			Limits: config.Default().Limits}
 	}
 	level := &slog.LevelVar{}
 	log, err := newLog(fromWarnings(cfg.Log), level, s.Stderr)
@@ -149,7 +151,8 @@ func observe(ctx context.Context, s ShadowOptions, role action.Role, out *logFil
 		log = slog.New(newHandler("text", s.Stderr, nil))
 		log.Error("warnings and errors go to standard error", "error", err)
 	}
-	o := &observer{Daemon: unstarted(s.Options, log), options: s, role: role, pipe: shadow.NewPipe(), out: out}
+	o := &observer{Daemon: unstarted(s.Options, log), options: s, role: role,
+		pipe: shadow.NewPipe(), out: out}
 	o.level, o.quiet, o.isShadow = level, true, true
 	// what has come is still judged after the word to stop
 	o.ctx, o.stop = context.WithCancel(context.WithoutCancel(ctx))
@@ -164,7 +167,8 @@ func observe(ctx context.Context, s ShadowOptions, role action.Role, out *logFil
 	o.recorder = shadow.NewRecorder(slog.New(newHandler(s.format(), out, nil)), log, s.Ignore...)
 	o.proxy = shadow.New(shadow.Options{
 		Upstream: upstream, Judge: o.dial, Recorder: o.recorder, Log: log,
-		DrainSoft: assembly.OrNever(cfg.Limits.DrainSoft), DrainHard: assembly.OrNever(cfg.Limits.DrainHard),
+		DrainSoft: assembly.NegativeIfZero(cfg.Limits.DrainSoft),
+		DrainHard: assembly.NegativeIfZero(cfg.Limits.DrainHard),
 	})
 	o.metrics.registry.MustRegister(shadowMetrics{o.recorder})
 	o.jobs = jobs.New(log, o.summaryJob(), o.metricsEndpoint.job("metrics"))
@@ -243,7 +247,8 @@ func (o *observer) end() {
 
 // serve serves MTAs until ctx ends, and writes what was seen.
 func (o *observer) serve(ctx context.Context, l net.Listener) error {
-	run := &running{log: o.log, health: o.health, metrics: o.metrics, abandon: o.proxy.Close, reload: o.reload}
+	run := &running{log: o.log, health: o.health, metrics: o.metrics, abandon: o.proxy.Close,
+		reload: o.reload}
 	drained := make(chan struct{})
 	var attending, working sync.WaitGroup
 	attending.Go(func() { run.attend(ctx, drained) })

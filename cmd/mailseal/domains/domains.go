@@ -217,7 +217,7 @@ func (c *checker) report(code check.Code, name, text string) *Finding {
 	return &c.result.Findings[len(c.result.Findings)-1]
 }
 
-// flaws adds what a record's own package says of its text. The mended record is added to the flaws that
+// flaws adds what a record's own package says of its text. The corrected record is added to the flaws that
 // it has not.
 func (c *checker) flaws(name, text, mended string, find func(string) []lint.Flaw) {
 	var left []lint.Flaw

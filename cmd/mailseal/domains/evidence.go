@@ -102,7 +102,7 @@ func (c *checker) onlySPF() {
 	var list []string
 	for i := range c.reported.Sources {
 		s := &c.reported.Sources[i]
-		if n := s.SPFOnly(); s.Class.Own() && n > 0 && n*100 > s.Pass {
+		if n := s.SPFOnly(); s.Class.IsOwn() && n > 0 && n*100 > s.Pass {
 			list = append(list, messages(n)+" from "+s.Name)
 		}
 	}
@@ -143,7 +143,7 @@ func (c *checker) strict() {
 func (c *checker) identity() {
 	own := map[string]bool{}
 	for i := range c.reported.Sources {
-		if s := &c.reported.Sources[i]; s.Class.Own() {
+		if s := &c.reported.Sources[i]; s.Class.IsOwn() {
 			own[s.Name] = true
 		}
 	}
@@ -244,7 +244,7 @@ func (c *checker) reportedSources(ctx context.Context) {
 // send with an envelope domain of their own would not be helped by it.
 func (c *checker) outside(ctx context.Context, s *advice.Source) []netip.Addr {
 	isEnvelope := s.Envelope == c.name
-	if !s.Class.Own() || s.DKIM == 0 || s.SPF > 0 || !isEnvelope || s.Messages < fewest {
+	if !s.Class.IsOwn() || s.DKIM == 0 || s.SPF > 0 || !isEnvelope || s.Messages < fewest {
 		return nil
 	}
 	var out []netip.Addr

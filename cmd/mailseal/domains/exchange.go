@@ -154,7 +154,7 @@ type transportKind struct {
 	none, several, broken check.Code
 	mistake               func(taglist.List) string
 	tag                   string              // the one that a record must have
-	repair                func(string) string // mends its value
+	repair                func(string) string // corrects its value
 }
 
 // isRecord reports whether a text is a record of the kind, good or not.
@@ -206,7 +206,7 @@ func (c *checker) transportRecord(ctx context.Context, k transportKind) {
 	}
 }
 
-// mend returns the record that will have been meant by a text with mistakes, "" when that is not known.
+// correct returns the record that will have been meant by a text with mistakes, "" when that is not known.
 func (k transportKind) mend(text string) string {
 	text = lint.Clean(text)
 	if !strings.Contains(text, ";") {

@@ -61,7 +61,7 @@ func allows(term string) bool {
 }
 
 // mendSurvey adds the record to publish to what was found behind the domain's SPF record, where it
-// mends that.
+// corrects that.
 func (c *checker) mendSurvey(ctx context.Context) {
 	root := c.result.SPF.Root
 	if root.Text == "" || root.Broken != "" {

@@ -175,7 +175,7 @@ func passes(ctx context.Context, r dns.Resolver, name domain.Name, addr netip.Ad
 	return got.Value == spf.Pass
 }
 
-// published is the record to start from: what is there, mended, or one that allows no host. The
+// published is the record to start from: what is there, corrected, or one that allows no host. The
 // notes say what of the published records is not in it.
 func published(ctx context.Context, r dns.Resolver, name string) (text string, notes []string, err error) {
 	a, err := r.Lookup(ctx, name, dns.TXT)

@@ -26,7 +26,7 @@ type DMARCWishes struct {
 	Policy   string // "none", "quarantine" or "reject"; "" is what is published, or where to begin
 	Testing  bool   // t=y: receivers are asked for the step below
 
-	published    string // the record of today, mended; "" without one
+	published    string // the record of today, corrected; "" without one
 	keepsReports bool   // Reports is the published one
 }
 
@@ -77,7 +77,7 @@ func bareAddress(text string) string {
 	return text
 }
 
-// begin takes the record that is published, mended, for what the answers leave open: the policy,
+// begin takes the record that is published, corrected, for what the answers leave open: the policy,
 // who reads reports, and every other tag. A policy is not weakened because nothing was said of it,
 // but for reject where people write with the domain.
 func (q *DMARCWishes) begin(ctx context.Context, out *publish.Proposal) error {

@@ -27,7 +27,7 @@ func (q *SPFWishes) fromReports(ctx context.Context, name domain.Name, text stri
 		return answer.NewUnknown(fmt.Errorf("the DMARC reports on %s: %w", name, err))
 	}
 	own := slices.DeleteFunc(slices.Clone(r.Sources), func(s advice.Source) bool {
-		return !s.Class.Own() || s.Messages < fewest && !s.Judged
+		return !s.Class.IsOwn() || s.Messages < fewest && !s.Judged
 	})
 	if len(own) == 0 {
 		out.Notes = append(out.Notes, fmt.Sprintf(

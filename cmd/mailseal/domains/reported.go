@@ -137,7 +137,7 @@ func (r *Reports) common(ctx context.Context) error {
 	return nil
 }
 
-// signatures counts signatures as the domain itself. Signed has the good ones alone: anybody can
+// signatures counts signatures as the domain itself. Signed has the good ones alone: anyone can
 // write a signature that does not verify.
 func (r *Reported) signatures(name string, row *report.Row) {
 	for _, s := range row.Signatures {

@@ -67,7 +67,7 @@ func (q Request) Run(ctx context.Context, out io.Writer) error {
 		if err := q.print(out, r, before[name.String()], i); err != nil {
 			return answer.NewUnknown(err)
 		}
-		kind = answer.Worse(kind, q.kind(r))
+		kind = answer.Worst(kind, q.kind(r))
 		if n := i + 1; q.Progress != nil && (n%100 == 0 || n == len(names) && n > 100) {
 			fmt.Fprintf(q.Progress, "mailseal: %d of %d domains checked\n", n, len(names))
 		}

@@ -77,7 +77,7 @@ type failureJSON struct {
 	*report.Failure
 }
 
-// wrongJSON is what is no report, or one that cannot be read.
+// wrongJSON is a file that is not a report, or one that cannot be read.
 type wrongJSON struct {
 	Kind  string `json:"kind"`
 	File  string `json:"file"`
@@ -93,9 +93,12 @@ func (r *Read) print(v any) error {
 func newAggregateJSON(p *intake.Part, f *intake.Report, rows []*report.Row, isDuplicate bool) aggregateJSON {
 	m, q := f.Metadata, f.Policy
 	out := aggregateJSON{
-		Kind: "aggregate", File: p.Name(), Reporter: m.Org, Email: m.Email, ReportID: m.ReportID, Domain: q.Domain,
-		Begin: stamp(m.Begin), End: stamp(m.End), Version: f.Version, Namespace: f.Namespace, Generator: m.Generator,
-		Policy:   policyJSON{q.P, q.SP, q.NP, q.ADKIM, q.ASPF, q.FO, q.Pct, q.Testing, q.Discovery},
+		Kind: "aggregate", File: p.Name(), Reporter: m.Org, Email: m.Email,
+		ReportID: m.ReportID, Domain: q.Domain,
+		Begin: stamp(m.Begin), End: stamp(m.End), Version: f.Version, Namespace: f.Namespace,
+		Generator: m.Generator,
+		Policy: policyJSON{q.P, q.SP, q.NP, q.ADKIM, q.ASPF, q.FO, q.Pct, q.Testing,
+			q.Discovery},
 		Messages: f.Messages, Duplicate: isDuplicate, Cut: f.Cut, Errors: m.Errors, Notes: f.Notes,
 		Containers: p.Warnings, Refused: f.Refused, Rows: []rowJSON{},
 	}
@@ -104,8 +107,10 @@ func newAggregateJSON(p *intake.Part, f *intake.Report, rows []*report.Row, isDu
 			out.Pass += row.Count
 		}
 		out.Rows = append(out.Rows, rowJSON{
-			Line: row.Line, Source: row.Source, Messages: row.Count, Pass: row.Pass(), DKIM: row.DKIM, SPF: row.SPF,
-			Derived: row.Derived, Disposition: row.Disposition, Reasons: row.Reasons, HeaderFrom: row.HeaderFrom,
+			Line: row.Line, Source: row.Source, Messages: row.Count, Pass: row.Pass(),
+			DKIM: row.DKIM, SPF: row.SPF,
+			Derived: row.Derived, Disposition: row.Disposition, Reasons: row.Reasons,
+			HeaderFrom:   row.HeaderFrom,
 			EnvelopeFrom: row.EnvelopeFrom, EnvelopeTo: row.EnvelopeTo, Signatures: row.Signatures,
 			SPFResults: row.SPFResults,
 		})
@@ -124,7 +129,8 @@ func stamp(t time.Time) string {
 func trimName(err error, p *intake.Part) error {
 	if text, ok := strings.CutPrefix(err.Error(), p.Name()+": "); ok {
 		if errors.Is(err, report.ErrHostile) {
-			return fmt.Errorf("%w%s", report.ErrHostile, strings.TrimPrefix(text, report.ErrHostile.Error()))
+			return fmt.Errorf("%w%s", report.ErrHostile,
+				strings.TrimPrefix(text, report.ErrHostile.Error()))
 		}
 		return errors.New(text)
 	}

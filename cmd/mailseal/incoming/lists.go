@@ -15,7 +15,7 @@ import (
 	"mailseal/milter/report/store"
 )
 
-// table is what a list prints: JSON has the values themselves.
+// table is the output of a list; JSON has the values themselves.
 type table struct {
 	head     []string
 	rows     [][]string
@@ -38,7 +38,8 @@ func (b *Box) print(out io.Writer, values any, t table) error {
 		}
 		return nil
 	case len(t.rows) == 0:
-		_, err := fmt.Fprintln(out, "nothing is in the store for this; mailseal reports import brings files in")
+		_, err := fmt.Fprintln(out, "nothing is in the store for this; mailseal reports import "+
+			"brings files in")
 		return err
 	}
 	shown := [][]string{t.head}
@@ -53,7 +54,8 @@ func (b *Box) print(out io.Writer, values any, t table) error {
 	return nil
 }
 
-// Received is "mailseal reports received": a list of the reports of a kind, or the one with a number.
+// Received is "mailseal reports received": a list of the reports of a kind, or the one with a
+// number.
 func (b *Box) Received(ctx context.Context, kind string, f store.Filter, number string, out io.Writer) error {
 	if !slices.Contains([]string{"aggregate", "tls", "failure"}, kind) {
 		return answer.NewUsage(fmt.Errorf("--kind %q is not aggregate, tls or failure", kind))
@@ -108,7 +110,8 @@ func (b *Box) show(ctx context.Context, id int64, out io.Writer) error {
 		if !b.JSON && !b.CSV {
 			fmt.Fprintf(out, "%s reports on %s, %s: %s in %s.\n", clean(line.Org),
 				clean(line.Domain), period(line.Begin, line.End),
-				advice.Plural(line.Messages, "message", "messages"), advice.Plural(line.Records, "record", "records"))
+				advice.Plural(line.Messages, "message", "messages"),
+				advice.Plural(line.Records, "record", "records"))
 			fmt.Fprintf(out, "Report id %s, received %s from %s; %s.\n", clean(line.ReportID),
 				stamp(line.Received), clean(line.File), trustText(line))
 			for _, n := range line.Notes {
@@ -149,7 +152,8 @@ func trustText(l store.ReportLine) string {
 	}
 	switch {
 	case l.Variant > 0:
-		return fmt.Sprintf("%s, since report %d has the same id, domain and period", counted, l.Variant)
+		return fmt.Sprintf("%s, since report %d has the same id, domain and period", counted,
+			l.Variant)
 	case !l.Ours:
 		return counted + ", since the domain is not one of yours"
 	case l.State == "future":
@@ -166,7 +170,7 @@ func trustText(l store.ReportLine) string {
 	case l.Counted:
 		return counted + ": you accepted reports of " + clean(l.Reporter)
 	}
-	return counted + ", since nothing proves that it is from " + clean(l.Reporter) +
+	return counted + ", since its mail is not authenticated for " + clean(l.Reporter) +
 		"; mailseal reports accept " + clean(l.Reporter) + " has its reports count"
 }
 

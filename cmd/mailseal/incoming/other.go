@@ -59,7 +59,8 @@ func showOther(o store.Other, out io.Writer) error {
 	w := bufio.NewWriter(out)
 	screen := &Read{out: w}
 	if o.Kind == "tls" {
-		t := &report.TLSReport{Org: o.Reporter, Begin: o.Begin, End: o.End, Policies: make([]report.TLSPolicy, 1)}
+		t := &report.TLSReport{Org: o.Reporter, Begin: o.Begin, End: o.End,
+			Policies: make([]report.TLSPolicy, 1)}
 		if err := json.Unmarshal(o.Content, &t.Policies[0]); err != nil {
 			return fmt.Errorf("report %d in the store: %w", o.ID, err)
 		}
@@ -71,7 +72,7 @@ func showOther(o store.Other, out io.Writer) error {
 		}
 		screen.failureScreen(f)
 	}
-	proof := "nothing proves who wrote it"
+	proof := "its mail is not authenticated: any sender can have written it"
 	if o.TrustDomain != "" {
 		proof = "its mail was authenticated for " + clean(o.TrustDomain)
 	}
@@ -80,7 +81,7 @@ func showOther(o store.Other, out io.Writer) error {
 	return w.Flush()
 }
 
-// what says what a report is about in a phrase.
+// what describes a report in a phrase.
 func what(o store.Other) string {
 	if o.Kind == "tls" {
 		var p report.TLSPolicy
@@ -97,5 +98,6 @@ func what(o store.Other) string {
 	if json.Unmarshal(o.Content, &f) != nil {
 		return ""
 	}
-	return strings.TrimSpace(fmt.Sprintf("%s %s from %s, of %s", f.Type, f.Failed, f.Source, f.From))
+	return strings.TrimSpace(fmt.Sprintf("%s %s from %s, of %s", f.Type, f.Failed, f.Source,
+		f.From))
 }

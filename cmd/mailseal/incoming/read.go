@@ -1,4 +1,4 @@
-// Package incoming is what the commands about reports that come in do: "mailseal reports read",
+// Package incoming implements the commands about received reports: "mailseal reports read",
 // "import", "list" and their like.
 package incoming
 
@@ -45,8 +45,8 @@ type fileNotes struct {
 	notes []string
 }
 
-// Run reads the files, and prints what they say. The error says that some of them could not be
-// read, or hold no report.
+// Run reads the files, and prints the reports in them. The error reports that some of them could
+// not be read, or hold no report.
 func (r *Read) Run(names []string, stdin io.Reader, stdout, progress io.Writer) error {
 	r.out, r.tally, r.seen = bufio.NewWriterSize(stdout, 64<<10), tally.New(), map[string]bool{}
 	if r.CSV {
@@ -148,7 +148,8 @@ func (r *Read) part(p *intake.Part) error {
 		if r.JSON {
 			return r.print(wrongJSON{Kind: "null", File: p.Name()})
 		}
-		r.notes = append(r.notes, fileNotes{p.Name(), []string{"empty on purpose: the reporter saw no mail"}})
+		r.notes = append(r.notes, fileNotes{p.Name(), []string{"empty on purpose: the reporter " +
+			"saw no mail"}})
 	default:
 		r.others = append(r.others, p.Name())
 		if r.JSON {
@@ -227,7 +228,7 @@ func (r *Read) isNew(f *intake.Report) bool {
 	return true
 }
 
-// noted keeps what was unusual, and what was lost.
+// noted keeps notes about deviations and losses.
 func (r *Read) noted(p *intake.Part, f *intake.Report) {
 	notes := append([]string{}, p.Warnings...)
 	for _, n := range f.Notes {

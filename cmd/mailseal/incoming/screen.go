@@ -54,7 +54,7 @@ func (r *Read) screen() {
 	r.noteScreen()
 }
 
-// heading says what was read.
+// heading describes what was read.
 func heading(t *tally.Tally) string {
 	names := slices.SortedFunc(maps.Keys(t.Receivers), func(a, b string) int {
 		return cmp.Or(cmp.Compare(t.Receivers[b], t.Receivers[a]), strings.Compare(a, b))
@@ -94,17 +94,20 @@ func (r *Read) domain(d *tally.Domain) {
 		return
 	}
 	fmt.Fprintln(r.out)
-	table := [][]string{{"source", "class", "messages", "pass", "DKIM", "SPF", "held", "refused", "why"}}
+	table := [][]string{{"source", "class", "messages", "pass", "DKIM", "SPF", "held",
+		"refused", "why"}}
 	for _, s := range sources[:min(len(sources), maxSources)] {
 		table = append(table, []string{
-			clean(s.Name), string(s.Class), advice.Count(s.Messages), advice.Rate(s.Pass, s.Messages) + "%",
+			clean(s.Name), string(s.Class), advice.Count(s.Messages),
+			advice.Rate(s.Pass, s.Messages) + "%",
 			advice.Rate(s.DKIM, s.Messages) + "%", advice.Rate(s.SPF, s.Messages) + "%",
 			some(s.Held), some(s.Refused), s.Cause.Word,
 		})
 	}
 	writeTable(r.out, table, "  ", 2, 7, r.Screen)
 	if hidden := len(sources) - maxSources; hidden > 0 {
-		r.say(2, "and "+advice.Plural(int64(hidden), "source", "sources")+" with fewer messages; --csv has all rows.")
+		r.say(2, "and "+advice.Plural(int64(hidden), "source", "sources")+" with fewer messages; "+
+			"--csv has all rows.")
 	}
 	r.causes(d, sources)
 }
@@ -138,7 +141,8 @@ func (r *Read) causes(d *tally.Domain, sources []tally.Source) {
 func sentence(d *tally.Domain) string {
 	name := cmp.Or(clean(d.Name), "(no domain)")
 	if d.Messages == 0 && d.Silent < d.Reports {
-		return name + ": no row of " + advice.Plural(int64(d.Reports-d.Silent), "report", "reports") +
+		return name + ": no row of " + advice.Plural(int64(d.Reports-d.Silent), "report",
+			"reports") +
 			" could be read; the errors below say why."
 	}
 	if d.Messages == 0 {
@@ -206,10 +210,13 @@ func (r *Read) tlsScreen(t *report.TLSReport) {
 func (r *Read) failureScreen(f *report.Failure) {
 	r.say(0, fmt.Sprintf("Failure report (%s) on %s: %s from %s.", clean(f.Type),
 		cmp.Or(clean(f.Domain), "(no domain)"),
-		advice.Plural(f.Incidents, "message", "messages"), cmp.Or(clean(f.Source), "an unknown address")))
+		advice.Plural(f.Incidents, "message", "messages"),
+		cmp.Or(clean(f.Source), "an unknown address")))
 	for _, line := range [][2]string{
-		{"failed", f.Failed}, {"not aligned", f.Alignment}, {"delivery", f.Delivery}, {"arrived", f.Arrived},
-		{"envelope from", f.MailFrom}, {"From", f.From}, {"Subject", f.Subject}, {"results", f.Results},
+		{"failed", f.Failed}, {"not aligned", f.Alignment}, {"delivery", f.Delivery},
+		{"arrived", f.Arrived},
+		{"envelope from", f.MailFrom}, {"From", f.From}, {"Subject", f.Subject},
+		{"results", f.Results},
 	} {
 		if line[1] != "" {
 			r.say(2, line[0]+": "+clean(line[1]))
@@ -226,8 +233,8 @@ func (r *Read) noteScreen() {
 	if r.variants > 0 {
 		fmt.Fprintln(r.out)
 		r.say(0, advice.Plural(int64(r.variants), "report has", "reports have")+
-			" the id, domain and period of another one, and other "+
-			"content. Only the first of them is counted.")
+			" the id, domain and period of another one, and other content. Only the first of "+
+			"them is counted.")
 	}
 	if len(r.notes) == 0 {
 		return

@@ -19,14 +19,14 @@ import (
 	"mailseal/milter/report/tally"
 )
 
-// sourceLine is a source of mail of a domain, and what is to be thought of it.
+// sourceLine is a source of mail of a domain with its judgement.
 type sourceLine struct {
 	store.Line
 	judgement
 }
 
-// judgement says whose a source is, and why its mail passes or fails. Its fields are empty where the
-// records are gone that tell it.
+// judgement says whose a source is, and why its mail passes or fails. Its fields are empty where
+// the records are gone that tell it.
 type judgement struct {
 	Class    string `json:"class"`
 	Why      string `json:"why"` // it is of its class
@@ -66,7 +66,7 @@ func number(prefix string, n int64) string {
 	return prefix + strconv.FormatInt(n, 10)
 }
 
-// judged returns what the records say of each source, by domain and name.
+// judged returns the judgement of each source from its records, by domain and name.
 func (b *Box) judged(ctx context.Context, s *store.Store,
 	f store.Filter) (map[[2]string]*tally.Source, *origin.Known, error) {
 	known, err := origin.Read(ctx, s, f, b.Networks)
@@ -154,7 +154,8 @@ func (b *Box) sourceScreen(w *bufio.Writer, lines []sourceLine) {
 		sum.Pass += l.Pass
 	}
 	screen.say(0, fmt.Sprintf("%s: %s from %s, %s%% pass DMARC.", clean(lines[0].Domain),
-		advice.Plural(sum.Messages, "message", "messages"), advice.Plural(int64(len(lines)), "source", "sources"),
+		advice.Plural(sum.Messages, "message", "messages"),
+		advice.Plural(int64(len(lines)), "source", "sources"),
 		advice.Rate(sum.Pass, sum.Messages)))
 	fmt.Fprintln(w)
 	rows := [][]string{{"source", "class", "messages", "pass", "DKIM", "SPF", "held", "refused",
@@ -162,8 +163,10 @@ func (b *Box) sourceScreen(w *bufio.Writer, lines []sourceLine) {
 	shown := lines[:min(len(lines), maxSources)]
 	for _, l := range shown {
 		rows = append(rows, []string{
-			clean(l.Name), cmp.Or(l.Class, "–"), advice.Count(l.Messages), advice.Rate(l.Pass, l.Messages) + "%",
-			advice.Rate(l.DKIM, l.Messages) + "%", advice.Rate(l.SPF, l.Messages) + "%", some(l.Held), some(l.Refused),
+			clean(l.Name), cmp.Or(l.Class, "–"), advice.Count(l.Messages),
+			advice.Rate(l.Pass, l.Messages) + "%",
+			advice.Rate(l.DKIM, l.Messages) + "%", advice.Rate(l.SPF, l.Messages) + "%",
+			some(l.Held), some(l.Refused),
 			l.Last.Format(time.DateOnly), cmp.Or(l.Cause, "–"), clean(l.where()),
 		})
 	}
@@ -212,12 +215,14 @@ func (b *Box) rowSources(ctx context.Context, s *store.Store, line store.ReportL
 			return nil, err
 		}
 		f := &report.Feedback{Policy: line.Policy}
-		f.Policy.Domain, f.Metadata.Org, f.Metadata.Begin = rows[i].Domain, line.Reporter, line.Begin
+		f.Policy.Domain, f.Metadata.Org, f.Metadata.Begin = rows[i].Domain, line.Reporter,
+			line.Begin
 		sum.Add(f, row)
 	}
 	var out []sourceLine
 	for _, d := range sum.Domains() {
-		f := store.Filter{Domain: d.Name, Since: line.End.AddDate(0, 0, -90), Until: line.End.AddDate(0, 0, 1)}
+		f := store.Filter{Domain: d.Name, Since: line.End.AddDate(0, 0, -90),
+			Until: line.End.AddDate(0, 0, 1)}
 		all, known, err := b.judged(ctx, s, f)
 		if err != nil {
 			return nil, err
@@ -231,14 +236,15 @@ func (b *Box) rowSources(ctx context.Context, s *store.Store, line store.ReportL
 				Messages: src.Messages, Pass: src.Pass, DKIM: src.DKIM, SPF: src.SPF,
 				Delivered: src.Delivered, Held: src.Held, Refused: src.Refused,
 			}
-			l := store.Line{Domain: d.Name, Name: src.Name, First: line.Begin, Last: line.End, Sum: sums}
+			l := store.Line{Domain: d.Name, Name: src.Name, First: line.Begin, Last: line.End,
+				Sum: sums}
 			out = append(out, sourceLine{l, newJudgement(&src, known.Origin(src.Name))})
 		}
 	}
 	return out, nil
 }
 
-// sourceLines prints what is to be thought of the sources of a report.
+// sourceLines prints the judgement of the sources of a report.
 func (b *Box) sourceLines(out io.Writer, lines []sourceLine) error {
 	w := bufio.NewWriter(out)
 	screen := &Read{out: w, Width: b.Screen}

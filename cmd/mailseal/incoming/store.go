@@ -28,7 +28,7 @@ type Box struct {
 	Now      func() time.Time
 }
 
-// with opens the store, does what is asked, and closes it. What is wrong with the store leaves the
+// with opens the store, runs do, and closes it. An error of the store leaves the
 // answer unknown.
 func (b *Box) with(ctx context.Context, do func(*intake.Intake) error) error {
 	o, err := store.ParseSetting(b.Setting)
@@ -85,7 +85,7 @@ const (
 	maxBatchBytes = 8 << 20 // of all but the last one
 )
 
-// batch is what waits to be imported in one transaction.
+// batch holds the files that will be imported in one transaction.
 type batch struct {
 	intake *intake.Intake
 	sum    *imported
@@ -93,7 +93,7 @@ type batch struct {
 	size   int
 }
 
-// add takes a file, and stores what waits if that is enough.
+// add adds a file, and stores the batch when it is large enough.
 func (b *batch) add(ctx context.Context, a *store.Arrival) error {
 	b.all = append(b.all, a)
 	b.size += len(a.Data)
@@ -103,7 +103,7 @@ func (b *batch) add(ctx context.Context, a *store.Arrival) error {
 	return b.take(ctx)
 }
 
-// take stores what waits.
+// take stores the batch.
 func (b *batch) take(ctx context.Context) error {
 	if len(b.all) == 0 {
 		return nil
@@ -114,13 +114,13 @@ func (b *batch) take(ctx context.Context) error {
 	}
 	b.all, b.size = b.all[:0], 0
 	if err != nil {
-		return answer.NewUnknown(fmt.Errorf("%w; %d files or mails are imported, and the others when the command "+
-			"is given again", err, b.sum.Files))
+		return answer.NewUnknown(fmt.Errorf("%w; %d files or mails are imported, and the others "+
+			"when the command is given again", err, b.sum.Files))
 	}
 	return nil
 }
 
-// imported is what became of many files.
+// imported is the result of importing many files.
 type imported struct {
 	Files      int      `json:"files"`
 	Reports    int      `json:"reports"`
@@ -157,14 +157,17 @@ func (s *imported) add(name string, t *intake.Taken) {
 
 // String says it in a line or two.
 func (s *imported) String() string {
-	out := fmt.Sprintf("%d files or mails: %d new reports on %d messages", s.Files, s.Reports, s.Messages)
+	out := fmt.Sprintf("%d files or mails: %d new reports on %d messages", s.Files, s.Reports,
+		s.Messages)
 	for _, part := range []struct {
 		n    int
 		what string
 	}{
-		{s.TLS, "TLS reports"}, {s.Failures, "failure reports"}, {s.Duplicates, "that were there already"},
+		{s.TLS, "TLS reports"}, {s.Failures, "failure reports"},
+		{s.Duplicates, "that were there already"},
 		{s.NotCounted, "of the new ones not counted (other domains, or from the future)"},
-		{s.Variants, "with the id of another report and other content, not counted"}, {s.Others, "that are no reports"},
+		{s.Variants, "with the id of another report and other content, not counted"},
+		{s.Others, "that are no reports"},
 	} {
 		if part.n > 0 {
 			out += fmt.Sprintf("; %d %s", part.n, part.what)
@@ -192,7 +195,8 @@ func (b *Box) Reparse(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%d files or mails read again: %d reports on %d messages\n", sum.Files, sum.Reports, sum.Messages)
+	fmt.Fprintf(out, "%d files or mails read again: %d reports on %d messages\n", sum.Files,
+		sum.Reports, sum.Messages)
 	return nil
 }
 
@@ -261,8 +265,8 @@ func (b *Box) Refuse(ctx context.Context, reporter string, out io.Writer) error 
 		if err != nil {
 			return answered(err)
 		}
-		fmt.Fprintf(out, "reports of %s do not count from now on; %d that are there do not count any more. "+
-			"mailseal reports accept --not %[1]s takes it back\n", reporter, n)
+		fmt.Fprintf(out, "reports of %s do not count from now on; %d that are there do not count "+
+			"any more. mailseal reports accept --not %[1]s takes it back\n", reporter, n)
 		return nil
 	})
 }

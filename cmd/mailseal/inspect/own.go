@@ -23,7 +23,7 @@ type Sender struct {
 // Bounds of a look at a domain of ours.
 const (
 	maxOwnQuestions = 400 // to the DNS
-	maxSenders      = 200 // addresses that are held against the SPF record, those with most messages
+	maxSenders      = 200 // addresses that are compared with the SPF record, those with most messages
 	maxOwnTerms     = 50  // of the record
 )
 

@@ -105,9 +105,9 @@ func (r *Ring) proposed(ctx context.Context, out *proposedKeys) error {
 		switch {
 		case seen.Stage == keys.Active:
 		case seen.Sight == keys.SightUnknown:
-			kind = answer.Worse(kind, answer.Unknown)
+			kind = answer.Worst(kind, answer.Unknown)
 		default:
-			kind = answer.Worse(kind, answer.Bad)
+			kind = answer.Worst(kind, answer.Bad)
 		}
 	}
 	out.Notes = r.notesOf(*out, kind)

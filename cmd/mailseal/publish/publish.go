@@ -12,7 +12,7 @@ import (
 // maxString is the length of one string of a TXT record, in bytes (RFC 1035 section 3.3).
 const maxString = 255
 
-// ttl is the time to live of records that are printed, in seconds: a mistake is mended within the
+// ttl is the time to live of records that are printed, in seconds: a mistake is corrected within the
 // hour.
 const ttl = 3600
 

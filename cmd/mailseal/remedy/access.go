@@ -145,5 +145,5 @@ func isDirectory(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-// Owned gives a user a directory of its own that belongs to root, with all that is in it.
-func Owned(r Reader, dir string) Remedy { return of(GiveToUser, r.User, r.Group, quote(dir)) }
+// GiveDirectory gives a user a directory of its own that belongs to root, with all that is in it.
+func GiveDirectory(r Reader, dir string) Remedy { return of(GiveToUser, r.User, r.Group, quote(dir)) }

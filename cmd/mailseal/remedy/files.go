@@ -10,7 +10,7 @@ import (
 	"mailseal/keys/keyfile"
 )
 
-// KeyFile mends what is wrong with the file of a key or another secret, or with a directory on the
+// KeyFile corrects what is wrong with the file of a key or another secret, or with a directory on the
 // way to it, for the user that reads it.
 func KeyFile(f keyfile.Finding, r Reader, key Key) Remedy {
 	switch f.Kind {

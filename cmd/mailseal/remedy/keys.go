@@ -21,7 +21,7 @@ func configFlag(path string) string {
 	return " --config " + quote(path)
 }
 
-// Record mends what is published of a key. A record without a text is a vendor's, and for the vendor to publish.
+// Record corrects what is published of a key. A record without a text is a vendor's, and for the vendor to publish.
 func Record(f keydns.Finding, want keys.Record) Remedy {
 	known := want.Text != ""
 	switch {

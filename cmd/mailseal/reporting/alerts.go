@@ -17,7 +17,7 @@ import (
 	"mailseal/milter/report/store"
 )
 
-// alertJobs looks for what the operator should know, and mails it; none where no address is set.
+// alertJobs finds and mails alerts; there are none if no address is set.
 func alertJobs(p *Process, s *store.Store) []jobs.Job {
 	if len(p.Config.Reports.Alerts.To) == 0 {
 		return nil
@@ -83,7 +83,7 @@ func (o *Out) Alerts(ctx context.Context) error {
 	}{append([]string{}, o.Config.Reports.Alerts.To...), append([]store.Alert{}, list...)}
 	return o.print(all, func(w io.Writer) {
 		if len(all.To) == 0 {
-			fmt.Fprintln(w, "Nothing is mailed and nothing is looked for: to of [reports.alerts] is not set.")
+			fmt.Fprintln(w, "Alerts are off: to in [reports.alerts] is not set.")
 		}
 		if len(list) == 0 {
 			fmt.Fprintln(w, "There are no alerts.")
@@ -93,7 +93,8 @@ func (o *Out) Alerts(ctx context.Context) error {
 			if !a.Sent.IsZero() {
 				mailed = "mailed " + a.Sent.Format(time.DateOnly)
 			}
-			fmt.Fprintf(w, "%s  %s, %s\n  %s\n", a.Raised.Format(time.DateOnly), a.Code, mailed, alert.Plain(a.Text))
+			fmt.Fprintf(w, "%s  %s, %s\n  %s\n", a.Raised.Format(time.DateOnly), a.Code, mailed,
+				alert.Plain(a.Text))
 		}
 	})
 }
@@ -102,7 +103,7 @@ func (o *Out) Alerts(ctx context.Context) error {
 func (o *Out) AlertTest(ctx context.Context) error {
 	mail := newMailer(o.Config, nil, slog.New(slog.DiscardHandler))
 	if len(mail.To) == 0 {
-		return errNone("reports.alerts.to is not set: nothing was mailed")
+		return errNone("reports.alerts.to is not set: set it to the addresses for alerts")
 	}
 	if err := mail.Test(ctx, o.Now); err != nil {
 		return answer.NewUnknown(fmt.Errorf("reports.smtp: %w", err))
@@ -112,7 +113,8 @@ func (o *Out) AlertTest(ctx context.Context) error {
 	}{mail.To}
 	return o.print(all, func(w io.Writer) {
 		for _, to := range mail.To {
-			fmt.Fprintf(w, "A test was handed to %s for %s.\n", o.Config.Reports.SMTP, to)
+			fmt.Fprintf(w, "The mail server at %s accepted a test mail to %s.\n",
+				o.Config.Reports.SMTP, to)
 		}
 	})
 }

@@ -112,7 +112,7 @@ to = ["postmaster@example.com"]
 	if err := out.Alerts(context.Background()); err != nil || !strings.Contains(list.String(), "mailed 2026-11-30") {
 		t.Errorf("the list: %v\n%s", err, &list)
 	}
-	if err := out.AlertTest(t.Context()); err != nil || !strings.Contains(<-sessions, "This is a test.") {
+	if err := out.AlertTest(t.Context()); err != nil || !strings.Contains(<-sessions, "This is a test:") {
 		t.Errorf("the test: %v", err)
 	}
 }

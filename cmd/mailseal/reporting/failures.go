@@ -12,7 +12,7 @@ import (
 	"mailseal/milter/report/store"
 )
 
-// Failures lists the failure reports of the last days, and what became of them.
+// Failures lists the failure reports of the last days with their states.
 func (o *Out) Failures(ctx context.Context, domain string) error {
 	return o.with(ctx, func(s *store.Store, _ *send.Reporter) error {
 		list, err := s.OutFailures(ctx, strings.ToLower(domain), maxListed)
@@ -25,9 +25,10 @@ func (o *Out) Failures(ctx context.Context, domain string) error {
 		return o.print(list, func(w io.Writer) {
 			switch {
 			case len(o.Config.Reports.Failure.Domains) == 0:
-				fmt.Fprintln(w, "Failure reports are off: domains in [reports.failure] lists who gets them.")
+				fmt.Fprintln(w, "Failure reports are off: domains in [reports.failure] is empty.")
 			case len(list) == 0:
-				fmt.Fprintln(w, "No message failed of which a listed domain wants a failure report.")
+				fmt.Fprintln(w, "No failed message needs a failure report to one of the listed "+
+					"domains.")
 			}
 			if len(list) == 0 {
 				return

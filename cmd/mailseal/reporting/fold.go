@@ -18,7 +18,7 @@ import (
 func foldRole() Role {
 	return Role{
 		Name: "fold",
-		Doc:  "moves the records of the daemon from the spool into the store",
+		Doc:  "moves the records that the daemon writes from the spool into the store",
 		Build: func(_ context.Context, p *Process) (Part, error) {
 			return Part{Jobs: append(hostJob(p), jobs.Job{
 				Name:     "fold",
@@ -32,7 +32,7 @@ func foldRole() Role {
 
 // How much of the spool is taken at once, in bytes.
 const (
-	// foldMost is what is in memory at a time.
+	// foldMost is how much is in memory at a time.
 	foldMost = 8 << 20
 
 	// foldSmall is how much of a day each partition may have for its segments to be taken as they
@@ -41,7 +41,7 @@ const (
 	foldSmall = 256 << 10
 )
 
-// folded is what was taken of a partition on a day.
+// folded is how much of a partition was stored on a day.
 type folded struct {
 	day   int64
 	bytes int64
@@ -95,12 +95,12 @@ func isAway(ctx context.Context, s *store.Store) bool {
 	return err != nil
 }
 
-// partsEvery is how often a host that shares its store adds to it: the rows of a policy that come in
-// one batch are stored together.
+// partsEvery is how often a host that shares its store adds to it: the rows of a policy that come
+// in one batch are stored together.
 const partsEvery = 15 * time.Minute
 
-// dueParts are the segments that are taken now: all of them a quarter of an hour after the last time,
-// and those of a day that is over at once.
+// dueParts are the segments that are taken now: all of them a quarter of an hour after the last
+// time, and those of a day that is over at once.
 func (p *Process) dueParts(names []string) (due []string, isAll bool) {
 	now := p.Now()
 	if now.Sub(p.lastFold) >= partsEvery || now.Before(p.lastFold) {
@@ -194,7 +194,8 @@ func (p *Process) foldSegments(
 		}
 	}
 	for _, name := range names {
-		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil &&
+			!errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
@@ -218,7 +219,8 @@ func (p *Process) readSegment(ctx context.Context, path string, batch *store.Out
 		return ctx.Err()
 	})
 	if errors.Is(err, spool.ErrCorrupt) {
-		p.Log.Error("a segment of the spool is damaged; what lies behind the damage is in no report",
+		p.Log.Error("a segment of the spool is damaged: rows after the damage are lost, and are "+
+			"in no report",
 			"segment", filepath.Base(path))
 		return nil
 	}

@@ -117,7 +117,7 @@ func TestForgetSpool(t *testing.T) {
 		t.Fatal("nothing waits in the spool")
 	}
 	text := f.run(t, func(ctx context.Context) error { return f.Forget(ctx, "a.example") })
-	if !strings.Contains(text, "2 entries about a.example are removed") {
+	if !strings.Contains(text, "2 entries about a.example were removed") {
 		t.Errorf("got %s", text)
 	}
 	if messages, left := f.fold(t); messages != 0 || left != 0 {

@@ -136,11 +136,11 @@ func TestForgedAreListed(t *testing.T) {
 	text := h.run(t, func(ctx context.Context) error {
 		return h.Bounced(ctx, forged, strings.NewReader("Action: failed\n"))
 	})
-	if !strings.Contains(text, "Nothing is to be done") {
+	if !strings.Contains(text, "Nothing changed") {
 		t.Errorf("got %s", text)
 	}
 	list := h.run(t, func(ctx context.Context) error { return h.List(ctx, "") })
-	if !strings.Contains(list, "1 bounce to made-up senders") {
+	if !strings.Contains(list, "1 bounce with a forged code") {
 		t.Errorf("got %s", list)
 	}
 	none := h.run(t, func(ctx context.Context) error { return h.Suppress(ctx, "", 0, false) })

@@ -88,7 +88,7 @@ type history struct {
 	read     *web.Stored // what the reports say; nil before the first look
 }
 
-// round checks the domains whose turn it is. Each has one turn in the period, and a round ends
+// round checks the domains that are due. Each has one turn in the period, and a round ends
 // before the next one begins, so that many domains are spread over the period. Where there are more
 // than the rate of questions allows, the period grows, and the log says to what.
 func (h *history) round(ctx context.Context) error {
@@ -125,13 +125,13 @@ func (h *history) round(ctx context.Context) error {
 	return nil
 }
 
-// lag is how far the checks are behind.
+// lag measures how far the checks are behind.
 type lag struct {
 	rounds, checked int       // that were cut short in a row, and the domains that they checked
 	told            time.Time // when the log said so
 }
 
-// manyRounds is how many rounds must be cut short in a row before that is worth a word.
+// manyRounds is how many rounds in a row must be cut short before the log reports it.
 const manyRounds = 10
 
 // late notes a round that was cut short after so many domains. The log says once a day which period
@@ -145,23 +145,25 @@ func (h *history) late(domains, checked int, now time.Time) {
 	h.pace.told = now
 	rounds := time.Duration(h.pace.rounds)
 	reached := time.Duration(domains) * roundEvery * rounds / time.Duration(max(h.pace.checked, 1))
-	h.Log.Warn("the DNS of your domains is checked less often than reports.dns_every says: "+
-		"there are more records than 5 questions a second can ask for in that time", "domains", domains,
-		"dns_every", h.Config.Reports.DNSEvery, "reached", reached.Round(time.Minute))
+	h.Log.Warn("DNS records of your domains are checked less often than reports.dns_every: at 5 "+
+		"queries a second a round takes longer; set dns_every to the value of \"reached\" or more",
+		"domains", domains, "dns_every", h.Config.Reports.DNSEvery, "reached",
+		reached.Round(time.Minute))
 }
 
-// asked is the resolver of all checks: at most five questions a second, and answers are remembered as
-// long as they live, but no longer than the period.
+// asked is the resolver of all checks: at most five questions a second, and answers are remembered
+// as long as they live, but no longer than the period.
 func (h *history) asked() dns.Resolver {
 	if h.cache == nil {
 		h.cache = dns.NewCache(domains.Paced(h.resolver, questionRate, h.clock), dns.CacheOptions{
-			Now: h.Now, MaxTTL: h.Config.Reports.DNSEvery / 2, MaxNegative: h.Config.Reports.DNSEvery / 2,
+			Now: h.Now, MaxTTL: h.Config.Reports.DNSEvery / 2,
+			MaxNegative: h.Config.Reports.DNSEvery / 2,
 		})
 	}
 	return h.cache
 }
 
-// check asks the DNS about a domain, holds the answers against its mail, and keeps what changed.
+// check queries the DNS about a domain, compares the answers with its mail, and stores the changes.
 func (h *history) check(ctx context.Context, name string) error {
 	parsed, err := domain.Parse(name)
 	if err != nil {
@@ -184,7 +186,7 @@ func (h *history) check(ctx context.Context, name string) error {
 		return err
 	}
 	for _, c := range changes {
-		h.Log.Info("dns record changed", "domain", name, "name", c.Name, "type", c.Kind,
+		h.Log.Info("DNS record changed", "domain", name, "name", c.Name, "type", c.Kind,
 			"before", strings.Join(c.Before, " | "), "now", strings.Join(c.Now, " | "))
 	}
 	if len(h.Config.Reports.Alerts.To) == 0 {
@@ -221,7 +223,7 @@ func (h *history) selectors(name string) (out []string) {
 }
 
 // ownRecords are the answers about names of the domain itself, those that say that there is nothing
-// among them: what others publish, such as the addresses of a mail service, changes without anybody
+// among them: what others publish, such as the addresses of a mail service, changes without anyone
 // here having to know. Where the DNS did not answer, nothing is known to have changed.
 func ownRecords(r domains.Result) (out []store.DNSRecord) {
 	for _, s := range slices.Concat(r.Records, r.Absent) {
@@ -255,7 +257,7 @@ func alertsOf(r domains.Result, changes []store.DNSChange) (out []store.Alert) {
 		out = append(out, store.Alert{
 			Code: "dns-changed", Domain: name, Subject: c.Kind + " " + c.Name + " = " + strings.Join(c.Now, " | "),
 			Text: fmt.Sprintf("The %s record of %s changed. Before: %s. Now: %s. If you did not "+
-				"change it, find out who did.",
+				"change it, find out who can write to the zone.",
 				c.Kind, c.Name, shownValues(c.Before), shownValues(c.Now)),
 		})
 	}
@@ -267,7 +269,8 @@ func alertsOf(r domains.Result, changes []store.DNSChange) (out []store.Alert) {
 		}
 		out = append(out, store.Alert{
 			Code: "dns-mistake", Domain: name, Subject: string(f.Code) + " " + f.Setting,
-			Text: fmt.Sprintf("%s: %s. \"mailseal domain %s\" shows the record to publish.", f.Setting, f.Text, name),
+			Text: fmt.Sprintf("%s: %s. \"mailseal domain %s\" shows the record to publish.",
+				f.Setting, f.Text, name),
 		})
 	}
 	return out
@@ -308,14 +311,15 @@ func (o *Out) History(ctx context.Context, domain string) error {
 		}{append([]store.DNSChange{}, list...)})
 	}
 	if len(list) == 0 {
-		_, err := fmt.Fprintln(o.Output, "No record has changed since the checks of the DNS "+
-			"began (role dns of \"mailseal reports serve\").")
+		_, err := fmt.Fprintln(o.Output, "No record has changed since the checks began "+
+			"(role dns of \"mailseal reports serve\").")
 		return err
 	}
 	for _, c := range list {
 		if _, err := fmt.Fprintf(o.Output, "%s  %s  %s %s\n  was: %s\n  is:  %s\n",
 			c.At.Format("2006-01-02 15:04"), c.Domain,
-			c.Kind, c.Name, domains.Visible(shownValues(c.Before)), domains.Visible(shownValues(c.Now))); err != nil {
+			c.Kind, c.Name, domains.Visible(shownValues(c.Before)),
+			domains.Visible(shownValues(c.Now))); err != nil {
 			return err
 		}
 	}

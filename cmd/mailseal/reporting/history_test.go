@@ -277,7 +277,7 @@ func TestDNSPaceIsSaid(t *testing.T) {
 	h.Log = slog.New(slog.NewTextHandler(&log, nil))
 	h.Config.Reports.DNSEvery, h.resolver = 2*time.Minute, z
 	longest := dnsRounds(t, h, clock, names, 15*time.Minute)
-	if n := strings.Count(log.String(), "less often than reports.dns_every says"); n != 1 {
+	if n := strings.Count(log.String(), "less often than reports.dns_every"); n != 1 {
 		t.Errorf("said %d times", n)
 	}
 	_, rest, _ := strings.Cut(log.String(), "reached=")

@@ -18,15 +18,17 @@ import (
 	"mailseal/milter/report/store"
 )
 
-// hostJob tells the hosts that share the store how far this one is; none where one host has it.
+// hostJob stores how far this host is, for the hosts that share the store; there is none if they do
+// not.
 func hostJob(p *Process) []jobs.Job {
 	if !isShared(p.Config) {
 		return nil
 	}
-	return []jobs.Job{{Name: "host", Interval: every(time.Minute), First: every(time.Second), Do: p.tellHost}}
+	return []jobs.Job{{Name: "host", Interval: every(time.Minute), First: every(time.Second),
+		Do: p.storeHostState}}
 }
 
-func (p *Process) tellHost(ctx context.Context) error {
+func (p *Process) storeHostState(ctx context.Context) error {
 	s, err := p.Store(ctx)
 	if err != nil {
 		return err
@@ -45,20 +47,20 @@ func (p *Process) tellHost(ctx context.Context) error {
 		Segments: waits.Segments, Bytes: waits.Bytes, Oldest: waits.Oldest})
 }
 
-// waiting says what waits in the spool of this host, a sentence; "" where nothing does, or another user
-// may not look.
+// waiting describes what waits in the spool of this host, a sentence; "" if nothing waits, or
+// another user may not look.
 func (p *Process) waiting() string {
 	w, err := spool.Look(p.Config.Reports.SpoolDirectory)
 	if err != nil || w.Segments == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d segments with %d kB wait in the spool of this host, the oldest since %s UTC; "+
-		"they are counted when they are taken into the database.",
+	return fmt.Sprintf("%d segments with %d kB wait in the spool of this host, the oldest since "+
+		"%s UTC; they are counted once they are in the database.",
 		w.Segments, (w.Bytes+1023)/1024, w.Oldest.Format("2006-01-02 15:04"))
 }
 
-// spoolState is what waits in the spool, for the command status; nil where nothing is collected, or
-// another user may not look.
+// spoolState describes what waits in the spool, for the command status; nil if nothing is
+// collected, or another user may not look.
 func (p *Process) spoolState() *control.Spool {
 	if !p.Config.Reports.Collect {
 		return nil
@@ -67,11 +69,12 @@ func (p *Process) spoolState() *control.Spool {
 	if err != nil {
 		return nil
 	}
-	return &control.Spool{Segments: w.Segments, Bytes: w.Bytes, Room: int64(p.Config.Reports.SpoolSize),
+	return &control.Spool{Segments: w.Segments, Bytes: w.Bytes,
+		Room:   int64(p.Config.Reports.SpoolSize),
 		Oldest: w.Oldest}
 }
 
-// expireSpool removes the segments that are too old: their rows are of no use any more, and take the
+// expireSpool removes expired segments: their rows are no longer of use, and take the
 // room of others.
 func (p *Process) expireSpool() error {
 	dir := p.Config.Reports.SpoolDirectory
@@ -85,14 +88,16 @@ func (p *Process) expireSpool() error {
 		if !spool.StartOf(name).Before(before) {
 			continue
 		}
-		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil &&
+			!errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		n++
 	}
 	if n > 0 {
-		p.Log.Error("rows of DMARC reports are lost: segments of the spool were not taken for "+
-			"reports.spool_days, and are removed", "segments", n, "days", p.Config.Reports.SpoolDays)
+		p.Log.Error("rows of DMARC reports are lost: segments of the spool were removed, since "+
+			"reports.store could not take them for reports.spool_days", "segments", n,
+			"days", p.Config.Reports.SpoolDays, "directory", dir)
 	}
 	return nil
 }
@@ -117,7 +122,8 @@ func (o *Out) Hosts(ctx context.Context) error {
 			fmt.Fprintln(w, "reports.store is a file of this host: no other host shares it.")
 			return
 		case len(list) == 0:
-			fmt.Fprintln(w, "No host has told of itself yet: mailseal reports serve does so each minute.")
+			fmt.Fprintln(w, "No host is known yet: \"mailseal reports serve\" registers its host "+
+				"every minute.")
 			return
 		}
 		fmt.Fprintln(w, "HOST\tSEEN\tWAITING SEGMENTS\tBYTES\tOLDEST\tLEADS")
@@ -130,13 +136,14 @@ func (o *Out) Hosts(ctx context.Context) error {
 			if leads == "" {
 				leads = "-"
 			}
-			fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\n", h.Host, ago(o.Now.Sub(h.Seen)), h.Segments, h.Bytes,
+			fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\n", h.Host, ago(o.Now.Sub(h.Seen)),
+				h.Segments, h.Bytes,
 				oldest, leads)
 		}
 	})
 }
 
-// ago is how long something was ago.
+// ago describes how long ago something was.
 func ago(d time.Duration) string {
 	switch {
 	case d < 2*time.Minute:

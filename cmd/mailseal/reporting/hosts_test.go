@@ -303,7 +303,7 @@ func sharedDayOf(t *testing.T, perHost int, step time.Duration) {
 	start = time.Now()
 	// All tell how far they are before any of them puts rows together, as a minute has it.
 	for _, do := range []func(*sharing) error{
-		func(h *sharing) error { return h.tellHost(t.Context()) },
+		func(h *sharing) error { return h.storeHostState(t.Context()) },
 		func(h *sharing) error { return collect(t.Context(), h.store, h.Host, d.now) },
 	} {
 		if failed, err := d.all(do); failed > 0 {

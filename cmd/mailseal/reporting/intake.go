@@ -34,8 +34,8 @@ const foreign = 30 * day
 func intakeRole() Role {
 	return Role{
 		Name: "intake",
-		Doc: "takes reports about your domains from the mail server by LMTP, makes the changes " +
-			"that are requested on the pages, finds out how each domain stands, and removes old reports",
+		Doc: "receives reports about your domains by LMTP, makes the changes requested on the " +
+			"pages, computes the state of each domain, and removes expired reports",
 		Build: func(ctx context.Context, p *Process) (Part, error) {
 			s, err := p.Store(ctx)
 			if err != nil {
@@ -56,8 +56,8 @@ func intakeRole() Role {
 				return Part{}, errors.Join(fmt.Errorf("reports.intake.changes: %w", err), l.Close())
 			}
 			if len(server.Trust.IDs) == 0 {
-				p.Log.Warn("authserv_id is not set: only DKIM signatures that verify here prove " +
-					"where a report comes from")
+				p.Log.Warn("authserv_id is not set: the Authentication-Results of this host are " +
+					"not used, and only DKIM signatures that verify here authenticate a report")
 			}
 			return Part{
 				Serve: func(ctx context.Context) error {
@@ -85,7 +85,7 @@ func listenChanges(ctx context.Context, in config.ReportsIntake) (*milter.Listen
 	return milter.Listen(ctx, milter.ListenOptions{Address: "unix:" + in.Changes, Mode: 0o600, Role: action.RoleAuto})
 }
 
-// both runs two servers until ctx ends, or one of them fails, which ends the other.
+// both runs two servers until ctx ends or one of them fails, which ends the other.
 func both(ctx context.Context, one, other func(context.Context) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -101,7 +101,7 @@ func both(ctx context.Context, one, other func(context.Context) error) error {
 	return errors.Join(first, second)
 }
 
-// NewIntake makes what takes mails with reports into a store.
+// NewIntake makes the server that stores mails with reports.
 func NewIntake(p *Process, s *store.Store) (*lmtp.Server, error) {
 	_, resolver, err := assembly.NewResolver(p.Config)
 	if err != nil {
@@ -122,7 +122,7 @@ func NewIntake(p *Process, s *store.Store) (*lmtp.Server, error) {
 	}, nil
 }
 
-// purgeJob removes what is older than its retention.
+// purgeJob removes expired reports.
 func purgeJob(p *Process, s *store.Store) jobs.Job {
 	in := p.Config.Reports.Intake
 	keep := store.Retention{
@@ -137,7 +137,7 @@ func purgeJob(p *Process, s *store.Store) jobs.Job {
 	}
 }
 
-// originJobs looks up where addresses are; none where nothing is to be asked.
+// originJobs looks up names and networks of addresses; there are none if both are switched off.
 func originJobs(p *Process, s *store.Store, resolver dns.Resolver) []jobs.Job {
 	in := p.Config.Reports.Intake
 	if !in.ReverseNames && len(in.AddressDatabases) == 0 {
@@ -148,7 +148,8 @@ func originJobs(p *Process, s *store.Store, resolver dns.Resolver) []jobs.Job {
 		find.Resolver = resolver
 	}
 	if err := origin.Check(in.AddressDatabases); err != nil {
-		p.Log.Warn("reports.intake.address_databases: networks and countries stay unknown", "err", err)
+		p.Log.Warn("reports.intake.address_databases: networks and countries stay unknown",
+			"error", err)
 	}
 	return []jobs.Job{{
 		Name:     "origins",
@@ -157,7 +158,7 @@ func originJobs(p *Process, s *store.Store, resolver dns.Resolver) []jobs.Job {
 		Do: func(ctx context.Context) error {
 			n, err := find.Run(ctx)
 			if n > 0 {
-				p.Log.Info("addresses of reports looked up", "addresses", n)
+				p.Log.Info("names and networks of addresses in reports looked up", "addresses", n)
 			}
 			return err
 		},

@@ -13,8 +13,8 @@ import (
 	"mailseal/milter/report/store"
 )
 
-// lead has one of the hosts that share a store do what must not be done twice. With SQLite, which one
-// host has, it always leads.
+// lead has one of the hosts that share a store do what must not be done twice. With SQLite, which
+// one host has, it always leads.
 type lead struct {
 	process *Process
 	name    string        // of the lease
@@ -23,11 +23,11 @@ type lead struct {
 	mu     sync.Mutex
 	lease  *store.Lease  // nil: another host leads, or none
 	since  time.Time     // of lease
-	other  *store.Holder // who leads, or did last; nil where this is not known
+	other  *store.Holder // which host leads, or did last; nil where this is not known
 	isAway bool          // the store did not answer, and that is logged
 }
 
-// newLead adds a lease to those that the process asks for, and gives up at its end.
+// newLead adds a lease to those that the process requests, and gives up at its end.
 func newLead(p *Process, name string) *lead {
 	l := &lead{process: p, name: name, gained: make(chan struct{}, 1)}
 	if !isShared(p.Config) {
@@ -38,7 +38,8 @@ func newLead(p *Process, name string) *lead {
 	return l
 }
 
-// job asks for the lease again and again, and proves it; none where one host has it anyway.
+// job requests the lease at intervals, and proves it; there is none if the store belongs to one
+// host.
 func (l *lead) job() []jobs.Job {
 	if !isShared(l.process.Config) {
 		return nil
@@ -47,8 +48,8 @@ func (l *lead) job() []jobs.Job {
 		First: every(time.Millisecond), Do: l.keep}}
 }
 
-// keep proves the lease, or asks for it. A store that is away is no failure of this job: those that
-// need the store say so.
+// keep proves the lease, or requests it. A store that is unavailable is not a failure of this job:
+// jobs that need the store say so.
 func (l *lead) keep(ctx context.Context) error {
 	s, err := l.process.Store(ctx)
 	if err != nil {
@@ -64,7 +65,7 @@ func (l *lead) keep(ctx context.Context) error {
 		l.lease.End()
 		l.lease = nil
 		if ctx.Err() == nil {
-			l.process.Log.Warn("this host leads no more", "lease", l.name, "error", err)
+			l.process.Log.Warn("this host no longer leads", "lease", l.name, "error", err)
 		}
 	}
 	l.other = nil
@@ -75,7 +76,8 @@ func (l *lead) keep(ctx context.Context) error {
 	}
 	switch {
 	case err != nil && !l.isAway && ctx.Err() == nil:
-		l.process.Log.Warn("which host leads cannot be found out", "lease", l.name, "error", err)
+		l.process.Log.Warn("cannot find out which host leads; the next try is in seconds",
+			"lease", l.name, "error", err)
 	case lease != nil:
 		l.process.Log.Info("this host leads", "lease", l.name, "number", lease.Number)
 		select {
@@ -87,7 +89,7 @@ func (l *lead) keep(ctx context.Context) error {
 	return nil
 }
 
-// holder is who has a lease, or had it last.
+// holder returns the host that has a lease, or had it last.
 func holder(ctx context.Context, s *store.Store, name string) (*store.Holder, error) {
 	list, err := s.Holders(ctx)
 	for _, h := range list {
@@ -98,7 +100,7 @@ func holder(ctx context.Context, s *store.Store, name string) (*store.Holder, er
 	return nil, err
 }
 
-// end gives the lease up, so that another host has it at once.
+// end gives the lease up, so that another host can take it at once.
 func (l *lead) end() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -108,14 +110,14 @@ func (l *lead) end() {
 	}
 }
 
-// held returns the lease, nil where this host has it not.
+// held returns the lease, or nil if this host does not have it.
 func (l *lead) held() *store.Lease {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.lease
 }
 
-// only is work of the host that leads: its changes are refused once another one does.
+// only runs work on the host that leads: the store refuses its changes once another host leads.
 func (l *lead) only(do func(context.Context, *store.Store) error) func(context.Context) error {
 	return func(ctx context.Context) error {
 		lease := l.held()
@@ -128,7 +130,8 @@ func (l *lead) only(do func(context.Context, *store.Store) error) func(context.C
 		}
 		err = do(ctx, s.Under(lease))
 		if errors.Is(err, store.ErrLeaseLost) {
-			l.process.Log.Warn("another host leads by now, and goes on with what this one had begun", "lease", l.name)
+			l.process.Log.Warn("another host leads now, and continues the work of this one",
+				"lease", l.name)
 			return nil
 		}
 		return err
@@ -147,7 +150,7 @@ func (l *lead) jobs(s *store.Store, list func(*store.Store) []jobs.Job) []jobs.J
 	return out
 }
 
-// leading is who leads, for the command status; none with SQLite.
+// leading lists the hosts that lead, for the command status; empty with SQLite.
 func (p *Process) leading() []control.Lead {
 	var out []control.Lead
 	for _, l := range p.leads {
@@ -165,7 +168,7 @@ func (p *Process) leading() []control.Lead {
 	return out
 }
 
-// host is what this process is called among those that share a store.
+// host is the name of this process among those that share a store.
 func (p *Process) host() string { return cmp.Or(p.Host, hostName()) }
 
 // hostName is the name of this host.

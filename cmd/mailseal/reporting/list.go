@@ -54,8 +54,8 @@ func (o *Out) List(ctx context.Context, domain string) error {
 
 func (l listed) text(w io.Writer) {
 	if len(l.Pending)+len(l.Reports) == 0 {
-		fmt.Fprintln(w, "No mail is counted yet. reports.collect must be true in the daemon's configuration; "+
-			"rows come after 5 minutes.")
+		fmt.Fprintln(w, "No mail is counted yet. The daemon counts while reports.collect is true; "+
+			"new mail appears here after about 5 minutes.")
 		return
 	}
 	fmt.Fprintln(w, "DAY\tDOMAIN\tMESSAGES\tROWS\tSTATE\tREASON")
@@ -63,13 +63,14 @@ func (l listed) text(w io.Writer) {
 		fmt.Fprintf(w, "%s\t%s\t%d\t%d\topen\t\n", p.Day, p.Domain, p.Messages, p.Rows)
 	}
 	for _, r := range l.Reports {
-		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\n", r.Date, r.Domain, r.Messages, r.Rows, r.State, r.Reason)
+		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\n", r.Date, r.Domain, r.Messages, r.Rows,
+			r.State, r.Reason)
 		for _, d := range r.Deliveries {
 			fmt.Fprintf(w, "\t  %s\t\t\t%s\t%s\n", d.Address, d.State, d.Reason)
 		}
 	}
 	if l.Forged > 0 {
-		fmt.Fprintf(w, "\n%s to made-up senders of reports came in 30 days; they were ignored.\n",
+		fmt.Fprintf(w, "\n%s with a forged code arrived in 30 days and had no effect.\n",
 			counted(l.Forged, "bounce"))
 	}
 }
@@ -105,7 +106,7 @@ func (o *Out) find(ctx context.Context, s *store.Store, id string) (store.OutRep
 	}
 	if len(list) == 0 || id == "" {
 		return store.OutReport{}, errNone("there is no report %q of the last 30 days; "+
-			"\"mailseal reports list --json\" has the ids", id)
+			"\"mailseal reports list --json\" has the IDs", id)
 	}
 	return list[0], nil
 }

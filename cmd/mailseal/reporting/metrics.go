@@ -34,7 +34,7 @@ const (
 	metricsRetry       = time.Minute // after an address that could not be opened
 )
 
-// metricOther is the label of what the bounds leave out.
+// metricOther is the label for the sum of everything beyond the bounds.
 const metricOther = "other"
 
 // reportMetrics serves what reports say as metrics, from figures that are gathered on a timer: a
@@ -60,13 +60,14 @@ type reportMetrics struct {
 func newReportMetrics(read *web.Stored, log *slog.Logger, now func() time.Time) *reportMetrics {
 	m := &reportMetrics{read: read, log: log, now: now, registry: prometheus.NewRegistry(),
 		messages: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "mailseal_reports_messages",
-			Help: "Messages that reports on the last 7 full days tell of, by domain, receiver and result."},
+			Help: "Messages in reports on the last 7 full days, by domain, receiver and result."},
 			[]string{"domain", "receiver", "result"}),
 		sources: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "mailseal_reports_source_messages",
-			Help: "Messages that reports on the last 30 full days tell of, by domain, class of the source and result."},
+			Help: "Messages in reports on the last 30 full days, by domain, class of the source " +
+				"and result."},
 			[]string{"domain", "class", "result"}),
 		domains: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "mailseal_reports_domains",
-			Help: "Domains by the health word of the pages."}, []string{"health"}),
+			Help: "Domains by their health on the pages."}, []string{"health"}),
 		findings: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "mailseal_reports_dns_check_findings",
 			Help: "Findings of the last check of a domain's DNS records, by severity."},
 			[]string{"domain", "severity"}),
@@ -74,9 +75,10 @@ func newReportMetrics(read *web.Stored, log *slog.Logger, now func() time.Time) 
 			Help: "Domains whose last check of DNS records has a finding, by its code."},
 			[]string{"code", "severity"}),
 		last: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "mailseal_reports_last_received_timestamp_seconds",
-			Help: "When a receiver's last report on one of the domains came in."}, []string{"receiver"}),
+			Help: "Time when the last report of a receiver on one of the domains arrived."},
+			[]string{"receiver"}),
 		gathered: prometheus.NewGauge(prometheus.GaugeOpts{Name: "mailseal_reports_gathered_timestamp_seconds",
-			Help: "When these figures were taken from the store."}),
+			Help: "Time when these figures were read from the store."}),
 	}
 	m.registry.MustRegister(m.messages, m.sources, m.domains, m.findings, m.coded, m.last, m.gathered)
 	return m
@@ -92,7 +94,8 @@ func metricsJobs(p *Process, s *store.Store) []jobs.Job {
 	m := newReportMetrics(p.reader(s), p.Log, p.Now)
 	soon := func() time.Duration { return time.Second }
 	return []jobs.Job{
-		{Name: "metrics-figures", Interval: func() time.Duration { return metricsEvery }, First: soon, Do: m.gather},
+		{Name: "metrics-figures", Interval: func() time.Duration { return metricsEvery },
+			First: soon, Do: m.gather},
 		{Name: "metrics", Interval: func() time.Duration { return metricsRetry }, First: soon,
 			Do: func(ctx context.Context) error { m.open(ctx, address); return nil }},
 	}
@@ -117,11 +120,13 @@ func (m *reportMetrics) open(ctx context.Context, address string) {
 	}
 	m.isOpen, m.failed = true, false
 	m.log.Info("metrics of reports are served", "address", l.Addr().String())
-	server := &http.Server{Handler: m.handler(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
+	server := &http.Server{Handler: m.handler(), ReadHeaderTimeout: 5 * time.Second,
+		IdleTimeout: time.Minute}
 	context.AfterFunc(ctx, func() { _ = server.Close() })
 	go func() {
 		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			m.log.Error("metrics of reports are served no more", "error", err)
+			m.log.Error("metrics of reports are no longer served; they are opened again within a "+
+				"minute", "error", err)
 		}
 		m.mu.Lock()
 		defer m.mu.Unlock()
@@ -179,10 +184,11 @@ func (m *reportMetrics) gather(ctx context.Context) error {
 }
 
 func byResult(c web.Counts) map[string]int64 {
-	return map[string]int64{"pass": c.Pass, "delivered": c.Delivered, "held": c.Held, "refused": c.Refused}
+	return map[string]int64{"pass": c.Pass, "delivered": c.Delivered, "held": c.Held,
+		"refused": c.Refused}
 }
 
-// judged takes the figures of what was found out of the domains' sources.
+// judged sets the figures by class of source and by health.
 func (m *reportMetrics) judged(ctx context.Context, domains map[string]bool) error {
 	list, err := m.read.Judged(ctx)
 	if err != nil {
@@ -197,7 +203,8 @@ func (m *reportMetrics) judged(ctx context.Context, domains map[string]bool) err
 		m.domains.WithLabelValues(strings.ToLower(list[i].Health)).Inc()
 		for class, c := range list[i].Classes {
 			for result, n := range byResult(c) {
-				m.sources.WithLabelValues(kept(domains, list[i].Domain), string(class), result).Add(float64(n))
+				m.sources.WithLabelValues(kept(domains, list[i].Domain), string(class),
+					result).Add(float64(n))
 			}
 		}
 	}

@@ -28,7 +28,7 @@ type Out struct {
 	Output   io.Writer
 }
 
-// errNone says that the store has nothing of what was asked for.
+// errNone reports that the store has nothing that matches, or that the answer is bad.
 func errNone(format string, args ...any) error { return answer.NewBad(fmt.Errorf(format, args...)) }
 
 // with opens the store for a command.
@@ -52,7 +52,8 @@ func (o *Out) with(ctx context.Context, do func(*store.Store, *send.Reporter) er
 	return do(s, r)
 }
 
-// after returns the error of an answer that was printed. JSON says it all already, and is one value.
+// after returns the error of an answer that was printed. JSON says it all already, and is one
+// value.
 func (o *Out) after(err error) error {
 	if err == nil || !o.JSON {
 		return err
@@ -75,7 +76,8 @@ func (o *Out) print(v any, text func(io.Writer)) error {
 func (o *Out) Send(ctx context.Context, dry bool) error {
 	return o.with(ctx, func(s *store.Store, r *send.Reporter) error {
 		if !o.Config.Reports.Send && !dry {
-			return errNone("reports.send is false: nothing is sent; --dry-run shows what would be")
+			return errNone("reports.send is false: nothing is sent; --dry-run lists what would " +
+				"be sent")
 		}
 		before := o.Now.Add(-time.Second)
 		if !dry {
@@ -145,8 +147,8 @@ func (o *Out) wouldSend(
 	return out, nil
 }
 
-// Resend has the mails of a report handed over again, byte for byte: those that were not handed over,
-// so that no address gets one twice; all of them where all were.
+// Resend has the mails of a report handed over again, byte for byte: those that were not handed
+// over, so that no address gets one twice; all of them where all were.
 func (o *Out) Resend(ctx context.Context, id string) error {
 	return o.with(ctx, func(s *store.Store, _ *send.Reporter) error {
 		r, err := o.find(ctx, s, id)
@@ -154,12 +156,13 @@ func (o *Out) Resend(ctx context.Context, id string) error {
 			return err
 		}
 		if len(r.Deliveries) == 0 {
-			return errNone("report %s was withheld: %s", id, r.Reason)
+			return errNone("report %s was withheld, and has no mails: %s", id, r.Reason)
 		}
 		var left []store.OutDelivery
 		for _, d := range r.Deliveries {
 			if d.State == store.Handing {
-				return errNone("report %s is being handed over to %s just now; try again in ten minutes", id, d.Address)
+				return errNone("report %s is being handed over to the mail server for %s; try "+
+					"again in ten minutes", id, d.Address)
 			}
 			if d.State != store.HandedOver {
 				left = append(left, d)
@@ -173,8 +176,8 @@ func (o *Out) Resend(ctx context.Context, id string) error {
 			return answer.NewUnknown(err)
 		}
 		if !isDone {
-			return errNone("report %s was just taken by another process; look at it with: "+
-				"mailseal reports show %[1]s", id)
+			return errNone("report %s changed meanwhile: another process is sending it; see "+
+				"\"mailseal reports show %[1]s\"", id)
 		}
 		if r, err = o.find(ctx, s, id); err != nil {
 			return err

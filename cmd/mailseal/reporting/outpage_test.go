@@ -56,8 +56,8 @@ func TestOutPage(t *testing.T) {
 				return w.Body.String()
 			}
 			page := get("/out")
-			for _, want := range []string{"1 report goes out tonight.", "friend.example", "no relation: no user wrote there",
-				"no address: rua has no mail address", "bad@gone.example", "5.1.1 no such user", "withheld: excluded"} {
+			for _, want := range []string{"1 report is sent tonight.", "friend.example", "no relation: no user wrote to it",
+				"no address: rua has no valid mail address", "bad@gone.example", "5.1.1 no such user", "withheld: excluded"} {
 				if !strings.Contains(page, want) {
 					t.Errorf("/out: without %q\n%s", want, page[strings.Index(page, "<main"):])
 				}
@@ -91,6 +91,6 @@ func fillOut(s *store.Store) error {
 		return err
 	}
 	_, err := s.OutBuilt(ctx, store.OutPending{}, []store.OutReport{{ID: "x", Day: store.Day(noon) - 1, Domain: "spam.example",
-		State: store.Withheld, Reason: "excluded: reports.exclude_domains names it", Built: noon}})
+		State: store.Withheld, Reason: "excluded: reports.exclude_domains lists it", Built: noon}})
 	return err
 }

@@ -38,7 +38,8 @@ const placeholder = "dmarc@reports.invalid"
 func (o *Out) Preview(ctx context.Context, domain, day string) error {
 	return o.with(ctx, func(s *store.Store, r *send.Reporter) error {
 		if r.Sender.Address == "" {
-			r.Sender.Address, r.Sender.Domain = placeholder, placeholder[strings.Index(placeholder, "@")+1:]
+			r.Sender.Address, r.Sender.Domain = placeholder,
+				placeholder[strings.Index(placeholder, "@")+1:]
 		}
 		list, err := s.OutPending(ctx, store.Day(o.Now), domain)
 		if err != nil {
@@ -60,8 +61,8 @@ func (o *Out) Preview(ctx context.Context, domain, day string) error {
 			out = append(out, p...)
 		}
 		if len(out) == 0 {
-			return errNone("nothing is counted of mail from %s that is not reported yet; "+
-				"\"mailseal reports list\" shows what is", domain)
+			return errNone("no unreported mail from %s is counted; \"mailseal reports list\" "+
+				"shows what is counted", domain)
 		}
 		return o.print(out, func(w io.Writer) { printPreviews(w, out) })
 	})
@@ -89,8 +90,9 @@ func preview(ctx context.Context, r *send.Reporter, p store.OutPending) ([]Previ
 		x := Preview{
 			Domain: p.Domain, Day: store.DayStart(p.Day).Format(time.DateOnly), ID: part.ID,
 			Messages: part.Messages, Rows: part.Rows, Folded: part.Folded,
-			Sent: gated[0].State == store.Built && wrong == "", Reason: cmp.Or(gated[0].Reason, wrong),
-			XML: string(text), To: []string{},
+			Sent:   gated[0].State == store.Built && wrong == "",
+			Reason: cmp.Or(gated[0].Reason, wrong),
+			XML:    string(text), To: []string{},
 		}
 		for _, d := range part.Deliveries {
 			if d.State == store.Failed {
@@ -128,7 +130,7 @@ func counted(n int64, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// Unzip returns what a gzip file of ours holds.
+// Unzip returns the content of a gzip file of ours.
 func Unzip(file []byte) ([]byte, error) {
 	z, err := gzip.NewReader(bytes.NewReader(file))
 	if err != nil {

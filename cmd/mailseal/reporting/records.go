@@ -15,13 +15,13 @@ import (
 	"mailseal/milter/report/web"
 )
 
-// Bounds of what the mail of a domain is held against.
+// Bounds of comparing the records of a domain with its mail.
 const (
 	longestLook  = 40 * time.Second // at its SPF record
 	maxSelectors = 10               // keys of one domain
 )
 
-// look holds what a domain publishes against the mail that reports tell of: how its SPF record ends
+// look compares the records of a domain with the mail in received reports: how its SPF record ends
 // and which terms let mail in, and whether the keys that sign are there; findings of its check are
 // kept beside. It returns the records of these keys, as far as the DNS answered.
 func (h *history) look(ctx context.Context, r dns.Resolver, name domain.Name,
@@ -47,15 +47,16 @@ func (h *history) look(ctx context.Context, r dns.Resolver, name domain.Name,
 		return nil, ctx.Err()
 	}
 	if err != nil { // what was known stays; it is tried again in the next period
-		h.Log.Info("the records of a domain could not be held against its mail", "domain", text, "error", err)
+		h.Log.Info("the DNS records of a domain could not be compared with its mail; the next "+
+			"try is after reports.dns_every", "domain", text, "error", err)
 		return nil, nil
 	}
 	state.Findings, state.Checked = findings, true
 	return records, h.store.SetOwnState(ctx, text, state, now)
 }
 
-// senders are the addresses that sent as a domain, each once with an envelope of the domain and once
-// with others.
+// senders are the addresses that sent as a domain, each once with an envelope of the domain and
+// once with others.
 func senders(name string, ids []web.Identity) []inspect.Sender {
 	var out []inspect.Sender
 	index := map[string]int{}
@@ -77,8 +78,8 @@ func senders(name string, ids []web.Identity) []inspect.Sender {
 	return out
 }
 
-// keys are those that signed as a domain, passed, and were seen in the last 7 days: by reports, or on
-// this host.
+// keys are those that signed as a domain, passed, and were seen in the last 7 days: by reports, or
+// on this host.
 func (h *history) keys(ctx context.Context, name string, ids []web.Identity,
 	now time.Time) ([]store.OwnSelector, error) {
 	type use struct {
@@ -96,7 +97,8 @@ func (h *history) keys(ctx context.Context, name string, ids []web.Identity,
 	}
 	for i := range ids {
 		for _, sig := range ids[i].DKIM {
-			if sig.Selector == "" || sig.Domain != name && !strings.HasSuffix(sig.Domain, "."+name) {
+			if sig.Selector == "" || sig.Domain != name &&
+				!strings.HasSuffix(sig.Domain, "."+name) {
 				continue
 			}
 			u := at(sig.Selector, sig.Domain)

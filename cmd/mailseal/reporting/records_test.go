@@ -49,7 +49,7 @@ func TestRecords(t *testing.T) {
 		}
 		clock.now = began.Add(24 * time.Hour)
 	}
-	if !strings.Contains(log.String(), "could not be held against its mail") {
+	if !strings.Contains(log.String(), "could not be compared with its mail") {
 		t.Errorf("log %q", &log)
 	}
 	read := h.reader(h.store)
@@ -67,7 +67,7 @@ func TestRecords(t *testing.T) {
 	}
 	text := strings.Join(got, "; ")
 	if len(got) != 2 || !strings.Contains(text, "dns _dmarc.shop.example changed to v=DMARC1; p=quarantine") ||
-		!strings.Contains(text, "dns s1._domainkey.shop.example is gone from the DNS") {
+		!strings.Contains(text, "dns s1._domainkey.shop.example was removed from the DNS") {
 		t.Errorf("events %q", got)
 	}
 	list, err := read.Domains(context.Background())

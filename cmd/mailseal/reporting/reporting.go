@@ -79,7 +79,7 @@ func openStore(ctx context.Context, cfg *config.Config, host string) (*store.Sto
 	return s, nil
 }
 
-// Part is what a role does in a process.
+// Part is the work of a role in a process.
 type Part struct {
 	Jobs  []jobs.Job                      // work on a timer
 	Serve func(ctx context.Context) error // until ctx ends; nil where there are jobs alone
@@ -161,7 +161,8 @@ func (p *Process) Serve(ctx context.Context, roles []Role, ready func()) error {
 	for _, f := range serving {
 		run(f)
 	}
-	p.Log.Info("reports are served", "roles", strings.Join(Names(roles), ","), "control", socket)
+	p.Log.Info("mailseal reports serve is ready", "roles", strings.Join(Names(roles), ","),
+		"control", socket)
 	_, _ = sd.SdNotify(false, sd.SdNotifyReady) // without systemd nothing is told
 	if ready != nil {
 		ready()
@@ -192,8 +193,8 @@ func (p *Process) status(runner *jobs.Runner, roles []string) func(context.Conte
 	started := p.Now()
 	return func(_ context.Context, r control.Request) control.Answer {
 		if r.Command != control.Status {
-			return control.Answer{Error: "the process of reports answers status alone; its " +
-				"configuration is read at a restart"}
+			return control.Answer{Error: "mailseal reports serve answers only \"status\"; " +
+				"restart it to read its configuration again"}
 		}
 		out := &control.Running{
 			Version: p.Version, PID: os.Getpid(), Started: started, Config: p.File,

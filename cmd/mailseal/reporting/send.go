@@ -24,7 +24,7 @@ import (
 func sendRole() Role {
 	return Role{
 		Name: "send",
-		Doc:  "makes the reports of each day and hands them to the mail server",
+		Doc:  "builds the reports of each day and hands them to the mail server",
 		Build: func(ctx context.Context, p *Process) (Part, error) {
 			leader := newLead(p, store.LeaseSend)
 			return Part{Jobs: append(append(leader.job(), collectJob(p)...),
@@ -49,7 +49,7 @@ func sendRole() Role {
 	}
 }
 
-// collectJob puts the rows of the hosts that share a store together once a day is over, a shard at a
+// collectJob merges the rows of the hosts that share a store once a day is over, a shard at a
 // time and side by side with other hosts; none where one host has the store.
 func collectJob(p *Process) []jobs.Job {
 	if !isShared(p.Config) {
@@ -65,7 +65,7 @@ func collectJob(p *Process) []jobs.Job {
 		}}}
 }
 
-// collect puts together the rows of the days that all hosts are ready with.
+// collect merges the rows of the days for which all hosts are ready.
 func collect(ctx context.Context, s *store.Store, host string, now time.Time) error {
 	if !s.IsShared() {
 		return nil
@@ -77,7 +77,8 @@ func collect(ctx context.Context, s *store.Store, host string, now time.Time) er
 	return err
 }
 
-// Send builds the reports whose time has come, and hands over what is due, without asking who leads.
+// Send builds the reports whose time has come, and hands over what is due, without asking who
+// leads.
 func (p *Process) Send(ctx context.Context) error {
 	s, err := p.Store(ctx)
 	if err != nil {
@@ -94,8 +95,8 @@ func (p *Process) send(ctx context.Context, s *store.Store) error {
 	return sendAll(ctx, p.Config, s, r, p.Now())
 }
 
-// sendAll builds reports and hands them over. What keeps one of these from being done keeps none of
-// the others back.
+// sendAll builds reports and hands them over. An error in one of these steps does not stop
+// the others.
 func sendAll(ctx context.Context, cfg *config.Config, s *store.Store, r *send.Reporter, now time.Time) error {
 	ready, err := readyDay(cfg, s, now)
 	if err == nil {
@@ -107,8 +108,8 @@ func sendAll(ctx context.Context, cfg *config.Config, s *store.Store, r *send.Re
 	return errors.Join(err, r.Deliver(ctx, now), r.DeliverFailures(ctx, now))
 }
 
-// readyDay is the last day whose rows are all in the store. Where hosts share it, a day has none that
-// reports are built of before all hosts are ready.
+// readyDay is the last day whose rows are all in the store. Where hosts share it, a day has none
+// that reports are built of before all hosts are ready.
 func readyDay(cfg *config.Config, s *store.Store, now time.Time) (int64, error) {
 	if s.IsShared() {
 		return store.Day(now) - 1, nil
@@ -145,7 +146,8 @@ func NewReporter(cfg *config.Config, s *store.Store, log *slog.Logger, version s
 			PerHour:    c.PerHour,
 			Ours:       ours.MatchPath,
 		},
-		Sender:       send.Sender{Address: c.From, Domain: c.Domain(), Organization: c.Organization},
+		Sender: send.Sender{Address: c.From, Domain: c.Domain(),
+			Organization: c.Organization},
 		Contact:      c.Contact,
 		Generator:    "mailseal " + number,
 		PassedAsPass: c.Disposition == action.PassedPass,

@@ -36,7 +36,7 @@ func (s sender) needs(ctx context.Context) []need {
 	return []need{s.checkMX(ctx, d), s.checkSPF(ctx, d), s.checkRule(d), s.checkDMARC(ctx, d)}
 }
 
-// wrong returns why nothing may be sent yet, "" where all is right, as far as it can be seen: the
+// wrong returns why nothing may be sent yet, "" if everything that can be checked is right: the
 // rules of a database are the daemon's to read.
 func (s sender) wrong(ctx context.Context) string {
 	if s.config.Reports.From == "" {
@@ -53,7 +53,8 @@ func (s sender) wrong(ctx context.Context) string {
 	}
 	switch {
 	case len(bad) > 0:
-		return "set-up: " + strings.Join(bad, "; ") + " (mailseal reports check says what to publish)"
+		return "set-up: " + strings.Join(bad, "; ") + " (mailseal reports check prints the " +
+			"records to publish)"
 	case len(silent) > 0:
 		return "set-up: the DNS does not answer: " + strings.Join(silent, "; ")
 	}
@@ -64,8 +65,8 @@ func (s sender) wrong(ctx context.Context) string {
 // DMARC record without rua, which would bring reports about our reports.
 func (o *Out) Check(ctx context.Context) error {
 	if o.Config.Reports.From == "" {
-		return errNone("reports.from is not set: write from = \"dmarc@reports.example.com\" in [reports], " +
-			"with a subdomain of yours that sends nothing else")
+		return errNone("reports.from is not set: write from = \"dmarc@reports.example.com\" in " +
+			"[reports], with a subdomain of yours that sends nothing else")
 	}
 	resolver := o.Resolver
 	if resolver == nil {
@@ -94,18 +95,19 @@ func verdict(needs []need) error {
 	unknown := false
 	for _, n := range needs {
 		if n.State == "bad" {
-			return errNone("reports would do harm: the sender's set-up is not right")
+			return errNone("the set-up of the sender of reports is wrong: nothing is sent until " +
+				"it is corrected")
 		}
 		unknown = unknown || n.State == "unknown"
 	}
 	if unknown {
 		return answer.NewUnknown(fmt.Errorf("the DNS did not answer: it is not known whether the " +
-			"sender's set-up is right"))
+			"set-up of the sender of reports is right; nothing is sent until it is"))
 	}
 	return nil
 }
 
-// looked starts a need with an answer of the DNS; ok is false where there is none.
+// looked starts a need with an answer of the DNS; ok is false if the DNS did not answer.
 func looked(ctx context.Context, r dns.Resolver, what, name string, t dns.Type) (n need, a dns.Answer, ok bool) {
 	a, err := r.Lookup(ctx, name, t)
 	if err != nil {
@@ -119,7 +121,7 @@ func (s sender) checkMX(ctx context.Context, d string) need {
 	if !ok {
 		return n
 	}
-	n.Found, n.Fix = "no MX record: bounces do not come back, and some receivers refuse mail without one",
+	n.Found, n.Fix = "no MX record: bounces do not arrive, and some receivers refuse such mail",
 		fmt.Sprintf("publish: %s. IN MX 10 %s.", d, s.config.ServerName())
 	if len(a.Exchanges) > 0 && a.Exchanges[0].Host != "" {
 		n.State, n.Found, n.Fix = "good", a.Exchanges[0].Host, ""
@@ -144,11 +146,13 @@ func (s sender) checkSPF(ctx context.Context, d string) need {
 func (s sender) checkRule(d string) need {
 	n := need{
 		What: "DKIM rule for " + d, State: "bad", Found: "no rule in [[sign]] signs for it",
-		Fix: fmt.Sprintf("mailseal keygen --domain %s, and a [[sign]] with from = [%q]", d, s.config.Reports.From),
+		Fix: fmt.Sprintf("run mailseal keygen --domain %s, and add a [[sign]] with from = [%q]",
+			d, s.config.Reports.From),
 	}
 	if len(s.config.Sources) > 0 || s.config.SigningTable != "" {
-		n.State, n.Found = "unknown", "signing rules come from elsewhere, too"
-		n.Fix = "mailseal explain-signing --from " + s.config.Reports.From
+		n.State = "unknown"
+		n.Found = "no rule in [[sign]] signs for it, but a table or a database may"
+		n.Fix = "to see, run mailseal explain-signing --from " + s.config.Reports.From
 	}
 	for _, rule := range s.config.Sign {
 		from, err := message.ParsePatterns(rule.From)
@@ -164,14 +168,16 @@ func (s sender) checkDMARC(ctx context.Context, d string) need {
 	if !ok {
 		return n
 	}
-	n.Found, n.Fix = "no record of its own: that of the domain above may ask for reports about our reports",
+	n.Found, n.Fix = "no record of its own: the record of the parent domain may request reports "+
+		"about our reports",
 		fmt.Sprintf("publish: _dmarc.%s. IN TXT \"v=DMARC1; p=reject\"", d)
 	for _, t := range a.Texts {
 		record, err := dmarc.Parse(t)
 		switch {
 		case err != nil:
 		case len(record.Aggregate) > 0:
-			n.Found = "it has rua: other hosts would report about our reports, and we about theirs"
+			n.Found = "it has rua: other hosts would send reports about our reports, and we " +
+				"about theirs"
 		default:
 			n.State, n.Found, n.Fix = "good", t, ""
 		}

@@ -23,7 +23,8 @@ func (o *Out) Suppress(ctx context.Context, address string, days int, remove boo
 		switch {
 		case address == "":
 		case len(report.Addresses([]string{"mailto:" + address})) == 0:
-			return answer.NewUsage(fmt.Errorf("%q is not a mail address", address))
+			return answer.NewUsage(fmt.Errorf("invalid mail address %q: write it as "+
+				"user@example.com", address))
 		case remove:
 			was, err := s.OutRelease(ctx, address)
 			if err != nil {
@@ -33,7 +34,10 @@ func (o *Out) Suppress(ctx context.Context, address string, days int, remove boo
 				return errNone("%s is not suppressed", address)
 			}
 		default:
-			x := store.Suppression{Address: address, Until: o.Now.AddDate(0, 0, days), Reason: "by hand"}
+			x := store.Suppression{
+				Address: address, Until: o.Now.AddDate(0, 0, days),
+				Reason: "by mailseal reports suppress",
+			}
 			if err := s.OutSuppress(ctx, x); err != nil {
 				return answer.NewUnknown(err)
 			}
@@ -52,7 +56,8 @@ func (o *Out) Suppress(ctx context.Context, address string, days int, remove boo
 			}
 			fmt.Fprintln(w, "ADDRESS\tUNTIL\tBOUNCES\tREASON")
 			for _, x := range list {
-				fmt.Fprintf(w, "%s\t%s\t%d\t%s\n", x.Address, x.Until.Format(time.DateOnly), x.Strikes, x.Reason)
+				fmt.Fprintf(w, "%s\t%s\t%d\t%s\n", x.Address, x.Until.Format(time.DateOnly),
+					x.Strikes, x.Reason)
 			}
 		})
 	})
@@ -70,22 +75,26 @@ func (o *Out) Bounced(ctx context.Context, recipient string, mail io.Reader) err
 		}
 		return o.print(x, func(w io.Writer) {
 			if x.Address == "" {
-				fmt.Fprintln(w, "Nothing is to be done: a notice, a second bounce, a report of "+
-					"long ago, or a sender made up.")
+				fmt.Fprintln(w, "Nothing changed: the mail is only a notice, a second bounce of "+
+					"a day or of an old report, or it has a forged code.")
 				return
 			}
-			fmt.Fprintf(w, "%s gets no reports until %s: %s\n", x.Address, x.Until.Format(time.DateOnly), x.Reason)
+			fmt.Fprintf(w, "%s gets no reports until %s: %s\n", x.Address,
+				x.Until.Format(time.DateOnly), x.Reason)
 		})
 	})
 }
 
-// Forget removes what is kept of a domain.
+// Forget removes all data about a domain.
 func (o *Out) Forget(ctx context.Context, domain string) error {
 	return o.with(ctx, func(s *store.Store, _ *send.Reporter) error {
 		// What waits in the spool would bring the domain back.
-		p := &Process{Config: o.Config, Log: slog.Default(), Now: func() time.Time { return o.Now }, store: s}
+		p := &Process{Config: o.Config, Log: slog.Default(),
+			Now: func() time.Time { return o.Now }, store: s}
 		if err := p.Fold(ctx); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return answer.NewUnknown(fmt.Errorf("the spool may have mail of it: %w", err))
+			return answer.NewUnknown(fmt.Errorf("nothing was removed: the spool may have rows "+
+				"about %s: %w",
+				domain, err))
 		}
 		n, err := s.OutForget(ctx, strings.ToLower(domain))
 		if err != nil {
@@ -96,8 +105,8 @@ func (o *Out) Forget(ctx context.Context, domain string) error {
 			Removed int64  `json:"removed"`
 		}{domain, n}
 		return o.print(out, func(w io.Writer) {
-			fmt.Fprintf(w, "%d entries about %s are removed. The daemon is still writing what it saw in the "+
-				"last 5 minutes: run this again after that.\n", n, domain)
+			fmt.Fprintf(w, "%d entries about %s were removed. The daemon is still writing what "+
+				"it saw in the last 5 minutes: run this command again after that.\n", n, domain)
 		})
 	})
 }

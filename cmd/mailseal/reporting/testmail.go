@@ -20,18 +20,19 @@ import (
 	"mailseal/milter/report/testmail"
 )
 
-// testsFile is the store of test mails in reports.directory, where hosts do not share reports.store.
+// testsFile is the store of test mails in reports.directory, where hosts do not share
+// reports.store.
 const testsFile = "tests.db"
 
-// collectEvery is how often the spool is looked at for test mails. A page that is asked for looks at
-// once.
+// collectEvery is how often the spool is looked at for test mails. A page that is asked for looks
+// at once.
 const collectEvery = 2 * time.Second
 
 // testRole serves the pages of test mails, where test.page_url says so. It opens no report.
 func testRole() Role {
 	return Role{
 		Name: "test",
-		Doc:  "serves the pages of tests, if test.page_url is set",
+		Doc:  "serves the pages of test mails, if test.page_url is set",
 		Build: func(ctx context.Context, p *Process) (Part, error) {
 			if !p.Config.Test.HasPages() {
 				return Part{}, nil
@@ -86,7 +87,8 @@ func (t *tests) part(ctx context.Context) (Part, error) {
 		host = t.Config.AuthservID
 	}
 	handler, err := testmail.New(testmail.Config{
-		Store: t.store, Refresh: t.collect, Address: settings.Address, URL: strings.TrimRight(settings.PageURL, "/"),
+		Store: t.store, Refresh: t.collect, Address: settings.Address,
+		URL:     strings.TrimRight(settings.PageURL, "/"),
 		Answers: settings.AnswerByMail, Host: host, Version: t.Version,
 		Keep: time.Duration(settings.Days) * 24 * time.Hour, Now: t.Now, Log: t.Log,
 	})
@@ -99,7 +101,8 @@ func (t *tests) part(ctx context.Context) (Part, error) {
 	if err != nil {
 		return Part{}, err
 	}
-	t.Log.Info("pages of test mails are served", "address", settings.PageAddress, "url", settings.PageURL)
+	t.Log.Info("pages of test mails are served", "address", settings.PageAddress, "url",
+		settings.PageURL)
 	// Replies have a link from now on, since a page that is asked for looks into the spool itself.
 	if err := evidence.Sign(t.spool, t.Now()); err != nil {
 		return Part{}, fmt.Errorf("reports.spool_directory: %w", errors.Join(err, listener.Close()))
@@ -135,13 +138,14 @@ func (t *tests) part(ctx context.Context) (Part, error) {
 // answers has tests answered by mail.
 func (t *tests) answers(by send.Transport) {
 	t.answerer = &testmail.Answerer{
-		Store: t.store, Address: t.Config.Test.Address, URL: strings.TrimRight(t.Config.Test.PageURL, "/"),
+		Store: t.store, Address: t.Config.Test.Address,
+		URL: strings.TrimRight(t.Config.Test.PageURL, "/"),
 		Now: t.Now, Log: t.Log, Transport: by,
 	}
 }
 
-// collect takes what is in the spool. Runs at the same time wait for each other, and none for the mail
-// server: pages that are asked for collect, too.
+// collect reads the mails in the spool. Concurrent runs wait for each other, and none waits for the
+// mail server: pages that are asked for collect, too.
 func (t *tests) collect(ctx context.Context) error {
 	t.collecting.Lock()
 	defer t.collecting.Unlock()
@@ -158,7 +162,8 @@ func every(d time.Duration) func() time.Duration { return func() time.Duration {
 // TestAddress prints a new address for tests, and the page of its mails.
 func TestAddress(w io.Writer, cfg *config.Config, asJSON bool) error {
 	if !cfg.Test.HasPages() {
-		return answer.NewBad(errors.New("test.address and test.page_url are not both set: tests have no pages"))
+		return answer.NewBad(errors.New("test mails have no pages: set test.address and " +
+			"test.page_url"))
 	}
 	token := evidence.NewToken()
 	address := testmail.With(cfg.Test.Address, token)

@@ -22,7 +22,7 @@ import (
 	"mailseal/milter/report/web"
 )
 
-// refreshEvery is how often the pages look for reports that have come, and gather what they show.
+// refreshEvery is how often the pages look for new reports, and refresh their data.
 const refreshEvery = 15 * time.Second
 
 // webRole serves the pages, where reports.web.address says so. It only reads the store.
@@ -86,7 +86,8 @@ func (p *Process) pages(ctx context.Context, access *web.Access) (*web.Server, e
 		return nil, err
 	}
 	return web.New(web.Config{
-		Read: read, Commands: changes.NewClient(p.Config.Reports.Intake.Changes), Checker: checker, Access: access,
+		Read: read, Commands: changes.NewClient(p.Config.Reports.Intake.Changes),
+		Checker: checker, Access: access,
 		Host: host, Version: p.Version, Now: p.Now, Log: p.Log, Waiting: p.waiting,
 	})
 }
@@ -161,7 +162,8 @@ func listenPages(ctx context.Context, section string, settings config.ReportsWeb
 
 // servePages serves until ctx ends.
 func servePages(ctx context.Context, l net.Listener, handler http.Handler) error {
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 2 * time.Minute,
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:  2 * time.Minute,
 		WriteTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
 	stopped := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stopped()

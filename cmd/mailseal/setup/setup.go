@@ -77,7 +77,7 @@ type Result struct {
 	Faults  []string `json:"faults"`
 }
 
-// File is a file as it should be.
+// File is a file right.
 type File struct {
 	Path  string `json:"path"`
 	State string `json:"state"` // "written", "unchanged", "to be changed" or "left alone"

@@ -198,7 +198,7 @@ func TestAlertsByPostfix(t *testing.T) {
 	if len(verdicts) != 1 || !verdicts[0].Pass || verdicts[0].Domain != "reports.home.example" {
 		t.Errorf("dkimpy: %+v", verdicts)
 	}
-	if d.From != "" || !strings.Contains(string(d.Data), "This is a test.") {
+	if d.From != "" || !strings.Contains(string(d.Data), "This is a test:") {
 		t.Errorf("from %q:\n%s", d.From, d.Data)
 	}
 }

@@ -83,7 +83,7 @@ func refused(r dkim.Result) Finding {
 		return Finding{"body",
 			fmt.Sprintf(
 				"the last %d octets of the body are not covered by the signature (l=): they may "+
-					"have been added by anybody, as a list's footer is", proof.UnsignedOctets),
+					"have been added by any host, as a list's footer is", proof.UnsignedOctets),
 			"the signer should not use l=; verify.accept_unsigned_body lets such signatures pass",
 			true}
 	case len(proof.Uncovered) > 0:

@@ -58,7 +58,7 @@ func (t trial) copied() (Finding, bool) {
 	return Finding{}, false
 }
 
-// Bounds of the copies: their writer may be anybody.
+// Bounds of the copies: their writer may be anyone.
 const (
 	maxCopies = 1000 // that are compared
 	maxCopy   = 4096 // the bytes of one

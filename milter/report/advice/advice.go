@@ -1,6 +1,6 @@
-// Package advice says what a domain's DMARC reports mean: whose a source is, why its mail fails,
-// which policy comes next and what must be true before, and what another policy would have done to
-// the same messages.
+// Package advice interprets a domain's DMARC reports: who a source belongs to, why its mail fails,
+// which policy comes next and what it needs, and what another policy would have done to the same
+// messages.
 //
 // Everything here is pure: a History goes in, sentences and records come out. RFC 9989 sections 7.4
 // and 8 set the limits: a domain that people write to mailing lists from should not publish
@@ -111,7 +111,7 @@ type Selector struct {
 	Missing  bool // DNS has no key there now
 }
 
-// History is what is known about a domain: its policy and a period of reports.
+// History has the facts about a domain: its policy and a period of reports.
 type History struct {
 	Domain    string
 	From, To  Day // the period, both included; days whose reports are still coming in are left out
@@ -145,7 +145,7 @@ const (
 
 // String returns the word of the kind, as JSON output has it.
 func (k Kind) String() string {
-	return [...]string{"too little", "stay", "ready", "done", "retreat"}[k]
+	return [...]string{"too little", "stay", "ready", "done", "retreat"}[k] // stable: JSON has it
 }
 
 // Condition is something that the next step needs.

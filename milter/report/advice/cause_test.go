@@ -14,10 +14,10 @@ func TestDiagnose(t *testing.T) {
 	}{
 		{"scanner", Source{Class: Scanner, Messages: 50}, "scanner", "failures mean nothing"},
 		{"not ours", Source{Class: NotOurs, Messages: 50}, "spoof", "a forgery"},
-		{"all fail everywhere", Source{Class: Spoof, Messages: 500, NoDKIM: 500}, "spoof", "nothing to repair"},
+		{"all fail everywhere", Source{Class: Spoof, Messages: 500, NoDKIM: 500}, "spoof", "nothing to correct"},
 		{"mailing list", Source{Class: Unknown, Messages: 41, Listed: 41, BadDKIM: 41}, "list", "p=reject would lose"},
-		{"forwarded", Source{Class: Forwarding, Messages: 40, Pass: 38, DKIM: 38}, "forwarding", "SPF fails there, as it must"},
-		{"forwarded, says the receiver", Source{Class: Unknown, Messages: 40, Forwarded: 40}, "forwarding", "passed on"},
+		{"forwarded", Source{Class: Forwarding, Messages: 40, Pass: 38, DKIM: 38}, "forwarding", "SPF always fails for forwarded mail"},
+		{"forwarded, says the receiver", Source{Class: Unknown, Messages: 40, Forwarded: 40}, "forwarding", "forwarded by another host"},
 		{"key not in DNS", Source{Class: Ours, Messages: 100, BadDKIM: 100, BadSelector: "s2026a", KeyMissing: true},
 			"key-missing", "s2026a._domainkey.shop.example"},
 		{"temperror", Source{Class: Ours, Messages: 100, TempError: 90}, "dns-trouble", "name server"},
@@ -39,9 +39,9 @@ func TestDiagnose(t *testing.T) {
 			From: "orders.shop.example"}, "subdomain", "orders.shop.example leaves unsigned"},
 		{"own host missing in SPF", Source{Class: Ours, Messages: 100, NoDKIM: 100}, "own-host", "does not name it"},
 		{"SPF alone", Source{Class: Ours, Messages: 1240, Pass: 1240, SPF: 1240, NoDKIM: 1240}, "spf-only", "by SPF alone"},
-		{"fine", Source{Class: Ours, Messages: 1240, Pass: 1240, DKIM: 1240, SPF: 1240}, "fine", "as it should be"},
+		{"fine", Source{Class: Ours, Messages: 1240, Pass: 1240, DKIM: 1240, SPF: 1240}, "fine", "passes by aligned DKIM"},
 		{"few", Source{Class: Unknown, Messages: 3}, "few", "3 messages"},
-		{"unknown", Source{Class: Unknown, Messages: 214}, "unknown", "you have not been told"},
+		{"unknown", Source{Class: Unknown, Messages: 214}, "unknown", "is not known here"},
 		{"mixed", Source{Class: Service, Messages: 100, Pass: 10, DKIM: 10, OtherSPF: 40, BadDKIM: 40}, "mixed", "90 of 100"},
 	}
 	if len(tests) < 20 {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// enough holds what every percentage rests on. Where it is not met, no rate is given.
+// enough holds the conditions for giving any rate: enough days, messages and receivers.
 func enough(h History) []Condition {
 	days := len(h.Reported)
 	messages := total(h)
@@ -32,18 +32,20 @@ func enough(h History) []Condition {
 	return []Condition{
 		{"days", "Full days with reports, 30 or more", days >= fullDays,
 			Plural(int64(days), "day", "days") + " with reports"},
-		{"messages", "Messages, 100 or more", messages >= leastMessages, Plural(messages, "message", "messages")},
+		{"messages", "Messages, 100 or more", messages >= leastMessages,
+			Plural(messages, "message", "messages")},
 		{"receivers", "Receivers, 3 or more, one of them Google, Microsoft or Yahoo",
 			len(names) >= leastReceivers && big, receivers},
-		{"silent", "No receiver that reports daily is silent for more than 3 days", len(silent) == 0, quiet},
+		{"silent", "No receiver that reports daily is silent for more than 3 days",
+			len(silent) == 0, quiet},
 	}
 }
 
 // bigDomains are those that the largest receivers report from.
 var bigDomains = []string{"google.com", "microsoft.com", "outlook.com", "yahoo.com", "yahooinc.com"}
 
-// isBig reports whether a receiver is one of the largest, by its domain. A domain that only has
-// their name in it can be anybody's.
+// isBig reports whether a receiver is one of the largest, by its domain. A domain that merely
+// contains such a name can belong to anyone.
 func isBig(receiver string) bool {
 	receiver = strings.ToLower(receiver)
 	return slices.ContainsFunc(bigDomains, func(d string) bool {
@@ -66,7 +68,7 @@ func elapsed(h History, a Advice) []Condition {
 		" or more", have >= need, found}}
 }
 
-// sources holds what the domain's own sources must show before the next step.
+// sources holds the conditions on the domain's own sources for the next step.
 func sources(h History, a Advice) []Condition {
 	out := []Condition{rhythm(h), judged(h), failing(h)}
 	if a.Next >= RejectTest {
@@ -88,11 +90,11 @@ func rhythm(h History) Condition {
 			once = append(once, s.Name)
 		}
 	}
-	found := "each of them was"
+	found := "all were"
 	if len(once) > 0 {
-		found = List(once, 3) + " seen once"
+		found = List(once, 3) + " seen only once"
 	}
-	return Condition{"rhythm", "Weekly and monthly senders seen twice", len(once) == 0, found}
+	return Condition{"rhythm", "Weekly and monthly senders were seen twice", len(once) == 0, found}
 }
 
 // bursts counts runs of days that are five or more days apart.
@@ -115,11 +117,11 @@ func judged(h History) Condition {
 			open = append(open, s.Name)
 		}
 	}
-	found := "no unknown source of 20 messages or more"
+	found := "no unknown source sent 20 messages or more"
 	if len(open) > 0 {
 		found = List(open, 3) + " not judged"
 	}
-	return Condition{"judged", "Every unknown source judged", len(open) == 0, found}
+	return Condition{"judged", "Every unknown source is judged", len(open) == 0, found}
 }
 
 // failing asks that at least 99 % of each own source's mail passes DMARC.
@@ -133,7 +135,8 @@ func failing(h History) Condition {
 	}
 	found := "all do"
 	if len(own(h)) == 0 {
-		return Condition{"own", "At least one source of your own is known", false, "no source of your own was seen"}
+		return Condition{"own", "At least one source of your own is known", false,
+			"no source of your own was seen"}
 	}
 	if len(bad) > 0 {
 		found = List(bad, 3)
@@ -154,7 +157,8 @@ func signed(h History) Condition {
 	if len(bad) > 0 {
 		found = List(bad, 3)
 	}
-	return Condition{"dkim", "Aligned DKIM for 99% of the mail of each own source", len(bad) == 0, found}
+	return Condition{"dkim", "Aligned DKIM for 99% of the mail of each own source",
+		len(bad) == 0, found}
 }
 
 func spfOnly(h History) Condition {
@@ -168,7 +172,8 @@ func spfOnly(h History) Condition {
 	if len(bad) > 0 {
 		found = List(bad, 3)
 	}
-	return Condition{"spf-only", "Messages that pass by SPF alone: none, or accepted by you", len(bad) == 0, found}
+	return Condition{"spf-only", "No message passes by SPF alone, unless you accept that",
+		len(bad) == 0, found}
 }
 
 func missingKeys(h History) []string {
@@ -181,15 +186,18 @@ func missingKeys(h History) []string {
 	return out
 }
 
-// people asks, before a step towards reject, who writes from the domain.
+// people is the condition, before a step towards reject, that no person writes to lists from the
+// domain.
 func people(h History, a Advice) []Condition {
 	if a.Next < RejectTest {
 		return nil
 	}
-	c := Condition{"people", "No person writes to mailing lists from it", true, "machines only" + answeredBy(h)}
+	c := Condition{"people", "No person writes to mailing lists from it", true,
+		"only machines do" + answeredBy(h)}
 	return []Condition{c}
 }
 
 func askUse(h History) Condition {
-	return Condition{"people", "Do people write from " + h.Domain + ", and to mailing lists?", false, "not answered"}
+	return Condition{"people", "Do people write from " + h.Domain + ", also to mailing lists?",
+		false, "not answered"}
 }

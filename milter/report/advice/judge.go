@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Judge says which step of the ladder comes next for a domain, and what it needs.
+// Judge returns which step of the ladder comes next for a domain, and what that step needs.
 func Judge(h History) Advice {
 	if h.Use == UseUnknown && h.Replies > 0 {
 		h.Use = UsePeople // until a person says otherwise
@@ -25,10 +25,10 @@ func Judge(h History) Advice {
 	a.Next = a.Now + 1
 	a.Record = WithStep(h.Policy.Text, a.Next)
 	a.Back = WithStep(h.Policy.Text, a.Now)
-	a.BackText = "The way back from " + a.Next.String() + " is the record of today."
+	a.BackText = "To go back from " + a.Next.String() + ", publish today's record again."
 	data := enough(h)
 	a.Conditions = slices.Concat(data, elapsed(h, a), sources(h, a), people(h, a))
-	// What a person can mend now comes before what only time brings.
+	// Conditions that a person can meet now come before those that only need time.
 	faults := unmet(slices.Concat(sources(h, a), people(h, a)))
 	waits := unmet(elapsed(h, a))
 	switch missing := unmet(data); {
@@ -102,7 +102,7 @@ func total(h History) int64 {
 func own(h History) []*Source {
 	var out []*Source
 	for i := range h.Sources {
-		if h.Sources[i].Class.Own() {
+		if h.Sources[i].Class.IsOwn() {
 			out = append(out, &h.Sources[i])
 		}
 	}
@@ -115,26 +115,28 @@ func parked(h History, a Advice) Advice {
 		if s.Pass > 0 {
 			a.Kind = Stay
 			a.Title = "Not parked"
-			a.Sentence = h.Domain + " is configured as parked, but " + Plural(s.Pass, "message", "messages") + " of " +
-				s.Name + " passed in its name. Find out who sends them before anything else."
-			a.Conditions = []Condition{{Code: "parked", Text: "No mail of one's own", Found: s.Name}}
+			a.Sentence = h.Domain + " is configured as parked, but " + Plural(s.Pass, "message",
+				"messages") +
+				" of " + s.Name + " passed DMARC in its name. First find out who sends them."
+			a.Conditions = []Condition{{Code: "parked",
+				Text: "No source of your own sends mail", Found: s.Name}}
 			return a
 		}
 	}
 	if a.Now == Reject {
 		a.Kind = Done
-		a.Title = "As strict as can be"
+		a.Title = "Nothing stricter is possible"
 		a.Sentence = h.Domain + " sends no mail and says so with p=reject."
 		return a
 	}
 	a.Kind = Ready
 	a.Title = "Ready for reject"
-	a.Sentence = h.Domain + " sends no mail, and no message of your own was seen in its name: publish p=reject. " +
-		"A parked domain needs no steps between."
+	a.Sentence = h.Domain + " sends no mail, and no message of your own was seen in its name: " +
+		"publish p=reject. A parked domain needs no intermediate steps."
 	a.Opposite = "It costs nothing as long as the domain sends nothing."
 	a.Record = WithStep(h.Policy.Text, Reject)
 	a.Back = h.Policy.Text
-	a.BackText = "The way back is the record of today."
+	a.BackText = "To go back, publish today's record again."
 	return a
 }
 
@@ -143,20 +145,22 @@ func done(h History, a Advice) Advice {
 	a.Next = a.Now
 	a.Title = "Stay at " + a.Now.String()
 	if a.End == Reject {
-		a.Sentence = h.Domain + " is at reject, the last step for a domain that only machines write from."
+		a.Sentence = h.Domain + " is at reject, the last step for a domain that only machines " +
+			"write from."
 		return a
 	}
-	a.Sentence = h.Domain + " is at " + a.Now.String() + ", the last step for a domain that people write from. " +
+	a.Sentence = h.Domain + " is at " + a.Now.String() + ", the last step for a domain that " +
+		"people write from. " +
 		lists(h) + " RFC 9989 section 7.4 says that such domains should not publish p=reject."
 	if h.Use == UseUnknown && !writesToLists(h) {
 		a.Conditions = []Condition{askUse(h)}
-		a.Sentence = h.Domain + " is at quarantine. Whether reject may follow depends on a " +
-			"question that reports cannot " +
-			"answer: do people write from it, and to mailing lists? Until the answer is no, " +
-			"quarantine is the last step."
+		a.Sentence = h.Domain + " is at quarantine. Reports cannot show whether reject may " +
+			"follow: that depends on whether people write mail from it, also to mailing lists. " +
+			"Unless you answer no, quarantine is the last step."
 	}
 	if a.OwnLost > 0 {
-		a.Sentence += " " + Plural(a.OwnLost, "message", "messages") + " of your own sources failed in " +
+		a.Sentence += " " + Plural(a.OwnLost, "message", "messages") +
+			" of your own sources failed in " +
 			lookedAt(h) + ": see the problems."
 	}
 	return a
@@ -165,11 +169,13 @@ func done(h History, a Advice) Advice {
 func lists(h History) string {
 	switch n := listed(h); {
 	case h.ToLists > 0:
-		return Plural(h.ToLists, "message", "messages") + " went from this host to mailing lists."
+		return "This host sent " + Plural(h.ToLists, "message", "messages") + " to mailing lists."
 	case h.Replies > 0 && h.UseBy == "":
-		return "This host sent " + Plural(h.Replies, "answer", "answers") + " to other mail as it, which people write."
+		return "This host sent " + Plural(h.Replies, "reply", "replies") +
+			" to other mail, and replies are written by people."
 	case n > 0:
-		return "Receivers named a mailing list for " + Plural(n, "message", "messages") + "."
+		return "Receivers reported that " + Plural(n, "message", "messages") +
+			" came through mailing lists."
 	}
 	return "People write from it" + answeredBy(h) + ", and lists break their signatures."
 }
@@ -188,36 +194,38 @@ func retreat(h History, a Advice) Advice {
 	a.Title = "Go back to quarantine"
 	a.Record = WithStep(h.Policy.Text, Quarantine)
 	a.Back = h.Policy.Text
-	a.BackText = "The record of today, should you want it again."
+	a.BackText = "To go back, publish today's record again."
 	if h.Use == UseUnknown && !writesToLists(h) {
-		a.Title = "Say who writes from it"
+		a.Title = "Answer who writes mail from it"
 		a.Conditions = []Condition{askUse(h)}
 		a.Sentence = h.Domain + " is at " + a.Now.String() +
-			". RFC 9989 section 7.4 advises against it for domains that people " +
-			"write to mailing lists from. Say whether they do; if so, or if you do not know, publish quarantine."
+			". RFC 9989 section 7.4 advises against it for domains whose users write to mailing " +
+			"lists. Answer whether they do. If so, or if you do not know, publish quarantine."
 	} else {
 		a.Sentence = h.Domain + " is at " + a.Now.String() + ", but people write from it: " + lists(h) +
-			" RFC 9989 section 7.4: such domains should not publish p=reject. Quarantine " +
-			"protects as well against forgeries " +
-			"and lets receivers spare mail that came through lists."
+			" RFC 9989 section 7.4 says that such domains should not publish p=reject. " +
+			"Quarantine also protects against forgeries, and receivers can still deliver mail " +
+			"from mailing lists."
 	}
-	a.Opposite = Plural(a.Forwarded, "message that was passed on", "messages that were passed on") + " and " +
-		Plural(a.OwnLost, "of your own", "of your own") + " failed in " + lookedAt(h) + " and could have been refused."
+	a.Opposite = Plural(a.Forwarded, "forwarded message", "forwarded messages") + " and " +
+		Plural(a.OwnLost, "of your own", "of your own") + " failed in " + lookedAt(h) +
+		" and could have been refused."
 	return a
 }
 
 func tooLittle(h History, a Advice, missing []Condition) Advice {
 	a.Kind = TooLittle
-	a.Title = "Too little to know"
+	a.Title = "Not enough reports"
 	a.Record = ""
 	found := make([]string, len(missing))
 	for i, c := range missing {
 		found[i] = c.Found
 	}
-	a.Sentence = "Too little to know whether " + h.Domain + " can go to " + a.Next.String() + ": " +
-		List(found, 4) + "."
+	a.Sentence = "The reports are not enough to decide whether " + h.Domain + " can go to " + a.Next.String() +
+		": " + List(found, 4) + "."
 	if n := fullDays - len(h.Reported); n > 0 {
-		a.Sentence += " It needs " + Plural(int64(n), "more day", "more days") + " of reports at least."
+		a.Sentence += " At least " + Plural(int64(n), "more day", "more days") +
+			" of reports are needed."
 	}
 	return a
 }
@@ -244,7 +252,8 @@ func ready(h History, a Advice) Advice {
 		dkim += s.DKIM
 	}
 	a.Sentence = a.Title + ": " + Plural(int64(len(h.Reported)), "day", "days") + ", " +
-		Plural(all, "message", "messages") + " of " + Plural(int64(len(own(h))), "own source", "own sources") + ", " +
+		Plural(all, "message", "messages") + " of " + Plural(int64(len(own(h))), "own source",
+		"own sources") + ", " +
 		Rate(dkim, all) + "% by aligned DKIM."
 	a.Opposite = cost(h, a)
 	if effect := effectOf(a.Next); effect != "" {
@@ -263,12 +272,12 @@ func effectOf(s Step) string {
 	return ""
 }
 
-// cost says what the policy would do to mail that failed in the period, by name.
+// cost describes what the policy would have done to mail that failed in the period, by source.
 func cost(h History, a Advice) string {
 	var names []string
 	for i := range h.Sources {
 		s := &h.Sources[i]
-		if s.Fail() > 0 && (s.Class.Own() || s.Class == Unknown) {
+		if s.Fail() > 0 && (s.Class.IsOwn() || s.Class == Unknown) {
 			names = append(names, Count(s.Fail())+" of "+s.Name)
 		}
 	}
@@ -281,7 +290,9 @@ func cost(h History, a Advice) string {
 		text = Plural(a.OwnLost, "message", "messages") + " would have been " + verb + ": " + List(names, 3) + "."
 	}
 	if a.Forwarded > 0 {
-		text += " " + Plural(a.Forwarded, "message", "messages") + " that others passed on would have been, too."
+		text += " " + Plural(a.Forwarded, "forwarded message", "forwarded messages") +
+			" would have been " +
+			verb + ", too."
 	}
 	return text
 }

@@ -22,7 +22,7 @@ var histories = []struct {
 	{"test rung, 14 days", good(QuarantineTest, 14), Ready, Quarantine, nil, "Ready for quarantine:"},
 	{"test rung, 13 days", good(QuarantineTest, 13), Stay, Quarantine, []string{"time"}, "13 days of 14"},
 	{"quarantine, nobody said who writes", good(Quarantine, 60), Done, Quarantine, []string{"people"},
-		"do people write from it"},
+		"whether people write mail from it"},
 	{"quarantine, people write", good(Quarantine, 60, persons), Done, Quarantine, nil,
 		"should not publish p=reject"},
 	{"quarantine, machines, a month", good(Quarantine, 30, machines), Ready, RejectTest, nil, "Ready for reject; t=y"},
@@ -30,7 +30,7 @@ var histories = []struct {
 	{"reject; t=y, machines, 14 days", good(RejectTest, 14, machines), Ready, Reject, nil, "Ready for reject:"},
 	{"reject, machines", good(Reject, 90, machines), Done, Reject, nil, "last step"},
 	{"reject, people write", good(Reject, 90, persons), Retreat, Quarantine, nil, "RFC 9989 section 7.4"},
-	{"reject, nobody said who writes", good(Reject, 90), Retreat, Quarantine, []string{"people"}, "Say whether they do"},
+	{"reject, nobody said who writes", good(Reject, 90), Retreat, Quarantine, []string{"people"}, "Answer whether they do"},
 	{"SPF-only source before quarantine", good(None, 40, with(invoices(1240))), Ready, QuarantineTest, nil, "2 own sources"},
 	{"SPF-only source before reject", good(Quarantine, 60, machines, with(invoices(1240))), Stay, RejectTest,
 		[]string{"dkim", "spf-only"}, "1,240 of invoice machine by SPF alone"},
@@ -48,20 +48,20 @@ var histories = []struct {
 		s := host("invoice run", 800)
 		s.Days = []Day{last - 20, last - 19}
 		return s
-	}())), Stay, QuarantineTest, []string{"rhythm"}, "invoice run seen once"},
+	}())), Stay, QuarantineTest, []string{"rhythm"}, "invoice run seen only once"},
 	{"monthly invoice run, seen twice", good(None, 40, with(func() Source {
 		s := host("invoice run", 800)
 		s.Days = []Day{last - 50, last - 49, last - 20, last - 19}
 		return s
 	}())), Ready, QuarantineTest, nil, "2 own sources"},
 	{"reject, and this host sends answers of people", good(Reject, 90, func(h *History) { h.Replies = 7 }), Retreat, Quarantine, nil,
-		"This host sent 7 answers to other mail as it, which people write"},
+		"This host sent 7 replies to other mail, and replies are written by people"},
 	{"quarantine, answers, but a person said machines", good(Quarantine, 30, machines, func(h *History) { h.Replies = 7 }),
 		Ready, RejectTest, nil, "Ready for reject; t=y"},
 	{"list users, said by receivers, machines claimed", good(Quarantine, 60, machines, with(Source{Name: "lists.test",
-		Class: Forwarding, Messages: 41, Listed: 41, Delivered: 41})), Done, Quarantine, nil, "mailing list for 41 messages"},
+		Class: Forwarding, Messages: 41, Listed: 41, Delivered: 41})), Done, Quarantine, nil, "41 messages came through mailing lists"},
 	{"list users, seen in our own outbound mail", good(Quarantine, 60, machines, func(h *History) { h.ToLists = 12 }),
-		Done, Quarantine, nil, "12 messages went from this host to mailing lists"},
+		Done, Quarantine, nil, "This host sent 12 messages to mailing lists"},
 	{"list users at reject", good(Reject, 200, machines, func(h *History) { h.ToLists = 12 }), Retreat, Quarantine, nil,
 		"people write from it"},
 	{"forwarder-heavy", good(None, 40, with(Source{Name: "forward.example", Class: Forwarding, Messages: 4000, Pass: 3960,
@@ -73,8 +73,8 @@ var histories = []struct {
 		h.Receivers = []Receiver{{"a.test", 1, last, true}, {"b.test", 1, last, true}, {"c.test", 1, last, true}}
 	}), TooLittle, QuarantineTest, []string{"receivers"}, "none of them Google"},
 	{"gap in reports", good(None, 40, reported(span(last-20, last)...)), TooLittle, QuarantineTest, []string{"days"},
-		"needs 9 more days"},
-	{"a daily reporter fell silent", good(None, 40, func(h *History) { h.Receivers[1].Last = last - 4 }), TooLittle,
+		"9 more days of reports are needed"},
+	{"a daily reporter stopped reporting", good(None, 40, func(h *History) { h.Receivers[1].Last = last - 4 }), TooLittle,
 		QuarantineTest, []string{"silent"}, "outlook.com silent"},
 	{"t=y ignored by a receiver", good(QuarantineTest, 20, func(h *History) { h.Sources[0].Held, h.Sources[0].Pass = 90, 9810 }),
 		Ready, Quarantine, nil, "Ready for quarantine"},
@@ -147,7 +147,7 @@ func TestProofAndWayBack(t *testing.T) {
 func TestNeverReject(t *testing.T) {
 	tried := 0
 	for _, c := range histories {
-		spfOnly := slices.ContainsFunc(c.h.Sources, func(s Source) bool { return s.Class.Own() && s.SPFOnly() > 0 && !s.SPFAccepted })
+		spfOnly := slices.ContainsFunc(c.h.Sources, func(s Source) bool { return s.Class.IsOwn() && s.SPFOnly() > 0 && !s.SPFAccepted })
 		if c.h.Parked || !spfOnly && !writesToLists(c.h) && c.h.Use == UseMachines {
 			continue
 		}

@@ -8,7 +8,7 @@ func notes(h History) []Note {
 		if s.Missing && s.Messages > 0 {
 			out = append(out, Note{"key-missing", true,
 				Plural(s.Messages, "message is", "messages are") +
-					" signed with a key that DNS does not have: " + s.Name + ".",
+					" signed with a key that is not in DNS: " + s.Name + ".",
 				"Publish the key at " + s.Name + ", or stop signing with it."})
 		}
 	}
@@ -22,8 +22,8 @@ func notes(h History) []Note {
 	case enforcing && h.SPFAll == "-all":
 		out = append(out, Note{"spf-hard", false,
 			"The SPF record ends with -all: receivers that refuse at MAIL FROM never see the " +
-				"signature, and never report it " +
-				"(RFC 9989 section 7.1).", "End the SPF record with ~all; DMARC does the rest."})
+				"signature, and do not report the message (RFC 9989 section 7.1).",
+			"End the SPF record with ~all: the DMARC policy applies all the same."})
 	case h.SPFAll == "+all":
 		out = append(out, Note{"spf-open", true,
 			"The SPF record ends with +all: every host passes SPF as " + h.Domain + ".",
@@ -33,12 +33,14 @@ func notes(h History) []Note {
 		switch {
 		case t.Foreign:
 			out = append(out, Note{"spf-foreign", false,
-				t.Text + " is for a service whose envelope domain is its own, so it cannot align.",
-				t.Text + " can go."})
+				t.Text + " is for a service that uses its own envelope domain, so SPF cannot " +
+					"align.",
+				"Remove " + t.Text + "."})
 		case t.Messages == 0 && !t.OwnHost && len(h.Reported) >= 90:
 			out = append(out, Note{"spf-unused", false,
-				t.Text + " matched nothing in 90 days of reports, and is not an address of this host.",
-				t.Text + " can go."})
+				t.Text + " matched no mail in 90 days of reports, and is not an address of this " +
+					"host.",
+				"Remove " + t.Text + "."})
 		}
 	}
 	return out

@@ -32,8 +32,8 @@ func ParseClass(s string) (Class, bool) {
 	return "", false
 }
 
-// Own reports whether mail of the class is the domain's own.
-func (c Class) Own() bool { return c == Ours || c == Service }
+// IsOwn reports whether mail of the class is the domain's own.
+func (c Class) IsOwn() bool { return c == Ours || c == Service }
 
 // Source is one origin of mail that claims the domain, in a period. Counts are messages.
 type Source struct {
@@ -120,25 +120,26 @@ func Classify(s *Source, c Context) (Class, string) {
 	case c.Parked && s.Pass == 0:
 		return Spoof, "the domain sends no mail"
 	case s.Network:
-		return Ours, "an address of this host's networks"
+		return Ours, "the address is in this host's networks"
 	case s.SPF*2 >= s.Messages && s.SPF > 0:
 		return Ours, "the SPF record of the domain names it"
 	case s.DKIM > 0 && below(s.ReverseNames, c.Domain):
-		return Ours, "signs for the domain and has a name below it"
+		return Ours, "it signs for the domain and has a name below it"
 	case s.TellTale.Name != "":
-		return Service, "known by its name " + s.TellTale.Suffix
+		return Service, "its name ends in " + s.TellTale.Suffix
 	case s.Forwarded+s.Listed > 0 && (s.Forwarded+s.Listed)*2 >= s.Fail():
-		return Forwarding, "receivers say that it passes mail on"
+		return Forwarding, "receivers report that it forwards mail"
 	case s.DKIM > 0 && foreign(s.Selectors, c.OwnSelectors):
-		return Service, "signs for the domain with a selector of its own"
+		return Service, "it signs for the domain with a selector of its own"
 	case s.DKIM > 0:
-		return Forwarding, "carries the signature of your own hosts"
+		return Forwarding, "its mail has signatures of your own hosts"
 	case s.Pass > 0:
 		return Unknown, "some of its mail passes"
 	case s.NoAddress:
 		return Unknown, "reports do not say which address it is"
 	case s.OtherDKIM*2 >= s.Messages && s.OtherSPF*2 >= s.Messages && s.Messages >= fewMessages:
-		return Unknown, "well-kept mail that does not align: perhaps a service that has not been set up"
+		return Unknown, "SPF and DKIM pass but do not align: it may be a service that is not set " +
+			"up yet"
 	}
 	return Spoof, "no message ever passed"
 }

@@ -102,10 +102,10 @@ func count(lines []Line, shares []map[string]int64, r *Row, then bool, asked str
 	switch {
 	case r.Class == Forwarding || r.PassedOn:
 		line = 2
-	case r.Class.Own():
+	case r.Class.IsOwn():
 		line = 1
 	}
-	was := !r.Pass && hit(asked, r)
+	was := !r.Pass && applied(asked, r)
 	will := !then
 	if asked == "none" {
 		was = !r.Pass && !r.Held && !r.Refused
@@ -121,8 +121,8 @@ func count(lines []Line, shares []map[string]int64, r *Row, then bool, asked str
 	}
 }
 
-// hit reports whether the receiver did to r what asked would ask for.
-func hit(asked string, r *Row) bool {
+// applied reports whether the receiver did to r what asked would ask for.
+func applied(asked string, r *Row) bool {
 	if asked == "reject" {
 		return r.Refused
 	}
@@ -147,7 +147,8 @@ func effective(p Policy, c Change) effect {
 	if testing { // receivers are asked for the rung below
 		base = map[string]string{"reject": "quarantine", "quarantine": "none"}[base]
 	}
-	e := effect{p: cmp.Or(c.P, base), adkim: cmp.Or(c.ADKIM, p.ADKIM, "r"), aspf: cmp.Or(c.ASPF, p.ASPF, "r")}
+	e := effect{p: cmp.Or(c.P, base), adkim: cmp.Or(c.ADKIM, p.ADKIM, "r"),
+		aspf: cmp.Or(c.ASPF, p.ASPF, "r")}
 	e.sp = cmp.Or(c.SP, p.SP, e.p)
 	e.np = cmp.Or(c.NP, p.NP, e.sp)
 	return e

@@ -299,7 +299,7 @@ func TestManyAlerts(t *testing.T) {
 		t.Fatalf("%d mails, want one", len(out.got))
 	}
 	header, text := body(t, out.got[0], 0)
-	const rest = "And 31 older ones that this mail does not have: 30 new-source, 1 policy-changed."
+	const rest = "31 older alerts are not in this mail: 30 new-source, 1 policy-changed."
 	if strings.Count(text, "number-") != maxMailed || !strings.Contains(text, "number-0-") || !strings.Contains(text, rest) ||
 		!strings.Contains(header.Get("Subject"), "131 alerts") {
 		t.Errorf("%s\n%s", header.Get("Subject"), text)

@@ -141,7 +141,8 @@ func NewDigest(ctx context.Context, s *store.Store, networks []netip.Prefix, end
 
 // sentence says how a domain fared, and what changed.
 func sentence(now, before store.Sum) string {
-	out := fmt.Sprintf("%s, %s pass DMARC", advice.Plural(now.Messages, "message", "messages"), share(now))
+	out := fmt.Sprintf("%s, %s pass DMARC", advice.Plural(now.Messages, "message", "messages"),
+		share(now))
 	if before.Messages > 0 {
 		out += fmt.Sprintf(" (the week before: %d, %s)", before.Messages, share(before))
 	}
@@ -180,7 +181,8 @@ func sourcesOf(ctx context.Context, s *store.Store, networks []netip.Prefix, dom
 		list := t.Sources(known.About)
 		for _, src := range list[:min(topSources, len(list))] {
 			out = append(out, SourceWeek{
-				Name: Plain(src.Name), Class: string(src.Class), Messages: src.Messages, Pass: src.Pass,
+				Name: Plain(src.Name), Class: string(src.Class), Messages: src.Messages,
+				Pass:     src.Pass,
 				Sentence: Plain(src.Cause.Text), Fix: Plain(src.Cause.Fix),
 			})
 		}
@@ -191,7 +193,8 @@ func sourcesOf(ctx context.Context, s *store.Store, networks []netip.Prefix, dom
 // Text is the digest as plain text.
 func (d *Digest) Text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "What receivers reported on %s to %s (UTC).\n", d.Begin.Format(time.DateOnly),
+	fmt.Fprintf(&b, "Reports of receivers on mail from %s to %s (UTC).\n",
+		d.Begin.Format(time.DateOnly),
 		d.End.AddDate(0, 0, -1).Format(time.DateOnly))
 	for _, w := range d.Domains {
 		fmt.Fprintf(&b, "\n%s\n  %s\n", w.Name, w.Sentence)
@@ -204,7 +207,8 @@ func (d *Digest) Text() string {
 		}
 	}
 	if d.More > 0 {
-		fmt.Fprintf(&b, "\n%d more domains had fewer failures; \"mailseal reports domains\" shows them.\n", d.More)
+		fmt.Fprintf(&b, "\n%d more domains had fewer failures; \"mailseal reports domains\" "+
+			"shows them.\n", d.More)
 	}
 	if len(d.Alerts) > 0 {
 		b.WriteString("\nAlerts of the week\n")

@@ -90,7 +90,8 @@ func (m *Mailer) each(ctx context.Context, kind string, n int64, write func(to s
 		// Without an envelope sender there are no bounces, and so no alerts about them.
 		err = m.Transport.Hand(ctx, "", to, write(to, done))
 		if refused := (send.Refused{}); errors.As(err, &refused) {
-			m.Log.Error("the mail server refuses mail for the operator", "kind", kind, "to", to, "reason", refused.Text)
+			m.Log.Error("the mail server refused a mail to an address of [reports.alerts], which "+
+				"is not sent again", "kind", kind, "to", to, "reason", refused.Text)
 			err = nil
 		}
 		if err != nil {
@@ -106,7 +107,8 @@ func (m *Mailer) each(ctx context.Context, kind string, n int64, write func(to s
 
 // Test mails one alert that says that it is a test, and stores nothing.
 func (m *Mailer) Test(ctx context.Context, now time.Time) error {
-	a := store.Alert{Code: "test", Text: "This is a test. Alerts reach you at this address.", Raised: now}
+	a := store.Alert{Code: "test", Text: "This is a test: alerts are mailed to this address.",
+		Raised: now}
 	for _, to := range m.To {
 		if err := m.Transport.Hand(ctx, "", to, m.alerts(to, []store.Alert{a}, now)); err != nil {
 			return fmt.Errorf("mail a test to %s: %w", to, err)
@@ -121,16 +123,18 @@ func (m *Mailer) alerts(to string, list []store.Alert, now time.Time) []byte {
 		fmt.Fprintf(&b, "%s: %s\n\n", a.Code, Plain(a.Text))
 	}
 	b.WriteString(others(list))
-	b.WriteString("Each of these is mailed once. \"mailseal reports alerts\" lists them; [reports.alerts] in\n" +
-		"mailseal.toml says who gets them.\n")
+	b.WriteString("Each alert is mailed once. \"mailseal reports alerts\" lists all of them; " +
+		"[reports.alerts]\n" +
+		"in mailseal.toml sets who gets them.\n")
 	subject := Plain(list[0].Code + " " + list[0].Domain)
 	if len(list) > 1 {
 		subject = fmt.Sprintf("%d alerts", len(list))
 	}
-	return m.message(to, "mailseal on "+m.Host+": "+strings.TrimSpace(subject), "alerts", now, b.String(), "")
+	return m.message(to, "mailseal on "+m.Host+": "+strings.TrimSpace(subject), "alerts", now,
+		b.String(), "")
 }
 
-// others sums the alerts that a mail does not have, "" if there are none.
+// others returns a line about the alerts that are not in the mail, "" if all are.
 func others(list []store.Alert) string {
 	if len(list) <= maxMailed {
 		return ""
@@ -143,7 +147,7 @@ func others(list []store.Alert) string {
 	for _, code := range slices.Sorted(maps.Keys(sums)) {
 		words = append(words, fmt.Sprintf("%d %s", sums[code], code))
 	}
-	return fmt.Sprintf("And %d older ones that this mail does not have: %s.\n\n",
+	return fmt.Sprintf("%d older alerts are not in this mail: %s.\n\n",
 		len(list)-maxMailed, strings.Join(words, ", "))
 }
 
@@ -154,9 +158,11 @@ func (m *Mailer) message(to, subject, kind string, now time.Time, text, html str
 	parts := multipart.NewWriter(&b)
 	fmt.Fprintf(&b, "From: <%s>\r\nTo: <%s>\r\nSubject: %s\r\nDate: %s\r\n", m.From, to, subject,
 		now.UTC().Format(time.RFC1123Z))
-	fmt.Fprintf(&b, "Message-ID: <%s.%d.%s@%s>\r\n", kind, now.UnixNano(), parts.Boundary()[:8], domain)
+	fmt.Fprintf(&b, "Message-ID: <%s.%d.%s@%s>\r\n", kind, now.UnixNano(), parts.Boundary()[:8],
+		domain)
 	b.WriteString("Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n")
-	fmt.Fprintf(&b, "Content-Type: multipart/alternative;\r\n boundary=\"%s\"\r\n\r\n", parts.Boundary())
+	fmt.Fprintf(&b, "Content-Type: multipart/alternative;\r\n boundary=\"%s\"\r\n\r\n",
+		parts.Boundary())
 	part(parts, "text/plain", text)
 	if html != "" {
 		part(parts, "text/html", html)

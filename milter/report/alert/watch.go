@@ -1,4 +1,4 @@
-// Package alert tells the operator by mail what the reports that came in show: each thing once,
+// Package alert mails the operator what the received reports show: each alert once,
 // and a digest every week. What is told is in the store, so that a restart repeats nothing.
 package alert
 
@@ -26,7 +26,7 @@ const (
 	NewReporter    = "new-reporter"
 )
 
-// Watcher looks through the store for what the operator should know.
+// Watcher finds alerts in the store.
 type Watcher struct {
 	Store      *store.Store
 	Messages   int64 // that a new source must have sent
@@ -77,7 +77,7 @@ func (w *Watcher) Look(ctx context.Context, now time.Time) ([]store.Alert, error
 	return append(out, silent...), err
 }
 
-// verdicts is what the operator says of sources by address.
+// verdicts are the operator's verdicts on sources, by address.
 type verdicts func(domain, source string) advice.Class
 
 func judge(list []store.Verdict) verdicts {
@@ -148,23 +148,23 @@ func (w *Watcher) sources(ctx context.Context, now time.Time, class verdicts) ([
 // and nearly all of its mail passed.
 func isOwn(c advice.Class, was store.Sum) bool {
 	if c != "" {
-		return c.Own()
+		return c.IsOwn()
 	}
 	return was.Messages >= 20 && was.SPF*2 >= was.Messages && was.Pass*10 >= was.Messages*9
 }
 
 func newSource(at [2]string, day, messages, pass int64) store.Alert {
-	how := "none of it passes DMARC: a forgery, or a host that you have not been told about"
+	how := "none of it passes DMARC: it is a forgery, or a host that is not known here"
 	switch {
 	case pass == messages:
-		how = "all of it passes DMARC: a new host or service of yours, or mail that was passed on"
+		how = "all of it passes DMARC: it is a new host or service of yours, or forwarded mail"
 	case pass > 0:
-		how = fmt.Sprintf("%d of it pass DMARC", pass)
+		how = fmt.Sprintf("%d of them pass DMARC", pass)
 	}
 	return store.Alert{
 		Code: NewSource, Domain: at[0], Subject: at[1],
-		Text: fmt.Sprintf("%s sends as %s since %s: %s, and %s. "+
-			"\"mailseal reports sources --domain %s\" shows it.",
+		Text: fmt.Sprintf("%s has sent mail as %s since %s: %s, and %s. See \"mailseal reports "+
+			"sources --domain %s\".",
 			at[1], at[0], date(day), advice.Plural(messages, "message", "messages"), how, at[0]),
 	}
 }
@@ -172,9 +172,10 @@ func newSource(at [2]string, day, messages, pass int64) store.Alert {
 func sourceFailing(at [2]string, is store.Sum) store.Alert {
 	return store.Alert{
 		Code: SourceFailing, Domain: at[0], Subject: at[1],
-		Text: fmt.Sprintf("%s, a host of %s, fails DMARC now: %d of %s in the last %d days. "+
-			"See whether its mail is signed and the SPF record still names it: \"mailseal domain %s\".",
-			at[1], at[0], is.Messages-is.Pass, advice.Plural(is.Messages, "message", "messages"), recent, at[0]),
+		Text: fmt.Sprintf("Mail of %s, a host of %s, now fails DMARC: %d of %s in the last %d "+
+			"days. Check that its mail is signed and that the SPF record still names it: "+
+			"\"mailseal domain %s\".", at[1], at[0], is.Messages-is.Pass,
+			advice.Plural(is.Messages, "message", "messages"), recent, at[0]),
 	}
 }
 
@@ -186,8 +187,8 @@ func bounded(list []store.Alert) []store.Alert {
 	first := list[maxAlert]
 	more := store.Alert{
 		Code: first.Code, Subject: "more",
-		Text: fmt.Sprintf("There are %d more alerts of this kind (%s), from %s to %s. "+
-			"The pages and \"mailseal reports sources\" show all sources.",
+		Text: fmt.Sprintf("There are %d more alerts of this kind (%s), for the domains from %s "+
+			"to %s. The pages and \"mailseal reports sources\" show all sources.",
 			len(list)-maxAlert, first.Code, first.Domain, list[len(list)-1].Domain),
 	}
 	return append(list[:maxAlert:maxAlert], more)
@@ -214,8 +215,10 @@ func (w *Watcher) silent(ctx context.Context, now time.Time) (out []store.Alert,
 		}
 		out = append(out, store.Alert{
 			Code: ReceiverSilent, Subject: name,
-			Text: fmt.Sprintf("%s reported on %d of %d days, and on none after %s. See whether rua= of your DMARC "+
-				"records still names the address, and whether the mail server refused its mail.",
+			Text: fmt.Sprintf("%s sent reports on %d of %d days, and none on a day after %s. "+
+				"Check that rua in your DMARC records still names the address for reports, and "+
+				"whether the mail "+
+				"server refused mail from it.",
 				name, len(seen), regular, date(last)),
 		})
 	}
@@ -231,7 +234,8 @@ func (w *Watcher) policies(ctx context.Context, now time.Time) (out []store.Aler
 	err = w.Store.EachPolicy(ctx, now.AddDate(0, 0, -history), func(p store.Published) {
 		was := before
 		before = p
-		if was.Domain != p.Domain || was.Reporter != p.Reporter || p.Begin.Before(now.AddDate(0, 0, -changed)) {
+		if was.Domain != p.Domain || was.Reporter != p.Reporter ||
+			p.Begin.Before(now.AddDate(0, 0, -changed)) {
 			return
 		}
 		from, to := words(was.Policy), words(p.Policy)
@@ -242,8 +246,8 @@ func (w *Watcher) policies(ctx context.Context, now time.Time) (out []store.Aler
 		told[p.Domain+" "+subject] = true
 		out = append(out, store.Alert{
 			Code: PolicyChanged, Domain: p.Domain, Subject: subject,
-			Text: fmt.Sprintf("The policy of %s changed from %s to %s, by the report of %s on %s. "+
-				"If you did not change it, see who can write to its zone.",
+			Text: fmt.Sprintf("The policy of %s changed from %s to %s, according to the report "+
+				"of %s on %s. If you did not change it, find out who can write to its zone.",
 				p.Domain, from, to, p.Reporter, p.Begin.Format(time.DateOnly)),
 		})
 	})
@@ -253,7 +257,7 @@ func (w *Watcher) policies(ctx context.Context, now time.Time) (out []store.Aler
 // maxTold bounds the changes of policy that one look finds: a reporter can invent any number.
 const maxTold = 1000
 
-// words are the tags of a policy that decide what becomes of mail.
+// words are the tags of a policy that decide how receivers treat mail.
 func words(p report.PolicyPublished) string {
 	out := "p=" + p.P
 	if p.SP != "" && p.SP != p.P {
@@ -268,8 +272,8 @@ func words(p report.PolicyPublished) string {
 	return out
 }
 
-// reporters finds reporters that are new and say more about a domain than all others together. Their
-// mail is authenticated, which says who they are, and not that what they say is true.
+// reporters finds reporters that are new and say more about a domain than all others together.
+// Their mail is authenticated, which says who they are, and not that what they say is true.
 func (w *Watcher) reporters(ctx context.Context, now time.Time) (out []store.Alert, err error) {
 	fresh, oldest, err := w.Store.NewReporters(ctx, now.AddDate(0, 0, -newFor))
 	if err != nil {
@@ -288,10 +292,12 @@ func (w *Watcher) reporters(ctx context.Context, now time.Time) (out []store.Ale
 		}
 		out = append(out, store.Alert{
 			Code: NewReporter, Domain: at[0], Subject: at[1],
-			Text: fmt.Sprintf("%s reports on %s since %s, and %d of %s of the last %d days are of its reports alone. "+
-				"If you do not know it, see what it says: \"mailseal reports received --domain %s\". "+
-				"\"mailseal reports refuse %s\" has its reports not count.",
-				at[1], at[0], date(fresh[at[1]]), n, advice.Plural(all[at[0]], "message", "messages"), newFor,
+			Text: fmt.Sprintf("%s has sent reports on %s since %s, and claims %d of %s of the "+
+				"last %d days. If you do not know it, read its reports: \"mailseal reports "+
+				"received --domain "+
+				"%s\". \"mailseal reports refuse %s\" excludes them from all sums.",
+				at[1], at[0], date(fresh[at[1]]), n,
+				advice.Plural(all[at[0]], "message", "messages"), newFor,
 				at[0], at[1]),
 		})
 	}
@@ -320,15 +326,17 @@ func (w *Watcher) intake(ctx context.Context, now time.Time) ([]store.Alert, err
 	case len(days) >= 5 && last < store.Day(now)-noMail:
 		return []store.Alert{{
 			Code: IntakeBroken, Subject: "no mail",
-			Text: fmt.Sprintf("No mail with reports came after %s. See the mail server's log for the socket of "+
-				"[reports.intake], and its queue.", date(last)),
+			Text: fmt.Sprintf("No mail with reports arrived after %s. Look for the socket of "+
+				"[reports.intake] in the log of the mail server, and look at its queue.",
+				date(last)),
 		}}, nil
 	case unread >= 3 && unread*2 > mails:
 		line, _, _ := strings.Cut(why, "\n")
 		return []store.Alert{{
 			Code: IntakeBroken, Subject: "not readable",
-			Text: fmt.Sprintf("%d of %d mails since yesterday could not be read, such as: %s. The pages list them; "+
-				"a new version may read them, by \"mailseal reports reparse\".", unread, mails, line),
+			Text: fmt.Sprintf("%d of %d mails since yesterday could not be read, such as: %s. "+
+				"The pages list them. After an upgrade to a version that can, \"mailseal reports "+
+				"reparse\" reads them again.", unread, mails, line),
 		}}, nil
 	}
 	return nil, nil

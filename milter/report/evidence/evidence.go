@@ -1,4 +1,4 @@
-// Package evidence is what is kept of a mail to the address for tests, between the daemon, which
+// Package evidence holds the data about a mail to the address for tests, between the daemon, which
 // judges it, and the process of reports, which shows it. It holds the conversation and what was
 // found, fields of the header, and hashes; never a body.
 package evidence
@@ -49,21 +49,21 @@ type Mail struct {
 	Answer Answer `json:"answer"`
 }
 
-// Answer is what a mail with the result needs: whether one may be sent, and to which mail.
+// Answer has the facts for an answer by mail: whether one may be sent, and to which mail.
 type Answer struct {
 	// Refused is why none is sent; "" where the sender is authenticated and asks for no silence.
 	Refused   string `json:"refused,omitempty"`
 	MessageID string `json:"message_id,omitempty"`
 }
 
-// Finding is what a method found.
+// Finding is the result of a method.
 type Finding struct {
 	Value  string `json:"result"`
 	Name   string `json:"name,omitempty"`
 	Reason string `json:"reason,omitempty"`
 }
 
-// Signature is what became of one DKIM signature.
+// Signature is the result for one DKIM signature.
 type Signature struct {
 	Value            string `json:"result"`
 	Domain           string `json:"domain"`
@@ -80,7 +80,8 @@ type Signature struct {
 	Length           int64  `json:"body_length,omitempty"`
 	Aligned          bool   `json:"aligned"`
 
-	// HeaderCause is what happened to the signed fields, Cure what to do about it; "" where nothing is known.
+	// HeaderCause is what happened to the signed fields, Cure what to do about it; "" where nothing
+	// is known.
 	HeaderCause string `json:"header_cause,omitempty"`
 	Cure        string `json:"header_cure,omitempty"`
 }
@@ -176,12 +177,14 @@ func (m Mail) bounded() Mail {
 			*s = Cut(*s)
 		}
 	}
-	cut(&m.ClientName, &m.Helo, &m.TLS, &m.Sender, &m.Recipient, &m.Why, &m.Answer.MessageID, &m.DMARC.Reason,
+	cut(&m.ClientName, &m.Helo, &m.TLS, &m.Sender, &m.Recipient, &m.Why, &m.Answer.MessageID,
+		&m.DMARC.Reason,
 		&m.DMARC.Record)
 	m.Signatures = head(m.Signatures, maxSignatures)
 	for i := range m.Signatures {
 		s := &m.Signatures[i]
-		cut(&s.Domain, &s.Selector, &s.Algorithm, &s.Canonicalization, &s.Reason, &s.HeaderCause, &s.Cure)
+		cut(&s.Domain, &s.Selector, &s.Algorithm, &s.Canonicalization, &s.Reason,
+			&s.HeaderCause, &s.Cure)
 	}
 	m.DMARC.Walk = head(m.DMARC.Walk, maxSteps)
 	for i := range m.DMARC.Walk {

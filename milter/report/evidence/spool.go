@@ -58,13 +58,14 @@ type Writer struct {
 
 // NewWriter returns a writer for the spool directory.
 func NewWriter(dir string, log *slog.Logger, now func() time.Time) *Writer {
-	w := &Writer{dir: dir, log: log, now: now, queue: make(chan Mail, maxQueued), networks: map[netip.Prefix]int{}}
+	w := &Writer{dir: dir, log: log, now: now, queue: make(chan Mail, maxQueued),
+		networks: map[netip.Prefix]int{}}
 	w.look()
 	return w
 }
 
-// Keep takes a mail that was admitted, and reports whether it will have a page: not where no page is
-// served, or where the disk does not keep up.
+// Keep takes a mail that was admitted, and reports whether it will have a page: not where no page
+// is served, or where the disk does not keep up.
 func (w *Writer) Keep(m Mail) bool {
 	if !w.served.Load() {
 		return false
@@ -149,7 +150,8 @@ func (w *Writer) write(m Mail) {
 		err = w.put(fmt.Sprintf("%020d-%s", m.Time.UnixNano(), m.Token), text)
 	}
 	if err != nil {
-		w.log.Error("a test mail will have no page", "error", err, "directory", w.dir)
+		w.log.Error("a test mail has no page, since it could not be written to the spool",
+			"error", err, "directory", w.dir)
 	}
 }
 
@@ -187,7 +189,7 @@ func Sign(dir string, now time.Time) error {
 	return nil
 }
 
-// Unsign says that mails are taken no more.
+// Unsign removes the sign that mails are read.
 func Unsign(dir string) { _ = os.Remove(filepath.Join(dir, sign)) }
 
 // Waiting lists the files in the spool, the oldest first.

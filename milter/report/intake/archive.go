@@ -93,8 +93,8 @@ var methods = map[uint16]string{
 	6: "implode", 9: "Deflate64", 14: "LZMA", 93: "Zstandard", 95: "xz", 98: "PPMd", 99: "AES",
 }
 
-var errEncrypted = errors.New("the zip file is encrypted: reports are not; ask for it without a password, " +
-	"or unpack it and import what is in it")
+var errEncrypted = errors.New("the zip file is encrypted, which reports should not be: unpack it " +
+	"and import the report in it, or ask the sender for one without a password")
 
 // canRead returns why an entry of a zip file cannot be unpacked.
 func canRead(flags, method uint16) error {
@@ -109,8 +109,8 @@ func canRead(flags, method uint16) error {
 	if name == "" {
 		name = fmt.Sprint("method ", method)
 	}
-	return fmt.Errorf("the zip file is compressed with %s, which is not read: unpack it with 7z x, "+
-		"and import what is in it", name)
+	return fmt.Errorf("the zip file is compressed with %s, which is not supported: unpack it "+
+		"with 7z x, and import the files in it", name)
 }
 
 // entry looks at one entry. One with a report in it is unpacked when it is read.
@@ -128,7 +128,7 @@ func (w *walker) entry(at []string, f *zip.File, layers, nesting int) error {
 	return w.look(at, inner, layers+1, nesting, true)
 }
 
-// forgiving ends what is damaged instead of giving an error. How much is there is seen in the
+// forgiving ends damaged data instead of returning an error. How much is there shows in the
 // report.
 type forgiving struct {
 	in   io.Reader
@@ -144,7 +144,7 @@ func (f forgiving) Read(p []byte) (int, error) {
 	case errors.Is(err, zip.ErrChecksum), errors.Is(err, zlib.ErrChecksum):
 		f.note("the checksum in the " + f.kind + " file is wrong")
 	default:
-		f.note("the " + f.kind + " file is damaged or cut off")
+		f.note("the " + f.kind + " file is damaged or truncated")
 	}
 	return n, io.EOF
 }
@@ -157,12 +157,14 @@ func (w *walker) salvage(at []string, data []byte, layers, nesting int) error {
 		i := bytes.Index(data, []byte("PK\x03\x04"))
 		if i < 0 || len(data)-i < header {
 			if isFirst {
-				return errors.New("the zip file is damaged or cut off: nothing of it can be read; ask for it again")
+				return errors.New("the zip file is damaged or truncated: nothing of it can be " +
+					"read; ask the sender for it again")
 			}
 			return nil
 		}
 		h := data[i : i+header]
-		name, extra := int(binary.LittleEndian.Uint16(h[26:])), int(binary.LittleEndian.Uint16(h[28:]))
+		name, extra := int(binary.LittleEndian.Uint16(h[26:])),
+			int(binary.LittleEndian.Uint16(h[28:]))
 		begin := min(i+header+name+extra, len(data))
 		title := string(data[i+header : min(i+header+name, len(data))])
 		isFirst = false
@@ -196,7 +198,7 @@ func (w *walker) remains(at []string, flags, method uint16, data []byte, layers,
 		case methodBzip2:
 			in = bzip2.NewReader(in)
 		}
-		note("the zip file is damaged or cut off")
+		note("the zip file is damaged or truncated")
 		return forgiving{in, "zip", note}, nil
 	})
 	if err != nil || inner == nil {
@@ -224,7 +226,7 @@ func (w *walker) tar(at []string, data []byte, layers, nesting int) error {
 			return w.look(at, rest, layers, nesting, true)
 		}
 		if err != nil {
-			return fmt.Errorf("the tar file is damaged or cut off: %w", err)
+			return fmt.Errorf("the tar file is damaged or truncated: %w", err)
 		}
 		if h.Typeflag != tar.TypeReg || isAdded(h.Name, false) {
 			continue
@@ -233,7 +235,7 @@ func (w *walker) tar(at []string, data []byte, layers, nesting int) error {
 			return err
 		}
 		if h.Size > int64(len(data)) {
-			return hostile("a file in the tar file claims to be larger than that")
+			return hostile("a file in the tar file claims to be larger than the tar file")
 		}
 		inside := append(slices.Clone(at), shown(h.Name))
 		inner, err := io.ReadAll(&limited{in: in, budget: w.budget, left: maxReport})

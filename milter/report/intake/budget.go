@@ -17,11 +17,11 @@ const (
 	maxCopied   = 75 << 20  // bytes of parts of a mail, as often as they are copied
 	maxSkipped  = 512 << 20 // bytes inflated once more, to come to a report behind others
 	maxParts    = 100       // MIME parts, entries of archives and joined reports, all layers together
-	maxLayers   = 3         // archives within each other
-	maxNesting  = 20        // MIME parts and messages within each other
+	maxLayers   = 3         // archives nested
+	maxNesting  = 20        // MIME parts and messages nested
 )
 
-// budget is what is left of the bounds for one message.
+// budget holds the remaining bounds for one message.
 type budget struct {
 	inflated int64
 	copied   int64 // a mail within a mail is a copy of nearly all of it
@@ -44,7 +44,7 @@ func (b *budget) part() error {
 // charge counts n bytes that were decoded in memory.
 func (b *budget) charge(n int) error {
 	if b.inflated -= int64(n); b.inflated < 0 {
-		return hostile("all parts have more than %d MiB", maxInflated>>20)
+		return hostile("all parts together are larger than %d MiB", maxInflated>>20)
 	}
 	return nil
 }
@@ -70,11 +70,12 @@ func (l *limited) Read(p []byte) (int, error) {
 	}
 	if l.copied != nil {
 		if *l.copied -= int64(n); *l.copied < 0 {
-			return 0, hostile("the parts of the mail have more than %d MiB", maxCopied>>20)
+			return 0, hostile("the parts of the mail are larger than %d MiB", maxCopied>>20)
 		}
 	}
 	if l.left < 0 || l.budget != nil && l.budget.inflated < 0 {
-		return 0, hostile("it inflates to more than %d MiB, or all parts to more than %d MiB",
+		return 0, hostile("unpacked, it is larger than %d MiB, or all parts together are larger "+
+			"than %d MiB",
 			maxReport>>20, maxInflated>>20)
 	}
 	return n, err

@@ -17,7 +17,7 @@ import (
 	"mailseal/milter/report"
 )
 
-// Kind is what a part of a message is.
+// Kind is the kind of a part of a message.
 type Kind string
 
 // The kinds.
@@ -31,7 +31,7 @@ const (
 	Hostile   Kind = "hostile"
 )
 
-// Part is a report, or what was found instead. Open may be called several times.
+// Part is a report, or another part of a mail. Open may be called several times.
 type Part struct {
 	Kind     Kind
 	Path     []string // of names, from the outermost
@@ -102,7 +102,7 @@ func (w *walker) fail(at []string, err error) {
 // people.
 func (w *walker) look(at []string, data []byte, layers, nesting int, isTop bool) error {
 	if layers > maxLayers {
-		return hostile("more than %d archives within each other", maxLayers)
+		return hostile("more than %d nested archives", maxLayers)
 	}
 	start := beginning(data)
 	switch {
@@ -123,7 +123,7 @@ func (w *walker) look(at []string, data []byte, layers, nesting int, isTop bool)
 	case isBase64(start):
 		return w.plain(at, data, layers, nesting, isTop)
 	case len(start) == 0 && isTop:
-		return errors.New("it is empty: there is no report in it")
+		return errors.New("the file is empty: there is no report in it")
 	case unreadable(data) != nil:
 		return unreadable(data)
 	case isFeedback(start):
@@ -249,14 +249,14 @@ func (w *walker) packed(at []string, open func(note func(string)) (io.Reader, er
 		p = w.stream(kind, at, func() (io.Reader, error) { return open(p.warn) })
 		return nil, nil
 	case n == 0 && damage != "":
-		return nil, errors.New(damage + ": nothing of it can be read; ask for it again")
+		return nil, errors.New(damage + ": nothing of it can be read; ask the sender for it again")
 	case n < len(head):
 		return head[:n], nil
 	}
 	all := io.MultiReader(bytes.NewReader(head), in)
 	inner, err = io.ReadAll(io.LimitReader(&limited{in: all, budget: w.budget, left: maxReport}, MaxMessage+1))
 	if err == nil && len(inner) > MaxMessage {
-		err = hostile("an archive in an archive inflates to more than %d MiB", MaxMessage>>20)
+		err = hostile("unpacked, an archive in an archive is larger than %d MiB", MaxMessage>>20)
 	}
 	return inner, err
 }
@@ -270,7 +270,8 @@ func (p *Part) warn(text string) {
 // shown makes a name from an archive or a mail fit to be shown.
 func shown(name string) string {
 	out := strings.Map(func(r rune) rune {
-		if r < 0x20 || r == 0x7f || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 || r == 0xfffd {
+		if r < 0x20 || r == 0x7f || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 ||
+			r == 0xfffd {
 			return '?'
 		}
 		return r

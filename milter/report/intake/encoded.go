@@ -15,7 +15,8 @@ import (
 // says so is missing, or wrong.
 func isBase64(start []byte) bool {
 	for _, mark := range []string{
-		"H4sI", "UEsDB", "QlpoO", "PD94bWwg", "77u/PD94", "//48AD8A", "PGZlZWRiYWNr", "eyJvcmdhbml6YXRpb24t",
+		"H4sI", "UEsDB", "QlpoO", "PD94bWwg", "77u/PD94", "//48AD8A", "PGZlZWRiYWNr",
+		"eyJvcmdhbml6YXRpb24t",
 	} {
 		if bytes.HasPrefix(start, []byte(mark)) {
 			return true
@@ -73,7 +74,8 @@ func isWhole(data []byte, b *budget) bool {
 func withoutForeign(text []byte) []byte {
 	var out []byte
 	for line := range bytes.Lines(text) {
-		if trimmed := bytes.TrimSpace(line); isCleanBase64(trimmed) && !bytes.ContainsAny(trimmed, " \t") {
+		if trimmed := bytes.TrimSpace(line); isCleanBase64(trimmed) &&
+			!bytes.ContainsAny(trimmed, " \t") {
 			out = append(out, line...)
 		}
 	}
@@ -183,7 +185,8 @@ func fromQuotedPrintable(text []byte) []byte {
 		}
 		out, text = append(out, text[:i]...), text[i+1:]
 		blank := len(text) - len(bytes.TrimLeft(text, " \t"))
-		if end := text[blank:]; len(end) == 0 || end[0] == '\n' || bytes.HasPrefix(end, []byte("\r\n")) {
+		if end := text[blank:]; len(end) == 0 || end[0] == '\n' ||
+			bytes.HasPrefix(end, []byte("\r\n")) {
 			_, text, _ = bytes.Cut(end, []byte("\n"))
 			continue
 		}

@@ -88,7 +88,7 @@ func TestUnprovenAreBounded(t *testing.T) {
 		copies(t, s, 9_999)
 		got := take(t, i, "", "", []byte(strings.ReplaceAll(string(xml("second")), "org.example", "new.example")))
 		if got.Dropped != 1 || len(got.Problems) != 1 || !strings.Contains(got.Problems[0],
-			"nothing proves that it is from new.example") {
+			"not authenticated for new.example") {
 			t.Errorf("one more: %+v", got)
 		}
 		if n := one(t, s, "SELECT COUNT(*) FROM in_reporter WHERE key = 'new.example'"); n != 0 {

@@ -53,7 +53,7 @@ func (z *inflater) Read(p []byte) (int, error) {
 		z.note("the checksum of the gzip file is wrong")
 		return n, z.member()
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &corrupt):
-		z.note("the gzip file is damaged or cut off")
+		z.note("the gzip file is damaged or truncated")
 		return n, z.resume()
 	}
 	return n, err
@@ -73,7 +73,7 @@ func (z *inflater) member() error {
 			z.tail = true
 			return err
 		}
-		z.note(fmt.Sprintf("%d bytes follow the gzip data, and were ignored", rest))
+		z.note(fmt.Sprintf("%d bytes after the gzip data were ignored", rest))
 		return z.resume()
 	}
 	z.zip.Multistream(false)

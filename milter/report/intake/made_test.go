@@ -107,18 +107,18 @@ func sparse() []byte {
 func TestRemedies(t *testing.T) {
 	x := xml("1")
 	for _, tc := range []struct{ name, data, want string }{
-		{"xz", "\xfd7zXZ\x00123", "a file of xz, which is not read: unpack it with xz -d"},
+		{"xz", "\xfd7zXZ\x00123", "a file of xz, which is not supported: unpack it with xz -d"},
 		{"7-Zip", "7z\xbc\xaf\x27\x1c123", "unpack it with 7z x"},
-		{"a method of zip", method(x, 14, 0), "compressed with LZMA, which is not read"},
+		{"a method of zip", method(x, 14, 0), "compressed with LZMA, which is not supported"},
 		{"a password", method(x, 0, 1), "the zip file is encrypted"},
-		{"a zip of which nothing is left", "PK\x03\x04\x14\x00", "nothing of it can be read; ask for it again"},
-		{"a gzip of which nothing is left", string(gz(x)[:12]), "nothing of it can be read; ask for it again"},
+		{"a zip of which nothing is left", "PK\x03\x04\x14\x00", "nothing of it can be read; ask the sender for it again"},
+		{"a gzip of which nothing is left", string(gz(x)[:12]), "nothing of it can be read; ask the sender for it again"},
 		{"Outlook", "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "save it as .eml"},
 		{"winmail.dat", "\x78\x9f\x3e\x22", "winmail.dat"},
 		{"S/MIME, signed", string(cms(2)), "save the attachment, and import that"},
 		{"S/MIME, encrypted", string(cms(3)), "the mail is encrypted"},
 		{"PGP", "-----BEGIN PGP MESSAGE-----\n", "the mail is encrypted"},
-		{"a link", top + "Content-Type: message/external-body\r\n\r\nX: y\r\n\r\n", "fetch it, and import it"},
+		{"a link", top + "Content-Type: message/external-body\r\n\r\nX: y\r\n\r\n", "download it, and import the file"},
 		{"damaged JSON", `{"organization-name":"Org","policies":[{`, "the TLS report is damaged or cut off: line 1, byte 41: the file ends early"},
 	} {
 		parts := Look("x", []byte(tc.data))

@@ -58,7 +58,8 @@ func splitHeader(mail []byte) (textproto.Header, []byte) {
 			break
 		}
 		isMore := line[0] == ' ' || line[0] == '\t'
-		if isMore && kept == nil || !isMore && !fieldLine.Match(line) || len(kept)+len(line) > maxHeader {
+		if isMore && kept == nil || !isMore && !fieldLine.Match(line) ||
+			len(kept)+len(line) > maxHeader {
 			continue
 		}
 		kept = append(append(kept, line...), '\n')
@@ -158,7 +159,7 @@ func decodedSubject(s string) string {
 // entity looks at a message or a part of one.
 func (w *walker) entity(at []string, h textproto.Header, body io.Reader, layers, nesting int) error {
 	if nesting > maxNesting {
-		return hostile("more than %d parts within each other", maxNesting)
+		return hostile("more than %d nested parts", maxNesting)
 	}
 	kind, params := contentType(h)
 	if strings.HasPrefix(kind, "multipart/") {
@@ -176,11 +177,11 @@ func (w *walker) entity(at []string, h textproto.Header, body io.Reader, layers,
 	}
 	switch kind {
 	case "message/partial":
-		return errors.New("the mail is one part of a report that was sent in several mails (message/partial): " +
-			"a mail program can join them; import what it saves")
+		return errors.New("the report was sent in several mails (message/partial), of which this " +
+			"is one: join them in a mail program, and import the file that it saves")
 	case "message/external-body":
-		return errors.New("the report is not in the mail, which only names the place where it is: " +
-			"fetch it, and import it")
+		return errors.New("the report is not in the mail, which only names its location: " +
+			"download it, and import the file")
 	case "application/pkcs7-signature", "application/x-pkcs7-signature", "application/pgp-signature":
 		return nil
 	}
@@ -192,7 +193,8 @@ func (w *walker) entity(at []string, h textproto.Header, body io.Reader, layers,
 		return w.mail(at, data, layers, nesting)
 	}
 	if isArchiveName(at[len(at)-1]) && len(bytes.TrimSpace(data)) == 0 {
-		return errors.New("the attachment is empty: a program on the way may have removed what was in it")
+		return errors.New("the attachment is empty: a filter on the way may have removed its " +
+			"content")
 	}
 	return w.look(at, data, layers, nesting, false)
 }
@@ -230,7 +232,8 @@ func encodingName(encoding string) string {
 // isArchiveName reports whether a file is one that a report is sent in.
 func isArchiveName(name string) bool {
 	name = strings.ToLower(name)
-	return strings.HasSuffix(name, ".gz") || strings.HasSuffix(name, ".zip") || strings.HasSuffix(name, ".xml")
+	return strings.HasSuffix(name, ".gz") || strings.HasSuffix(name, ".zip") ||
+		strings.HasSuffix(name, ".xml")
 }
 
 // boundaryOf returns the boundary of a multipart body: the one that its header names, or, if that
@@ -246,7 +249,8 @@ func boundaryOf(named string, body io.Reader) (in io.Reader, boundary string) {
 	for line := range bytes.Lines(head) {
 		rest = rest[len(line):]
 		text := string(bytes.TrimSpace(line))
-		if len(text) > 2 && len(text) < 200 && strings.HasPrefix(text, "--") && fieldLine.Match(rest) {
+		if len(text) > 2 && len(text) < 200 && strings.HasPrefix(text, "--") &&
+			fieldLine.Match(rest) {
 			return r, text[2:]
 		}
 	}
@@ -275,7 +279,8 @@ func contentType(h textproto.Header) (string, map[string]string) {
 }
 
 func fileName(h textproto.Header, params map[string]string) string {
-	if _, p, err := mime.ParseMediaType(h.Get("Content-Disposition")); err == nil && p["filename"] != "" {
+	if _, p, err := mime.ParseMediaType(h.Get("Content-Disposition")); err == nil &&
+		p["filename"] != "" {
 		return p["filename"]
 	}
 	return params["name"]

@@ -93,7 +93,7 @@ func testBin(t *testing.T, s *store.Store) {
 	fill(t, s, 9_999)
 	full := take(t, i, store.ByHand, "", other("one more", "new.example", 1))
 	if full.Dropped != 1 || full.Reports != 0 || len(full.Problems) != 1 ||
-		!strings.Contains(full.Problems[0], "new.example was not kept") {
+		!strings.Contains(full.Problems[0], "new.example was not stored") {
 		t.Errorf("into the full bin: got %+v", full)
 	}
 	if raws, err := s.Raws(t.Context()); err != nil || len(raws) != 1 {

@@ -8,7 +8,8 @@ import (
 )
 
 // errNoReport reports bytes that nothing is known of.
-var errNoReport = errors.New("this is not a report: neither XML, JSON, gzip, zip, tar, bzip2 nor a mail")
+var errNoReport = errors.New("this is not a report: neither XML, JSON, gzip, zip, tar, bzip2 nor " +
+	"a mail")
 
 // sniffed is how many bytes tell what something is.
 const sniffed = 4096
@@ -22,9 +23,9 @@ func beginning(data []byte) []byte {
 	return bytes.TrimLeft(data[:min(len(data), sniffed)], between)
 }
 
-// legible returns the first bytes in lower case, without byte order marks and without the zeros that
+// plainStart returns the first bytes in lower case, without byte order marks and without the zeros that
 // UTF-16 and UTF-32 have between letters of ASCII.
-func legible(start []byte) []byte {
+func plainStart(start []byte) []byte {
 	text := bytes.ReplaceAll(start, []byte{0}, nil)
 	for {
 		rest := bytes.TrimLeft(text, " \t\r\n")
@@ -44,7 +45,7 @@ var rootTag = regexp.MustCompile(`<([\w.-]+:)?feedback[\s>]`)
 // isXML reports whether a text is XML that may hold a report. In a mail many texts for people begin
 // with a tag: there it needs to say more of itself.
 func isXML(start []byte, isTop bool) bool {
-	text := legible(start)
+	text := plainStart(start)
 	switch {
 	case !bytes.HasPrefix(text, []byte("<")):
 		return false
@@ -75,7 +76,7 @@ var rootEnd = regexp.MustCompile(`(?i)</([\w.-]+:)?feedback\s*>`)
 
 // isJSON reports whether a text is JSON that may be a TLS report.
 func isJSON(start []byte, isTop bool) bool {
-	text := legible(start)
+	text := plainStart(start)
 	if rest, isList := bytes.CutPrefix(text, []byte("[")); isList {
 		text, isTop = bytes.TrimLeft(rest, " \t\r\n"), false
 	}
@@ -91,7 +92,8 @@ func isJSON(start []byte, isTop bool) bool {
 }
 
 func isZip(data, start []byte) bool {
-	return bytes.HasPrefix(start, []byte("PK\x03\x04")) || bytes.HasPrefix(start, []byte("PK\x05\x06")) ||
+	return bytes.HasPrefix(start, []byte("PK\x03\x04")) || bytes.HasPrefix(start,
+		[]byte("PK\x05\x06")) ||
 		bytes.Contains(data[:min(len(data), sniffed)], []byte("PK\x03\x04"))
 }
 
@@ -112,28 +114,31 @@ var archives = []struct{ magic, name, unpack string }{
 
 // errWrapped reports a part of a mail that holds nothing beside a report: a signature.
 var errWrapped = errors.New("the mail is signed with S/MIME as one block (smime.p7m): " +
-	"open it in a mail program, save the attachment, and import that")
+	"open it in a mail program, save the attachment, and import that file")
 
 // unreadable says what the bytes of programs are that cannot be read; nil for all others.
 func unreadable(data []byte) error {
 	switch {
 	case bytes.HasPrefix(data, []byte("\xd0\xcf\x11\xe0")):
-		return errors.New("this is a message saved by Outlook (.msg): save it as .eml, or forward it as an attachment")
+		return errors.New("this is a message saved by Outlook (.msg): save it as .eml, or " +
+			"forward it as an attachment")
 	case bytes.HasPrefix(data, []byte("\x78\x9f\x3e\x22")):
 		return errors.New("this is winmail.dat, which Outlook and Exchange write: " +
-			"have the sender's Exchange send MIME, or forward the mail as an attachment from another program")
+			"set the sender's Exchange to send MIME, or forward the mail as an attachment from " +
+			"another program")
 	case isCMS(data, "\x03"), bytes.HasPrefix(data, []byte("-----BEGIN PGP MESSAGE-----")):
 		return errors.New("the mail is encrypted: open it in a mail program that has the key, " +
-			"save the attachment, and import that")
+			"save the attachment, and import that file")
 	case isCMS(data, "\x02"):
 		return errWrapped
 	case bytes.HasPrefix(data, []byte("(This file must be converted with BinHex")):
-		return errors.New("the attachment is encoded with BinHex, which is not read: " +
-			"save it in a mail program, and import that")
+		return errors.New("the attachment is encoded with BinHex, which is not supported: " +
+			"save it in a mail program, and import that file")
 	}
 	for _, a := range archives {
 		if bytes.HasPrefix(data, []byte(a.magic)) {
-			return fmt.Errorf("this is a file of %s, which is not read: unpack it with %s, and import what is in it",
+			return fmt.Errorf("this is a file of %s, which is not supported: unpack it with %s, "+
+				"and import the files in it",
 				a.name, a.unpack)
 		}
 	}

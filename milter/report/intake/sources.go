@@ -21,7 +21,8 @@ type File struct {
 }
 
 // ErrTooLarge reports a mail or file above MaxMessage.
-var ErrTooLarge = fmt.Errorf("it is larger than %d MiB: no report is", MaxMessage>>20)
+var ErrTooLarge = fmt.Errorf("the file is larger than %d MiB, the limit for reports",
+	MaxMessage>>20)
 
 // Each reads what the arguments of a command name: files, directories and all below them, Maildirs,
 // mailboxes in one file (mbox), and "-" for standard input. It calls visit for each mail and each

@@ -169,7 +169,7 @@ func (s *splitter) tag(window []byte, at int) (end int, isBoundary bool) {
 	case "feedback":
 		return at, s.isBegun || s.isWhole
 	case "?xml":
-		isReport := rootTag.Match(legible(window[at:min(at+sniffed, len(window))]))
+		isReport := rootTag.Match(plainStart(window[at:min(at+sniffed, len(window))]))
 		return at, isReport && (s.isBegun || s.isWhole)
 	case "report_metadata", "policy_published", "record":
 		s.isBegun = true
@@ -243,7 +243,7 @@ func (s *splitter) bracket(c byte) {
 
 // beginsTLS reports whether a line begins a TLS report.
 func beginsTLS(line []byte) bool {
-	text := bytes.TrimLeft(legible(line), between)
+	text := bytes.TrimLeft(plainStart(line), between)
 	rest, ok := bytes.CutPrefix(text, []byte("{"))
 	return ok && bytes.HasPrefix(bytes.TrimLeft(rest, " \t\r\n"), []byte(`"organization-name"`))
 }

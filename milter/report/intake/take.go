@@ -19,7 +19,7 @@ type Intake struct {
 	Domains []string
 }
 
-// Taken is what became of a mail or file.
+// Taken is the result of reading a mail or file.
 type Taken struct {
 	Known      bool // the same bytes are in the store already
 	Kind       Kind // of the first report, or of what was found instead
@@ -69,7 +69,7 @@ func (i *Intake) takeTogether(ctx context.Context, all []*store.Arrival) ([]*Tak
 		out[n] = &Taken{}
 	}
 	known, err := i.Store.IngestAll(ctx, all, func(n int, in *store.Ingest) error {
-		return i.parts(all[n], in, out[n])
+		return i.storeParts(all[n], in, out[n])
 	})
 	if err != nil {
 		return nil, err
@@ -89,7 +89,9 @@ func (i *Intake) Again(ctx context.Context, each func(*Taken)) error {
 	}
 	for _, id := range ids {
 		out := &Taken{}
-		err := i.Store.Again(ctx, id, func(a *store.Arrival, in *store.Ingest) error { return i.parts(a, in, out) })
+		err := i.Store.Again(ctx, id, func(a *store.Arrival, in *store.Ingest) error {
+			return i.storeParts(a, in, out)
+		})
 		if err != nil {
 			return err
 		}
@@ -98,7 +100,7 @@ func (i *Intake) Again(ctx context.Context, each func(*Taken)) error {
 	return nil
 }
 
-func (i *Intake) parts(a *store.Arrival, in *store.Ingest, out *Taken) error {
+func (i *Intake) storeParts(a *store.Arrival, in *store.Ingest, out *Taken) error {
 	for _, p := range Look(a.Name, a.Data) {
 		for ; p != nil; p = p.Next() {
 			if out.Kind == "" || out.Kind == Other {
@@ -156,8 +158,9 @@ func (t *Taken) other(isNew, isDropped bool, n *int) {
 	}
 	if isDropped {
 		t.Dropped++
-		t.Problems = append(t.Problems, "a TLS or failure report was not kept, or not all of it: its mail is "+
-			"not authenticated, and the store has as many of such as it may; they are removed after raw_days")
+		t.Problems = append(t.Problems, "a TLS or failure report was not stored completely: its "+
+			"mail is not authenticated, and the limit of such reports is reached; they are "+
+			"removed after reports.intake.raw_days")
 	}
 }
 
@@ -204,8 +207,8 @@ func (i *Intake) aggregate(a *store.Arrival, in *store.Ingest, p *Part, out *Tak
 	case isOurs:
 		out.missing(p, status, f, left, trust(a, f))
 	case status == store.Dropped:
-		out.say(p, "the report on "+policy+" was not kept: it is not one of your domains, and the store has as "+
-			"many reports on such as it may; they are removed after 30 days")
+		out.say(p, "the report on "+policy+" was not stored: it is not one of your domains, and "+
+			"the limit of reports on other domains is reached; they are removed after 30 days")
 	}
 	if !status.Kept() {
 		return nil
@@ -238,25 +241,28 @@ func (t *Taken) count(p *Part, status store.Status, f *Report) {
 	}
 }
 
-// missing says what of a report is not kept, and how it would be.
+// missing reports which part of a report was not stored, and what to do to store it.
 func (t *Taken) missing(p *Part, status store.Status, f *Report, left int, proof string) {
 	from := f.Metadata.ReporterKey("")
 	switch {
 	case status == store.Refused:
-		t.say(p, fmt.Sprintf("the report on %s was not kept: you refused reports of %s, and the store has as many "+
-			"of them as it may; if you take that back with \"mailseal reports accept --not %[2]s\", "+
+		t.say(p, fmt.Sprintf("the report on %s was not stored: you refused reports of %s, and "+
+			"the limit of such reports is reached; after \"mailseal reports accept --not %[2]s\", "+
 			"\"mailseal reports reparse\" reads it from the mail", f.Policy.Domain, from))
 	case status == store.Dropped:
-		t.say(p, "the report on "+f.Policy.Domain+" was not kept: nothing proves that it is from "+from+
-			", and the store has as many reports without proof as it may; \"mailseal reports received\" lists them")
+		t.say(p, fmt.Sprintf("the report on %s was not stored: its mail is not authenticated for "+
+			"%s, and the limit of such reports is reached; \"mailseal reports received\" lists them",
+			f.Policy.Domain, from))
 	case left == 0 || !status.Kept():
 	case proof == store.Unaligned:
-		t.say(p, fmt.Sprintf("the report on %s has %d rows, of which %d are kept: nothing "+
-			"proves that it is from %s; to count it run \"mailseal reports accept %[4]s\", then \"mailseal reports "+
-			"reparse\"", f.Policy.Domain, f.Rows, f.Rows-left, from))
+		t.say(p, fmt.Sprintf("the report on %s has %d rows, of which %d are kept, since "+
+			"its mail is not authenticated for %s; to count it, run \"mailseal reports accept "+
+			"%[4]s\", then \"mailseal reports reparse\"", f.Policy.Domain, f.Rows, f.Rows-left, from))
 	default:
-		t.say(p, fmt.Sprintf("the report on %s has %d rows, of which %d are kept: you refused reports of %s; "+
-			"to count it run \"mailseal reports accept --not %[4]s\", then \"mailseal reports reparse\"",
+		t.say(p, fmt.Sprintf("the report on %s has %d rows, of which %d are kept: you refused "+
+			"reports of %s; to count it run \"mailseal reports accept --not %[4]s\", then "+
+			"\"mailseal reports "+
+			"reparse\"",
 			f.Policy.Domain, f.Rows, f.Rows-left, from))
 	}
 }

@@ -284,7 +284,7 @@ func TestOneRecordForEachMessage(t *testing.T) {
 		slices.Sort(kept)
 		want := "192.0.2.1 2, 192.0.2.1 3, 192.0.2.2 2"
 		if strings.Join(kept, ", ") != want || !slices.Contains(line.Notes,
-			"4 rows were added to other ones: they differ in nothing but their count") {
+			"4 rows were added to others that differ only in their count") {
 			t.Errorf("got %q, notes %v; want %q, and a note on 4 rows", kept, line.Notes, want)
 		}
 	})

@@ -41,7 +41,7 @@ func TestFullDisk(t *testing.T) {
 		switch {
 		case err == nil:
 			taken, id = taken+1, id+1
-		case strings.Contains(err.Error(), "cannot take it now"):
+		case strings.Contains(err.Error(), "cannot be stored now"):
 			refused++
 		default:
 			t.Fatalf("got %v, want 250 or 451", err)

@@ -54,16 +54,17 @@ const (
 // What the mail server is told. 4xx keeps the mail in its queue, 5xx returns it to the sender.
 var (
 	errTooLarge = &smtp.SMTPError{Code: 552, EnhancedCode: smtp.EnhancedCode{5, 3, 4},
-		Message: "no report is larger than 25 MiB"}
+		Message: "the mail is larger than 25 MiB, the limit for reports"}
 	errStore = &smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 3, 0},
-		Message: "the store of reports cannot take it now"}
+		Message: "the report cannot be stored now"}
 	errOther = &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 6, 0},
 		Message: "not a DMARC, TLS or failure report"}
 	errTurn = &smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 3, 2},
-		Message: "other large mails are being read"}
+		Message: "other large mails are being processed"}
 	errSlow = &smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 4, 2},
 		Message: "the mail took too long to arrive"}
-	errBusy = &smtp.SMTPError{Code: 421, EnhancedCode: smtp.EnhancedCode{4, 3, 2}, Message: "too many connections"}
+	errBusy = &smtp.SMTPError{Code: 421, EnhancedCode: smtp.EnhancedCode{4, 3, 2},
+		Message: "too many connections"}
 )
 
 // Serve answers on l until ctx ends. It answers 250 for a mail once all of it is on the disk.
@@ -150,7 +151,7 @@ func (s *session) inTime(r io.Reader) ([]byte, error) {
 	late := time.AfterFunc(s.server.wait(), func() { s.conn.Close() })
 	data, err := io.ReadAll(r)
 	if !late.Stop() {
-		s.server.Log.Warn("a mail did not arrive in time; the mail server keeps it",
+		s.server.Log.Warn("a mail with reports did not arrive in time; the mail server keeps it",
 			"seconds", s.server.wait().Seconds(), "bytes", len(data))
 		return nil, errSlow
 	}
@@ -169,7 +170,8 @@ func (s *Server) bounces(ctx context.Context, recipients []string, data []byte) 
 		}
 		known, err := s.Bounced(ctx, to, data)
 		if err != nil {
-			s.Log.Error("a bounce could not be stored; the mail server keeps it", "recipient", to, "err", err)
+			s.Log.Error("a bounce could not be stored; the mail server keeps it", "recipient",
+				to, "error", err)
 			return false, errStore
 		}
 		left = left || !known
@@ -194,7 +196,8 @@ func (s *Server) Deliver(ctx context.Context, via string, data []byte) error {
 		return errTooLarge
 	}
 	a := &store.Arrival{
-		Received: s.Now(), Via: via, Name: messageID(data), TrustDomain: s.Trust.Domain(ctx, data), Data: data,
+		Received: s.Now(), Via: via, Name: messageID(data),
+		TrustDomain: s.Trust.Domain(ctx, data), Data: data,
 	}
 	s.one.Lock()
 	defer s.one.Unlock()
@@ -203,7 +206,8 @@ func (s *Server) Deliver(ctx context.Context, via string, data []byte) error {
 	}
 	got, err := s.Intake.Take(ctx, a)
 	if err != nil {
-		s.Log.Error("a mail could not be stored; the mail server keeps it", "mail", a.Name, "err", err)
+		s.Log.Error("a mail with reports could not be stored; the mail server keeps it", "mail",
+			a.Name, "error", err)
 		return errStore
 	}
 	s.log(a, got)
@@ -225,9 +229,11 @@ func (s *Server) log(a *store.Arrival, t *intake.Taken) {
 	if len(t.Problems) > 0 {
 		level = slog.LevelWarn
 	}
-	s.Log.Log(context.Background(), level, "mail taken", "mail", a.Name, "kind", t.Kind, "known",
+	s.Log.Log(context.Background(), level, "mail with reports received", "mail", a.Name, "kind",
+		t.Kind, "known",
 		t.Known, "reports", t.Reports,
-		"messages", t.Messages, "not_counted", t.NotCounted, "duplicates", t.Duplicates, "authenticated", a.TrustDomain,
+		"messages", t.Messages, "not_counted", t.NotCounted, "duplicates", t.Duplicates,
+		"authenticated", a.TrustDomain,
 		"problems", strings.Join(t.Problems, "; "))
 }
 

@@ -150,7 +150,7 @@ func TestAnswers(t *testing.T) {
 func TestStoreAway(t *testing.T) {
 	s := &Server{Intake: broken{}, Trust: &Trust{}, Name: "x.example", Log: slog.New(slog.DiscardHandler), Now: time.Now}
 	err := send(t, serve(t, s), mail("", "1"))
-	if err == nil || !strings.Contains(fmt.Sprint(err), "cannot take it now") {
+	if err == nil || !strings.Contains(fmt.Sprint(err), "cannot be stored now") {
 		t.Errorf("got %v, want 451", err)
 	}
 }
@@ -177,7 +177,7 @@ func TestBounce(t *testing.T) {
 		t.Error("a report was taken for a bounce: the store that is away was not asked")
 	}
 	away = true
-	if err := send(t, c, "Subject: x\r\n\r\nStatus: 5.1.1\r\n"); err == nil || !strings.Contains(err.Error(), "cannot take it now") {
+	if err := send(t, c, "Subject: x\r\n\r\nStatus: 5.1.1\r\n"); err == nil || !strings.Contains(err.Error(), "cannot be stored now") {
 		t.Errorf("a store that is away: %v, want 451", err)
 	}
 }

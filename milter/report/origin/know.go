@@ -35,7 +35,8 @@ func Read(ctx context.Context, s *store.Store, f store.Filter, networks []netip.
 func (k *Known) About(domain string, a netip.Addr) tally.Known {
 	out := tally.Known{
 		Reverse: k.origins[a.String()].Reverse,
-		Network: slices.ContainsFunc(k.networks, func(p netip.Prefix) bool { return p.Contains(a) }),
+		Network: slices.ContainsFunc(k.networks,
+			func(p netip.Prefix) bool { return p.Contains(a) }),
 	}
 	for i := range k.verdicts {
 		if k.verdicts[i].Matches(domain, a) {

@@ -131,7 +131,8 @@ type FileError struct {
 
 // Error implements error.
 func (e *FileError) Error() string {
-	return "address database " + e.Path + ": " + e.Err.Error() + "; it must be a file in MaxMind's format (.mmdb)"
+	return "address database " + e.Path + ": " + e.Err.Error() + "; it must be a file in " +
+		"MaxMind's format (.mmdb)"
 }
 
 // Unwrap returns why.

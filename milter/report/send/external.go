@@ -12,7 +12,7 @@ import (
 )
 
 // Authorizer asks the DNS whether a host takes reports about a domain of another organization (RFC
-// 9990 section 4): a record could otherwise point a flood of reports at anybody.
+// 9990 section 4): otherwise a record could direct a flood of reports at any address.
 type Authorizer struct {
 	Resolver dns.Resolver
 	DMARC    *dmarc.Checker
@@ -36,7 +36,8 @@ func (a *Authorizer) AuthorizeFailure(
 }
 
 func (a *Authorizer) authorize(
-	ctx context.Context, policyDomain string, to report.Address, instead func(dmarc.Record) []string,
+	ctx context.Context, policyDomain string, to report.Address,
+	instead func(dmarc.Record) []string,
 ) (report.Address, string, error) {
 	d, host := domain.Name(policyDomain), domain.Name(to.Host)
 	if host.Within(d) {
@@ -67,7 +68,8 @@ func (a *Authorizer) authorize(
 		}
 		instead, ok := overridden(text, to, instead)
 		if !ok {
-			return to, fmt.Sprintf("not authorized: the record at %s names addresses at other hosts alone", name), nil
+			return to, fmt.Sprintf("not authorized: the record at %s names only addresses at "+
+				"other hosts", name), nil
 		}
 		return instead, "", nil
 	}
@@ -79,7 +81,8 @@ func (a *Authorizer) authorize(
 func isAuthorization(text string) bool {
 	first, _, _ := strings.Cut(text, ";")
 	name, value, ok := strings.Cut(first, "=")
-	return ok && strings.EqualFold(strings.TrimSpace(name), "v") && strings.TrimSpace(value) == "DMARC1"
+	return ok && strings.EqualFold(strings.TrimSpace(name), "v") &&
+		strings.TrimSpace(value) == "DMARC1"
 }
 
 // overridden is the address that a record of authorization names instead, which must be at the same

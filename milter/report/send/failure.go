@@ -68,7 +68,8 @@ func (r *Reporter) failure(ctx context.Context, f store.OutFailure, wrong string
 	return r.mark(r.Store.OutFailureMark(ctx, f, due, now))
 }
 
-// attemptFailure returns a failure report with what became of it. An error is a reason to wait.
+// attemptFailure tries to hand a failure report over, and returns it with the result. An error is a
+// reason to wait.
 func (r *Reporter) attemptFailure(ctx context.Context, f store.OutFailure, now time.Time) (store.OutFailure, error) {
 	no := func(state, format string, args ...any) (store.OutFailure, error) {
 		f.State, f.Reason = state, fmt.Sprintf(format, args...)
@@ -76,9 +77,9 @@ func (r *Reporter) attemptFailure(ctx context.Context, f store.OutFailure, now t
 	}
 	switch {
 	case !r.Failures(f.Host):
-		return no(store.Withheld, "not listed: reports.failure.domains does not have %s", f.Host)
+		return no(store.Withheld, "not listed: reports.failure.domains does not list %s", f.Host)
 	case r.Rules.Excluded(f.Domain):
-		return no(store.Withheld, "excluded: reports.exclude_domains names it")
+		return no(store.Withheld, "excluded: reports.exclude_domains lists it")
 	}
 	to, refused, err := r.failureAddress(ctx, &f)
 	if err != nil {
@@ -94,7 +95,8 @@ func (r *Reporter) attemptFailure(ctx context.Context, f store.OutFailure, now t
 	}
 	switch {
 	case len(list) > 0:
-		return no(store.Suppressed, "suppressed until %s: %s", list[0].Until.Format(time.DateOnly), list[0].Reason)
+		return no(store.Suppressed, "suppressed until %s: %s",
+			list[0].Until.Format(time.DateOnly), list[0].Reason)
 	case r.isOurs(to):
 		return no(store.Failed, "%s", reasonOurs)
 	}
@@ -108,7 +110,8 @@ func (r *Reporter) attemptFailure(ctx context.Context, f store.OutFailure, now t
 			return f, err
 		}
 		if n >= bound.most {
-			return no(store.Withheld, "too many: %s got %d failure reports within a %s", f.Host, n, bound.word)
+			return no(store.Withheld, "too many: %s got %d failure reports within a %s", f.Host,
+				n, bound.word)
 		}
 	}
 	key, err := r.Store.OutKey(ctx)
@@ -119,8 +122,8 @@ func (r *Reporter) attemptFailure(ctx context.Context, f store.OutFailure, now t
 		r.Sender.FailureMessage(f, r.Generator),
 		func() error { return taking(r.Store.OutFailureTaking(ctx, f, now)) })
 	if f.State, f.Reason = became(err); f.State == store.InDoubt {
-		f.Reason += "; the log of the mail server shows whether it has the mail, which is not sent again: " +
-			"what a failure report was made of is not kept"
+		f.Reason += "; the log of the mail server shows whether it has the mail; a failure " +
+			"report cannot be sent again, since its data is not kept"
 	}
 	return f, nil
 }
@@ -135,11 +138,11 @@ func (r *Reporter) failureAddress(
 	}
 	all := report.Addresses([]string{"mailto:" + f.Address})
 	if len(all) == 0 {
-		return report.Address{}, "not an address", nil
+		return report.Address{}, "ruf has an invalid mail address", nil
 	}
 	to, refused, err := r.Authorizer.AuthorizeFailure(ctx, f.Domain, all[0])
 	if err != nil {
-		err = fmt.Errorf("the DNS does not say whether the address takes reports: %w", err)
+		err = fmt.Errorf("the DNS did not answer whether the address accepts reports: %w", err)
 	}
 	return to, refused, err
 }

@@ -129,7 +129,7 @@ func TestFailureGates(t *testing.T) {
 		{"not listed any more", "mailto:f@gone.example", nil, "withheld", "reports.failure.domains"},
 		{"another organization that agrees", "mailto:f@friend.example", nil, "handed over to instead@friend.example", ""},
 		{"one that does not", "mailto:f@other.example", nil, "failed", "not authorized"},
-		{"the DNS is silent", "mailto:f@silent.example", nil, "deferred", "the DNS does not say"},
+		{"the DNS is silent", "mailto:f@silent.example", nil, "deferred", "the DNS did not answer"},
 		{"excluded", "mailto:f@shop.example", func(s *site) {
 			s.Rules.Excluded = func(d string) bool { return d == "shop.example" }
 		}, "withheld", "exclude_domains"},

@@ -25,15 +25,19 @@ func (s Sender) FailureMessage(f store.OutFailure, agent string) []byte {
 	field("Message-ID", "<%s.1@%s>", f.ID, s.Domain)
 	field("Auto-Submitted", "auto-generated")
 	field("MIME-Version", "1.0")
-	field("Content-Type", "multipart/report; report-type=feedback-report;\r\n boundary=\"%s\"", boundary)
-	part := func(kind string) { fmt.Fprintf(&b, "\r\n--%s\r\nContent-Type: %s\r\n\r\n", boundary, kind) }
+	field("Content-Type", "multipart/report; report-type=feedback-report;\r\n boundary=\"%s\"",
+		boundary)
+	part := func(kind string) {
+		fmt.Fprintf(&b, "\r\n--%s\r\nContent-Type: %s\r\n\r\n",
+			boundary, kind)
+	}
 
 	part("text/plain; charset=us-ascii")
 	e := &f.Sample.Evaluation
 	fmt.Fprintf(&b, "This is an email authentication failure report of %s\r\n", s.Domain)
 	fmt.Fprintf(&b, "about mail in the name of %s: %d within an hour,\r\n", f.Domain, f.Incidents)
 	fmt.Fprintf(&b, "the first at %s from %s.\r\n", f.First.UTC().Format(time.RFC3339), e.Client)
-	b.WriteString("Names of people are replaced (RFC 6590); equal ones stay equal.\r\n")
+	b.WriteString("User names are replaced by codes (RFC 6590); equal names have equal codes.\r\n")
 
 	part("message/feedback-report")
 	field("Feedback-Type", "auth-failure")
@@ -85,9 +89,11 @@ func (s Sender) failureResult(x *report.Failing) string {
 	case x.Failed == report.FailedDMARC && e.Passes():
 		return fmt.Sprintf("%s;\r\n dmarc=pass header.from=%s", s.Domain, e.HeaderFrom)
 	case x.Failed == report.FailedDMARC:
-		return fmt.Sprintf("%s;\r\n dmarc=fail (p=%s) header.from=%s", s.Domain, e.Policy.P, e.HeaderFrom)
+		return fmt.Sprintf("%s;\r\n dmarc=fail (p=%s) header.from=%s", s.Domain, e.Policy.P,
+			e.HeaderFrom)
 	case x.Failed == report.FailedSPF && e.SPFAuth != nil:
-		return fmt.Sprintf("%s;\r\n spf=%s smtp.mailfrom=%s", s.Domain, e.SPFAuth.Result, e.SPFAuth.Domain)
+		return fmt.Sprintf("%s;\r\n spf=%s smtp.mailfrom=%s", s.Domain, e.SPFAuth.Result,
+			e.SPFAuth.Domain)
 	case x.Signature != nil:
 		return fmt.Sprintf("%s;\r\n dkim=fail header.d=%s header.s=%s",
 			s.Domain, printable(x.Signature.Domain), printable(x.Signature.Selector))

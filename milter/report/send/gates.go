@@ -1,4 +1,4 @@
-// Package send makes aggregate reports of what was counted, and hands them to the mail server of
+// Package send builds aggregate reports from the counted rows, and hands them to the mail server of
 // this host. Whether a domain gets a report is decided by gates; what becomes of each report and
 // each mail is a state in the store.
 package send
@@ -16,7 +16,7 @@ import (
 	"mailseal/milter/report/store"
 )
 
-// Rules say who gets reports.
+// Rules decide which domains get reports.
 type Rules struct {
 	Send       bool
 	ListedOnly bool                     // only Listed domains
@@ -35,8 +35,8 @@ const PerHost = 10
 
 // destination returns the name for which the mails to an address are counted: the organizational
 // domain of the mail server that takes them, since thousands of domains are at one of the large
-// mailbox providers. It is the domain of the address where that has no MX record, or the DNS does not
-// answer.
+// mailbox providers. It is the domain of the address where that has no MX record, or the DNS does
+// not answer.
 func (r *Reporter) destination(ctx context.Context, address string) string {
 	host := address[strings.LastIndexByte(address, '@')+1:]
 	answer, err := r.Authorizer.Resolver.Lookup(ctx, host, dns.MX)
@@ -60,13 +60,13 @@ const (
 func (r *Rules) withheld(domain string, messages int64, rel store.Relation) string {
 	switch {
 	case r.Excluded(domain):
-		return "excluded: reports.exclude_domains names it"
+		return "excluded: reports.exclude_domains lists it"
 	case messages < r.Minimum:
 		return fmt.Sprintf("too few: %d messages, reports.minimum is %d", messages, r.Minimum)
 	case r.Listed(domain):
 		return ""
 	case r.ListedOnly:
-		return "not listed: reports.relation is \"listed\", and reports.domains does not name it"
+		return "not listed: reports.relation is \"listed\", and reports.domains does not list it"
 	}
 	return relation(rel)
 }
@@ -91,12 +91,12 @@ func (r *Reporter) Outlook(ctx context.Context, p store.OutPending) (why string,
 }
 
 // reasonNoAddress is why a domain gets no report that every gate lets pass.
-const reasonNoAddress = "no address: rua has no mail address that can be used"
+const reasonNoAddress = "no address: rua has no valid mail address of another host"
 
 // relation returns why we have none with a domain, "" where we have one. Spammers authenticate
 // their mail, so that a pass is no relation: reports to their domains are what ruins a host's
-// reputation. Of a domain that is forged here, and seen in no other mail, its owner is told after some
-// days, for whom reports are made.
+// reputation. Of a domain that is forged here, and seen in no other mail, its owner is told after
+// some days, for whom reports are made.
 func relation(r store.Relation) string {
 	switch {
 	case r.WroteTo:
@@ -106,9 +106,10 @@ func relation(r store.Relation) string {
 	case r.PassDays == 0 && r.FailDays >= failDays && r.FailedNets >= failNets:
 		return ""
 	}
-	return fmt.Sprintf("no relation: no user wrote there in %d days; "+
-		"mail passed on %d days over %d (%d over %d are needed), "+
-		"failed on %d days from %d networks (%d from %d are needed where none passed)", store.Remembered,
+	return fmt.Sprintf("no relation: no user wrote to it in %d days; its mail passed on %d days "+
+		"within %d (needed: %d within %d), and failed on %d days from %d networks (needed, if "+
+		"none passed: "+
+		"%d from %d)", store.Remembered,
 		r.PassDays, r.PassSpan, passDays, passSpan, r.FailDays, r.FailedNets, failDays, failNets)
 }
 
@@ -121,7 +122,8 @@ func (r *Reporter) isOurs(to report.Address) bool {
 }
 
 // reasonOurs is why an address of ours gets no report.
-const reasonOurs = "our own address: reports.addresses or the domain of reports.from has it"
+const reasonOurs = "our own address: it is listed in reports.addresses, or is at the domain of " +
+	"reports.from"
 
 // period is the first and the last second of a day.
 func period(day int64) (begin, end time.Time) {

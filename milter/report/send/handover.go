@@ -22,9 +22,9 @@ type Transport interface {
 type Handover interface {
 	Transport
 
-	// HandOver is Hand, and calls taking just before the mail server can take the mail. With an error
-	// of taking the mail is not handed over, and that is the error. An InDoubt says that the mail
-	// server may have the mail or not.
+	// HandOver is Hand, and calls taking just before the mail server can take the mail. With an
+	// error of taking the mail is not handed over, and that is the error. An InDoubt says that the
+	// mail server may have the mail or not.
 	HandOver(ctx context.Context, from, to string, message []byte, taking func() error) error
 }
 
@@ -83,7 +83,8 @@ func (s *SMTP) HandOver(
 	if err := body.Close(); err != nil {
 		var reply *smtp.SMTPError
 		if !errors.As(err, &reply) {
-			return InDoubt{fmt.Errorf("the mail server at %s did not reply to the mail: %w", s.Address, err)}
+			return InDoubt{fmt.Errorf("the mail server at %s did not reply at the end of the "+
+				"mail: %w", s.Address, err)}
 		}
 		return refusal(err)
 	}
@@ -91,8 +92,8 @@ func (s *SMTP) HandOver(
 	return nil
 }
 
-// begin brings a connection to where the mail is written. Closing what it returns ends the mail, and
-// waits for the reply.
+// begin brings a connection to where the mail is written. Closing what it returns ends the mail,
+// and waits for the reply.
 func begin(c *smtp.Client, helo, from, to string) (io.WriteCloser, error) {
 	if err := c.Hello(helo); err != nil {
 		return nil, err
@@ -114,7 +115,7 @@ func isASCII(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r > unicode.MaxASCII })
 }
 
-// refusal tells a reply for good from one for now.
+// refusal distinguishes permanent from temporary replies.
 func refusal(err error) error {
 	var reply *smtp.SMTPError
 	if errors.As(err, &reply) && reply.Code >= 500 {

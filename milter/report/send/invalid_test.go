@@ -52,7 +52,7 @@ func TestFailureInDoubt(t *testing.T) {
 	s.tr.fails = InDoubt{errors.New("connection reset")}
 	list := s.failures(t, day0, failing("192.0.2.1", "mailto:f@shop.example", day0))
 	if len(list) != 1 || list[0].State != store.InDoubt || strings.Contains(list[0].Reason, "resend") ||
-		!strings.Contains(list[0].Reason, "is not sent again") {
+		!strings.Contains(list[0].Reason, "cannot be sent again") {
 		t.Errorf("%+v", list)
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"mailseal/milter/report"
 )
 
-// Sender is who sends reports.
+// Sender identifies the sender of reports.
 type Sender struct {
 	Address      string // of From
 	Domain       string // of Address
@@ -42,7 +42,8 @@ func (s Sender) Message(a *report.Aggregate, file []byte, to report.Address, n i
 	field := func(name, format string, args ...any) { fmt.Fprintf(&b, name+": "+format+"\r\n", args...) }
 	field("From", "<%s>", s.Address)
 	field("To", "<%s>", to)
-	field("Subject", "Report Domain: %s\r\n Submitter: %s\r\n Report-ID: %s", a.Policy.Domain, s.Domain, a.ID)
+	field("Subject", "Report Domain: %s\r\n Submitter: %s\r\n Report-ID: %s", a.Policy.Domain,
+		s.Domain, a.ID)
 	field("Date", "%s", date.UTC().Format(time.RFC1123Z))
 	field("Message-ID", "<%s.%d@%s>", a.ID, n, s.Domain)
 	field("Auto-Submitted", "auto-generated")
@@ -53,8 +54,9 @@ func (s Sender) Message(a *report.Aggregate, file []byte, to report.Address, n i
 	fmt.Fprintf(&b, "This is a DMARC aggregate report (RFC 9990) of %s\r\n", s.Domain)
 	fmt.Fprintf(&b, "about mail from %s, %s to %s.\r\n", a.Policy.Domain,
 		a.Begin.UTC().Format(time.RFC3339), a.End.UTC().Format(time.RFC3339))
-	b.WriteString("It was made by a program; its readers are programs, too.\r\n")
-	fmt.Fprintf(&b, "\r\n--%s\r\nContent-Type: application/gzip;\r\n name=\"%s\"\r\n", boundary, name)
+	b.WriteString("It was made by a program, and is to be read by programs.\r\n")
+	fmt.Fprintf(&b, "\r\n--%s\r\nContent-Type: application/gzip;\r\n name=\"%s\"\r\n", boundary,
+		name)
 	fmt.Fprintf(&b, "Content-Disposition: attachment;\r\n filename=\"%s\"\r\n", name)
 	b.WriteString("Content-Transfer-Encoding: base64\r\n\r\n")
 	text := base64.StdEncoding.EncodeToString(file)

@@ -9,13 +9,13 @@ import (
 	"strings"
 )
 
-// Program hands mail to a program that takes it as sendmail(1) does. It is for the command line: the
-// program needs rights that the unit of the reports process does not have.
+// Program hands mail to a program that takes it as sendmail(1) does. It is for the command line:
+// the program needs rights that the unit of the reports process does not have.
 type Program struct {
 	Path string
 }
 
-// The exit codes of sendmail(1) that are for good, of sysexits.h.
+// The permanent exit codes of sendmail(1), of sysexits.h.
 const (
 	exitData        = 65 // the mail is wrong
 	exitNoUser      = 67 // the address is wrong

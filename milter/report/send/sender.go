@@ -77,7 +77,8 @@ func (r *Reporter) logBuilt(parts []store.OutReport) {
 			"messages", p.Messages, "rows", p.Rows, "folded", p.Folded, "reason", p.Reason)
 		for _, d := range p.Deliveries {
 			if d.State == store.Failed {
-				r.Log.Info("report "+d.State, "domain", p.Domain, "id", p.ID, "host", d.Host, "reason", d.Reason)
+				r.Log.Info("report "+d.State, "domain", p.Domain, "id", p.ID, "host", d.Host,
+					"reason", d.Reason)
 			}
 		}
 	}
@@ -100,14 +101,14 @@ func (r *Reporter) Make(ctx context.Context, p store.OutPending) ([]store.OutRep
 	list, err := r.Reports(ctx, p)
 	// What is wrong with the rows of one domain must not keep the reports of others back.
 	if errors.Is(err, report.ErrInvalid) || errors.Is(err, report.ErrRow) {
-		r.Log.Error("a report is withheld: this is a bug of Mailseal, please report it",
+		r.Log.Error("a report is withheld: this is a bug in Mailseal, please report it",
 			"domain", p.Domain, "day", store.DayStart(p.Day).Format(time.DateOnly), "error", err)
-		return r.withhold(ctx, p, "a bug of Mailseal, please report it: "+err.Error())
+		return r.withhold(ctx, p, "a bug in Mailseal, please report it: "+err.Error())
 	}
 	return list, err
 }
 
-// withhold makes the report that says why there is none.
+// withhold makes the entry of a report that is not sent, with the reason.
 func (r *Reporter) withhold(ctx context.Context, p store.OutPending, reason string) ([]store.OutReport, error) {
 	id, _, err := r.unusedID(ctx, p, 0)
 	if err != nil {
@@ -120,7 +121,7 @@ func (r *Reporter) withhold(ctx context.Context, p store.OutPending, reason stri
 }
 
 // unusedID returns the ID of the first part from one on that is not in the store: rows that come
-// late, from a host that was away, make a report of their own.
+// late, from a host that was not reachable, make a report of their own.
 func (r *Reporter) unusedID(ctx context.Context, p store.OutPending, part int) (string, int, error) {
 	for ; ; part++ {
 		id := reportID(&p.Policy, p.Day, r.Sender.Domain, part)
@@ -186,7 +187,8 @@ func (r *Reporter) part(p store.OutPending, rows []report.Counted, part int) (st
 	queued := 0
 	for n, to := range report.Addresses(p.Policy.URIs) {
 		d := store.OutDelivery{
-			Report: a.ID, N: n + 1, Address: to.String(), Host: to.Host, State: store.Queued, Due: date,
+			Report: a.ID, N: n + 1, Address: to.String(), Host: to.Host, State: store.Queued,
+			Due:     date,
 			Message: r.Sender.Message(a, file, to, n+1, date),
 		}
 		if r.isOurs(to) {
@@ -209,13 +211,15 @@ func (r *Reporter) aggregate(p store.OutPending, rows []report.Counted, part int
 		organization = r.Sender.Domain
 	}
 	return &report.Aggregate{
-		ID: reportID(&p.Policy, p.Day, r.Sender.Domain, part), Organization: organization, Email: r.Sender.Address,
-		Contact: r.Contact, Generator: r.Generator, Begin: begin, End: end, Policy: p.Policy, Rows: rows,
+		ID: reportID(&p.Policy, p.Day, r.Sender.Domain, part), Organization: organization,
+		Email:   r.Sender.Address,
+		Contact: r.Contact, Generator: r.Generator, Begin: begin, End: end, Policy: p.Policy,
+		Rows:         rows,
 		PassedAsPass: r.PassedAsPass,
 	}
 }
 
-// Deliver hands over what is due. It ends at the cap of the hour; what is left waits.
+// Deliver hands over the mails that are due, up to the limit of the hour; the rest waits.
 func (r *Reporter) Deliver(ctx context.Context, now time.Time) error {
 	if err := r.doubt(ctx, now); err != nil {
 		return err
@@ -256,18 +260,20 @@ func (r *Reporter) Deliver(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// doubt marks the mails whose process never said what became of them.
+// doubt marks the mails whose process ended before it stored their result.
 func (r *Reporter) doubt(ctx context.Context, now time.Time) error {
 	n, err := r.Store.OutDoubt(ctx, now)
 	if err == nil && n > 0 {
-		r.Log.Warn("a process ended while the mail server took mails: they are in doubt, and not sent again; "+
-			"mailseal reports list shows them", "mails", n)
+		r.Log.Warn("the process ended before the mail server replied: it is unknown whether it "+
+			"has these mails, which are not sent again; mailseal reports list shows them as in "+
+			"doubt",
+			"mails", n)
 	}
 	return err
 }
 
-// errOvertaken says that another process has claimed a mail since.
-var errOvertaken = errors.New("another process has it by now")
+// errOvertaken reports that another process has claimed a mail meanwhile.
+var errOvertaken = errors.New("another process sends it now")
 
 // WrongSetUp returns why nothing may be sent yet, "" where the sender's set-up is right.
 func (r *Reporter) WrongSetUp(ctx context.Context) string {
@@ -304,12 +310,12 @@ func (r *Reporter) one(ctx context.Context, d store.OutDelivery, wrong string, n
 // what becomes of it.
 func (r *Reporter) mark(ours bool, err error) error {
 	if err == nil && !ours {
-		r.Log.Warn("what became of a mail is not kept: " + errOvertaken.Error())
+		r.Log.Warn("the result for a mail was not stored: " + errOvertaken.Error())
 	}
 	return err
 }
 
-// attempt returns what became of a mail.
+// attempt tries to hand a mail over, and returns the result.
 func (r *Reporter) attempt(
 	ctx context.Context, of store.OutReport, d store.OutDelivery, now time.Time,
 ) (state, reason string) {
@@ -323,12 +329,12 @@ func (r *Reporter) attempt(
 	}
 	all := report.Addresses([]string{"mailto:" + d.Address})
 	if len(all) == 0 {
-		return store.Failed, "not an address"
+		return store.Failed, "rua has an invalid mail address"
 	}
 	to, refused, err := r.Authorizer.Authorize(ctx, of.Domain, all[0])
 	switch {
 	case err != nil:
-		return store.Deferred, "the DNS does not say whether the address takes reports: " + err.Error()
+		return store.Deferred, "the DNS did not answer whether the address accepts reports: " + err.Error()
 	case refused != "":
 		return store.Failed, refused
 	case r.isOurs(to):
@@ -342,7 +348,8 @@ func (r *Reporter) attempt(
 		func() error { return taking(r.Store.OutTaking(ctx, d, now)) })
 	state, reason = became(err)
 	if state == store.InDoubt {
-		reason += "; if the log of the mail server shows no such mail, mailseal reports resend sends it again"
+		reason += "; if the log of the mail server does not have it, send it with mailseal " +
+			"reports resend"
 	}
 	return state, reason
 }

@@ -24,7 +24,7 @@ func (a *Authorizer) signer(
 	r, problem, err := dkim.FindReporting(ctx, a.Resolver, f.Domain, kind)
 	switch {
 	case err != nil:
-		return report.Address{}, "", fmt.Errorf("the DNS does not say where reports go: %w", err)
+		return report.Address{}, "", fmt.Errorf("the DNS did not answer where reports go: %w", err)
 	case problem != "":
 		return report.Address{}, "not wanted: " + problem, nil
 	case r.Local == "":
@@ -32,8 +32,8 @@ func (a *Authorizer) signer(
 	}
 	f.Incidents = wanted(f.Incidents, r.Percent, f.ID)
 	if f.Incidents == 0 {
-		return report.Address{}, fmt.Sprintf("not wanted: rp=%d at %s, and this one is "+
-			"among the others", r.Percent, name), nil
+		return report.Address{}, fmt.Sprintf("not wanted: rp=%d at %s requests only a share of "+
+			"the reports, without this one", r.Percent, name), nil
 	}
 	return report.Address{Local: r.Local, Host: f.Domain}, "", nil
 }

@@ -59,7 +59,7 @@ var ErrCorrupt = errors.New("spool: damaged segment")
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// Partition is where what is judged by the policy of a domain belongs.
+// Partition returns the partition of the messages that are judged by the policy of a domain.
 func Partition(domain string) int {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(strings.ToLower(domain)))
@@ -85,7 +85,7 @@ func PartitionOf(file string) int {
 	return n
 }
 
-// blockHead is the size of what is before a payload.
+// blockHead is the size of the head of a block, before its payload.
 const blockHead = 8
 
 func appendBlock(to, payload []byte) []byte {

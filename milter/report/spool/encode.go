@@ -152,7 +152,8 @@ func (e *encoder) sent(s *report.Sent) {
 func (d *decoder) sent() *report.Sent {
 	s := &report.Sent{Time: d.time()}
 	flags := d.byte()
-	s.Counted, s.Reply, s.ToList = flags&flagCounted != 0, flags&flagReply != 0, flags&flagToList != 0
+	s.Counted, s.Reply, s.ToList = flags&flagCounted != 0, flags&flagReply != 0,
+		flags&flagToList != 0
 	s.Domain, s.Selector = d.string(), d.string()
 	return s
 }
@@ -237,7 +238,8 @@ func (d *decoder) record() Record {
 func (d *decoder) failed() Record {
 	f := &report.Failing{}
 	size := d.uint()
-	if size > maxString || json.Unmarshal(d.bytes(int(size)), f) != nil || d.byte() != kindEvaluation {
+	if size > maxString || json.Unmarshal(d.bytes(int(size)), f) != nil ||
+		d.byte() != kindEvaluation {
 		d.fail()
 		return Record{}
 	}

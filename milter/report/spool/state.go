@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// State is what waits in a spool for the process that makes reports.
+// State describes the segments that wait in a spool for the process that makes reports.
 type State struct {
 	Segments int64
 	Bytes    int64
@@ -34,7 +34,8 @@ func Look(dir string) (s State, err error) {
 		}
 		s.Segments++
 		s.Bytes += info.Size()
-		if start := StartOf(e.Name()); !start.IsZero() && (s.Oldest.IsZero() || start.Before(s.Oldest)) {
+		if start := StartOf(e.Name()); !start.IsZero() && (s.Oldest.IsZero() ||
+			start.Before(s.Oldest)) {
 			s.Oldest = start
 		}
 	}

@@ -276,7 +276,7 @@ func (w *Writer) flushAll() {
 }
 
 // isFull reports whether the directory holds as much as it may. The process that makes reports
-// empties it; where that is away, the disk must be left to mail.
+// empties it; if it is not running, the rest of the disk is needed for mail.
 func (w *Writer) isFull() bool {
 	size, err := Size(w.dir)
 	if err != nil {
@@ -300,7 +300,8 @@ func (w *Writer) complain(err error) {
 	w.failed = true
 	hint := ""
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) {
-		hint = fmt.Sprintf("; create it with: install -d -o mailseal-reports -g mailseal-reports -m 2770 %s", w.dir)
+		hint = fmt.Sprintf("; create it with: install -d -o mailseal-reports -g mailseal-reports "+
+			"-m 2770 %s", w.dir)
 	}
 	w.log.Error("rows of DMARC reports are dropped: the spool cannot be written"+hint, "error", err)
 }

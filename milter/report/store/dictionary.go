@@ -55,7 +55,8 @@ type lookup struct {
 }
 
 func (s *Store) lookup(tx *Tx) *lookup {
-	return &lookup{tx: tx, names: s.names, fresh: map[string]map[string]int64{}, ready: map[string]*sql.Stmt{}}
+	return &lookup{tx: tx, names: s.names, fresh: map[string]map[string]int64{},
+		ready: map[string]*sql.Stmt{}}
 }
 
 func (l *lookup) find(table, word string) (int64, bool) {

@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-// DNSRecord is what the DNS said of one name and type.
+// DNSRecord is the answer of the DNS for one name and type.
 type DNSRecord struct {
 	Name, Kind string
 	Values     []string
 }
 
-// DNSChange is one record that is not what it was.
+// DNSChange is a record that changed.
 type DNSChange struct {
 	Domain string    `json:"domain"`
 	Name   string    `json:"name"`
@@ -32,8 +32,8 @@ const (
 	maxDNSContent = 16 << 10
 )
 
-// Names that hold nothing are what reports say, which may be forged: they go again, so that there is
-// room for those of the owner.
+// Names that hold nothing are what reports say, which may be forged: they go again, so that there
+// is room for those of the owner.
 const (
 	nothing     = "[]"                // the content of such a name
 	nothingKept = 30 * 24 * time.Hour // since it was seen so, where it is not asked for any more
@@ -118,9 +118,9 @@ func (s *Store) ClaimDomain(ctx context.Context, names []string, before, now tim
 	return due[0].Domain, nil
 }
 
-// CompareDNS keeps what the DNS says of a domain, and returns what is not what it was. The first
-// answer about a name, which may be that there is nothing, is kept without being a change. Names that
-// were not asked this time stay as they are.
+// CompareDNS stores the DNS records of a domain, and returns those that changed. The first answer
+// about a name, which may be that there is nothing, is kept without being a change. Names that were
+// not asked this time stay as they are.
 func (s *Store) CompareDNS(ctx context.Context, domain string, records []DNSRecord,
 	now time.Time) (out []DNSChange, err error) {
 	err = s.Update(ctx, func(tx *Tx) error {
@@ -136,7 +136,8 @@ func (s *Store) CompareDNS(ctx context.Context, domain string, records []DNSReco
 			key, content := [2]string{r.Name, r.Kind}, contentOf(r.Values)
 			row, has := was[key]
 			old := row.content
-			if old == content && has || !has && len(was) >= maxDNSRecords || len(content) > maxDNSContent {
+			if old == content && has || !has && len(was) >= maxDNSRecords ||
+				len(content) > maxDNSContent {
 				continue
 			}
 			was[key] = dnsRow{content, now.Unix()}
@@ -160,8 +161,8 @@ func (s *Store) CompareDNS(ctx context.Context, domain string, records []DNSReco
 	return out, err
 }
 
-// makeDNSRoom drops names that hold nothing and are not among the records that were asked for: those that
-// are too old, and the oldest as far as new names need their room.
+// makeDNSRoom drops names that hold nothing and are not among the records that were asked for:
+// those that are too old, and the oldest as far as new names need their room.
 func (tx *Tx) makeDNSRoom(ctx context.Context, domain string, was map[[2]string]dnsRow, asked []DNSRecord,
 	now time.Time) error {
 	isAsked, fresh := map[[2]string]bool{}, 0
@@ -184,7 +185,8 @@ func (tx *Tx) makeDNSRoom(ctx context.Context, domain string, was map[[2]string]
 		if !isOld && len(was)+fresh <= maxDNSRecords {
 			break
 		}
-		if _, err := tx.ExecContext(ctx, "DELETE FROM dns_record WHERE domain = $1 AND name = $2 AND kind = $3",
+		if _, err := tx.ExecContext(ctx, "DELETE FROM dns_record WHERE domain = $1 AND name = $2 "+
+			"AND kind = $3",
 			domain, key[0], key[1]); err != nil {
 			return err
 		}
@@ -203,14 +205,15 @@ func (tx *Tx) dnsBound(ctx context.Context, domain string) error {
 	return err
 }
 
-// dnsRow is what is kept of a name and type.
+// dnsRow is the stored state of a name and type.
 type dnsRow struct {
 	content string
 	since   int64 // when it was first seen, in seconds of Unix
 }
 
 func (tx *Tx) dnsRecords(ctx context.Context, domain string) (map[[2]string]dnsRow, error) {
-	rows, err := tx.QueryContext(ctx, "SELECT name, kind, content, since FROM dns_record WHERE domain = $1", domain)
+	rows, err := tx.QueryContext(ctx, "SELECT name, kind, content, since FROM dns_record WHERE "+
+		"domain = $1", domain)
 	if err != nil {
 		return nil, err
 	}
@@ -266,7 +269,8 @@ func (s *Store) ExpireDNS(ctx context.Context, before time.Time) error {
 	return s.Update(ctx, func(tx *Tx) error {
 		for _, q := range []string{
 			"DELETE FROM dns_change WHERE changed < $1",
-			"DELETE FROM dns_record WHERE domain IN (SELECT domain FROM dns_domain WHERE checked < $1)",
+			"DELETE FROM dns_record WHERE domain IN (SELECT domain FROM dns_domain WHERE checked " +
+				"< $1)",
 			"DELETE FROM dns_domain WHERE checked < $1",
 		} {
 			if _, err := tx.ExecContext(ctx, q, before.Unix()); err != nil {

@@ -74,7 +74,7 @@ func (s *Store) Hosts(ctx context.Context) (out []HostState, err error) {
 
 // The times of waiting for hosts.
 const (
-	// hostGone is after which time a host is no longer waited for.
+	// hostGone is the time after which reports no longer wait for a host.
 	hostGone = 24 * time.Hour
 
 	// hostLate is how long after midnight reports are made without the rows of a host that is not
@@ -89,7 +89,8 @@ func (s *Store) ReadyDay(ctx context.Context, now time.Time) (int64, error) {
 	latest := Day(now.Add(-hostLate)) - 1 // whatever a host says
 	err := s.View(ctx, func(tx *Tx) error {
 		var least int64
-		err := tx.QueryRowContext(ctx, "SELECT coalesce(min(ready), $2) FROM out_host WHERE seen > $1",
+		err := tx.QueryRowContext(ctx, "SELECT coalesce(min(ready), $2) FROM out_host WHERE seen "+
+			"> $1",
 			now.Add(-hostGone).Unix(), ready).Scan(&least)
 		ready = min(ready, least)
 		return err

@@ -51,7 +51,8 @@ func (s *Store) RaiseSome(
 // raiseSome raises an alert, or the one for all beyond perDay in its place.
 func (tx *Tx) raiseSome(ctx context.Context, now time.Time, quiet time.Duration, perDay int, a Alert) (bool, error) {
 	var today int
-	err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM in_alert WHERE code = $1 AND raised > $2", a.Code,
+	err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM in_alert WHERE code = $1 AND raised > "+
+		"$2", a.Code,
 		now.Add(-24*time.Hour).Unix()).Scan(&today)
 	if err != nil {
 		return false, err
@@ -62,8 +63,9 @@ func (tx *Tx) raiseSome(ctx context.Context, now time.Time, quiet time.Duration,
 			return false, err
 		}
 		a = Alert{Code: a.Code, Subject: more, Text: fmt.Sprintf(
-			"More than %d alerts of this kind (%s) were raised in a day: further ones are not mailed for now. "+
-				"The pages and \"mailseal reports sources\" show what there is.", perDay, a.Code)}
+			"More than %d alerts of this kind (%s) arose in 24 hours: further ones are not "+
+				"mailed. The pages and \"mailseal reports sources\" show all sources.", perDay,
+			a.Code)}
 	}
 	return tx.raise(ctx, now, quiet, a)
 }

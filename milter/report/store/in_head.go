@@ -12,7 +12,7 @@ import (
 	"mailseal/milter/report"
 )
 
-// Status is what became of a report.
+// Status is the result of storing a report.
 type Status string
 
 // The statuses.
@@ -32,7 +32,7 @@ func (s Status) Kept() bool { return s == Counted || s == NotCounted || s == Var
 const (
 	maxForeign     = 10_000    // reports on domains that are not ours; they are removed after Retention.Foreign
 	maxForeignRows = 1_000     // rows of one; "mailseal reports reparse" reads all if the domain becomes ours
-	maxUnproven    = 10_000    // reports on our domains that nothing proves
+	maxUnproven    = 10_000    // reports on our domains that are not authenticated
 	maxUnprovenAll = 1_000_000 // rows of all of these
 	maxRefused     = 10_000    // reports of a reporter that the administrator refuses
 	maxRefusedAll  = 1_000_000 // rows of all of these
@@ -46,7 +46,7 @@ const (
 // domain.
 const maxMessages = 10_000_000_000
 
-// Head is what is stored of a report beside its rows.
+// Head is the stored data of a report, without its rows.
 type Head struct {
 	*report.Feedback
 	Digest     string // of its bytes
@@ -140,7 +140,7 @@ func variantOf(first sql.NullInt64, s Status) sql.NullInt64 {
 	return first
 }
 
-// noted is what the column notes holds.
+// noted is the content of the column notes.
 type noted struct {
 	Notes   []report.Note       `json:"notes,omitempty"`
 	Refused []report.RefusedRow `json:"refused,omitempty"`
@@ -179,13 +179,13 @@ func dedup(h Head, mailDomain string) string {
 
 // known finds a report with the same key: the one that counts, or else the first one, and whether
 // one has the same content. One that is read again may find those alone that came after it. A
-// report with proof is compared with those alone that have it or count: one without proof, which any
-// sender can bring first, must not keep it from counting.
+// report with proof is compared with those alone that have it or count: one without proof, which
+// any sender can bring first, must not keep it from counting.
 func (in *Ingest) known(key, content string, proven bool) (first sql.NullInt64, isCounted, same bool, err error) {
 	var counted sql.NullInt64
 	var equal int
-	q := "SELECT MIN(CASE WHEN counted = 1 THEN id END), MIN(id), " +
-		"COALESCE(SUM(CASE WHEN content = $1 THEN 1 ELSE 0 END), 0) FROM in_report WHERE dedup = $2"
+	q := "SELECT MIN(CASE WHEN counted = 1 THEN id END), MIN(id), COALESCE(SUM(CASE WHEN content " +
+		"= $1 THEN 1 ELSE 0 END), 0) FROM in_report WHERE dedup = $2"
 	if proven {
 		q += " AND (counted = 1 OR trust <> 'unaligned')"
 	}
@@ -200,7 +200,7 @@ func (in *Ingest) known(key, content string, proven bool) (first sql.NullInt64, 
 	return first, counted.Valid, equal > 0, err
 }
 
-// level returns what the administrator says of a reporter.
+// level returns the administrator's verdict on a reporter.
 func (in *Ingest) level(key string) (int, error) {
 	var level int64
 	err := in.lookup.ask(in.ctx, &level, "SELECT accepted FROM in_reporter WHERE key = $1", key)

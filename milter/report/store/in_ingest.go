@@ -56,7 +56,7 @@ type Ingest struct {
 	dropped   int
 	returns   bool  // a report of this mail was not kept, and may be read again from it
 	left      int   // rows of the report in hand that are not kept
-	others    int64 // TLS and failure reports in the store that nothing proves; 0: not known
+	others    int64 // TLS and failure reports in the store that are not authenticated; 0: not known
 }
 
 // Ingest stores a mail or file, and the reports that do finds in it, in one transaction: all of it
@@ -147,7 +147,7 @@ func text(s string) string {
 const maxIdle = 1 << 30
 
 // Finish says what the mail was, and why it could not be read, if so. A mail of which all reports
-// were dropped is not kept, nor one that brought nothing with proof where there are too many such.
+// were dropped is not kept, nor one without an authenticated report when there are too many such.
 func (in *Ingest) Finish(kind, problem string) error {
 	isKept := in.dropped == 0 || in.kept > 0 || in.returns
 	if isKept && !in.vouched {
@@ -159,7 +159,8 @@ func (in *Ingest) Finish(kind, problem string) error {
 		}
 		isKept = all+int64(len(in.arrival.Data)) <= maxIdle
 		if !isKept && problem != "" {
-			problem += "\nthe mail itself is not kept: the store has 1 GiB of mails without a report that is proven"
+			problem += "\nthe mail itself is not kept: the store has 1 GiB of mails without a " +
+				"report that is proven"
 		}
 	}
 	if !isKept {
@@ -167,6 +168,7 @@ func (in *Ingest) Finish(kind, problem string) error {
 			return err
 		}
 	}
-	return in.lookup.exec(in.ctx, "UPDATE in_raw SET kind = $1, error = $2, idle = $3 WHERE id = $4",
+	return in.lookup.exec(in.ctx, "UPDATE in_raw SET kind = $1, error = $2, idle = $3 WHERE id = "+
+		"$4",
 		kind, text(problem), number(!in.vouched), in.raw)
 }

@@ -32,7 +32,8 @@ func (s *Store) Verify(ctx context.Context) (out []string, err error) {
 		} {
 			recount := fmt.Sprintf(`SELECT r.domain, r.day, %s, r.outcome, CAST(SUM(r.messages) AS BIGINT) FROM in_record r
 				JOIN in_report p ON p.id = r.report WHERE p.counted = 1 AND r.day >= $1 AND r.messages > 0 GROUP BY r.domain, r.day, %[1]s, r.outcome`, t.column)
-			rolled := fmt.Sprintf("SELECT domain, day, %s, outcome, messages FROM %s WHERE day >= $1", t.key, t.table)
+			rolled := fmt.Sprintf("SELECT domain, day, %s, outcome, messages FROM %s WHERE day "+
+				">= $1", t.key, t.table)
 			for _, q := range []struct{ a, b, what string }{
 				{recount, rolled, "missing or too small in"}, {rolled, recount, "too much in"},
 			} {
@@ -75,7 +76,7 @@ type Retention struct {
 	Foreign time.Duration // reports on domains that are not ours
 }
 
-// Purge removes what is older than its retention. Rollups outlive the rows that they sum.
+// Purge removes entries that are older than their retention. Sums are kept longer than their rows.
 func (s *Store) Purge(ctx context.Context, now time.Time, r Retention) error {
 	return s.Update(ctx, func(tx *Tx) error {
 		records := now.Add(-r.Records)
@@ -86,7 +87,8 @@ func (s *Store) Purge(ctx context.Context, now time.Time, r Retention) error {
 			text string
 			args []any
 		}{
-			{"UPDATE in_raw SET data = NULL WHERE received < $1 AND data IS NOT NULL", []any{now.Add(-r.Raw).Unix()}},
+			{"UPDATE in_raw SET data = NULL WHERE received < $1 AND data IS NOT NULL",
+				[]any{now.Add(-r.Raw).Unix()}},
 			{"DELETE FROM in_record WHERE report IN (" + old + ")", args},
 			{"UPDATE in_report SET variant_of = NULL WHERE variant_of IN (" + old + ")", args},
 			{"DELETE FROM in_report WHERE id IN (" + old + ")", args},
@@ -98,7 +100,8 @@ func (s *Store) Purge(ctx context.Context, now time.Time, r Retention) error {
 			{"DELETE FROM in_day_reporter WHERE day < $1", []any{day(now.Add(-r.Rollups))}},
 			{"DELETE FROM in_day_source WHERE day < $1", []any{day(now.Add(-r.Rollups))}},
 			{"DELETE FROM in_alert WHERE seen < $1", []any{records.Unix()}},
-			{"INSERT INTO in_told (what, at) VALUES ($1, $2) ON CONFLICT (what) DO UPDATE SET at = excluded.at",
+			{"INSERT INTO in_told (what, at) VALUES ($1, $2) ON CONFLICT (what) DO UPDATE SET at " +
+				"= excluded.at",
 				[]any{since, day(records) + 1}},
 		} {
 			if _, err := tx.ExecContext(ctx, q.text, q.args...); err != nil {
@@ -118,8 +121,8 @@ func (s *Store) Raws(ctx context.Context) (out []int64, err error) {
 	return out, err
 }
 
-// Again reads a mail or file again: its reports are removed, and do stores what it finds now, in one
-// transaction.
+// Again reads a mail or file again: its reports are removed, and do stores what it finds now, in
+// one transaction.
 func (s *Store) Again(ctx context.Context, raw int64, do func(*Arrival, *Ingest) error) error {
 	in := &Ingest{ctx: ctx, arrival: &Arrival{}, raw: raw}
 	err := s.Update(ctx, func(tx *Tx) error {
@@ -172,13 +175,14 @@ func (in *Ingest) forget() error {
 		return err
 	}
 	for _, id := range counted {
-		if err := in.tx.roll(in.ctx, id, -1); err != nil {
+		if err := in.tx.updateSums(in.ctx, id, -1); err != nil {
 			return err
 		}
 	}
 	for _, q := range []string{
 		"DELETE FROM in_record WHERE report IN (SELECT id FROM in_report WHERE raw = $1)",
-		"UPDATE in_report SET variant_of = NULL WHERE variant_of IN (SELECT id FROM in_report WHERE raw = $1)",
+		"UPDATE in_report SET variant_of = NULL WHERE variant_of IN (SELECT id FROM in_report " +
+			"WHERE raw = $1)",
 		"DELETE FROM in_report WHERE raw = $1",
 		"DELETE FROM in_other WHERE raw = $1",
 	} {
@@ -193,7 +197,8 @@ func (in *Ingest) forget() error {
 // with proof takes its place.
 func (in *Ingest) replace(key, content string) error {
 	var id int64
-	err := in.lookup.ask(in.ctx, &id, "SELECT id FROM in_report WHERE dedup = $1 AND content = $2", key, content)
+	err := in.lookup.ask(in.ctx, &id, "SELECT id FROM in_report WHERE dedup = $1 AND content = "+
+		"$2", key, content)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}

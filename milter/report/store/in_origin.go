@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Origin is what is known about an address beside the reports that name it. Empty fields are
+// Origin has the facts about an address that are not in reports. Empty fields are
 // unknown.
 type Origin struct {
 	Address netip.Addr
@@ -41,7 +41,7 @@ func (s *Store) Unlocated(ctx context.Context, since, before time.Time, limit in
 	return out, err
 }
 
-// Locate stores what was found out about addresses at a time.
+// Locate stores the results of looking up addresses at a time.
 func (s *Store) Locate(ctx context.Context, at time.Time, list []Origin) error {
 	err := s.Update(ctx, func(tx *Tx) error {
 		for _, o := range list {
@@ -59,7 +59,7 @@ func (s *Store) Locate(ctx context.Context, at time.Time, list []Origin) error {
 	return nil
 }
 
-// Origins returns what is known about the addresses that sent mail as a domain, or as any.
+// Origins returns the facts about the addresses that sent mail as a domain, or as any.
 func (s *Store) Origins(ctx context.Context, f Filter) (map[string]Origin, error) {
 	w := where{}
 	w.add("d.name = ", f.Domain)

@@ -59,7 +59,8 @@ func (in *Ingest) Failure(f *report.Failure) (isNew bool, err error) {
 	}
 	at := in.arrival.Received
 	return in.other(Other{
-		Kind: "failure", Domain: f.Domain, Reporter: f.Agent, Begin: at, End: at, Bad: f.Incidents, Content: content,
+		Kind: "failure", Domain: f.Domain, Reporter: f.Agent, Begin: at, End: at,
+		Bad: f.Incidents, Content: content,
 	}, string(content))
 }
 
@@ -82,8 +83,10 @@ func (in *Ingest) other(o Other, key ...string) (bool, error) {
 	result, err := in.tx.ExecContext(in.ctx, `INSERT INTO in_other (dedup, raw, kind, domain, reporter, begins, ends, received,
 		trust_domain, good, bad, content) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 		ON CONFLICT (dedup) DO NOTHING`,
-		hex.EncodeToString(sum[:]), in.raw, o.Kind, text(o.Domain), text(o.Reporter), o.Begin.Unix(), o.End.Unix(),
-		in.arrival.Received.Unix(), text(in.arrival.TrustDomain), o.Good, o.Bad, text(string(o.Content)))
+		hex.EncodeToString(sum[:]), in.raw, o.Kind, text(o.Domain), text(o.Reporter),
+		o.Begin.Unix(), o.End.Unix(),
+		in.arrival.Received.Unix(), text(in.arrival.TrustDomain), o.Good, o.Bad,
+		text(string(o.Content)))
 	if err != nil {
 		return false, err
 	}
@@ -96,7 +99,7 @@ func (in *Ingest) other(o Other, key ...string) (bool, error) {
 	return n > 0, err
 }
 
-// maxOthers bounds the TLS and failure reports that are kept although nothing proves whose they are.
+// maxOthers bounds the TLS and failure reports that are kept although no authentication shows whose they are.
 // They are removed after Retention.Raw.
 const maxOthers = 10_000
 
@@ -144,7 +147,8 @@ func (s *Store) Other(ctx context.Context, kind string, id int64) (Other, error)
 }
 
 func (s *Store) others(ctx context.Context, w where, limit int) (out []Other, err error) {
-	q := `SELECT id, kind, domain, reporter, begins, ends, received, trust_domain, good, bad, content FROM in_other` +
+	q := `SELECT id, kind, domain, reporter, begins, ends, received, trust_domain, good, bad,
+		content FROM in_other` +
 		w.String() + " ORDER BY begins DESC, id DESC"
 	if limit > 0 {
 		q += fmt.Sprint(" LIMIT ", limit)
@@ -158,7 +162,8 @@ func (s *Store) others(ctx context.Context, w where, limit int) (out []Other, er
 			var o Other
 			var begins, ends, received int64
 			var content string
-			err := rows.Scan(&o.ID, &o.Kind, &o.Domain, &o.Reporter, &begins, &ends, &received, &o.TrustDomain,
+			err := rows.Scan(&o.ID, &o.Kind, &o.Domain, &o.Reporter, &begins, &ends, &received,
+				&o.TrustDomain,
 				&o.Good, &o.Bad, &content)
 			o.Begin, o.End = time.Unix(begins, 0).UTC(), time.Unix(ends, 0).UTC()
 			o.Received, o.Content = time.Unix(received, 0).UTC(), json.RawMessage(content)

@@ -59,7 +59,8 @@ func (s *Store) Reports(ctx context.Context, f Filter) (out []ReportLine, err er
 }
 
 // ErrNone reports that nothing in the store has the number that was asked for.
-var ErrNone = errors.New("there is no report with this number; mailseal reports received shows the numbers")
+var ErrNone = errors.New("there is no report with this number; \"mailseal reports received\" " +
+	"lists the numbers")
 
 // Report returns one report, with its rows.
 func (s *Store) Report(ctx context.Context, id int64) (line ReportLine, rows []RecordLine, err error) {
@@ -103,7 +104,8 @@ func (tx *Tx) reports(ctx context.Context, w where, limit int) (out []ReportLine
 		if err != nil {
 			return nil, err
 		}
-		l.Begin, l.End, l.Received = time.Unix(begins, 0).UTC(), time.Unix(ends, 0).UTC(), time.Unix(received, 0).UTC()
+		l.Begin, l.End, l.Received = time.Unix(begins, 0).UTC(), time.Unix(ends, 0).UTC(),
+			time.Unix(received, 0).UTC()
 		json.Unmarshal([]byte(policy), &l.Policy)
 		l.Notes = shownNotes(notes)
 		out = append(out, l)
@@ -125,7 +127,7 @@ func shownNotes(text string) (out []string) {
 		out = append(out, note.String())
 	}
 	for _, e := range n.Errors {
-		out = append(out, "the reporter says: "+e)
+		out = append(out, "error text of the reporter: "+e)
 	}
 	return out
 }
@@ -150,7 +152,8 @@ type RecordLine struct {
 // Row returns the row as it was in the report.
 func (l *RecordLine) Row() (*report.Row, error) {
 	row := &report.Row{
-		N: int(l.N), Source: l.Source, Count: l.Messages, HeaderFrom: l.HeaderFrom, EnvelopeFrom: l.EnvelopeFrom,
+		N: int(l.N), Source: l.Source, Count: l.Messages, HeaderFrom: l.HeaderFrom,
+		EnvelopeFrom: l.EnvelopeFrom,
 	}
 	return row, restore(row, l.outcome, resultSets{}, string(l.Results), string(l.Facts))
 }
@@ -188,7 +191,7 @@ func actionWord(a report.Action) string {
 		report.Rejected: "reject"}[a]
 }
 
-// Sum is messages by what became of them.
+// Sum is a number of messages by result.
 type Sum struct {
 	Messages  int64 `json:"messages"`
 	Pass      int64 `json:"pass"`
@@ -235,13 +238,15 @@ func (s *Store) Domains(ctx context.Context, f Filter) ([]Line, error) {
 
 // Reporters sums the rollups of a domain, or of all, by reporter.
 func (s *Store) Reporters(ctx context.Context, f Filter) ([]Line, error) {
-	return s.sums(ctx, "in_day_reporter t JOIN in_reporter k ON k.id = t.reporter JOIN in_name d ON d.id = t.domain",
+	return s.sums(ctx, "in_day_reporter t JOIN in_reporter k ON k.id = t.reporter JOIN in_name d "+
+		"ON d.id = t.domain",
 		"k.key", f)
 }
 
 // Sources sums the rollups of a domain, or of all, by domain and source.
 func (s *Store) Sources(ctx context.Context, f Filter) ([]Line, error) {
-	return s.sums(ctx, "in_day_source t JOIN in_source k ON k.id = t.source JOIN in_name d ON d.id = t.domain",
+	return s.sums(ctx, "in_day_source t JOIN in_source k ON k.id = t.source JOIN in_name d ON "+
+		"d.id = t.domain",
 		"d.name, k.ip", f)
 }
 

@@ -9,8 +9,8 @@ import (
 	"mailseal/milter/report"
 )
 
-// maxSpread bounds the rows that one report is spread over its days with: a small file can have many
-// records of a long period. What is beyond, and every report that does not count, is on the
+// maxSpread bounds the rows that one report is spread over its days with: a small file can have
+// many records of a long period. What is beyond, and every report that does not count, is on the
 // first day.
 const maxSpread = 100_000
 
@@ -23,7 +23,7 @@ const (
 // batch is how many rows wait before they go into the store.
 const batch = 256
 
-// facts is what is rare about a row.
+// facts has the rare properties of a row.
 type facts struct {
 	DKIM        string            `json:"dkim,omitempty"`
 	SPF         string            `json:"spf,omitempty"`
@@ -143,14 +143,14 @@ func (in *Ingest) authset(r *report.Row) (int64, error) {
 
 // flush writes the rows that wait.
 func (in *Ingest) flush() error {
-	err := in.lookup.insert(in.ctx, "INSERT INTO in_record (report, n, day, domain, source, messages, outcome, "+
-		"header_from, envelope_from, authset, facts)", "", columns, in.rows)
+	err := in.lookup.insert(in.ctx, "INSERT INTO in_record (report, n, day, domain, source, "+
+		"messages, outcome, header_from, envelope_from, authset, facts)", "", columns, in.rows)
 	in.rows = in.rows[:0]
 	clear(in.waiting)
 	return err
 }
 
-// End stores what is left of the report's rows.
+// End stores the remaining rows of the report.
 func (in *Ingest) End() error {
 	if err := in.flush(); err != nil {
 		return err
@@ -164,7 +164,8 @@ func (in *Ingest) noteMerged() error {
 		return nil
 	}
 	in.noted.Notes = append(in.noted.Notes, report.Note{Code: "merged", Count: in.merged,
-		Text: fmt.Sprintf("%d rows were added to other ones: they differ in nothing but their count", in.merged)})
+		Text: fmt.Sprintf("%d rows were added to others that differ only in their count",
+			in.merged)})
 	notes, err := json.Marshal(in.noted)
 	if err != nil {
 		return err

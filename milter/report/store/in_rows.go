@@ -37,7 +37,8 @@ func (s *Store) EachRow(ctx context.Context, f Filter, each func(*report.Feedbac
 			var at int64
 			var o Outcome
 			var policy, results, rare string
-			err := rows.Scan(&fb.Policy.Domain, &fb.Metadata.Org, &policy, &at, &row.Source, &row.Count, &o,
+			err := rows.Scan(&fb.Policy.Domain, &fb.Metadata.Org, &policy, &at, &row.Source,
+				&row.Count, &o,
 				&row.HeaderFrom, &row.EnvelopeFrom, &results, &rare)
 			if err != nil {
 				return err

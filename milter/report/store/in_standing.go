@@ -18,8 +18,8 @@ type Standing struct {
 func (s *Store) Standings(ctx context.Context, after int64) (out []Standing, err error) {
 	err = s.View(ctx, func(tx *Tx) error {
 		out = nil
-		rows, err := tx.QueryContext(ctx, "SELECT domain, serial, data FROM in_standing WHERE serial > $1 "+
-			"ORDER BY serial", after)
+		rows, err := tx.QueryContext(ctx, "SELECT domain, serial, data FROM in_standing WHERE "+
+			"serial > $1 ORDER BY serial", after)
 		if err != nil {
 			return err
 		}

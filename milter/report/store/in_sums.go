@@ -57,7 +57,8 @@ func (s *sums) write(ctx context.Context, table, column string, of map[sumKey]in
 		keys = append(keys, k)
 	}
 	slices.SortFunc(keys, func(a, b sumKey) int {
-		return cmp.Or(cmp.Compare(a.domain, b.domain), cmp.Compare(a.day, b.day), cmp.Compare(a.other, b.other),
+		return cmp.Or(cmp.Compare(a.domain, b.domain), cmp.Compare(a.day, b.day),
+			cmp.Compare(a.other, b.other),
 			cmp.Compare(a.outcome, b.outcome))
 	})
 	rows := make([]any, 0, 5*len(keys))
@@ -70,8 +71,8 @@ func (s *sums) write(ctx context.Context, table, column string, of map[sumKey]in
 			".messages + excluded.messages", 5, rows)
 }
 
-// roll adds the rows of a report that is in the store to the rollups, or takes them out again.
-func (tx *Tx) roll(ctx context.Context, id int64, sign int) error {
+// updateSums adds the rows of a report that is in the store to the rollups, or takes them out again.
+func (tx *Tx) updateSums(ctx context.Context, id int64, sign int) error {
 	for _, q := range []string{
 		`INSERT INTO in_day_reporter (domain, day, reporter, outcome, messages)
 			SELECT r.domain, r.day, p.reporter, r.outcome, $1 * SUM(r.messages) FROM in_record r JOIN in_report p ON p.id = r.report
@@ -90,8 +91,8 @@ func (tx *Tx) roll(ctx context.Context, id int64, sign int) error {
 		return nil
 	}
 	for _, table := range []string{"in_day_reporter", "in_day_source"} {
-		if _, err := tx.ExecContext(ctx, "DELETE FROM "+table+" WHERE messages = 0 AND (domain, day) IN "+
-			"(SELECT domain, day FROM in_record WHERE report = $1)", id); err != nil {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM "+table+" WHERE messages = 0 AND (domain, "+
+			"day) IN (SELECT domain, day FROM in_record WHERE report = $1)", id); err != nil {
 			return err
 		}
 	}

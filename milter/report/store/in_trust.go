@@ -15,9 +15,10 @@ const (
 )
 
 // ErrNoReporter reports a reporter that the store does not know.
-var ErrNoReporter = errors.New("no report of this reporter is in the store; mailseal reports received shows the names")
+var ErrNoReporter = errors.New("no report of this reporter is in the store; \"mailseal reports " +
+	"received\" lists the names")
 
-// Accept has the reports of a reporter count although nothing proves where they come from, or not
+// Accept has the reports of a reporter count although no authentication shows where they come from, or not
 // any more: then those count that have proof. It returns how many reports changed.
 func (s *Store) Accept(ctx context.Context, key string, accept bool) (changed int, err error) {
 	if accept {
@@ -53,7 +54,8 @@ func (s *Store) trust(ctx context.Context, key string, level int) (changed int, 
 	err = s.Update(ctx, func(tx *Tx) error {
 		changed = 0
 		var id int64
-		err := tx.QueryRowContext(ctx, "UPDATE in_reporter SET accepted = $1 WHERE key = $2 RETURNING id", level, key).
+		err := tx.QueryRowContext(ctx, "UPDATE in_reporter SET accepted = $1 WHERE key = $2 "+
+			"RETURNING id", level, key).
 			Scan(&id)
 		if errors.Is(err, sql.ErrNoRows) {
 			return fmt.Errorf("%q: %w", key, ErrNoReporter)
@@ -61,7 +63,8 @@ func (s *Store) trust(ctx context.Context, key string, level int) (changed int, 
 		if err != nil {
 			return err
 		}
-		deserves := map[int]string{byProof: "trust <> 'unaligned'", always: "1 = 1", never: "1 = 0"}[level]
+		deserves := map[int]string{byProof: "trust <> 'unaligned'", always: "1 = 1",
+			never: "1 = 0"}[level]
 		for _, count := range []int{0, 1} {
 			n, err := tx.count(ctx, id, count, deserves)
 			if err != nil {
@@ -96,7 +99,7 @@ func (tx *Tx) count(ctx context.Context, reporter int64, count int, deserves str
 		if _, err := tx.ExecContext(ctx, "UPDATE in_report SET counted = $1 WHERE id = $2", count, report); err != nil {
 			return 0, err
 		}
-		if err := tx.roll(ctx, report, sign); err != nil {
+		if err := tx.updateSums(ctx, report, sign); err != nil {
 			return 0, err
 		}
 	}

@@ -33,7 +33,8 @@ const (
 // Errors of verdicts.
 var (
 	// ErrVerdicts reports that the store holds as many verdicts as it may.
-	ErrVerdicts = fmt.Errorf("there are %d verdicts already; undo some, or judge a source for all domains", maxVerdicts)
+	ErrVerdicts = fmt.Errorf("the limit of %d verdicts is reached; undo some, or judge a source "+
+		"for all domains", maxVerdicts)
 	// ErrNoVerdict reports a verdict that does not exist, or was undone before.
 	ErrNoVerdict = errors.New("the verdict does not exist, or was undone already")
 )
@@ -91,7 +92,8 @@ func (s *Store) Judge(ctx context.Context, v Verdict) error {
 		}
 		_, err = tx.ExecContext(ctx, `INSERT INTO in_verdict (domain, subject, addresses, class, was, made, made_by)
 			VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-			text(v.Domain), text(v.Subject), strings.Join(addresses, " "), v.Class, was, v.At.Unix(), text(v.By))
+			text(v.Domain), text(v.Subject), strings.Join(addresses, " "), v.Class, was,
+			v.At.Unix(), text(v.By))
 		return err
 	})
 	if err != nil && !errors.Is(err, ErrVerdicts) {
@@ -103,7 +105,8 @@ func (s *Store) Judge(ctx context.Context, v Verdict) error {
 // Undo takes a verdict back: the one before it on the same source, if there is one, holds again.
 func (s *Store) Undo(ctx context.Context, id int64, by string, now time.Time) error {
 	err := s.Update(ctx, func(tx *Tx) error {
-		r, err := tx.ExecContext(ctx, "UPDATE in_verdict SET undone = $1, undone_by = $2 WHERE id = $3 AND undone = 0",
+		r, err := tx.ExecContext(ctx, "UPDATE in_verdict SET undone = $1, undone_by = $2 WHERE "+
+			"id = $3 AND undone = 0",
 			now.Unix(), text(by), id)
 		if err != nil {
 			return err
@@ -141,7 +144,8 @@ func (tx *Tx) verdicts(ctx context.Context) (out []Verdict, err error) {
 		var v Verdict
 		var addresses string
 		var made, undone int64
-		err := rows.Scan(&v.ID, &v.Domain, &v.Subject, &addresses, &v.Class, &v.Was, &made, &v.By, &undone)
+		err := rows.Scan(&v.ID, &v.Domain, &v.Subject, &addresses, &v.Class, &v.Was, &made,
+			&v.By, &undone)
 		if err != nil {
 			return nil, err
 		}

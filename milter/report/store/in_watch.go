@@ -25,7 +25,8 @@ func (s *Store) SourceDays(ctx context.Context, since time.Time, each func(DaySu
 
 // ReporterDays does so for reporters.
 func (s *Store) ReporterDays(ctx context.Context, since time.Time, each func(DaySum)) error {
-	return s.days(ctx, "in_day_reporter t JOIN in_reporter k ON k.id = t.reporter", "k.key", since, each)
+	return s.days(ctx, "in_day_reporter t JOIN in_reporter k ON k.id = t.reporter", "k.key",
+		since, each)
 }
 
 func (s *Store) days(ctx context.Context, from, name string, since time.Time, each func(DaySum)) error {

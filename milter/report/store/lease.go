@@ -12,11 +12,11 @@ import (
 )
 
 // A lease is what one of several hosts has at a time. On PostgreSQL it is an advisory lock of a
-// connection, so that it ends with the process that has it, whatever that dies of. A process that is
-// stopped, or a host that is cut off, cannot end its connection: the server ends it when nothing was
-// asked for a while. Such a process may go on later and believe that it still has the lease: each
-// lease has a number of its own, and every change of the store that is made under a lease is refused
-// once a later one was given.
+// connection, so that it ends with the process that has it, whatever that dies of. A process that
+// is stopped, or a host that is cut off, cannot end its connection: the server ends it when nothing
+// was asked for a while. Such a process may go on later and believe that it still has the lease:
+// each lease has a number of its own, and every change of the store that is made under a lease is
+// refused once a later one was given.
 //
 // SQLite has one host, which has every lease.
 
@@ -36,8 +36,8 @@ const (
 	leaseTimeout = 5 * time.Second  // of one question
 )
 
-// ErrLeaseLost says that another process has the lease by now: nothing was changed.
-var ErrLeaseLost = errors.New("another host leads by now")
+// ErrLeaseLost reports that another process has the lease now: nothing was changed.
+var ErrLeaseLost = errors.New("another host leads now")
 
 // Lease is one that this process has, or had.
 type Lease struct {
@@ -133,8 +133,8 @@ func (l *Lease) Prove(ctx context.Context) error {
 	case err != nil:
 		return l.store.wrap("lease "+l.Name, err)
 	case n == 0:
-		return fmt.Errorf("%w: the lock is gone; reports.store must name the server itself, or a pooler with "+
-			"sessions, not one with transactions", ErrLeaseLost)
+		return fmt.Errorf("%w: the lock is gone; reports.store must name the server itself, or a "+
+			"pooler that keeps sessions (pool_mode = session)", ErrLeaseLost)
 	}
 	return nil
 }
@@ -152,8 +152,8 @@ func (s *Store) Under(l *Lease) *Store {
 	return s.UnderHeld(func() *Lease { return l })
 }
 
-// UnderHeld is Under for the lease that held returns at the time of each change; where it returns nil,
-// Update changes nothing and returns ErrLeaseLost.
+// UnderHeld is Under for the lease that held returns at the time of each change; where it returns
+// nil, Update changes nothing and returns ErrLeaseLost.
 func (s *Store) UnderHeld(held func() *Lease) *Store {
 	under := *s
 	under.held = held
@@ -168,7 +168,8 @@ func (tx *Tx) fence(ctx context.Context, l *Lease) error {
 	}
 	var number int64
 	var set string
-	// Where this process is stopped now, the server ends the transaction, and the next lease is given.
+	// Where this process is stopped now, the server ends the transaction, and the next lease is
+	// given.
 	err := tx.QueryRowContext(ctx, `SELECT number, set_config('idle_in_transaction_session_timeout', $2, true)
 		FROM out_lease WHERE name = $1 FOR SHARE`, l.Name, fmt.Sprint(leaseIdle.Milliseconds())).Scan(&number, &set)
 	if err == nil && number != l.Number {

@@ -47,7 +47,8 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	options := []goose.ProviderOption{goose.WithAllowOutofOrder(true), goose.WithTableName("mailseal_schema")}
+	options := []goose.ProviderOption{goose.WithAllowOutofOrder(true),
+		goose.WithTableName("mailseal_schema")}
 	dialect := goose.DialectSQLite3
 	if s.driver == database.Postgres {
 		dialect = goose.DialectPostgres

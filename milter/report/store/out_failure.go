@@ -154,7 +154,7 @@ func (tx *Tx) foldFailure(
 	}
 	text := ""
 	if state == Withheld {
-		reason = "too many: these incidents of the hour are counted and not reported"
+		reason = "too many incidents in the hour: these are counted, but not reported"
 	} else {
 		first := *x.first
 		if first.Signature != nil {
@@ -177,7 +177,8 @@ func (tx *Tx) foldFailure(
 		(id, hash, hour, domain, address, host, near, incidents, first, sample, state, reason, tries, due, changed)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, $13, $14)
 		ON CONFLICT (hash, hour) DO UPDATE SET incidents = out_failure.incidents + excluded.incidents`,
-		failureID(hash, hour), hash, hour, domain, address, host, near, x.n, x.first.Evaluation.Time.Unix(), text,
+		failureID(hash, hour), hash, hour, domain, address, host, near, x.n,
+		x.first.Evaluation.Time.Unix(), text,
 		state, reason, (hour+1)*3600, now.Unix())
 	return err
 }
@@ -224,12 +225,14 @@ func (tx *Tx) outFailures(ctx context.Context, where string, args ...any) (out [
 		var f OutFailure
 		var first, due, changed int64
 		var text string
-		err := rows.Scan(&f.ID, &f.Domain, &f.Address, &f.Host, &f.Incidents, &first, &text, &f.State, &f.Reason,
+		err := rows.Scan(&f.ID, &f.Domain, &f.Address, &f.Host, &f.Incidents, &first, &text,
+			&f.State, &f.Reason,
 			&f.Tries, &due, &changed)
 		if err != nil {
 			return nil, err
 		}
-		f.First, f.Due, f.Changed = time.Unix(first, 0).UTC(), time.Unix(due, 0).UTC(), time.Unix(changed, 0).UTC()
+		f.First, f.Due, f.Changed = time.Unix(first, 0).UTC(), time.Unix(due, 0).UTC(),
+			time.Unix(changed, 0).UTC()
 		if text != "" {
 			var s sample
 			if err := json.Unmarshal([]byte(text), &s); err != nil {
@@ -302,7 +305,8 @@ func (tx *Tx) failureBounced(ctx context.Context, id, reason string, now time.Ti
 	if err != nil {
 		return "", err
 	}
-	_, err = tx.ExecContext(ctx, "UPDATE out_failure SET state = 'suppressed', reason = $2, changed = $3 WHERE id = $1",
+	_, err = tx.ExecContext(ctx, "UPDATE out_failure SET state = 'suppressed', reason = $2, "+
+		"changed = $3 WHERE id = $1",
 		id, reason, now.Unix())
 	return strings.ToLower(address), err
 }

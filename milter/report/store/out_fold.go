@@ -20,7 +20,8 @@ func (s *Store) OutFolded(ctx context.Context, segments []string) (folded []stri
 	err = s.View(ctx, func(tx *Tx) error {
 		for _, name := range segments {
 			var one int
-			err := tx.QueryRowContext(ctx, "SELECT 1 FROM out_segment WHERE name = $1", name).Scan(&one)
+			err := tx.QueryRowContext(ctx, "SELECT 1 FROM out_segment WHERE name = $1",
+				name).Scan(&one)
 			if err == nil {
 				folded = append(folded, name)
 			} else if orNone(err) != nil {
@@ -49,7 +50,8 @@ func (s *Store) Fold(
 	err = s.Update(ctx, func(tx *Tx) error {
 		for _, name := range segments {
 			done, err := tx.ExecContext(ctx,
-				"INSERT INTO out_segment (name, folded) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",
+				"INSERT INTO out_segment (name, folded) VALUES ($1, $2) ON CONFLICT (name) DO "+
+					"NOTHING",
 				name, now.Unix())
 			if err != nil {
 				return err
@@ -61,10 +63,11 @@ func (s *Store) Fold(
 		rows := tx.foldRows
 		if s.IsShared() {
 			rows = func(ctx context.Context, _ *OutBatch) error {
-				return errors.Join(tx.foldParts(ctx, s.host, segments[0], shared, now), tx.lock(ctx, "friends"))
+				return errors.Join(tx.foldParts(ctx, s.host, segments[0], shared, now),
+					tx.lock(ctx, "friends"))
 			}
 		}
-		return errors.Join(rows(ctx, b), tx.foldFriends(ctx, b.friends),
+		return errors.Join(rows(ctx, b), tx.foldContacts(ctx, b.friends),
 			tx.foldFailures(ctx, b, now), tx.foldOwn(ctx, &b.own, now))
 	})
 	if errors.Is(err, errFolded) {
@@ -151,7 +154,7 @@ func (f *folder) fold(ctx context.Context, p *outPolicy, rows []report.KeyCount)
 	}
 	nets := max(has.nets, int64(len(p.nets)))
 	if has.passed == 0 && p.passed > 0 || len(p.nets) > 0 && has.nets < maxNets {
-		if err := f.tx.see(ctx, p); err != nil {
+		if err := f.tx.updateRelation(ctx, p); err != nil {
 			return err
 		}
 	}
@@ -166,7 +169,8 @@ func (f *folder) have(ctx context.Context, p *outPolicy) (k kept, err error) {
 	hash := own
 	for {
 		var text string
-		err = f.find.QueryRowContext(ctx, p.day, hash).Scan(&k.id, &k.rows, &k.passed, &k.nets, &text)
+		err = f.find.QueryRowContext(ctx, p.day, hash).Scan(&k.id, &k.rows, &k.passed, &k.nets,
+			&text)
 		if err == nil && hash != own {
 			k.other = &report.Policy{}
 			err = json.Unmarshal([]byte(text), k.other)

@@ -25,13 +25,14 @@ const (
 	InDoubt = "in doubt"
 )
 
-// Why a mail is in doubt whose process never said what became of it. Of a failure report there is
-// nothing left that could be sent again.
+// Why a mail is in doubt whose process ended before it stored the result. The data of a failure
+// report is not kept, so it cannot be sent again.
 const (
-	reasonDied = "the process ended before the mail server replied; if its log shows no such mail, " +
-		"mailseal reports resend sends it again"
-	reasonFailureDied = "the process ended before the mail server replied; its log shows whether it has the " +
-		"mail, which is not sent again: what a failure report was made of is not kept"
+	reasonDied = "the process ended before the mail server replied; if the log of the mail " +
+		"server does not have the mail, send it with mailseal reports resend"
+	reasonFailureDied = "the process ended before the mail server replied; the log of the mail " +
+		"server shows whether it has the mail; a failure report cannot be sent again, since its " +
+		"data is not kept"
 )
 
 // OutClaim takes a delivery that is due for one attempt until a time, and reports whether no other

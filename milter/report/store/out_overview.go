@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// OutMail is one mail with a report, as an overview lists it; State and Reason are the report's if it
-// was withheld, and has no mail.
+// OutMail is one mail with a report, as an overview lists it; State and Reason are the report's if
+// it was withheld, and has no mail.
 type OutMail struct {
 	Domain, Address, State, Reason string
 	Day                            int64
@@ -39,7 +39,7 @@ func (s *Store) OutLatest(ctx context.Context, most int) (out []OutMail, err err
 	return out, err
 }
 
-// OutSum is what is counted of a day and not reported yet.
+// OutSum is a sum of a day that is not reported yet.
 type OutSum struct {
 	Policies, Messages, Rows int64
 	Largest                  int64 // rows of one policy

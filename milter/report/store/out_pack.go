@@ -12,11 +12,11 @@ import (
 // packLevel is how hard rows are packed: harder saves little of values that are so short.
 const packLevel = 4
 
-// packWords is what rows have in common, the most frequent last. It is part of the form in which rows
-// are stored: a change needs another first byte.
-const packWords = "permerror temperror neutral softfail reject quarantine trusted_forwarder other mailing_list " +
-	".invalid.info.eu.uk.fr.de.org.net.com local_policy none fail mail. bounce.bounces. default " +
-	"selector1 google s1 pass"
+// packWords is what rows have in common, the most frequent last. It is part of the form in which
+// rows are stored: a change needs another first byte.
+const packWords = "permerror temperror neutral softfail reject quarantine trusted_forwarder " +
+	"other mailing_list .invalid.info.eu.uk.fr.de.org.net.com local_policy none fail mail. " +
+	"bounce.bounces. default selector1 google s1 pass"
 
 // The first byte of packed rows.
 const (
@@ -24,8 +24,8 @@ const (
 	packedWords = 1
 )
 
-// partPacker makes rows of a policy smaller. Most policies have one row in a batch, which is a few names
-// that come several times.
+// partPacker makes rows of a policy smaller. Most policies have one row in a batch, which is a few
+// names that come several times.
 type partPacker struct {
 	out   bytes.Buffer
 	flate *flate.Writer
@@ -55,7 +55,7 @@ func (p *partPacker) pack(rows []byte) ([]byte, error) {
 	return bytes.Clone(p.out.Bytes()), nil
 }
 
-// partUnpacker reads what a partPacker wrote.
+// partUnpacker reads rows that a partPacker wrote.
 type partUnpacker struct {
 	in    bytes.Reader
 	flate io.ReadCloser
@@ -75,7 +75,8 @@ func (u *partUnpacker) unpack(stored []byte) ([]byte, error) {
 		return stored[1:], nil
 	case packedWords:
 	default:
-		return nil, fmt.Errorf("store: rows in the form %d are of a later version of mailseal", stored[0])
+		return nil, fmt.Errorf("store: rows in format %d are from a later version of Mailseal: "+
+			"upgrade this host", stored[0])
 	}
 	u.in.Reset(stored[1:])
 	if u.flate == nil {

@@ -55,7 +55,8 @@ func (b *OutBatch) parts() ([]part, error) {
 	var w report.RowWriter
 	pack := newPartPacker()
 	err := b.each(func(p *outPolicy, rows []report.KeyCount) error {
-		x := part{day: p.day, shard: shardOf(p.policy.Domain), policy: &p.policy, hash: policyHash(&p.policy),
+		x := part{day: p.day, shard: shardOf(p.policy.Domain), policy: &p.policy,
+			hash:   policyHash(&p.policy),
 			passed: p.passed}
 		x.folded = p.folded + merge(&w, nil, rows, &p.policy)
 		key, err := pack.pack(w.Bytes)
@@ -73,7 +74,8 @@ func (b *OutBatch) parts() ([]part, error) {
 		return nil
 	})
 	slices.SortFunc(out, func(a, b part) int {
-		return cmp.Or(cmp.Compare(a.day, b.day), cmp.Compare(a.shard, b.shard), strings.Compare(a.hash, b.hash))
+		return cmp.Or(cmp.Compare(a.day, b.day), cmp.Compare(a.shard, b.shard),
+			strings.Compare(a.hash, b.hash))
 	})
 	return out, err
 }
@@ -116,21 +118,24 @@ func (tx *Tx) openShard(ctx context.Context, day int64, shard int) error {
 	}
 	var isOpen bool
 	err = tx.QueryRowContext(ctx,
-		"SELECT is_open FROM out_shard WHERE day = $1 AND shard = $2 FOR SHARE", day, shard).Scan(&isOpen)
+		"SELECT is_open FROM out_shard WHERE day = $1 AND shard = $2 FOR SHARE", day,
+		shard).Scan(&isOpen)
 	if err != nil || isOpen {
 		return err
 	}
 	// This host was away when the day was put together.
 	_, err = tx.ExecContext(ctx, "ROLLBACK TO SAVEPOINT shard")
 	if err == nil {
-		_, err = tx.ExecContext(ctx, "UPDATE out_shard SET is_open = true WHERE day = $1 AND shard = $2", day, shard)
+		_, err = tx.ExecContext(ctx, "UPDATE out_shard SET is_open = true WHERE day = $1 AND "+
+			"shard = $2", day, shard)
 	}
 	return err
 }
 
 // putPolicies stores the policies of parts that their days do not have yet.
 func (tx *Tx) putPolicies(ctx context.Context, parts []part) error {
-	days, hashes, texts := make([]int64, len(parts)), make([]string, len(parts)), make([]string, len(parts))
+	days, hashes, texts := make([]int64, len(parts)), make([]string, len(parts)),
+		make([]string, len(parts))
 	for i := range parts {
 		text, err := json.Marshal(parts[i].policy)
 		if err != nil {
@@ -146,7 +151,8 @@ func (tx *Tx) putPolicies(ctx context.Context, parts []part) error {
 
 // copyParts appends parts to their days.
 func (tx *Tx) copyParts(ctx context.Context, host string, batch int64, parts []part) error {
-	columns := []string{"day", "batch", "n", "passed", "folded", "row_count", "shard", "host", "policy",
+	columns := []string{"day", "batch", "n", "passed", "folded", "row_count", "shard", "host",
+		"policy",
 		"policy_hash", "nets", "key"}
 	rows := pgx.CopyFromSlice(len(parts), func(i int) ([]any, error) {
 		p := &parts[i]
@@ -179,7 +185,8 @@ func (s *Store) makeDays(ctx context.Context, parts []part) error {
 
 func (s *Store) makeDay(ctx context.Context, day int64) error {
 	var isThere bool
-	err := s.db.QueryRowContext(ctx, "SELECT to_regclass($1) IS NOT NULL", dayTable(day)).Scan(&isThere)
+	err := s.db.QueryRowContext(ctx, "SELECT to_regclass($1) IS NOT NULL",
+		dayTable(day)).Scan(&isThere)
 	if err != nil || isThere {
 		return err
 	}
@@ -190,11 +197,13 @@ func (s *Store) makeDay(ctx context.Context, day int64) error {
 		queries := []string{
 			fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s PARTITION OF out_part FOR VALUES IN (%d) "+
 				"PARTITION BY LIST (shard)", dayTable(day), day),
-			fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s_policy PARTITION OF out_part_policy FOR VALUES IN (%d)",
+			fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s_policy PARTITION OF out_part_policy FOR "+
+				"VALUES IN (%d)",
 				dayTable(day), day),
 		}
 		for shard := range shards {
-			queries = append(queries, fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s PARTITION OF %s FOR VALUES IN (%d)",
+			queries = append(queries, fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s PARTITION OF %s "+
+				"FOR VALUES IN (%d)",
 				shardTable(day, shard), dayTable(day), shard))
 		}
 		for _, q := range queries {

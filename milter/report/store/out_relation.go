@@ -16,7 +16,7 @@ import (
 	"strings"
 )
 
-// Relation is what is known of a domain for the gate of relation.
+// Relation has the facts about a domain for the relation gate.
 type Relation struct {
 	WroteTo    bool  // one of our users wrote there in the last 90 days
 	PassDays   int64 // days with mail that passed
@@ -116,13 +116,14 @@ func (h history) relation(day int64) (r Relation) {
 	return r
 }
 
-// see keeps what a policy's mail of a day says of its domain.
-func (tx *Tx) see(ctx context.Context, p *outPolicy) error {
+// updateRelation stores the facts about a domain that follow from a day's mail.
+func (tx *Tx) updateRelation(ctx context.Context, p *outPolicy) error {
 	domain := p.policy.Domain
 	var was string
 	var last int64
 	err := tx.QueryRowContext(ctx,
-		"SELECT days, last FROM out_relation WHERE domain = $1"+tx.forUpdate(), domain).Scan(&was, &last)
+		"SELECT days, last FROM out_relation WHERE domain = $1"+tx.forUpdate(),
+		domain).Scan(&was, &last)
 	if orNone(err) != nil {
 		return err
 	}
@@ -153,7 +154,7 @@ func (tx *Tx) forUpdate() string {
 	return ""
 }
 
-// OutRelation returns what is known of a domain on a day, and changes nothing.
+// OutRelation returns the facts about a domain on a day, and changes nothing.
 func (s *Store) OutRelation(ctx context.Context, domain string, day int64) (r Relation, err error) {
 	err = s.View(ctx, func(tx *Tx) error {
 		r, err = tx.relation(ctx, domain, day)
@@ -178,7 +179,7 @@ func (tx *Tx) relation(ctx context.Context, domain string, day int64) (r Relatio
 	}
 	var one int
 	err = tx.QueryRowContext(ctx, "SELECT 1 FROM out_friend WHERE hash = $1 AND day > $2",
-		friendHash(key, domain), day-Remembered).Scan(&one)
+		contactHash(key, domain), day-Remembered).Scan(&one)
 	r.WroteTo = err == nil
 	return r, orNone(err)
 }
@@ -191,8 +192,8 @@ func orNone(err error) error {
 	return err
 }
 
-// foldFriends keeps the domains that our users wrote to.
-func (tx *Tx) foldFriends(ctx context.Context, friends map[string]int64) error {
+// foldContacts keeps the domains that our users wrote to.
+func (tx *Tx) foldContacts(ctx context.Context, friends map[string]int64) error {
 	if len(friends) == 0 {
 		return nil
 	}
@@ -207,7 +208,7 @@ func (tx *Tx) foldFriends(ctx context.Context, friends map[string]int64) error {
 	}
 	defer put.Close()
 	for domain, day := range friends {
-		if _, err := put.ExecContext(ctx, friendHash(key, domain), day); err != nil {
+		if _, err := put.ExecContext(ctx, contactHash(key, domain), day); err != nil {
 			return err
 		}
 	}
@@ -232,7 +233,7 @@ func (tx *Tx) outSecret(ctx context.Context, name string) (string, error) {
 	return key, err
 }
 
-func friendHash(key, domain string) string {
+func contactHash(key, domain string) string {
 	h := hmac.New(sha256.New, []byte(key))
 	_, _ = h.Write([]byte(strings.ToLower(domain)))
 	return hex.EncodeToString(h.Sum(nil)[:16])

@@ -79,7 +79,8 @@ func (s *Store) outPending(ctx context.Context, where string, args ...any) (out 
 	err = s.View(ctx, func(tx *Tx) error {
 		out = nil
 		rows, err := tx.QueryContext(ctx,
-			"SELECT id, day, domain, policy, kept, folded, messages FROM out_policy "+where, args...)
+			"SELECT id, day, domain, policy, kept, folded, messages FROM out_policy "+where,
+			args...)
 		if err != nil {
 			return err
 		}
@@ -110,7 +111,8 @@ func (s *Store) OutRows(ctx context.Context, p OutPending) (out []report.Counted
 	}
 	err = s.View(ctx, func(tx *Tx) error {
 		var stored []byte
-		err := tx.QueryRowContext(ctx, "SELECT row_data FROM out_policy WHERE id = $1", p.ID).Scan(&stored)
+		err := tx.QueryRowContext(ctx, "SELECT row_data FROM out_policy WHERE id = $1",
+			p.ID).Scan(&stored)
 		if err != nil {
 			return orNone(err)
 		}
@@ -195,7 +197,8 @@ func (s *Store) OutBuilt(ctx context.Context, p OutPending, parts []OutReport) (
 			done, err := tx.ExecContext(ctx, `INSERT INTO out_report
 				(id, day, domain, state, reason, built, messages, row_count, folded, xml)
 				VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (id) DO NOTHING`,
-				r.ID, r.Day, r.Domain, r.State, r.Reason, r.Built.Unix(), r.Messages, r.Rows, r.Folded, r.XML)
+				r.ID, r.Day, r.Domain, r.State, r.Reason, r.Built.Unix(), r.Messages, r.Rows,
+				r.Folded, r.XML)
 			if err != nil {
 				return err
 			}
@@ -209,7 +212,8 @@ func (s *Store) OutBuilt(ctx context.Context, p OutPending, parts []OutReport) (
 				_, err := tx.ExecContext(ctx, `INSERT INTO out_delivery
 					(report, n, address, host, state, reason, tries, due, changed, message)
 					VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, $9)`,
-					r.ID, d.N, d.Address, d.Host, d.State, d.Reason, d.Due.Unix(), r.Built.Unix(), d.Message)
+					r.ID, d.N, d.Address, d.Host, d.State, d.Reason, d.Due.Unix(),
+					r.Built.Unix(), d.Message)
 				if err != nil {
 					return err
 				}
@@ -283,7 +287,8 @@ func (tx *Tx) outDeliveries(ctx context.Context, most int, where string, args ..
 // OutDue lists the deliveries whose time has come, the oldest first.
 func (s *Store) OutDue(ctx context.Context, now time.Time, most int) (out []OutDelivery, err error) {
 	err = s.View(ctx, func(tx *Tx) error {
-		out, err = tx.outDeliveries(ctx, most, "(state = 'queued' OR state = 'deferred') AND due <= $1", now.Unix())
+		out, err = tx.outDeliveries(ctx, most, "(state = 'queued' OR state = 'deferred') AND due "+
+			"<= $1", now.Unix())
 		return err
 	})
 	return out, err

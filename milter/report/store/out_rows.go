@@ -74,11 +74,11 @@ func merge(
 		len(w.Bytes) <= maxRowBytes && keyBytes <= maxKeyBytes {
 		return 0
 	}
-	return squeeze(w, stored, batch, p)
+	return mergeIntoFull(w, stored, batch, p)
 }
 
-// squeeze is merge where the rows have no room: the new ones are summed, the smallest first.
-func squeeze(
+// mergeIntoFull is merge where the rows have no room: the new ones are summed, the smallest first.
+func mergeIntoFull(
 	w *report.RowWriter, stored []byte, batch []report.KeyCount, p *report.Policy,
 ) (folded int64) {
 	rows := map[string]int64{}
@@ -153,7 +153,8 @@ func ofNetwork(sum report.Evaluation, wider int) report.Evaluation {
 	net := network(sum.Client, wider)
 	sum.Client = net.Addr()
 	sum.Reasons = append(slices.Clip(sum.Reasons), report.Reason{
-		Type: "other", Comment: fmt.Sprintf("sum of clients in %s: there were too many", net),
+		Type: "other", Comment: fmt.Sprintf("sum of all clients in %s, since there were too many "+
+			"rows", net),
 	})
 	return sum
 }
@@ -176,7 +177,8 @@ func under(e report.Evaluation, p *report.Policy) report.Evaluation {
 	if isAsked && !p.Testing {
 		return e
 	}
-	reason := report.Reason{Type: "local_policy", Comment: "judged by another record of this day: there were too many"}
+	reason := report.Reason{Type: "local_policy",
+		Comment: "judged by another DMARC record of this day, of which there were too many"}
 	if !slices.Contains(e.Reasons, reason) {
 		e.Reasons = append(slices.Clip(e.Reasons), reason)
 	}

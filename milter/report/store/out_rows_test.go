@@ -142,13 +142,13 @@ func TestRowsOfManyClients(t *testing.T) {
 	said := 0
 	for _, row := range rows {
 		i := slices.IndexFunc(row.Reasons,
-			func(r report.Reason) bool { return strings.HasPrefix(r.Comment, "sum of clients in ") })
+			func(r report.Reason) bool { return strings.HasPrefix(r.Comment, "sum of all clients in ") })
 		if i < 0 {
 			continue
 		}
 		said++
-		net, err := netip.ParsePrefix(strings.Fields(row.Reasons[i].Comment)[4][:len(
-			strings.Fields(row.Reasons[i].Comment)[4])-1])
+		net, err := netip.ParsePrefix(strings.Fields(row.Reasons[i].Comment)[5][:len(
+			strings.Fields(row.Reasons[i].Comment)[5])-1])
 		if err != nil || net.Addr() != row.Client || row.Reasons[i].Type != "other" {
 			t.Errorf("%+v, %v", row, err)
 		}

@@ -78,7 +78,7 @@ func (s *Store) OutBounced(
 			return nil // unknown, or a second bounce of one mail
 		}
 		out.Address = strings.ToLower(out.Address)
-		if err := tx.strike(ctx, &out, reason, now); err != nil || isFailure {
+		if err := tx.countBounce(ctx, &out, reason, now); err != nil || isFailure {
 			return err
 		}
 		_, err = tx.ExecContext(ctx, `UPDATE out_delivery SET state = 'suppressed', reason = $3, changed = $4
@@ -88,9 +88,9 @@ func (s *Store) OutBounced(
 	return out, err
 }
 
-// strike counts a bounce of an address, and suppresses it for longer each time. A second one of a
+// countBounce counts a bounce of an address, and suppresses it for longer each time. A second one of a
 // day leaves all as it is.
-func (tx *Tx) strike(ctx context.Context, x *Suppression, reason string, now time.Time) error {
+func (tx *Tx) countBounce(ctx context.Context, x *Suppression, reason string, now time.Time) error {
 	var until, struck int64
 	err := tx.QueryRowContext(ctx,
 		"SELECT until, strikes, reason, struck FROM out_suppressed WHERE address = $1", x.Address).
@@ -182,10 +182,11 @@ func (s *Store) OutForget(ctx context.Context, domain string) (n int64, err erro
 			return err
 		}
 		for _, q := range []struct{ query, arg string }{
-			{"DELETE FROM out_friend WHERE hash = $1", friendHash(key, domain)},
+			{"DELETE FROM out_friend WHERE hash = $1", contactHash(key, domain)},
 			{"DELETE FROM out_relation WHERE domain = $1", domain},
 			{"DELETE FROM out_policy WHERE domain = $1", domain},
-			{"DELETE FROM out_delivery WHERE report IN (SELECT id FROM out_report WHERE domain = $1)", domain},
+			{"DELETE FROM out_delivery WHERE report IN (SELECT id FROM out_report WHERE domain = " +
+				"$1)", domain},
 			{"DELETE FROM out_report WHERE domain = $1", domain},
 			{"DELETE FROM out_failure WHERE domain = $1 OR host = $1", domain},
 			{tx.orNothing("DELETE FROM out_part WHERE policy = $1"), domain},
@@ -208,9 +209,9 @@ func (s *Store) OutForget(ctx context.Context, domain string) (n int64, err erro
 	return n, err
 }
 
-// OutPrune removes what is too old: relations after 90 days, reports and their mails after 30,
-// failure reports after 7. The names of segments stay for a day longer than the segments may, which is
-// spoolDays: one that could not be deleted must not be counted again.
+// OutPrune removes expired entries: relations after 90 days, reports and their mails after 30,
+// failure reports after 7. The names of segments stay for a day longer than the segments may, which
+// is spoolDays: one that could not be deleted must not be counted again.
 func (s *Store) OutPrune(ctx context.Context, now time.Time, spoolDays int) error {
 	day := Day(now)
 	return s.Update(ctx, func(tx *Tx) error {
@@ -224,7 +225,8 @@ func (s *Store) OutPrune(ctx context.Context, now time.Time, spoolDays int) erro
 		}{
 			{"DELETE FROM out_friend WHERE day <= $1", day - Remembered},
 			{"DELETE FROM out_relation WHERE last <= $1", day - Remembered},
-			{"DELETE FROM out_delivery WHERE report IN (SELECT id FROM out_report WHERE day < $1)", day - 30},
+			{"DELETE FROM out_delivery WHERE report IN (SELECT id FROM out_report WHERE day < " +
+				"$1)", day - 30},
 			{"DELETE FROM out_report WHERE day < $1", day - 30},
 			{"DELETE FROM out_segment WHERE folded < $1", now.AddDate(0, 0, -spoolDays-1).Unix()},
 			{"DELETE FROM out_failure WHERE changed < $1", now.AddDate(0, 0, -7).Unix()},

@@ -237,7 +237,7 @@ func TestSuppression(t *testing.T) {
 			t.Errorf("%+v, %v", got, err)
 		}
 		outSent(t, s, "last", "d@a.example")
-		long := Suppression{Address: "d@a.example", Until: outNoon.AddDate(1, 0, 0), Reason: "by hand"}
+		long := Suppression{Address: "d@a.example", Until: outNoon.AddDate(1, 0, 0), Reason: "by mailseal reports suppress"}
 		if err := s.OutSuppress(t.Context(), long); err != nil {
 			t.Fatal(err)
 		}

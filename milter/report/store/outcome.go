@@ -30,7 +30,8 @@ const (
 )
 
 // actions are what receivers do, in the order of their numbers in an Outcome.
-var actions = [...]report.Action{report.Delivered, report.Quarantined, report.Rejected, report.Unclear}
+var actions = [...]report.Action{report.Delivered, report.Quarantined, report.Rejected,
+	report.Unclear}
 
 // NewOutcome returns the outcome of a row.
 func NewOutcome(r *report.Row) Outcome {
@@ -68,7 +69,7 @@ func (o Outcome) SPF() bool { return o&spfPass != 0 }
 // Pass reports whether DMARC passed.
 func (o Outcome) Pass() bool { return o&(dkimPass|spfPass) != 0 }
 
-// Action is what the receiver did.
+// Action returns what the receiver did with the messages.
 func (o Outcome) Action() report.Action { return actions[o>>actionBit&3] }
 
 // Reason is why the receiver did not do what the policy asks for: NoReason, MailingList, Forwarded

@@ -56,7 +56,7 @@ func (b *OutBatch) Sent(s *report.Sent) {
 	}
 }
 
-// foldOwn adds what a segment says of own mail.
+// foldOwn adds the counts of own mail in a segment.
 func (tx *Tx) foldOwn(ctx context.Context, o *own, now time.Time) error {
 	for d, c := range o.days {
 		_, err := tx.ExecContext(ctx, `INSERT INTO own_day (domain, day, messages, replies, lists) VALUES ($1, $2, $3, $4, $5)
@@ -97,7 +97,8 @@ type OwnMail struct {
 // OwnMail returns by domain what this host sent from a day on.
 func (tx *Tx) OwnMail(ctx context.Context, from int64) (map[string]OwnMail, error) {
 	rows, err := tx.QueryContext(ctx,
-		"SELECT domain, SUM(messages), SUM(replies), SUM(lists) FROM own_day WHERE day >= $1 GROUP BY domain", from)
+		"SELECT domain, SUM(messages), SUM(replies), SUM(lists) FROM own_day WHERE day >= $1 "+
+			"GROUP BY domain", from)
 	if err != nil {
 		return nil, err
 	}
@@ -120,8 +121,8 @@ type OwnKey struct {
 	First, Last      time.Time
 }
 
-// OwnKeys returns the keys that this host signed with, by domain and time of first use: those of one
-// domain, or of all if it is empty.
+// OwnKeys returns the keys that this host signed with, by domain and time of first use: those of
+// one domain, or of all if it is empty.
 func (tx *Tx) OwnKeys(ctx context.Context, domain string) ([]OwnKey, error) {
 	rows, err := tx.QueryContext(ctx, `SELECT domain, selector, first_at, last_at FROM own_selector
 		WHERE `+onlyIn("domain", "$1", domain)+" ORDER BY domain, first_at, selector", domain)
@@ -142,7 +143,7 @@ func (tx *Tx) OwnKeys(ctx context.Context, domain string) ([]OwnKey, error) {
 	return out, rows.Err()
 }
 
-// Use is what an administrator said of who writes from a domain.
+// Use is an administrator's answer about who writes mail from a domain.
 type Use struct {
 	Domain, Word, By string // Word is "people" or "machines"
 	At               time.Time
@@ -151,7 +152,7 @@ type Use struct {
 // maxUses is how many domains may have an answer.
 const maxUses = 100_000
 
-// SetUse stores who writes from a domain; an empty word takes the answer back.
+// SetUse stores who writes mail from a domain; an empty word removes the answer.
 func (s *Store) SetUse(ctx context.Context, u Use) error {
 	return s.Update(ctx, func(tx *Tx) error {
 		if u.Word == "" {
@@ -163,7 +164,7 @@ func (s *Store) SetUse(ctx context.Context, u Use) error {
 			return err
 		}
 		if n >= maxUses {
-			return fmt.Errorf("store: %d domains have an answer already", n)
+			return fmt.Errorf("store: the limit of %d answers about domains is reached", n)
 		}
 		_, err := tx.ExecContext(ctx, `INSERT INTO own_use (domain, use_word, made, made_by) VALUES ($1, $2, $3, $4)
 			ON CONFLICT (domain) DO UPDATE SET use_word = excluded.use_word, made = excluded.made, made_by = excluded.made_by`,

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// OwnState is what the DNS said of a domain of ours, held against the mail of the last 90 days.
+// OwnState is the result of comparing the DNS records of a domain of ours with its mail of the last
+// 90 days.
 type OwnState struct {
 	SPF      string        `json:"spf,omitempty"`      // the record; "" for none
 	All      string        `json:"all,omitempty"`      // how it ends: "-all", "~all", "?all", "+all"; "" is unknown
@@ -47,7 +48,7 @@ type OwnSelector struct {
 	Missing  bool   `json:"missing,omitempty"`
 }
 
-// SetOwnState stores what the DNS said of a domain.
+// SetOwnState stores the result for a domain.
 func (s *Store) SetOwnState(ctx context.Context, domain string, state *OwnState, now time.Time) error {
 	content, err := json.Marshal(state)
 	if err != nil {
@@ -61,7 +62,7 @@ func (s *Store) SetOwnState(ctx context.Context, domain string, state *OwnState,
 	})
 }
 
-// OwnStates returns what the DNS said when it answered last, by domain.
+// OwnStates returns the latest result of each domain.
 func (tx *Tx) OwnStates(ctx context.Context) (map[string]OwnState, error) {
 	rows, err := tx.QueryContext(ctx, "SELECT domain, state FROM own_state WHERE at > 0")
 	if err != nil {

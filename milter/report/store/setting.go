@@ -12,7 +12,8 @@ func ParseSetting(s string) (Options, error) {
 	if path, ok := strings.CutPrefix(s, "sqlite:"); ok && path != "" {
 		return Options{Driver: database.SQLite, DSN: path}, nil
 	}
-	if strings.HasPrefix(s, "postgres://") || strings.HasPrefix(s, "postgresql://") || strings.Contains(s, "dbname=") {
+	if strings.HasPrefix(s, "postgres://") || strings.HasPrefix(s, "postgresql://") ||
+		strings.Contains(s, "dbname=") {
 		return Options{Driver: database.Postgres, DSN: s}, nil
 	}
 	if s, ok := strings.CutPrefix(s, "postgres:"); ok {

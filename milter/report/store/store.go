@@ -72,7 +72,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	case o.Read:
 		access = database.Read
 		if _, err := os.Stat(o.DSN); o.Driver == database.SQLite && err != nil {
-			return nil, fmt.Errorf("store: %w; the first report that comes in makes it, or mailseal reports import",
+			return nil, fmt.Errorf("store: %w; mailseal reports serve creates it, or mailseal "+
+				"reports import",
 				err)
 		}
 	case o.Driver == database.SQLite:
@@ -95,8 +96,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, fmt.Errorf("store: %w", errors.Join(err, db.Close()))
 	}
 	leases.SetMaxIdleConns(0)
-	s := &Store{driver: o.Driver, dsn: o.DSN, host: o.Host, db: db, leases: leases, writes: &sync.Mutex{},
-		names: newDictionaries()}
+	s := &Store{driver: o.Driver, dsn: o.DSN, host: o.Host, db: db, leases: leases,
+		writes: &sync.Mutex{},
+		names:  newDictionaries()}
 	if o.Read {
 		// The first query finds out whether the tables are there.
 		if _, err := s.Verdicts(ctx); err != nil {
@@ -116,7 +118,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 func makeFile(path string) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return fmt.Errorf("store: %w; make the directory %s for the user of the reports process",
+		return fmt.Errorf("store: %w; create the directory %s, owned by the user mailseal-reports",
 			err, filepath.Dir(path))
 	}
 	return f.Close()

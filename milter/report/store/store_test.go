@@ -141,7 +141,7 @@ func TestOpenErrors(t *testing.T) {
 	}{
 		{"no driver", Options{DSN: "x"}, []string{"sqlite", "postgres"}},
 		{"another driver", Options{Driver: database.MySQL, DSN: "x"}, []string{`not "mysql"`}},
-		{"no directory", Options{Driver: database.SQLite, DSN: dir + "/none/reports.db"}, []string{dir + "/none", "make the directory"}},
+		{"no directory", Options{Driver: database.SQLite, DSN: dir + "/none/reports.db"}, []string{dir + "/none", "create the directory"}},
 		{"no database", Options{Driver: database.SQLite, DSN: dir + "/text"}, []string{dir + "/text", "not a database"}},
 		{"a bad DSN", Options{Driver: database.Postgres, DSN: "port=x password=secret"}, []string{"cannot be read"}},
 	} {

@@ -99,10 +99,10 @@ func TestCauses(t *testing.T) {
 		{"a known service by its reverse name", []string{reportOf("a.example", "", row("fail", "fail", 50, "x.example none", ""))},
 			known{Reverse: "o1.ptr.sendgrid.net"}, advice.Service, "own-host", ""},
 		{"e: aligned DKIM passes, SPF fails: forwarding", []string{reportOf("a.example", "", good,
-			row("pass", "fail", 40, "forwarder.example pass", "shop.example s1 pass"))}, known{}, advice.Forwarding, "forwarding", "as it must"},
+			row("pass", "fail", 40, "forwarder.example pass", "shop.example s1 pass"))}, known{}, advice.Forwarding, "forwarding", "SPF always fails"},
 		{"e: the receiver says so", []string{reportOf("a.example", "", good,
 			because(row("fail", "fail", 40, "forwarder.example pass", "shop.example s1 fail"), "forwarded"))}, known{},
-			advice.Forwarding, "forwarding", "passed on"},
+			advice.Forwarding, "forwarding", "forwarded by another host"},
 		{"f: fails at one receiver of three", []string{
 			reportOf("a.example", "", good, row("pass", "pass", 50, "shop.example pass", "shop.example s1 pass")),
 			reportOf("b.example", "", row("pass", "pass", 50, "shop.example pass", "shop.example s1 pass")),
@@ -130,7 +130,7 @@ func TestCauses(t *testing.T) {
 		{"o: a scanner, says a person", []string{reportOf("a.example", "", row("fail", "fail", 50, "x.example none", ""))},
 			known{Class: advice.Scanner}, advice.Scanner, "scanner", "failures mean nothing"},
 		{"a service with a selector of its own", []string{reportOf("a.example", "", good,
-			row("pass", "fail", 30, "bounce.hd.example pass", "shop.example hd1 pass"))}, known{}, advice.Service, "fine", "as it should be"},
+			row("pass", "fail", 30, "bounce.hd.example pass", "shop.example hd1 pass"))}, known{}, advice.Service, "fine", "passes by aligned DKIM"},
 		{"a host below the domain that signs", []string{reportOf("a.example", "", good,
 			row("pass", "fail", 30, "shop.example softfail", "shop.example s1 pass"))}, known{Reverse: "mx2.shop.example"}, advice.Ours, "fine", ""},
 		{"some pass", []string{reportOf("a.example", "", row("fail", "pass", 40, "shop.example pass", ""),
@@ -140,7 +140,7 @@ func TestCauses(t *testing.T) {
 			row("fail", "fail", 1, "bounce.hd.example fail", "shop.example hd1 fail"))}, known{}, advice.Service, "fine", ""},
 		{"a verdict that a person gave", []string{reportOf("a.example", "", at(good, src))}, known{Class: advice.NotOurs},
 			advice.NotOurs, "spoof", "forgery"},
-		{"all is well", []string{reportOf("a.example", "", at(good, src))}, known{}, advice.Ours, "fine", "as it should be"},
+		{"all is well", []string{reportOf("a.example", "", at(good, src))}, known{}, advice.Ours, "fine", "passes by aligned DKIM"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			sum := New()

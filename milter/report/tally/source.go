@@ -153,6 +153,7 @@ func (s *source) finish() advice.Source {
 	}
 	slices.Sort(out.Selectors)
 	out.Days = slices.Sorted(slices.Values(s.days))
-	out.TellTale = advice.KnownBy(append(slices.Clone(out.ReverseNames), out.Signer, out.Envelope)...)
+	out.TellTale = advice.KnownBy(append(slices.Clone(out.ReverseNames), out.Signer,
+		out.Envelope)...)
 	return out
 }

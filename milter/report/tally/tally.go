@@ -49,14 +49,14 @@ type Source struct {
 	Cause advice.Cause
 }
 
-// Known is what is known about an address beside the reports.
+// Known has the facts about an address that are not in reports.
 type Known struct {
 	Reverse string       // its confirmed name
 	Network bool         // it is of the networks of this host
 	Class   advice.Class // that a person gave it; "" for none
 }
 
-// Bounds of a tally: who sends forged mail has any number of addresses, names and selectors.
+// Bounds of a tally: a sender of forged mail can use any number of addresses, names and selectors.
 const (
 	maxSources = 20_000 // addresses of a tally; further ones are one source
 	maxNames   = 50     // names of each kind of a source; further ones are not told apart
@@ -65,7 +65,7 @@ const (
 // further is the name of the source of all addresses above maxSources.
 const further = "further addresses"
 
-// source collects what a Source is made of.
+// source collects the data of a Source.
 type source struct {
 	advice.Source
 	receivers, failing                   counts
@@ -135,7 +135,8 @@ func (t *Tally) Report(f *report.Feedback) {
 func (t *Tally) domain(name string) *Domain {
 	d := t.domains[name]
 	if d == nil {
-		d = &Domain{Name: name, Receivers: map[string]int64{}, sources: map[string]*source{}, all: t}
+		d = &Domain{Name: name, Receivers: map[string]int64{}, sources: map[string]*source{},
+			all: t}
 		t.domains[name] = d
 	}
 	return d

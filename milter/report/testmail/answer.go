@@ -72,7 +72,7 @@ func (a *Answerer) Run(ctx context.Context) {
 			return
 		case m := <-a.queue():
 			if err := a.Answer(ctx, m); err != nil {
-				a.Log.Warn("a test mail is not answered by mail", "to", m.Sender, "error", err)
+				a.Log.Warn("a test mail was not answered by mail", "to", m.Sender, "error", err)
 			}
 		}
 	}
@@ -177,12 +177,15 @@ func (s *Store) reserve(ctx context.Context, address string, now time.Time) (may
 			count(CASE WHEN address = $1 AND at > $2 THEN 1 END),
 			count(CASE WHEN domain = $3 AND at > $4 THEN 1 END),
 			count(*) FROM answers WHERE at > $5`,
-			address, at(10*time.Minute), domain, at(time.Hour), at(24*time.Hour)).Scan(&toAddress, &toDomain, &toAll)
-		if err != nil || toAddress >= maxPerAddress || toDomain >= maxPerDomain || toAll >= maxPerDay {
+			address, at(10*time.Minute), domain, at(time.Hour),
+			at(24*time.Hour)).Scan(&toAddress, &toDomain, &toAll)
+		if err != nil || toAddress >= maxPerAddress || toDomain >= maxPerDomain ||
+			toAll >= maxPerDay {
 			return err
 		}
 		may = true
-		_, err = tx.ExecContext(ctx, "INSERT INTO answers (at, address, domain) VALUES ($1, $2, $3)",
+		_, err = tx.ExecContext(ctx, "INSERT INTO answers (at, address, domain) VALUES ($1, $2, "+
+			"$3)",
 			now.Unix(), address, domain)
 		return err
 	})

@@ -10,8 +10,8 @@ import (
 	"mailseal/milter/report/evidence"
 )
 
-// Collect takes what the daemon wrote into the spool. Each calls it for every mail that is new; its
-// errors are logged, and nothing is tried again: an answer that comes late is of no use.
+// Collect reads the mails that the daemon wrote into the spool. It calls each for every new mail;
+// its errors are logged, and nothing is tried again: an answer that comes late is of no use.
 func (s *Store) Collect(ctx context.Context, dir string, log *slog.Logger, each func(evidence.Mail) error) error {
 	names, err := evidence.Waiting(dir)
 	if err != nil {
@@ -24,7 +24,7 @@ func (s *Store) Collect(ctx context.Context, dir string, log *slog.Logger, each 
 		case errors.Is(err, os.ErrNotExist):
 			continue // another run took it
 		case errors.Is(err, evidence.ErrCorrupt):
-			log.Error("a file of the spool is removed: it is not a test mail", "file", path)
+			log.Error("a file in the spool was removed, since it is not a test mail", "file", path)
 		case err != nil:
 			return err
 		default:
@@ -34,7 +34,7 @@ func (s *Store) Collect(ctx context.Context, dir string, log *slog.Logger, each 
 			}
 			if isNew && each != nil {
 				if err := each(m); err != nil {
-					log.Warn("a test mail is not answered by mail", "to", m.Sender, "error", err)
+					log.Warn("a test mail was not answered by mail", "to", m.Sender, "error", err)
 				}
 			}
 		}

@@ -26,7 +26,7 @@ const (
 	maxVisitors = 10000 // networks that are counted; beyond, all others together are one
 )
 
-// Config is what a Server is made of.
+// Config configures a Server.
 type Config struct {
 	Store   *Store
 	Refresh func(ctx context.Context) error // takes what has come since; nil: nothing does
@@ -55,7 +55,8 @@ type Server struct {
 // New makes a server.
 func New(c Config) (*Server, error) {
 	s := &Server{Config: c, mux: http.NewServeMux(), visits: map[netip.Prefix]int{}}
-	funcs := template.FuncMap{"name": web.Name, "text": web.Text, "visible": web.Visible, "sentence": sentence}
+	funcs := template.FuncMap{"name": web.Name, "text": web.Text, "visible": web.Visible,
+		"sentence": sentence}
 	var err error
 	if s.pages, err = template.New("test.html").Funcs(funcs).ParseFS(files, "test.html"); err != nil {
 		return nil, err
@@ -75,7 +76,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 0) // no page takes anything
 	if !s.admit(r.RemoteAddr) {
 		w.Header().Set("Retry-After", "60")
-		http.Error(w, "Too many requests from your network; try again in a minute.", http.StatusTooManyRequests)
+		http.Error(w, "Too many requests from your network; try again in a minute.",
+			http.StatusTooManyRequests)
 		return
 	}
 	s.mux.ServeHTTP(w, r)
@@ -118,7 +120,7 @@ func robots(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write([]byte("User-agent: *\nDisallow: /\n"))
 }
 
-// page is what the template shows.
+// page is the data of the template.
 type page struct {
 	Title, Heading, Lead string
 	Mail                 *view
@@ -135,7 +137,8 @@ func (s *Server) start(w http.ResponseWriter, _ *http.Request) {
 	token := evidence.NewToken()
 	s.render(w, http.StatusOK, &page{
 		Title: "Test by mail", Heading: "Write to this address, and look at the page below.",
-		Lead:  "The address is made for you, each time anew. Its mail is judged as any other: SPF, DKIM and DMARC.",
+		Lead: "The address is new each time. Mail to it is judged like any other mail, by SPF, " +
+			"DKIM and DMARC.",
 		Again: With(s.Address, token), URL: s.URL + "/t/" + token,
 	})
 }
@@ -166,14 +169,14 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case errors.Is(err, ErrNone):
 		s.render(w, http.StatusNotFound, &page{
-			Title: "No mail yet", Heading: "There is no mail here yet, or no longer.",
-			Lead: "A mail is shown some seconds after it came, and for some days. Load this " +
+			Title: "No mail yet", Heading: "There is no mail here yet, or it has expired.",
+			Lead: "A mail is shown a few seconds after it arrives, and for some days. Load this " +
 				"page again after you have sent it.",
 			Again: With(s.Address, token),
 		})
 		return
 	case err != nil:
-		s.Log.Error("page of a test mail not made", "error", err)
+		s.Log.Error("the page of a test mail could not be made", "error", err)
 		s.render(w, http.StatusInternalServerError, &page{Title: "Not available",
 			Heading: "The page cannot be made now. Try again in a minute."})
 		return
@@ -192,24 +195,28 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request) {
 func (s *Server) answered(m evidence.Mail) string {
 	switch {
 	case !s.Answers:
-		return "No mail was sent from here for it."
+		return "No mail was sent from here because of it."
 	case m.Answer.Refused != "":
-		return "No mail was sent from here for it: " + m.Answer.Refused + "."
+		return "No mail was sent from here because of it: " + m.Answer.Refused + "."
 	}
-	return "A mail with the result goes to its envelope sender, within the bounds of such answers."
+	return "A mail with the result is sent to its envelope sender, unless a limit on such " +
+		"answers is reached."
 }
 
 func (s *Server) unknown(w http.ResponseWriter, _ *http.Request) {
-	s.render(w, http.StatusNotFound, &page{Title: "Not found", Heading: "There is nothing under this address.",
-		Lead: "The address of a page is /t/ and the 32 characters that the reply to your mail ends in."})
+	s.render(w, http.StatusNotFound, &page{Title: "Not found", Heading: "There is nothing under " +
+		"this address.",
+		Lead: "The address of a page is /t/ and the 32 characters at the end of the reply to " +
+			"your mail."})
 }
 
 func (s *Server) render(w http.ResponseWriter, status int, p *page) {
 	p.Host, p.Version = s.Host, s.Version
 	var out bytes.Buffer
 	if err := s.pages.Execute(&out, p); err != nil {
-		s.Log.Error("page of a test mail not made", "error", err)
-		http.Error(w, "The page cannot be made; the log says why.", http.StatusInternalServerError)
+		s.Log.Error("the page of a test mail could not be made", "error", err)
+		http.Error(w, "The page cannot be made; the log has the reason.",
+			http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")

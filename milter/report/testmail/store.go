@@ -23,8 +23,8 @@ const (
 	maxPerToken = 10 // of one token: those who write again and again see the newest
 )
 
-// Store has the mails of the last days: in a SQLite file, or in a PostgreSQL that several hosts share,
-// so that each of them shows the mails that any of them received.
+// Store has the mails of the last days: in a SQLite file, or in a PostgreSQL that several hosts
+// share, so that each of them shows the mails that any of them received.
 type Store struct {
 	db     *sql.DB
 	driver database.Driver
@@ -49,11 +49,12 @@ CREATE TABLE IF NOT EXISTS answers (
 CREATE INDEX IF NOT EXISTS answers_at ON answers (at);
 `
 
-// words are what the two databases write differently.
+// words are the parts of SQL that differ between the two databases.
 var words = map[database.Driver]*strings.Replacer{
 	database.SQLite: strings.NewReplacer("{{id}}", "INTEGER PRIMARY KEY", "{{bigint}}", "INTEGER",
 		"{{blob}}", "BLOB"),
-	database.Postgres: strings.NewReplacer("{{id}}", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+	database.Postgres: strings.NewReplacer("{{id}}",
+		"BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
 		"{{bigint}}", "BIGINT", "{{blob}}", "BYTEA"),
 }
 
@@ -122,11 +123,13 @@ func (s *Store) change(ctx context.Context, do func(*sql.Tx) error) error {
 // sharedLock is the advisory lock of changes, "mstest".
 const sharedLock = 0x6d7374657374
 
-// Open opens the store in a file, and makes its file, which only its owner reads, where it is missing.
+// Open opens the store in a file, and makes its file, which only its owner reads, where it is
+// missing.
 func Open(ctx context.Context, path string, keep time.Duration) (*Store, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("test mails: %w; make the directory %s for the user of the reports process",
+		return nil, fmt.Errorf("test mails: %w; create the directory %s, owned by the user "+
+			"mailseal-reports",
 			err, filepath.Dir(path))
 	}
 	if err := f.Close(); err != nil {
@@ -183,7 +186,7 @@ func (s *Store) Put(ctx context.Context, file string, m evidence.Mail) (isNew bo
 	return n > 0, nil
 }
 
-// Expire drops what is too old, and the oldest beyond the bound.
+// Expire removes expired mails, and the oldest beyond the bound.
 func (s *Store) Expire(ctx context.Context, now time.Time) error {
 	_, err := s.db.ExecContext(ctx, `DELETE FROM mails WHERE at < $1 OR id NOT IN
 		(SELECT id FROM mails ORDER BY at DESC, id DESC LIMIT $2)`, now.Add(-s.keep).Unix(), maxMails)
@@ -196,7 +199,7 @@ func (s *Store) Expire(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// ErrNone reports that there is no mail under a token, or no more.
+// ErrNone reports that there is no mail for a token, or that it has expired.
 var ErrNone = errors.New("test mails: none under this token")
 
 // Mails returns those under a token that are not too old, the newest first.

@@ -106,7 +106,7 @@ func TestPages(t *testing.T) {
 	}{
 		{"/", 200, "test&#43;"},
 		{"/t/" + token, 200, "Earlier mails"},
-		{"/t/" + old, 404, "no mail here yet, or no longer"},
+		{"/t/" + old, 404, "no mail here yet, or it has expired"},
 		{"/t/" + evidence.NewToken(), 404, "no mail here yet"},
 		{"/t/' OR 1=1 --", 404, "nothing under this address"},
 		{"/t/" + strings.ToUpper(token), 404, "nothing under this address"},

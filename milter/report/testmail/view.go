@@ -103,7 +103,7 @@ func (v view) SPFSentence() string {
 		s.Lookups, s.Voids)
 }
 
-// Hashes says of a signature what is intact.
+// Hashes describes which parts of a signature are intact.
 func (view) Hashes(s evidence.Signature) string {
 	switch {
 	case !s.Checked:
@@ -235,7 +235,7 @@ func (v *view) addAddress(author string) {
 	text := "v=spf1 " + term + " -all"
 	if t := v.SPF.Tree; t != nil && t.Text != "" {
 		if len(t.Text) > 200 || v.SPF.Value == spf.Permerror || v.SPF.Value == spf.Temperror {
-			return // it is mended first, or not all of it is known
+			return // it is corrected first, or not all of it is known
 		}
 		const version = "v=spf1" // in any case
 		text = version + " " + term + t.Text[min(len(version), len(t.Text)):]

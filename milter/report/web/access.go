@@ -78,8 +78,8 @@ func (s session) all() bool { return len(s.domains) == 0 }
 // may reports whether the session may see a domain.
 func (s session) may(domain string) bool { return s.all() || slices.Contains(s.domains, domain) }
 
-// token returns the secret that forms carry, masked again each time: what is compressed beside input
-// must not repeat.
+// token returns the secret that forms carry, masked again each time: what is compressed beside
+// input must not repeat.
 func (s session) token() string {
 	if len(s.secret) == 0 {
 		return ""
@@ -114,13 +114,15 @@ const (
 	tokenName    = "token" // of the account that the token signs in
 )
 
-// Check reports what is wrong with the access as it is configured.
+// Check returns a mistake in the configured access.
 func (a *Access) Check() error {
 	if a.Token != "" && len(a.Token) < tokenLength {
-		return fmt.Errorf("web: the token has %d characters; it needs %d or more", len(a.Token), tokenLength)
+		return fmt.Errorf("web: the token has %d characters; it needs %d or more", len(a.Token),
+			tokenLength)
 	}
 	if a.Token == "" && len(a.Passwords) == 0 && a.ProxyHeader == "" {
-		return errors.New("web: no user can sign in: set a token, an htpasswd file or a proxy header")
+		return errors.New("web: no user can sign in: set a token, an htpasswd file or a proxy " +
+			"header")
 	}
 	for n, acc := range a.Accounts {
 		if acc.Role != Admin && acc.Role != Read {
@@ -148,7 +150,8 @@ func ReadPasswords(path string) (map[string][]byte, error) {
 		}
 		user, hash, found := strings.Cut(line, ":")
 		if _, err := bcrypt.Cost([]byte(hash)); !found || user == "" || err != nil {
-			return nil, fmt.Errorf("%s:%d: not a name and a bcrypt hash; make the line with \"htpasswd -nB NAME\"",
+			return nil, fmt.Errorf("%s:%d: not a name and a bcrypt hash; make the line with "+
+				"\"htpasswd -nB NAME\"",
 				path, n)
 		}
 		out[user] = []byte(hash)

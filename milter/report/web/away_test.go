@@ -33,7 +33,7 @@ func TestDatabaseAway(t *testing.T) {
 	}{
 		{
 			"away", outgoingOnly{err: errors.New("connection refused")}, waits,
-			http.StatusInternalServerError, []string{"The database did not answer", "Mail goes on meanwhile. " + waits},
+			http.StatusInternalServerError, []string{"The database did not answer", "Mail is not affected. " + waits},
 		},
 		{
 			"back", outgoingOnly{page: Outgoing{On: true, Hosts: []OutHost{
@@ -41,7 +41,7 @@ func TestDatabaseAway(t *testing.T) {
 				{Host: "mx2", Seen: clock, Segments: 7, Bytes: 4096, Oldest: clock.Add(-time.Hour)},
 			}}}, waits, http.StatusOK, []string{waits, "send, dns", "mx2", "4,096"},
 		},
-		{"nothing waits", outgoingOnly{page: Outgoing{On: true}}, "", http.StatusOK, []string{"out tonight"}},
+		{"nothing waits", outgoingOnly{page: Outgoing{On: true}}, "", http.StatusOK, []string{"sent tonight"}},
 	} {
 		tc.read.Memory = &Memory{}
 		s := newServer(t, tc.read, nil)

@@ -12,16 +12,16 @@ import (
 )
 
 const (
-	// maxSummed is the number of domains whose messages the overview adds up when it is asked for. Of
-	// more it does so for those that it shows; the rest is as it was when each was judged.
+	// maxSummed is the number of domains whose messages the overview adds up when it is asked for.
+	// Of more it does so for those that it shows; the rest is as it was when each was judged.
 	maxSummed = 60
 
 	// usualPatience is how long the overview may take to judge domains on which reports have come
 	// since role intake judged them.
 	usualPatience = 150 * time.Millisecond
 
-	// maxJudgedNow is the number of domains up to which the overview judges anew. Of more, role intake
-	// alone does.
+	// maxJudgedNow is the number of domains up to which the overview judges anew. Of more, role
+	// intake alone does.
 	maxJudgedNow = 200
 
 	// keptAnew is how often all standings are read: of two processes that write at once, the later
@@ -29,7 +29,7 @@ const (
 	keptAnew = 10 * time.Minute
 )
 
-// keeping remembers how domains stand, as the store keeps it, and reads what was written since.
+// keeping caches the stored states of domains, and reads those that were written since.
 type keeping struct {
 	mu   sync.Mutex
 	all  Standings
@@ -75,7 +75,7 @@ func (s *Server) standings(ctx context.Context) (all Standings, c Change, ok boo
 		return all, c, false, err
 	}
 	c, err = s.read.Changed(ctx, fresh.Mark)
-	for n := range fresh.owed() {
+	for n := range fresh.unjudged() {
 		c.Domains = append(c.Domains, n)
 	}
 	return fresh, c, true, err
@@ -100,14 +100,15 @@ func (x Standings) merge(later Standings) Standings {
 	return x
 }
 
-// board is what the overview shows of domains.
+// board is the data of the overview.
 type board struct {
 	lines  []scored
 	summed bool      // the sums of all lines are of now
 	since  time.Time // if not: what they are of, or later; zero: they are not known
 }
 
-// board gathers what the overview shows of the domains that the visitor chose, the most urgent first.
+// board gathers the data of the overview for the domains that the visitor chose, the most urgent
+// first.
 func (s *Server) board(ctx context.Context, v visit) (board, error) {
 	kept, change, ok, err := s.standings(ctx)
 	if err != nil {
@@ -182,13 +183,14 @@ func (b *board) sort() {
 		b.lines[i].h = b.lines[i].x.healthOf()
 	}
 	slices.SortStableFunc(b.lines, func(a, b scored) int {
-		return cmp.Or(cmp.Compare(a.h.level, b.h.level), cmp.Compare(b.x.total.Messages, a.x.total.Messages),
+		return cmp.Or(cmp.Compare(a.h.level, b.h.level),
+			cmp.Compare(b.x.total.Messages, a.x.total.Messages),
 			cmp.Compare(a.x.domain.Name, b.x.domain.Name))
 	})
 }
 
-// known are the domains of the configuration and those that stand somehow, by name; all that reports
-// are on where none was judged yet.
+// known are the domains of the configuration and those that stand somehow, by name; all that
+// reports are on where none was judged yet.
 func (s *Server) known(ctx context.Context, kept Standings) ([]Domain, error) {
 	if kept.Mark == (Mark{}) {
 		return s.listed(ctx)
@@ -215,18 +217,18 @@ func (s *Server) known(ctx context.Context, kept Standings) ([]Domain, error) {
 	return out, nil
 }
 
-// line makes a line of how a domain stands; it has no sums yet.
-func (s *Server) line(d Domain, told *standing, f Filter) *facts {
-	if told == nil {
-		told = &standing{Domain: d}
+// line returns the line of a domain from its state; it has no sums yet.
+func (s *Server) line(d Domain, stored *standing, f Filter) *facts {
+	if stored == nil {
+		stored = &standing{Domain: d}
 	}
 	f.Domains = []string{d.Name}
 	now := advice.DayOf(s.now())
-	x := &facts{domain: d, filter: f, now: now, late: now - 1, told: told}
-	for _, r := range told.Reporters {
+	x := &facts{domain: d, filter: f, now: now, late: now - 1, stored: stored}
+	for _, r := range stored.Reporters {
 		x.reporter = append(x.reporter, Reporter{Receiver: r.Receiver, Days: r.Days, Last: r.Last})
 	}
-	for _, e := range told.Events {
+	for _, e := range stored.Events {
 		if day := advice.DayOf(e.At); day >= f.From && day <= f.To {
 			x.events = append(x.events, e)
 		}
@@ -250,11 +252,11 @@ func (s *Server) judgeNow(ctx context.Context, lines []scored, c Change) error {
 	}
 	for i := range lines {
 		x := lines[i].x
-		if !x.told.isNew() && !c.All && !stale[x.domain.Name] && x.told.Day == today {
+		if !x.stored.isNew() && !c.All && !stale[x.domain.Name] && x.stored.Day == today {
 			continue
 		}
 		left := s.patience - time.Since(began)
-		if left <= x.told.Took {
+		if left <= x.stored.Took {
 			continue
 		}
 		if domains == nil {
@@ -276,7 +278,7 @@ func (s *Server) judgeNow(ctx context.Context, lines []scored, c Change) error {
 		stop()
 		if err == nil {
 			fresh := full.standing()
-			fresh.At, fresh.Periods = s.now(), x.told.Periods
+			fresh.At, fresh.Periods = s.now(), x.stored.Periods
 			lines[i].x = s.line(d, fresh, x.filter)
 		}
 	}
@@ -322,16 +324,16 @@ func (s *Server) sumLines(ctx context.Context, lines []scored, f Filter) error {
 	for name, x := range at {
 		one := f
 		one.Domains = []string{name}
-		if x.judged, err = judgedSums(ctx, s.read, one, x.told.Judged); err != nil {
+		if x.judged, err = judgedSums(ctx, s.read, one, x.stored.Judged); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// recall gives lines the sums of the period as they were when each was judged, and returns the lines
-// whose sums are others by now, and whether those of all are known. Where they are not, those of
-// the usual period order the lines.
+// recall gives lines the sums of the period as they were when each was judged, and returns the
+// lines whose sums are others by now, and whether those of all are known. Where they are not, those
+// of the usual period order the lines.
 func (b board) recall(f Filter, c Change) (old []scored, known bool) {
 	came := map[string]bool{}
 	for _, n := range c.Domains {
@@ -340,10 +342,10 @@ func (b board) recall(f Filter, c Change) (old []scored, known bool) {
 	known = true
 	for _, l := range b.lines {
 		x := l.x
-		p, has := x.told.period(f)
+		p, has := x.stored.period(f)
 		if !has {
-			known = known && x.told.isNew()
-			x.total.Messages = x.told.Grounds.Messages
+			known = known && x.stored.isNew()
+			x.total.Messages = x.stored.Grounds.Messages
 			old = append(old, l)
 			continue
 		}
@@ -364,9 +366,12 @@ func (b board) age(v visit) []template.HTML {
 	case b.summed:
 		return nil
 	case b.since.IsZero():
-		return []template.HTML{say("Of more than %s domains, the sums of all are kept for 7, 30, 90 and 365 days "+
-			"alone. The rows below have those of the period that you chose.", int64(maxSummed))}
+		return []template.HTML{say("With more than %s domains, sums over all of them are "+
+			"available only for 7, 30, 90 and 365 days. The rows below show the period that you "+
+			"chose.",
+			int64(maxSummed))}
 	}
-	return []template.HTML{say("Sums of all domains are of %s or later; those of the rows below are of now.",
+	return []template.HTML{say("The sums over all domains were computed at %s or later; the rows "+
+		"below are current.",
 		timeHTML(b.since))}
 }

@@ -97,10 +97,10 @@ func TestBoard(t *testing.T) {
 		t.Error("without patience, the sums are not of now")
 	}
 	far := body(read, "/", time.Nanosecond, 0)
-	if !strings.Contains(far, "Sums of all domains are of") {
+	if !strings.Contains(far, "The sums over all domains were computed at") {
 		t.Error("sums of an earlier time without saying so")
 	}
-	if !strings.Contains(body(read, "/?from=2026-11-03&to=2026-11-09", time.Nanosecond, 0), "kept for 7, 30, 90 and 365 days") {
+	if !strings.Contains(body(read, "/?from=2026-11-03&to=2026-11-09", time.Nanosecond, 0), "available only for 7, 30, 90 and 365 days") {
 		t.Error("no word on the sums of all domains, which are not known")
 	}
 	later := func() time.Time { return clock.Add(time.Hour) }

@@ -91,7 +91,8 @@ func chart(b dayBars, now advice.Day, marks map[advice.Day]string, href func(adv
 			fmt.Fprintf(&out, `<text class="let" x="%.2f%%" y="12" text-anchor="middle">%s</text>`, x+step/2, letter)
 		}
 		if every := max(1, n/5); int(day-b.from)%every == 0 && float64(day-b.from) < float64(n)-1 {
-			fmt.Fprintf(&out, `<text x="%.2f%%" y="202" text-anchor="middle">%s</text>`, x+step/2, day.Short(now))
+			fmt.Fprintf(&out, `<text x="%.2f%%" y="202" text-anchor="middle">%s</text>`,
+				x+step/2, day.Short(now))
 		}
 		c, has := b.days[day]
 		if !has {
@@ -114,7 +115,8 @@ func bar(out *strings.Builder, x, width float64, base int64, day, now advice.Day
 	fmt.Fprintf(out, `<a href="%s" tabindex="-1"><svg x="%.2f%%" width="%.2f%%"><title>%s: %s pass, %s forwarded, %s fail `+
 		`and delivered, %s held or refused</title>`, template.HTMLEscapeString(href), x, width,
 		day.Short(now), advice.Count(c.Pass),
-		advice.Count(c.Delivered-delivered), advice.Count(delivered), advice.Count(c.Held+c.Refused))
+		advice.Count(c.Delivered-delivered), advice.Count(delivered),
+		advice.Count(c.Held+c.Refused))
 	y := base
 	part := func(attr string, v int64) {
 		h := scale(v)
@@ -128,7 +130,8 @@ func bar(out *strings.Builder, x, width float64, base int64, day, now advice.Day
 	part(`class="f"`, delivered)
 	part(`fill="url(#fwd)"`, c.Delivered-delivered)
 	part(`class="p"`, c.Pass)
-	fmt.Fprintf(out, `<rect class="hit" fill-opacity="0" width="100%%" height="%d"/></svg></a>`, base)
+	fmt.Fprintf(out, `<rect class="hit" fill-opacity="0" width="100%%" height="%d"/></svg></a>`,
+		base)
 }
 
 // gridLines returns at most four round numbers below top.

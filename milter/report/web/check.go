@@ -20,8 +20,9 @@ func checkURL(domain string) string { return "/check?" + Filter{Domains: []strin
 // the check.
 func (p *page) linkChecks(domain string) {
 	at := checkURL(domain)
-	p.Lead = append(p.Lead, say("%s: every record that receivers look at, and a form for SPF and DMARC.",
-		link(at, "Check what the DNS says")))
+	p.Lead = append(p.Lead, say("%s shows every record that receivers use, and has forms for SPF "+
+		"and DMARC.",
+		link(at, "The DNS check")))
 	for i := range p.Sections {
 		s := &p.Sections[i]
 		if s.ID == "advice" {
@@ -41,7 +42,7 @@ func (s session) mayAsk(name string) bool {
 	return s.all() || slices.ContainsFunc(s.domains, func(d string) bool { return within(name, d) })
 }
 
-// checkPage shows what the DNS says of a domain, and which records to publish.
+// checkPage shows the DNS records of a domain, and which records to publish.
 func (s *Server) checkPage(ctx context.Context, v visit) (*page, error) {
 	if s.checker == nil {
 		return nil, ErrNotFound
@@ -52,14 +53,14 @@ func (s *Server) checkPage(ctx context.Context, v visit) (*page, error) {
 	}
 	p := &page{Title: "DNS check", Current: "/check", Check: form}
 	if form.Domain == "" {
-		p.Heading = "What does the DNS say of a domain’s mail?"
+		p.Heading = "Check the DNS records for a domain’s mail."
 		p.Sections = []section{s.checkable(ctx, v)}
 		return p, nil
 	}
 	p.Title = "DNS check of " + form.Domain
 	if !v.mayAsk(form.Domain) {
 		p.Heading = say("%s was not checked.", form.Domain)
-		p.Missing = "Your account may ask about its own domains, and names below them."
+		p.Missing = "Your account may check its own domains, and names below them."
 		return p, nil
 	}
 	q, own, err := s.question(ctx, v, form)
@@ -96,8 +97,8 @@ func (s *Server) checkable(ctx context.Context, v visit) section {
 	}
 	t := &Table{
 		Name:    "checkable",
-		Caption: "Domains of this host and of its reports.",
-		Empty:   "None is configured, and none was reported.",
+		Caption: "Domains of this host, and of the reports in its store.",
+		Empty:   "No domain is configured, and no report has arrived.",
 		Fit:     true,
 		Columns: []Column{{Key: "domain", Title: "Domain"}, {Key: "policy", Title: "Policy seen"}},
 	}
@@ -111,7 +112,8 @@ func (s *Server) checkable(ctx context.Context, v visit) section {
 		}
 		t.Rows = append(
 			t.Rows,
-			[]Cell{{Value: d.Name, HTML: link(checkURL(d.Name), name(d.Name)), Head: true}, words(policy)},
+			[]Cell{{Value: d.Name, HTML: link(checkURL(d.Name), name(d.Name)), Head: true},
+				words(policy)},
 		)
 	}
 	out.Table = t
@@ -192,7 +194,7 @@ const (
 func (x *facts) own() []source {
 	var out []source
 	for i := range x.sources {
-		if s := x.sources[i]; s.Class.Own() && s.Messages >= 20 && len(s.Addresses) <= maxOffered {
+		if s := x.sources[i]; s.Class.IsOwn() && s.Messages >= 20 && len(s.Addresses) <= maxOffered {
 			out = append(out, s)
 		}
 	}
@@ -219,7 +221,7 @@ func (x *facts) selectors() []string {
 	m := map[[2]string]*tally{}
 	for i := range x.ids {
 		id := &x.ids[i]
-		if s := x.byIP[id.Address]; s == nil || !s.Class.Own() {
+		if s := x.byIP[id.Address]; s == nil || !s.Class.IsOwn() {
 			continue
 		}
 		for _, sig := range id.DKIM {
@@ -267,7 +269,7 @@ func brief(s string) string {
 // severities are the words of findings, the worst first.
 var severities = []struct{ word, one, many, shown, class string }{
 	{"error", "fault", "faults", "Fault", "w-fail"},
-	{"unknown", "question without answer", "questions without answer", "No answer", "w-warn"},
+	{"unknown", "unanswered query", "unanswered queries", "No answer", "w-warn"},
 	{"warning", "warning", "warnings", "Warning", "w-warn"},
 	{"note", "note", "notes", "Note", "w-quiet"},
 }

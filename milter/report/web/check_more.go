@@ -40,7 +40,7 @@ type tick struct {
 	Checked bool
 }
 
-// Bounds of what a page shows of a check.
+// Bounds of the results of a check on a page.
 const (
 	maxShown   = 200 // findings
 	maxPublish = 12  // records to publish
@@ -54,7 +54,8 @@ func (c *Checked) sections(own []source, q Question) []section {
 	if c.HasSPF {
 		out = append(out, section{ID: "spf-words", Title: "SPF, as receivers read it",
 			Text: []template.HTML{
-				say("It costs %s of 10 lookups, and %s of 2 empty answers.", c.Lookups, c.Voids),
+				say("It takes %s of 10 lookups, and %s of 2 lookups without an answer.",
+					c.Lookups, c.Voids),
 			},
 			Raw: esc2(c.SPF), RawLabel: "What the SPF record allows"})
 	}
@@ -79,7 +80,7 @@ func (c *Checked) findings() section {
 	t := &Table{
 		Name:    "findings",
 		Caption: plain(c.caption()),
-		Empty:   "Every check of “mailseal domain” was made, and none found anything.",
+		Empty:   "All checks of “mailseal domain” passed.",
 		Columns: []Column{
 			{Key: "severity", Title: "Severity"},
 			{Key: "name", Title: "Name", Wrap: true},
@@ -91,7 +92,12 @@ func (c *Checked) findings() section {
 	for _, f := range c.Findings[:min(len(c.Findings), maxShown)] {
 		i := slices.IndexFunc(
 			severities,
-			func(s struct{ word, one, many, shown, class string }) bool { return s.word == f.Severity },
+			func(s struct {
+				word, one, many, shown,
+				class string
+			}) bool {
+				return s.word == f.Severity
+			},
 		)
 		if i < 0 {
 			i = len(severities) - 1
@@ -152,7 +158,8 @@ func marked(f Found) template.HTML {
 // publish is what findings say to publish, each record once.
 func (c *Checked) publish() section {
 	out := section{ID: "publish", Title: "Publish", Text: []template.HTML{
-		"Each record in three forms; a click selects the whole text. Publish it, wait half a minute, and check again."}}
+		"Each record is shown in three forms; a click selects the whole text. Publish it, wait " +
+			"half a minute, and check again."}}
 	var known []Publish
 	for _, f := range c.Findings {
 		for _, p := range f.Publish {
@@ -170,13 +177,15 @@ func (c *Checked) publish() section {
 func (p Publish) records() []record {
 	at := visible(p.Name) + " " + p.Kind
 	if p.Who != "" {
-		at += ", which " + visible(p.Who) + " must publish"
+		at += ", to be published by " + visible(p.Who)
 	}
-	out := []record{{at + ": line of a zone file", visible(p.Zone)}, {at + ": value", visible(p.Value)}}
+	out := []record{{at + ": line of a zone file", visible(p.Zone)},
+		{at + ": value", visible(p.Value)}}
 	if strings.Contains(p.Strings, `" "`) {
 		out = append(
 			out,
-			record{at + ": in strings, for forms that stop at 255 characters", visible(p.Strings)},
+			record{at + ": in strings, for forms that accept at most 255 characters",
+				visible(p.Strings)},
 		)
 	}
 	return out
@@ -204,7 +213,8 @@ func (c *Checked) spfForm(own []source, q Question) *spfForm {
 		Domain:    q.Domain,
 		Selectors: strings.Join(q.Selectors, " "),
 		All: []option{{"", "as published, softened", q.SPF.All == ""},
-			{"~all", "~all: softfail", q.SPF.All == "~all"}, {"-all", "-all: fail", q.SPF.All == "-all"}},
+			{"~all", "~all: softfail", q.SPF.All == "~all"},
+			{"-all", "-all: fail", q.SPF.All == "-all"}},
 	}
 	for i := range own {
 		s := &own[i]
@@ -227,7 +237,8 @@ func (c *Checked) spfForm(own []source, q Question) *spfForm {
 	form.Let = strings.Join(
 		slices.DeleteFunc(slices.Concat(q.SPF.Includes, q.SPF.Networks), func(n string) bool {
 			return slices.ContainsFunc(own, func(s source) bool {
-				return slices.ContainsFunc(s.Addresses, func(ip netip.Addr) bool { return ip.String() == n })
+				return slices.ContainsFunc(s.Addresses,
+					func(ip netip.Addr) bool { return ip.String() == n })
 			})
 		}),
 		" ",

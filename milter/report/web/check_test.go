@@ -189,7 +189,7 @@ func TestCheckIsRefused(t *testing.T) {
 			t.Errorf("%s: asked %d times, status %d", domain, len(asked), w.Code)
 		}
 		if body := w.Body.String(); want == 0 &&
-			!strings.Contains(body, "Your account may ask about its own domains") {
+			!strings.Contains(body, "Your account may check its own domains") {
 			t.Errorf("%s: the page does not say why", domain)
 		}
 	}

@@ -10,14 +10,14 @@ import (
 // ErrBusy reports that too much was asked of the DNS: the text says when to try again.
 var ErrBusy = errors.New("too many checks")
 
-// Checker finds out what the DNS says of a domain's mail. Nil is a page without checks.
+// Checker checks the DNS records for a domain's mail. If it is nil, there is no page of checks.
 type Checker interface {
-	// Check asks the DNS. What could not be found out is part of the answer. An error wraps ErrBusy,
-	// or ErrRefused where the question makes no sense.
+	// Check asks the DNS. What could not be found out is part of the answer. An error wraps
+	// ErrBusy, or ErrRefused where the question makes no sense.
 	Check(ctx context.Context, by string, q Question) (*Checked, error)
 }
 
-// Question is what a visitor asks of a domain.
+// Question is a request to check a domain.
 type Question struct {
 	Domain    string
 	Selectors []string     // of keys that are in use
@@ -43,7 +43,7 @@ type DMARCQuestion struct {
 	Testing bool   // t=y: receivers do what the step below asks
 }
 
-// Checked is what the DNS says.
+// Checked is the result of a check.
 type Checked struct {
 	Domain   string
 	At       time.Time
@@ -77,7 +77,7 @@ type Publish struct {
 	Who                  string // who must publish it, if not the owner of the domain
 }
 
-// Proposal is a set of records with what to know of them; or Problem, why there is none.
+// Proposal is a set of records with notes; or Problem is the reason why there is none.
 type Proposal struct {
 	Records []Publish
 	Notes   []string

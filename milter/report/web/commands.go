@@ -10,7 +10,7 @@ import (
 // Errors of commands. Others mean that no answer came, and that the change may have been made.
 var (
 	// ErrAway reports that the process that receives reports does not answer: nothing was changed.
-	ErrAway = errors.New("the process that receives reports (role intake) does not answer")
+	ErrAway = errors.New("mailseal reports serve with the role intake does not answer")
 	// ErrRefused reports a change that the process refused, with its reason: nothing was changed.
 	ErrRefused = errors.New("the change was refused")
 )
@@ -43,16 +43,15 @@ func (s *Server) changes(ctx context.Context, v visit) (Commands, []template.HTM
 		return nil, nil
 	}
 	if err := s.commands.Ready(ctx); err != nil {
-		s.log.Warn("no change can be made on the page", "error", err)
+		s.log.Warn("nothing can be changed on the pages", "error", err)
 		return nil, []template.HTML{"Nothing can be changed here now: the process that receives " +
-			"reports does not answer. " +
-			"Start “mailseal reports serve” with the role intake. What is shown stays right, and " +
-			"reports that arrive wait in the mail server."}
+			"reports does not answer. Start “mailseal reports serve” with the role intake. The " +
+			"pages still show the store, and reports that arrive wait in the mail server."}
 	}
 	return s.commands, nil
 }
 
-// maxNotices bounds what is to be told to those who changed something, a sentence each.
+// maxNotices bounds the sentences that wait for the next page of a session that changed something.
 const maxNotices = 100
 
 // notice keeps a sentence for the next page that a session opens.

@@ -23,16 +23,18 @@ func (s *Server) domainPage(ctx context.Context, v visit, domain string) (*page,
 		return nil, err
 	}
 	h := x.healthOf()
-	p := &page{Wide: true, Current: "/", Filter: x.filter, Title: healthWords[h.level].word + ": " + d.Name,
+	p := &page{Wide: true, Current: "/", Filter: x.filter,
+		Title:  healthWords[h.level].word + ": " + d.Name,
 		Crumbs: []crumb{{"Domains", "/"}, {name(d.Name), ""}}, Periods: periods(v)}
-	finding := "everything is as it should be"
+	finding := "nothing to do"
 	switch {
 	case h.short != "":
 		finding = h.short
 	case d.Parked:
-		finding = "parked, and no mail is sent as it"
+		finding = "parked, and no mail uses its name"
 		if x.total.Messages > 0 {
-			finding = "parked; " + advice.Plural(x.total.Messages, "message", "messages") + " claimed it"
+			finding = "parked; " + advice.Plural(x.total.Messages, "message", "messages") +
+				" used its name"
 		}
 	case x.total.Messages == 0:
 		finding = "no mail in this period"
@@ -111,14 +113,15 @@ func (x *facts) problems(h health) section {
 		out.Findings = append(out.Findings, f)
 	}
 	for _, n := range x.advice.Notes {
-		f := finding{Class: "is-warn", WordClass: "w-warn", Word: "DNS", Title: prose(n.Fix), Text: prose(n.Text)}
+		f := finding{Class: "is-warn", WordClass: "w-warn", Word: "DNS", Title: prose(n.Fix),
+			Text: prose(n.Text)}
 		if n.Alarm {
 			f.Class, f.WordClass = "is-fail", "w-fail"
 		}
 		out.Findings = append(out.Findings, f)
 	}
 	if len(out.Findings) == 0 {
-		text := plain("None: no source of 20 messages or more needs anything.")
+		text := plain("None: no source with 20 messages or more needs attention.")
 		if h.level == healthNoData || h.level == healthWarn {
 			text = h.why
 		}
@@ -148,10 +151,14 @@ func (x *facts) daySection() section {
 	if moved := x.moved(); moved != "" {
 		out.Text = append(out.Text, moved)
 	}
-	t := &Table{Name: "days", Caption: "The same days as numbers. Each leads to its messages.", Fit: true,
-		Columns: []Column{{Key: "day", Title: "Day"}, {Key: "messages", Title: "Messages", Right: true},
-			{Key: "pass", Title: "pass", Right: true}, {Key: "delivered", Title: "fail, delivered", Right: true},
-			{Key: "held", Title: "held", Right: true}, {Key: "refused", Title: "refused", Right: true}},
+	t := &Table{Name: "days", Caption: "The same days as numbers. Each number leads to its " +
+		"messages.", Fit: true,
+		Columns: []Column{{Key: "day", Title: "Day"},
+			{Key: "messages", Title: "Messages", Right: true},
+			{Key: "pass", Title: "pass", Right: true},
+			{Key: "delivered", Title: "fail, delivered", Right: true},
+			{Key: "held", Title: "held", Right: true},
+			{Key: "refused", Title: "refused", Right: true}},
 		Empty: "No report covers a day of this period."}
 	for d := x.filter.From; d <= x.filter.To; d++ {
 		c, has := x.days.days[d]
@@ -159,7 +166,10 @@ func (x *facts) daySection() section {
 			continue
 		}
 		at := []string{"from", d.String(), "to", d.String()}
-		to := func(more ...string) string { return x.filter.messages(append(slices.Clone(at), more...)...) }
+		to := func(more ...string) string {
+			return x.filter.messages(append(slices.Clone(at),
+				more...)...)
+		}
 		t.Rows = append(t.Rows, []Cell{day(d, x.now).head(), number(c.Messages, to()),
 			number(c.Pass, to("result", "pass")),
 			number(c.Delivered, to("result", "delivered")), number(c.Held, to("result", "held")),
@@ -199,12 +209,14 @@ func (x *facts) moved() template.HTML {
 	if now < mean {
 		verb = "fell"
 	}
-	text := say("Failures %s to %s%% of the mail of the last 3 full days; in the 28 days before it was %s%%.",
+	text := say("Failures %s to %s%% of the mail of the last 3 full days; in the 28 days before "+
+		"it was %s%%.",
 		plain(verb),
-		plain(advice.Rate(recent.Fail(), recent.Messages)), plain(advice.Rate(int64(mean*1e6), 1e6)))
+		plain(advice.Rate(recent.Fail(), recent.Messages)),
+		plain(advice.Rate(int64(mean*1e6), 1e6)))
 	for _, e := range x.events {
 		if at := advice.DayOf(e.At); at <= end && at >= end-6 {
-			text += say(" Before that, on %s: %s.", dayHTML(at, x.now), esc(e.Text))
+			text += say(" Shortly before, on %s: %s.", dayHTML(at, x.now), esc(e.Text))
 			break
 		}
 	}
@@ -212,16 +224,18 @@ func (x *facts) moved() template.HTML {
 }
 
 func (x *facts) sourceSection() section {
-	t := &Table{Name: "sources", Caption: say("Where mail that claims %s comes from, %s. DKIM "+
-		"and SPF count aligned passes.",
-		x.domain.Name, period(x.filter, x.now)), Empty: "No source: no message claimed the domain in this period.",
-		Columns: []Column{{Key: "source", Title: "Source"}, {Key: "class", Title: "Whose",
+	t := &Table{Name: "sources", Caption: say("Sources of mail with %s in From, %s. DKIM and SPF "+
+		"count aligned passes.",
+		x.domain.Name, period(x.filter, x.now)),
+		Empty: "No source: no message used the domain in this period.",
+		Columns: []Column{{Key: "source", Title: "Source"}, {Key: "class", Title: "Class",
 			Wrap: true}, {Key: "messages", Title: "Messages", Right: true, Gap: true},
 			{Key: "dmarc_percent", Title: "DMARC, %", Right: true, Gap: true},
 			{Key: "dkim_percent", Title: "DKIM, %", Right: true},
 			{Key: "spf_percent", Title: "SPF, %", Right: true},
 			{Key: "delivered", Title: "Fail: delivered", Right: true, Gap: true},
-			{Key: "held", Title: "held", Right: true}, {Key: "refused", Title: "refused", Right: true},
+			{Key: "held", Title: "held", Right: true},
+			{Key: "refused", Title: "refused", Right: true},
 			{Key: "addresses", Title: "addresses", Right: true, Gap: true},
 			{Key: "first", Title: "first seen"},
 			{Key: "last", Title: "last seen"},
@@ -233,15 +247,17 @@ func (x *facts) sourceSection() section {
 			return f.messages(append([]string{"source", s.Name}, pairs...)...)
 		}
 		dmarc := rate(s.Pass, s.Messages)
-		if !s.Class.Own() {
+		if !s.Class.IsOwn() {
 			dmarc.Class = "mute"
 		}
 		t.Rows = append(t.Rows, []Cell{
 			{Value: s.Name, HTML: link(sourceURL(x.domain.Name, s.Name)+"?"+f.query("domain", ""),
 				name(s.Name)), Head: true},
 			words(string(s.Class)).note(prose(s.why)), number(s.Messages, to()), dmarc,
-			Cell{Value: advice.Rate(s.DKIM, s.Messages), HTML: plain(advice.Rate(s.DKIM, s.Messages))}.as("mute"),
-			Cell{Value: advice.Rate(s.SPF, s.Messages), HTML: plain(advice.Rate(s.SPF, s.Messages))}.as("mute"),
+			Cell{Value: advice.Rate(s.DKIM, s.Messages),
+				HTML: plain(advice.Rate(s.DKIM, s.Messages))}.as("mute"),
+			Cell{Value: advice.Rate(s.SPF, s.Messages),
+				HTML: plain(advice.Rate(s.SPF, s.Messages))}.as("mute"),
 			number(s.Delivered, to("result", "delivered")), number(s.Held, to("result", "held")),
 			number(s.Refused, to("result", "refused")), {Value: int64(len(s.Addresses)),
 				HTML: plain(advice.Count(int64(len(s.Addresses))))},
@@ -259,13 +275,16 @@ func (x *facts) sourceSection() section {
 }
 
 func (x *facts) receiverSection() section {
-	t := &Table{Name: "receivers", Caption: "Who reports, and what they did with mail that failed.",
+	t := &Table{Name: "receivers", Caption: "Receivers that report, and what they did with mail " +
+		"that failed.",
 		Empty: "No receiver reported in this period.",
-		Columns: []Column{{Key: "receiver", Title: "Receiver"}, {Key: "messages", Title: "Messages", Right: true},
+		Columns: []Column{{Key: "receiver", Title: "Receiver"},
+			{Key: "messages", Title: "Messages", Right: true},
 			{Key: "dmarc_percent", Title: "DMARC, %", Right: true},
 			{Key: "delivered", Title: "Fail: delivered", Right: true, Gap: true},
-			{Key: "held", Title: "held", Right: true}, {Key: "refused", Title: "refused", Right: true},
-			{Key: "forwarded", Title: "said: forwarded", Right: true, Gap: true},
+			{Key: "held", Title: "held", Right: true},
+			{Key: "refused", Title: "refused", Right: true},
+			{Key: "forwarded", Title: "forwarded", Right: true, Gap: true},
 			{Key: "listed", Title: "mailing list", Right: true},
 			{Key: "last", Title: "last day", Gap: true},
 			{Key: "delay_hours", Title: "delay, h", Right: true},
@@ -288,11 +307,13 @@ func (x *facts) receiverSection() section {
 		t.Rows = append(t.Rows, []Cell{
 			{Value: r.Receiver, HTML: link("/receiver?"+Filter{From: x.filter.From,
 				To: x.filter.To}.query("name", r.Receiver), name(r.Receiver)), Head: true},
-			number(r.Messages, to()), rate(r.Pass, r.Messages), number(r.Delivered, to("result", "delivered")),
+			number(r.Messages, to()), rate(r.Pass, r.Messages),
+			number(r.Delivered, to("result", "delivered")),
 			number(r.Held, to("result", "held")), number(r.Refused, to("result", "refused")),
 			{Value: r.Forwarded, HTML: plain(advice.Count(r.Forwarded)), Class: "mute"},
 			{Value: r.Listed, HTML: plain(advice.Count(r.Listed)), Class: "mute"},
-			day(p.Last, x.now), {Value: hours, HTML: plain(advice.Count(hours))}, text(p.Format), words(verified)})
+			day(p.Last, x.now), {Value: hours, HTML: plain(advice.Count(hours))},
+			text(p.Format), words(verified)})
 	}
 	return section{ID: "receivers", Title: "Receivers", Table: t}
 }

@@ -52,13 +52,15 @@ func (x *facts) nameSection() section {
 		id := &x.ids[i]
 		entry(m, [2]string{id.From}).add(id.Messages, id.Pass(), id.Last)
 	}
-	t := &Table{Name: "names", Caption: "Domains in From.", Empty: "No message, no name.", Fit: true,
+	t := &Table{Name: "names", Caption: "Domains in From.", Empty: "No message in this period.",
+		Fit: true,
 		Columns: []Column{{Key: "from", Title: "From domain", Wrap: true},
 			{Key: "messages", Title: "Messages", Right: true},
 			{Key: "dmarc_percent", Title: "DMARC, %", Right: true}}}
 	for _, n := range first(ranked(m)) {
 		t.Rows = append(t.Rows, []Cell{text(n.key[0]).head(),
-			number(n.pass+n.fail, x.filter.messages("header_from", n.key[0])), rate(n.pass, n.pass+n.fail)})
+			number(n.pass+n.fail, x.filter.messages("header_from", n.key[0])),
+			rate(n.pass, n.pass+n.fail)})
 	}
 	return section{Cols: "cols mid", ID: "names", Title: "Names used", Table: t}
 }
@@ -78,9 +80,9 @@ func (x *facts) dkimSection() section {
 			entry(m, key).add(x.ids[i].Messages, s.Result == "pass", x.ids[i].Last)
 		}
 	}
-	t := &Table{Name: "dkim", Caption: "Signatures seen. A message may carry several.",
-		Empty: "No message carried a signature.", Fit: true,
-		Columns: []Column{{Key: "signer", Title: "Signed by", Wrap: true},
+	t := &Table{Name: "dkim", Caption: "Signatures. A message can have several.",
+		Empty: "No message had a signature.", Fit: true,
+		Columns: []Column{{Key: "signer", Title: "Signer", Wrap: true},
 			{Key: "selector", Title: "selector", Wrap: true},
 			{Key: "messages", Title: "Messages", Right: true},
 			{Key: "pass", Title: "verified", Right: true},
@@ -108,7 +110,8 @@ func (x *facts) spfSection() section {
 		id := &x.ids[i]
 		entry(m, [2]string{id.Envelope}).add(id.Messages, id.SPF == "pass", id.Last)
 	}
-	t := &Table{Name: "spf", Caption: "Envelope domains.", Empty: "No message, no envelope.", Fit: true,
+	t := &Table{Name: "spf", Caption: "Envelope domains.", Empty: "No message in this period.",
+		Fit: true,
 		Columns: []Column{{Key: "envelope", Title: "Envelope domain", Wrap: true},
 			{Key: "messages", Title: "Messages", Right: true},
 			{Key: "pass", Title: "SPF pass", Right: true}, {Key: "aligned", Title: "aligned"}}}
@@ -117,22 +120,25 @@ func (x *facts) spfSection() section {
 		if n.key[0] == "" {
 			cell = number(n.pass+n.fail, "")
 		}
-		t.Rows = append(t.Rows, []Cell{text(cmp.Or(n.key[0], "not said")).head(), cell,
-			{Value: n.pass, HTML: plain(advice.Count(n.pass))}, words(yes(within(n.key[0], x.domain.Name)))})
+		t.Rows = append(t.Rows, []Cell{text(cmp.Or(n.key[0], "not given")).head(), cell,
+			{Value: n.pass, HTML: plain(advice.Count(n.pass))},
+			words(yes(within(n.key[0], x.domain.Name)))})
 	}
 	return section{ID: "spf", Title: "SPF", Table: t, End: true}
 }
 
 func (x *facts) adviceSection() section {
 	a := x.advice
-	out := section{Cols: "cols c2", ID: "advice", Title: "Advice: " + lower(a.Title), Verdict: prose(a.Sentence)}
+	out := section{Cols: "cols c2", ID: "advice", Title: "Advice: " + lower(a.Title),
+		Verdict: prose(a.Sentence)}
 	if a.Opposite != "" {
 		out.Text = append(out.Text, prose(a.Opposite))
 	}
 	if x.domain.Known || x.total.Messages > 0 {
 		out.Ladder = ladder(a, x)
 	}
-	t := &Table{Name: "conditions", Caption: say("What the next step needs, %s.", period(x.advised, x.now)), Fit: true,
+	t := &Table{Name: "conditions", Fit: true,
+		Caption: say("Conditions of the next step, %s.", period(x.advised, x.now)),
 		Columns: []Column{{Key: "condition", Title: "Condition"}, {Key: "met", Title: "Met"},
 			{Key: "found", Title: "Found", Wrap: true},
 			{Key: "code", Title: "Code"}}}
@@ -147,7 +153,8 @@ func (x *facts) adviceSection() section {
 		out.Table = t
 	}
 	if a.Record != "" && a.Kind != advice.Stay {
-		out.Records = append(out.Records, x.change("the next step", a.Record), x.change("the way back", a.Back))
+		out.Records = append(out.Records, x.change("the next step", a.Record),
+			x.change("to go back", a.Back))
 	}
 	return out
 }
@@ -168,9 +175,9 @@ func (x *facts) change(step, text string) record {
 		}
 	}
 	if len(tags) == 1 {
-		at += ": set this tag, remove t, and leave all others as they are, rua above all"
+		at += ": set this tag, remove t, and leave all other tags unchanged, above all rua"
 	} else {
-		at += ": set these tags, and leave all others as they are, rua above all"
+		at += ": set these tags, and leave all other tags unchanged, above all rua"
 	}
 	return record{at, visible(strings.Join(tags, "; "))}
 }
@@ -204,7 +211,7 @@ func ladder(a advice.Advice, x *facts) []rung {
 		if step == a.End {
 			r.Class += " end"
 			if !r.Now {
-				r.Note = "the end for this domain"
+				r.Note = "the last step for this domain"
 			}
 		}
 		out = append(out, r)
@@ -243,24 +250,28 @@ func (x *facts) whatIfSection(v visit) section {
 	out := section{End: true, ID: "whatif", Title: "What if", WhatIf: form}
 	switch {
 	case form.Term != nil:
-		out.Text = append(out.Text, "SPF terms are offered where addresses pass by one alone: "+
-			"once a day the record is evaluated as receivers "+
-			"do, with and without each term, for the 200 addresses with most mail.")
+		out.Text = append(out.Text, "The list of SPF terms has those by which alone some "+
+			"addresses pass. For the 200 addresses with the most mail, the record is evaluated "+
+			"with and without "+
+			"each term, once in reports.dns_every.")
 	case x.domain.SPFAll == "":
-		out.Text = append(out.Text, "What the mail would be without an SPF term is not known: "+
-			"the record was not looked at yet, or there is none. "+
-			"Role dns looks every reports.dns_every.")
+		out.Text = append(out.Text, "The effect of SPF terms is not known: the domain has no SPF "+
+			"record, or the role dns of “mailseal reports serve” has not checked it yet, which "+
+			"it does once "+
+			"in reports.dns_every.")
 	}
 	if change.IsZero() {
 		change.P = "reject"
 		form.P = options("reject", "as published")
 	}
 	t := &Table{Name: "whatif", Fit: true,
-		Caption: say("The same %s messages, judged again%s. Receivers do not always do as asked.",
+		Caption: say("The same %s messages, judged again%s. Receivers do not always apply the "+
+			"policy.",
 			x.total.Messages, plain(describe(change))),
 		Columns: []Column{{Key: "what", Title: ""}, {Key: "today", Title: "today", Right: true},
 			{Key: "then", Title: "then", Right: true},
-			{Key: "change", Title: "change", Right: true}, {Key: "because", Title: "because of", Wrap: true}}}
+			{Key: "change", Title: "change", Right: true},
+			{Key: "because", Title: "because of", Wrap: true}}}
 	for _, l := range advice.WhatIf(x.domain.Name, x.domain.Policy, x.rows(), change) {
 		var because []string
 		for _, s := range l.Because {
@@ -342,7 +353,8 @@ func (x *facts) rows() []advice.Row {
 
 func reportSection(reports []Report, n int64, x *facts) section {
 	t := &Table{Name: "reports", Fit: true, Empty: "No report in this period.",
-		Caption: say("%s of %s in this period. %s", len(reports), n, link("/reports?"+x.filter.query(), "All reports")),
+		Caption: say("%s of %s in this period. %s", len(reports), n,
+			link("/reports?"+x.filter.query(), "All reports")),
 		Columns: reportColumns}
 	for _, r := range reports {
 		t.Rows = append(t.Rows, reportRow(r, x.now))
@@ -352,7 +364,8 @@ func reportSection(reports []Report, n int64, x *facts) section {
 
 var reportColumns = []Column{{Key: "receiver", Title: "Receiver"}, {Key: "domain", Title: "Domain"},
 	{Key: "day", Title: "Day, UTC"},
-	{Key: "messages", Title: "Messages", Right: true}, {Key: "dmarc_percent", Title: "DMARC, %", Right: true},
+	{Key: "messages", Title: "Messages", Right: true},
+	{Key: "dmarc_percent", Title: "DMARC, %", Right: true},
 	{Key: "received", Title: "Received"}, {Key: "report", Title: "Report"}}
 
 func reportRow(r Report, now advice.Day) []Cell {

@@ -16,7 +16,7 @@ const forgeries = "forgeries"
 // aloneAt is the number of messages from which an address that never passed is a source of its own.
 const aloneAt = 50
 
-// facts are what a domain's pages and its row in the overview are made of.
+// facts are the data of a domain's pages and of its row in the overview.
 type facts struct {
 	domain   Domain
 	filter   Filter
@@ -35,11 +35,11 @@ type facts struct {
 	advised  Filter // the period that advice rests on
 	rules    []Rule
 	base     *facts    // of all receivers, if these are of one
-	told     *standing // what was found out before, if these are sums alone
+	stored   *standing // what was found out before, if these are sums alone
 	exact    bool      // of those, the sums are of now
 }
 
-// gather reads what is known about a domain in the period of f.
+// gather reads the facts about a domain in the period of f.
 func (s *Server) gather(ctx context.Context, d Domain, f Filter) (*facts, error) {
 	f.Domains = []string{d.Name}
 	now := advice.DayOf(s.now())
@@ -116,9 +116,9 @@ func (s *Server) advise(ctx context.Context, x *facts) error {
 	return nil
 }
 
-// keptAdvice returns the advice that role intake kept, or nil if it may be another one by now: reports
-// have come, a person said something, or sources are classed otherwise, since their names were
-// looked up.
+// keptAdvice returns the advice that role intake kept, or nil if it may be another one by now:
+// reports have come, a person said something, or sources are classed otherwise, since their names
+// were looked up.
 func (s *Server) keptAdvice(ctx context.Context, x *facts) (*advice.Advice, error) {
 	if u := usual(x.now); x.filter.From != u.From || x.filter.To != u.To {
 		return nil, nil // the classes of another period cannot be compared
@@ -135,7 +135,7 @@ func (s *Server) keptAdvice(ctx context.Context, x *facts) (*advice.Advice, erro
 	return told.Advice, nil
 }
 
-// group makes sources of addresses and what they sent.
+// group combines addresses and their mail into sources.
 func (x *facts) group(addresses []Address) {
 	known := map[netip.Addr]Address{}
 	for _, a := range addresses {
@@ -160,8 +160,10 @@ func (x *facts) group(addresses []Address) {
 	for _, s := range named {
 		all = append(all, s.Source)
 	}
-	ctx := advice.Context{Domain: x.domain.Name, OwnSelectors: advice.OwnSelectors(all), Parked: x.domain.Parked}
-	rest := &source{Source: advice.Source{Name: forgeries, Class: advice.Spoof}, why: "no message ever passed"}
+	ctx := advice.Context{Domain: x.domain.Name, OwnSelectors: advice.OwnSelectors(all),
+		Parked: x.domain.Parked}
+	rest := &source{Source: advice.Source{Name: forgeries, Class: advice.Spoof},
+		why: "no message ever passed"}
 	for _, s := range named {
 		s.Class, s.why = advice.Classify(&s.Source, ctx)
 		s.judge(x.rules, x.domain.Name)
@@ -194,7 +196,8 @@ func (x *facts) group(addresses []Address) {
 		}
 	}
 	slices.SortFunc(x.sources, func(a, b source) int {
-		return cmp.Or(cmp.Compare(rank(&b), rank(&a)), cmp.Compare(b.Messages, a.Messages), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(cmp.Compare(rank(&b), rank(&a)), cmp.Compare(b.Messages, a.Messages),
+			cmp.Compare(a.Name, b.Name))
 	})
 	for i := range x.sources {
 		for _, ip := range x.sources[i].Addresses {
@@ -214,7 +217,8 @@ func (x *facts) suspect() {
 	}
 	var list []*source
 	for i := range x.sources {
-		if s := &x.sources[i]; s.Class == advice.Spoof && !s.Judged && s.Name != forgeries && len(s.Addresses) <= 4 {
+		if s := &x.sources[i]; s.Class == advice.Spoof && !s.Judged && s.Name != forgeries &&
+			len(s.Addresses) <= 4 {
 			list = append(list, s)
 		}
 	}
@@ -222,7 +226,8 @@ func (x *facts) suspect() {
 		return cmp.Or(cmp.Compare(b.Messages, a.Messages), cmp.Compare(a.Name, b.Name))
 	})
 	for _, s := range list[:min(len(list), suspects)] {
-		s.Class, s.why = advice.Unknown, "never passed, but sends much: a forgery, or a host that no rule names"
+		s.Class, s.why = advice.Unknown, "no message ever passed, but there are many: it is a "+
+			"forgery, or a host that is not known here"
 	}
 }
 
@@ -245,7 +250,8 @@ func (x *facts) history() advice.History {
 		Policy: x.domain.Policy,
 		Parked: x.domain.Parked, Use: x.domain.Use, UseBy: x.domain.UseBy, UseSince: x.domain.UseAt,
 		ToLists: x.domain.ToList, Replies: x.domain.Reply,
-		SPFAll: x.domain.SPFAll, NoSPF: x.domain.NoSPF, Terms: x.domain.Terms, Selectors: x.domain.Selectors}
+		SPFAll: x.domain.SPFAll, NoSPF: x.domain.NoSPF, Terms: x.domain.Terms,
+		Selectors: x.domain.Selectors}
 	for d := range x.days.days {
 		if d <= h.To {
 			h.Reported = append(h.Reported, d)

@@ -66,7 +66,8 @@ func organization(n string) string {
 		}
 	}
 	keep := 2
-	if last := labels[len(labels)-1]; len(labels) > 2 && len(last) == 2 && len(labels[len(labels)-2]) <= 3 {
+	if last := labels[len(labels)-1]; len(labels) > 2 && len(last) == 2 &&
+		len(labels[len(labels)-2]) <= 3 {
 		keep = 3
 	}
 	return strings.Join(labels[len(labels)-keep:], ".")

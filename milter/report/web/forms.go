@@ -71,7 +71,7 @@ func (s *Server) sourceFilter(ctx context.Context, v visit, domains []Domain, f 
 	return nil
 }
 
-// command passes what a form asks for to the process that receives reports.
+// command passes the change that a form requests to the process that receives reports.
 func (s *Server) command(w http.ResponseWriter, r *http.Request) {
 	who, ok := s.access.visitor(r)
 	if !ok {
@@ -109,12 +109,13 @@ func (s *Server) accept(r *http.Request, who session) error {
 		}
 	}
 	if !who.isToken(r.FormValue("csrf")) {
-		return fmt.Errorf("%w: it is not from a page of this session; open the page again", errRefused)
+		return fmt.Errorf("%w: it is not from a page of this session; open the page again",
+			errRefused)
 	}
 	return nil
 }
 
-// unanswered marks what is neither a refusal nor known to have changed nothing.
+// unanswered marks errors after which the change may or may not have been made.
 func unanswered(err error) error {
 	for _, known := range []error{ErrAway, ErrRefused, errRefused, ErrNotFound} {
 		if errors.Is(err, known) {
@@ -124,7 +125,7 @@ func unanswered(err error) error {
 	return fmt.Errorf("%w: %w", errUnanswered, err)
 }
 
-// act does what a form asks for, and returns a sentence about it.
+// act makes the change that a form requests, and returns a sentence about it.
 func (s *Server) act(r *http.Request, who session) (string, error) {
 	ctx := r.Context()
 	if r.URL.Path == "/ingest" {
@@ -160,14 +161,16 @@ func (s *Server) act(r *http.Request, who session) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("%w: no such class", errRefused)
 	}
-	rule := Rule{Domain: domain, Source: src.Name, Addresses: src.Addresses, Class: class, By: who.name, At: s.now()}
+	rule := Rule{Domain: domain, Source: src.Name, Addresses: src.Addresses, Class: class,
+		By: who.name, At: s.now()}
 	if r.FormValue("all") == "1" {
 		if !who.all() {
 			return "", fmt.Errorf("%w: you may not see all domains", errRefused)
 		}
 		rule.Domain = ""
 	}
-	return "The verdict is stored. Figures and advice follow it from now on.", s.commands.Judge(ctx, who.name, rule)
+	return "The verdict is stored. Figures and advice follow it from now on.",
+		s.commands.Judge(ctx, who.name, rule)
 }
 
 // setUse stores who writes from a domain.
@@ -177,12 +180,13 @@ func (s *Server) setUse(ctx context.Context, v visit, domain, word string) (stri
 		return "", err
 	}
 	if word == "unknown" {
-		return "The answer is taken back.", s.commands.Use(ctx, v.name, d.Name, "")
+		return "The answer is removed.", s.commands.Use(ctx, v.name, d.Name, "")
 	}
 	if useOf(word) == advice.UseUnknown {
 		return "", fmt.Errorf("%w: no such answer", errRefused)
 	}
-	return "The answer is stored. The advice follows it from now on.", s.commands.Use(ctx, v.name, d.Name, word)
+	return "The answer is stored. The advice follows it from now on.",
+		s.commands.Use(ctx, v.name, d.Name, word)
 }
 
 // judged finds the source that a verdict is on, among the domains that the visitor may see.

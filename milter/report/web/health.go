@@ -2,6 +2,7 @@ package web
 
 import (
 	"html/template"
+	"slices"
 
 	"mailseal/milter/report/advice"
 )
@@ -32,7 +33,7 @@ func word(class, text string) template.HTML {
 	return template.HTML(`<span class="w `+class+`">`) + plain(text) + `</span>` //nolint:gosec // classes of ours
 }
 
-// health is the state of a domain: a word, the largest cause as a sentence, and where it is mended.
+// health is the state of a domain: a word, the largest cause as a sentence, and where it is corrected.
 type health struct {
 	level  int
 	why    template.HTML
@@ -49,8 +50,8 @@ func (h health) word() template.HTML {
 // oldMonitoring is the number of days after which p=none deserves a look.
 const oldMonitoring = 90
 
-// grounds are what a health word rests on beside the domain itself: what was found in its reports of
-// the usual period.
+// grounds are the facts, beside the domain itself, that decide its health: the results of its
+// reports of the usual period.
 type grounds struct {
 	Messages int64
 	Worst    *worstSource // that needs attention most, or nil
@@ -68,18 +69,19 @@ type worstSource struct {
 	Cause              advice.Cause
 }
 
-// silence is a receiver that reports no more, and the last day that it reported on.
+// silence is a receiver that stopped reporting, and the last day on which it reported.
 type silence struct {
 	Receiver string
 	Last     advice.Day
 }
 
-// grounds returns what the health of the domain rests on.
+// grounds returns the facts that decide the health of the domain.
 func (x *facts) grounds() grounds {
-	if x.told != nil {
-		return x.told.Grounds
+	if x.stored != nil {
+		return x.stored.Grounds
 	}
-	g := grounds{Messages: x.total.Messages, Worst: x.worst(), Silent: x.silent(), Kind: x.advice.Kind,
+	g := grounds{Messages: x.total.Messages, Worst: x.worst(), Silent: x.silent(),
+		Kind:     x.advice.Kind,
 		Sentence: x.advice.Sentence}
 	for i := range x.sources {
 		if x.sources[i].Class == advice.Unknown {
@@ -91,7 +93,7 @@ func (x *facts) grounds() grounds {
 
 // healthOf is the rule list of the health words.
 func (x *facts) healthOf() health {
-	if x.told != nil && x.told.isNew() {
+	if x.stored != nil && x.stored.isNew() {
 		return health{level: healthNew}
 	}
 	d, g := x.domain, x.grounds()
@@ -100,8 +102,8 @@ func (x *facts) healthOf() health {
 	case d.First == 0 && g.Messages == 0 && !d.Parked:
 		why := d.NoReports
 		if why == "" {
-			why = "No receiver has ever reported on it. Check that its DMARC record has rua, and " +
-				"that the mailbox is read."
+			why = "No receiver has ever sent a report on this domain. Check that its DMARC " +
+				"record has rua, and that mail to that address is delivered to Mailseal."
 		}
 		return health{level: healthNoData, why: plain(why), short: "no receiver reports on it",
 			fix: "See what is missing", fixURL: page}
@@ -111,8 +113,9 @@ func (x *facts) healthOf() health {
 	case g.Worst != nil:
 		return g.Worst.health(d)
 	case g.Silent != nil:
-		return health{level: healthWarn, short: g.Silent.Receiver + " fell silent", fix: "See the receivers",
-			why: say("%s reported daily and has been silent since %s.", mono(g.Silent.Receiver),
+		return health{level: healthWarn, short: g.Silent.Receiver + " stopped reporting",
+			fix: "See the receivers",
+			why: say("%s sent reports daily, and none on a day after %s.", mono(g.Silent.Receiver),
 				dayHTML(g.Silent.Last, x.now)),
 			fixURL: page + "#receivers"}
 	case g.Messages == 0 && !d.Parked || d.Parked && (!d.Known || g.Kind != advice.Ready):
@@ -141,7 +144,8 @@ func (w *worstSource) health(d Domain) health {
 			plain(advice.Plural(w.Messages, "message", "messages")), prose(w.Cause.Text)),
 		short: advice.Count(w.Affected) + " messages of " + w.Name + ": " + w.Cause.Word}
 	enforcing := d.Policy.Step >= advice.Quarantine
-	if w.Cause.Severity == advice.Fault && (enforcing || w.Cause.Code == "key-missing") && w.Class != advice.Spoof {
+	if w.Cause.Severity == advice.Fault && (enforcing || w.Cause.Code == "key-missing") &&
+		w.Class != advice.Spoof {
 		h.level = healthFail
 	}
 	return h
@@ -154,8 +158,9 @@ func (x *facts) worst() *worstSource {
 		if s.Messages < 20 || s.cause.Severity == advice.Harmless || s.cause.Fix == "" {
 			continue
 		}
-		return &worstSource{Name: s.Name, Messages: s.Messages, Affected: max(s.Fail(), s.SPFOnly()),
-			Class: s.Class, Cause: s.cause}
+		return &worstSource{Name: s.Name, Messages: s.Messages,
+			Affected: max(s.Fail(), s.SPFOnly()),
+			Class:    s.Class, Cause: s.cause}
 	}
 	return nil
 }
@@ -168,4 +173,22 @@ func (x *facts) silent() *silence {
 		}
 	}
 	return nil
+}
+
+// changes lists what changed in the last week.
+func changes(all []scored, now interface{ Unix() int64 }) []template.HTML {
+	var events []Event
+	for _, s := range all {
+		for _, e := range s.x.events {
+			if now.Unix()-e.At.Unix() <= 7*86400 {
+				events = append(events, e)
+			}
+		}
+	}
+	slices.SortStableFunc(events, func(a, b Event) int { return b.At.Compare(a.At) })
+	var out []template.HTML
+	for _, e := range events[:min(8, len(events))] {
+		out = append(out, say("%s %s: %s", timeHTML(e.At), e.Domain, esc(e.Text)))
+	}
+	return out
 }

@@ -27,7 +27,7 @@ func (s *Server) ingestPage(ctx context.Context, v visit) (*page, error) {
 		b.days[d.Day] = Counts{Messages: d.N, Pass: d.N}
 	}
 	p.Facts = []fact{{Label: "Stored today", Value: number(in.Today, "/reports").HTML,
-		Note: say("%s by this hour as a rule", in.Usual)},
+		Note: say("usually %s at this hour", in.Usual)},
 		{Label: "Duplicates", Value: plain(advice.Count(in.Duplicates)), Note: "not counted twice"},
 		{Label: "Not read", Value: link("#errors", plain(advice.Count(failed)))},
 		{Label: "Not verified", Value: link("#unverified", plain(advice.Count(int64(len(in.Unverified)))))},
@@ -37,11 +37,12 @@ func (s *Server) ingestPage(ctx context.Context, v visit) (*page, error) {
 		p.Facts = append(p.Facts, fact{Label: "Last mail", Value: timeHTML(in.Last)})
 	}
 	errorsTable := &Table{Name: "errors",
-		Caption: "Kept as received until they are deleted. Nothing of them is counted.",
-		Empty:   "None. Every mail that came was read.",
+		Caption: "These mails are kept unchanged for reports.intake.raw_days, and not counted.",
+		Empty:   "None: every mail that arrived was read.",
 		Columns: []Column{{Key: "received", Title: "Received, UTC"}, {Key: "code", Title: "Code"},
 			{Key: "why", Title: "Why", Wrap: true}, {Key: "from", Title: "From", Wrap: true},
-			{Key: "subject", Title: "Subject", Wrap: true}, {Key: "bytes", Title: "Bytes", Right: true}}}
+			{Key: "subject", Title: "Subject", Wrap: true},
+			{Key: "bytes", Title: "Bytes", Right: true}}}
 	for _, e := range in.Errors {
 		errorsTable.Rows = append(errorsTable.Rows, []Cell{moment(e.At), text(e.Code), text(e.Why),
 			text(e.From).head(), text(e.Subject),
@@ -49,8 +50,9 @@ func (s *Server) ingestPage(ctx context.Context, v visit) (*page, error) {
 	}
 	unverified := section{ID: "unverified", Title: "Senders not verified",
 		Table: strangers("unverified", in.Unverified, now,
-			"Kept and shown, not counted: no aligned DKIM or SPF for the reporter’s domain.",
-			"None: every report came from whom it names.")}
+			"Stored and shown, but not counted: their mail has no aligned DKIM or SPF pass for "+
+				"the reporter’s domain.",
+			"None: every report was sent by the reporter that it names.")}
 	commands, why := s.changes(ctx, v)
 	p.Lead = append(p.Lead, why...)
 	if commands != nil {
@@ -66,17 +68,19 @@ func (s *Server) ingestPage(ctx context.Context, v visit) (*page, error) {
 	}
 	p.Sections = append(p.Sections, s.silentSection(ctx, v), unverified, decidedSection(in, commands != nil),
 		section{ID: "others", Title: "Domains not yours",
-			Table: strangers("others", in.Others, now, "Reports on a domain that is not configured.",
-				"None: every report names a domain of yours.")},
+			Table: strangers("others", in.Others, now,
+				"Reports on a domain that is not configured.",
+				"None: every report is about a domain of yours.")},
 		section{ID: "ruf", Title: "Failure and TLS reports",
-			Text: []template.HTML{say("%s failure reports and %s TLS reports are stored.", in.Failures, in.TLS)}})
+			Text: []template.HTML{say("%s failure reports and %s TLS reports are stored.",
+				in.Failures, in.TLS)}})
 	return p, nil
 }
 
 func strangers(nameOfTable string, list []Stranger, now advice.Day, caption, empty template.HTML) *Table {
 	t := &Table{Name: nameOfTable, Caption: caption, Empty: empty,
-		Columns: []Column{{Key: "reporter", Title: "Reporter says", Wrap: true},
-			{Key: "from", Title: "Mail came as", Wrap: true},
+		Columns: []Column{{Key: "reporter", Title: "Reporter named", Wrap: true},
+			{Key: "from", Title: "Sender of the mail", Wrap: true},
 			{Key: "domain", Title: "Domain", Wrap: true}, {Key: "reports", Title: "Reports",
 				Right: true}, {Key: "since", Title: "Since"}}}
 	for _, u := range list {
@@ -89,7 +93,7 @@ func strangers(nameOfTable string, list []Stranger, now advice.Day, caption, emp
 
 // silentSection lists receivers that reported daily and do not any more.
 func (s *Server) silentSection(ctx context.Context, v visit) section {
-	t := &Table{Name: "silent", Caption: "Reported on most days before.",
+	t := &Table{Name: "silent", Caption: "Receivers that reported on most days, and stopped.",
 		Empty: "None: every receiver that reports daily is on time.", Fit: true,
 		Columns: []Column{{Key: "receiver", Title: "Receiver"}, {Key: "domain", Title: "Domain"},
 			{Key: "days", Title: "Days", Right: true}, {Key: "last", Title: "Last day"}}}
@@ -103,7 +107,8 @@ func (s *Server) silentSection(ctx context.Context, v visit) section {
 	for _, r := range reporters {
 		if now-r.Last > 4 && r.Days*10 >= 6*int(v.filter.To-v.filter.From+1) {
 			t.Rows = append(t.Rows, []Cell{text(r.Receiver).head(), text(r.Domain),
-				{Value: int64(now - r.Last), HTML: plain(advice.Count(int64(now - r.Last)))}, day(r.Last, now)})
+				{Value: int64(now - r.Last), HTML: plain(advice.Count(int64(now - r.Last)))},
+				day(r.Last, now)})
 		}
 	}
 	return out
@@ -117,9 +122,10 @@ func (s *Server) outPage(ctx context.Context, v visit) (*page, error) {
 	}
 	sends := int64(0)
 	now := advice.DayOf(v.now)
-	t := &Table{Name: "tonight", Caption: "A report goes out when every gate is open. Whether " +
-		"its destination allows reports is asked when it is sent.",
-		Empty: "No domain that sent mail here asked for a report, or reports.collect is not set.",
+	t := &Table{Name: "tonight", Caption: "Each domain that asks for reports, whether it gets " +
+		"one, and why. The DNS is asked only when a report is sent: an address at another domain " +
+		"must have agreed.",
+		Empty: "No domain that sent mail here asks for reports, or reports.collect is false.",
 		Columns: []Column{{Key: "domain", Title: "Policy domain", Wrap: true},
 			{Key: "state", Title: "Tonight"}, {Key: "why", Title: "Why", Wrap: true},
 			{Key: "messages", Title: "Messages", Right: true}, {Key: "at", Title: "At, UTC"}}}
@@ -132,32 +138,37 @@ func (s *Server) outPage(ctx context.Context, v visit) (*page, error) {
 	}
 	sent := &Table{Name: "sent", Caption: "The newest first.", Empty: "None yet.",
 		Columns: []Column{{Key: "domain", Title: "Domain", Wrap: true}, {Key: "day", Title: "Day"},
-			{Key: "to", Title: "To", Wrap: true}, {Key: "sent", Title: "Sent, UTC"}, {Key: "state", Title: "State"}}}
+			{Key: "to", Title: "To", Wrap: true}, {Key: "sent", Title: "Sent, UTC"},
+			{Key: "state", Title: "State"}}}
 	for _, r := range o.Sent {
 		sent.Rows = append(sent.Rows, []Cell{text(r.Domain).head(), day(r.Day, now), text(r.To),
 			moment(r.At), reasonCell(r.State)})
 	}
-	blocked := &Table{Name: "suppressed", Caption: "After a bounce for 7, then 30, then 180 days.",
-		Empty: "None: no address refused a report.",
+	blocked := &Table{Name: "suppressed", Caption: "These addresses get no reports for 7 days " +
+		"after a bounce, for 30 after a second one, and then for 180.",
+		Empty: "None: no report bounced.",
 		Columns: []Column{{Key: "address", Title: "Address", Wrap: true},
 			{Key: "why", Title: "Why", Wrap: true}, {Key: "until", Title: "Until"}}}
 	for _, b := range o.Blocked {
 		blocked.Rows = append(blocked.Rows, []Cell{text(b.Address).head(), reasonCell(b.Why), moment(b.Until)})
 	}
-	p := &page{Current: "/out", Title: advice.Plural(sends, "report goes", "reports go") +
-		" out tonight", Filter: v.filter,
-		Heading: say("%s out tonight.", plain(advice.Plural(sends, "report goes", "reports go")))}
+	p := &page{Current: "/out", Title: advice.Plural(sends, "report is", "reports are") +
+		" sent tonight", Filter: v.filter,
+		Heading: say("%s sent tonight.", plain(advice.Plural(sends, "report is", "reports are")))}
 	if o.More > 0 {
-		p.Lead = append(p.Lead, say("Those of the %s with the most messages; %s more asked for reports.",
-			plain(advice.Plural(int64(len(o.Rows)), "domain", "domains")), plain(advice.Count(int64(o.More)))))
+		p.Lead = append(p.Lead, say("Only the %s with the most messages are shown; %s more ask "+
+			"for reports.",
+			plain(advice.Plural(int64(len(o.Rows)), "domain", "domains")),
+			plain(advice.Count(int64(o.More)))))
 	}
 	if !o.On {
-		p.Title, p.Heading = "Sending is off", "Sending is off. This is what would go out."
+		p.Title, p.Heading = "Sending is off", "Sending is off (reports.send). This is what "+
+			"would be sent."
 	}
 	if waits := s.waits(); waits != "" {
 		p.Lead = append(p.Lead, plain(waits))
 	}
-	p.Sections = []section{{ID: "tonight", Title: "Tonight, and the gates", Table: t},
+	p.Sections = []section{{ID: "tonight", Title: "Tonight", Table: t},
 		{ID: "sent", Title: "Sent", Table: sent},
 		{ID: "supp", Title: "Suppressed addresses", Table: blocked}}
 	if len(o.Hosts) > 0 {
@@ -168,11 +179,12 @@ func (s *Server) outPage(ctx context.Context, v visit) (*page, error) {
 
 // hostTable lists the hosts that share the database.
 func hostTable(list []OutHost) *Table {
-	t := &Table{Name: "hosts", Caption: "The hosts that share the database. When one that leads fails, " +
-		"another one leads within half a minute.",
-		Columns: []Column{{Key: "host", Title: "Host", Wrap: true}, {Key: "leads", Title: "Leads", Wrap: true},
-			{Key: "seen", Title: "Seen, UTC"}, {Key: "segments", Title: "Segments that wait", Right: true},
-			{Key: "bytes", Title: "Bytes", Right: true}, {Key: "oldest", Title: "The oldest since, UTC"}}}
+	t := &Table{Name: "hosts", Caption: "The hosts that share the database. When the host that " +
+		"leads fails, another host leads within half a minute.",
+		Columns: []Column{{Key: "host", Title: "Host", Wrap: true},
+			{Key: "leads", Title: "Leads", Wrap: true},
+			{Key: "seen", Title: "Seen, UTC"}, {Key: "segments", Title: "Waiting segments", Right: true},
+			{Key: "bytes", Title: "Bytes", Right: true}, {Key: "oldest", Title: "Oldest, UTC"}}}
 	for _, h := range list {
 		t.Rows = append(t.Rows, []Cell{text(h.Host).head(), text(strings.Join(h.Leads, ", ")), moment(h.Seen),
 			{Value: h.Segments, HTML: plain(advice.Count(h.Segments))},

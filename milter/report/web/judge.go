@@ -54,7 +54,7 @@ func (j *Judge) Run(ctx context.Context) (judged int, err error) {
 		return 0, err
 	}
 	due := j.due(kept, change, domains)
-	if len(due) == 0 && change.Mark == kept.Mark && len(kept.owed()) == 0 {
+	if len(due) == 0 && change.Mark == kept.Mark && len(kept.unjudged()) == 0 {
 		return 0, nil
 	}
 	// The mark moves first, with the names of all that is owed: how far the others were judged must
@@ -101,7 +101,7 @@ func (j *Judge) all(ctx context.Context, kept Standings, change Change, due []Do
 
 // due returns the domains that may stand otherwise than they are said to.
 func (j *Judge) due(kept Standings, c Change, domains []Domain) (due []Domain) {
-	changed := kept.owed()
+	changed := kept.unjudged()
 	for _, n := range c.Domains {
 		changed[n] = true
 	}

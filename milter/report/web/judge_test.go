@@ -51,7 +51,7 @@ func TestJudgeIsFair(t *testing.T) {
 			t.Fatalf("what is kept is behind: %+v, %v", c, err)
 		}
 		var out []string
-		for n := range kept.owed() {
+		for n := range kept.unjudged() {
 			out = append(out, n)
 		}
 		slices.Sort(out)
@@ -63,7 +63,7 @@ func TestJudgeIsFair(t *testing.T) {
 	fresh := &Stored{Store: read.Store, Names: read.Names, Parked: read.Parked}
 	s := newServer(t, fresh, nil)
 	s.patience = time.Nanosecond
-	if got := s.line(Domain{Name: "example.net"}, keptOf(t, fresh, "example.net"), usual(today)).told.Grounds.Messages; got < 700_001 {
+	if got := s.line(Domain{Name: "example.net"}, keptOf(t, fresh, "example.net"), usual(today)).stored.Grounds.Messages; got < 700_001 {
 		t.Errorf("example.net has %d messages: its report is not in what is kept", got)
 	}
 

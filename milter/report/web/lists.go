@@ -46,9 +46,11 @@ func (s *Server) messagesPage(ctx context.Context, v visit) (*page, error) {
 	p.Lead = []template.HTML{v.described()}
 	p.Facts = countFacts(total)
 	t := recordTable(records, true)
-	t.Caption = "Records of reports, the newest first. A number opens the record in words."
-	t.Empty = "No record is selected. The address of this page says what was asked for."
-	p.Sections = []section{{ID: "records", Title: "Records", Table: t, Pager: v.morePager(len(records), rowsOfPage)}}
+	t.Caption = "Records of reports, the newest first. The number of a record leads to an " +
+		"explanation."
+	t.Empty = "No record matches the selection above."
+	p.Sections = []section{{ID: "records", Title: "Records", Table: t,
+		Pager: v.morePager(len(records), rowsOfPage)}}
 	return p, nil
 }
 
@@ -57,10 +59,11 @@ func countFacts(c Counts) []fact {
 		{Label: "Pass DMARC", Value: plain(advice.Count(c.Pass)),
 			Note: plain(percent(c.Pass, c.Messages))},
 		{Label: "Fail, delivered", Value: plain(advice.Count(c.Delivered))},
-		{Label: "Held", Value: plain(advice.Count(c.Held))}, {Label: "Refused", Value: plain(advice.Count(c.Refused))}}
+		{Label: "Held", Value: plain(advice.Count(c.Held))},
+		{Label: "Refused", Value: plain(advice.Count(c.Refused))}}
 }
 
-// described says what the query selects.
+// described describes the selection of the query in words.
 func (v visit) described() template.HTML {
 	var parts []string
 	for _, key := range []string{"domain", "source", "address", "receiver", "result", "header_from",
@@ -70,7 +73,7 @@ func (v visit) described() template.HTML {
 		}
 	}
 	if len(parts) == 0 {
-		return "All that you may see."
+		return "Selected: everything that you may see."
 	}
 	return "Selected: " + template.HTML(advice.List(parts, 12)) + "." //nolint:gosec // parts were escaped
 }
@@ -85,8 +88,10 @@ func recordTable(records []Record, withReport bool) *Table {
 		{Key: "applied", Title: "applied"},
 		{Key: "dkim", Title: "DKIM"},
 		{Key: "spf", Title: "SPF"},
-		{Key: "from", Title: "From"}, {Key: "envelope", Title: "envelope"}, {Key: "spf_result", Title: "SPF said"},
-		{Key: "signatures", Title: "signatures", Wrap: true}, {Key: "reasons", Title: "Reason given", Wrap: true}}}
+		{Key: "from", Title: "From"}, {Key: "envelope", Title: "envelope"},
+		{Key: "spf_result", Title: "SPF said"},
+		{Key: "signatures", Title: "signatures", Wrap: true},
+		{Key: "reasons", Title: "Reason given", Wrap: true}}}
 	for i := range records {
 		r := &records[i]
 		at := fmt.Sprintf("/r/%d/%d", r.Report, r.N)
@@ -145,11 +150,13 @@ func (s *Server) reportsPage(ctx context.Context, v visit) (*page, error) {
 		Crumbs: []crumb{{"Domains", "/"}, {"Reports", ""}},
 		Heading: say("%s, %s.", plain(advice.Plural(n, "report", "reports")),
 			period(f, advice.DayOf(v.now))), Lead: []template.HTML{v.described()}}
-	t := &Table{Name: "reports", Columns: reportColumns, Caption: "The newest first.", Empty: "No report is selected."}
+	t := &Table{Name: "reports", Columns: reportColumns, Caption: "The newest first.",
+		Empty: "No report is selected."}
 	for _, r := range reports {
 		t.Rows = append(t.Rows, reportRow(r, advice.DayOf(v.now)))
 	}
-	p.Sections = []section{{ID: "reports", Title: "Reports", Table: t, Pager: v.pager(n, rowsOfPage)}}
+	p.Sections = []section{{ID: "reports", Title: "Reports", Table: t,
+		Pager: v.pager(n, rowsOfPage)}}
 	return p, nil
 }
 
@@ -182,11 +189,12 @@ func (s *Server) reportPage(ctx context.Context, v visit, id int64, n int) (*pag
 		}
 		p.Crumbs = append(p.Crumbs, crumb{say("record %s", n), ""})
 		p.Title = fmt.Sprintf("Record %d of report %d", n, id)
-		p.Heading = say("Record %s of the report of %s on %s.", n, r.Receiver, dayHTML(rec.Day, now))
+		p.Heading = say("Record %s of the report of %s on %s.", n, r.Receiver,
+			dayHTML(rec.Day, now))
 		p.Sections = []section{{ID: "words", Title: "In words", Verdict: inWords(&rec, now),
 			Table: recordTable(records, false)}}
 		p.Sections[0].Table.Name = ""
-		p.Sections[0].Table.Caption = "The same as the report has it."
+		p.Sections[0].Table.Caption = "The same record, as it is in the report."
 		return p, nil
 	}
 	passed := cmp.Or(map[bool]string{r.Pass == 0: "none", r.Pass == r.Messages: "all"}[true], advice.Count(r.Pass))
@@ -194,15 +202,17 @@ func (s *Server) reportPage(ctx context.Context, v visit, id int64, n int) (*pag
 		plain(advice.Plural(r.Messages, "message", "messages")), r.Domain,
 		dayHTML(begin, now), plain(passed))
 	if hidden > 0 {
-		p.Lead = append(p.Lead, say("%s of domains that you may not see left out.",
+		p.Lead = append(p.Lead, say("%s not shown, of domains that you may not see.",
 			plain(advice.Plural(int64(hidden), "record is", "records are"))))
 	}
 	t := recordTable(records, false)
-	t.Caption = say("%s, %s. A number opens the record in words. Grey results do no harm: the other mechanism passed.",
+	t.Caption = say("%s, %s. The number of a record leads to an explanation. Grey results do no "+
+		"harm: the other mechanism passed.",
 		plain(advice.Plural(int64(len(records)), "record", "records")),
 		plain(advice.Plural(r.Messages, "message", "messages")))
-	t.Empty = "The report has no record: its sender saw no mail, or could not say so otherwise."
-	p.Sections = []section{reportFacts(r), parseNotes(r, at), {ID: "records", Title: "Records", Table: t}}
+	t.Empty = "The report has no record, which means that its sender saw no mail."
+	p.Sections = []section{reportFacts(r), parseNotes(r, at),
+		{ID: "records", Title: "Records", Table: t}}
 	if len(records) > 0 {
 		p.Sections = append(p.Sections, section{ID: "words", Title: "Record 1 in words",
 			Verdict: inWords(&records[0], now)})
@@ -235,7 +245,7 @@ func (v visit) visible(r *Report, records []Record) (left []Record, hidden int) 
 }
 
 func reportFacts(r Report) section {
-	t := &Table{Name: "report", Fit: true, Caption: "What the report says of itself.",
+	t := &Table{Name: "report", Fit: true, Caption: "The report and its sender.",
 		Columns: []Column{{Key: "what", Title: "What"}, {Key: "value", Title: "Value", Wrap: true}}}
 	row := func(label string, c Cell) { t.Rows = append(t.Rows, []Cell{words(label).head(), c}) }
 	row("Reporter", text(strings.TrimSpace(r.Org+" "+r.Email)))
@@ -246,14 +256,15 @@ func reportFacts(r Report) section {
 	row("Verified", words(yes(r.Trusted)).note(esc(r.Trust)))
 	row("Policy seen", text(r.Policy))
 	row("Format", text(r.Format))
-	row("Generator", text(cmp.Or(r.Generator, "not said")))
+	row("Generator", text(cmp.Or(r.Generator, "not given")))
 	row("Copies", words(advice.Plural(int64(r.Duplicates), "duplicate", "duplicates")+", not counted"))
 	return section{Cols: "cols", ID: "meta", Title: "Report", Table: t}
 }
 
 func parseNotes(r Report, at string) section {
-	t := &Table{Name: "notes", Fit: true, Caption: "What was odd, and what was made of it.",
-		Empty: "None: the report is as the standard has it.",
+	t := &Table{Name: "notes", Fit: true, Caption: "What deviates from the standard, and how it " +
+		"was read.",
+		Empty: "None: the report follows the standard.",
 		Columns: []Column{{Key: "code", Title: "Code"}, {Key: "title", Title: "Note"},
 			{Key: "text", Title: "Text", Wrap: true}}}
 	for _, n := range r.Notes {
@@ -265,12 +276,14 @@ func parseNotes(r Report, at string) section {
 // inWords explains a record.
 func inWords(r *Record, now advice.Day) template.HTML {
 	out := say("On %s %s received %s from %s that claimed %s. ", dayHTML(r.Day, now), r.Receiver,
-		plain(advice.Plural(r.Count, "message", "messages")), mono(r.Address.String()), cmp.Or(r.From, r.Domain))
+		plain(advice.Plural(r.Count, "message", "messages")), mono(r.Address.String()),
+		cmp.Or(r.From, r.Domain))
 	switch {
 	case r.SPFResult == "pass" && r.SPF == "pass":
 		out += say("SPF passed for %s, which aligns. ", cmp.Or(r.Envelope, r.SPFDomain))
 	case r.SPFResult == "pass":
-		out += say("SPF passed for %s, which does not align. ", cmp.Or(r.Envelope, r.SPFDomain, "another domain"))
+		out += say("SPF passed for %s, which does not align. ",
+			cmp.Or(r.Envelope, r.SPFDomain, "another domain"))
 	default:
 		out += say("SPF did not pass: %s. ", cmp.Or(r.SPFResult, "no result"))
 	}
@@ -278,10 +291,12 @@ func inWords(r *Record, now advice.Day) template.HTML {
 	case r.DKIM == "pass":
 		out += "DKIM passed with an aligned signature. "
 	case len(r.Signatures) == 0:
-		out += "The messages carried no signature. "
+		out += "The messages had no DKIM signature. "
 	default:
 		s := r.Signatures[0]
-		out += say("DKIM gave no aligned pass: %s said %s. ", s.Domain, s.Result)
+		out += say("DKIM did not pass with an aligned domain: the signature of %s has the result "+
+			"%s. ",
+			s.Domain, s.Result)
 	}
 	result := "failed"
 	if r.Pass() {
@@ -297,42 +312,13 @@ func inWords(r *Record, now advice.Day) template.HTML {
 		out += say("%s neither held nor refused them.", r.Receiver)
 	}
 	for _, reason := range r.Reasons {
-		out += say(" It gave as reason %s", mono(reason.Type))
+		out += say(" Its reason: %s", mono(reason.Type))
 		if reason.Comment != "" {
 			out += say(": “%s”", reason.Comment)
 		}
 		out += "."
 	}
 	return out
-}
-
-// rawBytes is how much of a report the page shows.
-const rawBytes = 64 << 10
-
-// rawXML shows XML as received: lines are kept, everything else of control is visible.
-func rawXML(raw []byte) template.HTML {
-	rest := len(raw) - rawBytes
-	if rest > 0 {
-		raw = raw[:rawBytes]
-	}
-	var out strings.Builder
-	for line := range strings.SplitSeq(strings.ToValidUTF8(string(raw), "\ufffd"), "\n") {
-		for _, r := range strings.TrimSuffix(line, "\r") {
-			switch {
-			case r == '\t':
-				out.WriteByte('\t')
-			case isOrder(r):
-				fmt.Fprintf(&out, `<span class="esc">U+%04X</span>`, r)
-			default:
-				out.WriteString(template.HTMLEscapeString(string(r)))
-			}
-		}
-		out.WriteByte('\n')
-	}
-	if rest > 0 {
-		out.WriteString("… " + advice.Count(int64(rest)) + " more bytes\n")
-	}
-	return template.HTML(out.String()) //nolint:gosec // every character was escaped
 }
 
 // receiverPage shows what one receiver reports on each domain.
@@ -358,7 +344,7 @@ func (s *Server) receiverPage(ctx context.Context, v visit) (*page, error) {
 	}
 	now := advice.DayOf(v.now)
 	var total Counts
-	t := &Table{Name: "domains", Caption: say("What %s reports, %s.", receiver, period(f, now)),
+	t := &Table{Name: "domains", Caption: say("Mail in the reports of %s, %s.", receiver, period(f, now)),
 		Empty: "No message in this period.",
 		Columns: []Column{{Key: "domain", Title: "Domain"}, {Key: "messages", Title: "Messages",
 			Right: true}, {Key: "dmarc_percent", Title: "DMARC, %", Right: true},
@@ -383,7 +369,8 @@ func (s *Server) receiverPage(ctx context.Context, v visit) (*page, error) {
 	}
 	p := &page{Current: "/", Title: visible(receiver), Filter: v.filter, Periods: periods(v),
 		Crumbs: []crumb{{"Domains", "/"}, {name(receiver), ""}},
-		Heading: say("%s reported on %s in %s.", receiver, plain(advice.Plural(total.Messages, "message", "messages")),
+		Heading: say("%s reported on %s in %s.", receiver,
+			plain(advice.Plural(total.Messages, "message", "messages")),
 			plain(advice.Plural(int64(len(sums)), "domain", "domains"))), Facts: countFacts(total)}
 	p.Sections = []section{{ID: "domains", Title: "Domains", Table: t}}
 	if v.all() {

@@ -37,7 +37,8 @@ func (s *Server) cookie(w http.ResponseWriter, r *http.Request, name, value stri
 // local returns next if it leads to a page of ours, else the start.
 func local(next string) string {
 	u, err := url.Parse(next)
-	if err != nil || u.Host != "" || u.Scheme != "" || !strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") ||
+	if err != nil || u.Host != "" || u.Scheme != "" || !strings.HasPrefix(next, "/") ||
+		strings.HasPrefix(next, "//") ||
 		strings.ContainsAny(next, "\\\r\n\t") {
 		return "/"
 	}
@@ -48,7 +49,8 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 	c, err := r.Cookie(loginCookie)
 	user := r.FormValue("user")
 	if err != nil || !(session{secret: []byte(c.Value)}).isToken(r.FormValue("csrf")) {
-		s.loginPage(w, r, "The form was too old. Try again; cookies must be allowed.", user, http.StatusForbidden)
+		s.loginPage(w, r, "The form has expired. Try again; the browser must accept cookies.",
+			user, http.StatusForbidden)
 		return
 	}
 	value, err := s.access.enter(r, user, r.FormValue("password"))
@@ -59,14 +61,16 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case errors.Is(err, errLocked):
 		w.Header().Set("Retry-After", "600")
-		s.log.Warn("login locked after wrong passwords", who...)
-		s.loginPage(w, r, "Too many wrong tries from your address. Wait ten minutes.", user, http.StatusTooManyRequests)
+		s.log.Warn("login refused: locked for ten minutes after wrong passwords", who...)
+		s.loginPage(w, r, "Too many wrong passwords from your address. Wait ten minutes.", user,
+			http.StatusTooManyRequests)
 	case errors.Is(err, errBusy):
 		w.Header().Set("Retry-After", "60")
-		s.log.Warn("login not checked: too many at once", who...)
-		s.loginPage(w, r, "Too many logins at once. Try again in a minute.", user, http.StatusServiceUnavailable)
+		s.log.Warn("login refused: too many at once", who...)
+		s.loginPage(w, r, "Too many logins at once. Try again in a minute.", user,
+			http.StatusServiceUnavailable)
 	case err != nil:
-		s.log.Warn("login refused", who...)
+		s.log.Warn("login refused: wrong name or password", who...)
 		s.loginPage(w, r, "Name or password is wrong.", user, http.StatusForbidden)
 	default:
 		s.log.Info("login", who...)

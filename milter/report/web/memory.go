@@ -160,7 +160,8 @@ func (m *Memory) Identities(_ context.Context, f Filter) ([]Identity, error) {
 	}
 	groups := map[key]*Identity{}
 	for r := range m.selected(&f) {
-		k := key{address: r.Address, from: r.From, envelope: r.Envelope, spf: r.SPFResult, disp: r.Disposition,
+		k := key{address: r.Address, from: r.From, envelope: r.Envelope, spf: r.SPFResult,
+			disp:        r.Disposition,
 			alignedDKIM: r.DKIM == "pass", alignedSPF: r.SPF == "pass"}
 		for _, s := range r.Signatures {
 			k.dkim += s.Domain + "/" + s.Selector + "/" + s.Result + " "
@@ -170,8 +171,10 @@ func (m *Memory) Identities(_ context.Context, f Filter) ([]Identity, error) {
 		}
 		id := groups[k]
 		if id == nil {
-			id = &Identity{Address: k.address, From: k.from, Envelope: k.envelope, SPF: k.spf, DKIM: r.Signatures,
-				AlignedDKIM: k.alignedDKIM, AlignedSPF: k.alignedSPF, Disposition: k.disp, Reason: k.reason}
+			id = &Identity{Address: k.address, From: k.from, Envelope: k.envelope, SPF: k.spf,
+				DKIM:        r.Signatures,
+				AlignedDKIM: k.alignedDKIM, AlignedSPF: k.alignedSPF, Disposition: k.disp,
+				Reason: k.reason}
 			groups[k] = id
 		}
 		id.Messages += r.Count
@@ -182,7 +185,8 @@ func (m *Memory) Identities(_ context.Context, f Filter) ([]Identity, error) {
 		out = append(out, *id)
 	}
 	slices.SortFunc(out, func(a, b Identity) int {
-		return cmp.Or(cmp.Compare(b.Messages, a.Messages), a.Address.Compare(b.Address), cmp.Compare(a.From, b.From),
+		return cmp.Or(cmp.Compare(b.Messages, a.Messages), a.Address.Compare(b.Address),
+			cmp.Compare(a.From, b.From),
 			cmp.Compare(a.Envelope, b.Envelope), cmp.Compare(a.Disposition, b.Disposition))
 	})
 	return out, nil
@@ -199,7 +203,8 @@ func (m *Memory) Sources(_ context.Context, f Filter) ([]Address, error) {
 		k := key{r.Domain, r.Address}
 		a := found[k]
 		if a == nil {
-			a = &Address{Domain: r.Domain, IP: r.Address, Reverse: m.Reverse[r.Address], First: r.Day, Last: r.Day}
+			a = &Address{Domain: r.Domain, IP: r.Address, Reverse: m.Reverse[r.Address],
+				First: r.Day, Last: r.Day}
 			for _, n := range m.Networks {
 				a.Network = a.Network || n.Contains(r.Address)
 			}
@@ -224,7 +229,8 @@ func (m *Memory) Records(_ context.Context, f Filter, w Window) ([]Record, error
 		out = append(out, *r)
 	}
 	slices.SortStableFunc(out, func(a, b Record) int {
-		return cmp.Or(cmp.Compare(b.Day, a.Day), cmp.Compare(b.Report, a.Report), cmp.Compare(a.N, b.N))
+		return cmp.Or(cmp.Compare(b.Day, a.Day), cmp.Compare(b.Report, a.Report),
+			cmp.Compare(a.N, b.N))
 	})
 	return cut(out, w), nil
 }
@@ -279,7 +285,8 @@ func (m *Memory) Receivers(_ context.Context, f Filter) ([]Reporter, error) {
 	days := map[key]map[advice.Day]bool{}
 	for _, r := range m.ReportList {
 		day := advice.DayOf(r.Begin)
-		if f.Domains != nil && !slices.Contains(f.Domains, r.Domain) || f.Receiver != "" && f.Receiver != r.Receiver ||
+		if f.Domains != nil && !slices.Contains(f.Domains, r.Domain) || f.Receiver != "" &&
+			f.Receiver != r.Receiver ||
 			f.From != 0 && day < f.From || f.To != 0 && day > f.To {
 			continue
 		}
@@ -316,7 +323,8 @@ func (m *Memory) Events(_ context.Context, f Filter) ([]Event, error) {
 	var out []Event
 	for _, e := range m.EventList {
 		day := advice.DayOf(e.At)
-		if (f.Domains == nil || slices.Contains(f.Domains, e.Domain)) && day >= f.From && day <= f.To {
+		if (f.Domains == nil || slices.Contains(f.Domains, e.Domain)) && day >= f.From &&
+			day <= f.To {
 			out = append(out, e)
 		}
 	}

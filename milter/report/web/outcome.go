@@ -1,6 +1,6 @@
 package web
 
-// outcome is what DMARC found and what the receiver did, as the store packs it: bit 0 is the
+// outcome is the DMARC result and the action of the receiver, as the store packs it: bit 0 is the
 // aligned DKIM pass, bit 1 the aligned SPF pass, bits 2 and 3 the action (none, quarantine, reject,
 // another word), bits 4 and 5 the reason that the receiver gave (none, mailing_list, forwarded,
 // another one).
@@ -36,7 +36,7 @@ func countsOf(o outcome, n int64) Counts {
 	return sumsOf(n, o.dkim(), o.spf(), o.result(), reasons[o.reason()])
 }
 
-// sumsOf returns the sums of n messages that share what DMARC found, what became of them, and the
+// sumsOf returns the sums of n messages with the same DMARC result, the same action, and the same
 // reason that the receiver gave.
 func sumsOf(n int64, dkim, spf bool, became, reason string) Counts {
 	c := Counts{Messages: n}

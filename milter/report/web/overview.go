@@ -112,24 +112,28 @@ func sentence(all []scored) (title string, heading template.HTML, lead []templat
 	}
 	n := int64(len(all))
 	if n == 0 {
-		return "No domain", "No domain is configured, or none that you may see.", nil
+		return "No domain", "No domain is configured that you may see: set domains in " +
+			"[reports.intake].", nil
 	}
-	rest := say("%s a look, %s tighten a policy, and %s.",
-		plain(deserve(count[healthWarn], "deserves", "deserve")), plain(deserve(count[healthReady], "can", "can")),
-		plain(deserve(count[healthOK]+count[healthQuiet], "is as it should be", "are as they should be")))
+	rest := say("%s a warning, %s tighten the policy, and %s no attention.",
+		plain(quantity(count[healthWarn], "has", "have")),
+		plain(quantity(count[healthReady], "can", "can")),
+		plain(quantity(count[healthOK]+count[healthQuiet], "needs", "need")))
 	lead = []template.HTML{upper(rest)}
 	if n := count[healthNew]; n > 0 {
-		lead = append(lead, say("%s not judged yet: the process that takes reports does so, one after the other.",
+		lead = append(lead, say("%s not judged yet; the role intake judges one domain after the "+
+			"other.",
 			plain(advice.Plural(n, "domain is", "domains are"))))
 	}
 	if len(need) == 0 {
-		title = "No domain needs you"
+		title = "No domain needs attention"
 		if n == 1 {
-			return title, say("%s needs nothing today.", all[0].x.domain.Name), lead[1:]
+			return title, say("%s needs no attention today.", all[0].x.domain.Name), lead[1:]
 		}
-		return title, say("None of %s domains needs you today.", n), lead
+		return title, say("None of %s domains needs attention today.", n), lead
 	}
-	title = advice.Count(int64(len(need))) + " of " + advice.Plural(n, "domain needs", "domains need") + " you"
+	title = advice.Count(int64(len(need))) + " of " + advice.Plural(n, "domain needs", "domains need") +
+		" attention"
 	var parts []string
 	for _, s := range need[:min(3, len(need))] {
 		parts = append(parts, string(say("%s (%s)", link("#"+rowID(s.x.domain.Name),
@@ -142,7 +146,8 @@ func sentence(all []scored) (title string, heading template.HTML, lead []templat
 	return title, heading, lead
 }
 
-func deserve(n int64, one, many string) string {
+// quantity is a count of domains with the verb that follows it.
+func quantity(n int64, one, many string) string {
 	switch n {
 	case 0:
 		return "none " + one
@@ -179,7 +184,7 @@ func (s *Server) overviewFacts(ctx context.Context, v visit, b board) []fact {
 	}
 	if in, err := s.intake(ctx); err == nil && v.all() {
 		out = append(out, fact{Label: "Reports today", Value: link("/ingest", plain(advice.Count(in.Today))),
-			Note: say("%s by this hour as a rule", in.Usual)},
+			Note: say("usually %s at this hour", in.Usual)},
 			fact{Label: "Reports not read", Value: link("/ingest#errors", plain(advice.Count(int64(len(in.Errors)))))})
 	}
 	return out
@@ -214,7 +219,8 @@ func periods(v visit) []choice {
 func (s *Server) newMatrix(ctx context.Context, b board, v visit) (*matrix, error) {
 	all := b.lines
 	m := &matrix{Days: advice.Plural(int64(v.filter.To-v.filter.From+1), "day", "days"),
-		Caption: say("Mail that claims each domain, %s. Each number counts messages and leads to the list behind it.",
+		Caption: say("Mail with each domain in From, %s. Each number counts messages and leads "+
+			"to a list of them.",
 			period(v.filter, advice.DayOf(v.now)))}
 	volume := map[string]int64{}
 	for _, l := range all {
@@ -307,7 +313,8 @@ func (x *facts) receiverCells(receivers []string) (wide []receiverCell, narrow r
 		if i < 4 {
 			narrowRest.Add(negative(sums[r]))
 		}
-		if p := last[r]; p.Last != 0 && x.now-p.Last > 4 && p.Days*10 >= 6*int(x.filter.To-x.filter.From+1) {
+		if p := last[r]; p.Last != 0 && x.now-p.Last > 4 &&
+			p.Days*10 >= 6*int(x.filter.To-x.filter.From+1) {
 			c.Late, c.Class = true, c.Class+" late"
 		}
 		wide = append(wide, c)
@@ -319,7 +326,8 @@ func (x *facts) receiverCells(receivers []string) (wide []receiverCell, narrow r
 }
 
 func negative(c Counts) Counts {
-	return Counts{-c.Messages, -c.Pass, -c.DKIM, -c.SPF, -c.Delivered, -c.Held, -c.Refused, -c.Forwarded, -c.Listed}
+	return Counts{-c.Messages, -c.Pass, -c.DKIM, -c.SPF, -c.Delivered, -c.Held, -c.Refused,
+		-c.Forwarded, -c.Listed}
 }
 
 func (x *facts) cell(receiver string, c Counts) receiverCell {
@@ -380,22 +388,4 @@ func matrixTable(all []scored, receivers []string) Table {
 		t.Rows = append(t.Rows, row)
 	}
 	return t
-}
-
-// changes lists what changed in the last week.
-func changes(all []scored, now interface{ Unix() int64 }) []template.HTML {
-	var events []Event
-	for _, s := range all {
-		for _, e := range s.x.events {
-			if now.Unix()-e.At.Unix() <= 7*86400 {
-				events = append(events, e)
-			}
-		}
-	}
-	slices.SortStableFunc(events, func(a, b Event) int { return b.At.Compare(a.At) })
-	var out []template.HTML
-	for _, e := range events[:min(8, len(events))] {
-		out = append(out, say("%s %s: %s", timeHTML(e.At), e.Domain, esc(e.Text)))
-	}
-	return out
 }

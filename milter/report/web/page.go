@@ -31,7 +31,7 @@ type page struct {
 	Events   []template.HTML
 }
 
-// frame is what is around each page.
+// frame is the part that all pages share: head, navigation, foot.
 type frame struct {
 	Host, Version, CSRF, User string
 	Admin, Proxy              bool

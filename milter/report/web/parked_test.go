@@ -24,7 +24,7 @@ func TestParked(t *testing.T) {
 	for path, want := range map[string][]string{
 		"/?show=parked":             {"3 domains", "old.example", "silent.example", "example.net", "is configured as parked, but"},
 		"/domains.csv":              {"WARN,example.net", "QUIET,silent.example"},
-		"/d/old.example":            {"claimed it", "sends no mail, and its SPF record does not say so", "Publish &#34;v=spf1 -all&#34; at old.example"},
+		"/d/old.example":            {"used its name", "sends no mail, and its SPF record does not say so", "Publish &#34;v=spf1 -all&#34; at old.example"},
 		"/d/example.net":            {"is configured as parked, but"},
 		"/d/shop.example":           {"esp.example"},
 		"/check?domain=old.example": {`name="sends" value="no" checked`},

@@ -12,8 +12,8 @@ import (
 // ErrNotFound means that a reader has nothing under the name or number asked for.
 var ErrNotFound = errors.New("web: not found")
 
-// Reader is what the pages read. All counts are messages. Every method answers for the filter's
-// domains alone.
+// Reader provides the data of the pages. All counts are messages. Every method answers for the
+// filter's domains alone.
 type Reader interface {
 	// Changed reports what has changed since a mark; the zero mark is before everything.
 	Changed(ctx context.Context, since Mark) (Change, error)

@@ -9,7 +9,7 @@ import (
 	"mailseal/milter/report/advice"
 )
 
-// Bounds of what is remembered of domains.
+// Bounds of the cached facts about domains.
 const (
 	// Reverse names are looked up later than reports are stored, so facts grow old even if nothing
 	// else changes.
@@ -24,7 +24,7 @@ type remembered struct {
 	at    time.Time
 }
 
-// recall is what a server has gathered. It is used until something changes.
+// recall caches the facts that a server has gathered, until something changes.
 type recall struct {
 	mu      sync.Mutex
 	mark    Mark
@@ -42,7 +42,7 @@ func (x *facts) weight() int {
 	return 20 + len(x.ids) + len(x.receiver) + len(x.reporter) + len(x.events)
 }
 
-// look drops what a change has made wrong. It is cheap enough to be called for every page.
+// look drops entries that a change made stale. It is cheap enough to be called for every page.
 func (r *recall) look(ctx context.Context, read Reader) error {
 	r.mu.Lock()
 	mark := r.mark
@@ -106,7 +106,7 @@ func (r *recall) keep(key string, x *facts, now time.Time, changes int) {
 	r.weight += x.weight()
 }
 
-// facts gathers what is known about a domain, or uses what was gathered before.
+// facts returns the facts about a domain, from the cache if they are there.
 func (s *Server) facts(ctx context.Context, d Domain, f Filter) (*facts, error) {
 	key := d.Name + "?" + f.query()
 	x, changes := s.recall.get(key, s.now(), factsFor)
@@ -143,8 +143,8 @@ func (s *Server) listed(ctx context.Context) ([]Domain, error) {
 	return list, nil
 }
 
-// intakeFor is how long the state of the intake is used again: it compares with the same hour of other
-// days, so it changes by itself.
+// intakeFor is how long the state of the intake is used again: it compares with the same hour of
+// other days, so it changes by itself.
 const intakeFor = 30 * time.Second
 
 // intake returns how reports arrive.
@@ -165,19 +165,21 @@ func (s *Server) intake(ctx context.Context) (Intake, error) {
 	return in, err
 }
 
-// forget drops what was gathered, after a verdict changed it.
+// forget empties the cache after a verdict.
 func (s *Server) forget() {
 	s.recall.mu.Lock()
 	defer s.recall.mu.Unlock()
 	s.recall.drop()
 }
 
-// Refresh gathers what the overview needs before it is asked for, at once and then whenever tick says
+// Refresh gathers the data of the overview in advance, at once and then at each tick
 // so, until ctx ends.
 func (s *Server) Refresh(ctx context.Context, tick <-chan time.Time) {
 	for {
 		if err := s.refresh(ctx); err != nil && ctx.Err() == nil {
-			s.log.Warn("pages not gathered ahead", "error", err)
+			s.log.Warn("the figures of the overview could not be read ahead; the next try is in "+
+				"15 seconds",
+				"error", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -90,7 +90,7 @@ func TestRestricted(t *testing.T) {
 			t.Errorf("%s has the number of another domain", path)
 		}
 	}
-	if body := get(fmt.Sprint("/r/", mixed)).Body.String(); !strings.Contains(body, "1 record is of domains that you may not see left out") {
+	if body := get(fmt.Sprint("/r/", mixed)).Body.String(); !strings.Contains(body, "1 record is not shown, of domains that you may not see") {
 		t.Error("the report does not say that a record was left out")
 	}
 }

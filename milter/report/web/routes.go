@@ -22,12 +22,13 @@ func (s *Server) routes() {
 	}
 	tables := func(path string, build func(context.Context, visit) (*page, error)) {
 		serve(path, build)
-		serve(strings.TrimSuffix(path, "/{$}")+"/{table}", func(ctx context.Context, v visit) (*page, error) {
-			if v.table == "" {
-				return nil, ErrNotFound
-			}
-			return build(ctx, v)
-		})
+		serve(strings.TrimSuffix(path, "/{$}")+"/{table}",
+			func(ctx context.Context, v visit) (*page, error) {
+				if v.table == "" {
+					return nil, ErrNotFound
+				}
+				return build(ctx, v)
+			})
 	}
 	tables("/{$}", s.start)
 	tables("/messages", s.messagesPage)

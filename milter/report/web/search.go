@@ -45,7 +45,8 @@ func names(domains []Domain) []string {
 func (s *Server) selection(ctx context.Context, v visit) (Filter, error) {
 	f := v.filter
 	q := v.q
-	f.HeaderOf, f.Result, f.DKIM, f.SPF = q.Get("header_from"), q.Get("result"), q.Get("dkim"), q.Get("spf")
+	f.HeaderOf, f.Result, f.DKIM, f.SPF = q.Get("header_from"), q.Get("result"), q.Get("dkim"),
+		q.Get("spf")
 	f.Signer, f.Selector, f.Envelope = q.Get("signer"), q.Get("selector"), q.Get("envelope")
 	domains, err := s.domains(ctx, v)
 	if err != nil {
@@ -72,8 +73,8 @@ func (s *Server) search(ctx context.Context, v visit, q string) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Table{Name: "found", Fit: true, Caption: "What was found.",
-		Empty:   "Nothing. A domain, an address, or the number of a report can be searched for.",
+	t := &Table{Name: "found", Fit: true, Caption: "Results of the search.",
+		Empty:   "Nothing was found. Search for a domain, an address, or the number of a report.",
 		Columns: []Column{{Key: "what", Title: "What"}, {Key: "where", Title: "Where"}}}
 	add := func(what, text, at string) {
 		t.Rows = append(t.Rows, []Cell{words(what).head(), {Value: at, HTML: link(at, name(text))}})
@@ -94,7 +95,7 @@ func (s *Server) search(ctx context.Context, v visit, q string) (*page, error) {
 		}
 	}
 	return &page{Current: "/", Title: "Search",
-		Heading:  say("%s for %s.", plain(advice.Plural(int64(len(t.Rows)), "place", "places")), q),
+		Heading:  say("%s for %s.", plain(advice.Plural(int64(len(t.Rows)), "result", "results")), q),
 		Crumbs:   []crumb{{"Domains", "/"}, {"Search", ""}},
 		Sections: []section{{ID: "found", Title: "Found", Table: t}}}, nil
 }

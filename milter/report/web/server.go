@@ -24,7 +24,7 @@ var files embed.FS
 const policy = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; " +
 	"base-uri 'none'; frame-ancestors 'none'"
 
-// Config is what a Server is made of.
+// Config configures a Server.
 type Config struct {
 	Read     Reader
 	Commands Commands // nil: pages have no forms
@@ -160,8 +160,10 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, who session, p *
 	p.Frame.HasCheck = s.checker != nil && who.name != ""
 	var out bytes.Buffer
 	if err := s.pages.Execute(&out, p); err != nil {
-		s.log.Error("page not rendered", "path", r.URL.Path, "error", err)
-		http.Error(w, "The page could not be made; the log says why.", http.StatusInternalServerError)
+		s.log.Error("a page could not be rendered: this is a bug in Mailseal, please report it",
+			"path", r.URL.Path, "error", err)
+		http.Error(w, "The page could not be made; the log has the reason.",
+			http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -169,33 +171,40 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, who session, p *
 	_, _ = w.Write(out.Bytes())
 }
 
-// fail answers with a page that says what was not found or did not answer.
+// fail answers with a page about what was not found or did not answer.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, who session, err error) {
 	status := http.StatusInternalServerError
 	p := &page{Title: "The database did not answer",
-		Heading: say("The database did not answer at %s UTC. Try again in a minute; the log says why.",
+		Heading: say("The database did not answer at %s UTC. Try again in a minute; the log has "+
+			"the reason.",
 			plain(s.now().UTC().Format("15:04")))}
 	switch {
 	case errors.Is(err, ErrNotFound):
 		status = http.StatusNotFound
-		p = &page{Title: "Not found", Heading: "There is nothing under this address.", Lead: []template.HTML{
-			say("Asked for: %s. It may have been deleted, or you may not see it. Search for a domain above.",
-				mono(r.URL.Path))}}
+		p = &page{Title: "Not found", Heading: "There is nothing under this address.",
+			Lead: []template.HTML{
+				say("You asked for %s. It may have been deleted, or your account may not see it. "+
+					"Search for a domain above.",
+					mono(r.URL.Path))}}
 	case errors.Is(err, ErrAway):
 		status = http.StatusServiceUnavailable
 		p = &page{Title: "Not changed", Heading: "The change could not be made: the process that " +
 			"receives reports does not answer.",
 			Lead: []template.HTML{"Nothing was changed. Start “mailseal reports serve” with the " +
-				"role intake, go back, and send the form again. " +
-				"Reports that arrive wait in the mail server."}}
-		s.log.Error("a change of the page was not made", "path", r.URL.Path, "error", err)
+				"role intake, go back, and send the form again. Reports that arrive wait in the " +
+				"mail server."}}
+		s.log.Error("a change on the pages was not made; start the role intake", "path",
+			r.URL.Path, "error", err)
 	case errors.Is(err, errUnanswered):
 		status = http.StatusServiceUnavailable
-		p = &page{Title: "No answer", Heading: "The process that receives reports did not answer in time.",
+		p = &page{Title: "No answer", Heading: "The process that receives reports did not answer " +
+			"in time.",
 			Lead: []template.HTML{"The change may have been made: open the page again to see. " +
-				"Sending it again does no harm, " +
-				"since a report that is stored already is not counted twice."}}
-		s.log.Error("a change of the page was not answered", "path", r.URL.Path, "error", err)
+				"Sending it again does no harm, since a report that is stored already is not " +
+				"counted twice."}}
+		s.log.Error("the role intake did not confirm a change on the pages, which may have been "+
+			"made",
+			"path", r.URL.Path, "error", err)
 	case errors.Is(err, ErrRefused):
 		status = http.StatusUnprocessableEntity
 		p = &page{Title: "Not changed", Heading: "The change was refused.",
@@ -206,14 +215,14 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, who session, err e
 			Lead: []template.HTML{plain(err.Error() + ". Nothing was changed.")}}
 	default:
 		if waits := s.waits(); waits != "" {
-			p.Lead = append(p.Lead, plain("Mail goes on meanwhile. "+waits))
+			p.Lead = append(p.Lead, plain("Mail is not affected. "+waits))
 		}
-		s.log.Error("page not made", "path", r.URL.Path, "error", err)
+		s.log.Error("a page could not be made", "path", r.URL.Path, "error", err)
 	}
 	s.render(w, r, who, p, status)
 }
 
-// waits says what waits in the spool of this host.
+// waits describes what waits in the spool of this host.
 func (s *Server) waits() string {
 	if s.waiting == nil {
 		return ""

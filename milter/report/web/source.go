@@ -27,13 +27,15 @@ func (s *Server) sourcePage(ctx context.Context, v visit, domain, source string)
 	}
 	f := x.filter
 	f.Addresses = src.Addresses
-	p := &page{Current: "/", Title: visible(src.Name) + " as " + d.Name, Filter: v.filter, Periods: periods(v),
+	p := &page{Current: "/", Title: visible(src.Name) + " as " + d.Name, Filter: v.filter,
+		Periods: periods(v),
 		Crumbs: []crumb{{"Domains", "/"},
 			{name(d.Name), domainURL(d.Name) + "?" + v.filter.query()}, {name(src.Name), ""}}}
 	class := map[advice.Severity]string{advice.Fault: "w-fail", advice.Warning: "w-warn",
 		advice.Harmless: "w-quiet"}[src.cause.Severity]
 	p.Heading = word(class, src.cause.Word) + " " + say("%s, as %s: %s, %s.", src.Name, d.Name,
-		plain(advice.Plural(src.Messages, "message", "messages")), plain(passes(src.Pass, src.Messages)))
+		plain(advice.Plural(src.Messages, "message", "messages")),
+		plain(passes(src.Pass, src.Messages)))
 	p.Lead = []template.HTML{prose(src.cause.Text)}
 	c := src.counts
 	to := func(pairs ...string) string {
@@ -42,12 +44,14 @@ func (s *Server) sourcePage(ctx context.Context, v visit, domain, source string)
 	p.Facts = []fact{
 		{Label: "Messages", Value: number(src.Messages, to()).HTML,
 			Note: say("%s of %s", plain(percent(src.Messages, x.total.Messages)), d.Name)},
-		{Label: "Pass DMARC", Value: plain(percent(src.Pass, src.Messages)), Class: rate(src.Pass, src.Messages).Class},
+		{Label: "Pass DMARC", Value: plain(percent(src.Pass, src.Messages)),
+			Class: rate(src.Pass, src.Messages).Class},
 		{Label: "Aligned DKIM", Value: plain(percent(src.DKIM, src.Messages))},
 		{Label: "Delivered", Value: number(c.Delivered, to("result", "delivered")).HTML},
 		{Label: "Held", Value: number(c.Held, to("result", "held")).HTML},
 		{Label: "Refused", Value: number(c.Refused, to("result", "refused")).HTML},
-		{Label: "Seen", Value: dayHTML(src.first, x.now), Note: say("to %s", dayHTML(src.last, x.now))},
+		{Label: "Seen", Value: dayHTML(src.first, x.now),
+			Note: say("to %s", dayHTML(src.last, x.now))},
 	}
 	days, err := s.read.Sums(ctx, f, ByDay)
 	if err != nil {
@@ -61,7 +65,8 @@ func (s *Server) sourcePage(ctx context.Context, v visit, domain, source string)
 	if err != nil {
 		return nil, err
 	}
-	p.Sections = []section{remedy(src, d.Name), s.verdict(ctx, v, x, src), sourceDays(x, days), identity(src, x),
+	p.Sections = []section{remedy(src, d.Name), s.verdict(ctx, v, x, src), sourceDays(x, days),
+		identity(src, x),
 		sourceReceivers(receivers, to), identifiers(src, x), latestOf(latest, to())}
 	return p, nil
 }
@@ -102,30 +107,31 @@ func (x *facts) find(name string) *source {
 
 func remedy(s *source, domain string) section {
 	out := section{Cols: "cols", ID: "fix", Title: "What to do"}
-	say1 := func(text string) { out.Text = append(out.Text, plain(text)) }
+	step := func(text string) { out.Text = append(out.Text, plain(text)) }
 	switch s.cause.Code {
 	case "not-aligned", "dkim-not-aligned":
 		where := "the domain settings of the service"
 		if s.TellTale.DKIM != "" {
 			where = s.TellTale.Name + ": " + s.TellTale.DKIM
 		}
-		say1("1. Open " + where + ", and add " + domain +
-			" as sending or signing domain. Take a 2048-bit key if there is a choice.")
-		say1("2. Publish the records that it shows. They look like this one:")
+		step("1. Open " + where + ", and add " + domain +
+			" as a sending or signing domain. Choose a key of 2048 bits if you can.")
+		step("2. Publish the records that the service shows. They look like this one:")
 		out.Records = []record{{"Zone file", "s1._domainkey." + domain + ". 3600 IN CNAME s1." +
 			rowID(domain) + ".dkim." +
 			cmp.Or(organization(s.Signer), "service.example") + "."}}
 	case "spf-only", "own-host", "subdomain", "spf-not-aligned":
-		say1("Make a key on the host that signs; the private part never leaves it:")
-		out.Records = []record{{"On the host that signs", "mailseal keygen --domain " + domain + " --selector s1"}}
+		step("Make a key on the host that signs. The private key stays on that host:")
+		out.Records = []record{{"On the host that signs",
+			"mailseal keygen --domain " + domain + " --selector s1"}}
 	case "key-missing", "signature-broken":
-		say1("See what DNS has, and compare it with the key that signs:")
+		step("Compare the key in DNS with the key that signs:")
 		out.Records = []record{{"On this host", "mailseal check --dns"}}
 	default:
 		if s.cause.Fix == "" {
-			say1("Nothing.")
+			step("Nothing needs to be done.")
 		} else {
-			say1(s.cause.Fix + ".")
+			step(s.cause.Fix + ".")
 		}
 	}
 	return out
@@ -133,13 +139,13 @@ func remedy(s *source, domain string) section {
 
 // verdict is the form by which a person says whose a source is.
 func (s *Server) verdict(ctx context.Context, v visit, x *facts, src *source) section {
-	out := section{End: true, ID: "verdict", Title: "Whose is it?"}
-	text := say("By rule: %s, because: %s.", plain(string(src.Class)), prose(src.why))
+	out := section{End: true, ID: "verdict", Title: "Who does it belong to?"}
+	text := say("Classified as “%s” automatically: %s.", plain(string(src.Class)), prose(src.why))
 	form := &judgeForm{Action: sourceURL(x.domain.Name, src.Name), Source: src.Name}
 	if src.rule != nil {
-		text = say("Judged “%s” by %s on %s; %s before.", plain(string(src.rule.Class)),
+		text = say("Judged “%s” by %s on %s; before that: %s.", plain(string(src.rule.Class)),
 			src.rule.By, timeHTML(src.rule.At),
-			plain(cmp.Or(string(src.rule.Was), "judged by rule")))
+			plain(cmp.Or(string(src.rule.Was), "classified automatically")))
 		form.Undo = src.rule.ID
 	}
 	form.Text = text
@@ -168,14 +174,16 @@ func sourceDays(x *facts, sums []Sum) section {
 	for _, s := range sums {
 		b.days[s.Day] = s.Counts
 	}
-	return section{ID: "days", Title: "Messages by day", Chart: chart(b, x.now, nil, func(d advice.Day) string {
-		return x.filter.messages("from", d.String(), "to", d.String())
-	})}
+	return section{ID: "days", Title: "Messages by day",
+		Chart: chart(b, x.now, nil, func(d advice.Day) string {
+			return x.filter.messages("from", d.String(), "to", d.String())
+		})}
 }
 
 func identity(s *source, x *facts) section {
-	t := &Table{Name: "addresses", Fit: true, Caption: "Addresses, and their names if a forward lookup confirms them.",
-		Columns: []Column{{Key: "address", Title: "Address"}, {Key: "messages", Title: "Messages", Right: true}}}
+	t := &Table{Name: "addresses", Fit: true, Caption: "Addresses of this source.",
+		Columns: []Column{{Key: "address", Title: "Address"},
+			{Key: "messages", Title: "Messages", Right: true}}}
 	sums := map[netip.Addr]int64{}
 	for _, id := range s.ids {
 		sums[id.Address] += id.Messages
@@ -192,7 +200,7 @@ func identity(s *source, x *facts) section {
 			To: x.filter.To}.query(), "The same source in all domains")))
 	}
 	for _, n := range s.ReverseNames[:min(len(s.ReverseNames), 3)] {
-		out.Text = append(out.Text, say("Reverse name %s, confirmed forward.", mono(n)))
+		out.Text = append(out.Text, say("Reverse name %s, confirmed by a forward lookup.", mono(n)))
 	}
 	return out
 }
@@ -207,7 +215,10 @@ func sourceReceivers(sums []Sum, to func(...string) string) section {
 			{Key: "delivered", Title: "Fail: delivered", Right: true}, {Key: "held", Title: "held",
 				Right: true}, {Key: "refused", Title: "refused", Right: true}}}
 	for _, r := range sums {
-		at := func(pairs ...string) string { return to(append([]string{"receiver", r.Receiver}, pairs...)...) }
+		at := func(pairs ...string) string {
+			return to(append([]string{"receiver", r.Receiver},
+				pairs...)...)
+		}
 		t.Rows = append(t.Rows, []Cell{text(r.Receiver).head(), number(r.Messages, at()), rate(r.Pass, r.Messages),
 			number(r.Delivered, at("result", "delivered")), number(r.Held, at("result", "held")),
 			number(r.Refused, at("result", "refused"))})
@@ -216,11 +227,12 @@ func sourceReceivers(sums []Sum, to func(...string) string) section {
 }
 
 func identifiers(s *source, x *facts) section {
-	t := &Table{Name: "identifiers", Caption: "Combinations of From, envelope and signature, the most frequent first.",
+	t := &Table{Name: "identifiers", Caption: "Combinations of From, envelope and signature, the " +
+		"most frequent first.",
 		Columns: []Column{{Key: "from", Title: "From domain", Wrap: true},
 			{Key: "envelope", Title: "Envelope domain", Wrap: true}, {Key: "spf", Title: "SPF"},
 			{Key: "spf_aligned", Title: "aligned"},
-			{Key: "signed", Title: "Signed by / selector", Wrap: true},
+			{Key: "signed", Title: "Signer / selector", Wrap: true},
 			{Key: "dkim_aligned", Title: "aligned"},
 			{Key: "dmarc", Title: "DMARC"}, {Key: "applied", Title: "applied"},
 			{Key: "messages", Title: "Messages", Right: true}}}
@@ -238,7 +250,7 @@ func identifiers(s *source, x *facts) section {
 		if !id.Pass() {
 			result = words("fail").as("bad")
 		}
-		t.Rows = append(t.Rows, []Cell{text(id.From).head(), text(cmp.Or(id.Envelope, "not said")),
+		t.Rows = append(t.Rows, []Cell{text(id.From).head(), text(cmp.Or(id.Envelope, "not given")),
 			text(id.SPF), words(yes(id.AlignedSPF)),
 			text(cmp.Or(signed, "none")), words(yes(id.AlignedDKIM)), result, text(id.Disposition),
 			{Value: id.Messages, HTML: plain(advice.Count(id.Messages))}})

@@ -12,9 +12,9 @@ import (
 	"mailseal/milter/report/store"
 )
 
-// standing is how a domain stands: what the overview shows of it beside sums of messages. To find it
-// out takes all records of 90 days, so that role intake does so when reports have come, and keeps it
-// in the store.
+// standing is the state of a domain: what the overview shows of it beside sums of messages. To
+// compute it out takes all records of 90 days, so that role intake does so when reports have come,
+// and keeps it in the store.
 type standing struct {
 	Domain    Domain // without what its own page alone needs
 	Spans     []span // of its policies
@@ -47,11 +47,12 @@ type lastReport struct {
 	Last     advice.Day
 }
 
-// dayBar is what a line of the overview draws of a day, or of some.
+// dayBar is the bar of a day, or of several, in a line of the overview.
 type dayBar [4]int64 // messages, passed, held, refused
 
 func (b dayBar) counts() Counts {
-	return Counts{Messages: b[0], Pass: b[1], Held: b[2], Refused: b[3], Delivered: b[0] - b[1] - b[2] - b[3]}
+	return Counts{Messages: b[0], Pass: b[1], Held: b[2], Refused: b[3],
+		Delivered: b[0] - b[1] - b[2] - b[3]}
 }
 
 func (b *dayBar) add(c Counts) {
@@ -120,14 +121,14 @@ type Standings struct {
 	serial  int64    // of the last that was read
 }
 
-// commonStanding is what the store keeps beside the domains.
+// commonStanding is the state that the store keeps for all domains together.
 type commonStanding struct {
 	Mark
 	Pending []string `json:",omitempty"`
 }
 
-// owed returns the domains that have not been judged up to the mark.
-func (x Standings) owed() map[string]bool {
+// unjudged returns the domains that have not been judged up to the mark.
+func (x Standings) unjudged() map[string]bool {
 	out := map[string]bool{}
 	for _, n := range x.Pending {
 		if d := x.Domains[n]; d == nil || d.Mark != x.Mark {
@@ -145,7 +146,7 @@ func (s *Stored) keepMark(ctx context.Context, mark Mark, but []Domain) error {
 // keeper is a Reader whose store keeps how domains stand.
 type keeper interface {
 	Standings(ctx context.Context, after int64) (Standings, error)
-	// Standing returns how a domain stands, or nil if it was not judged.
+	// Standing returns the state of a domain, or nil if it was not judged.
 	Standing(ctx context.Context, domain string) (*standing, error)
 	Configured() []Domain
 }
@@ -171,7 +172,7 @@ func (s *Stored) Standings(ctx context.Context, after int64) (Standings, error) 
 	if err == nil && after == 0 {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.plant(out)
+		s.addPolicies(out)
 	}
 	return out, err
 }
@@ -217,7 +218,7 @@ func (s *Stored) Judged(ctx context.Context) ([]Judged, error) {
 	kept, err := s.Standings(ctx, 0)
 	var out []Judged
 	for n, x := range kept.Domains {
-		line := &facts{domain: x.Domain, now: x.Day, told: x}
+		line := &facts{domain: x.Domain, now: x.Day, stored: x}
 		out = append(out, Judged{n, healthWords[line.healthOf().level].word, x.Classes})
 	}
 	slices.SortFunc(out, func(a, b Judged) int { return cmp.Compare(a.Domain, b.Domain) })
@@ -241,7 +242,7 @@ func (s *Stored) keep(ctx context.Context, domain string, data any) error {
 	return s.Store.KeepStanding(ctx, store.Standing{Domain: domain, Data: string(text)})
 }
 
-// standing makes of facts of the usual period what is kept of them.
+// standing returns the state to store, from the facts of the usual period.
 func (x *facts) standing() *standing {
 	out := &standing{Domain: x.domain, Day: x.now, Grounds: x.grounds(),
 		Events: x.events[max(0, len(x.events)-maxEvents):], Advice: &x.advice}
@@ -314,20 +315,20 @@ func (x *standing) draw(ctx context.Context, read Reader) error {
 	return nil
 }
 
-// drawn fills in the days of a line that is shown, from what is kept of the period, unless they were
-// added up: there may be thousands of other lines.
+// drawn fills in the days of a line that is shown, from what is kept of the period, unless they
+// were added up: there may be thousands of other lines.
 func (x *facts) drawn() *facts {
 	if x.days.days != nil {
 		return x
 	}
 	x.days.days = map[advice.Day]Counts{}
-	if p, has := x.told.period(x.filter); has {
-		x.told.bars(p.Days, x.days.days)
+	if p, has := x.stored.period(x.filter); has {
+		x.stored.bars(p.Days, x.days.days)
 	}
 	return x
 }
 
-// bars puts what is kept of a period into the days of a line.
+// bars copies the stored bars of a period into the days of a line.
 func (x *standing) bars(days int, into map[advice.Day]Counts) {
 	if days > keptDays {
 		for i, b := range x.Sparse {

@@ -101,7 +101,8 @@ func (v *view) plan(ctx context.Context, f Filter, by []Dim) (from string, colum
 		source = source || d == ByAddress
 		reporter = reporter || d == ByReceiver
 	}
-	names := map[Dim]string{ByDomain: "x.domain", ByDay: "x.day", ByAddress: "x.source", ByReceiver: "x.reporter"}
+	names := map[Dim]string{ByDomain: "x.domain", ByDay: "x.day", ByAddress: "x.source",
+		ByReceiver: "x.reporter"}
 	switch {
 	case records || source && reporter:
 		from = "in_record x JOIN in_report p ON p.id = x.report"
@@ -185,7 +186,8 @@ func (s *Stored) Identities(ctx context.Context, f Filter) ([]Identity, error) {
 		return nil
 	})
 	slices.SortFunc(out, func(a, b Identity) int {
-		return cmp.Or(cmp.Compare(b.Messages, a.Messages), a.Address.Compare(b.Address), cmp.Compare(a.From, b.From),
+		return cmp.Or(cmp.Compare(b.Messages, a.Messages), a.Address.Compare(b.Address),
+			cmp.Compare(a.From, b.From),
 			cmp.Compare(a.Envelope, b.Envelope), cmp.Compare(a.Disposition, b.Disposition))
 	})
 	return out, err

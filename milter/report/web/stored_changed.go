@@ -11,7 +11,7 @@ import (
 // Mark says how far a reader had read. Two marks are equal if nothing has changed between them.
 type Mark struct {
 	Raw, Report int64 // the last that arrived, and the last that was read
-	DNS, Looked int64 // the last change of a record, and when records were held against mail last
+	DNS, Looked int64 // the last change of a record, and when records were compared with mail last
 	Key, Used   int64 // when a key of ours signed first, and when a person said who writes from a domain
 	Rest        [8]int64
 }
@@ -91,7 +91,7 @@ func (v *view) changed(ctx context.Context, since Mark) (Change, error) {
 		c.Domains, c.Sums = domains, c.Sums || tooMany
 	}
 	c.All = c.Sums
-	if err := v.said(ctx, since, &c); err != nil {
+	if err := v.answers(ctx, since, &c); err != nil {
 		return c, err
 	}
 	return c, v.looked(ctx, since, &c)
@@ -100,9 +100,9 @@ func (v *view) changed(ctx context.Context, since Mark) (Change, error) {
 // lateBatch is how much later than a key signed first another host may say so.
 const lateBatch = 7 * 86400
 
-// said adds the domains that persons said something of, and those whose own mail was counted. What is
-// gone names no domain, and a verdict may be on all of them.
-func (v *view) said(ctx context.Context, since Mark, c *Change) error {
+// answers adds the domains that persons said something of, and those whose own mail was counted. What
+// is gone names no domain, and a verdict may be on all of them.
+func (v *view) answers(ctx context.Context, since Mark, c *Change) error {
 	m := c.Mark
 	undone := m.Rest[restUndone] - since.Rest[restUndone]
 	c.All = c.All || undone < 0 || m.Rest[restKeys] < since.Rest[restKeys] || m.Rest[restUses] < since.Rest[restUses]
@@ -142,7 +142,7 @@ func (v *view) said(ctx context.Context, since Mark, c *Change) error {
 	return nil
 }
 
-// looked adds the domains whose records have changed or were held against their mail.
+// looked adds the domains whose records have changed or were compared with their mail.
 func (v *view) looked(ctx context.Context, since Mark, c *Change) error {
 	if since.DNS == c.Mark.DNS && since.Looked == c.Mark.Looked {
 		return nil
@@ -206,8 +206,8 @@ func (m Mark) differs(since Mark, which ...int) bool {
 	return slices.ContainsFunc(which, func(i int) bool { return m.Rest[i] != since.Rest[i] })
 }
 
-// spans returns the policies of each domain as reports named them. They are read once, or taken from
-// what was kept in the store, and those of a domain again when a report on it has come.
+// spans returns the policies of each domain as reports named them. They are read once, or taken
+// from what was kept in the store, and those of a domain again when a report on it has come.
 func (s *Stored) spans(ctx context.Context, v *view) (map[string][]span, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -257,13 +257,13 @@ func mergeSpans(old, fresh map[string][]span, names []string, all bool) map[stri
 func (s *Stored) seed(ctx context.Context) error {
 	kept, err := s.loadStandings(ctx, 0)
 	if err == nil {
-		s.plant(kept)
+		s.addPolicies(kept)
 	}
 	return err
 }
 
-// plant takes the policies of what is kept, if there are none yet. The caller holds the lock.
-func (s *Stored) plant(kept Standings) {
+// addPolicies adds the stored policies, if there are none yet. The caller holds the lock.
+func (s *Stored) addPolicies(kept Standings) {
 	if s.policies != nil || kept.Mark == (Mark{}) {
 		return
 	}
@@ -273,7 +273,7 @@ func (s *Stored) plant(kept Standings) {
 			s.policies[n] = x.Spans
 		}
 	}
-	s.behind = slices.Collect(maps.Keys(kept.owed()))
+	s.behind = slices.Collect(maps.Keys(kept.unjudged()))
 }
 
 // Changed implements Reader: what is in memory does not change by itself.

@@ -14,7 +14,7 @@ import (
 // published is a policy as reports name it.
 type published struct{ Domain, P, SP, NP, ADKIM, ASPF, Testing string }
 
-// step returns the rung of the ladder. An unknown word is none: it protects nothing.
+// step returns the step of the policy. An unknown word is None, which protects nothing.
 func (p published) step() advice.Step {
 	testing := p.Testing == "y"
 	switch p.P {
@@ -130,8 +130,10 @@ func domainOf(n string, spans []span) Domain {
 		}
 	}
 	d.Known, d.First = true, advice.DayOf(unix(spans[0].Begin))
-	d.Policy = advice.Policy{Step: now.Policy.step(), Since: advice.DayOf(unix(now.Begin)), Text: now.Policy.text(),
-		ADKIM: cmp.Or(now.Policy.ADKIM, "r"), ASPF: cmp.Or(now.Policy.ASPF, "r"), SP: now.Policy.SP, NP: now.Policy.NP}
+	d.Policy = advice.Policy{Step: now.Policy.step(), Since: advice.DayOf(unix(now.Begin)),
+		Text:  now.Policy.text(),
+		ADKIM: cmp.Or(now.Policy.ADKIM, "r"), ASPF: cmp.Or(now.Policy.ASPF, "r"),
+		SP: now.Policy.SP, NP: now.Policy.NP}
 	return d
 }
 
@@ -200,7 +202,8 @@ func (s *Stored) Sources(ctx context.Context, f Filter) ([]Address, error) {
 			if a.Domain, err = v.name(ctx, r.domain); err != nil {
 				return err
 			}
-			a.Network = slices.ContainsFunc(s.Networks, func(p netip.Prefix) bool { return p.Contains(a.IP) })
+			a.Network = slices.ContainsFunc(s.Networks,
+				func(p netip.Prefix) bool { return p.Contains(a.IP) })
 			out = append(out, a)
 		}
 		return nil

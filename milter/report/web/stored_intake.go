@@ -13,8 +13,9 @@ func (s *Stored) Rules(ctx context.Context) ([]Rule, error) {
 	list, err := s.Store.Verdicts(ctx)
 	var out []Rule
 	for _, v := range list {
-		r := Rule{ID: v.ID, Domain: v.Domain, Source: v.Subject, Addresses: v.Addresses, Class: advice.Class(v.Class),
-			By: v.By, At: v.At, Was: advice.Class(v.Was), Undone: v.Undone}
+		r := Rule{ID: v.ID, Domain: v.Domain, Source: v.Subject, Addresses: v.Addresses,
+			Class: advice.Class(v.Class),
+			By:    v.By, At: v.At, Was: advice.Class(v.Was), Undone: v.Undone}
 		if p, ok := v.Prefix(); ok {
 			r.Net, r.Source = p, ""
 		}
@@ -37,7 +38,8 @@ func (s *Stored) Intake(ctx context.Context, now time.Time) (Intake, error) {
 			return err
 		}
 		last := past.last
-		err = v.each(ctx, "SELECT COUNT(*), COALESCE(MAX(received), 0) FROM in_report WHERE received >= $1",
+		err = v.each(ctx, "SELECT COUNT(*), COALESCE(MAX(received), 0) FROM in_report WHERE "+
+			"received >= $1",
 			[]any{begin}, func(rows *sql.Rows) error {
 				var latest int64
 				err := rows.Scan(&in.Today, &latest)
@@ -85,14 +87,15 @@ func (s *Stored) arrivals(ctx context.Context, v *view, today advice.Day) (arriv
 	}
 	begin := today.Time().Unix()
 	past := arrivals{day: today, hours: map[int64]int64{}}
-	err := v.each(ctx, "SELECT received / 3600, COUNT(*), MAX(received) FROM in_report WHERE received >= $1 AND "+
-		"received < $2 GROUP BY received / 3600", []any{begin - 29*86400, begin}, func(rows *sql.Rows) error {
-		var hour, n, latest int64
-		err := rows.Scan(&hour, &n, &latest)
-		past.hours[hour] = n
-		past.last = max(past.last, latest)
-		return err
-	})
+	err := v.each(ctx, "SELECT received / 3600, COUNT(*), MAX(received) FROM in_report WHERE "+
+		"received >= $1 AND received < $2 GROUP BY received / 3600", []any{begin - 29*86400, begin},
+		func(rows *sql.Rows) error {
+			var hour, n, latest int64
+			err := rows.Scan(&hour, &n, &latest)
+			past.hours[hour] = n
+			past.last = max(past.last, latest)
+			return err
+		})
 	if err != nil {
 		return past, err
 	}
@@ -128,7 +131,8 @@ func (a arrivals) days(in *Intake, today advice.Day, now time.Time) {
 // kinds counts arrivals of each kind in a period.
 func (v *view) kinds(ctx context.Context, from, to int64) (map[string]int64, error) {
 	out := map[string]int64{}
-	err := v.each(ctx, "SELECT kind, COUNT(*) FROM in_raw WHERE received >= $1 AND received < $2 GROUP BY kind",
+	err := v.each(ctx, "SELECT kind, COUNT(*) FROM in_raw WHERE received >= $1 AND received < $2 "+
+		"GROUP BY kind",
 		[]any{from, to}, func(rows *sql.Rows) error {
 			var kind string
 			var n int64
@@ -169,7 +173,8 @@ func (v *view) decided(ctx context.Context, in *Intake) error {
 
 // strangers lists reporters that do not count, and domains that are not configured.
 func (v *view) strangers(ctx context.Context, in *Intake) error {
-	return v.each(ctx, `SELECT r.key, COALESCE(w.trust_domain, ''), d.name, p.configured, COUNT(*), MIN(p.received)`+
+	return v.each(ctx, `SELECT r.key, COALESCE(w.trust_domain, ''), d.name, p.configured,
+		COUNT(*), MIN(p.received)`+
 		` FROM in_report p JOIN in_reporter r ON r.id = p.reporter JOIN in_name d ON d.id = p.domain LEFT JOIN in_raw w ON w.id = p.raw
 		WHERE p.counted = 0 AND p.variant_of IS NULL AND NOT (r.accepted = 2 AND p.configured = 1) GROUP BY r.key, w.trust_domain, d.name, p.configured ORDER BY MIN(p.received) DESC LIMIT $1`,
 		[]any{int64(listedRows)}, func(rows *sql.Rows) error {

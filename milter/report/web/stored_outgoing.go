@@ -8,7 +8,7 @@ import (
 	"mailseal/milter/report/store"
 )
 
-// Sending is what the page of outgoing reports knows beside the store.
+// Sending is the data of the page of outgoing reports that is not in the store.
 type Sending struct {
 	On bool // reports.send
 
@@ -17,7 +17,8 @@ type Sending struct {
 	Outlook func(ctx context.Context, p store.OutPending) (why string, at time.Time, err error)
 }
 
-// maxPending is how many domains that ask for reports the page judges, those with the most messages.
+// maxPending is how many domains that ask for reports the page judges, those with the most
+// messages.
 const maxPending = 2_000
 
 // HasOutgoing implements Reader.
@@ -39,7 +40,8 @@ func (s *Stored) Outgoing(ctx context.Context, now time.Time) (Outgoing, error) 
 		if err != nil {
 			return o, err
 		}
-		row := OutRow{Domain: p.Domain, State: "sends", Why: "every gate is open", Messages: p.Messages, At: at}
+		row := OutRow{Domain: p.Domain, State: "sends", Why: "all conditions are met",
+			Messages: p.Messages, At: at}
 		if why != "" {
 			row.State, row.Why = "does not send", why
 		}

@@ -20,7 +20,7 @@ func (s *Stored) today() int64 {
 }
 
 // ownMail adds to domains what this host sent as them and names below them in the last 90 days, and
-// what an administrator said of who writes from them.
+// what an administrator answered about who writes mail from them.
 func (v *view) ownMail(ctx context.Context, today int64, domains []Domain) error {
 	sent, err := v.tx.OwnMail(ctx, today-adviceDays)
 	if err != nil {
@@ -39,7 +39,7 @@ func (v *view) ownMail(ctx context.Context, today int64, domains []Domain) error
 		d := &domains[i]
 		index[d.Name] = i
 		if state, has := states[d.Name]; has {
-			d.know(state)
+			d.apply(state)
 		}
 		if u, has := uses[d.Name]; has {
 			d.Use, d.UseBy, d.UseAt = useOf(u.Word), u.By, advice.DayOf(u.At)
@@ -57,8 +57,8 @@ func (v *view) ownMail(ctx context.Context, today int64, domains []Domain) error
 	return nil
 }
 
-// know adds what the DNS said of a domain.
-func (d *Domain) know(s store.OwnState) {
+// apply adds the results of the DNS checks of a domain.
+func (d *Domain) apply(s store.OwnState) {
 	d.SPFAll, d.NoSPF = s.All, s.SPF == ""
 	d.Parked = d.Parked || s.IsParked()
 	if s.Checked {
@@ -73,7 +73,8 @@ func (d *Domain) know(s store.OwnState) {
 		}
 	}
 	for _, t := range s.Terms {
-		term := advice.Term{Text: t.Text, Messages: t.Messages, OwnHost: t.OwnHost, Foreign: t.Foreign}
+		term := advice.Term{Text: t.Text, Messages: t.Messages, OwnHost: t.OwnHost,
+			Foreign: t.Foreign}
 		for _, ip := range t.Alone {
 			term.Nets = append(term.Nets, netip.PrefixFrom(ip, ip.BitLen()))
 		}
@@ -87,7 +88,7 @@ func (d *Domain) know(s store.OwnState) {
 // maxMarks is how many changes of records a page marks, the latest.
 const maxMarks = 1000
 
-// recordEvents are the changes of what the domains publish for mail.
+// recordEvents are the changes of the domains' records for mail.
 func (v *view) recordEvents(ctx context.Context, f Filter) ([]Event, error) {
 	domain := ""
 	if len(f.Domains) == 1 {
@@ -108,7 +109,7 @@ func (v *view) recordEvents(ctx context.Context, f Filter) ([]Event, error) {
 		e := Event{Domain: c.Domain, At: c.At, Kind: "dns", Text: c.Name + " changed to " + is}
 		switch {
 		case is == "":
-			e.Text = c.Name + " is gone from the DNS"
+			e.Text = c.Name + " was removed from the DNS"
 		case was == "":
 			e.Text = c.Name + " was published: " + is
 		}
@@ -126,7 +127,10 @@ func mailRecord(c *store.DNSChange) (was, is string, matters bool) {
 	case c.Kind != "TXT":
 		return "", "", false
 	case strings.HasPrefix(c.Name, "_dmarc."):
-		keep = func(text string) bool { return strings.HasPrefix(strings.ToLower(text), "v=dmarc1") }
+		keep = func(text string) bool {
+			return strings.HasPrefix(strings.ToLower(text),
+				"v=dmarc1")
+		}
 	default:
 		keep = func(text string) bool { return strings.HasPrefix(strings.ToLower(text), "v=spf1") }
 	}

@@ -47,7 +47,7 @@ func TestStoredOwnMail(t *testing.T) {
 		t.Errorf("marks %q, want %q", got, want)
 	}
 	body := get(newServer(t, s, fakeCommands{}), "/d/shop.example").Body.String()
-	for _, want := range []string{"This host sent 4 messages as", "4 answers to other mail, and 1 message to mailing lists", "s2026b._domainkey"} {
+	for _, want := range []string{"This host sent 4 messages as", "4 replies to other mail, and 1 message to mailing lists", "s2026b._domainkey"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page has no %q", want)
 		}
@@ -110,8 +110,8 @@ func TestStoredRecords(t *testing.T) {
 	server := newServer(t, s, nil)
 	body := get(server, "/d/shop.example?without=a%3Aone.example&p=reject").Body.String()
 	noOrders(t, "/d/shop.example", body)
-	for _, want := range []string{`href="/check?domain=shop.example">2 faults</a>`, "77 messages are signed with a key that DNS does not have: s9._domainkey.shop.example",
-		`<option value="a:one.example" selected>`, "SPF terms are offered where addresses pass by one alone", "_dmarc.shop.example changed to"} {
+	for _, want := range []string{`href="/check?domain=shop.example">2 faults</a>`, "77 messages are signed with a key that is not in DNS: s9._domainkey.shop.example",
+		`<option value="a:one.example" selected>`, "The list of SPF terms has those by which alone some addresses pass", "_dmarc.shop.example changed to"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page has no %q", want)
 		}

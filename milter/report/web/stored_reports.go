@@ -55,7 +55,7 @@ func notesOf(text string) []Note {
 	}
 	var out []Note
 	for _, n := range x.Notes {
-		out = append(out, Note{Code: n.Code, Title: "read nevertheless", Text: n.Text})
+		out = append(out, Note{Code: n.Code, Title: "counted", Text: n.Text})
 	}
 	for _, n := range x.Refused {
 		out = append(out, Note{Code: fmt.Sprintf("row %d", n.Row), Title: "not counted",
@@ -65,7 +65,7 @@ func notesOf(text string) []Note {
 		out = append(out, Note{Code: "cut", Title: "ends early", Text: x.Cut})
 	}
 	for _, e := range x.Errors {
-		out = append(out, Note{Code: "error", Title: "said by the reporter", Text: e})
+		out = append(out, Note{Code: "error", Title: "error text of the reporter", Text: e})
 	}
 	return out
 }
@@ -208,8 +208,10 @@ func (s *Stored) Receivers(ctx context.Context, f Filter) ([]Reporter, error) {
 			if counted == 1 {
 				x.Messages += p.Messages
 			}
-			x.Last, x.LastReceived, x.Trusted = advice.DayOf(unix(begin)), unix(received), counted == 1
-			x.Delay, x.Format = unix(received).Sub(unix(end)), strings.TrimSpace(version+" "+namespace)
+			x.Last, x.LastReceived, x.Trusted = advice.DayOf(unix(begin)), unix(received),
+				counted == 1
+			x.Delay, x.Format = unix(received).Sub(unix(end)),
+				strings.TrimSpace(version+" "+namespace)
 			return nil
 		})
 	})

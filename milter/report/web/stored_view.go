@@ -80,13 +80,14 @@ func (v *view) each(ctx context.Context, query string, values []any, scan func(*
 func (v *view) ids(ctx context.Context, table, column string, words []string) ([]int64, error) {
 	var out []int64
 	for _, word := range words {
-		err := v.each(ctx, "SELECT id FROM "+table+" WHERE "+column+" = $1", []any{word}, func(r *sql.Rows) error {
-			var id int64
-			out = append(out, 0)
-			err := r.Scan(&id)
-			out[len(out)-1] = id
-			return err
-		})
+		err := v.each(ctx, "SELECT id FROM "+table+" WHERE "+column+" = $1", []any{word},
+			func(r *sql.Rows) error {
+				var id int64
+				out = append(out, 0)
+				err := r.Scan(&id)
+				out[len(out)-1] = id
+				return err
+			})
 		if err != nil {
 			return nil, err
 		}
@@ -239,7 +240,8 @@ func (v *view) authsets(ctx context.Context, signer, selector string) ([]int64, 
 	if err != nil {
 		return nil, err
 	}
-	pattern := "%" + strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(string(quoted)) + "%"
+	pattern := "%" + strings.NewReplacer(`\`, `\\`, "%", `\%`, "_",
+		`\_`).Replace(string(quoted)) + "%"
 	var out []int64
 	err = v.each(ctx, `SELECT id, results FROM in_authset WHERE results LIKE $1 ESCAPE '\'`,
 		[]any{pattern}, func(rows *sql.Rows) error {
@@ -268,7 +270,8 @@ func (v *view) results(ctx context.Context, authset int64) (results, error) {
 		return r, nil
 	}
 	var text string
-	err := v.tx.QueryRowContext(ctx, "SELECT results FROM in_authset WHERE id = $1", authset).Scan(&text)
+	err := v.tx.QueryRowContext(ctx, "SELECT results FROM in_authset WHERE id = $1",
+		authset).Scan(&text)
 	if err == sql.ErrNoRows {
 		return results{}, nil
 	}

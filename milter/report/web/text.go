@@ -102,7 +102,8 @@ func cutLabels(s string) string {
 		}
 	}
 	if len(labels) > 12 {
-		labels = append(append(labels[:3:3], fmt.Sprintf("…(%d)", len(labels)-7)), labels[len(labels)-4:]...)
+		labels = append(append(labels[:3:3], fmt.Sprintf("…(%d)", len(labels)-7)),
+			labels[len(labels)-4:]...)
 	}
 	return strings.Join(labels, ".")
 }
@@ -182,3 +183,32 @@ func link(href string, text template.HTML) template.HTML {
 
 // plain is text of ours.
 func plain(s string) template.HTML { return template.HTML(html.EscapeString(s)) } //nolint:gosec // escaped
+
+// rawBytes is how much of a report the page shows.
+const rawBytes = 64 << 10
+
+// rawXML shows XML as received: lines are kept, everything else of control is visible.
+func rawXML(raw []byte) template.HTML {
+	rest := len(raw) - rawBytes
+	if rest > 0 {
+		raw = raw[:rawBytes]
+	}
+	var out strings.Builder
+	for line := range strings.SplitSeq(strings.ToValidUTF8(string(raw), "\ufffd"), "\n") {
+		for _, r := range strings.TrimSuffix(line, "\r") {
+			switch {
+			case r == '\t':
+				out.WriteByte('\t')
+			case isOrder(r):
+				fmt.Fprintf(&out, `<span class="esc">U+%04X</span>`, r)
+			default:
+				out.WriteString(template.HTMLEscapeString(string(r)))
+			}
+		}
+		out.WriteByte('\n')
+	}
+	if rest > 0 {
+		out.WriteString("… " + advice.Count(int64(rest)) + " more bytes\n")
+	}
+	return template.HTML(out.String()) //nolint:gosec // every character was escaped
+}

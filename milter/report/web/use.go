@@ -14,7 +14,8 @@ type useForm struct {
 	Undo    bool // there is an answer to take back
 }
 
-// askUse adds to the advice what is known of who writes from the domain, and the form that asks.
+// askUse adds to the advice what is known about who writes mail from the domain, and the form that
+// asks.
 func (p *page) askUse(ctx context.Context, s *Server, v visit, d Domain) {
 	for i := range p.Sections {
 		if p.Sections[i].ID != "advice" || d.Parked {
@@ -29,18 +30,19 @@ func (p *page) askUse(ctx context.Context, s *Server, v visit, d Domain) {
 		}
 		at.Use = &useForm{Action: domainURL(d.Name), Undo: d.UseBy != "", Answers: []classButton{
 			{usePeople, "people, also to mailing lists", d.Use == advice.UsePeople},
-			{useMachines, "machines only", d.Use == advice.UseMachines},
+			{useMachines, "only machines", d.Use == advice.UseMachines},
 		}}
 	}
 }
 
-// useText says what this host saw of the domain's own mail, and what a person said.
+// useText describes the domain's own mail that this host sent, and the answer of an administrator.
 func useText(d Domain, now advice.Day) []template.HTML {
 	var out []template.HTML
 	if d.Sent > 0 {
-		out = append(out, say("This host sent %s as %s in 90 days: %s to other mail, and %s to mailing lists.",
+		out = append(out, say("This host sent %s as %s in 90 days: %s to other mail, and %s to "+
+			"mailing lists.",
 			plain(advice.Plural(d.Sent, "message", "messages")), d.Name,
-			plain(advice.Plural(d.Reply, "answer", "answers")),
+			plain(advice.Plural(d.Reply, "reply", "replies")),
 			plain(advice.Plural(d.ToList, "message", "messages"))))
 	}
 	if d.UseBy != "" {
