@@ -42,6 +42,38 @@ func TestHourIsBounded(t *testing.T) {
 	}
 }
 
+// TestProviderHidesNoOthers holds that more mails for one provider than an hour has do not keep those
+// for others waiting.
+func TestProviderHidesNoOthers(t *testing.T) {
+	const domains = 100
+	last, zone := 0, friendZone
+	for n := range domains {
+		if store.Slot(fmt.Sprintf("d%d.example", n), store.Day(day0)).After(
+			store.Slot(fmt.Sprintf("d%d.example", last), store.Day(day0))) {
+			last = n
+		}
+	}
+	for n := range domains {
+		if n != last {
+			zone += fmt.Sprintf("d%d.example. IN MX 10 mx%d.provider.example.\n", n, n)
+		}
+	}
+	s := newSite(t, zone)
+	s.Rules.PerHour = 40
+	now := due(t, s, domains)
+	for minute := range 3 {
+		if err := s.Deliver(t.Context(), now.Add(time.Duration(minute)*61*time.Second)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, m := range s.tr.sent {
+		if m.to == fmt.Sprintf("r@d%d.example", last) {
+			return
+		}
+	}
+	t.Errorf("after 3 minutes the mail for another host is not among the %d that were sent", len(s.tr.sent))
+}
+
 // claiming is a Transport during whose first mail another process claims all others.
 type claiming struct {
 	*transport

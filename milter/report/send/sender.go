@@ -233,16 +233,20 @@ func (r *Reporter) Deliver(ctx context.Context, now time.Time) error {
 		wrong = r.WrongSetUp(ctx)
 	}
 	for _, d := range due {
-		d.Host = r.destination(ctx, d.Address)
-		all, _, err := r.Store.OutHanded(ctx, now.Add(-time.Hour), d.Host)
+		all, _, err := r.Store.OutHanded(ctx, now.Add(-time.Hour), "")
 		if err != nil || all >= r.Rules.PerHour {
 			return err
 		}
+		d.Host = r.destination(ctx, d.Address)
 		_, toHost, err := r.Store.OutHanded(ctx, now.Add(-time.Minute), d.Host)
 		if err != nil {
 			return err
 		}
 		if toHost >= PerHost {
+			// Many mails for one provider must not hide those that are due for others.
+			if err := r.Store.OutPostpone(ctx, d, now.Add(time.Minute)); err != nil {
+				return err
+			}
 			continue
 		}
 		ours, err := r.Store.OutClaim(ctx, d, now.Add(lease))

@@ -14,6 +14,8 @@ func TestHistoryOfADay(t *testing.T) {
 		want       Relation
 	}{
 		{"on the day", "p20000 f20000 nA@20000", Relation{PassDays: 1, FailDays: 1, FailedNets: 1}},
+		{"networks that were stored as smaller ones", "f20000 n192.0.2.0/24@20000 n192.0.3.0/24@20000",
+			Relation{FailDays: 1, FailedNets: 1}},
 		{"later", "p20001 f20005", Relation{}},
 		{"the first day that counts", "p19911 p20000 f19911", Relation{PassDays: 2, PassSpan: 89, FailDays: 1}},
 		{"too old", "p19910 f19910 nA@19910", Relation{}},

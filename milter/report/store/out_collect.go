@@ -147,7 +147,8 @@ func (c *collector) add(key []byte, passed, folded int64, nets string) error {
 	c.policy.folded += folded + merge(&c.rows, c.stored, list, &c.policy.policy)
 	c.policy.passed += passed
 	for text := range strings.FieldsSeq(nets) {
-		net, err := netip.ParsePrefix(text)
+		p, err := netip.ParsePrefix(text)
+		net := allocation(p.Addr())
 		if err == nil && len(c.policy.nets) < maxNets && !slices.Contains(c.policy.nets, net) {
 			c.policy.nets = append(c.policy.nets, net)
 		}

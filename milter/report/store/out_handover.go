@@ -44,6 +44,15 @@ func (s *Store) OutClaim(ctx context.Context, d OutDelivery, until time.Time) (o
 		d.Report, d.N, until.Unix(), d.Due.Unix(), d.Tries, d.Host)
 }
 
+// OutPostpone has a delivery wait until a time, without an attempt, unless another process has claimed
+// it since it was listed.
+func (s *Store) OutPostpone(ctx context.Context, d OutDelivery, until time.Time) error {
+	_, err := s.one(ctx, `UPDATE out_delivery SET due = $3 WHERE report = $1 AND n = $2
+		AND due = $4 AND tries = $5 AND (state = 'queued' OR state = 'deferred')`,
+		d.Report, d.N, until.Unix(), d.Due.Unix(), d.Tries)
+	return err
+}
+
 // OutTaking notes that the mail server may have a claimed delivery from now on. It reports whether
 // the attempt d.Tries is still the last one; the mail must not be handed over where it is not.
 func (s *Store) OutTaking(ctx context.Context, d OutDelivery, now time.Time) (ours bool, err error) {

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -56,8 +57,12 @@ func parseHistory(text string) history {
 	return h
 }
 
-// net keeps a network of failing mail. The two that were seen last are enough.
+// net keeps a network of failing mail. The two that were seen last are enough. One that was stored
+// while smaller networks counted is widened.
 func (h history) net(net string, day int64) {
+	if p, err := netip.ParsePrefix(net); err == nil {
+		net = allocation(p.Addr()).String()
+	}
 	h.nets[net] = max(h.nets[net], day)
 	if len(h.nets) > maxNets {
 		oldest := slices.MinFunc(slices.Sorted(maps.Keys(h.nets)), func(a, b string) int {

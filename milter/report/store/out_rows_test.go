@@ -171,7 +171,7 @@ func TestMigratedRelations(t *testing.T) {
 			"ALTER TABLE out_policy DROP COLUMN row_data", "CREATE TABLE out_row (policy BIGINT)",
 			"CREATE TABLE out_seen (domain TEXT, day BIGINT, net TEXT)",
 			fmt.Sprintf("INSERT INTO out_seen VALUES ('a.example', %d, ''), ('a.example', %d, "+
-				"''), ('b.example', %d, '192.0.2.0/24'), ('b.example', %d, '192.0.3.0/24')",
+				"''), ('b.example', %d, '192.0.2.0/24'), ('b.example', %d, '192.9.3.0/24')",
 				day-20, day-3, day-2, day-1),
 			"DELETE FROM mailseal_schema WHERE version_id = 204",
 		} {

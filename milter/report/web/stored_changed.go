@@ -116,7 +116,7 @@ func (v *view) answers(ctx context.Context, since Mark, c *Change) error {
 		{undone > 0, `SELECT domain FROM in_verdict WHERE undone >= (SELECT MIN(x.undone) FROM
 			(SELECT undone FROM in_verdict WHERE undone > 0 ORDER BY undone DESC LIMIT $1) AS x)`, undone},
 		{m.Rest[restOwnDay] != since.Rest[restOwnDay], "SELECT DISTINCT domain FROM own_day WHERE day >= $1",
-			m.Rest[restOwnDay]},
+			since.Rest[restOwnDay]},
 		{m.Rest[restKeys] != since.Rest[restKeys], "SELECT DISTINCT domain FROM own_selector WHERE first_at >= $1",
 			since.Key - lateBatch},
 		{m.Rest[restUses] != since.Rest[restUses], "SELECT domain FROM own_use WHERE made >= $1", since.Used},
