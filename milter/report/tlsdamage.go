@@ -42,6 +42,9 @@ type wholeJSON struct {
 	problem string
 }
 
+// maxBrackets bounds the brackets that are open in a damaged TLS report: whole ones have 8 at most.
+const maxBrackets = 20
+
 // salvageJSON takes the values before the first damage, and closes what is open there.
 func salvageJSON(text []byte) wholeJSON {
 	in := json.NewDecoder(bytes.NewReader(text))
@@ -56,6 +59,10 @@ func salvageJSON(text []byte) wholeJSON {
 		}
 		switch d, isBracket := t.(json.Delim); {
 		case isBracket && (d == '{' || d == '['):
+			if len(open) == maxBrackets {
+				err = fmt.Errorf("more than %d brackets are open", maxBrackets)
+				return newWhole(text, end, safe, at, err)
+			}
 			open = append(open, byte(d)+2) // "}" is two behind "{" in ASCII, and "]" behind "["
 		case isBracket:
 			open = open[:len(open)-1]

@@ -42,24 +42,30 @@ func (p *Part) ReadAggregate(head func(*Report) (bool, error), each func(*report
 	if err != nil {
 		return out, err
 	}
+	return out, p.untimed(func() error { return p.give(out, kept, head, each) })
+}
+
+// give passes on a report that was read. Of one with more rows than were kept it reads them again.
+func (p *Part) give(out *Report, kept []*report.Row, head func(*Report) (bool, error),
+	each func(*report.Row) error) error {
 	if head != nil {
 		if wanted, err := head(out); err != nil || !wanted {
-			return out, err
+			return err
 		}
 	}
 	if each == nil {
-		return out, nil
+		return nil
 	}
 	if len(kept) > keptRows {
 		_, err := p.read(each)
-		return out, err
+		return err
 	}
 	for _, row := range kept {
 		if err := each(row); err != nil {
-			return out, err
+			return err
 		}
 	}
-	return out, nil
+	return nil
 }
 
 func (p *Part) read(each func(*report.Row) error) (*Report, error) {

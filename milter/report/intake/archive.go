@@ -58,7 +58,7 @@ func (w *walker) archive(at []string, data []byte, layers, nesting int) error {
 // data.
 func endOfZip(data []byte) int {
 	const trailer = 22 // bytes of the end of a zip file, without its comment
-	for from := 0; ; {
+	for from, tries := 0, 0; tries < maxParts; {
 		i := bytes.Index(data[from:], []byte("PK\x05\x06"))
 		if i < 0 || len(data)-from-i < trailer {
 			return len(data)
@@ -68,16 +68,19 @@ func endOfZip(data []byte) int {
 		// A zip file that is stored within another one has its directory elsewhere.
 		isOuter := uint64(binary.LittleEndian.Uint32(h[12:]))+uint64(binary.LittleEndian.Uint32(h[16:])) == uint64(i)
 		end := i + trailer + int(binary.LittleEndian.Uint16(h[20:]))
-		if isOuter && end < len(data) && beginsFile(data[end:]) {
-			return end
+		if isOuter && end < len(data) {
+			if tries++; beginsFile(data[end:]) {
+				return end
+			}
 		}
 		from = i + 1
 	}
+	return len(data)
 }
 
 // beginsFile reports whether an archive or a report begins here that was joined to an archive.
 func beginsFile(data []byte) bool {
-	return isArchive(bytes.TrimLeft(data, between)) || kindOf(data) != ""
+	return isArchive(beginning(data)) || kindOf(data) != ""
 }
 
 // isAdded reports whether an entry of an archive is one that file managers add.

@@ -16,7 +16,7 @@ func TestUuencodeIsBounded(t *testing.T) {
 	if _, data := uuencoded([]byte(text)); len(data) > 2*len(text) {
 		t.Errorf("%d bytes become %d", len(text), len(data))
 	}
-	w := &walker{budget: newBudget()}
+	w := &walker{budget: newBudget(time.Now)}
 	if err := w.look([]string{"x"}, []byte(uu(xml("1"))), 0, 0, true); err != nil || len(w.found) != 1 {
 		t.Fatalf("%v, %d parts", err, len(w.found))
 	}
@@ -29,7 +29,7 @@ func TestUuencodeIsBounded(t *testing.T) {
 func TestReadingsAreCharged(t *testing.T) {
 	const size = 8 << 20
 	text := append([]byte("*\n"), b64(gz(make([]byte, size)))...)
-	b := newBudget()
+	b := newBudget(time.Now)
 	fromBase64(text, b)
 	if used := maxInflated - b.inflated; used < size {
 		t.Errorf("%d bytes are charged, want %d at least", used, size)
@@ -152,6 +152,19 @@ func TestRefusedAreBounded(t *testing.T) {
 		}
 		if n, err := s.Waiting(t.Context(), "org.example"); n != 0 || err != nil {
 			t.Errorf("%d wait still, %v", n, err)
+		}
+		if _, err := s.Refuse(t.Context(), "org.example"); err != nil {
+			t.Fatal(err)
+		}
+		alter(t, s, "DELETE FROM in_record") // as retention does, which removes the mails before
+		for _, want := range []int{2, 0} {
+			if _, err := s.Accept(t.Context(), "org.example", false); err != nil {
+				t.Fatal(err)
+			}
+			if n, err := s.Waiting(t.Context(), "org.example"); n != want || err != nil {
+				t.Errorf("%d wait to be read again, %v; want %d", n, err, want)
+			}
+			alter(t, s, "UPDATE in_raw SET data = NULL")
 		}
 	})
 }

@@ -3,6 +3,7 @@ package intake
 import (
 	"fmt"
 	"io"
+	"time"
 
 	"mailseal/milter/report"
 )
@@ -27,14 +28,39 @@ type budget struct {
 	copied   int64 // a mail within a mail is a copy of nearly all of it
 	parts    int
 	skipped  int64 // inflated again, to come to what is behind it
+
+	clock func() time.Time
+	end   time.Time // when the reading takes too long
 }
 
-func newBudget() *budget {
-	return &budget{inflated: maxInflated, copied: maxCopied, parts: maxParts, skipped: maxSkipped}
+// maxReading bounds the time that the reading of one message takes, without what the store needs of
+// it. The largest that the other bounds let through need some seconds.
+const maxReading = time.Minute
+
+func newBudget(clock func() time.Time) *budget {
+	return &budget{inflated: maxInflated, copied: maxCopied, parts: maxParts, skipped: maxSkipped,
+		clock: clock, end: clock().Add(maxReading)}
+}
+
+// isLate reports whether the reading of the message takes too long.
+func (b *budget) isLate() bool { return b.clock().After(b.end) }
+
+// untimed calls do, whose time does not count.
+func (b *budget) untimed(do func() error) error {
+	begin := b.clock()
+	defer func() { b.end = b.end.Add(b.clock().Sub(begin)) }()
+	return do()
+}
+
+func errLate() error {
+	return hostile("it takes too long to read: more than %.0f s", maxReading.Seconds())
 }
 
 // part counts one more part.
 func (b *budget) part() error {
+	if b.isLate() {
+		return errLate()
+	}
 	if b.parts--; b.parts < 0 {
 		return hostile("more than %d parts", maxParts)
 	}
@@ -77,6 +103,9 @@ func (l *limited) Read(p []byte) (int, error) {
 		return 0, hostile("unpacked, it is larger than %d MiB, or all parts together are larger "+
 			"than %d MiB",
 			maxReport>>20, maxInflated>>20)
+	}
+	if l.budget != nil && l.budget.isLate() {
+		return 0, errLate()
 	}
 	return n, err
 }

@@ -13,6 +13,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"mailseal/milter/report"
 )
@@ -44,6 +45,8 @@ type Part struct {
 	line   int  // of the file, at which the part begins, from 1
 	isCopy bool // for people, of a report that may be there in another part, too
 	next   func() *Part
+
+	untimed func(func() error) error // calls what does not count as reading
 }
 
 // Name returns the path of the part as one text.
@@ -58,8 +61,11 @@ type walker struct {
 
 // Look finds the reports in data: a report, an archive, or a mail. name is shown to people. There
 // is at least one part.
-func Look(name string, data []byte) []*Part {
-	w := &walker{budget: newBudget()}
+func Look(name string, data []byte) []*Part { return lookTimed(name, data, time.Now) }
+
+// lookTimed is Look with a clock.
+func lookTimed(name string, data []byte, clock func() time.Time) []*Part {
+	w := &walker{budget: newBudget(clock)}
 	err := survive(func() error { return w.look([]string{name}, data, 0, 0, true) })
 	if err != nil {
 		w.fail([]string{name}, err)
@@ -186,7 +192,7 @@ func archiveBehind(data []byte) int {
 			return len(data)
 		}
 		at += end[1]
-		if isArchive(bytes.TrimLeft(data[at:], between)) {
+		if isArchive(beginning(data[at:])) {
 			return at
 		}
 	}

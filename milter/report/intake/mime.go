@@ -121,10 +121,16 @@ func (w *walker) mailbox(at []string, data []byte, layers, nesting int) error {
 		if n > 1 {
 			inside = append(slices.Clone(at), fmt.Sprintf("mail %d", n))
 		}
-		if err := w.mail(inside, f.Data, layers, nesting); errors.Is(err, report.ErrHostile) {
+		left := w.budget.parts
+		err := w.mail(inside, f.Data, layers, nesting)
+		if errors.Is(err, report.ErrHostile) {
 			return err
-		} else if err != nil {
+		}
+		if err != nil {
 			w.fail(inside, err)
+		}
+		if w.budget.parts == left { // nothing in it was counted, not even the text
+			return w.budget.part()
 		}
 		return nil
 	})

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"io"
+	"iter"
 	"strings"
 )
 
@@ -23,10 +24,20 @@ type splitter struct {
 	depth   int  // of JSON: brackets that are open
 	quoted  bool // inside a text of JSON
 	escaped bool
+	newLine bool // of JSON: nothing but white space was on this line
+
+	looks  int         // at what might be another report, that are left
+	tested int         // bytes of JSON or tags, to ask for the time now and then
+	isLate func() bool // reports whether the reading of this mail takes too long
 }
 
-func newSplitter(in io.Reader, at mark, next func(mark)) *splitter {
-	s := &splitter{in: bufio.NewReaderSize(in, 64<<10), at: at, next: next}
+// maxLooks bounds how often it is looked at what might begin another report: each look costs as much
+// as thousands of bytes. It holds for each reading of a report, so that all of them end it at the
+// same place. In honest files every second look finds a report.
+const maxLooks = 200
+
+func newSplitter(in io.Reader, at mark, next func(mark), isLate func() bool) *splitter {
+	s := &splitter{in: bufio.NewReaderSize(in, 64<<10), at: at, next: next, looks: maxLooks, isLate: isLate}
 	head, _ := s.in.Peek(sniffed) // an error comes back with the first read
 	s.width, s.low = unit(head)
 	return s
@@ -92,7 +103,14 @@ func (s *splitter) consume(n int) {
 func (s *splitter) begin() {
 	window, _ := s.in.Peek(s.in.Size())
 	kind := kindOf(window)
-	s.consume(len(window) - len(bytes.TrimLeft(window, between)))
+	blank := 0
+	for c := range s.letters(window) { // whole letters: the zero in front of "<" belongs to it in UTF-16
+		if !strings.ContainsRune(between, rune(c)) {
+			break
+		}
+		blank += s.width
+	}
+	s.consume(blank)
 	next := s.at
 	next.kind = kind
 	next.n++
@@ -101,7 +119,7 @@ func (s *splitter) begin() {
 
 // kindOf returns the kind of the report that a text begins with; "" for none.
 func kindOf(text []byte) Kind {
-	switch head := beginning(bytes.TrimLeft(text, between)); {
+	switch head := beginning(text); {
 	case isXML(head, false):
 		return Aggregate
 	case isJSON(head, false):
@@ -122,6 +140,9 @@ func (s *splitter) scan(window []byte, n int) (int, bool) {
 			break
 		}
 		i += k
+		if s.isTime() {
+			break
+		}
 		if s.letter(window, i-s.low) != '<' {
 			continue
 		}
@@ -148,6 +169,41 @@ func (s *splitter) letter(window []byte, at int) byte {
 	return window[at+s.low]
 }
 
+// letters yields the letters that a text begins with, until one that is none of ASCII.
+func (s *splitter) letters(text []byte) iter.Seq[byte] {
+	return func(yield func(byte) bool) {
+		for ; len(text) >= s.width; text = text[s.width:] {
+			letter := text[s.low]
+			for k, c := range text[:s.width] {
+				if k != s.low && c != 0 {
+					return
+				}
+			}
+			if !yield(letter) {
+				return
+			}
+		}
+	}
+}
+
+// isTime reports whether the reading takes too long. It asks for the time now and then.
+func (s *splitter) isTime() bool {
+	s.tested++
+	return s.tested%1024 == 0 && s.isLate()
+}
+
+// isReport looks at what might begin another report, as often as it may.
+func (s *splitter) isReport(window []byte, at int, is func([]byte) bool) bool {
+	if s.looks--; s.looks < 0 || s.isLate() {
+		return false
+	}
+	return is(window[at:min(at+sniffed, len(window))])
+}
+
+func hasKind(text []byte) bool { return kindOf(text) != "" }
+
+func hasRootTag(text []byte) bool { return rootTag.Match(plainStart(text)) }
+
 // longestTag is how much of a tag is looked at, in letters.
 const longestTag = 64
 
@@ -169,8 +225,7 @@ func (s *splitter) tag(window []byte, at int) (end int, isBoundary bool) {
 	case "feedback":
 		return at, s.isBegun || s.isWhole
 	case "?xml":
-		isReport := rootTag.Match(plainStart(window[at:min(at+sniffed, len(window))]))
-		return at, isReport && (s.isBegun || s.isWhole)
+		return at, (s.isBegun || s.isWhole) && s.isReport(window, at, hasRootTag)
 	case "report_metadata", "policy_published", "record":
 		s.isBegun = true
 	}
@@ -194,7 +249,7 @@ func (s *splitter) rootEnds(window []byte, at int) (end int, isBoundary bool) {
 		if c == '>' {
 			s.isWhole = true
 			end = at + s.width
-			return end, kindOf(window[end:min(end+sniffed, len(window))]) != ""
+			return end, s.isReport(window, end, hasKind)
 		}
 		if c == 0 || !strings.ContainsRune(" \t\r\n", rune(c)) {
 			break
@@ -206,13 +261,23 @@ func (s *splitter) rootEnds(window []byte, at int) (end int, isBoundary bool) {
 // scanJSON is scan for JSON.
 func (s *splitter) scanJSON(window []byte, n int) (int, bool) {
 	for i := 0; i < n; i++ {
+		if s.isTime() {
+			break
+		}
 		c := s.letter(window, i)
+		isFirst := s.newLine && c == '{'
+		switch {
+		case c == '\n':
+			s.newLine = true
+		case s.newLine && c != 0 && !strings.ContainsRune(beforeReport, rune(c)):
+			s.newLine = false
+		}
 		switch {
 		case c == 0:
-		case c == '\n' && s.isBegun && beginsTLS(window[i:min(i+sniffed, len(window))]):
+		case isFirst && s.isBegun && s.beginsTLS(window[i:min(i+sniffed, len(window))]):
 			return i, true // in the middle of a report that is damaged
 		case s.isWhole:
-			if (c == '{' || c == '<') && kindOf(window[i:min(i+sniffed, len(window))]) != "" {
+			if (c == '{' || c == '<') && s.isReport(window, i, hasKind) {
 				return i, true
 			}
 		case s.escaped:
@@ -241,9 +306,27 @@ func (s *splitter) bracket(c byte) {
 	}
 }
 
-// beginsTLS reports whether a line begins a TLS report.
-func beginsTLS(line []byte) bool {
-	text := bytes.TrimLeft(plainStart(line), between)
-	rest, ok := bytes.CutPrefix(text, []byte("{"))
-	return ok && bytes.HasPrefix(bytes.TrimLeft(rest, " \t\r\n"), []byte(`"organization-name"`))
+// beforeReport are white space and the bytes of marks of the order of bytes.
+const beforeReport = between + "\u00ef\u00bb\u00bf\u00fe\u00ff"
+
+// beginsTLS reports whether an object is a TLS report. Most bytes are looked at once: those behind a
+// bracket that are white space.
+func (s *splitter) beginsTLS(object []byte) bool {
+	const name = `{"organization-name"`
+	n := 0
+	for c := range s.letters(object) {
+		if n == 1 && strings.ContainsRune(" \t\r\n", rune(c)) {
+			continue
+		}
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		if c != name[n] {
+			return false
+		}
+		if n++; n == len(name) {
+			return true
+		}
+	}
+	return false
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"mailseal/milter/report"
 	"mailseal/milter/report/store"
@@ -17,6 +18,8 @@ type Intake struct {
 	// Domains are ours: only reports on them and on what is below them are counted. Empty: all
 	// domains are.
 	Domains []string
+
+	clock func() time.Time // nil: time.Now
 }
 
 // Taken is the result of reading a mail or file.
@@ -101,7 +104,11 @@ func (i *Intake) Again(ctx context.Context, each func(*Taken)) error {
 }
 
 func (i *Intake) storeParts(a *store.Arrival, in *store.Ingest, out *Taken) error {
-	for _, p := range Look(a.Name, a.Data) {
+	clock := i.clock
+	if clock == nil {
+		clock = time.Now
+	}
+	for _, p := range lookTimed(a.Name, a.Data, clock) {
 		for ; p != nil; p = p.Next() {
 			if out.Kind == "" || out.Kind == Other {
 				out.Kind = p.Kind

@@ -34,12 +34,14 @@ func (s *Store) Refuse(ctx context.Context, key string) (changed int, err error)
 }
 
 // Waiting returns how many reports of a reporter count no sooner than all their rows, of which the
-// store kept the first ones alone, were read again.
+// store kept the first ones alone, were read again. Those are not among them whose mail retention has
+// removed: nothing can be read again there.
 func (s *Store) Waiting(ctx context.Context, key string) (n int, err error) {
 	err = s.View(ctx, func(tx *Tx) error {
 		return tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM in_report JOIN in_reporter o ON o.id = in_report.reporter
 			WHERE o.key = $1 AND in_report.counted = 0 AND configured = 1 AND variant_of IS NULL
-			AND (o.accepted = 1 OR o.accepted = 0 AND trust <> 'unaligned') AND `+isPart, key).Scan(&n)
+			AND (o.accepted = 1 OR o.accepted = 0 AND trust <> 'unaligned')
+			AND EXISTS (SELECT 1 FROM in_raw w WHERE w.id = in_report.raw AND w.data IS NOT NULL) AND `+isPart, key).Scan(&n)
 	})
 	return n, err
 }
