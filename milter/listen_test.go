@@ -259,7 +259,7 @@ func TestTCP(t *testing.T) {
 	}
 }
 
-// TestListenNeedsRole holds that no listener serves without a role: whose mail comes in would be anybody's guess.
+// TestListenNeedsRole holds that no listener serves without a role: whose mail comes in would be anyone's guess.
 func TestListenNeedsRole(t *testing.T) {
 	for _, role := range []action.Role{0, 200} {
 		l, err := Listen(t.Context(), ListenOptions{Address: "inet:0@127.0.0.1", Role: role})

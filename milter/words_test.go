@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -17,6 +18,40 @@ var plainPackages = []string{"cmd", "config", "contrib", "keys", "milter"}
 
 // unnamed has a user of every system called nobody.
 const unnamed = "contrib/test/rig/users.go"
+
+// itself has the list of words.
+const itself = "milter/words_test.go"
+
+// wide are tests with lines that are still to be wrapped. No other file may become one.
+var wide = []string{
+	"cmd/mailseal/newcomer_test.go",
+	"cmd/mailseal/reporting/fold_test.go",
+	"cmd/mailseal/reporting/history_test.go",
+	"cmd/mailseal/reporting/outpage_test.go",
+	"cmd/mailseal/reporting/records_test.go",
+	"cmd/mailseal/reports_in_test.go",
+	"cmd/mailseal/reports_read_test.go",
+	"contrib/test/e2e/testmail_test.go",
+	"milter/report/advice/cause_test.go",
+	"milter/report/advice/judge_test.go",
+	"milter/report/alert/alert_test.go",
+	"milter/report/hints_test.go",
+	"milter/report/lmtp/full_linux_test.go",
+	"milter/report/lmtp/lmtp_test.go",
+	"milter/report/send/failure_test.go",
+	"milter/report/store/out_test.go",
+	"milter/report/store/store_test.go",
+	"milter/report/tally/causes_test.go",
+	"milter/report/testmail/testmail_test.go",
+	"milter/report/web/away_test.go",
+	"milter/report/web/board_test.go",
+	"milter/report/web/change_test.go",
+	"milter/report/web/check_test.go",
+	"milter/report/web/judge_test.go",
+	"milter/report/web/parked_test.go",
+	"milter/report/web/restricted_test.go",
+	"milter/report/web/stored_own_test.go",
+}
 
 // words are not written, and what is written instead.
 var words = []struct {
@@ -92,14 +127,13 @@ func wantPlain(t *testing.T, path string, n int, line string) {
 // maxColumns is how wide a line of code may be, a tab counting for four. Most are within 100.
 const maxColumns = 120
 
-// TestPlainWords holds the words that CONTRIBUTING.md asks for, and the width of lines. Tests are
-// left out: many of them are tables.
+// TestPlainWords holds the words that CONTRIBUTING.md asks for, and the width of lines. Of tests the
+// comments are held to the words: their texts are those of others, from wire and disk.
 func TestPlainWords(t *testing.T) {
 	for _, dir := range plainPackages {
 		err := filepath.WalkDir(filepath.Join("..", dir), func(path string, d fs.DirEntry, err error) error {
 			name := strings.TrimPrefix(filepath.ToSlash(path), "../")
-			isCode := strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go")
-			if err == nil && isCode && name != unnamed {
+			if err == nil && strings.HasSuffix(path, ".go") && name != unnamed && name != itself {
 				plain(t, path)
 			}
 			return err
@@ -116,36 +150,45 @@ func plain(t *testing.T, path string) {
 		t.Error(err)
 		return
 	}
-	isText := rawText(source)
+	isText, comments := scan(source)
+	isWide := slices.Contains(wide, strings.TrimPrefix(filepath.ToSlash(path), "../"))
 	n := 0
 	for line := range strings.Lines(string(source)) {
 		n++
 		line = strings.TrimSuffix(line, "\n")
-		wantPlain(t, path, n, line)
+		if strings.HasSuffix(path, "_test.go") {
+			wantPlain(t, path, n, comments[n])
+		} else {
+			wantPlain(t, path, n, line)
+		}
 		width := len([]rune(strings.ReplaceAll(line, "\t", "    ")))
 		isOneWord := !strings.Contains(strings.TrimSpace(line), " ")
-		if width > maxColumns && !isOneWord && !isText[n] {
+		if width > maxColumns && !isOneWord && !isText[n] && !isWide {
 			t.Errorf("%s:%d: %d columns", path, n, width)
 		}
 	}
 }
 
-// rawText returns the lines on which there is a raw string: help, SQL, samples, which have widths
-// of their own.
-func rawText(source []byte) map[int]bool {
+// scan returns the lines on which there is a raw string: help, SQL, samples, which have widths of
+// their own; and the comment of each line.
+func scan(source []byte) (raw map[int]bool, comments map[int]string) {
 	var s scanner.Scanner
 	files := token.NewFileSet()
 	file := files.AddFile("", files.Base(), len(source))
 	s.Init(file, source, nil, scanner.ScanComments)
-	lines := map[int]bool{}
+	raw, comments = map[int]bool{}, map[int]string{}
 	for {
 		pos, tok, text := s.Scan()
-		if tok == token.EOF {
-			return lines
-		}
-		if tok == token.STRING && text[0] == '`' {
+		switch {
+		case tok == token.EOF:
+			return raw, comments
+		case tok == token.COMMENT:
+			for i, line := range strings.Split(text, "\n") {
+				comments[file.Line(pos)+i] = line
+			}
+		case tok == token.STRING && text[0] == '`':
 			for i := range strings.Count(text, "\n") + 1 {
-				lines[file.Line(pos)+i] = true
+				raw[file.Line(pos)+i] = true
 			}
 		}
 	}

@@ -114,7 +114,7 @@ func TestKeysServers(t *testing.T) {
 	}
 }
 
-// What a postmaster is told who asks for a step at the wrong time, and who has nothing to do.
+// What a postmaster sees for a step at the wrong time, and where there is nothing to do.
 func TestKeysSay(t *testing.T) {
 	s := newLifeSite(t)
 	s.run(exitGood, "mailseal keys generate DOMAIN makes the first", "list")

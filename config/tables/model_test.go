@@ -120,7 +120,7 @@ var (
 		"[vw]@*.D", "w?u@D", "D", ".D", "@D", "u*@D", "*V@*.D", "*v*@D", "u*w@*", "*-*@*.D", "V*.D"}
 )
 
-// randomTable makes a signing table of n lines with keys that sign for anybody.
+// randomTable makes a signing table of n lines with keys that sign for anyone.
 func randomTable(r *rand.Rand, k Kind, n int) *Dataset {
 	d := &Dataset{Spec: Spec{Kind: k}}
 	forms := fileForms

@@ -40,8 +40,9 @@ from = "dmarc@reports.example.com"
 [reports.failure]
 domains = ["other.example"]
 END
-check "the configuration is good" mailseal check
+check "check says how to make the spool" sh -c '! mailseal check >/root/spool.log && grep -q "systemd-sysusers && systemd-tmpfiles --create" /root/spool.log'
 check "the user and the spool are made" sh -c 'systemd-sysusers && systemd-tmpfiles --create'
+check "the configuration is good" mailseal check
 check "both units start" sh -c 'systemctl enable --now mailseal-reports && systemctl restart mailseal'
 check "the sender is set up" mailseal reports check
 check "systemd shuts both in" sh -c '[ "$(systemctl show -P PrivateUsers mailseal mailseal-reports | sort -u | xargs)" = yes ]'

@@ -81,7 +81,7 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// remedied writes a finding with what would mend it.
+// remedied writes a finding with what would correct it.
 func remedied(f Finding) string {
 	switch f.Kind {
 	case DirectoryOwner:

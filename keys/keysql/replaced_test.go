@@ -41,7 +41,7 @@ func copyInto(t *testing.T, from, to string) {
 	}
 }
 
-// TestSQLiteReplaced replaces the file of a source in use in every way, breaks it and mends it, one
+// TestSQLiteReplaced replaces the file of a source in use in every way, breaks it and repairs it, one
 // after another in all orders: what is at the path is what answers.
 func TestSQLiteReplaced(t *testing.T) {
 	changes := []struct {

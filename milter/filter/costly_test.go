@@ -10,7 +10,8 @@ import (
 	"mailseal/milter/message"
 )
 
-// TestForgedWithoutEnd: a sender that writes more results than are read has none of the rest believed, ours least of all.
+// TestForgedWithoutEnd: a sender that writes more results than are read has none of the rest
+// believed, ours least of all.
 func TestForgedWithoutEnd(t *testing.T) {
 	const ours, theirs = testID + "; dkim=pass", "other.example; dkim=pass"
 	for _, c := range []struct {

@@ -151,7 +151,8 @@ func TestKept(t *testing.T) {
 				PageURL: "https://mx.example.net",
 				Now:     func() time.Time { return time.Unix(1_780_000_000, 0) }}
 			out, _ := decide(t, f, tc.role, milter.ByNetwork, tc.env, tc.raw)
-			if link := strings.Contains(out.Reply.Text, " All steps: https://mx.example.net/t/"+token); link != tc.link {
+			link := strings.Contains(out.Reply.Text, " All steps: https://mx.example.net/t/"+token)
+			if link != tc.link {
 				t.Errorf("link %v: %q", link, out.Reply.Text)
 			}
 			if n := strings.Count(out.Reply.Text, "\n"); n > 2 {

@@ -51,7 +51,7 @@ func TestA09Agree(t *testing.T) {
 	}
 }
 
-// Every part of the protocol that anybody may wish is only agreed on when it was offered.
+// Every part of the protocol that an MTA may offer is only agreed on when it was offered.
 func TestA09NothingThatWasNotOffered(t *testing.T) {
 	all := guard.Wishes{Actions: 0xffffffff, Protocol: 0xffffffff}
 	for bit := range 32 {

@@ -172,7 +172,7 @@ func answerRecorded(nc net.Conn, said []Recorded) error {
 	return nil
 }
 
-// sameMacros reports whether two macro packets differ in nothing but the order, and the queue id that Sendmail has at
+// sameMacros reports whether two macro packets differ only in the order, and the queue id that Sendmail has at
 // CONNECT for no message at all.
 func sameMacros(a, b string) bool {
 	return len(a) > 0 && slices.Equal(sortedMacros(a), sortedMacros(b))

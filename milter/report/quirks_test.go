@@ -289,7 +289,7 @@ func TestCutOff(t *testing.T) {
 	}
 }
 
-// X20, and what else nobody writes.
+// X20, and what else no one writes.
 func TestHostile(t *testing.T) {
 	deep := strings.Repeat("<x>", 1_000_000)
 	for _, tc := range []struct{ name, text string }{

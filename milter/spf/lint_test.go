@@ -48,7 +48,7 @@ func TestLintAgreesWithParser(t *testing.T) {
 }
 
 // TestRepairIsSound holds that what Repair proposes is a record that the parser takes, which repairs to itself, lets
-// nobody in by "+all", and has no flaw that it is there to mend.
+// no one in by "+all", and has no flaw that it is there to mend.
 func TestRepairIsSound(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	mends := map[string]bool{FlawNearMiss: true, FlawPasted: true, FlawSyntax: true,

@@ -396,7 +396,7 @@ func (l lasting) Lookup(ctx context.Context, name string, t dns.Type) (dns.Answe
 	return a, err
 }
 
-// What the cache remembers is judged without asking anybody, and to the same end.
+// What the cache remembers is judged without asking the DNS, and to the same end.
 func TestJudgedFromMemory(t *testing.T) {
 	v, z := newVerifier(t)
 	v.Resolver, v.ARC, v.HELO = remembering(z), &arc.Validator{Now: clock}, true

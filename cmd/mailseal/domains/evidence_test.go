@@ -148,8 +148,10 @@ func reportCases(key2048 string) []zoneCase {
 		{reports: []reported{goodRow("a.example", 22, 2)}},
 		{code: ReportsUnread, reports: []reported{goodRow("a.example", 22, 2)}},
 		{code: ReportsElsewhere, reports: []reported{}},
-		{code: SignedMissing, reports: []reported{goodRow("a.example", 22, 2).with(func(r *reported) { r.selector = "gone" })}},
-		{reports: []reported{goodRow("a.example", 22, 9).with(func(r *reported) { r.selector = "gone" })}}, // retired since
+		{code: SignedMissing, reports: []reported{goodRow("a.example", 22,
+			2).with(func(r *reported) { r.selector = "gone" })}},
+		// retired since
+		{reports: []reported{goodRow("a.example", 22, 9).with(func(r *reported) { r.selector = "gone" })}},
 		{reports: []reported{goodRow("a.example", 22, 2), goodRow("b.example", 22, 2).with(func(r *reported) {
 			r.source, r.selector, r.signature, r.dkim, r.spf = "203.0.113.66", "forged", "fail", "fail", "fail"
 		})}},
@@ -171,9 +173,11 @@ func reportCases(key2048 string) []zoneCase {
 			goodRow("a.example", 110, 105).with(none), goodRow("a.example", 22, 2).with(none),
 		}},
 		{code: CanTighten, drop: at, add: txt(at, "v=DMARC1; p=none"+rua), reports: []reported{
-			goodRow("google.com", 50, 2).with(none), goodRow("b.example", 50, 2).with(none), goodRow("c.example", 50, 2).with(none),
+			goodRow("google.com", 50, 2).with(none), goodRow("b.example", 50, 2).with(none),
+			goodRow("c.example", 50, 2).with(none),
 		}},
-		{code: SPFReported, add: txt("s2._domainkey.example.com.", "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="),
+		{code: SPFReported, add: txt("s2._domainkey.example.com.",
+			"v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="),
 			reports: []reported{goodRow("a.example", 22, 2), goodRow("a.example", 22, 2).with(func(r *reported) {
 				r.source, r.spf, r.selector, r.count = "192.0.2.77", "fail", "s2", 210
 			})}},
@@ -203,7 +207,8 @@ func TestReportsAnnounceThemselves(t *testing.T) {
 				t.Errorf("%s says %q, want %q", c.code, f.Text, want)
 			}
 			for _, r := range f.Publish {
-				if parsed, err := dmarc.Parse(r.Text); strings.HasPrefix(r.Name, "_dmarc") && (err != nil || len(parsed.Notes) > 0) {
+				if parsed, err := dmarc.Parse(r.Text); strings.HasPrefix(r.Name, "_dmarc") &&
+					(err != nil || len(parsed.Notes) > 0) {
 					t.Errorf("%s proposes %q: %v", c.code, r.Text, err)
 				}
 			}
@@ -248,7 +253,10 @@ func TestProposeSPFOfReports(t *testing.T) {
 		goodRow("a.example", 22, 2),
 		row("192.0.2.77", "s2", "example.com", "fail"),
 		row("192.0.2.78", "s3", "bounce.mailer.example", "fail"),
-		row("203.0.113.66", "s1", "example.com", "fail").with(func(r *reported) { r.signature, r.dkim = "fail", "fail" }),
+		row("203.0.113.66", "s1", "example.com", "fail").with(func(r *reported) {
+			r.signature,
+				r.dkim = "fail", "fail"
+		}),
 	})
 	p, err := ProposeSPF(t.Context(), "example.com", SPFWishes{Resolver: zoneOf(t, zoneCase{}), Reports: reports})
 	if err != nil {
@@ -261,7 +269,8 @@ func TestProposeSPFOfReports(t *testing.T) {
 	for _, want := range []string{
 		"399 messages from 198.51.100.25 (ours): already allowed",
 		"399 messages from 192.0.2.77 (service): added",
-		"399 messages from 192.0.2.78 (service): not added: receivers check SPF for its envelope domain, bounce.mailer.example",
+		"399 messages from 192.0.2.78 (service): not added: receivers check SPF for its envelope " +
+			"domain, bounce.mailer.example",
 	} {
 		if !strings.Contains(notes, want) {
 			t.Errorf("nothing says %q in\n%s", want, notes)

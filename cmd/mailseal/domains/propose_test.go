@@ -15,14 +15,18 @@ import (
 	"mailseal/milter/spf"
 )
 
-// TestProposeSPF makes records for random wishes: each address passes by the daemon's evaluator, what is published stays
-// let in, the zone form is a record with the same text, and Check finds no mistake in it.
+// TestProposeSPF makes records for random wishes: each address passes by the daemon's evaluator,
+// what is published stays let in, the zone form is a record with the same text, and Check finds no
+// mistake in it.
 func TestProposeSPF(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
-	starts := []string{"", "v=spf1 ip4:198.51.100.1 -all", "v=spf1,mx,~all", "v=spf1 ip4=198.51.100.1 +all", "v=spf1 include:_a.example ~all"}
+	starts := []string{"", "v=spf1 ip4:198.51.100.1 -all", "v=spf1,mx,~all",
+		"v=spf1 ip4=198.51.100.1 +all", "v=spf1 include:_a.example ~all"}
 	for n := range 300 {
-		z := dnstest.Must("$ORIGIN .\nexample.com. 60 IN MX 10 mx.example.com.\nmx.example.com. 60 IN A 198.51.100.9\n" +
-			"_a.example. 60 IN TXT \"v=spf1 ip4:203.0.113.1 -all\"\n_b.example. 60 IN TXT \"v=spf1 ip4:203.0.113.2 -all\"\n")
+		z := dnstest.Must("$ORIGIN .\nexample.com. 60 IN MX 10 mx.example.com.\nmx.example.com. " +
+			"60 IN A 198.51.100.9\n" +
+			"_a.example. 60 IN TXT \"v=spf1 ip4:203.0.113.1 -all\"\n_b.example. 60 IN TXT " +
+			"\"v=spf1 ip4:203.0.113.2 -all\"\n")
 		if start := starts[n%len(starts)]; start != "" {
 			z.AddTXT("example.com", start)
 		}
@@ -36,8 +40,10 @@ func TestProposeSPF(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		made := dnstest.Must("$ORIGIN .\n" + p.Records[0].Zone() + "\n_a.example. 60 IN TXT \"v=spf1 ip4:203.0.113.1 -all\"\n" +
-			"_b.example. 60 IN TXT \"v=spf1 ip4:203.0.113.2 -all\"\nexample.com. 60 IN MX 10 mx.example.com.\nmx.example.com. 60 IN A 198.51.100.9\n")
+		made := dnstest.Must("$ORIGIN .\n" + p.Records[0].Zone() +
+			"\n_a.example. 60 IN TXT \"v=spf1 ip4:203.0.113.1 -all\"\n" +
+			"_b.example. 60 IN TXT \"v=spf1 ip4:203.0.113.2 -all\"\nexample.com. 60 IN MX 10 " +
+			"mx.example.com.\nmx.example.com. 60 IN A 198.51.100.9\n")
 		for _, network := range q.Addresses {
 			if !passes(t.Context(), made, "example.com", network.Addr()) {
 				t.Errorf("%s does not pass with %q", network, p.Records[0].Text)
@@ -48,7 +54,9 @@ func TestProposeSPF(t *testing.T) {
 				t.Errorf("%q has %s", p.Records[0].Text, f.Code)
 			}
 		}
-		if isESP := len(q.Includes) == 1 && q.Includes[0] == "servers.mcsv.net"; isESP != strings.Contains(strings.Join(p.Notes, " "), "will not help") {
+		if isESP := len(q.Includes) == 1 &&
+			q.Includes[0] == "servers.mcsv.net"; isESP != strings.Contains(strings.Join(p.Notes,
+			" "), "will not help") {
 			t.Errorf("includes %q: notes %q", q.Includes, p.Notes)
 		}
 	}
@@ -72,14 +80,16 @@ func TestProposeSPFRefuses(t *testing.T) {
 
 // TestProposeDMARC writes what the answers ask for.
 func TestProposeDMARC(t *testing.T) {
-	z := dnstest.Must("$ORIGIN .\nexample.com._report._dmarc.agreed.example. 60 IN TXT \"v=DMARC1\"\n$SERVFAIL example.com._report._dmarc.slow.example.\n")
+	z := dnstest.Must("$ORIGIN .\nexample.com._report._dmarc.agreed.example. 60 IN TXT " +
+		"\"v=DMARC1\"\n$SERVFAIL example.com._report._dmarc.slow.example.\n")
 	for _, tc := range []struct {
 		name string
 		with DMARCWishes
 		kind answer.Kind
 		want string // the records, name and text
 	}{
-		{"to begin with", DMARCWishes{People: true, Reports: "a@example.com"}, answer.Good, "_dmarc.example.com v=DMARC1; p=none; rua=mailto:a@example.com"},
+		{"to begin with", DMARCWishes{People: true, Reports: "a@example.com"}, answer.Good,
+			"_dmarc.example.com v=DMARC1; p=none; rua=mailto:a@example.com"},
 		{"quarantine", DMARCWishes{Policy: "quarantine", Reports: "a@example.com"}, answer.Good,
 			"_dmarc.example.com v=DMARC1; p=quarantine; np=reject; rua=mailto:a@example.com"},
 		{"machines", DMARCWishes{Policy: "reject"}, answer.Good, "_dmarc.example.com v=DMARC1; p=reject"},
@@ -87,10 +97,13 @@ func TestProposeDMARC(t *testing.T) {
 		{"no policy", DMARCWishes{Policy: "block"}, answer.Usage, ""},
 		{"no address", DMARCWishes{Reports: "a b"}, answer.Usage, ""},
 		{"parked", DMARCWishes{Silent: true}, answer.Good,
-			"_dmarc.example.com v=DMARC1; p=reject|example.com v=spf1 -all|*._domainkey.example.com v=DKIM1; p=|example.com 0 ."},
-		{"agreed", DMARCWishes{Reports: "a@agreed.example"}, answer.Good, "_dmarc.example.com v=DMARC1; p=none; rua=mailto:a@agreed.example"},
+			"_dmarc.example.com v=DMARC1; p=reject|example.com v=spf1 " +
+				"-all|*._domainkey.example.com v=DKIM1; p=|example.com 0 ."},
+		{"agreed", DMARCWishes{Reports: "a@agreed.example"}, answer.Good,
+			"_dmarc.example.com v=DMARC1; p=none; rua=mailto:a@agreed.example"},
 		{"not agreed", DMARCWishes{Reports: "a@other.example"}, answer.Good,
-			"_dmarc.example.com v=DMARC1; p=none; rua=mailto:a@other.example|example.com._report._dmarc.other.example v=DMARC1"},
+			"_dmarc.example.com v=DMARC1; p=none; " +
+				"rua=mailto:a@other.example|example.com._report._dmarc.other.example v=DMARC1"},
 		{"no answer", DMARCWishes{Reports: "a@slow.example"}, answer.Unknown, ""},
 	} {
 		tc.with.Resolver = z
@@ -106,7 +119,8 @@ func TestProposeDMARC(t *testing.T) {
 			t.Errorf("%s: %v %q, want %s %q", tc.name, err, got, tc.kind, tc.want)
 		}
 		if err == nil {
-			if parsed, err := dmarc.Parse(p.Records[0].Text); err != nil || len(parsed.Notes) > 0 || strings.Contains(p.Records[0].Text, "pct") {
+			if parsed, err := dmarc.Parse(p.Records[0].Text); err != nil || len(parsed.Notes) > 0 ||
+				strings.Contains(p.Records[0].Text, "pct") {
 				t.Errorf("%s: %v %v", tc.name, err, parsed.Notes)
 			}
 		}
@@ -116,10 +130,12 @@ func TestProposeDMARC(t *testing.T) {
 // TestProposeDMARCParked names the records for a domain that sends nothing where its SPF record says so,
 // and not otherwise.
 func TestProposeDMARCParked(t *testing.T) {
-	for record, want := range map[string]bool{"v=spf1 -all": true, "V=SPF1  -all": true, "v=spf1 ~all": false, "v=spf1 mx -all": false} {
+	for record, want := range map[string]bool{"v=spf1 -all": true, "V=SPF1  -all": true,
+		"v=spf1 ~all": false, "v=spf1 mx -all": false} {
 		z := dnstest.Must("example.com. 60 IN TXT \"" + record + "\"\n")
 		p, err := ProposeDMARC(t.Context(), "example.com", DMARCWishes{Resolver: z})
-		if got := strings.Contains(strings.Join(p.Notes, "\n"), "mailseal propose dmarc example.com --silent"); err != nil || got != want {
+		if got := strings.Contains(strings.Join(p.Notes, "\n"),
+			"mailseal propose dmarc example.com --silent"); err != nil || got != want {
 			t.Errorf("%q: %v, %q", record, err, p.Notes)
 		}
 	}
@@ -139,7 +155,8 @@ func TestProposeDMARCOverPublished(t *testing.T) {
 		{"reject and machines", "v=DMARC1; p=reject; sp=none", DMARCWishes{}, "v=DMARC1; p=reject; sp=none"},
 		{"another policy", "v=DMARC1; p=none; ruf=mailto:f@example.com", DMARCWishes{Policy: "quarantine"},
 			"v=DMARC1; p=quarantine; ruf=mailto:f@example.com"},
-		{"other reports", "v=DMARC1; p=none; rua=mailto:a@example.com,mailto:b@example.com", DMARCWishes{Reports: "c@example.com"},
+		{"other reports", "v=DMARC1; p=none; rua=mailto:a@example.com,mailto:b@example.com",
+			DMARCWishes{Reports: "c@example.com"},
 			"v=DMARC1; p=none; rua=mailto:c@example.com"},
 		{"two readers stay", "v=DMARC1; p=none; rua=mailto:a@example.com,mailto:b@example.com", DMARCWishes{},
 			"v=DMARC1; p=none; rua=mailto:a@example.com,mailto:b@example.com"},
@@ -157,7 +174,8 @@ func TestProposeDMARCOverPublished(t *testing.T) {
 		if got := p.Records[0].Text; got != tc.want {
 			t.Errorf("%s: got %q, want %q", tc.name, got, tc.want)
 		}
-		if said := strings.Contains(strings.Join(p.Notes, " "), "Published now"); said != strings.HasPrefix(tc.published, "v=DMARC1") {
+		if said := strings.Contains(strings.Join(p.Notes, " "),
+			"Published now"); said != strings.HasPrefix(tc.published, "v=DMARC1") {
 			t.Errorf("%s: notes %q", tc.name, p.Notes)
 		}
 	}

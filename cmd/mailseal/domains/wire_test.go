@@ -28,7 +28,7 @@ type front struct {
 	oddly    map[string]oddity // by name without final dot
 	asked    atomic.Int32      // over TCP
 	refuses  bool              // TCP connections are closed at once
-	patience time.Duration     // of who asks; 0 is long enough for any machine
+	patience time.Duration     // of the caller; 0 is long enough for any machine
 }
 
 // oddity changes the reply to a question; nil sends none. isTCP is how the question came.

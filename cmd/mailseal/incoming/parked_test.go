@@ -52,8 +52,10 @@ func TestParked(t *testing.T) {
 	if err := b.Sources(t.Context(), store.Filter{}, &sources); err != nil {
 		t.Fatal(err)
 	}
-	for d, want := range map[string]bool{"set.example": true, "spf.example": true, "open.example": false, "sends.example": false} {
-		if got := strings.Contains(domains.String(), d) && strings.Contains(lineOf(domains.String(), d), "parked"); got != want {
+	for d, want := range map[string]bool{"set.example": true, "spf.example": true,
+		"open.example": false, "sends.example": false} {
+		if got := strings.Contains(domains.String(), d) &&
+			strings.Contains(lineOf(domains.String(), d), "parked"); got != want {
 			t.Errorf("%s: parked %v, want %v: %s", d, got, want, lineOf(domains.String(), d))
 		}
 		if line := lineOf(sources.String(), d); !strings.Contains(line, "spoof") {

@@ -273,15 +273,18 @@ func refuseAndTakeBack(t *testing.T, b *pages, cfg *config.Config, token string)
 	if _, text := b.get(receiver); !strings.Contains(text, `name="refuse" value="big.test"`) {
 		t.Errorf("the page of a receiver has no button to refuse it:\n%s", text)
 	}
-	if code, _ := b.post("/ingest", url.Values{"csrf": {"wrong"}, "refuse": {"big.test"}}); code != http.StatusForbidden || countedIn(t, cfg) != 2 {
+	if code, _ := b.post("/ingest", url.Values{"csrf": {"wrong"},
+		"refuse": {"big.test"}}); code != http.StatusForbidden || countedIn(t, cfg) != 2 {
 		t.Errorf("refused without the token of a form: status %d", code)
 	}
 	_, text := b.post("/ingest", url.Values{"csrf": {token}, "refuse": {"big.test"}})
 	if n := countedIn(t, cfg); n != 1 || !strings.Contains(text, "Reports of big.test do not count any more.") ||
-		!strings.Contains(text, `name="prove" value="big.test"`) || strings.Contains(text, `name="trust" value="big.test"`) {
+		!strings.Contains(text, `name="prove" value="big.test"`) ||
+		strings.Contains(text, `name="trust" value="big.test"`) {
 		t.Errorf("%d reports count once a reporter is refused, want 1:\n%s", n, text)
 	}
-	if _, text := b.get(receiver); !strings.Contains(text, "A person decided that they do not count.") || !strings.Contains(text, `name="prove"`) {
+	if _, text := b.get(receiver); !strings.Contains(text,
+		"A person decided that they do not count.") || !strings.Contains(text, `name="prove"`) {
 		t.Errorf("the page of the receiver that was refused:\n%s", text)
 	}
 	for _, step := range []struct {

@@ -350,7 +350,7 @@ func TestServe(t *testing.T) {
 	done, ready := make(chan error, 1), make(chan struct{})
 	go func() { done <- p.Serve(ctx, roles, func() { close(ready) }) }()
 	<-ready
-	// A segment that was closed is taken without anybody asking for it.
+	// A segment that was closed is taken without anyone asking for it.
 	var left []string
 	if !rig.Await(func() bool {
 		left, err = spool.Segments(h.Config.Reports.SpoolDirectory)

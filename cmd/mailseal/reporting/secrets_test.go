@@ -82,7 +82,8 @@ func TestSecretsReload(t *testing.T) {
 	writeFile(t, dir, "htpasswd", line("anna", "other"))
 	writeFile(t, dir, "token", "another-token-of-20-characters")
 	renew()
-	if isIn(a) || isIn(c) || isIn(signIn("anna", "one")) || !isIn(signIn("anna", "other")) || isIn(signIn("", pageToken)) {
+	if isIn(a) || isIn(c) || isIn(signIn("anna", "one")) || !isIn(signIn("anna", "other")) ||
+		isIn(signIn("", pageToken)) {
 		t.Error("the password and the token are others")
 	}
 	writeFile(t, dir, "token", "short")

@@ -11,7 +11,7 @@ import (
 	"mailseal/contrib/test/rig"
 )
 
-// What check says of real mail servers is held against what they do.
+// What check says of real mail servers is compared with what they do.
 
 // check runs "mailseal check" on the site's host, and returns what it says and its exit code.
 func (s *site) check(t testing.TB) (string, int) {
@@ -42,7 +42,7 @@ func (s *site) agrees(t *testing.T, want string) {
 	}
 }
 
-// What contrib proposes is as it should be, in every kind of set-up.
+// What contrib proposes is right, in every kind of set-up.
 func TestCheckGoodMTA(t *testing.T) {
 	eachKind(t, func(t *testing.T, s *site) {
 		out, code := s.check(t)

@@ -107,7 +107,7 @@ type difference struct {
 	allowed func(author, old, new string) bool
 }
 
-// nobody are the folders in which OpenDKIM signs for nobody.
+// In these folders OpenDKIM signs for no sender.
 var nobody = []string{"22-not-a-file", "24-lists", "30-long-line", "35-hosts-star"}
 
 func TestGoldenSignsAsOpenDKIM(t *testing.T) {

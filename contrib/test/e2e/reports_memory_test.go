@@ -233,16 +233,18 @@ func hostileMails() map[string][]byte {
 	}
 	megabyte := strings.Repeat(" ", 1<<20)
 	return map[string][]byte{
-		"a bomb":                        attached(zip("<feedback>", megabyte, 300)),
-		"an attribute of 1 GB":          attached(zip(`<feedback x="`, megabyte, 1000)),
-		"10^6 tags within each other":   attached(zip("<feedback>", "<x>", 1_000_000)),
-		"10^6 records in each other":    attached(zip("<feedback>", "<record>", 1_000_000)),
-		"18 MB of junk":                 attached(junk),
-		"5,000 multiparts":              []byte(deep),
-		"100,000 parts":                 []byte(top + "Content-Type: multipart/mixed; boundary=b\r\n\r\n" + strings.Repeat("--b\r\n\r\nx\r\n", 100_000)),
-		"3 million fields":              []byte(top + strings.Repeat("X: a\r\n", 3<<20)),
-		"1.2 million policies of TLS":   attached(zip(`{"policies":[`, "{},", 1_200_000)),
-		"an archive within an archive":  attached(zip("", string(zip("PK\x03\x04", strings.Repeat("\x00", 1<<20), 40)), 1)),
+		"a bomb":                      attached(zip("<feedback>", megabyte, 300)),
+		"an attribute of 1 GB":        attached(zip(`<feedback x="`, megabyte, 1000)),
+		"10^6 tags within each other": attached(zip("<feedback>", "<x>", 1_000_000)),
+		"10^6 records in each other":  attached(zip("<feedback>", "<record>", 1_000_000)),
+		"18 MB of junk":               attached(junk),
+		"5,000 multiparts":            []byte(deep),
+		"100,000 parts": []byte(top + "Content-Type: multipart/mixed; " +
+			"boundary=b\r\n\r\n" + strings.Repeat("--b\r\n\r\nx\r\n", 100_000)),
+		"3 million fields":            []byte(top + strings.Repeat("X: a\r\n", 3<<20)),
+		"1.2 million policies of TLS": attached(zip(`{"policies":[`, "{},", 1_200_000)),
+		"an archive within an archive": attached(zip("",
+			string(zip("PK\x03\x04", strings.Repeat("\x00", 1<<20), 40)), 1)),
 		"20,000 reports in one archive": attached(bytes.Repeat(zip("<feedback></feedback>", "", 0), 20_000)),
 	}
 }

@@ -124,7 +124,7 @@ func startSoakOf(t *testing.T, o rig.DaemonOptions) *soak {
 	return s
 }
 
-// fault is something that goes wrong, and what mends it.
+// fault is something that goes wrong, and what corrects it.
 type fault struct {
 	name        string
 	begin, mend func()

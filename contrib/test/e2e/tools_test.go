@@ -104,7 +104,7 @@ func TestQmailRemote(t *testing.T) {
 	}
 }
 
-// writeKey makes a RSA key in a file.
+// writeKey makes an RSA key in a file.
 func writeKey(t *testing.T, file string) {
 	t.Helper()
 	private := made.key(t, "file", keys.RSA)

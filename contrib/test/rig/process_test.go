@@ -120,7 +120,8 @@ func TestDiesWithItsStarter(t *testing.T) {
 
 func TestMemoryLimit(t *testing.T) {
 	const limit = 64 << 20
-	p, err := Start(shell("sleep 0.1; x=$(head -c 3000000 /dev/zero | tr '\\0' a); echo ready; exec sleep 1000"), StartOptions{MemoryLimit: limit})
+	p, err := Start(shell("sleep 0.1; x=$(head -c 3000000 /dev/zero | tr '\\0' a); echo ready; exec sleep 1000"),
+		StartOptions{MemoryLimit: limit})
 	if errors.Is(err, ErrNoMemoryLimit) {
 		t.Skip(err)
 	}

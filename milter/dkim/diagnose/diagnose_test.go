@@ -273,7 +273,7 @@ func TestMissing(t *testing.T) {
 	}
 }
 
-// TestAbsentIsNotMissing holds that our own signatures, which oversign, do not make anybody look
+// TestAbsentIsNotMissing holds that our own signatures, which oversign, do not make a reader look
 // for a Reply-To.
 func TestAbsentIsNotMissing(t *testing.T) {
 	s := newSigner(t, "ed25519")

@@ -58,7 +58,8 @@ func b64(data []byte) string {
 	return b.String() + text + "\r\n"
 }
 
-const top = "From: reports@org.example\r\nTo: dmarc@example.com\r\nSubject: Report Domain: example.com\r\nMIME-Version: 1.0\r\n"
+const top = "From: reports@org.example\r\nTo: dmarc@example.com\r\nSubject: Report Domain: " +
+	"example.com\r\nMIME-Version: 1.0\r\n"
 
 // multi makes a multipart entity of parts with their headers.
 func multi(kind string, parts ...string) string {
@@ -152,113 +153,190 @@ func TestContainers(t *testing.T) {
 		data string
 		want string
 	}{
-		{"C1 the body is the zip", top + attached("application/zip; name=x.zip", zipped("r.xml", string(x))), "aggregate 7"},
+		{"C1 the body is the zip", top + attached("application/zip; name=x.zip",
+			zipped("r.xml", string(x))), "aggregate 7"},
 		{"C1 the body is the gzip", top + attached("application/gzip", gz(x)), "aggregate 7"},
-		{"C2 nested parts", top + multi("mixed", multi("alternative", human, human), attached("application/gzip", gz(x))), "aggregate 7"},
-		{"C3 forwarded as a message", top + multi("mixed", human, "Content-Type: message/rfc822\r\n\r\n"+top+attached("application/gzip", gz(x))), "aggregate 7"},
-		{"C3 attached twice", top + multi("mixed", attached("application/gzip", gz(x)), attached("application/zip", zipped("r.xml", string(x)))), "aggregate 7, aggregate 7"},
-		{"C4 Outlook .msg", top + multi("mixed", human, attached("application/vnd.ms-outlook", []byte("\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1..."))), "other!"},
+		{"C2 nested parts", top + multi("mixed", multi("alternative", human, human),
+			attached("application/gzip", gz(x))), "aggregate 7"},
+		{"C3 forwarded as a message", top + multi("mixed", human,
+			"Content-Type: message/rfc822\r\n\r\n"+top+attached("application/gzip", gz(x))), "aggregate 7"},
+		{"C3 attached twice", top + multi("mixed", attached("application/gzip", gz(x)),
+			attached("application/zip", zipped("r.xml", string(x)))), "aggregate 7, aggregate 7"},
+		{"C4 Outlook .msg", top + multi("mixed", human, attached("application/vnd.ms-outlook",
+			[]byte("\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1..."))), "other!"},
 		{"C5 gzip called zip", top + attached("application/zip", gz(x)), "aggregate 7"},
-		{"C5 zip called octet-stream", top + attached("application/octet-stream", zipped("a", string(x))), "aggregate 7"},
+		{"C5 zip called octet-stream", top + attached("application/octet-stream",
+			zipped("a", string(x))), "aggregate 7"},
 		{"C5 gzip called text", top + multi("mixed", human, attached("text/plain", gz(x))), "aggregate 7"},
-		{"C6 ContentType without a hyphen", top + strings.Replace(multi("mixed", human, attached("application/gzip", gz(x))), "Content-Type", "ContentType", 1), "aggregate 7"},
-		{"C6 a line in the header that is no field", strings.Replace(top, "To:", "X: \xe9\r\nthis is no field\r\nTo:", 1) + attached("application/gzip", gz(x)), "aggregate 7"},
+		{"C6 ContentType without a hyphen",
+			top + strings.Replace(multi("mixed", human, attached("application/gzip", gz(x))),
+				"Content-Type", "ContentType", 1), "aggregate 7"},
+		{"C6 a line in the header that is no field", strings.Replace(top, "To:",
+			"X: \xe9\r\nthis is no field\r\nTo:", 1) + attached("application/gzip", gz(x)), "aggregate 7"},
 		{"C6 empty lines before the header", "\r\n\r\n" + top + attached("application/gzip", gz(x)), "aggregate 7"},
-		{"C6 a part with a line that is no field", top + multi("mixed", "oops\r\n"+human, attached("application/gzip", gz(x))), "other!, aggregate 7"},
-		{"C5 a mail called octet-stream", top + multi("mixed", human, attached("application/octet-stream", []byte(top+attached("application/gzip", gz(x))))), "aggregate 7"},
+		{"C6 a part with a line that is no field", top + multi("mixed", "oops\r\n"+human,
+			attached("application/gzip", gz(x))), "other!, aggregate 7"},
+		{"C5 a mail called octet-stream", top + multi("mixed", human,
+			attached("application/octet-stream", []byte(top+attached("application/gzip", gz(x))))), "aggregate 7"},
 		{"C3 a digest", top + multi("digest", "\r\n"+top+attached("application/gzip", gz(x))), "aggregate 7"},
-		{"C2 HTML that begins with any tag", top + multi("mixed", multi("alternative", human, "Content-Type: text/html\r\n\r\n<div>hello</div>"), attached("application/gzip", gz(x))), "aggregate 7"},
-		{"C2 XHTML", top + multi("mixed", "Content-Type: text/html\r\n\r\n<?xml version=\"1.0\"?><html><body/></html>", attached("application/gzip", gz(x))), "aggregate 7"},
-		{"C7 split names", top + multi("mixed", "Content-Type: application/gzip;\r\n name*0=\"org.example!exam\";\r\n name*1=\"ple.com.xml.gz\"\r\nContent-Transfer-Encoding: base64\r\n\r\n"+b64(gz(x))), "aggregate 7"},
-		{"C5 gzip called XML, in a zip called gzip", top + attached("application/gzip; name=r.xml.gz", zipped("r.xml", string(gz(x)))), "aggregate 7"},
-		{"C6 a boundary that is not that of the parts", top + strings.Replace(multi("mixed", human, attached("application/gzip", gz(x))), "boundary=b", "boundary=x", 1), "aggregate 7"},
-		{"C6 bytes of no encoding before a boundary that cannot be parsed", top + strings.Replace(multi("mixed", human, attached("application/gzip", gz(x))), "; boundary", "; x="+strings.Repeat("\xff", 300)+" ; =; boundary", 1), "aggregate 7"},
-		{"C6 no boundary", top + regexp.MustCompile("; boundary=b[0-9]+").ReplaceAllString(multi("mixed", human, attached("application/gzip", gz(x))), ""), "aggregate 7"},
-		{"C2 signed with S/MIME", top + multi("signed; protocol=\"application/pkcs7-signature\"", multi("mixed", human, attached("application/gzip", gz(x))), attached("application/pkcs7-signature", cms(2))), "aggregate 7"},
-		{"C2 signed with S/MIME, the signature called octet-stream", top + multi("signed", attached("application/gzip", gz(x)), attached("application/octet-stream", cms(2))), "aggregate 7"},
-		{"C2 signed with PGP", top + multi("signed; protocol=\"application/pgp-signature\"", multi("mixed", human, attached("application/gzip", gz(x))), "Content-Type: application/pgp-signature\r\n\r\n-----BEGIN PGP SIGNATURE-----\r\n"), "aggregate 7"},
-		{"C2 signed with S/MIME as one block", top + attached("application/pkcs7-mime; smime-type=signed-data", cms(2)), "other!"},
+		{"C2 HTML that begins with any tag",
+			top + multi("mixed", multi("alternative", human,
+				"Content-Type: text/html\r\n\r\n<div>hello</div>"), attached("application/gzip",
+				gz(x))), "aggregate 7"},
+		{"C2 XHTML", top + multi("mixed",
+			"Content-Type: text/html\r\n\r\n<?xml version=\"1.0\"?><html><body/></html>",
+			attached("application/gzip", gz(x))), "aggregate 7"},
+		{"C7 split names", top + multi("mixed",
+			"Content-Type: application/gzip;\r\n name*0=\"org.example!exam\";\r\n "+
+				"name*1=\"ple.com.xml.gz\"\r\nContent-Transfer-Encoding: base64\r\n\r\n"+b64(gz(x))), "aggregate 7"},
+		{"C5 gzip called XML, in a zip called gzip",
+			top + attached("application/gzip; name=r.xml.gz", zipped("r.xml", string(gz(x)))), "aggregate 7"},
+		{"C6 a boundary that is not that of the parts",
+			top + strings.Replace(multi("mixed", human, attached("application/gzip", gz(x))),
+				"boundary=b", "boundary=x", 1), "aggregate 7"},
+		{"C6 bytes of no encoding before a boundary that cannot be parsed",
+			top + strings.Replace(multi("mixed", human, attached("application/gzip", gz(x))),
+				"; boundary", "; x="+strings.Repeat("\xff", 300)+" ; =; boundary", 1), "aggregate 7"},
+		{"C6 no boundary", top + regexp.MustCompile("; boundary=b[0-9]+").ReplaceAllString(
+			multi("mixed", human, attached("application/gzip", gz(x))), ""), "aggregate 7"},
+		{"C2 signed with S/MIME", top + multi("signed; protocol=\"application/pkcs7-signature\"",
+			multi("mixed", human, attached("application/gzip", gz(x))),
+			attached("application/pkcs7-signature", cms(2))), "aggregate 7"},
+		{"C2 signed with S/MIME, the signature called octet-stream",
+			top + multi("signed", attached("application/gzip", gz(x)),
+				attached("application/octet-stream", cms(2))), "aggregate 7"},
+		{"C2 signed with PGP", top + multi("signed; protocol=\"application/pgp-signature\"",
+			multi("mixed", human, attached("application/gzip", gz(x))),
+			"Content-Type: application/pgp-signature\r\n\r\n-----BEGIN PGP SIGNATURE-----\r\n"), "aggregate 7"},
+		{"C2 signed with S/MIME as one block",
+			top + attached("application/pkcs7-mime; smime-type=signed-data", cms(2)), "other!"},
 		{"C2 encrypted with S/MIME", top + attached("application/pkcs7-mime", cms(3)), "other!"},
-		{"C2 encrypted with PGP", top + multi("encrypted", "Content-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n", "Content-Type: application/octet-stream\r\n\r\n-----BEGIN PGP MESSAGE-----\r\n"), "other!"},
-		{"C2 a part of a mail", top + "Content-Type: message/partial; number=1; total=2; id=x\r\n\r\n" + attached("application/gzip", gz(x)), "other!"},
-		{"C2 a reference to another place", top + "Content-Type: message/external-body; access-type=URL\r\n\r\nContent-Type: application/gzip\r\n\r\n", "other!"},
+		{"C2 encrypted with PGP", top + multi("encrypted",
+			"Content-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n",
+			"Content-Type: application/octet-stream\r\n\r\n-----BEGIN PGP MESSAGE-----\r\n"), "other!"},
+		{"C2 a part of a mail", top + "Content-Type: message/partial; number=1; total=2; id=x\r\n\r\n" +
+			attached("application/gzip", gz(x)), "other!"},
+		{"C2 a reference to another place", top + "Content-Type: message/external-body; " +
+			"access-type=URL\r\n\r\nContent-Type: application/gzip\r\n\r\n", "other!"},
 		{"C8 gzip and a line break", string(gz(x)) + "\r\n", "aggregate 7"},
 		{"C8 gzip and zeros", string(gz(x)) + strings.Repeat("\x00", 100), "aggregate 7"},
 		{"C8 two members", string(gz(x[:200])) + string(gz(x[200:])), "aggregate 7"},
-		{"C9 wrong checksum", string(append(gz(x)[:len(gz(x))-8], "\x00\x00\x00\x00\x00\x00\x00\x00"...)), "aggregate 7"},
+		{"C9 wrong checksum", string(append(gz(x)[:len(gz(x))-8],
+			"\x00\x00\x00\x00\x00\x00\x00\x00"...)), "aggregate 7"},
 		{"C9 trailer cut off", string(gz(x)[:len(gz(x))-5]), "aggregate 7"},
 		{"C9 cut off before anything can be read", string(gz(x)[:12]), "other!"},
-		{"C9 a zip without its end", string(zipped("r.xml", string(x))[:len(zipped("r.xml", string(x)))-60]), "aggregate 7"},
-		{"C9 a zip of two reports without its end", string(zipped("a.xml", string(x), "b.xml", string(xml("2")))[:680]), "aggregate 7, aggregate 7"},
+		{"C9 a zip without its end", string(zipped("r.xml",
+			string(x))[:len(zipped("r.xml", string(x)))-60]), "aggregate 7"},
+		{"C9 a zip of two reports without its end", string(zipped("a.xml", string(x), "b.xml",
+			string(xml("2")))[:680]), "aggregate 7, aggregate 7"},
 		{"C9 a zip of which nothing is left", "PK\x03\x04\x14\x00", "other!"},
 		{"C9 wrong checksum in a zip", damaged(x), "aggregate 7"},
 		{"C8 two reports in two members", string(gz(x)) + string(gz(xml("2"))), "aggregate 7, aggregate 7"},
-		{"C8 three reports in one file", string(x) + "\n" + string(xml("2")) + string(xml("3")), "aggregate 7, aggregate 7, aggregate 7"},
+		{"C8 three reports in one file", string(x) + "\n" + string(xml("2")) + string(xml("3")),
+			"aggregate 7, aggregate 7, aggregate 7"},
 		{"C10 gzip in gzip", string(gz(gz(x))), "aggregate 7"},
 		{"C10 zip in gzip", string(gz(zipped("r.xml", string(x)))), "aggregate 7"},
 		{"C10 gzip in zip", string(zipped("r.xml.gz", string(gz(x)))), "aggregate 7"},
-		{"C11 several entries", string(zipped("dir/", "", "dir/a.xml", string(x), "__MACOSX/._a.xml", "junk", "b.xml", string(xml("2")))), "aggregate 7, aggregate 7"},
-		{"C11 what file managers add", string(zipped(".DS_Store", "\x00\x00Bud1", "Thumbs.db", "\x01\x02", "a.xml", string(x))), "aggregate 7"},
+		{"C11 several entries", string(zipped("dir/", "", "dir/a.xml", string(x),
+			"__MACOSX/._a.xml", "junk", "b.xml", string(xml("2")))), "aggregate 7, aggregate 7"},
+		{"C11 what file managers add", string(zipped(".DS_Store", "\x00\x00Bud1", "Thumbs.db",
+			"\x01\x02", "a.xml", string(x))), "aggregate 7"},
 		{"C11 nothing but such files", string(zipped("Thumbs.db", "\x01\x02")), "other!"},
 		{"C11 an entry that is stored", method(x, zip.Store, 0), "aggregate 7"},
 		{"C11 an entry compressed with LZMA", method(x, 14, 0), "other!"},
 		{"C11 an encrypted entry", method(x, zip.Store, 1), "other!"},
 		{"C11 nothing in it", string(zipped()), "other"},
-		{"C11 tar", string(tarred("d/a.xml", x, "d/b.xml.gz", gz(xml("2")), "d/.x", []byte("?"))), "aggregate 7, aggregate 7"},
+		{"C11 tar", string(tarred("d/a.xml", x, "d/b.xml.gz", gz(xml("2")), "d/.x", []byte("?"))),
+			"aggregate 7, aggregate 7"},
 		{"C11 tar in gzip", string(gz(tarred("a.xml", x))), "aggregate 7"},
 		{"C11 a tar that is cut off", string(tarred("a.xml", x, "b.xml", x)[:1700]), "aggregate 7, other!"},
 		{"C11 bzip2", string(bz2), "null"},
 		{"C11 zlib", string(deflated(x)), "aggregate 7"},
 		{"C11 something before the zip", "junk\r\n" + string(zipped("r.xml", string(x))), "aggregate 7"},
 		{"C11 a name that leads out", string(zipped("../../etc/passwd", string(x))), "aggregate 7"},
-		{"C12 base64 on one line", top + "Content-Transfer-Encoding: base64\r\n\r\n" + base64.StdEncoding.EncodeToString(gz(x)), "aggregate 7"},
-		{"C12 base64 with stray characters", top + "Content-Transfer-Encoding: Base64 \r\n\r\n" + strings.ReplaceAll(b64(gz(x)), "\r\n", " \xa0\r\n!\r\n"), "aggregate 7"},
-		{"C12 base64 that no field announces", top + "Content-Type: application/gzip\r\n\r\n" + b64(gz(x)), "aggregate 7"},
+		{"C12 base64 on one line", top + "Content-Transfer-Encoding: base64\r\n\r\n" +
+			base64.StdEncoding.EncodeToString(gz(x)), "aggregate 7"},
+		{"C12 base64 with stray characters", top + "Content-Transfer-Encoding: Base64 \r\n\r\n" +
+			strings.ReplaceAll(b64(gz(x)), "\r\n", " \xa0\r\n!\r\n"), "aggregate 7"},
+		{"C12 base64 that no field announces", top + "Content-Type: application/gzip\r\n\r\n" +
+			b64(gz(x)), "aggregate 7"},
 		{"C12 base64 alone in a file", b64(zipped("r.xml", string(x))), "aggregate 7"},
 		{"C12 base64 in quotes", top + "Content-Transfer-Encoding: \"base64\"\r\n\r\n" + b64(gz(x)), "aggregate 7"},
-		{"C12 blocks with padding", top + "Content-Transfer-Encoding: base64\r\n\r\n" + b64(gz(x)[:100]) + b64(gz(x)[100:201]) + b64(gz(x)[201:]), "aggregate 7"},
-		{"C12 a stray =", top + "Content-Transfer-Encoding: base64\r\n\r\n=" + strings.Replace(b64(gz(x)), "\r\n", "=\r\n", 1), "aggregate 7"},
-		{"C12 a line between the lines", top + "Content-Transfer-Encoding: base64\r\n\r\n" + strings.Replace(b64(gz(x)), "\r\n", "\r\n*** scanned by a program ***\r\n", 1), "aggregate 7"},
-		{"C12 words at the end of a line", top + "Content-Transfer-Encoding: base64\r\n\r\n" + strings.Replace(b64(gz(x)), "\r\n", "!! scanned by a program\r\n", 1), "aggregate 7"},
-		{"C12 the alphabet of URLs", top + "Content-Transfer-Encoding: base64\r\n\r\n" + base64.URLEncoding.EncodeToString(gz(x)), "aggregate 7"},
-		{"C12 text behind it", top + "Content-Transfer-Encoding: base64\r\n\r\n" + b64(gz(x)) + "-- \r\nThis list is run by nobody\r\n", "aggregate 7"},
+		{"C12 blocks with padding", top + "Content-Transfer-Encoding: base64\r\n\r\n" +
+			b64(gz(x)[:100]) + b64(gz(x)[100:201]) + b64(gz(x)[201:]), "aggregate 7"},
+		{"C12 a stray =", top + "Content-Transfer-Encoding: base64\r\n\r\n=" +
+			strings.Replace(b64(gz(x)), "\r\n", "=\r\n", 1), "aggregate 7"},
+		{"C12 a line between the lines", top + "Content-Transfer-Encoding: base64\r\n\r\n" +
+			strings.Replace(b64(gz(x)), "\r\n", "\r\n*** scanned by a program ***\r\n", 1), "aggregate 7"},
+		{"C12 words at the end of a line", top + "Content-Transfer-Encoding: base64\r\n\r\n" +
+			strings.Replace(b64(gz(x)), "\r\n", "!! scanned by a program\r\n", 1), "aggregate 7"},
+		{"C12 the alphabet of URLs", top + "Content-Transfer-Encoding: base64\r\n\r\n" +
+			base64.URLEncoding.EncodeToString(gz(x)), "aggregate 7"},
+		{"C12 text behind it", top + "Content-Transfer-Encoding: base64\r\n\r\n" + b64(gz(x)) +
+			"-- \r\nThis list is run by nobody\r\n", "aggregate 7"},
 		{"C12 uuencode", top + "Content-Transfer-Encoding: x-uuencode\r\n\r\n" + uu(gz(x)), "aggregate 7"},
 		{"C12 uuencode in the text", top + "\r\nHello,\r\n\r\n" + uu(gz(x)), "aggregate 7"},
 		{"C12 BinHex", top + "\r\n(This file must be converted with BinHex 4.0)\r\n:$f*TEQKP:\r\n", "other!"},
-		{"C12 quoted-printable that is not", top + "Content-Transfer-Encoding: quoted-printable\r\n\r\n" + string(x), "aggregate 7"},
-		{"C12 padding cut off", top + "Content-Transfer-Encoding: base64\r\n\r\n" + strings.TrimRight(b64(x), "=\r\n"), "aggregate 7"},
-		{"C12 quoted-printable", top + "Content-Type: text/xml\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" + qp(x), "aggregate 7"},
+		{"C12 quoted-printable that is not", top +
+			"Content-Transfer-Encoding: quoted-printable\r\n\r\n" + string(x), "aggregate 7"},
+		{"C12 padding cut off", top + "Content-Transfer-Encoding: base64\r\n\r\n" +
+			strings.TrimRight(b64(x), "=\r\n"), "aggregate 7"},
+		{"C12 quoted-printable", top + "Content-Type: text/xml\r\nContent-Transfer-Encoding: " +
+			"quoted-printable\r\n\r\n" + qp(x), "aggregate 7"},
 		{"C13 plain XML", top + multi("mixed", human, "Content-Type: text/xml\r\n\r\n"+string(x)), "aggregate 7"},
 		{"C13 XML in the body", top + "\r\n" + string(x), "aggregate 7"},
-		{"C13 text before the XML", top + multi("mixed", "Content-Type: text/plain\r\n\r\nSee the report:\r\n\r\n"+string(x)), "aggregate 7"},
-		{"C13 XML in HTML", top + multi("alternative", human, "Content-Type: text/html\r\n\r\n<html><pre>"+html.EscapeString(string(x))+"</pre></html>"), "aggregate 7"},
-		{"C13 XML in HTML, and attached", top + multi("mixed", "Content-Type: text/html\r\n\r\n<html><pre>"+html.EscapeString(string(x))+"</pre></html>", attached("application/gzip", gz(x))), "aggregate 7"},
-		{"C13 an answer that quotes the XML", top + "\r\nYou wrote:\r\n> " + strings.ReplaceAll(string(x), "><", ">\r\n> <"), "aggregate 7"},
+		{"C13 text before the XML", top + multi("mixed",
+			"Content-Type: text/plain\r\n\r\nSee the report:\r\n\r\n"+string(x)), "aggregate 7"},
+		{"C13 XML in HTML", top + multi("alternative", human,
+			"Content-Type: text/html\r\n\r\n<html><pre>"+html.EscapeString(string(x))+"</pre></html>"), "aggregate 7"},
+		{"C13 XML in HTML, and attached",
+			top + multi("mixed", "Content-Type: text/html\r\n\r\n<html><pre>"+
+				html.EscapeString(string(x))+"</pre></html>", attached("application/gzip", gz(x))), "aggregate 7"},
+		{"C13 an answer that quotes the XML", top + "\r\nYou wrote:\r\n> " +
+			strings.ReplaceAll(string(x), "><", ">\r\n> <"), "aggregate 7"},
 		{"C13 text before the XML, in a file", "junk\n" + string(x), "aggregate 7"},
 		{"C14 unused", string(gz([]byte("unused\n"))), "null"},
-		{"C14 an attachment without content", top + multi("mixed", human, "Content-Type: application/gzip; name=r.xml.gz\r\nContent-Transfer-Encoding: base64\r\n\r\n"), "other!"},
+		{"C14 an attachment without content",
+			top + multi("mixed", human, "Content-Type: application/gzip; "+
+				"name=r.xml.gz\r\nContent-Transfer-Encoding: base64\r\n\r\n"), "other!"},
 		{"C14 empty", string(gz(nil)), "null"},
-		{"C15 TLS report", top + multi("report; report-type=tlsrpt", human, attached("application/tlsrpt+gzip", gz(tls))), "tls 1"},
+		{"C15 TLS report", top + multi("report; report-type=tlsrpt", human,
+			attached("application/tlsrpt+gzip", gz(tls))), "tls 1"},
 		{"C15 TLS report with a byte order mark", "\xef\xbb\xbf" + string(tls), "tls 1"},
 		{"C15 a person who writes JSON", top + "\r\n{\"a\": 1}", "other"},
-		{"C15 winmail.dat", top + multi("mixed", human, attached("application/ms-tnef", []byte("\x78\x9f\x3e\x22\x00"))), "other!"},
+		{"C15 winmail.dat", top + multi("mixed", human, attached("application/ms-tnef",
+			[]byte("\x78\x9f\x3e\x22\x00"))), "other!"},
 		{"C15 failure report", top + arf, "failure"},
-		{"C15 the part of a failure report alone", "User-Agent: x\n\ty\nFeedback-Type: auth-failure\nSource-IP: 192.0.2.1\n", "failure"},
-		{"C15 the same, called octet-stream", top + multi("report; report-type=feedback-report", human, "Content-Type: application/octet-stream\r\n\r\nFeedback-Type: auth-failure\r\nSource-IP: 192.0.2.1\r\n"), "failure"},
-		{"C15 a mail with such a field", "Feedback-Type: x\r\n" + top + attached("application/gzip", gz(x)), "aggregate 7"},
+		{"C15 the part of a failure report alone",
+			"User-Agent: x\n\ty\nFeedback-Type: auth-failure\nSource-IP: 192.0.2.1\n", "failure"},
+		{"C15 the same, called octet-stream", top + multi("report; report-type=feedback-report",
+			human, "Content-Type: application/octet-stream\r\n\r\nFeedback-Type: "+
+				"auth-failure\r\nSource-IP: 192.0.2.1\r\n"), "failure"},
+		{"C15 a mail with such a field", "Feedback-Type: x\r\n" + top + attached("application/gzip",
+			gz(x)), "aggregate 7"},
 		{"C15 a person who writes of it", top + "\r\nHello,\r\n\r\nFeedback-Type: what is that?\r\n", "other"},
-		{"C15 bounce", top + multi("report; report-type=delivery-status", human, "Content-Type: message/delivery-status\r\n\r\nAction: failed\r\n"), "bounce"},
+		{"C15 bounce", top + multi("report; report-type=delivery-status", human,
+			"Content-Type: message/delivery-status\r\n\r\nAction: failed\r\n"), "bounce"},
 		{"C15 a person", top + "\r\nHello\r\n", "other"},
-		{"C15 a person who writes HTML", top + multi("alternative", human, "Content-Type: text/html\r\n\r\n<html><p>x</html>"), "other"},
-		{"C15 xz", "\xfd7zXZ\x00123", "other!"}, {"C15 RAR", "Rar!\x1a\x07", "other!"}, {"C15 Zstandard", "\x28\xb5\x2f\xfd", "other!"},
-		{"C15 LZ4", "\x04\x22\x4d\x18", "other!"}, {"C15 compress", "\x1f\x9d\x90", "other!"}, {"C15 Cabinet", "MSCF\x00", "other!"},
+		{"C15 a person who writes HTML", top + multi("alternative", human,
+			"Content-Type: text/html\r\n\r\n<html><p>x</html>"), "other"},
+		{"C15 xz", "\xfd7zXZ\x00123", "other!"},
+		{"C15 RAR", "Rar!\x1a\x07", "other!"},
+		{"C15 Zstandard", "\x28\xb5\x2f\xfd", "other!"},
+		{"C15 LZ4", "\x04\x22\x4d\x18", "other!"},
+		{"C15 compress", "\x1f\x9d\x90", "other!"},
+		{"C15 Cabinet", "MSCF\x00", "other!"},
 		{"C17 no subject that says anything", "Subject: x\r\n" + attached("application/gzip", gz(x)), "aggregate 7"},
-		{"C18 encoded words", "Subject: =?utf-8?B?UmVwb3J0?=\r\n =?utf-8?Q?_x?=\r\n" + attached("application/gzip", gz(x)), "aggregate 7"},
+		{"C18 encoded words", "Subject: =?utf-8?B?UmVwb3J0?=\r\n =?utf-8?Q?_x?=\r\n" +
+			attached("application/gzip", gz(x)), "aggregate 7"},
 		{"C1 a mail in UTF-16", "\xff\xfe" + wideText(top+attached("application/gzip", gz(x)), false), "aggregate 7"},
-		{"C1 a mail whose lines end with CR", strings.ReplaceAll(top+attached("application/gzip", gz(x)), "\r\n", "\r"), "aggregate 7"},
+		{"C1 a mail whose lines end with CR", strings.ReplaceAll(top+attached("application/gzip",
+			gz(x)), "\r\n", "\r"), "aggregate 7"},
 		{"C10 an mbox in a zip", string(zipped("mbox", mailbox(3))), "aggregate 7, aggregate 7, aggregate 7"},
-		{"C10 an mbox in a gzip, in a tar", string(tarred("mbox.gz", gz([]byte(mailbox(2))))), "aggregate 7, aggregate 7"},
-		{"an mbox line", "From reports@org.example Mon Nov 20\r\n" + top + attached("application/gzip", gz(x)), "aggregate 7"},
+		{"C10 an mbox in a gzip, in a tar", string(tarred("mbox.gz", gz([]byte(mailbox(2))))),
+			"aggregate 7, aggregate 7"},
+		{"an mbox line", "From reports@org.example Mon Nov 20\r\n" + top +
+			attached("application/gzip", gz(x)), "aggregate 7"},
 		{"an encrypted or other archive", "7z\xbc\xaf\x27\x1c123", "other!"},
 		{"nothing", "", "other!"},
 		{"a picture", "\x89PNG\r\n\x1a\n", "other!"},
@@ -306,7 +384,8 @@ func TestBombs(t *testing.T) {
 		{"70 MiB in a gzip", bomb.String()},
 		{"the same in a zip", bombInZip},
 		{"5,000 multiparts within each other", top + deep},
-		{"100,000 parts", top + "Content-Type: multipart/mixed; boundary=b\r\n\r\n" + strings.Repeat("--b\r\n\r\nx\r\n", 100_000)},
+		{"100,000 parts", top + "Content-Type: multipart/mixed; boundary=b\r\n\r\n" +
+			strings.Repeat("--b\r\n\r\nx\r\n", 100_000)},
 		{"three reports of 50 MiB in a zip", string(zipped("1.xml", wide, "2.xml", wide, "3.xml", wide))},
 		{"six archives within each other", string(layers)},
 		{"a long attribute", string(attribute)},
@@ -324,7 +403,8 @@ func TestBombs(t *testing.T) {
 	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 16<<20 {
 		t.Errorf("%d bytes are still held", grown)
 	}
-	if got := found(t, zipped(many...)); strings.Count(got, "aggregate") != maxParts || !strings.Contains(got, "hostile") {
+	if got := found(t, zipped(many...)); strings.Count(got, "aggregate") != maxParts ||
+		!strings.Contains(got, "hostile") {
 		t.Errorf("150 entries: got %q", got)
 	}
 }
@@ -348,7 +428,8 @@ func TestEach(t *testing.T) {
 	put("mbox", "From a\nSubject: 1\n\nFrom the text\n\nFrom b\nSubject: 2\n\n")
 	var got []string
 	visit := func(f File) error {
-		got = append(got, strings.TrimPrefix(f.Name, dir+"/")+"="+strings.TrimSpace(strings.ReplaceAll(string(f.Data), "\n", "|")))
+		got = append(got, strings.TrimPrefix(f.Name, dir+"/")+"="+
+			strings.TrimSpace(strings.ReplaceAll(string(f.Data), "\n", "|")))
 		if f.Err != nil {
 			got[len(got)-1] += "!"
 		}
@@ -357,7 +438,8 @@ func TestEach(t *testing.T) {
 	if err := Each([]string{dir, "-", dir + "/none"}, strings.NewReader("in"), visit); err != nil {
 		t.Fatal(err)
 	}
-	want := "Maildir/cur/1=cur, Maildir/new/1=new, mbox, mail 1=From a|Subject: 1||From the text||, mbox, mail 2=From b|Subject: 2||, " +
+	want := "Maildir/cur/1=cur, Maildir/new/1=new, mbox, mail 1=From a|Subject: 1||From the " +
+		"text||, mbox, mail 2=From b|Subject: 2||, " +
 		"sub/deep/r.xml=x, sub/tmp/r.xml=y, standard input=in, none=!"
 	if strings.Join(got, ", ") != want {
 		t.Errorf("got\n%s, want\n%s", strings.Join(got, ", "), want)
@@ -401,9 +483,12 @@ func FuzzLook(f *testing.F) {
 	f.Add(deflated(xml("1")))
 	f.Add(zipped("r.xml", string(xml("1")))[:300])
 	f.Add([]byte(top + "Content-Transfer-Encoding: x-uuencode\r\n\r\n" + uu(gz(xml("1")))))
-	f.Add([]byte(top + "Content-Transfer-Encoding: base64\r\n\r\n" + strings.Replace(b64(gz(xml("1"))), "\r\n", "!! x\r\n", 1)))
-	f.Add([]byte(top + "Content-Type: text/html\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" + html.EscapeString(string(xml("1")))))
-	f.Add([]byte(strings.Replace(top+multi("mixed", human, attached("application/gzip", gz(xml("1")))), "boundary=b", "boundary=x", 1)))
+	f.Add([]byte(top + "Content-Transfer-Encoding: base64\r\n\r\n" +
+		strings.Replace(b64(gz(xml("1"))), "\r\n", "!! x\r\n", 1)))
+	f.Add([]byte(top + "Content-Type: text/html\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" +
+		html.EscapeString(string(xml("1")))))
+	f.Add([]byte(strings.Replace(top+multi("mixed", human, attached("application/gzip",
+		gz(xml("1")))), "boundary=b", "boundary=x", 1)))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		parts := Look("x", data)
 		if len(parts) == 0 {

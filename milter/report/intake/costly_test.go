@@ -33,7 +33,8 @@ func TestLooksAreBounded(t *testing.T) {
 		{"two reports", string(xml("1")) + "\n" + string(xml("2")), Aggregate, 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			s := newSplitter(strings.NewReader(tc.text), mark{kind: tc.kind}, func(mark) {}, func() bool { return false })
+			s := newSplitter(strings.NewReader(tc.text), mark{kind: tc.kind}, func(mark) {},
+				func() bool { return false })
 			if _, err := io.Copy(io.Discard, s); err != nil {
 				t.Fatal(err)
 			}
@@ -167,7 +168,8 @@ func TestSplitterStops(t *testing.T) {
 		}
 		s := newSplitter(strings.NewReader(""), mark{kind: tc.kind}, func(mark) {}, late)
 		window := bytes.Repeat([]byte(tc.text), 64<<10)
-		if n, isBoundary := s.scan(window, len(window)); n != len(window) || isBoundary || asked != 1 || s.tested > 1024 {
+		if n, isBoundary := s.scan(window, len(window)); n != len(window) || isBoundary ||
+			asked != 1 || s.tested > 1024 {
 			t.Errorf("%s: %d bytes, %t; asked %d times, %d tested", tc.kind, n, isBoundary, asked, s.tested)
 		}
 	}

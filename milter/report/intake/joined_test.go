@@ -42,31 +42,41 @@ func TestJoined(t *testing.T) {
 		{"XML, each on a line", one + "\n" + two + "\r\n\r\n", "aggregate 7, aggregate 7"},
 		{"XML without a declaration", bare + bare, "aggregate 7, aggregate 7"},
 		{"XML with a byte order mark each", "\xef\xbb\xbf" + one + "\n\xef\xbb\xbf" + two, "aggregate 7, aggregate 7"},
-		{"XML with a prefix, in capitals", strings.NewReplacer("<feedback", "<N:FEEDBACK", "</feedback", "</N:FEEDBACK").Replace(one + two), "aggregate 7, aggregate 7"},
+		{"XML with a prefix, in capitals", strings.NewReplacer("<feedback", "<N:FEEDBACK",
+			"</feedback", "</N:FEEDBACK").Replace(one + two), "aggregate 7, aggregate 7"},
 		{"XML with names between", "==> a.xml <==\n" + one + "\n==> b.xml <==\n" + two, "aggregate 7, aggregate 7"},
 		{"XML within one element", "<reports>" + bare + bare + "</reports>", "aggregate 7, aggregate 7"},
-		{"XML with a comment that ends it", strings.Replace(one, "<record>", "<!-- </feedback> --><record>", 1), "aggregate 7"},
+		{"XML with a comment that ends it", strings.Replace(one, "<record>",
+			"<!-- </feedback> --><record>", 1), "aggregate 7"},
 		{"XML and much white space", one + strings.Repeat(" \n", 20_000) + two, "aggregate 7, aggregate 7"},
 		{"XML of which the first one is cut off", cut + two, "aggregate 0, aggregate 7"},
 		{"the same without a declaration", cut + "\n" + bare, "aggregate 0, aggregate 7"},
 		{"UTF-16", "\xff\xfe" + wideText(one, false) + "\xff\xfe" + wideText(two, false), "aggregate 7, aggregate 7"},
 		{"UTF-16, one mark", "\xfe\xff" + wideText(one+"\n"+two, true), "aggregate 7, aggregate 7"},
 		{"UTF-16, then UTF-8", "\xff\xfe" + wideText(one, false) + two, "aggregate 7, aggregate 7"},
-		{"gzip", string(gz([]byte(one))) + string(gz([]byte(two))) + string(gz([]byte(three))), "aggregate 7, aggregate 7, aggregate 7"},
+		{"gzip", string(gz([]byte(one))) + string(gz([]byte(two))) + string(gz([]byte(three))),
+			"aggregate 7, aggregate 7, aggregate 7"},
 		{"gzip of several", string(gz([]byte(one + two))), "aggregate 7, aggregate 7"},
 		{"gzip of which the first one is cut off", string(half) + string(gz([]byte(two))), "aggregate 0, aggregate 7"},
-		{"gzip of which the first one has another checksum", string(gz([]byte(one))[:len(gz([]byte(one)))-8]) + "12345678" + string(gz([]byte(two))), "aggregate 7, aggregate 7"},
-		{"gzip with junk between", string(gz([]byte(one))) + "\r\n\r\n" + string(gz([]byte(two))), "aggregate 7, aggregate 7"},
-		{"a zip of several, each of several", string(zipped("a.xml", one+two, "b.xml", three+bare)), "aggregate 7, aggregate 7, aggregate 7, aggregate 7"},
+		{"gzip of which the first one has another checksum",
+			string(gz([]byte(one))[:len(gz([]byte(one)))-8]) + "12345678" + string(gz([]byte(two))),
+			"aggregate 7, aggregate 7"},
+		{"gzip with junk between", string(gz([]byte(one))) + "\r\n\r\n" + string(gz([]byte(two))),
+			"aggregate 7, aggregate 7"},
+		{"a zip of several, each of several", string(zipped("a.xml", one+two, "b.xml", three+bare)),
+			"aggregate 7, aggregate 7, aggregate 7, aggregate 7"},
 		{"zip behind zip", string(zipped("a.xml", one)) + string(zipped("b.xml", two)), "aggregate 7, aggregate 7"},
 		{"a zip in a zip, stored", method(zipped("a.xml", one), 0, 0), "aggregate 7"},
-		{"tar behind tar", string(tarred("a.xml", []byte(one))) + string(tarred("b.xml", []byte(two))), "aggregate 7, aggregate 7"},
+		{"tar behind tar", string(tarred("a.xml", []byte(one))) +
+			string(tarred("b.xml", []byte(two))), "aggregate 7, aggregate 7"},
 		{"XML behind gzip", string(gz([]byte(one))) + two, "aggregate 7, aggregate 7"},
 		{"gzip behind XML", one + "\n" + string(gz([]byte(two))), "aggregate 7, aggregate 7"},
-		{"XML behind zip, gzip behind that", string(zipped("a.xml", one)) + two + string(gz([]byte(three))), "aggregate 7, aggregate 7, aggregate 7"},
+		{"XML behind zip, gzip behind that", string(zipped("a.xml", one)) + two +
+			string(gz([]byte(three))), "aggregate 7, aggregate 7, aggregate 7"},
 		{"XML behind tar in gzip", string(gz(tarred("a.xml", []byte(one)))) + two, "aggregate 7, aggregate 7"},
 		{"XML behind tar", string(tarred("a.xml", []byte(one))) + two, "aggregate 7, aggregate 7"},
-		{"base64 of several", top + "Content-Transfer-Encoding: base64\r\n\r\n" + b64([]byte(one+two)), "aggregate 7, aggregate 7"},
+		{"base64 of several", top + "Content-Transfer-Encoding: base64\r\n\r\n" +
+			b64([]byte(one+two)), "aggregate 7, aggregate 7"},
 		{"in the text of a mail", top + "\r\nHello,\r\n\r\n" + one + "\r\n\r\n" + two, "aggregate 7, aggregate 7"},
 		{"JSON", tlsText("1", 7) + "\n" + tlsText("2", 8) + tlsText("3", 9) + "\n", "tls 1, tls 1, tls 1"},
 		{"JSON as a list", "[" + tlsText("1", 7) + ",\n" + tlsText("2", 8) + "]\n", "tls 1, tls 1"},
@@ -99,7 +109,8 @@ func TestJoinedNames(t *testing.T) {
 		got = append(got, fmt.Sprint(p.Name(), " ", f.Metadata.ReportID, " ", f.Messages, " ", f.Refused))
 		digests = append(digests, f.Digest)
 	}
-	want := "all.xml 1 7 []|all.xml > report 2 2 0 [{1 2 count \"x\" is not a number of messages}]|all.xml > report 3 3 7 []"
+	want := "all.xml 1 7 []|all.xml > report 2 2 0 [{1 2 count \"x\" is not a number of " +
+		"messages}]|all.xml > report 3 3 7 []"
 	if strings.Join(got, "|") != want {
 		t.Errorf("got\n%s, want\n%s", strings.Join(got, "|"), want)
 	}

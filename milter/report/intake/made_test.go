@@ -88,7 +88,7 @@ func uu(data []byte) string {
 	return b.String() + "`\r\nend\r\n"
 }
 
-// nested is a mail with mails of a type within each other, around a text.
+// nested is a mail with nested mails of a type, around a text.
 func nested(kind string, depth int, text string) string {
 	return strings.Repeat("Subject: x\r\nMIME-Version: 1.0\r\nContent-Type: "+kind+"\r\n\r\n", depth) +
 		"Subject: x\r\n\r\n" + text
@@ -111,8 +111,10 @@ func TestRemedies(t *testing.T) {
 		{"7-Zip", "7z\xbc\xaf\x27\x1c123", "unpack it with 7z x"},
 		{"a method of zip", method(x, 14, 0), "compressed with LZMA, which is not supported"},
 		{"a password", method(x, 0, 1), "the zip file is encrypted"},
-		{"a zip of which nothing is left", "PK\x03\x04\x14\x00", "nothing of it can be read; ask the sender for it again"},
-		{"a gzip of which nothing is left", string(gz(x)[:12]), "nothing of it can be read; ask the sender for it again"},
+		{"a zip of which nothing is left", "PK\x03\x04\x14\x00",
+			"nothing of it can be read; ask the sender for it again"},
+		{"a gzip of which nothing is left", string(gz(x)[:12]),
+			"nothing of it can be read; ask the sender for it again"},
 		{"Outlook", "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "save it as .eml"},
 		{"winmail.dat", "\x78\x9f\x3e\x22", "winmail.dat"},
 		{"S/MIME, signed", string(cms(2)), "save the attachment, and import that"},

@@ -57,7 +57,7 @@ func nest(program []byte) (data []byte, reports int) {
 	return data, max(reports, -1)
 }
 
-// FuzzNested looks into archives, mails and joined reports within each other. All reports are found
+// FuzzNested looks into archives, mails and joined reports that are nested. All reports are found
 // where nothing is damaged; parts, and the bytes that are read, stay within the budget.
 func FuzzNested(f *testing.F) {
 	for _, program := range []string{"", "\x00\x03", "\x01\x04\x00", "\x05\x05\x00", "\x06\x06\x06", "\x02\x00\x03",

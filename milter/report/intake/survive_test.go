@@ -33,13 +33,14 @@ func TestFaults(t *testing.T) {
 	stores(t, func(t *testing.T, s *store.Store) {
 		i := &Intake{Store: s}
 		out := &Taken{}
-		_, err := s.Ingest(t.Context(), &store.Arrival{Received: now, Name: "x", Data: []byte("x")}, func(in *store.Ingest) error {
-			p := &Part{Kind: Aggregate, Path: []string{"x"}, Open: open}
-			if err := i.part(&store.Arrival{}, in, p, out); err != nil {
-				return err
-			}
-			return in.Finish("aggregate", strings.Join(out.Problems, "; "))
-		})
+		_, err := s.Ingest(t.Context(), &store.Arrival{Received: now, Name: "x", Data: []byte("x")},
+			func(in *store.Ingest) error {
+				p := &Part{Kind: Aggregate, Path: []string{"x"}, Open: open}
+				if err := i.part(&store.Arrival{}, in, p, out); err != nil {
+					return err
+				}
+				return in.Finish("aggregate", strings.Join(out.Problems, "; "))
+			})
 		if err != nil || len(out.Problems) != 1 || !strings.Contains(out.Problems[0], "a fault of Mailseal") {
 			t.Errorf("got %+v, %v", out, err)
 		}

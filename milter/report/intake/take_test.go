@@ -122,7 +122,7 @@ func TestDeduplication(t *testing.T) {
 	})
 }
 
-// A report that nothing proves is kept and shown, and does not change a sum until its reporter is accepted.
+// An unauthenticated report is kept and shown, and does not change a sum until its reporter is accepted.
 func TestTrust(t *testing.T) {
 	stores(t, func(t *testing.T, s *store.Store) {
 		i := &Intake{Store: s, Domains: []string{"example.com"}}

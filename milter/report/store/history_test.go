@@ -33,7 +33,8 @@ func TestNetKeepsItsLastDay(t *testing.T) {
 	h := parseHistory("nA@120 nB@119")
 	h.net("A", 100)
 	h.net("C", 121)
-	if got := h.text(0); !strings.Contains(got, "nA@120") || !strings.Contains(got, "nC@121") || strings.Contains(got, "nB") {
+	if got := h.text(0); !strings.Contains(got, "nA@120") || !strings.Contains(got, "nC@121") ||
+		strings.Contains(got, "nB") {
 		t.Errorf("the history is %q, want A and C", got)
 	}
 }

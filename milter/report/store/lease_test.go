@@ -142,7 +142,7 @@ func TestLeaseSilentLong(t *testing.T) {
 }
 
 // TestHosts holds that reports wait for the rows of all hosts, but not for ever, and that the hosts
-// are listed with what waits and who leads.
+// are listed with what waits and which one leads.
 func TestHosts(t *testing.T) {
 	_, all := hosts(t, "a", "b")
 	a, b := all[0], all[1]

@@ -210,7 +210,8 @@ func TestRoles(t *testing.T) {
 		anna.post("/d/shop.example", url.Values{"csrf": {token}, "use": {word}})
 	}
 	want := []string{"judge anna shop.example 203.0.113.5 scanner", "undo anna 1",
-		"trust anna receiver.test", "refuse anna receiver.test", "prove anna receiver.test", "upload anna r.xml <feedback/>",
+		"trust anna receiver.test", "refuse anna receiver.test", "prove anna receiver.test",
+		"upload anna r.xml <feedback/>",
 		"use anna shop.example machines", "use anna shop.example "}
 	if !slices.Equal(got, want) {
 		t.Errorf("commands %q, want %q", got, want)

@@ -260,7 +260,8 @@ func TestHostileText(t *testing.T) {
 func hostileText(t *testing.T, hostile string) {
 	s := newServer(t, hostileWorld(hostile), fakeCommands{})
 	escaped := 0
-	paths := []string{"/", "/s/" + url.PathEscape(hostile), "/s/203.0.113.5", "/d/shop.example", "/ingest", "/out", "/reports", "/messages", "/r/1",
+	paths := []string{"/", "/s/" + url.PathEscape(hostile), "/s/203.0.113.5", "/d/shop.example",
+		"/ingest", "/out", "/reports", "/messages", "/r/1",
 		"/r/1/1", "/d/shop.example/s/203.0.113.5",
 		"/receiver?name=" + url.QueryEscape(hostile), "/?q=" + url.QueryEscape(hostile),
 		"/" + url.PathEscape(hostile), "/messages?receiver=" + url.QueryEscape(hostile)}

@@ -49,7 +49,8 @@ func TestEverywhere(t *testing.T) {
 		t.Error("the page of a source does not lead to it in all domains")
 	}
 	ask, _, _ := restricted(t)
-	if body := ask("/s/198.51.100.80").Body.String(); !strings.Contains(body, "example.org") || foreignNames.MatchString(body) {
+	if body := ask("/s/198.51.100.80").Body.String(); !strings.Contains(body, "example.org") ||
+		foreignNames.MatchString(body) {
 		t.Errorf("a reader of example.org: %s", foreignNames.FindString(body))
 	}
 	if w := ask("/s/esp.example"); w.Code != http.StatusNotFound {

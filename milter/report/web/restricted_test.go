@@ -35,7 +35,7 @@ func restricted(t *testing.T) (get func(path string) *httptest.ResponseRecorder,
 
 var foreignNames = regexp.MustCompile(`(client-[0-9]+|shop|old|new|xn--bcher-kva)\.example|status\.example\.com`)
 
-// TestRestricted plays a reader of example.org who asks for other domains by every parameter of every
+// TestRestricted plays a reader of example.org that requests other domains by every parameter of every
 // page, its tables and files: no answer has a row, a number or a name of them.
 func TestRestricted(t *testing.T) {
 	get, m, mixed := restricted(t)

@@ -25,7 +25,8 @@ func TestSilentAfter(t *testing.T) {
 		x := &facts{now: now, filter: Filter{From: now - 29, To: now},
 			reporter: []Reporter{{Receiver: "mail.example", Days: tc.days, Last: tc.last}}}
 		if got := x.silent() != nil; got != tc.want {
-			t.Errorf("%s: %d days, the last %d days ago: silent %v, want %v", tc.name, tc.days, now-tc.last, got, tc.want)
+			t.Errorf("%s: %d days, the last %d days ago: silent %v, want %v", tc.name, tc.days,
+				now-tc.last, got, tc.want)
 		}
 	}
 }
