@@ -23,19 +23,19 @@ func newDomainCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "domain [NAME...]",
 		Short: "Check the DNS records for a domain's mail, and print the records to publish",
-		Long: `Domain looks up all records that receivers use: SPF with everything that it includes, DKIM keys, DMARC
-with the consent of the domains that get its reports, MX hosts with their addresses and reverse names, MTA-STS, TLS
-reports, BIMI (the record, not the logo), and records of obsolete methods. The records are judged by the same code that the daemon uses. Only the DNS
-is queried, unless --deep is given: then domain connects to the MX hosts on port 25 to test STARTTLS, certificates and
-DANE, and fetches the MTA-STS policy by HTTPS. It sends no mail, follows no redirects, and connects only to public
-addresses.
+		Long: `Domain looks up all records that receivers use: SPF with everything that it includes, DKIM keys, DMARC with
+the consent of the domains that get its reports, MX hosts with their addresses and reverse names, MTA-STS,
+TLS reports, BIMI (the record, not the logo), and records of obsolete methods. The records are judged by the
+same code that the daemon uses. Only the DNS is queried, unless --deep is given: then domain connects to the
+MX hosts on port 25 to test STARTTLS, certificates and DANE, and fetches the MTA-STS policy by HTTPS. It
+sends no mail, follows no redirects, and connects only to public addresses.
 
 For each domain it prints the verdict first, then every finding: what is wrong, why it matters, the record with the
-place marked, and the record to publish as a line of a zone file, as a bare value, and split into strings. On a terminal,
-long records are laid out in several lines that a zone file accepts; in a file or a pipe each record is one line. What could
-not be found out is reported as unknown, never as missing; with --zone this includes names outside the zones in the
-file, which do not change the exit code. Then it explains in words what SPF allows, and how many of the 10 lookups that
-takes.
+place marked, and the record to publish as a line of a zone file, as a bare value, and split into strings. On a
+terminal, long records are laid out in several lines that a zone file accepts; in a file or a pipe each record is one
+line. What could not be found out is reported as unknown, never as missing; with --zone this includes names outside
+the zones in the file, which do not change the exit code. Then it explains in words what SPF allows, and how many of
+the 10 lookups that takes.
 
 The DNS cannot list the selectors of a domain, so domain tries a short list of common ones, after a random one that
 would reveal a wildcard. Name the selectors in use with --selector; a missing key is then a mistake. --address names
