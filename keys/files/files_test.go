@@ -187,6 +187,8 @@ var readers = map[string]string{
 	"cmd/mailseal/shadow_report.go": "a command that reads logs of any size line by line, or from a pipe",
 	"cmd/mailseal/policy.go":        "a command that reads logs of any size line by line, or from a pipe",
 
+	"milter/report/store/storetest/storetest.go": "a helper of tests, which copies a store that it has made",
+
 	"milter/report/intake/sources.go": "a command that reads mailboxes of any size mail by mail",
 }
 
