@@ -66,7 +66,7 @@ func TestNewcomer(t *testing.T) {
 		{"a private address", "propose spf --zone @spf --address 10.1.2.3 a.example", exitGood, "10.1.2.3 is private", ""},
 		{"-all", "propose spf --zone @spf hard.example", exitGood, "The published record ends in -all", ""},
 		{"a dropped term", "propose spf --zone @spf hard.example", exitGood, `The term "ip4:nonsense" of the published record was left out`, ""},
-		{"two records", "propose spf --zone @spf two.example", exitGood, `"v=spf1 mx ~all" is not used`, ""},
+		{"two records", "propose spf --zone @spf two.example", exitGood, "This published record is not used", ""},
 		{"mailto", "propose dmarc --zone @spf --reports MAILTO:a@a.example a.example", exitGood, "rua=mailto:a@a.example", "MAILTO"},
 		{"one flag of three", "sign --domain example.com", exitUsage, "--domain has no effect without --selector", "group"},
 		{"two forms", "reports read --json --csv @zone", exitUsage, "--json has no effect " +

@@ -124,7 +124,7 @@ type linter struct {
 	leads    [2]int // where redirect= stands
 	exp      bool
 	seen     map[string]bool
-	nets     []netip.Prefix
+	nets     []term
 	broken   bool
 }
 
@@ -282,7 +282,13 @@ func (l *linter) network(t term, start, end int) {
 		l.flaws.Add(FlawPrivate, t.text+" is a private network, which no receiver ever "+
 			"sees", start, end)
 	}
-	for _, other := range l.nets {
+	isOpposed := func(other term) bool { return other.value != t.value && other.net.Overlaps(n) }
+	if slices.ContainsFunc(l.nets, isOpposed) { // the order counts, and none can be removed
+		l.nets = append(l.nets, t)
+		return
+	}
+	for _, have := range l.nets {
+		other := have.net.Masked()
 		if other == n && !l.seen[strings.ToLower(strings.TrimPrefix(t.text, "+"))] {
 			l.flaws.Add(FlawContained, fmt.Sprintf("%s is the network %s, which an earlier term "+
 				"already lists", t.text, n), start, end)
@@ -294,7 +300,7 @@ func (l *linter) network(t term, start, end int) {
 			break
 		}
 	}
-	l.nets = append(l.nets, n)
+	l.nets = append(l.nets, t)
 }
 
 // isWide reports whether a network is larger than a domain is likely to own.

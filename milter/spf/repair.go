@@ -31,6 +31,7 @@ func repair(text string) (mended string, omitted []string, ok bool) {
 		clean = "v=" + clean
 	}
 	if at := strings.Index(strings.ToLower(clean), version+" "); at > 0 {
+		omitted = termsOf(clean[:at])
 		clean = clean[at:] // a name, a type or the like before the record
 	}
 	if gap := strings.Fields(clean); len(gap) > 3 && gap[0]+gap[1]+gap[2] == version {
@@ -51,7 +52,7 @@ func repair(text string) (mended string, omitted []string, ok bool) {
 	if len(words) == 0 || !strings.HasPrefix(strings.ToLower(strings.Replace(words[0], ":", "=", 1)), version) {
 		return "", nil, false
 	}
-	words = append(words[:1:1], separated(rejoin(words[1:]))...)
+	words = append(words[:1:1], withAll(rejoin(words[1:]))...)
 	kept := []string{version}
 	seen := map[string]bool{}
 	all := ""
@@ -65,13 +66,17 @@ func repair(text string) (mended string, omitted []string, ok bool) {
 			omitted = append(omitted, words[1+i:]...)
 			break
 		}
-		word = repairTerm(word)
+		term, glued, isGlued := splitAll(word)
+		word = repairTerm(term)
 		t, err := parseTerm(word)
 		switch {
 		case err != nil:
 			omitted = append(omitted, written)
 			continue
 		case seen[strings.ToLower(word)]:
+			if isGlued {
+				omitted = append(omitted, glued)
+			}
 			continue
 		case t.kind == kindAll && all == "":
 			all = word
@@ -83,6 +88,9 @@ func repair(text string) (mended string, omitted []string, ok bool) {
 		case t.kind == kindAll, all != "" && !t.kind.isModifier(), t.kind == kindRedirect && hasAll:
 			omitted = append(omitted, written)
 			continue
+		}
+		if isGlued {
+			omitted = append(omitted, glued)
 		}
 		seen[strings.ToLower(word)] = true
 		kept = append(kept, word)
@@ -99,6 +107,14 @@ func repair(text string) (mended string, omitted []string, ok bool) {
 func isAll(word string) bool {
 	t, err := parseTerm(word)
 	return err == nil && t.kind == kindAll
+}
+
+// termsOf are the words of a text that are terms of a record.
+func termsOf(text string) []string {
+	return slices.DeleteFunc(strings.Fields(text), func(word string) bool {
+		t, err := parseTerm(word)
+		return err != nil || t.kind == kindOther
+	})
 }
 
 // isOther reports whether a word is the version of a record of another kind, which was written into

@@ -2,14 +2,16 @@ package spf
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
 // port finds a port behind a domain name.
 var port = regexp.MustCompile(`^([A-Za-z0-9._-]*[A-Za-z][A-Za-z0-9._-]*):[0-9]+$`)
 
-// rejoin puts words together that a blank has torn apart: a sign and its term, a name and its value,
-// a network and the length of its prefix. It joins only what is a term together and none apart.
+// rejoin puts words together that a blank has torn apart: a sign and all, a name and its value, a
+// network and the length of its prefix. It joins only what is a term together and none apart. A sign
+// before another term may be a list's dash: there it would turn away the hosts that the term allows.
 func rejoin(words []string) []string {
 	var out []string
 	for i := 0; i < len(words); i++ {
@@ -33,7 +35,7 @@ func isTorn(word, next string) bool {
 	case !isTerm(word + next):
 		return false
 	case len(word) == 1 && strings.Contains("-~?", word):
-		return true
+		return strings.EqualFold(next, "all")
 	case strings.HasPrefix(next, "/"), strings.HasPrefix(next, ":"), strings.HasPrefix(next, "="):
 		return true
 	}
@@ -62,17 +64,21 @@ func splitAll(word string) (term, all string, ok bool) {
 	return term, all, true
 }
 
-// separated is a list of words in which each all is a word of its own.
-func separated(words []string) []string {
-	var out []string
-	for _, word := range words {
-		if term, all, ok := splitAll(word); ok {
-			out = append(out, term, all)
-		} else {
-			out = append(out, word)
-		}
+// withAll makes a word of its own of an all that the last word ends in, if the record has no other.
+// In the middle, the all would cut off every term behind it.
+func withAll(words []string) []string {
+	end := len(words)
+	if i := slices.IndexFunc(words, isOther); i >= 0 {
+		end = i
 	}
-	return out
+	if end == 0 || slices.ContainsFunc(words[:end], isAll) {
+		return words
+	}
+	term, all, ok := splitAll(words[end-1])
+	if !ok {
+		return words
+	}
+	return slices.Concat(words[:end-1], []string{term, all}, words[end:])
 }
 
 // withoutPort takes a port from the end of a domain name: SPF knows addresses alone.

@@ -101,6 +101,7 @@ const (
 	BIMISeveral      check.Code = "bimi-several"
 	BIMIBroken       check.Code = "bimi-record"
 	BIMIPolicy       check.Code = "bimi-without-enforcement"
+	BIMIStray        check.Code = "bimi-stray"
 	SPFStray         check.Code = "spf-stray"
 	DMARCStray       check.Code = "dmarc-stray"
 )

@@ -362,6 +362,8 @@ func cases(t *testing.T) []zoneCase {
 		{code: Misspelled, add: txt("_bimi.example.com.", "v=BIMI1; l=https://example.com/logo.svg")},
 		{code: SPFStray, add: txt(root, "\"v=spf1 mx ~all\"")},
 		{code: SPFStray, add: txt(root, "spf1 mx ~all")},
+		{code: BIMIStray, add: txt(bimi, "v=BIMI1; l=https://example.com/logo.svg") +
+			txt(bimi, "v=bimi1; l=https://example.com/logo.svg")},
 		{code: DMARCStray, add: txt(at, "v=DMARC1 p=none")},
 		withDMARC(dmarc.FlawOptions, "v=DMARC1; p=reject; ruf=mailto:dmarc@example.com; fo=0:1"+rua),
 		withSPF(spf.FlawContained, "v=spf1 ip4:192.0.2.0/24 ip4:192.0.2.1/24 ~all"),

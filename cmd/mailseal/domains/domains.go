@@ -196,11 +196,16 @@ func rank(s check.Severity) int {
 
 // report adds a finding about the record at a name.
 func (c *checker) report(code check.Code, name, text string) *Finding {
+	return c.reportOn(code, name, text, "")
+}
+
+// reportOn adds a finding about a record at a name. The same of another record is another finding.
+func (c *checker) reportOn(code check.Code, name, text, seen string) *Finding {
 	row, ok := byCode[code]
 	if !ok {
 		panic(fmt.Sprintf("no row for code %q", code))
 	}
-	f := Finding{Why: row.Why}
+	f := Finding{Why: row.Why, Seen: seen}
 	f.Code, f.Severity, f.Setting, f.Text = code, row.Severity, name, text
 	said := string(code) + " " + name + " " + text
 	for i := range c.result.Findings {
@@ -208,7 +213,7 @@ func (c *checker) report(code check.Code, name, text string) *Finding {
 			break
 		}
 		have := &c.result.Findings[i]
-		if have.Code == code && have.Setting == name && have.Text == text {
+		if have.Code == code && have.Setting == name && have.Text == text && (seen == "" || have.Seen == seen) {
 			return have
 		}
 	}
@@ -225,8 +230,8 @@ func (c *checker) flaws(name, text, mended string, find func(string) []lint.Flaw
 		left = find(mended)
 	}
 	for _, l := range find(text) {
-		f := c.report(check.Code(l.Code), name, l.Text)
-		f.Seen, f.Start, f.End = text, l.Start, l.End
+		f := c.reportOn(check.Code(l.Code), name, l.Text, text)
+		f.Start, f.End = l.Start, l.End
 		if why := whyLost(text, l); why != "" {
 			f.Why = why
 		}
@@ -309,8 +314,7 @@ func (c *checker) profile() {
 			[]publish.Record{{Name: c.name, Type: "MX", Text: "0 ."}}
 	}
 	if c.result.Policy != "" && c.result.Policy != "reject" {
-		text := "SPF says that the domain sends no mail, but the DMARC policy is only " +
-			"" + c.result.Policy
+		text := "SPF says that the domain sends no mail, but the DMARC policy is only " + c.result.Policy
 		c.report(ParkedDMARC, c.at(), text).Publish = []publish.Record{{Name: c.at(), Text: "v=DMARC1; p=reject"}}
 	}
 }

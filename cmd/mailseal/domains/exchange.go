@@ -176,27 +176,13 @@ func (c *checker) transportRecord(ctx context.Context, k transportKind) {
 			continue
 		}
 		records++
-		tags, skipped := taglist.ParseLenient(t)
-		clause := ""
-		v, _ := tags.Value("v")
-		switch {
-		case "v="+v != k.version:
-			clause = "the record does not begin with " + k.version + "; in exactly this form"
-		case len(skipped) > 0:
-			clause = fmt.Sprintf("%q is not a tag with a value", skipped[0])
-		default:
-			clause = k.mistake(tags)
-		}
-		if clause != "" {
+		if clause := k.mistakeIn(t); clause != "" {
 			f := c.report(k.broken, name, clause)
-			f.Seen = t
-			if text := k.mend(t); text != "" {
-				f.Publish = []publish.Record{{Name: name, Text: text}}
-			}
+			f.Seen, f.Publish = t, toPublish(name, k.mend(t))
 		}
 	}
 	switch {
-	case records == 0 && c.misspelled(ctx, name, k.label, k.isRecord):
+	case records == 0 && c.misspelled(ctx, name, k.label, k.isRecord, k.sound):
 	case records == 0:
 		c.report(k.none, name, "there is no record for "+k.what)
 	case records > 1:
@@ -206,7 +192,28 @@ func (c *checker) transportRecord(ctx context.Context, k transportKind) {
 	}
 }
 
-// correct returns the record that will have been meant by a text with mistakes, "" when that is not known.
+// mistakeIn says what is wrong with a text, "" for nothing.
+func (k transportKind) mistakeIn(text string) string {
+	tags, skipped := taglist.ParseLenient(text)
+	v, _ := tags.Value("v")
+	switch {
+	case "v="+v != k.version:
+		return "the record does not begin with " + k.version + "; in exactly this form"
+	case len(skipped) > 0:
+		return fmt.Sprintf("%q is not a tag with a value", skipped[0])
+	}
+	return k.mistake(tags)
+}
+
+// sound is the record that was meant by a text, "" when that is not known.
+func (k transportKind) sound(text string) string {
+	if k.mistakeIn(text) == "" {
+		return text
+	}
+	return k.mend(text)
+}
+
+// mend returns the record that will have been meant by a text with mistakes, "" when that is not known.
 func (k transportKind) mend(text string) string {
 	text = lint.Clean(text)
 	if !strings.Contains(text, ";") {

@@ -4,9 +4,10 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"path"
+	"slices"
 	"strings"
 
-	"mailseal/cmd/mailseal/publish"
 	"mailseal/milter/lint"
 	"mailseal/milter/taglist"
 )
@@ -14,6 +15,9 @@ import (
 // indicatorVersion begins a BIMI record (draft-brand-indicators-for-message-identification, section
 // 4.2).
 const indicatorVersion = "v=BIMI1"
+
+// pixels are the ends of names of images that are no logos. An address need not end in .svg.
+var pixels = []string{".png", ".jpg", ".jpeg", ".gif", ".webp"}
 
 // indicator looks at the BIMI record, which names a logo for receivers to show. Only the record is
 // checked, never the image and its certificate. Most domains have none, and none is missed.
@@ -26,26 +30,30 @@ func (c *checker) indicator(ctx context.Context) {
 	if !ok || len(a.Aliases) > 0 && len(a.Texts) == 0 {
 		return
 	}
-	records, shows := 0, false
+	records, shows := count(a.Texts, isExactIndicator), false
+	near := 0
 	for _, t := range a.Texts {
 		if !isIndicator(t) {
 			continue
 		}
-		records++
+		mistake := indicatorMistake(t)
+		if !isExactIndicator(t) && records > 0 {
+			isUsed := records == 1 && slices.ContainsFunc(a.Texts, isGoodIndicator)
+			c.stray(BIMIStray, name, t, lint.Flaw{Text: mistake}, isUsed)
+			continue
+		}
+		near++
 		tags, _ := taglist.ParseLenient(t)
 		logo, _ := tags.Value("l")
 		shows = shows || logo != ""
-		if mistake := indicatorMistake(t); mistake != "" {
-			f := c.report(BIMIBroken, name, mistake)
-			f.Seen = t
-			if mended := mendIndicator(t); mended != "" {
-				f.Publish = []publish.Record{{Name: name, Text: mended}}
-			}
+		if mistake != "" {
+			f := c.reportOn(BIMIBroken, name, mistake, t)
+			f.Publish = toPublish(name, mendIndicator(t))
 		}
 	}
 	switch {
-	case records == 0:
-		c.misspelled(ctx, name, "default._bimi", isIndicator)
+	case near == 0:
+		c.misspelled(ctx, name, "default._bimi", isIndicator, soundIndicator)
 	case records > 1:
 		c.report(BIMISeveral, name, fmt.Sprintf("there are %d BIMI records: keep one, and delete "+
 			"the others", records))
@@ -54,6 +62,14 @@ func (c *checker) indicator(ctx context.Context) {
 			"; a logo needs p=quarantine or p=reject, for subdomains as well")
 	}
 }
+
+// isExactIndicator reports whether a text begins as receivers want it: to them, others are no records.
+func isExactIndicator(text string) bool {
+	tags, _ := taglist.ParseLenient(text)
+	return len(tags) > 0 && tags[0].Name == "v" && "v="+tags[0].Value == indicatorVersion
+}
+
+func isGoodIndicator(text string) bool { return isIndicator(text) && indicatorMistake(text) == "" }
 
 // isIndicator reports whether a text is a BIMI record, good or not.
 func isIndicator(text string) bool {
@@ -67,7 +83,7 @@ func indicatorMistake(text string) string {
 		return clause
 	}
 	tags, skipped := taglist.ParseLenient(text)
-	if len(tags) == 0 || tags[0].Name != "v" || "v="+tags[0].Value != indicatorVersion {
+	if !isExactIndicator(text) {
 		return "the record does not begin with " + indicatorVersion + "; in exactly this form"
 	}
 	if len(skipped) > 0 {
@@ -79,15 +95,12 @@ func indicatorMistake(text string) string {
 	}
 	evidence, _ := tags.Value("a")
 	switch {
-	case logo == "" && evidence != "":
-		return "l= is empty, but a= names a certificate"
 	case logo != "" && !isHTTPS(logo):
 		return fmt.Sprintf("l=%s is not an https address", lint.Short(logo))
 	case evidence != "" && !strings.EqualFold(evidence, "self") && !isHTTPS(evidence):
 		return fmt.Sprintf("a=%s is not an https address", lint.Short(evidence))
-	case logo != "" && !strings.HasSuffix(strings.ToLower(pathOf(logo)), ".svg") &&
-		!strings.HasSuffix(strings.ToLower(pathOf(logo)), ".svgz"):
-		return fmt.Sprintf("l=%s does not end in .svg: the logo must be an SVG image", lint.Short(logo))
+	case slices.Contains(pixels, strings.ToLower(path.Ext(pathOf(logo)))):
+		return fmt.Sprintf("l=%s is not an SVG image, which the logo must be", lint.Short(logo))
 	}
 	return ""
 }

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"mailseal/cmd/mailseal/publish"
 	"mailseal/milter/dkim"
 	"mailseal/milter/dns"
 )
@@ -127,15 +126,10 @@ func (c *checker) missing(ctx context.Context, name string) {
 		_, err := dkim.ParseRecord(t)
 		return err == nil
 	}
-	doubled := name + "." + c.name
-	if a, err := c.Resolver.Lookup(ctx, doubled, dns.TXT); err == nil {
-		if i := slices.IndexFunc(a.Texts, isKey); i >= 0 {
-			f := c.report(Misplaced, doubled, "the key's record is at "+doubled)
-			f.Seen, f.Publish = a.Texts[i], []publish.Record{{Name: name, Text: a.Texts[i]}}
-			return
-		}
+	if c.doubled(ctx, name, "the key's record", isKey, soundKey) {
+		return
 	}
-	if c.probed++; c.probed <= maxProbed && c.misspelled(ctx, name, "_domainkey", isKey) {
+	if c.probed++; c.probed <= maxProbed && c.misspelled(ctx, name, "_domainkey", isKey, soundKey) {
 		return
 	}
 	if n := c.signedWith[name]; n > 0 {
@@ -176,7 +170,7 @@ func (c *checker) obsolete(ctx context.Context, base string, hasKey bool) {
 	}
 	for _, l := range leftovers {
 		name := l.label + "." + c.name
-		a, err := c.Resolver.Lookup(ctx, name, dns.TXT)
+		a, err := c.memory.guess(ctx, name, dns.TXT)
 		if err != nil {
 			continue
 		}

@@ -28,16 +28,36 @@ type memory struct {
 	next    dns.Resolver
 	mu      sync.Mutex
 	known   map[question]reply
+	guessed map[question]bool // failures that are no findings
 	queries int
 }
 
-func newMemory(next dns.Resolver) *memory { return &memory{next: next, known: map[question]reply{}} }
+func newMemory(next dns.Resolver) *memory {
+	return &memory{next: next, known: map[question]reply{}, guessed: map[question]bool{}}
+}
+
+// guess looks up a name at which something may be by a slip, and needs not be. A failure is not
+// listed, unless the same is looked up otherwise, too.
+func (m *memory) guess(ctx context.Context, name string, t dns.Type) (dns.Answer, error) {
+	q := question{strings.ToLower(strings.TrimSuffix(name, ".")), t}
+	m.mu.Lock()
+	_, isKnown := m.known[q]
+	m.mu.Unlock()
+	a, err := m.Lookup(ctx, name, t)
+	if err != nil && !isKnown {
+		m.mu.Lock()
+		m.guessed[q] = true
+		m.mu.Unlock()
+	}
+	return a, err
+}
 
 // Lookup implements dns.Resolver.
 func (m *memory) Lookup(ctx context.Context, name string, t dns.Type) (dns.Answer, error) {
 	q := question{strings.ToLower(strings.TrimSuffix(name, ".")), t}
 	m.mu.Lock()
 	r, isKnown := m.known[q]
+	delete(m.guessed, q)
 	m.mu.Unlock()
 	if isKnown {
 		return r.answer, r.err
@@ -59,7 +79,7 @@ type failure struct {
 func (m *memory) failures() []failure {
 	var out []failure
 	for _, q := range m.questions() {
-		if r := m.known[q]; r.err != nil {
+		if r := m.known[q]; r.err != nil && !m.guessed[q] {
 			out = append(out, failure{q, r.err})
 		}
 	}
@@ -69,7 +89,7 @@ func (m *memory) failures() []failure {
 // failedBelow reports whether a name below another one got no answer.
 func (m *memory) failedBelow(above string) bool {
 	for q, r := range m.known {
-		if r.err != nil && within(q.name, above) {
+		if r.err != nil && !m.guessed[q] && within(q.name, above) {
 			return true
 		}
 	}
@@ -95,6 +115,7 @@ func (m *memory) seen(trusted bool) (out, absent []Seen) {
 			Secure: trusted && r.answer.Secure,
 		}
 		switch {
+		case m.guessed[q]:
 		case r.err != nil:
 			s.Status = "failed"
 			out = append(out, s)

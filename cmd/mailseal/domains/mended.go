@@ -98,6 +98,7 @@ func (c *checker) joinSPF(ctx context.Context, texts []string) {
 	for i := range c.result.Findings {
 		if f := &c.result.Findings[i]; f.Code == spf.FlawSeveral && f.Setting == c.name {
 			f.Publish = []publish.Record{{Name: c.name, Text: joined}}
+			f.Text += omission(strings.Join(records, " "), joined)
 		}
 	}
 }

@@ -3,10 +3,16 @@ package domains
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
+	"mailseal/cmd/mailseal/check"
 	"mailseal/cmd/mailseal/publish"
+	"mailseal/milter/dkim"
+	"mailseal/milter/dmarc"
 	"mailseal/milter/dns"
+	"mailseal/milter/lint"
+	"mailseal/milter/spf"
 )
 
 // slips are labels that people write for others.
@@ -19,15 +25,16 @@ var slips = map[string][]string{
 }
 
 // misspelled looks for a record that is missing at a name that a slip of the pen has made of its own.
-// It reports whether one is there.
-func (c *checker) misspelled(ctx context.Context, at, label string, isRecord func(string) bool) bool {
+// It reports whether one is there. What to publish is the record as mend returns it, "" for none.
+func (c *checker) misspelled(ctx context.Context, at, label string, isRecord func(string) bool,
+	mend func(string) string) bool {
 	if c.Brief {
 		return false
 	}
 	before, after, _ := strings.Cut(at, label)
 	for _, slip := range slips[label] {
 		name := strings.ReplaceAll(before+slip+after, "..", ".")
-		a, err := c.Resolver.Lookup(ctx, name, dns.TXT)
+		a, err := c.memory.guess(ctx, name, dns.TXT)
 		if err != nil {
 			continue
 		}
@@ -36,9 +43,81 @@ func (c *checker) misspelled(ctx context.Context, at, label string, isRecord fun
 				continue
 			}
 			f := c.report(Misspelled, name, fmt.Sprintf("the record of %s is at %s", at, name))
-			f.Seen, f.Publish = t, []publish.Record{{Name: at, Text: t}}
+			f.Seen, f.Publish = t, toPublish(at, mend(t))
 			return true
 		}
 	}
 	return false
+}
+
+// doubled looks for a record that is missing at its name with the domain appended once more, and
+// reports whether one is there.
+func (c *checker) doubled(ctx context.Context, at, what string, isRecord func(string) bool,
+	mend func(string) string) bool {
+	name := at + "." + c.name
+	a, err := c.memory.guess(ctx, name, dns.TXT)
+	if err != nil {
+		return false
+	}
+	for _, t := range a.Texts {
+		if isRecord(t) {
+			f := c.report(Misplaced, name, what+" is at "+name)
+			f.Seen, f.Publish = t, toPublish(at, mend(t))
+			return true
+		}
+	}
+	return false
+}
+
+// toPublish is the TXT record to publish at a name, none for "".
+func toPublish(name, text string) []publish.Record {
+	if text == "" {
+		return nil
+	}
+	return []publish.Record{{Name: name, Text: text}}
+}
+
+// soundDMARC is the DMARC record that was meant by a text, "" when that is not known.
+func soundDMARC(text string) string {
+	isSound := func(text string) bool {
+		_, err := dmarc.Parse(text)
+		return err == nil && !slices.ContainsFunc(dmarc.Lint(text), isError)
+	}
+	if isSound(text) {
+		return text
+	}
+	if mended, ok := dmarc.Repair(text); ok && isSound(mended) {
+		return mended
+	}
+	return ""
+}
+
+func isError(f lint.Flaw) bool { return byCode[check.Code(f.Code)].Severity == fail }
+
+// soundSPF is the SPF record that was meant by a text, "" when that is not known.
+func (c *checker) soundSPF(ctx context.Context) func(string) string {
+	return func(text string) string {
+		mended, left := c.mendedSPF(ctx, text)
+		isBad := func(f spf.Found) bool { return slices.Contains(broken, check.Code(f.Code)) }
+		if slices.ContainsFunc(left, isBad) {
+			return ""
+		}
+		return mended
+	}
+}
+
+// soundKey is the key record that was meant by a text, "" when that is not known.
+func soundKey(text string) string {
+	if _, err := dkim.ParseRecord(text); err == nil && !slices.ContainsFunc(dkim.Lint(text), isError) {
+		return text
+	}
+	return dkim.Repair(text)
+}
+
+// soundIndicator is the BIMI record that was meant by a text, "" when that is not known.
+func soundIndicator(text string) string {
+	if indicatorMistake(text) == "" {
+		return text
+	}
+	return mendIndicator(text)
 }

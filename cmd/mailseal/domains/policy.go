@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/net/publicsuffix"
+
 	"mailseal/cmd/mailseal/publish"
 	"mailseal/milter/dmarc"
 	"mailseal/milter/dns"
@@ -31,7 +33,7 @@ func (c *checker) policy(ctx context.Context) {
 			c.report(SPFAtDMARC, at, "there is an SPF record at _dmarc: delete it").Seen = t
 		}
 		if found := dmarc.Lint(t); records > 0 && len(found) > 0 {
-			c.stray(DMARCStray, at, t, found[0])
+			c.stray(DMARCStray, at, t, found[0], isDMARCUsed(a.Texts))
 			continue
 		}
 		mended, _ := dmarc.Repair(t)
@@ -170,11 +172,20 @@ func mustPublish(c dmarc.Consent) string {
 
 // agreement names the record of another domain that a zone file does not have.
 func (c *checker) agreement(consent dmarc.Consent) {
-	consent.Name = dmarc.ConsentName(c.result.Domain, consent.Host)
-	c.report(OutsideZone, consent.Name, fmt.Sprintf("not checked: whether %s agrees to receive "+
-		"the reports for %s. "+
-		"If it has not, %s", consent.Host, consent.URI, mustPublish(consent))).Publish =
-		[]publish.Record{agreementOf(consent)}
+	if isOneOwner(c.result.Domain, consent.Host) {
+		return
+	}
+	name := dmarc.ConsentName(c.result.Domain, consent.Host)
+	c.report(OutsideZone, name, fmt.Sprintf(`not checked: whether %s agrees to receive reports `+
+		`about %s, by the record %s TXT "v=DMARC1"`, consent.Host, c.result.Domain, name))
+}
+
+// isOneOwner reports whether two domains are below one public suffix, as one owner's. It stands for
+// the search in the DNS where a zone file is all there is.
+func isOneOwner(a, b domain.Name) bool {
+	ours, err := publicsuffix.EffectiveTLDPlusOne(a.String())
+	theirs, also := publicsuffix.EffectiveTLDPlusOne(b.String())
+	return err == nil && also == nil && ours == theirs
 }
 
 // canReceive reports whether mail to a domain could arrive, and why not.
@@ -199,20 +210,13 @@ func (c *checker) canReceive(ctx context.Context, host domain.Name) (why string,
 
 // noPolicy says that no DMARC record applies, and where it may have gone.
 func (c *checker) noPolicy(ctx context.Context, at string) {
-	doubled := at + "." + c.name
-	if a, err := c.Resolver.Lookup(ctx, doubled, dns.TXT); err == nil {
-		for _, t := range a.Texts {
-			if dmarc.IsRecord(t) {
-				f := c.report(Misplaced, doubled, "the DMARC record of "+c.name+" is at "+doubled)
-				f.Seen, f.Publish = t, []publish.Record{{Name: at, Text: t}}
-				return
-			}
-		}
+	if c.doubled(ctx, at, "the DMARC record of "+c.name, dmarc.IsRecord, soundDMARC) {
+		return
 	}
 	if a, err := c.Resolver.Lookup(ctx, c.name, dns.TXT); err == nil && slices.ContainsFunc(a.Texts, dmarc.IsRecord) {
 		return // it is at the domain itself, which is said there
 	}
-	if c.misspelled(ctx, at, "_dmarc", dmarc.IsRecord) {
+	if c.misspelled(ctx, at, "_dmarc", dmarc.IsRecord, soundDMARC) {
 		return
 	}
 	c.report(NoDMARC, at, "there is no DMARC record").Publish =

@@ -188,14 +188,8 @@ func published(ctx context.Context, r dns.Resolver, name string) (text string, n
 		}
 		mended, ok := spf.Repair(t)
 		if !ok || text != "" {
-			notes = append(
-				notes,
-				fmt.Sprintf(
-					"The published record %q is not used: copy what you need from it by hand, "+
-						"then delete it.",
-					t,
-				),
-			)
+			notes = append(notes, "This published record is not used. Copy what you need from it "+
+				"by hand, then delete it:\n  "+publish.Visible(t))
 			continue
 		}
 		text = mended

@@ -62,9 +62,7 @@ func ProposeDMARC(ctx context.Context, name string, q DMARCWishes) (publish.Prop
 		return out, errors.Join(q.parkMX(ctx, &out), q.consent(ctx, names[0], &out))
 	}
 	out.Notes = append(out.Notes, ladder(text, q.People))
-	if err := q.noteParked(ctx, &out); err != nil {
-		return out, err
-	}
+	q.noteParked(ctx, &out)
 	return out, q.consent(ctx, names[0], &out)
 }
 
@@ -91,7 +89,7 @@ func (q *DMARCWishes) begin(ctx context.Context, out *publish.Proposal) error {
 		if !ok || err != nil {
 			continue
 		}
-		out.Notes = append(out.Notes, fmt.Sprintf("Published now: %q. The proposal replaces it.", text))
+		out.Notes = append(out.Notes, "Published now; the proposal replaces it:\n  "+publish.Visible(text))
 		if q.Silent {
 			return nil // a domain that sends nothing has its own set
 		}
@@ -132,20 +130,26 @@ func (q DMARCWishes) parkMX(ctx context.Context, out *publish.Proposal) error {
 	return nil
 }
 
+// SilentCommand is how the note about a domain that sends nothing names the command for it. Who has
+// other means puts those in its place.
+func SilentCommand(name string) string {
+	return fmt.Sprintf("the records for it are those of \"mailseal propose dmarc %s --silent\"", name)
+}
+
 // noteParked names the other set of records, if the SPF record says that the domain sends nothing.
-func (q DMARCWishes) noteParked(ctx context.Context, out *publish.Proposal) error {
+// The proposal is good without the note: a lookup that fails leaves it out.
+func (q DMARCWishes) noteParked(ctx context.Context, out *publish.Proposal) {
 	a, err := q.Resolver.Lookup(ctx, out.Domain, dns.TXT)
 	if err != nil {
-		return answer.NewUnknown(fmt.Errorf("the SPF record of %s: %w", out.Domain, err))
+		return
 	}
 	for _, text := range a.Texts {
 		if strings.EqualFold(strings.Join(strings.Fields(text), " "), "v=spf1 -all") {
-			out.Notes = append(out.Notes, fmt.Sprintf("The SPF record of %s says that it sends no mail. "+
-				"If that is so, the records for it are those of \"mailseal propose dmarc %[1]s --silent\".",
-				out.Domain))
+			out.Notes = append(out.Notes, fmt.Sprintf(
+				"The SPF record of %s says that it sends no mail. If that is so, %s.",
+				out.Domain, SilentCommand(out.Domain)))
 		}
 	}
-	return nil
 }
 
 // text is the record itself.
@@ -200,6 +204,11 @@ func (q DMARCWishes) consent(ctx context.Context, name domain.Name, out *publish
 	}
 	for _, uri := range slices.Concat(record.Aggregate, record.Failure) {
 		c := (&dmarc.Checker{Resolver: q.Resolver}).Consent(ctx, name, uri)
+		isOutside := c.Host != "" && !c.Own && q.isOutside(dmarc.ConsentName(name, c.Host), c.Err)
+		if isOutside {
+			c.Err, c.Name = nil, dmarc.ConsentName(name, c.Host)
+			c.Given = isOneOwner(name, c.Host)
+		}
 		if c.Err != nil {
 			return answer.NewUnknown(fmt.Errorf("could not find out whether %s agrees to receive "+
 				"reports: %w", c.Host, c.Err))
@@ -207,10 +216,20 @@ func (q DMARCWishes) consent(ctx context.Context, name domain.Name, out *publish
 		wanted := agreementOf(c)
 		if !c.Given && c.Name != "" && !slices.Contains(out.Records, wanted) {
 			out.Records = append(out.Records, wanted)
-			out.Notes = append(out.Notes, fmt.Sprintf("%s, or no receiver sends reports there: "+
-				"ask its owner.",
-				mustPublish(c)))
+			text := mustPublish(c) + ", or no receiver sends reports there: ask its owner."
+			if isOutside {
+				text = fmt.Sprintf("%s receives reports only if it agrees to, by the record %s TXT "+
+					"\"v=DMARC1\". The zone file does not show whether it does: ask its owner.",
+					c.Host, c.Name)
+			}
+			out.Notes = append(out.Notes, text)
 		}
 	}
 	return nil
+}
+
+// isOutside reports whether a zone file is asked, and cannot know of a name.
+func (q DMARCWishes) isOutside(name string, err error) bool {
+	zone, isFile := q.Resolver.(coverer)
+	return errors.Is(err, errOutside) || isFile && !zone.Covers(name)
 }

@@ -31,6 +31,7 @@ const (
 	whyForge    = "Every host that the record allows can send as you, and passes SPF and DMARC."
 	whyKey      = "Signatures with this selector do not verify."
 	whyIgnored  = "Receivers ignore it, so the record does not do what it seems to say."
+	whyStray    = "Receivers ignore this text. Delete it."
 	whyReports  = "Reports about the domain are lost."
 )
 
@@ -86,7 +87,7 @@ var various = []Row{
 	{spf.FlawNone, fail, "Any host can use the domain as envelope sender, and your own mail has " +
 		"DKIM alone to pass DMARC."},
 	{spf.FlawNearMiss, fail, whyVoid},
-	{SPFStray, warn, "Receivers ignore this text and use the valid record. Delete the text."},
+	{SPFStray, warn, whyStray},
 	{spf.FlawJoined, fail, "The terms after the second version are not read as you meant them."},
 	{spf.FlawPasted, fail, whyVoid},
 	{spf.FlawColon, fail, "Receivers read it as an unknown modifier, and the hosts do not pass."},
@@ -102,7 +103,8 @@ var various = []Row{
 	{spf.FlawWide, fail, whyForge},
 	{spf.FlawPrivate, warn, "The term has no effect outside your network."},
 	{spf.FlawDuplicate, note, "The second one uses up bytes, and lookups if it queries the DNS."},
-	{spf.FlawContained, note, "One of the two can be removed."},
+	{spf.FlawContained, note, "The one with the longer prefix can be removed, or either of two " +
+		"that are the same."},
 	{spf.FlawLong, warn, "A long answer may need TCP, or not arrive at all."},
 	{spf.FlawVoids6, warn, "For mail that arrives over IPv6, receivers return permerror, even " +
 		"for addresses that the record allows."},
@@ -206,7 +208,7 @@ var various = []Row{
 	{dmarc.FlawUnknownTag, note, whyIgnored},
 	{dmarc.FlawFailure, note, whyIgnored},
 	{dmarc.FlawOptions, note, "Receivers that send failure reports use fo=0 instead."},
-	{DMARCStray, warn, "Receivers ignore this text and use the valid record. Delete the text."},
+	{DMARCStray, warn, whyStray},
 	{dmarc.FlawPSD, warn, "Domains below it count as belonging to others, and alignment with " +
 		"them fails."},
 	{dmarc.FlawLong, warn, "A long answer may need TCP, or not arrive at all."},
@@ -250,9 +252,10 @@ var various = []Row{
 	{TLSSeveral, fail, "If there are several records, senders use none of them (RFC 8460 section " +
 		"3)."},
 	{TLSBroken, fail, "Senders of TLS reports ignore it, so no reports arrive."},
-	{BIMISeveral, fail, "Receivers show no logo if there are several records."},
-	{BIMIBroken, fail, "Receivers show no logo."},
-	{BIMIPolicy, fail, "Receivers show a logo only for domains whose DMARC policy is enforced."},
+	{BIMISeveral, warn, "Receivers show no logo if there are several records."},
+	{BIMIBroken, warn, "Receivers show no logo."},
+	{BIMIStray, warn, whyStray},
+	{BIMIPolicy, warn, "Receivers show a logo only for domains whose DMARC policy is enforced."},
 }
 
 var byCode = index()
@@ -283,7 +286,7 @@ var deep = []Row{
 	{MXEnds, warn, "Senders that follow MTA-STS stop delivering on the day the certificate " +
 		"expires. Renew it before then."},
 	{PinMismatch, fail, "Senders that follow DANE do not deliver: to them, the host looks like " +
-		"an attacker. Publish a record for the new certificate."},
+		"an attacker. If you changed the certificate, publish a record for the new one."},
 	{PinUnsigned, warn, "TLSA records count only in zones that are signed with DNSSEC (RFC 7672 " +
 		"section 2.1)."},
 	{PinUnusable, warn, "Senders ignore the record: for mail, only usages 2 and 3 count (RFC " +

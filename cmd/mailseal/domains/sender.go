@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"mailseal/cmd/mailseal/check"
@@ -30,7 +31,7 @@ func (c *checker) sender(ctx context.Context) {
 	for _, t := range a.Texts {
 		if !spf.IsRecord(t) && len(spf.Lint(t)) > 0 {
 			if records > 0 {
-				c.stray(SPFStray, c.name, t, spf.Lint(t)[0])
+				c.stray(SPFStray, c.name, t, spf.Lint(t)[0], isSPFUsed(a.Texts))
 				continue
 			}
 			near = true
@@ -38,7 +39,6 @@ func (c *checker) sender(ctx context.Context) {
 		if len(spf.Lint(t)) > 0 {
 			mended, _ := c.mendedSPF(ctx, t)
 			c.flaws(c.name, t, mended, spf.Lint)
-			c.leftOut(c.name, t, mended)
 		}
 		c.parked = c.parked || strings.EqualFold(strings.TrimSpace(t), "v=spf1 -all")
 	}
@@ -49,6 +49,9 @@ func (c *checker) sender(ctx context.Context) {
 		c.survey(ctx)
 		c.mendSurvey(ctx)
 	}
+	for _, t := range a.Texts {
+		c.leftOut(c.name, t)
+	}
 	if records > 1 {
 		c.joinSPF(ctx, a.Texts)
 	}
@@ -57,7 +60,7 @@ func (c *checker) sender(ctx context.Context) {
 
 // givenUp finds a record of the type that was SPF's own.
 func (c *checker) givenUp(ctx context.Context) {
-	if old, err := c.Resolver.Lookup(ctx, c.name, type99); err == nil && old.Status == dns.Found {
+	if old, err := c.memory.guess(ctx, c.name, type99); err == nil && old.Status == dns.Found {
 		c.report(SPFType99, c.name, "there is a record of type SPF (99), which TXT records have "+
 			"replaced: delete it")
 	}
@@ -75,22 +78,15 @@ func (c *checker) strays(texts []string) {
 				"SELECTOR._domainkey."+c.name).Seen = t
 		case dmarc.IsRecord(t):
 			f := c.report(DMARCAtRoot, c.name, "there is a DMARC record at the domain itself")
-			f.Seen, f.Publish = t, []publish.Record{{Name: "_dmarc." + c.name, Text: t}}
+			f.Seen, f.Publish = t, toPublish("_dmarc."+c.name, soundDMARC(t))
 		}
 	}
 }
 
 // noSender says that there is no SPF record, and where it may have gone.
 func (c *checker) noSender(ctx context.Context) {
-	doubled := c.name + "." + c.name
-	if a, err := c.Resolver.Lookup(ctx, doubled, dns.TXT); err == nil {
-		for _, t := range a.Texts {
-			if spf.IsRecord(t) {
-				f := c.report(Misplaced, doubled, "the SPF record of "+c.name+" is at "+doubled)
-				f.Seen, f.Publish = t, []publish.Record{{Name: c.name, Text: t}}
-				return
-			}
-		}
+	if c.doubled(ctx, c.name, "the SPF record of "+c.name, spf.IsRecord, c.soundSPF(ctx)) {
+		return
 	}
 	text := "v=spf1 -all"
 	if c.takes {
@@ -133,6 +129,7 @@ func (c *checker) survey(ctx context.Context) {
 // clients asks the daemon's own evaluator about the addresses that the domain's mail leaves from.
 func (c *checker) clients(ctx context.Context) {
 	checker := &spf.Checker{Resolver: c.Resolver}
+	isMissed := false
 	for _, addr := range c.Addresses {
 		r := checker.Check(ctx, spf.Identity{IP: addr, MailFrom: "postmaster@" + c.name})
 		if r.Value == spf.Pass || r.Value == spf.Temperror {
@@ -141,10 +138,13 @@ func (c *checker) clients(ctx context.Context) {
 		f := c.report(SPFAddress, c.name,
 			fmt.Sprintf("mail from %s gets %s (%s); the term %s allows "+
 				"it", addr, r.Value, r.Reason, termOf(addr)))
-		if v := c.result.SPF; v != nil && v.Root.Text != "" {
+		if v := c.result.SPF; v != nil {
 			f.Seen = v.Root.Text
-			f.Publish = []publish.Record{{Name: c.name, Text: withTerm(v.Root.Text, termOf(addr))}}
 		}
+		isMissed = true
+	}
+	if isMissed {
+		c.letIn(ctx)
 	}
 	for _, addr := range c.Addresses {
 		if isPublic(addr) {
@@ -152,6 +152,41 @@ func (c *checker) clients(ctx context.Context) {
 		}
 	}
 	c.helo(ctx)
+}
+
+// letIn proposes one record for all that is wrong at the domain: the mended one, with the addresses
+// that the domain's mail leaves from. It proposes none for a text of which it is not known what was
+// meant.
+func (c *checker) letIn(ctx context.Context) {
+	isSPF := func(r publish.Record) bool { return r.Name == c.name && spf.IsRecord(r.Text) }
+	text := ""
+	for _, f := range c.result.Findings {
+		if i := slices.IndexFunc(f.Publish, isSPF); i >= 0 {
+			text = f.Publish[i].Text
+			break
+		}
+	}
+	if v := c.result.SPF; text == "" && v != nil && v.Root.Broken == "" {
+		text = v.Root.Text
+	}
+	if text == "" {
+		return
+	}
+	for _, addr := range c.Addresses {
+		if !passes(ctx, stubbed{c.Resolver, c.name, text}, c.result.Domain, addr) {
+			text = withTerm(text, termOf(addr))
+		}
+	}
+	for i := range c.result.Findings {
+		f := &c.result.Findings[i]
+		at := slices.IndexFunc(f.Publish, isSPF)
+		switch {
+		case at >= 0:
+			f.Publish[at].Text = text
+		case f.Code == SPFAddress:
+			f.Publish = []publish.Record{{Name: c.name, Text: text}}
+		}
+	}
 }
 
 func termOf(a netip.Addr) string {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"mailseal/cmd/mailseal/check"
+	"mailseal/milter/dmarc"
 	"mailseal/milter/lint"
 	"mailseal/milter/spf"
 )
@@ -20,32 +21,70 @@ func count(texts []string, isRecord func(string) bool) int {
 	return n
 }
 
-// stray reports a text that is almost a record and is beside a real one, which receivers use.
-func (c *checker) stray(code check.Code, name, text string, flaw lint.Flaw) {
-	f := c.report(code, name, flaw.Text+"; there is a valid record beside it")
-	f.Seen, f.Start, f.End = text, flaw.Start, flaw.End
+// stray reports a text that is almost a record and is beside real ones. If isUsed, there is one, and
+// receivers use it.
+func (c *checker) stray(code check.Code, name, text string, flaw lint.Flaw, isUsed bool) {
+	beside := "; there is another record beside it"
+	if isUsed {
+		beside = "; there is a valid record beside it"
+	}
+	f := c.reportOn(code, name, flaw.Text+beside, text)
+	f.Start, f.End = flaw.Start, flaw.End
+	if isUsed {
+		f.Why = "Receivers ignore this text and use the valid record. Delete the text."
+	}
 }
 
-// leftOut adds to the findings about broken terms which of them the proposed record does not have.
-func (c *checker) leftOut(name, text, mended string) {
-	kept := strings.Fields(strings.ToLower(mended))
-	isLost := func(term string) bool {
-		if slices.Contains(spf.Omitted(text), term) {
-			return true
-		}
-		alone, _ := spf.Repair("v=spf1 " + term)
-		return slices.ContainsFunc(strings.Fields(strings.ToLower(alone)), func(word string) bool {
-			return !slices.Contains(kept, word)
-		})
+// isSPFUsed reports whether there is exactly one SPF record among texts, without a mistake for which
+// receivers return permerror.
+func isSPFUsed(texts []string) bool {
+	isBroken := func(f lint.Flaw) bool {
+		return f.Code == spf.FlawPasted || slices.Contains(broken, check.Code(f.Code))
 	}
+	i := slices.IndexFunc(texts, spf.IsRecord)
+	return count(texts, spf.IsRecord) == 1 && !slices.ContainsFunc(spf.Lint(texts[i]), isBroken)
+}
+
+// isDMARCUsed reports whether there is exactly one DMARC record among texts, and it can be read.
+func isDMARCUsed(texts []string) bool {
+	i := slices.IndexFunc(texts, dmarc.IsRecord)
+	if count(texts, dmarc.IsRecord) != 1 {
+		return false
+	}
+	isLost := func(f lint.Flaw) bool { return whyLost(texts[i], f) != "" }
+	_, err := dmarc.Parse(texts[i])
+	return err == nil && !slices.ContainsFunc(dmarc.Lint(texts[i]), isLost)
+}
+
+// leftOut adds to the first proposal for a text which of its terms the proposed record does not have.
+func (c *checker) leftOut(name, text string) {
 	for i := range c.result.Findings {
 		f := &c.result.Findings[i]
-		if f.Setting != name || f.Seen != text || f.Code != spf.FlawSyntax || len(f.Publish) == 0 {
+		if f.Setting != name || f.Seen != text || len(f.Publish) == 0 || f.Publish[0].Name != name {
 			continue
 		}
-		term := strings.TrimSpace(text[f.Start:f.End])
-		if isLost(term) {
-			f.Text += " (the record to publish below does not have this term: add what was meant)"
+		f.Text += omission(text, f.Publish[0].Text)
+		return
+	}
+}
+
+// omission says which terms of a text the record to publish does not have, "" for none.
+func omission(text, mended string) string {
+	kept := strings.Fields(strings.ToLower(mended))
+	lost := spf.Omitted(text)
+	whole, _ := spf.Repair(text)
+	for _, term := range strings.Fields(whole) {
+		if !isAll(term) && !slices.Contains(kept, strings.ToLower(term)) {
+			lost = append(lost, term)
 		}
 	}
+	if len(lost) == 0 {
+		return ""
+	}
+	var quoted []string
+	for _, term := range slices.Compact(lost) {
+		quoted = append(quoted, lint.Short(term))
+	}
+	return " (the record to publish below leaves out " + strings.Join(quoted, " and ") +
+		": add what was meant)"
 }

@@ -264,9 +264,11 @@ func proposeDMARC(ctx context.Context, r dns.Resolver, q web.Question) web.Propo
 
 func proposal(made publish.Proposal, err error) web.Proposal {
 	out := web.Proposal{}
+	// The page has fields for these flags.
+	words := strings.NewReplacer(" with --reports", "", " (--all=-all)", "",
+		domains.SilentCommand(made.Domain), "answer above that it sends no mail")
 	for _, n := range made.Notes {
-		// The page has fields for these flags.
-		out.Notes = append(out.Notes, strings.NewReplacer(" with --reports", "", " (--all=-all)", "").Replace(n))
+		out.Notes = append(out.Notes, words.Replace(n))
 	}
 	if err != nil {
 		out.Problem = err.Error()

@@ -124,17 +124,15 @@ func (r *Ring) proposed(ctx context.Context, out *proposedKeys) error {
 func (r *Ring) notesOf(p proposedKeys, kind answer.Kind) []string {
 	var notes []string
 	if kind == answer.Good {
-		notes = append(notes, "All keys sign. For new ones: mailseal keys generate "+
-			""+p.Domain+", or rotation.every.")
+		notes = append(notes, "All keys sign. For new ones: mailseal keys generate "+p.Domain+
+			", or rotation.every.")
 	} else {
-		notes = append(notes, "Publish the records. No key signs before every name server shows "+
-			"it: the daemon looks every"+
-			" minute, and so does this command when it is run again.")
+		notes = append(notes, "Publish the records. No key signs before every name server shows it: "+
+			"the daemon looks every minute, and so does this command when it is run again.")
 	}
 	if !r.isManaged(p.Domain) {
 		notes = append(notes, fmt.Sprintf("No rule signs with these keys yet. Add to the "+
-			"configuration:\n\n"+
-			"[[sign]]\nfrom = [\"*@%s\"]\nmanaged = %q", p.Domain, p.Domain))
+			"configuration:\n\n  [[sign]]\n  from = [\"*@%s\"]\n  managed = %q", p.Domain, p.Domain))
 	}
 	return notes
 }
@@ -166,7 +164,7 @@ func (r *Ring) printProposed(p proposedKeys) error {
 		}
 	}
 	for _, n := range p.Notes {
-		fmt.Fprintf(r.out, "\n%s\n", publish.Wrapped(n, publish.Columns(r.out)))
+		fmt.Fprintf(r.out, "\n%s\n", publish.Note(n, publish.Columns(r.out)))
 	}
 	return nil
 }

@@ -97,6 +97,18 @@ func Wrapped(text string, width int) string {
 	return strings.Join(out, "\n")
 }
 
+// Note breaks the lines of a note as Wrapped does, but for those that begin with a blank: they
+// hold records and settings, which are copied as they are.
+func Note(text string, width int) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		if line != "" && line[0] != ' ' {
+			lines[i] = Wrapped(line, width)
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
 func wrapLine(line string, width int) string {
 	if len(line) <= width {
 		return line

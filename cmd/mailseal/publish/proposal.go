@@ -33,7 +33,7 @@ func (p Proposal) Write(w io.Writer, asJSON bool) error {
 		}
 	}
 	for _, n := range p.Notes {
-		if _, err := fmt.Fprintf(w, "\n%s\n", Wrapped(n, width)); err != nil {
+		if _, err := fmt.Fprintf(w, "\n%s\n", Note(n, width)); err != nil {
 			return err
 		}
 	}

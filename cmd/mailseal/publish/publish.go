@@ -83,7 +83,8 @@ func (r Record) Zone() string {
 
 // Write prints the record in the three forms, each behind an indent, for a terminal of width columns;
 // 0 is a file or a pipe, where each form is one line. The bare value is one line everywhere: a form
-// that it is pasted into would take a line break for a part of it.
+// that it is pasted into would take a line break for a part of it. A value that a terminal cannot show
+// is left out.
 func (r Record) Write(w io.Writer, indent string, width int) error {
 	who := ""
 	if r.Who != "" {
@@ -94,8 +95,13 @@ func (r Record) Write(w io.Writer, indent string, width int) error {
 		room = max(width-len(indent)-3, 24)
 	}
 	within := "\n" + indent + "  "
-	_, err := fmt.Fprintf(w, "%szone file%s:%s%s\n%svalue:%s%s\n%sin strings:%s%s\n", indent, who,
-		within, strings.Join(r.Layout(room), within), indent, within, Visible(r.Text),
+	value := "value:" + within + r.Text
+	if Visible(r.Text) != r.Text {
+		value = "value: not shown, because it has bytes that are not printable ASCII;" + within +
+			"use one of the other forms"
+	}
+	_, err := fmt.Fprintf(w, "%szone file%s:%s%s\n%s%s\n%sin strings:%s%s\n", indent, who,
+		within, strings.Join(r.Layout(room), within), indent, value,
 		indent, within, strings.Join(r.QuotedLayout(room), within))
 	return err
 }

@@ -116,7 +116,7 @@ func (view) Hashes(s evidence.Signature) string {
 		return "The body is as it was signed. Either a signed header field was changed after " +
 			"signing, or another key made the signature."
 	}
-	return "Both the header and the body were changed after signing."
+	return "The body was changed after signing; so was the header, or another key made the signature."
 }
 
 func newView(m evidence.Mail) *view {
