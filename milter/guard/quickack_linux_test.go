@@ -24,19 +24,28 @@ func TestTCPIsAcknowledgedAtOnce(t *testing.T) {
 	r.send(guard.Negotiate, string(offer(6, allActions, allProtocol)))
 	r.want(guard.Negotiate)
 	r.hello()
-	// Without the acknowledgement every exchange waits; a busy machine delays some as well.
-	const exchanges = 2000
-	for n := 0; ; n++ {
-		if n == exchanges {
-			t.Fatalf("each of %d exchanges waited for a delayed acknowledgement", exchanges)
+	// Without the acknowledgement nearly every exchange waits; a busy machine delays some as well, so that
+	// one round in which most are fast is enough.
+	const rounds, exchanges, most = 30, 60, 45
+	best := 0
+	for n := 0; n <= rounds && best < most; n++ {
+		fast := 0
+		for range exchanges {
+			start := time.Now()
+			r.sendRaw(string(guard.AppendPacket(nil, guard.Macro, []byte("Mi\x00QUEUE\x00"))))
+			r.sendRaw(string(guard.AppendPacket(nil, guard.Mail, []byte("<a@example.com>\x00"))))
+			r.want(guard.Continue)
+			if time.Since(start) < 35*time.Millisecond {
+				fast++
+			}
 		}
-		start := time.Now()
-		r.sendRaw(string(guard.AppendPacket(nil, guard.Macro, []byte("Mi\x00QUEUE\x00"))))
-		r.sendRaw(string(guard.AppendPacket(nil, guard.Mail, []byte("<a@example.com>\x00"))))
-		r.want(guard.Continue)
-		if n >= 60 && time.Since(start) < 35*time.Millisecond { // the kernel acknowledges the first at once
-			break
+		if n > 0 { // the kernel acknowledges the first ones at once by itself
+			best = max(best, fast)
 		}
+	}
+	if best < most {
+		t.Errorf("in the best of %d rounds, %d of %d exchanges did not wait for a delayed acknowledgement",
+			rounds, best, exchanges)
 	}
 	if err := r.quit(); err != nil {
 		t.Error(err)
