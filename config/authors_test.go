@@ -8,7 +8,8 @@ import (
 	"mailseal/milter/action"
 )
 
-// TestManyAuthors holds what mail with many domains in From gets, and that the warning's advice ends it.
+// TestManyAuthors holds what mail with many domains in From gets, and that the warning's advice
+// ends it.
 func TestManyAuthors(t *testing.T) {
 	for _, tc := range []struct {
 		name string
@@ -31,15 +32,18 @@ func TestManyAuthors(t *testing.T) {
 			c := parse(t, tc.text)
 			if got := aboutAuthors(c); c.Policy.ManyAuthors != tc.want ||
 				!strings.Contains(got, tc.warn) || (got != "") != (tc.warn != "") {
-				t.Errorf("many_authors is %s, warning %q; want %s, %q", c.Policy.ManyAuthors, got, tc.want, tc.warn)
+				t.Errorf("many_authors is %s, warning %q; want %s, %q", c.Policy.ManyAuthors, got,
+					tc.want, tc.warn)
 			}
 			_, without, found := strings.Cut(tc.text, "many_authors")
 			if !found {
 				return
 			}
 			_, without, _ = strings.Cut(without, "\n")
-			if c := parse(t, without); c.Policy.ManyAuthors != c.Policy.DMARC.Reject || aboutAuthors(c) != "" {
-				t.Errorf("without many_authors it is %s, warning %q", c.Policy.ManyAuthors, aboutAuthors(c))
+			if c := parse(t, without); c.Policy.ManyAuthors != c.Policy.DMARC.Reject ||
+				aboutAuthors(c) != "" {
+				t.Errorf("without many_authors it is %s, warning %q", c.Policy.ManyAuthors,
+					aboutAuthors(c))
 			}
 		})
 	}

@@ -99,7 +99,8 @@ func (c *checker) checkAuthservID() {
 		}
 	}
 	if c.AuthservID != "" && !domain.IsFull(c.AuthservID) {
-		c.warn(at, "%q is not a full host name, so results under it can be forged: %s", c.AuthservID,
+		c.warn(at, "%q is not a full host name, so results under it can be forged: %s",
+			c.AuthservID,
 			"readers cannot know which host is meant; write one such as \"mx.example.com\"")
 	}
 }
@@ -169,7 +170,8 @@ func (c *checker) checkSimple() {
 		}
 		c.Keys[name] = Key{Domain: domain, Selector: c.Selector, File: c.KeyFile,
 			placed: placed{at: c.place("key_file"), whole: true}}
-		c.Sign = append(c.Sign, Rule{From: []string{"*@" + domain}, Keys: []string{name}, placed: at})
+		c.Sign = append(c.Sign, Rule{From: []string{"*@" + domain}, Keys: []string{name},
+			placed: at})
 	}
 }
 
@@ -203,7 +205,8 @@ func (c *checker) checkMultiple(hasTable bool) {
 }
 
 func (c *checker) checkSenders() {
-	if c.Senders.Require == action.SenderLogin && len(c.Senders.Logins) == 0 && !c.isSet("senders.logins") {
+	if c.Senders.Require == action.SenderLogin && len(c.Senders.Logins) == 0 &&
+		!c.isSet("senders.logins") {
 		c.problem(c.place("senders.require"), "needs senders.logins, which lists the addresses "+
 			"of each login")
 	}
@@ -220,7 +223,8 @@ func (c *checker) checkRotation() {
 		kinds[kind] = a
 	}
 	c.checkOverlap()
-	if len(kinds) > 1 && c.Rotation.Selector != "" && !strings.Contains(c.Rotation.Selector, "{alg}") {
+	if len(kinds) > 1 && c.Rotation.Selector != "" &&
+		!strings.Contains(c.Rotation.Selector, "{alg}") {
 		c.problem(c.place("rotation.selector"), "needs {alg}, since there is a key of each of %s",
 			quotedList(c.Rotation.Algorithms))
 	}
@@ -270,12 +274,14 @@ func (c *checker) checkSeal() {
 	}
 	if c.Seal.Domain == "" && !c.isSet("seal.domain") {
 		if c.Seal.Domain = k.Domain; k.Domain == "%" || k.Domain == "" {
-			c.problem(c.place("seal.key"), "%q has no domain of its own; set seal.domain", c.Seal.Key)
+			c.problem(c.place("seal.key"), "%q has no domain of its own; set seal.domain",
+				c.Seal.Key)
 		}
 	}
 	if c.Seal.Selector == "" && !c.isSet("seal.selector") {
 		if c.Seal.Selector = k.Selector; k.Selector == "" {
-			c.problem(c.place("seal.key"), "%q has no selector of its own; set seal.selector", c.Seal.Key)
+			c.problem(c.place("seal.key"), "%q has no selector of its own; set seal.selector",
+				c.Seal.Key)
 		}
 	}
 }
@@ -299,7 +305,8 @@ func (c *checker) checkOverrides() {
 }
 
 // overrideConditions are the settings of an override of which it needs one.
-var overrideConditions = []string{"networks", "hosts", "senders", "recipients", "author_domains", "list_ids", "sealers"}
+var overrideConditions = []string{"networks", "hosts", "senders", "recipients", "author_domains",
+	"list_ids", "sealers"}
 
 // hasProblem reports whether one of some settings of a table has been found wrong already.
 func (c *checker) hasProblem(table place, names ...string) bool {

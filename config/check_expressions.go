@@ -46,7 +46,8 @@ type policyRule struct {
 }
 
 // compile reports the mistake in an expression, with the line and column where it is.
-func (c *checker) compile(p placed, setting, text string, scope expression.Scope) *expression.Condition {
+func (c *checker) compile(p placed, setting, text string,
+	scope expression.Scope) *expression.Condition {
 	at := p.at.key(setting)
 	if !p.has(setting) || c.hasProblem(p.at, setting) {
 		return nil
@@ -78,8 +79,10 @@ func (c *checker) checkReplyText(r *PolicyRule) {
 		return
 	}
 	at := r.at.key("text")
-	if action := r.Action.String(); r.Action.IsValid() && action != "reject" && action != "tempfail" {
-		c.problem(at, "has an effect only with the actions reject and tempfail; the action is %s", action)
+	if action := r.Action.String(); r.Action.IsValid() && action != "reject" &&
+		action != "tempfail" {
+		c.problem(at, "has an effect only with the actions reject and tempfail; the action is %s",
+			action)
 	}
 	_, err := expression.NewTemplate(r.Text)
 	var unknown expression.UnknownPlaceholder

@@ -62,7 +62,8 @@ func TestPolicyRules(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c, err := Parse("mailseal.toml", []byte("authserv_id = \"mx.example.com\"\n"+tc.text))
-			if (err != nil) != (tc.problem != "") || err != nil && !strings.Contains(err.Error(), tc.problem) {
+			if (err != nil) != (tc.problem != "") || err != nil && !strings.Contains(err.Error(),
+				tc.problem) {
 				t.Errorf("got the problems %v, want %q", err, tc.problem)
 			}
 			if err != nil {

@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// unsignable are fields that change on every way, or that a signature must not cover (RFC 6376 section 5.4, RFC 8601
-// section 5, RFC 8617 section 4.1.2).
+// unsignable are fields that change on every way, or that a signature must not cover (RFC 6376
+// section 5.4, RFC 8601 section 5, RFC 8617 section 4.1.2).
 var unsignable = []string{"Return-Path", "Received", "Bcc", "Resent-Bcc", "Authentication-Results",
 	"DKIM-Signature", "ARC-Authentication-Results", "ARC-Message-Signature", "ARC-Seal"}
 
-// resolveFields makes plain lists of names of the three lists of fields in o. Base is what + and - refer to, and what
-// stands where p has none itself.
+// resolveFields makes plain lists of names of the three lists of fields in o. Base is what + and -
+// refer to, and what stands where p has none itself.
 func (c *checker) resolveFields(p placed, o *SignOptions, base SignOptions) {
 	lists := []struct {
 		name string
@@ -40,7 +40,8 @@ func (c *checker) resolveFields(p placed, o *SignOptions, base SignOptions) {
 	}
 }
 
-// signedOf returns the names of base, a list of fields that may not be added, that are signed. The others it warns of.
+// signedOf returns the names of base, a list of fields that may not be added, that are signed. The
+// others it warns of.
 func (c *checker) signedOf(p placed, signed []string, list string, base []string) []string {
 	var kept, lost []string
 	for _, name := range base {
@@ -86,7 +87,8 @@ func (c *checker) changed(at place, list, base []string) []string {
 		before := len(out)
 		out = slices.DeleteFunc(out, func(n string) bool { return strings.EqualFold(n, name[1:]) })
 		if len(out) == before {
-			c.problem(at.index(i), "%s is not in the list%s", name[1:], c.guess.nearest(name[1:], slices.Values(out)))
+			c.problem(at.index(i), "%s is not in the list%s", name[1:],
+				c.guess.nearest(name[1:], slices.Values(out)))
 		}
 	}
 	return out

@@ -33,7 +33,8 @@ func (c *checker) checkListeners() {
 			continue
 		}
 		if other, ok := before[l.Target]; ok {
-			c.problem(l.at.key("address"), "%s is already used by %s, line %d", l.Target, other.path,
+			c.problem(l.at.key("address"), "%s is already used by %s, line %d", l.Target,
+				other.path,
 				other.file.line(other.path))
 		}
 		before[l.Target] = l.at
@@ -107,7 +108,8 @@ func parseListener(s string) (network, target string, err error) {
 	if strings.HasPrefix(s, "/") {
 		return "", "", fmt.Errorf("%q: write unix:%s", s, s)
 	}
-	if host, port, err := net.SplitHostPort(s); ok && err == nil && strings.ContainsAny(host, ".:") {
+	if host, port, err := net.SplitHostPort(s); ok && err == nil &&
+		strings.ContainsAny(host, ".:") {
 		return "", "", fmt.Errorf("%q: write inet:%s@%s", s, port, strings.TrimSuffix(s, ":"+port))
 	}
 	return "", "", fmt.Errorf(`%q is not an address such as "inet:8891@127.0.0.1" or "unix:/run/mailseal/mailseal.sock"`, s)
@@ -117,7 +119,8 @@ func parsePort(kind, s string) (network, target string, err error) {
 	port, host, _ := strings.Cut(s, "@")
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 		if h, p, err := net.SplitHostPort(s); err == nil { // as Postfix writes it
-			return "", "", fmt.Errorf(`"%s:%s": the port comes first here; write %s:%s@%s`, kind, s, kind, p, h)
+			return "", "", fmt.Errorf(`"%s:%s": the port comes first here; write %s:%s@%s`, kind, s,
+				kind, p, h)
 		}
 		return "", "", fmt.Errorf(`"%s:%s": %q is not a port`, kind, s, port)
 	}

@@ -13,14 +13,16 @@ func (c *checker) checkReports() {
 			"report")
 	}
 	if r.Send && r.From == "" {
-		c.problem(c.place("reports.send"), "needs from, the sender of reports, such as \"dmarc@reports.example.com\"")
+		c.problem(c.place("reports.send"),
+			"needs from, the sender of reports, such as \"dmarc@reports.example.com\"")
 	}
 	if len(r.Failure.Domains) > 0 && !r.Send {
 		c.problem(c.place("reports.failure.domains"),
 			"needs send = true in [reports]: failure reports go out the same way")
 	}
 	if r.Collect && !c.Verifies() {
-		c.problem(c.place("reports.collect"), "needs \"verify\" in mode: only mail that is judged is reported")
+		c.problem(c.place("reports.collect"),
+			"needs \"verify\" in mode: only mail that is judged is reported")
 	}
 	if !isLoopback(r.SMTP) {
 		c.problem(c.place("reports.smtp"),
@@ -43,10 +45,12 @@ func (c *checker) checkReports() {
 func (c *checker) checkTest() {
 	t := c.Test
 	if t.Address != "" && !c.Verifies() {
-		c.problem(c.place("test.address"), "needs \"verify\" in mode: only mail that is judged can be answered")
+		c.problem(c.place("test.address"),
+			"needs \"verify\" in mode: only mail that is judged can be answered")
 	}
 	if t.Reply == TestAccept && t.PageURL == "" {
-		c.problem(c.place("test.reply"), "\"accept\" needs page_url: a test would not be answered at all")
+		c.problem(c.place("test.reply"),
+			"\"accept\" needs page_url: a test would not be answered at all")
 	}
 	if t.AnswerByMail && t.PageURL == "" {
 		c.problem(c.place("test.answer_by_mail"),
@@ -74,7 +78,8 @@ func (c *checker) checkTestPages() {
 		c.problem(c.place("test.page_url"), "needs address: without it there are no tests")
 	}
 	if t.PageAddress == "" {
-		c.problem(c.place("test.page_url"), "needs page_address, where \"mailseal reports serve\" serves the pages")
+		c.problem(c.place("test.page_url"),
+			"needs page_address, where \"mailseal reports serve\" serves the pages")
 		return
 	}
 	if (t.Certificate == "") != (t.Key == "") {
@@ -93,8 +98,10 @@ func (c *checker) checkParked() {
 	for i, d := range c.Reports.Intake.Parked {
 		for name, k := range c.Keys {
 			if k.Domain == d {
-				c.warn(c.place("reports.intake.parked").index(i), "%s is parked, which says that it sends no mail, "+
-					"but there is a key %q for it: take it out of parked, or remove the key", d, name)
+				c.warn(c.place("reports.intake.parked").index(i),
+					"%s is parked, which says that it sends no mail, "+
+						"but there is a key %q for it: take it out of parked, or remove the key", d,
+					name)
 				break
 			}
 		}
@@ -111,7 +118,8 @@ func (c *checker) checkReportsWeb() {
 		return
 	}
 	if w.TokenFile == "" && w.Htpasswd == "" && w.ProxyHeader == "" {
-		c.problem(c.place("reports.web.address"), "needs token_file, htpasswd or proxy_header: no user could sign in")
+		c.problem(c.place("reports.web.address"),
+			"needs token_file, htpasswd or proxy_header: no user could sign in")
 	}
 	if (w.Certificate == "") != (w.Key == "") {
 		c.problem(c.place("reports.web.certificate"), "certificate and key go together")

@@ -12,7 +12,8 @@ import (
 func (c *checker) checkKeys() {
 	for _, name := range slices.Sorted(maps.Keys(c.Keys)) {
 		k := c.Keys[name]
-		if selector, domain, ok := strings.Cut(name, "._domainkey."); ok && !k.has("source") { // whose answer says more
+		// whose answer says more
+		if selector, domain, ok := strings.Cut(name, "._domainkey."); ok && !k.has("source") {
 			c.fromName(&k, selector, domain)
 		}
 		if strings.Contains(k.File, "%") {
@@ -21,9 +22,11 @@ func (c *checker) checkKeys() {
 		if k.has("source") {
 			c.checkSource(k.placed, k.Source)
 		} else {
-			for _, needed := range []struct{ name, value string }{{"domain", k.Domain}, {"selector", k.Selector}} {
+			for _, needed := range []struct{ name, value string }{{"domain", k.Domain},
+				{"selector", k.Selector}} {
 				if needed.value == "" && !k.has(needed.name) {
-					c.problem(k.at, "needs %s, or a name of the form selector._domainkey.domain", needed.name)
+					c.problem(k.at, "needs %s, or a name of the form selector._domainkey.domain",
+						needed.name)
 				}
 			}
 		}
@@ -87,13 +90,15 @@ func (c *checker) onePlace(k Key) {
 
 func (c *checker) checkSource(user placed, name string) {
 	if _, ok := c.Sources[name]; !ok && name != "" {
-		c.problem(user.at.key("source"), "there is no source %q%s", name, c.guess.nearest(name, maps.Keys(c.Sources)))
+		c.problem(user.at.key("source"), "there is no source %q%s", name,
+			c.guess.nearest(name, maps.Keys(c.Sources)))
 	}
 }
 
 // checkSources wants of each source what its driver needs, and nothing that it would not look at.
 func (c *checker) checkSources() {
-	web, secured := []string{"url", "token_file"}, []string{"client_certificate", "client_key", "ca_file"}
+	web, secured := []string{"url", "token_file"}, []string{"client_certificate", "client_key",
+		"ca_file"}
 	sql := []string{"dsn", "key_query", "signing_query", "list_query"}
 	for _, name := range slices.Sorted(maps.Keys(c.Sources)) {
 		s := c.Sources[name]
@@ -133,7 +138,8 @@ func (c *checker) checkSources() {
 // are.
 func absoluteFile(dir, dsn string) string {
 	path, isURI := strings.CutPrefix(dsn, "file:")
-	if path == "" || filepath.IsAbs(path) || strings.HasPrefix(path, ":") || isURI && strings.HasPrefix(path, "//") {
+	if path == "" || filepath.IsAbs(path) || strings.HasPrefix(path, ":") ||
+		isURI && strings.HasPrefix(path, "//") {
 		return dsn
 	}
 	scheme := strings.TrimSuffix(dsn, path)
@@ -170,7 +176,8 @@ func (c *checker) checkRules() {
 			r.From = []string{"*"}
 		}
 		if r.Resign && !r.When.restricts() && r.If == "" && !c.hasProblem(r.at, "when",
-			"when.recipients", "when.networks", "when.daemon_names", "when.logins", "when.senders", "when.list_ids") {
+			"when.recipients", "when.networks", "when.daemon_names", "when.logins", "when.senders",
+			"when.list_ids") {
 			c.problem(r.at.key("resign"), "would sign all mail of strangers; it needs if, or "+
 				"when, such as when = { recipients = [\"*@lists.example.com\"] }")
 		}
@@ -179,13 +186,15 @@ func (c *checker) checkRules() {
 }
 
 func (w When) any() bool {
-	return len(w.Recipients)+len(w.Networks)+len(w.DaemonNames)+len(w.Logins)+len(w.Senders)+len(w.ListIDs) > 0
+	return len(w.Recipients)+len(w.Networks)+len(w.DaemonNames)+len(w.Logins)+len(w.Senders)+
+		len(w.ListIDs) > 0
 }
 
 // inherit copies the options of [signing] that a rule does not have itself.
 func (c *checker) inherit(r *Rule) {
 	own := r.SignOptions
-	from, to := reflect.ValueOf(&c.Signing.SignOptions).Elem(), reflect.ValueOf(&r.SignOptions).Elem()
+	from, to := reflect.ValueOf(&c.Signing.SignOptions).Elem(),
+		reflect.ValueOf(&r.SignOptions).Elem()
 	for name, f := range fieldsOf(from.Type()) {
 		if !r.given[name] {
 			to.FieldByIndex(f.index).Set(from.FieldByIndex(f.index))
@@ -231,7 +240,8 @@ func (c *checker) checkRuleKeys(r *Rule) {
 	for i, name := range r.Keys {
 		k, ok := c.Keys[name]
 		if !ok && name != "" && !strings.Contains(name, "%") {
-			c.problem(r.at.key("keys").index(i), "there is no key %q%s", name, c.guess.nearest(name, maps.Keys(c.Keys)))
+			c.problem(r.at.key("keys").index(i), "there is no key %q%s", name,
+				c.guess.nearest(name, maps.Keys(c.Keys)))
 		}
 		if ok && k.IsPerDomain() && r.Domain != "" && r.Domain != "%" {
 			c.problem(r.at.key("domain"), "is %s for all authors, but key %q is different for "+

@@ -42,5 +42,6 @@ func oneOf(text string, words []string) error {
 		return nil
 	}
 	g := guesser{left: 1}
-	return fmt.Errorf("%q is not one of %s%s", text, quotedList(words), g.nearest(text, slices.Values(words)))
+	return fmt.Errorf("%q is not one of %s%s", text, quotedList(words),
+		g.nearest(text, slices.Values(words)))
 }

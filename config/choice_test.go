@@ -33,8 +33,8 @@ func decodeOne(s *setting, t reflect.Type, text string) (reflect.Value, error) {
 	return v, err
 }
 
-// TestChoices holds the words that a setting takes against those of the package that acts: each is read, and means
-// what that package calls by it.
+// TestChoices holds the words that a setting takes against those of the package that acts: each is
+// read, and means what that package calls by it.
 func TestChoices(t *testing.T) {
 	all := choiceSettings()
 	if len(all) < 30 {
@@ -51,8 +51,8 @@ func TestChoices(t *testing.T) {
 	}
 }
 
-// TestUnknownChoices holds that a word which only one side knows is refused: one that only the table of settings lists,
-// and one that only the package that acts has.
+// TestUnknownChoices holds that a word which only one side knows is refused: one that only the
+// table of settings lists, and one that only the package that acts has.
 func TestUnknownChoices(t *testing.T) {
 	for path, typ := range choiceSettings() {
 		s := *settingAt(path)
@@ -77,8 +77,8 @@ func TestUnknownChoices(t *testing.T) {
 	}
 }
 
-// TestEveryChoiceHasDefault holds that no choice is left invalid where a file says nothing, but in an override, where
-// that means the policy's.
+// TestEveryChoiceHasDefault holds that no choice is left invalid where a file says nothing, but in
+// an override, where that means the policy's.
 func TestEveryChoiceHasDefault(t *testing.T) {
 	var walk func(path string, v reflect.Value)
 	walk = func(path string, v reflect.Value) {
@@ -109,8 +109,9 @@ func TestEveryChoiceHasDefault(t *testing.T) {
 		t.Fatal(err)
 	}
 	walk("sign[0]", reflect.ValueOf(c.Sign[0]))
-	c.Policy.Overrides[0].Action = action.Accept      // which may be left out
-	c.Policy.Overrides[0].Reason = action.ReasonOther // an invalid one means what follows from the conditions
+	c.Policy.Overrides[0].Action = action.Accept // which may be left out
+	// an invalid one means what follows from the conditions
+	c.Policy.Overrides[0].Reason = action.ReasonOther
 	walk("policy.override[0]", reflect.ValueOf(c.Policy.Overrides[0]))
 }
 
@@ -132,7 +133,8 @@ func TestUnknownWord(t *testing.T) {
 		{"[ours]\nunmatched = true", `mailseal.toml:2: ours.unmatched: expected text such as "accept", got true`},
 		{"[verify]\norganizational_domain = \"PSL\"", `"PSL" is not one of "walk" and "psl"; did you mean "psl"?`},
 	} {
-		if _, err := Parse("mailseal.toml", []byte(tc.text)); err == nil || !strings.Contains(err.Error(), tc.want) {
+		if _, err := Parse("mailseal.toml", []byte(tc.text)); err == nil ||
+			!strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s:\n got %v\nwant %s", tc.text, err, tc.want)
 		}
 	}

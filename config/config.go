@@ -121,14 +121,17 @@ func (c *Config) has(m Mode) bool {
 
 // Listener is one socket on which MTAs reach us.
 type Listener struct {
-	Address string      `toml:"address"` // as written: "inet:8891@127.0.0.1", "unix:/run/mailseal/mailseal.sock"
-	Role    action.Role `toml:"role"`    // RoleAuto, or whose mail everything is that comes in here
-	Mode    fs.FileMode `toml:"mode"`    // permission bits of a unix socket
-	User    string      `toml:"user"`    // owner of a unix socket; "": ours
-	Group   string      `toml:"group"`   // group of a unix socket; "": ours
+	// as written: "inet:8891@127.0.0.1", "unix:/run/mailseal/mailseal.sock"
+	Address string      `toml:"address"`
+	Role    action.Role `toml:"role"`  // RoleAuto, or whose mail everything is that comes in here
+	Mode    fs.FileMode `toml:"mode"`  // permission bits of a unix socket
+	User    string      `toml:"user"`  // owner of a unix socket; "": ours
+	Group   string      `toml:"group"` // group of a unix socket; "": ours
 
-	Network string `toml:"-"` // "tcp4", "tcp6", "tcp", "unix", or "fd" for a socket that systemd hands over
-	Target  string `toml:"-"` // for net.Listen: "127.0.0.1:8891", the socket's path; for "fd" its name or number
+	// "tcp4", "tcp6", "tcp", "unix", or "fd" for a socket that systemd hands over
+	Network string `toml:"-"`
+	// for net.Listen: "127.0.0.1:8891", the socket's path; for "fd" its name or number
+	Target string `toml:"-"`
 
 	placed
 }
@@ -141,9 +144,10 @@ type Ours struct {
 	Authenticated bool     `toml:"authenticated"`
 	DaemonNames   []string `toml:"daemon_names"`
 	// macro name without braces → values that mean ours; none: any value
-	Macros      map[string][]string `toml:"macros"`
-	Unmatched   action.Unmatched    `toml:"unmatched"`
-	KeepResults []netip.Prefix      `toml:"keep_results"` // of ours, those that may hand on fields that only we write
+	Macros    map[string][]string `toml:"macros"`
+	Unmatched action.Unmatched    `toml:"unmatched"`
+	// of ours, those that may hand on fields that only we write
+	KeepResults []netip.Prefix `toml:"keep_results"`
 }
 
 // Relays are hosts that hand us mail of strangers: backup MX, content filters, trusted gateways.
@@ -153,30 +157,36 @@ type Relays struct {
 
 // Exempt is mail that we leave alone: neither signed nor judged, no field touched.
 type Exempt struct {
-	Networks      []netip.Prefix `toml:"networks"`
-	Hosts         []string       `toml:"hosts"`          // as Ours.Hosts
-	AuthorDomains []string       `toml:"author_domains"` // From domains; ".example.com": any domain below it
+	Networks []netip.Prefix `toml:"networks"`
+	Hosts    []string       `toml:"hosts"` // as Ours.Hosts
+	// From domains; ".example.com": any domain below it
+	AuthorDomains []string `toml:"author_domains"`
 }
 
 // DNS says how names are looked up.
 type DNS struct {
-	Servers   []netip.AddrPort `toml:"servers"` // none: /etc/resolv.conf
-	Timeout   time.Duration    `toml:"timeout"` // for one question to one server; 0: as resolv.conf says, else 5 s
-	Tries     int              `toml:"tries"`   // rounds over the servers; 0: as resolv.conf says, else 2
-	CacheSize int              `toml:"cache_size"`
+	Servers []netip.AddrPort `toml:"servers"` // none: /etc/resolv.conf
+	// for one question to one server; 0: as resolv.conf says, else 5 s
+	Timeout time.Duration `toml:"timeout"`
+	// rounds over the servers; 0: as resolv.conf says, else 2
+	Tries     int `toml:"tries"`
+	CacheSize int `toml:"cache_size"`
 }
 
 // Limits bound what peers may ask of us.
 type Limits struct {
-	HeaderSize      Size          `toml:"header_size"` // octets of all header fields of a message
-	Connections     int           `toml:"connections"`
-	MessageDeadline time.Duration `toml:"message_deadline"` // for judging a message, all lookups included
-	Handshake       time.Duration `toml:"handshake"`        // until the first packet is there
-	Packet          time.Duration `toml:"packet"`           // inside a packet
-	Idle            time.Duration `toml:"idle"`             // between packets
-	Write           time.Duration `toml:"write"`            // for one write
-	DrainSoft       time.Duration `toml:"drain_soft"`       // on stopping: messages under way may end
-	DrainHard       time.Duration `toml:"drain_hard"`       // on stopping: every connection is closed
+	HeaderSize  Size `toml:"header_size"` // octets of all header fields of a message
+	Connections int  `toml:"connections"`
+	// for judging a message, all lookups included
+	MessageDeadline time.Duration `toml:"message_deadline"`
+	Handshake       time.Duration `toml:"handshake"` // until the first packet is there
+	Packet          time.Duration `toml:"packet"`    // inside a packet
+	Idle            time.Duration `toml:"idle"`      // between packets
+	Write           time.Duration `toml:"write"`     // for one write
+	// on stopping: messages under way may end
+	DrainSoft time.Duration `toml:"drain_soft"`
+	// on stopping: every connection is closed
+	DrainHard time.Duration `toml:"drain_hard"`
 }
 
 // Log says how we log.

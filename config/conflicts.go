@@ -16,10 +16,14 @@ func (c *checker) checkReachOfLists() {
 		`a socket that only submission uses is better marked with role = "ours" in [[listen]]`)
 	c.warnWide("relays.networks", c.Relays.Networks, "every client is a relay: SPF and DMARC are "+
 		"judged for no mail, and strangers' Authentication-Results are believed")
-	c.warnWide("exempt.networks", c.Exempt.Networks, "every client is exempt: no mail is signed or judged")
-	c.warnWide("policy.not_judged.networks", c.Policy.NotJudged.Networks, "no policy is applied to any mail")
-	c.warnAll("policy.not_judged.senders", c.Policy.NotJudged.Senders, "no policy is applied to mail that has a sender")
-	c.warnAll("policy.not_judged.recipients", c.Policy.NotJudged.Recipients, "no policy is applied to any mail")
+	c.warnWide("exempt.networks", c.Exempt.Networks,
+		"every client is exempt: no mail is signed or judged")
+	c.warnWide("policy.not_judged.networks", c.Policy.NotJudged.Networks,
+		"no policy is applied to any mail")
+	c.warnAll("policy.not_judged.senders", c.Policy.NotJudged.Senders,
+		"no policy is applied to mail that has a sender")
+	c.warnAll("policy.not_judged.recipients", c.Policy.NotJudged.Recipients,
+		"no policy is applied to any mail")
 	c.warnAll("signing.unsigned_recipients", c.Signing.UnsignedRecipients, "no mail is signed")
 	for i := range c.Sign {
 		c.checkConditions(&c.Sign[i])
@@ -54,22 +58,27 @@ func (c *checker) checkConditions(r *Rule) {
 			"condition")
 	}
 	if isAll(r.When.Recipients) {
-		c.warn(r.at.key("when").key("recipients"), `"*" matches every address, so it is not a condition`)
+		c.warn(r.at.key("when").key("recipients"),
+			`"*" matches every address, so it is not a condition`)
 	}
 	if isAll(r.When.Senders) {
-		c.warn(r.at.key("when").key("senders"), `"*" matches every address except the null sender of bounces`)
+		c.warn(r.at.key("when").key("senders"),
+			`"*" matches every address except the null sender of bounces`)
 	}
 }
 
 // restricts reports whether any condition leaves mail out.
 func (w When) restricts() bool {
-	return len(w.Networks) > 0 && !isNearlyAll(w.Networks) || len(w.Recipients) > 0 && !isAll(w.Recipients) ||
-		len(w.Senders) > 0 && !isAll(w.Senders) || len(w.DaemonNames)+len(w.Logins)+len(w.ListIDs) > 0
+	return len(w.Networks) > 0 && !isNearlyAll(w.Networks) ||
+		len(w.Recipients) > 0 && !isAll(w.Recipients) ||
+		len(w.Senders) > 0 && !isAll(w.Senders) || len(w.DaemonNames)+len(w.Logins)+
+		len(w.ListIDs) > 0
 }
 
 // restricts reports whether any condition leaves mail out.
 func (o *Override) restricts() bool {
-	return len(o.Networks) > 0 && !isNearlyAll(o.Networks) || len(o.Senders) > 0 && !isAll(o.Senders) ||
+	return len(o.Networks) > 0 && !isNearlyAll(o.Networks) ||
+		len(o.Senders) > 0 && !isAll(o.Senders) ||
 		len(o.Recipients) > 0 && !isAll(o.Recipients) ||
 		len(o.Hosts)+len(o.AuthorDomains)+len(o.ListIDs)+len(o.Sealers) > 0
 }

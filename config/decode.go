@@ -14,8 +14,8 @@ import (
 	"mailseal/milter/action"
 )
 
-// decoder fills a Config from what the TOML library read, and notes every mistake on its way. The library's own decoder
-// stops at the first.
+// decoder fills a Config from what the TOML library read, and notes every mistake on its way. The
+// library's own decoder stops at the first.
 type decoder struct {
 	file       *file
 	prototypes map[string]reflect.Value
@@ -35,7 +35,8 @@ type field struct {
 	kind  reflect.Type
 }
 
-// fields maps the names of settings to the fields of a struct; those of an embedded struct are its own.
+// fields maps the names of settings to the fields of a struct; those of an embedded struct are its
+// own.
 func fields(t reflect.Type) map[string]field {
 	out := map[string]field{}
 	for _, f := range reflect.VisibleFields(t) {
@@ -66,7 +67,8 @@ var fieldsOf = func() func(reflect.Type) map[string]field {
 	return func(t reflect.Type) map[string]field { return known[t] }
 }()
 
-// isTable reports whether a struct is a table of the file, and not a single value such as a network.
+// isTable reports whether a struct is a table of the file, and not a single value such as a
+// network.
 func isTable(t reflect.Type) bool {
 	return t.PkgPath() == reflect.TypeFor[Config]().PkgPath() ||
 		t.PkgPath() == reflect.TypeFor[action.Action]().PkgPath()
@@ -92,12 +94,14 @@ func (d *decoder) table(at place, doc string, m map[string]any, to reflect.Value
 	}
 }
 
-// unknown names the nearest setting of the table or, failing that, another table that has one of this name.
+// unknown names the nearest setting of the table or, failing that, another table that has one of
+// this name.
 func (d *decoder) unknown(at place, doc, name string, known iter.Seq[string]) {
 	hint := d.guess.nearest(name, known)
 	if hint == "" {
 		for _, sec := range sections {
-			if sec.path != doc && slices.ContainsFunc(sec.settings, func(s setting) bool { return s.name == name }) {
+			if sec.path != doc && slices.ContainsFunc(sec.settings,
+				func(s setting) bool { return s.name == name }) {
 				hint = "; " + sectionName(sec) + " has one of that name"
 				break
 			}
@@ -139,7 +143,8 @@ func (d *decoder) decode(at place, doc string, v any, to reflect.Value) {
 			d.table(at, doc, m, to)
 		}
 	case to.Kind() == reflect.Map:
-		if m, ok := d.asTable(at, doc, v); ok && (isTable(to.Type().Elem()) || !d.refused(at, doc, len(m))) {
+		if m, ok := d.asTable(at, doc, v); ok && (isTable(to.Type().Elem()) ||
+			!d.refused(at, doc, len(m))) {
 			d.named(at, doc, m, to)
 		}
 	case to.Type().Elem().Kind() == reflect.Struct && !isScalar(to.Type().Elem()):
@@ -153,7 +158,8 @@ func (d *decoder) decode(at place, doc string, v any, to reflect.Value) {
 
 // first reports whether no other file has the setting.
 func (d *decoder) first(at place, doc string) bool {
-	if strings.Contains(doc, "[]") || strings.Contains(doc, ".NAME") { // those have been told apart already
+	// those have been told apart already
+	if strings.Contains(doc, "[]") || strings.Contains(doc, ".NAME") {
 		return true
 	}
 	if before, ok := d.seen[at.path]; ok {
@@ -191,7 +197,8 @@ func (d *decoder) named(at place, doc string, m map[string]any, to reflect.Value
 		if isTable {
 			elementDoc = doc + ".NAME"
 			if before, ok := d.seen[entry.path]; ok {
-				d.problem(entry, "is already in %s, line %d", before.file.name, before.file.line(entry.path))
+				d.problem(entry, "is already in %s, line %d", before.file.name,
+					before.file.line(entry.path))
 				continue
 			}
 			d.seen[entry.path] = entry
@@ -262,7 +269,8 @@ func isScalar(t reflect.Type) bool {
 		return true
 	}
 	switch t.Kind() {
-	case reflect.String, reflect.Bool, reflect.Int, reflect.Int64, reflect.Float64, reflect.Uint32, reflect.Uint8:
+	case reflect.String, reflect.Bool, reflect.Int, reflect.Int64, reflect.Float64, reflect.Uint32,
+		reflect.Uint8:
 		return true
 	}
 	return false
@@ -324,7 +332,8 @@ func setScalar(f *file, s *setting, v any, to reflect.Value) (bool, error) {
 	return setFloat(v, to)
 }
 
-func parsed[T any](isText bool, text string, to reflect.Value, parse func(string) (T, error)) (bool, error) {
+func parsed[T any](isText bool, text string, to reflect.Value, parse func(string) (T, error)) (bool,
+	error) {
 	if !isText {
 		return false, nil
 	}

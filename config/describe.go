@@ -79,7 +79,8 @@ func exampleOf(s *setting, t reflect.Type) string {
 		text = strings.TrimSuffix(text, "]")
 	}
 	if text == "" {
-		text = map[reflect.Kind]string{reflect.Bool: "true", reflect.Int: "10", reflect.String: `"text"`}[t.Kind()]
+		text = map[reflect.Kind]string{reflect.Bool: "true", reflect.Int: "10",
+			reflect.String: `"text"`}[t.Kind()]
 	}
 	return text
 }

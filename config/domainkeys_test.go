@@ -42,7 +42,8 @@ func TestFilePerDomain(t *testing.T) {
 				t.Fatal(err)
 			}
 			if k := cfg.Keys["k"]; k.Domain != tt.domain || k.File != tt.file {
-				t.Errorf("got domain %q, file %q, want %q, %q", k.Domain, k.File, tt.domain, tt.file)
+				t.Errorf("got domain %q, file %q, want %q, %q", k.Domain, k.File, tt.domain,
+					tt.file)
 			}
 		})
 	}

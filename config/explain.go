@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// remarks are what the tables say of a setting beside its text, as sentences: what 0 and an empty list mean, where else
-// it may stand, what it needs, and whether a reload takes it over. Short ones are for the sample.
+// remarks are what the tables say of a setting beside its text, as sentences: what 0 and an empty
+// list mean, where else it may stand, what it needs, and whether a reload takes it over. Short ones
+// are for the sample.
 func (s *setting) remarks(sec section) (short, long []string) {
 	path := dotted(sec.path, s.name)
 	t := typeAt(path)

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// registered are the header fields of mail in IANA's registry of permanent message header fields (RFC 4021 and after),
-// and those that MTAs and filters give a meaning to. A field of our own that strangers may not bring must be none of
-// them: it is deleted from their mail.
+// registered are the header fields of mail in IANA's registry of permanent message header fields
+// (RFC 4021 and after), and those that MTAs and filters give a meaning to. A field of our own that
+// strangers may not bring must be none of them: it is deleted from their mail.
 var registered = strings.Fields(`
 	Accept-Language Alternate-Recipient Also-Control Apparently-To ARC-Authentication-Results ARC-Message-Signature ARC-Seal
 	Archived-At Article-Names Article-Updates Authentication-Results Auto-Submitted Autocrypt Autoforwarded Autosubmitted

@@ -248,7 +248,8 @@ func parseKeyName(s string) (string, error) {
 // parseLine takes what fits into one line of an SMTP reply, code and all (RFC 5321 section
 // 4.5.3.1.5).
 func parseLine(s string) (string, error) {
-	if s == "" || len(s) > 400 || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r >= 0x7f }) {
+	if s == "" || len(s) > 400 || strings.ContainsFunc(s,
+		func(r rune) bool { return r < ' ' || r >= 0x7f }) {
 		return "", fmt.Errorf("%q is not one line of at most 400 printable ASCII characters", s)
 	}
 	return s, nil
@@ -266,7 +267,8 @@ func parseHostPort(s string) (string, error) {
 func parseMailAddress(s string) (string, error) {
 	local, host, _ := strings.Cut(s, "@")
 	name, err := domain.Parse(host)
-	if local == "" || err != nil || strings.ContainsAny(local, " \t\r\n<>\"(),:;\\") || name.Labels() < 2 {
+	if local == "" || err != nil || strings.ContainsAny(local, " \t\r\n<>\"(),:;\\") ||
+		name.Labels() < 2 {
 		return "", fmt.Errorf("%q is not a mail address, such as \"dmarc@reports.example.com\"", s)
 	}
 	return local + "@" + string(name), nil

@@ -11,7 +11,8 @@ import (
 
 // HostNames are the names of a host.
 type HostNames struct {
-	Name string // what the host calls itself, "mail" or "mail.example.com"; "" when that cannot be found out
+	// what the host calls itself, "mail" or "mail.example.com"; "" when that cannot be found out
+	Name string
 	Full string // its fully qualified name; "" when that is not known
 }
 
@@ -30,7 +31,8 @@ func HostNamesAt(root string) HostNames {
 	if root == "" || root == "/" {
 		return ThisHost()
 	}
-	text, _ := files.Read(filepath.Join(root, "etc/hostname"), maxHosts) // without it there is not a name
+	// without it there is not a name
+	text, _ := files.Read(filepath.Join(root, "etc/hostname"), maxHosts)
 	return hostNames(root, strings.TrimSpace(string(text)))
 }
 
@@ -43,7 +45,8 @@ func hostNames(root, name string) HostNames {
 	if domain.IsFull(name) {
 		return HostNames{Name: name, Full: name}
 	}
-	text, _ := files.Read(filepath.Join(root, "etc/hosts"), maxHosts) // without it no full name is known
+	// without it no full name is known
+	text, _ := files.Read(filepath.Join(root, "etc/hosts"), maxHosts)
 	return HostNames{Name: name, Full: nameInHosts(string(text), name)}
 }
 

@@ -32,7 +32,8 @@ func TestHostNamesAt(t *testing.T) {
 				t.Fatal(err)
 			}
 			for file, text := range map[string]string{"hostname": tt.hostname, "hosts": tt.hosts} {
-				if err := os.WriteFile(filepath.Join(root, "etc", file), []byte(text), 0o644); err != nil {
+				if err := os.WriteFile(filepath.Join(root, "etc", file), []byte(text),
+					0o644); err != nil {
 					t.Fatal(err)
 				}
 			}

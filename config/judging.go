@@ -12,12 +12,13 @@ type Verify struct {
 	MaxSignatures int `toml:"max_signatures"`
 	MinRSABits    int `toml:"min_rsa_bits"`
 	// l= that leaves octets unsigned passes
-	AcceptUnsignedBody   bool                        `toml:"accept_unsigned_body"`
-	UncoveredDuplicates  action.UncoveredDuplicates  `toml:"uncovered_duplicates"`
-	ClockSkew            time.Duration               `toml:"clock_skew"`
-	Iprev                bool                        `toml:"iprev"`
-	SPF                  bool                        `toml:"spf"`
-	SPFHelo              bool                        `toml:"spf_helo"` // for HELO too, beside MAIL FROM
+	AcceptUnsignedBody  bool                       `toml:"accept_unsigned_body"`
+	UncoveredDuplicates action.UncoveredDuplicates `toml:"uncovered_duplicates"`
+	ClockSkew           time.Duration              `toml:"clock_skew"`
+	Iprev               bool                       `toml:"iprev"`
+	SPF                 bool                       `toml:"spf"`
+	// for HELO too, beside MAIL FROM
+	SPFHelo              bool                        `toml:"spf_helo"`
 	ReceivedSPF          bool                        `toml:"received_spf"`
 	DMARC                bool                        `toml:"dmarc"`
 	OrganizationalDomain action.OrganizationalDomain `toml:"organizational_domain"`
@@ -41,24 +42,27 @@ type AuthenticationResults struct {
 
 // Policy says what results do to a message.
 type Policy struct {
-	DryRun      bool          `toml:"dry_run"`
-	MarkHeader  string        `toml:"mark_header"`
-	SPF         action.SPF    `toml:"spf"`
-	IPRev       action.IPRev  `toml:"iprev"`
-	DKIM        action.DKIM   `toml:"dkim"`
-	DMARC       action.DMARC  `toml:"dmarc"`
-	Texts       Texts         `toml:"texts"`
-	NotJudged   NotJudged     `toml:"not_judged"`
-	NoAuthor    action.Action `toml:"no_author"`    // From shows no author
-	ManyAuthors action.Action `toml:"many_authors"` // more author domains than are judged; if not set, DMARC.Reject
-	Overrides   []Override    `toml:"override"`     // in file order; the first that matches holds
-	Rules       []PolicyRule  `toml:"rules"`        // in file order; the first whose expression holds decides
+	DryRun     bool          `toml:"dry_run"`
+	MarkHeader string        `toml:"mark_header"`
+	SPF        action.SPF    `toml:"spf"`
+	IPRev      action.IPRev  `toml:"iprev"`
+	DKIM       action.DKIM   `toml:"dkim"`
+	DMARC      action.DMARC  `toml:"dmarc"`
+	Texts      Texts         `toml:"texts"`
+	NotJudged  NotJudged     `toml:"not_judged"`
+	NoAuthor   action.Action `toml:"no_author"` // From shows no author
+	// more author domains than are judged; if not set, DMARC.Reject
+	ManyAuthors action.Action `toml:"many_authors"`
+	Overrides   []Override    `toml:"override"` // in file order; the first that matches holds
+	// in file order; the first whose expression holds decides
+	Rules []PolicyRule `toml:"rules"`
 }
 
 // PolicyRule is what becomes of the mail for which an expression holds.
 type PolicyRule struct {
-	Name   string                `toml:"name"` // in the log and the mark
-	When   string                `toml:"when"` // an expression over what is known once the methods have run
+	Name string `toml:"name"` // in the log and the mark
+	// an expression over what is known once the methods have run
+	When   string                `toml:"when"`
 	Action action.Action         `toml:"action"`
 	Text   string                `toml:"text"`   // of the reply; "": our own
 	Reason action.OverrideReason `toml:"reason"` // of a DMARC report; invalid: local_policy
@@ -80,11 +84,13 @@ type Texts struct {
 // NotJudged is mail of theirs that no policy is applied to; its results are still found and
 // written.
 type NotJudged struct {
-	Networks      []netip.Prefix `toml:"networks"`
-	Hosts         []string       `toml:"hosts"`          // as Ours.Hosts
-	Senders       []string       `toml:"senders"`        // address patterns: the envelope sender; "<>": the null sender
-	Recipients    []string       `toml:"recipients"`     // address patterns: all recipients must fit
-	AuthorDomains []string       `toml:"author_domains"` // ".example.com": any domain below it
+	Networks []netip.Prefix `toml:"networks"`
+	Hosts    []string       `toml:"hosts"` // as Ours.Hosts
+	// address patterns: the envelope sender; "<>": the null sender
+	Senders []string `toml:"senders"`
+	// address patterns: all recipients must fit
+	Recipients    []string `toml:"recipients"`
+	AuthorDomains []string `toml:"author_domains"` // ".example.com": any domain below it
 }
 
 // Override replaces the policy for some mail. Each list that is not empty must have a member that
@@ -95,8 +101,10 @@ type Override struct {
 	Senders       []string       `toml:"senders"`        // as NotJudged.Senders
 	Recipients    []string       `toml:"recipients"`     // as NotJudged.Recipients
 	AuthorDomains []string       `toml:"author_domains"` // ".example.com": any domain below it
-	ListIDs       []string       `toml:"list_ids"`       // List-Id identifiers; ".example.com": any below it
-	Sealers       []string       `toml:"sealers"`        // domains of the newest ARC seal of a chain that passes
+	// List-Id identifiers; ".example.com": any below it
+	ListIDs []string `toml:"list_ids"`
+	// domains of the newest ARC seal of a chain that passes
+	Sealers []string `toml:"sealers"`
 	// instead of whatever else but accept was decided; invalid: nothing
 	Action action.Action `toml:"action"`
 	// of a DMARC report; invalid: what follows from the conditions

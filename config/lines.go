@@ -29,13 +29,15 @@ func isBare(key string) bool {
 }
 
 func isBareByte(c byte) bool {
-	return c == '_' || c == '-' || '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
+	return c == '_' || c == '-' || '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' ||
+		'a' <= c && c <= 'z'
 }
 
 func indexPath(list string, i int) string { return list + "[" + strconv.Itoa(i) + "]" }
 
-// lines finds the line of every setting. The TOML library has read the text without complaint, but tells no lines; so
-// this walks over text that is known to be well-formed, and is only asked when there is something to complain about.
+// lines finds the line of every setting. The TOML library has read the text without complaint, but
+// tells no lines; so this walks over text that is known to be well-formed, and is only asked when
+// there is something to complain about.
 func lines(text []byte) map[string]int {
 	w := walker{text: text, line: 1, found: map[string]int{}, count: map[string]int{}}
 	table := ""

@@ -164,7 +164,10 @@ func (l *loader) included(path string) []string {
 	}
 	slices.Sort(out)
 	out = slices.Compact(out)
-	return slices.DeleteFunc(out, func(s string) bool { return filepath.Clean(s) == filepath.Clean(path) })
+	return slices.DeleteFunc(out, func(s string) bool {
+		return filepath.Clean(s) == filepath.Clean(
+			path)
+	})
 }
 
 // finish resolves and checks what has been read.

@@ -9,9 +9,9 @@ import (
 	"mailseal/milter/action"
 )
 
-// loadTables reads the tables of OpenDKIM's that the settings key_table and signing_table name, if there are any, and
-// puts the keys and rules that they stand for into c; conf is the file that c was loaded from. What is odd about their
-// lines becomes c.Warnings.
+// loadTables reads the tables of OpenDKIM's that the settings key_table and signing_table name, if
+// there are any, and puts the keys and rules that they stand for into c; conf is the file that c
+// was loaded from. What is odd about their lines becomes c.Warnings.
 func loadTables(c *Config, conf string) error {
 	if c.KeyTable == "" || c.SigningTable == "" {
 		return nil
@@ -68,7 +68,8 @@ func (n *tableLoader) read(value string) (*tables.Dataset, error) {
 		return nil, err
 	}
 	if spec.Kind == tables.List && !strings.HasPrefix(strings.ToLower(value), "csl:") {
-		return nil, fmt.Errorf("%q names no file; write \"file:%s\" or \"refile:%[2]s\"", value, value)
+		return nil, fmt.Errorf("%q names no file; write \"file:%s\" or \"refile:%[2]s\"", value,
+			value)
 	}
 	return tables.Open(&tables.Reader{}, tables.Place{File: n.conf}, value, n.dir)
 }
@@ -91,7 +92,8 @@ func (n *tableLoader) tell(setting string) tables.Tell {
 		if note.Group == tables.Taken {
 			return
 		}
-		warning := Problem{File: at.File, Line: at.Line, Path: setting, Text: fmt.Sprintf(note.Text, args...)}
+		warning := Problem{File: at.File, Line: at.Line, Path: setting,
+			Text: fmt.Sprintf(note.Text, args...)}
 		n.warnings = append(n.warnings, warning)
 	}
 }
@@ -104,7 +106,8 @@ func (n *tableLoader) addKeys(c *Config, t *tables.Result) {
 		}
 		if k.Fault != "" {
 			text := fmt.Sprintf("key %q: %s", k.Name, k.Fault)
-			n.problems = append(n.problems, Problem{File: k.Place.File, Line: k.Line, Path: "key_table", Text: text})
+			n.problems = append(n.problems, Problem{File: k.Place.File, Line: k.Line,
+				Path: "key_table", Text: text})
 			continue
 		}
 		key := Key{Domain: k.Domain, Selector: k.Selector, File: k.File, PrivateKey: Secret(k.Text)}
@@ -113,7 +116,8 @@ func (n *tableLoader) addKeys(c *Config, t *tables.Result) {
 	}
 }
 
-// addRules adds the rules. Where several lines sign, OpenDKIM defers a message as soon as one key fails.
+// addRules adds the rules. Where several lines sign, OpenDKIM defers a message as soon as one key
+// fails.
 func (n *tableLoader) addRules(c *Config, t *tables.Result) {
 	c.Sign = make([]Rule, 0, len(t.Rules))
 	for _, r := range t.Rules {

@@ -11,7 +11,8 @@ import (
 	"mailseal/config"
 )
 
-// nativeTables writes tables and a configuration that names them, and returns the configuration's path.
+// nativeTables writes tables and a configuration that names them, and returns the configuration's
+// path.
 func nativeTables(t *testing.T, settings, keyTable, signingTable string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -68,7 +69,8 @@ func TestNativeTables(t *testing.T) {
 			}
 			if len(c.Warnings) != 2 || !strings.Contains(c.Warnings[0].Error(), tt.warn) ||
 				!strings.Contains(c.Warnings[1].Text, "localhost") {
-				t.Errorf("warnings: got %v, want one with %q and one about localhost", c.Warnings, tt.warn)
+				t.Errorf("warnings: got %v, want one with %q and one about localhost", c.Warnings,
+					tt.warn)
 			}
 		})
 	}
@@ -90,7 +92,8 @@ func TestNativeMultiple(t *testing.T) {
 		{"on_key_error of the file", "multiple_signatures = true\nsigning.on_key_error = \"reject\"\n",
 			config.MatchAll, "k1 reject, k2 reject, k3 accept"},
 	} {
-		c, err := config.Load(nativeTables(t, tt.settings+fmt.Sprintf(named, "refile"), keyTable, signingTable))
+		c, err := config.Load(nativeTables(t, tt.settings+fmt.Sprintf(named, "refile"), keyTable,
+			signingTable))
 		if err != nil {
 			t.Errorf("%s: %v", tt.name, err)
 			continue
@@ -100,12 +103,15 @@ func TestNativeMultiple(t *testing.T) {
 			got = append(got, fmt.Sprintf("%s %v", strings.Join(r.Keys, "+"), r.OnKeyError))
 		}
 		if strings.Join(got, ", ") != tt.want || c.Signing.Match != tt.match {
-			t.Errorf("%s: got %q, match %q; want %s, match %q", tt.name, got, c.Signing.Match, tt.want, tt.match)
+			t.Errorf("%s: got %q, match %q; want %s, match %q", tt.name, got, c.Signing.Match,
+				tt.want, tt.match)
 		}
 	}
-	contrary := "multiple_signatures = true\nsigning.match = \"first\"\n" + fmt.Sprintf(named, "refile")
+	contrary := "multiple_signatures = true\nsigning.match = \"first\"\n" +
+		fmt.Sprintf(named, "refile")
 	if _, err := config.Load(nativeTables(t, contrary, keyTable, signingTable)); err == nil ||
-		!strings.Contains(err.Error(), "signing.match: is \"first\", but with multiple_signatures") {
+		!strings.Contains(err.Error(),
+			"signing.match: is \"first\", but with multiple_signatures") {
 		t.Errorf("match = first beside multiple_signatures: got %v", err)
 	}
 }

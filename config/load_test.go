@@ -60,7 +60,8 @@ func TestInclude(t *testing.T) {
 			"conf.d/b.toml": "y = 1\n[[sign]]\nfrom=\"c\"\nkeys=\"k\"\n"},
 			[]string{"conf.d/a.toml:1: x: ", "conf.d/b.toml:1: y: unknown setting"}},
 		{"cannot be read", map[string]string{"m.toml": main +
-			"[[sign]]\nfrom = \"a.example\"\nkeys = \"in the other file\"\n", "conf.d/a.toml/x": ""},
+			"[[sign]]\nfrom = \"a.example\"\nkeys = \"in the other file\"\n",
+			"conf.d/a.toml/x": ""},
 			[]string{"conf.d/a.toml: it is a directory"}},
 		{"includes further", map[string]string{"m.toml": main,
 			"conf.d/a.toml": "include = \"x\"\n"}, []string{"conf.d/a.toml:1: include: an included file"}},
@@ -79,7 +80,8 @@ func TestInclude(t *testing.T) {
 				}
 				if _, ok := tt.files["conf.d/a.toml"]; ok &&
 					c.Keys["m._domainkey.a.example"].File != filepath.Join(dir, "conf.d/a.pem") {
-					t.Errorf("got %s, want it beside the file that names it", c.Keys["m._domainkey.a.example"].File)
+					t.Errorf("got %s, want it beside the file that names it",
+						c.Keys["m._domainkey.a.example"].File)
 				}
 				return
 			}
@@ -142,18 +144,20 @@ func hoster(domains int) []byte {
 	return []byte(b.String())
 }
 
-// TestGrowth counts the work of reading tables of hosters: five times the domains, not much more than five times the
-// work.
+// TestGrowth counts the work of reading tables of hosters: five times the domains, not much more
+// than five times the work.
 func TestGrowth(t *testing.T) {
 	work := func(text []byte) float64 {
 		return testing.AllocsPerRun(1, func() {
-			if _, err := config.Parse("m.toml", text); err != nil && !strings.Contains(err.Error(), "no key") {
+			if _, err := config.Parse("m.toml", text); err != nil &&
+				!strings.Contains(err.Error(), "no key") {
 				t.Fatal(err)
 			}
 		})
 	}
 	wrong := func(domains int) []byte {
-		return []byte(strings.ReplaceAll(string(hoster(domains)), "keys = [\"mail.", "keys = [\"male."))
+		return []byte(strings.ReplaceAll(string(hoster(domains)), "keys = [\"mail.",
+			"keys = [\"male."))
 	}
 	for _, tt := range []struct {
 		name string
@@ -161,7 +165,8 @@ func TestGrowth(t *testing.T) {
 	}{{"good", hoster}, {"every rule wrong", wrong}} {
 		small, large := work(tt.text(400)), work(tt.text(2000))
 		if large > 6*small {
-			t.Errorf("%s: got %.0f allocations for 2,000 domains and %.0f for 400", tt.name, large, small)
+			t.Errorf("%s: got %.0f allocations for 2,000 domains and %.0f for 400", tt.name, large,
+				small)
 		}
 	}
 }
@@ -190,7 +195,8 @@ func FuzzParse(f *testing.F) {
 		c, err := config.Parse("m.toml", []byte(text))
 		var problems config.Problems
 		switch {
-		case err == nil && c == nil, err != nil && (!errors.As(err, &problems) || len(problems) == 0):
+		case err == nil && c == nil, err != nil && (!errors.As(err, &problems) ||
+			len(problems) == 0):
 			t.Fatalf("got %v, %v", c, err)
 		case err == nil:
 			problems = c.Warnings

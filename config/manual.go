@@ -247,7 +247,8 @@ func Manual() string {
 		if title == "" {
 			title = "TOP OF THE FILE"
 		}
-		b.WriteString(".SH \"" + roff(strings.ReplaceAll(title, `"`, `\(dq`)) + "\"\n" + roff(sec.doc) + "\n")
+		b.WriteString(".SH \"" + roff(strings.ReplaceAll(title, `"`, `\(dq`)) + "\"\n" +
+			roff(sec.doc) + "\n")
 		for _, needed := range sectionNeeds(sec) {
 			b.WriteString(".PP\n" + roff("All of it needs "+needed+".") + "\n")
 		}

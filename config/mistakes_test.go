@@ -12,7 +12,8 @@ import (
 
 var update = flag.Lookup("update").Value
 
-// TestMistakes reads a file whose comments count its mistakes, each of which must be found once, on its line.
+// TestMistakes reads a file whose comments count its mistakes, each of which must be found once, on
+// its line.
 func TestMistakes(t *testing.T) {
 	data, err := os.ReadFile("testdata/mistakes.toml")
 	if err != nil {
@@ -41,7 +42,8 @@ func TestMistakes(t *testing.T) {
 		byLine[p.Line]++
 	}
 	for i, line := range strings.Split(string(data), "\n") {
-		if _, comment, _ := strings.Cut(line, " # "); strings.Count(comment, "wrong") != byLine[i+1] {
+		if _, comment, _ := strings.Cut(line, " # "); strings.Count(comment, "wrong") != byLine[i+
+			1] {
 			t.Errorf("line %d: found %d mistakes: %s", i+1, byLine[i+1], line)
 		}
 	}

@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// guesser finds the name that was meant. A configuration of 10,000 rules can hold 10,000 mistakes among 10,000
-// names; beyond a number of guesses the operator needs no more hints, and the time stays in proportion to the file.
+// guesser finds the name that was meant. A configuration of 10,000 rules can hold 10,000 mistakes
+// among 10,000 names; beyond a number of guesses the operator needs no more hints, and the time
+// stays in proportion to the file.
 type guesser struct{ left int }
 
 const maxGuesses = 100
@@ -38,8 +39,8 @@ func plain(name string) string { return strings.ToLower(plainer.Replace(name)) }
 
 var plainer = strings.NewReplacer("_", "", "-", "", " ", "")
 
-// distance counts the letters to insert, delete, change or swap with their neighbour to make b of a; any number from
-// limit on stands for "too many".
+// distance counts the letters to insert, delete, change or swap with their neighbour to make b of
+// a; any number from limit on stands for "too many".
 func distance(a, b string, limit int) int {
 	if d := len(a) - len(b); d >= limit || -d >= limit {
 		return limit

@@ -101,7 +101,8 @@ func (p placed) Problem(setting, text string) Problem {
 // that names the file.
 func (p *placed) setPlace(name string, line int, path string) {
 	p.whole = true
-	p.at = place{&file{name: name, lines: func() map[string]int { return map[string]int{path: line} }}, path}
+	p.at = place{&file{name: name,
+		lines: func() map[string]int { return map[string]int{path: line} }}, path}
 }
 
 // Problem returns a mistake at a setting that comes once, such as "metrics.address", for those who

@@ -19,8 +19,8 @@ type Problem struct {
 	unread bool // File is the one named to Load, and could not be read
 }
 
-// ErrUnread is what Load's error is, beside its Problems, when the file that it was asked for could not be read. Files
-// that this one names are its mistakes.
+// ErrUnread is what Load's error is, beside its Problems, when the file that it was asked for could
+// not be read. Files that this one names are its mistakes.
 var ErrUnread = errors.New("config: the file could not be read")
 
 // Error writes "mailseal.toml:12: sign[2].keys[0]: text".
@@ -38,7 +38,8 @@ func (p Problem) Error() string {
 	return b.String()
 }
 
-// Problems are all mistakes of a configuration, by file and line. Load and Parse return it as their error.
+// Problems are all mistakes of a configuration, by file and line. Load and Parse return it as their
+// error.
 type Problems []Problem
 
 // Error writes one line for each mistake.

@@ -13,14 +13,15 @@ import (
 
 // Reports says what is kept for DMARC reports and who gets them.
 type Reports struct {
-	Collect        bool                     `toml:"collect"`
-	Send           bool                     `toml:"send"`
-	From           string                   `toml:"from"` // an address; "": nothing can be sent
-	Organization   string                   `toml:"organization"`
-	Contact        string                   `toml:"contact"`
-	Addresses      []string                 `toml:"addresses"` // address patterns
-	Relation       action.Relation          `toml:"relation"`
-	Domains        []string                 `toml:"domains"`         // ".example.com": any domain below it
+	Collect      bool            `toml:"collect"`
+	Send         bool            `toml:"send"`
+	From         string          `toml:"from"` // an address; "": nothing can be sent
+	Organization string          `toml:"organization"`
+	Contact      string          `toml:"contact"`
+	Addresses    []string        `toml:"addresses"` // address patterns
+	Relation     action.Relation `toml:"relation"`
+	// ".example.com": any domain below it
+	Domains        []string                 `toml:"domains"`
 	ExcludeDomains []string                 `toml:"exclude_domains"` // likewise
 	Minimum        int                      `toml:"minimum"`
 	PerHour        int                      `toml:"per_hour"`
@@ -50,24 +51,28 @@ type ReportsAlerts struct {
 
 // ReportsFailure says who gets reports about single messages that failed.
 type ReportsFailure struct {
-	Domains []string `toml:"domains"` // of addresses; ".example.com": any domain below it; none: no domain
+	// of addresses; ".example.com": any domain below it; none: no domain
+	Domains []string `toml:"domains"`
 	Subject bool     `toml:"subject"`
 }
 
 // ReportsIntake says how reports come in.
 type ReportsIntake struct {
-	Address     string      `toml:"address"` // path of the LMTP socket; never empty once loaded
-	Mode        fs.FileMode `toml:"mode"`    // permission bits of the socket
-	Group       string      `toml:"group"`   // group of the socket; "": ours
-	Domains     []string    `toml:"domains"` // whose reports count; none: all; with Parked once loaded
-	Parked      []string    `toml:"parked"`  // that send no mail
-	RefuseOther bool        `toml:"refuse_other"`
-	Changes     string      `toml:"changes"` // path of the socket for changes from the page; never empty once loaded
-	RawDays     int         `toml:"raw_days"`
-	RecordDays  int         `toml:"record_days"`
-	SumDays     int         `toml:"sum_days"`
+	Address string      `toml:"address"` // path of the LMTP socket; never empty once loaded
+	Mode    fs.FileMode `toml:"mode"`    // permission bits of the socket
+	Group   string      `toml:"group"`   // group of the socket; "": ours
+	// whose reports count; none: all; with Parked once loaded
+	Domains     []string `toml:"domains"`
+	Parked      []string `toml:"parked"` // that send no mail
+	RefuseOther bool     `toml:"refuse_other"`
+	// path of the socket for changes from the page; never empty once loaded
+	Changes    string `toml:"changes"`
+	RawDays    int    `toml:"raw_days"`
+	RecordDays int    `toml:"record_days"`
+	SumDays    int    `toml:"sum_days"`
 
-	ReverseNames     bool     `toml:"reverse_names"`     // of the addresses in reports are looked up
+	// of the addresses in reports are looked up
+	ReverseNames     bool     `toml:"reverse_names"`
 	AddressDatabases []string `toml:"address_databases"` // paths of .mmdb files
 }
 

@@ -8,11 +8,12 @@ import (
 	"mailseal/milter/action"
 )
 
-// requirement is what settings need in order to have an effect. From the table of requirements come the findings of
-// "mailseal check" and the sentences in the manual page.
+// requirement is what settings need in order to have an effect. From the table of requirements come
+// the findings of "mailseal check" and the sentences in the manual page.
 type requirement struct {
-	settings []string // by their paths in the tables of settings; "policy.spf." is all of that section and below it
-	needs    string   // as the manual page and the findings write it: verify.spf = true
+	// by their paths in the tables of settings; "policy.spf." is all of that section and below it
+	settings []string
+	needs    string // as the manual page and the findings write it: verify.spf = true
 	met      func(c *Config) bool
 	instead  string // what to write instead, where that is more than to leave the setting out
 	isError  bool   // the configuration is refused, since it would do something else than it says
@@ -49,7 +50,8 @@ var requirements = []requirement{
 		isError:  true,
 	}, {
 		settings: []string{
-			"policy.spf.fail", "policy.spf.softfail", "policy.spf.none", "policy.spf.permerror", "policy.spf.temperror",
+			"policy.spf.fail", "policy.spf.softfail", "policy.spf.none", "policy.spf.permerror",
+			"policy.spf.temperror",
 			"policy.spf.helo_fail", "policy.override[].spf", "policy.texts.spf", "verify.spf_helo",
 			"verify.received_spf",
 		},
@@ -68,7 +70,8 @@ var requirements = []requirement{
 		unmet:    "verify.iprev = false",
 	}, {
 		settings: []string{
-			"policy.dmarc.", "policy.override[].dmarc", "policy.texts.dmarc", "verify.organizational_domain",
+			"policy.dmarc.", "policy.override[].dmarc", "policy.texts.dmarc",
+			"verify.organizational_domain",
 			"verify.trusted_sealers",
 		},
 		needs: "verify.dmarc = true",
@@ -148,7 +151,8 @@ var requirementsOf = func() func(doc string) []*requirement {
 	}
 }()
 
-// needsOf returns what the manual page says that a setting needs, but for what its whole section needs.
+// needsOf returns what the manual page says that a setting needs, but for what its whole section
+// needs.
 func needsOf(doc string) []string {
 	var out []string
 	for _, r := range requirementsOf(doc) {
@@ -180,10 +184,13 @@ type changedSetting struct {
 	doc string
 }
 
-// checkRequirements finds settings that have no effect beside the others. Settings of one table that lack the same are
-// one finding.
+// checkRequirements finds settings that have no effect beside the others. Settings of one table
+// that lack the same are one finding.
 func (c *checker) checkRequirements() {
-	slices.SortFunc(c.differing, func(a, b changedSetting) int { return strings.Compare(a.at.path, b.at.path) })
+	slices.SortFunc(c.differing, func(a, b changedSetting) int {
+		return strings.Compare(a.at.path,
+			b.at.path)
+	})
 	for i := range requirements {
 		r := &requirements[i]
 		if r.met(c.Config) {
@@ -218,7 +225,8 @@ func (c *checker) lacking(r *requirement) (groups [][]changedSetting) {
 	return groups
 }
 
-// sectionOf returns what settings are grouped by: the widest section that r names as a whole, else the table.
+// sectionOf returns what settings are grouped by: the widest section that r names as a whole, else
+// the table.
 func sectionOf(doc string, r *requirement) string {
 	for _, s := range r.settings {
 		if strings.HasSuffix(s, ".") && strings.HasPrefix(doc, s) {

@@ -43,8 +43,8 @@ func Sample() string {
 	return b.String()
 }
 
-// sampleHeader leaves the headers of single tables in force, so that to use a setting is to uncomment its line. A table
-// that can come several times would be one more.
+// sampleHeader leaves the headers of single tables in force, so that to use a setting is to
+// uncomment its line. A table that can come several times would be one more.
 func sampleHeader(sec section) string {
 	if isRepeated(sec) && sec.path != listenSection.path {
 		return "#" + sec.header
@@ -101,7 +101,8 @@ func comment(b *strings.Builder, text string) {
 	}
 }
 
-// wrap breaks text at spaces into lines of at most width octets; a word longer than that has a line of its own.
+// wrap breaks text at spaces into lines of at most width octets; a word longer than that has a line
+// of its own.
 func wrap(text string, width int) []string {
 	var lines []string
 	for word := range strings.FieldsSeq(text) {

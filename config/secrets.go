@@ -14,8 +14,8 @@ import (
 // SecretFile is the path of a file whose content must not be shown.
 type SecretFile string
 
-// URL is a web address, which may hold a password or a token: every way of printing it hides them. string(u) is the
-// text.
+// URL is a web address, which may hold a password or a token: every way of printing it hides them.
+// string(u) is the text.
 type URL string
 
 // String hides what is secret in the address.
@@ -30,7 +30,8 @@ func (u URL) LogValue() slog.Value { return slog.StringValue(u.String()) }
 // MarshalText hides it from encoders.
 func (u URL) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
 
-// Exposed is a file that holds a secret, and the setting because of which it does: the secret itself, or its path.
+// Exposed is a file that holds a secret, and the setting because of which it does: the secret
+// itself, or its path.
 type Exposed struct {
 	File  string
 	Place Problem // without a text
@@ -49,8 +50,9 @@ func (u URL) secretIn() (string, bool) {
 	return "", u != "" && (err != nil || parsed.User != nil || parsed.RawQuery != "")
 }
 
-// Secrets returns the files that hold secrets, each once, by the types of the settings: where it is a private key, a
-// DSN or an address with a password, the configuration's own file; where it is a path, that file.
+// Secrets returns the files that hold secrets, each once, by the types of the settings: where it is
+// a private key, a DSN or an address with a password, the configuration's own file; where it is a
+// path, that file.
 func (c *Config) Secrets() []Exposed {
 	w := secretWalk{seen: map[string]bool{}}
 	if c.origin != nil {

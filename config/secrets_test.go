@@ -20,12 +20,14 @@ var notSecret = []string{
 	"reports.intake.changes", "reports.web.certificate", "reports.intake.address_databases",
 }
 
-// TestPathsAreJudged wants each setting that is a path to be of a type that reports whether its file holds a secret.
+// TestPathsAreJudged wants each setting that is a path to be of a type that reports whether its
+// file holds a secret.
 func TestPathsAreJudged(t *testing.T) {
 	for path, s := range settingsByPath() {
 		isSecret := typeAt(path) == reflect.TypeFor[SecretFile]()
 		if s.form == "path" && isSecret == slices.Contains(notSecret, path) {
-			t.Errorf("%s: a secret: %t; make it a SecretFile, or add it to the list", path, isSecret)
+			t.Errorf("%s: a secret: %t; make it a SecretFile, or add it to the list", path,
+				isSecret)
 		}
 		if s.form == "web address" && typeAt(path) != reflect.TypeFor[URL]() {
 			t.Errorf("%s: an address can hold a password; make it a URL", path)
@@ -93,7 +95,8 @@ func TestAddressesAreMasked(t *testing.T) {
 					if err != nil && strings.Contains(err.Error(), secret) {
 						t.Errorf("%s.%s shows it:\n%v", sec.path, s.name, err)
 					}
-					if err == nil && strings.Contains(fmt.Sprintf("%v %+v", c.Warnings, c.Warnings), secret) {
+					if err == nil && strings.Contains(fmt.Sprintf("%v %+v", c.Warnings, c.Warnings),
+						secret) {
 						t.Errorf("%s.%s shows it: %v", sec.path, s.name, c.Warnings)
 					}
 				}

@@ -11,9 +11,11 @@ import (
 // A new setting touches four places, whatever its type; the compiler and the tests of this package
 // ask for those that are forgotten:
 //
-//  1. its field in the struct of its table, with its name in the file as the tag: config.go, signing.go, judging.go;
-//  2. its row in the table of settings: settings_daemon.go, settings_signing.go, settings_judging.go. Default, bounds,
-//     words, the check for unknown names, the sample and the manual page all come from there;
+//  1. its field in the struct of its table, with its name in the file as the tag: config.go,
+//     signing.go, judging.go;
+//  2. its row in the table of settings: settings_daemon.go, settings_signing.go,
+//     settings_judging.go. Default, bounds, words, the check for unknown names, the sample and the
+//     manual page all come from there;
 //  3. the package that acts on it;
 //  4. the line that hands it to that package where the daemon is built.
 //
@@ -36,15 +38,18 @@ type setting struct {
 	least   string   // as TOML: of durations, sizes and numbers
 	most    string
 	zero    string // what 0 means, where least does not refuse it
-	empty   string // what an empty list means, where it is more than def says; "" refuses one unless it is def
-	instead string // what to write instead of an empty list, where it is not enough to leave the setting out
+	// what an empty list means, where it is more than def says; "" refuses one unless it is def
+	empty string
+	// what to write instead of an empty list, where it is not enough to leave the setting out
+	instead string
 	restart string // why a change needs a restart; "" where a reload takes it over
 	doc     string
 }
 
 // section is a table of the file and its settings.
 type section struct {
-	header   string // as the sample writes it: [[sign]]; "" for the settings before the first header
+	// as the sample writes it: [[sign]]; "" for the settings before the first header
+	header   string
 	path     string // of its settings: "sign[]", "keys.NAME"
 	doc      string
 	filled   bool // the table, or the list of tables, must not be empty
@@ -54,7 +59,8 @@ type section struct {
 // sections are in the order of the sample and of the manual.
 var sections = []section{
 	daemonSection, listenSection, oursSection, relaysSection, exemptSection,
-	keysSection, signSection, whenSection, signingSection, sendersSection, rotationSection, sourcesSection,
+	keysSection, signSection, whenSection, signingSection, sendersSection, rotationSection,
+	sourcesSection,
 	verifySection, sealSection, authenticationResultsSection,
 	policySection, policySPFSection, policyIPRevSection, policyDKIMSection, policyDMARCSection,
 	policyTextsSection, notJudgedSection, overrideSection, rulesSection,

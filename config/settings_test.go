@@ -23,7 +23,8 @@ func TestSettingsAndStructs(t *testing.T) {
 			case kind.Kind() == reflect.Map && kind.Elem().Kind() == reflect.Struct:
 				walk(at+".NAME", kind.Elem())
 				continue
-			case kind.Kind() == reflect.Slice && kind.Elem().Kind() == reflect.Struct && !isScalar(kind.Elem()):
+			case kind.Kind() == reflect.Slice && kind.Elem().Kind() == reflect.Struct &&
+				!isScalar(kind.Elem()):
 				walk(at+"[]", kind.Elem())
 				continue
 			case kind.Kind() == reflect.Struct && !isScalar(kind):
@@ -48,7 +49,8 @@ func TestSettingsAndStructs(t *testing.T) {
 	}
 }
 
-// TestSettingsAreWhole holds each setting to what the sample and the manual page need of it, and its example to itself.
+// TestSettingsAreWhole holds each setting to what the sample and the manual page need of it, and
+// its example to itself.
 func TestSettingsAreWhole(t *testing.T) {
 	for _, sec := range sections {
 		if !strings.HasSuffix(sec.doc, ".") {
@@ -170,7 +172,8 @@ keys = { k = { source = "a" } }
 sign = [{ from = "example.com", keys = "k" }]
 `
 
-// The default of cache_size leaves room for several sources under the memory limit of the service units.
+// The default of cache_size leaves room for several sources under the memory limit of the service
+// units.
 func TestCacheSizeFitsUnits(t *testing.T) {
 	const sources = 4
 	path := filepath.Join(t.TempDir(), "mailseal.toml")

@@ -47,7 +47,8 @@ func TestKeys(t *testing.T) {
 	c := parse(t, twoKeys)
 	first, second := c.Keys["mail._domainkey.example.com"], c.Keys["second"]
 	if first.Domain != "example.com" || first.Selector != "mail" {
-		t.Errorf("got %s, %s; want the domain and selector of the name", first.Domain, first.Selector)
+		t.Errorf("got %s, %s; want the domain and selector of the name", first.Domain,
+			first.Selector)
 	}
 	if second.Domain != "%" || second.Selector != "s2" || second.File != "/k/second.pem" {
 		t.Errorf("got %+v", second)
@@ -110,8 +111,9 @@ func TestRuleProblems(t *testing.T) {
 		{"managed", "[[sign]]\nfrom = \"example.com\"\nmanaged = \"example.com\"", ""},
 		{"managed, the author's", "[[sign]]\nfrom = \"*\"\nmanaged = \"%\"", ""},
 		{"managed, no domain", "[[sign]]\nfrom = \"example.com\"\nmanaged = \"a b\"", "sign[0].managed: "},
-		{"managed and keys", "[[sign]]\nfrom = \"example.com\"\nmanaged = \"%\"\nkeys = \"second\"", "sign[0].keys: " +
-			"cannot be combined with managed"},
+		{"managed and keys", "[[sign]]\nfrom = \"example.com\"\nmanaged = \"%\"\nkeys = \"second\"",
+			"sign[0].keys: " +
+				"cannot be combined with managed"},
 		{"managed and source", "[[sign]]\nfrom = \"example.com\"\nmanaged = \"%\"\nsource = \"db\"",
 			"sign[0].source: " +
 				"cannot be combined with managed"},
@@ -152,8 +154,9 @@ func TestRuleProblems(t *testing.T) {
 			"unknown setting"},
 		{"tables of OpenDKIM too", "key_table = \"/k\"\nsigning_table = \"/s\"", "cannot be " +
 			"combined with"},
-		{"short way too", "domain = \"example.com\"\nselector = \"s\"\nkey_file = \"/k\"", "cannot " +
-			"be combined with"},
+		{"short way too", "domain = \"example.com\"\nselector = \"s\"\nkey_file = \"/k\"",
+			"cannot " +
+				"be combined with"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -190,7 +193,8 @@ func TestSources(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := config.Parse("mailseal.toml", []byte("[sources.s]\n"+tt.text))
-			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
+			if err == nil || !strings.Contains(err.Error(), tt.want) ||
+				strings.Contains(err.Error(), "\n") {
 				t.Errorf("got %v, want one problem that says %q", err, tt.want)
 			}
 		})
@@ -214,7 +218,8 @@ dmarc = { p_none = "hold" }
 
 func TestWarnings(t *testing.T) {
 	rule := func(from, more string) string {
-		return "[[sign]]\nfrom = \"" + from + "\"\nkeys = \"mail._domainkey.example.com\"\n" + more + "\n"
+		return "[[sign]]\nfrom = \"" + from + "\"\nkeys = \"mail._domainkey.example.com\"\n" +
+			more + "\n"
 	}
 	tests := []struct{ name, text, want string }{
 		{"nothing to sign with", "", "no rule signs anything"},
@@ -225,8 +230,9 @@ func TestWarnings(t *testing.T) {
 		{"good", twoKeys + rule("example.com", ""), ""},
 		{"everybody as one domain", twoKeys + rule("*", ""), "mail of all domains"},
 		{"everybody as themselves", twoKeys + rule("*", "domain = \"%\""), ""},
-		{"twice", twoKeys + rule("example.com", "") + rule("*@example.com", ""), "sign[1].from[0]: " +
-			"\"*@example.com\" is never used: sign[0]"},
+		{"twice", twoKeys + rule("example.com", "") + rule("*@example.com", ""),
+			"sign[1].from[0]: " +
+				"\"*@example.com\" is never used: sign[0]"},
 		{"twice, where all rules sign", "signing.match = \"all\"\n" + twoKeys + rule("example.com",
 			"") + rule("*@example.com", ""), ""},
 		{"several signatures of no table", "multiple_signatures = true\n" + twoKeys +
@@ -267,7 +273,8 @@ func TestWarnings(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			c := parse(t, tt.text)
 			got := config.Problems(c.Warnings).Error()
-			if tt.want == "" && got != "" || !strings.Contains(got, tt.want) || strings.Contains(got, "\n") {
+			if tt.want == "" && got != "" || !strings.Contains(got, tt.want) ||
+				strings.Contains(got, "\n") {
 				t.Errorf("got %q, want one warning that says %q", got, tt.want)
 			}
 		})

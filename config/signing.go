@@ -15,19 +15,21 @@ type Key struct {
 	File       string `toml:"file"`        // path of a PEM file or a seed; "": PrivateKey or Source
 	PrivateKey Secret `toml:"private_key"` // the key itself: PEM, base64 DER or a base64 seed
 	Source     string `toml:"source"`      // the name of a source that holds it
-	Identifier string `toml:"identifier"`  // the i= tag of its signatures, "%" for the author's domain; "": the rule's
+	// the i= tag of its signatures, "%" for the author's domain; "": the rule's
+	Identifier string `toml:"identifier"`
 
 	placed
 }
 
 // Source is a database or web service that holds keys, and may answer who signs with which.
 type Source struct {
-	Driver            string        `toml:"driver"` // "postgres", "mysql", "sqlite" or "http"
-	DSN               Secret        `toml:"dsn"`
-	KeyQuery          string        `toml:"key_query"`
-	SigningQuery      string        `toml:"signing_query"`
-	ListQuery         string        `toml:"list_query"`
-	KeyDir            string        `toml:"key_dir"` // below which a key may be named as a file; "": nowhere
+	Driver       string `toml:"driver"` // "postgres", "mysql", "sqlite" or "http"
+	DSN          Secret `toml:"dsn"`
+	KeyQuery     string `toml:"key_query"`
+	SigningQuery string `toml:"signing_query"`
+	ListQuery    string `toml:"list_query"`
+	// below which a key may be named as a file; "": nowhere
+	KeyDir            string        `toml:"key_dir"`
 	URL               URL           `toml:"url"`
 	TokenFile         SecretFile    `toml:"token_file"`
 	ClientCertificate string        `toml:"client_certificate"`
@@ -36,9 +38,10 @@ type Source struct {
 	Timeout           time.Duration `toml:"timeout"`
 	TTL               time.Duration `toml:"ttl"`
 	NegativeTTL       time.Duration `toml:"negative_ttl"`
-	Stale             time.Duration `toml:"stale"`      // how long past TTL an answer serves while the source is away
-	CacheSize         Size          `toml:"cache_size"` // bytes
-	OtherDomains      OtherDomains  `toml:"other_domains"`
+	// how long past TTL an answer serves while the source is away
+	Stale        time.Duration `toml:"stale"`
+	CacheSize    Size          `toml:"cache_size"` // bytes
+	OtherDomains OtherDomains  `toml:"other_domains"`
 
 	placed
 }
@@ -56,10 +59,12 @@ const (
 
 // SignOptions say how a signature is made. [signing] sets them for all, a rule for itself.
 type SignOptions struct {
-	Canonicalization string   `toml:"canonicalization"`    // "relaxed/relaxed", both halves always written
-	Headers          []string `toml:"headers"`             // field names, signed when present
-	Oversign         []string `toml:"oversign"`            // listed once more than present, always
-	OversignPresent  []string `toml:"oversign_if_present"` // listed once more than present, when present
+	// "relaxed/relaxed", both halves always written
+	Canonicalization string   `toml:"canonicalization"`
+	Headers          []string `toml:"headers"`  // field names, signed when present
+	Oversign         []string `toml:"oversign"` // listed once more than present, always
+	// listed once more than present, when present
+	OversignPresent []string `toml:"oversign_if_present"`
 	// the fields of MIME, in a plain message without any
 	OversignMIME bool          `toml:"oversign_mime"`
 	Expiry       time.Duration `toml:"expiry"` // x= is t= plus this; 0: no x=
@@ -87,7 +92,8 @@ type Signing struct {
 	SignOptions
 	// mail of ours whose From field RFC 5322 does not allow
 	MalformedFrom action.MalformedFrom `toml:"malformed_from"`
-	Match         Match                `toml:"match"` // which of the rules that fit a message sign it
+	// which of the rules that fit a message sign it
+	Match Match `toml:"match"`
 	// share of signatures that are verified before the mail leaves, 0 … 1
 	SelfCheck       float64       `toml:"self_check"`
 	SelfCheckAction action.Action `toml:"self_check_action"`
@@ -113,13 +119,16 @@ type Rule struct {
 	SignOptions          // complete: what the rule leaves out is [signing]'s
 	From        []string `toml:"from"` // address patterns in normal form, see NormalPattern
 	// names of the key table, or of Source if set; "%" stands for the author's domain
-	Keys    []string `toml:"keys"`
-	Managed string   `toml:"managed"` // the domain whose active keys sign; "%": the author's; "": Keys or Source
-	Source  string   `toml:"source"`  // the source that holds Keys, or, without Keys, says which keys sign
-	Domain  string   `toml:"domain"`  // the d= tag instead of the key's; "%": the author's domain; "": the key's
-	Resign  bool     `toml:"resign"`  // signs mail of strangers too (mailing lists)
-	When    When     `toml:"when"`
-	If      string   `toml:"if"` // an expression over what is known at the end of the header
+	Keys []string `toml:"keys"`
+	// the domain whose active keys sign; "%": the author's; "": Keys or Source
+	Managed string `toml:"managed"`
+	// the source that holds Keys, or, without Keys, says which keys sign
+	Source string `toml:"source"`
+	// the d= tag instead of the key's; "%": the author's domain; "": the key's
+	Domain string `toml:"domain"`
+	Resign bool   `toml:"resign"` // signs mail of strangers too (mailing lists)
+	When   When   `toml:"when"`
+	If     string `toml:"if"` // an expression over what is known at the end of the header
 
 	placed
 }
@@ -129,29 +138,35 @@ type When struct {
 	Recipients  []string       `toml:"recipients"` // address patterns: any recipient
 	Networks    []netip.Prefix `toml:"networks"`   // the client
 	DaemonNames []string       `toml:"daemon_names"`
-	Logins      []string       `toml:"logins"`   // names that users authenticated with; "*": any
-	Senders     []string       `toml:"senders"`  // the envelope sender; "<>": the null sender
-	ListIDs     []string       `toml:"list_ids"` // List-Id identifiers; ".example.com": any below it
+	Logins      []string       `toml:"logins"`  // names that users authenticated with; "*": any
+	Senders     []string       `toml:"senders"` // the envelope sender; "<>": the null sender
+	// List-Id identifiers; ".example.com": any below it
+	ListIDs []string `toml:"list_ids"`
 }
 
 // Rotation is how keys that Mailseal makes are replaced.
 type Rotation struct {
-	Every      time.Duration    `toml:"every"`      // 0: only by hand
-	Selector   string           `toml:"selector"`   // template: {year} {quarter} {month} {date} {alg}
-	Algorithms []string         `toml:"algorithms"` // "rsa2048", "rsa3072", "rsa4096", "ed25519"
-	Publish    time.Duration    `toml:"publish"`    // how long a key is seen in the DNS before it signs
-	Overlap    time.Duration    `toml:"overlap"`    // how long a retired key stays published
-	Servers    []netip.AddrPort `toml:"servers"`    // where a record must be seen; none: the authoritative servers
+	Every time.Duration `toml:"every"` // 0: only by hand
+	// template: {year} {quarter} {month} {date} {alg}
+	Selector   string   `toml:"selector"`
+	Algorithms []string `toml:"algorithms"` // "rsa2048", "rsa3072", "rsa4096", "ed25519"
+	// how long a key is seen in the DNS before it signs
+	Publish time.Duration `toml:"publish"`
+	Overlap time.Duration `toml:"overlap"` // how long a retired key stays published
+	// where a record must be seen; none: the authoritative servers
+	Servers []netip.AddrPort `toml:"servers"`
 	// how many servers may leave a question unanswered, as long as one does not
-	MayBeSilent int           `toml:"may_be_silent"`
-	Watch       time.Duration `toml:"watch"` // how often the DNS is compared with what signs; 0: never
+	MayBeSilent int `toml:"may_be_silent"`
+	// how often the DNS is compared with what signs; 0: never
+	Watch time.Duration `toml:"watch"`
 	// to the previous selector when the DNS no longer shows the active one
 	FallBack bool `toml:"fall_back"`
 }
 
 // Senders says who of our users may write which From.
 type Senders struct {
-	Require action.SenderRule   `toml:"require"`
-	Action  action.Action       `toml:"action"` // Reject, Tempfail or Accept, which leaves the message unsigned
-	Logins  map[string][]string `toml:"logins"` // login → domains and addresses that it may use
+	Require action.SenderRule `toml:"require"`
+	// Reject, Tempfail or Accept, which leaves the message unsigned
+	Action action.Action       `toml:"action"`
+	Logins map[string][]string `toml:"logins"` // login → domains and addresses that it may use
 }

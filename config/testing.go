@@ -12,8 +12,9 @@ type Test struct {
 	Reply   string `toml:"reply"`   // TestReject or TestAccept
 
 	// of the pages as strangers reach them, without a final slash; "": there are none
-	PageURL     string     `toml:"page_url"`
-	PageAddress string     `toml:"page_address"` // where they are served: host:port, or "unix:" and a path
+	PageURL string `toml:"page_url"`
+	// where they are served: host:port, or "unix:" and a path
+	PageAddress string     `toml:"page_address"`
 	Certificate string     `toml:"certificate"`
 	Key         SecretFile `toml:"key"`
 	Days        int        `toml:"days"` // for which a page is there

@@ -107,7 +107,8 @@ func parseNetwork(s string) (netip.Prefix, error) {
 	}
 	p, err := netip.ParsePrefix(s)
 	if err != nil {
-		return netip.Prefix{}, fmt.Errorf("%q is neither an address nor a network%s", s, networkHint(s))
+		return netip.Prefix{}, fmt.Errorf("%q is neither an address nor a network%s", s,
+			networkHint(s))
 	}
 	if a := p.Addr(); a.Is4In6() {
 		if p.Bits() < 96 {
@@ -138,7 +139,8 @@ func networkHint(s string) string {
 	}
 	if mask, err := netip.ParseAddr(length); err == nil && mask.Is4() {
 		octets := mask.As4()
-		ones := strings.TrimRight(fmt.Sprintf("%08b%08b%08b%08b", octets[0], octets[1], octets[2], octets[3]), "0")
+		ones := strings.TrimRight(fmt.Sprintf("%08b%08b%08b%08b", octets[0], octets[1], octets[2],
+			octets[3]), "0")
 		if strings.Contains(ones, "0") {
 			return ""
 		}

@@ -109,7 +109,8 @@ func TestOneSetting(t *testing.T) {
 		{`metrics.address = "127.0.0.1"`, idle, "!with a port"},
 		{`policy.texts.spf = "a\nb"`, idle, "!one line"},
 		{`exempt.hosts = ["*.example.com", ".example.org", "a.example"]`,
-			func(c *config.Config) any { return c.Exempt.Hosts }, "[.example.com .example.org a.example]"},
+			func(c *config.Config) any { return c.Exempt.Hosts },
+			"[.example.com .example.org a.example]"},
 		{`exempt.hosts = "*x.example"`, idle, "!not a domain name"},
 		{`rotation.selector = "2026"`, idle, "!not a selector template"},
 		{`rotation.selector = "{year}"`, idle, "!needs {alg}"},
@@ -117,7 +118,8 @@ func TestOneSetting(t *testing.T) {
 		{`senders.require = "login"`, idle, "!needs senders.logins"},
 		{`senders.logins = { joe = "example.com" }`, idle, "!has no effect without senders.require = \"login\""},
 		{`senders = { require = "login", logins = { joe = ["Example.com", "a@Example.com"] } }`,
-			func(c *config.Config) any { return c.Senders.Logins }, "map[joe:[example.com a@example.com]]"},
+			func(c *config.Config) any { return c.Senders.Logins },
+			"map[joe:[example.com a@example.com]]"},
 		{`senders = { require = "login", logins = { joe = ["a b"] } }`, idle, "!neither a domain nor an address"},
 		{`mode = []`, idle, "!is empty"},
 		{`log.level = "information"`, idle, "!not one of"},
@@ -166,7 +168,8 @@ func TestSecretsAreNeverShown(t *testing.T) {
 	const secret = "YW4gRWQyNTUxOSBzZWVkIGhhcyAzMiBvY3RldHMuLi4="
 	c := parse(t, "[keys.\"a._domainkey.example.com\"]\nprivate_key = \""+secret+"\"\n")
 	var log strings.Builder
-	slog.New(slog.NewTextHandler(&log, nil)).Info("loaded", "key", c.Keys["a._domainkey.example.com"].PrivateKey)
+	slog.New(slog.NewTextHandler(&log, nil)).Info("loaded", "key",
+		c.Keys["a._domainkey.example.com"].PrivateKey)
 	text, err := json.Marshal(c)
 	if err != nil {
 		t.Fatal(err)

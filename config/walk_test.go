@@ -22,7 +22,8 @@ func walked(do func(sec section, s setting, path string, t reflect.Type)) {
 	}
 }
 
-// around returns a file in which a setting has a value, as TOML, and everything that its table must have.
+// around returns a file in which a setting has a value, as TOML, and everything that its table must
+// have.
 func around(sec section, s setting, value string) string {
 	line := s.name + " = " + value + "\n"
 	const key = "[keys.k]\ndomain = \"example.com\"\nselector = \"s\"\nprivate_key = \"x\"\n"
@@ -43,9 +44,11 @@ func around(sec section, s setting, value string) string {
 	case "listen[]":
 		return header + without("address = \"unix:/m\"\n") + line
 	case "keys.NAME":
-		return "[keys.k]\n" + without("domain = \"example.com\"\nselector = \"s\"\nprivate_key = \"x\"\n") + line
+		return "[keys.k]\n" + without(
+			"domain = \"example.com\"\nselector = \"s\"\nprivate_key = \"x\"\n") + line
 	case "sources.NAME":
-		return "[sources.s]\n" + without("driver = \"postgres\"\ndsn = \"x\"\nkey_query = \"SELECT\"\n") + line
+		return "[sources.s]\n" + without(
+			"driver = \"postgres\"\ndsn = \"x\"\nkey_query = \"SELECT\"\n") + line
 	case "sign[]":
 		return key + "[[sign]]\n" + without("from = \"example.com\"\nkeys = \"k\"\n") + line
 	case "sign[].when":
@@ -97,10 +100,12 @@ func TestEmptySettings(t *testing.T) {
 			t.Errorf("%s = %s means something, and is refused: %v", path, empty, found)
 		case !means && len(found) == 0:
 			t.Errorf("%s = %s passes in silence", path, empty)
-		case !means && (found[0].Line == 0 || !strings.Contains(found[0].Text, "empty") && typ.Kind() != reflect.Slice):
+		case !means && (found[0].Line == 0 || !strings.Contains(found[0].Text, "empty") &&
+			typ.Kind() != reflect.Slice):
 			t.Errorf("%s = %s: %v, want the line and that it is empty", path, empty, found[0])
 		}
-		if typ.Kind() == reflect.Slice && isScalar(typ.Elem()) && typ.Elem().Kind() == reflect.String {
+		if typ.Kind() == reflect.Slice && isScalar(typ.Elem()) &&
+			typ.Elem().Kind() == reflect.String {
 			if _, ps := parseText(around(sec, s, `[""]`)); len(problemsOf(ps, s.name)) == 0 {
 				t.Errorf("%s = [\"\"] passes in silence", path)
 			}
@@ -114,7 +119,8 @@ func TestEmptySettings(t *testing.T) {
 func TestZeroSettings(t *testing.T) {
 	tried := 0
 	walked(func(sec section, s setting, path string, typ reflect.Type) {
-		zero := map[reflect.Kind]string{reflect.Int: "0", reflect.Float64: "0", reflect.Int64: "0"}[typ.Kind()]
+		zero := map[reflect.Kind]string{reflect.Int: "0", reflect.Float64: "0",
+			reflect.Int64: "0"}[typ.Kind()]
 		if typ == reflect.TypeFor[time.Duration]() {
 			zero = `"0s"`
 		}
@@ -133,10 +139,12 @@ func TestZeroSettings(t *testing.T) {
 			t.Errorf("%s = %s passes, and the table does not say what it means", path, zero)
 		case s.zero == "" && (!strings.Contains(found[0].Text, s.least) ||
 			!strings.Contains(found[0].Text, "smallest") || found[0].Line == 0):
-			t.Errorf("%s = %s: %v, want the smallest value %s and the line", path, zero, found[0], s.least)
+			t.Errorf("%s = %s: %v, want the smallest value %s and the line", path, zero, found[0],
+				s.least)
 		case s.zero != "" && c == nil:
 			t.Errorf("%s = %s means %q, and is refused: %v", path, zero, s.zero, ps)
-		case s.zero != "" && !strings.Contains(path, "NAME") && !reflect.ValueOf(settingValue(c, path)).IsZero():
+		case s.zero != "" && !strings.Contains(path, "NAME") &&
+			!reflect.ValueOf(settingValue(c, path)).IsZero():
 			t.Errorf("%s = %s is %v", path, zero, settingValue(c, path))
 		}
 		if typ.Kind() != reflect.Float64 && typ != reflect.TypeFor[time.Duration]() {
@@ -164,7 +172,8 @@ func TestWrongValues(t *testing.T) {
 		p := found[0]
 		if p.File != "mailseal.toml" || p.Line == 0 || !strings.Contains(p.Text, "expected") ||
 			!strings.Contains(p.Text, "a date") {
-			t.Errorf("%s = %s: %v, want file, line, what is expected and what is there", path, wrong, p)
+			t.Errorf("%s = %s: %v, want file, line, what is expected and what is there", path,
+				wrong, p)
 		}
 		if isScalar(typ) && !strings.Contains(p.Text, "such as") {
 			t.Errorf("%s = %s: %v, want an example", path, wrong, p)
@@ -181,7 +190,8 @@ func TestWrongWords(t *testing.T) {
 		for one.Kind() == reflect.Slice || one.Kind() == reflect.Map {
 			one = one.Elem()
 		}
-		hasForm := s.form != "" && forms[s.form].parse != nil && s.form != "path" && s.form != "key name"
+		hasForm := s.form != "" && forms[s.form].parse != nil && s.form != "path" &&
+			s.form != "key name"
 		if one.Kind() == reflect.Bool || one.Kind() == reflect.Struct && !isScalar(one) ||
 			one.Kind() == reflect.String && !hasForm && s.choices(one) == nil {
 			return
@@ -237,7 +247,8 @@ func TestDefaults(t *testing.T) {
 			d := decoder{file: &file{}, seen: map[string]place{}}
 			to := reflect.New(f.kind).Elem()
 			d.value(place{path: name}, dotted(doc, name), literal(s.def), to)
-			if got := element.FieldByIndex(f.index); !reflect.DeepEqual(got.Interface(), to.Interface()) {
+			if got := element.FieldByIndex(f.index); !reflect.DeepEqual(got.Interface(),
+				to.Interface()) {
 				t.Errorf("%s.%s: the default is %v, the table says %s", doc, name, got, s.def)
 			}
 		}
@@ -245,14 +256,15 @@ func TestDefaults(t *testing.T) {
 	t.Logf("%d defaults", tried)
 }
 
-// TestNeedRestart changes each setting that comes once, and each of a socket that stays: those whose rows say so are
-// named, and no others.
+// TestNeedRestart changes each setting that comes once, and each of a socket that stays: those
+// whose rows say so are named, and no others.
 func TestNeedRestart(t *testing.T) {
 	old, _ := parseText("listen = [{ address = \"unix:/m\" }]\n")
 	tried := 0
 	walked(func(sec section, s setting, path string, typ reflect.Type) {
 		isSocket := sec.path == listenSection.path
-		if s.example == "" || s.name == "address" && isSocket || path == "include" || path == "listen" {
+		if s.example == "" || s.name == "address" && isSocket || path == "include" ||
+			path == "listen" {
 			return
 		}
 		if (strings.Contains(path, "[]") || strings.Contains(path, "NAME")) && !isSocket {
@@ -317,7 +329,8 @@ var inContext = map[string]string{
 	"verify.min_rsa_bits": "[verify]\nmin_rsa_bits = 2048\n",
 }
 
-// TestRequirements gives each setting of the table of requirements a value while what it needs is not there.
+// TestRequirements gives each setting of the table of requirements a value while what it needs is
+// not there.
 func TestRequirements(t *testing.T) {
 	tried := map[string]bool{}
 	manual := Manual()
@@ -346,7 +359,8 @@ func TestRequirements(t *testing.T) {
 				t.Errorf("%s without %s: %v\n%s", path, r.needs, all, text)
 			}
 			if r.isError != (c == nil) {
-				t.Errorf("%s without %s: it is refused: %v, want %v", path, r.needs, c == nil, r.isError)
+				t.Errorf("%s without %s: it is refused: %v, want %v", path, r.needs, c == nil,
+					r.isError)
 			}
 			tried[path] = true
 		})

@@ -80,7 +80,8 @@ func newRemote() *remote {
 }
 
 func cacheOptions() CacheOptions {
-	return CacheOptions{TTL: time.Minute, NegativeTTL: 10 * time.Second, Stale: time.Hour, Timeout: 5 * time.Second}
+	return CacheOptions{TTL: time.Minute, NegativeTTL: 10 * time.Second, Stale: time.Hour,
+		Timeout: 5 * time.Second}
 }
 
 // A step of a script: time passes, the source goes or comes, someone asks.
@@ -129,7 +130,8 @@ func TestCache(t *testing.T) {
 						t.Fatalf("step %d: a failure passes for a denial: %v", i, err)
 					}
 					if r.asked != s.asked {
-						t.Fatalf("step %d: the source was asked %d times, want %d", i, r.asked, s.asked)
+						t.Fatalf("step %d: the source was asked %d times, want %d", i, r.asked,
+							s.asked)
 					}
 				}
 			})
@@ -145,7 +147,8 @@ func TestCacheChoose(t *testing.T) {
 			t.Helper()
 			got, err := c.Choose(t.Context(), q)
 			if err != nil || len(got) != want || r.asked != asked {
-				t.Errorf("%v: got %v, %v after %d questions; want %d keys after %d", q, got, err, r.asked, want, asked)
+				t.Errorf("%v: got %v, %v after %d questions; want %d keys after %d", q, got, err,
+					r.asked, want, asked)
 			}
 		}
 		ask(Query{"one.example", "joe@one.example", "joe"}, 1, 1)
@@ -155,7 +158,8 @@ func TestCacheChoose(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		r.set(errAway)
 		ask(Query{"one.example", "joe@one.example", "joe"}, 1, 3)
-		if got, err := c.Choose(t.Context(), Query{Domain: "one.example", Login: "jim"}); !errors.Is(err, errAway) {
+		if got, err := c.Choose(t.Context(),
+			Query{Domain: "one.example", Login: "jim"}); !errors.Is(err, errAway) {
 			t.Errorf("a denial served while the source is away: %v, %v", got, err)
 		}
 	})
@@ -190,7 +194,8 @@ func TestCacheSingleFlight(t *testing.T) {
 		}
 		wg.Wait()
 		if good.Load() != 99 || gone.Load() != 1 || r.asked != 1 {
-			t.Errorf("%d answers, %d gave up, %d questions; want 99, 1, 1", good.Load(), gone.Load(), r.asked)
+			t.Errorf("%d answers, %d gave up, %d questions; want 99, 1, 1", good.Load(),
+				gone.Load(), r.asked)
 		}
 		if n := c.Counters.Shared.Load(); n != 99 {
 			t.Errorf("%d shared, want 99", n)
@@ -239,7 +244,8 @@ func TestCacheTurned(t *testing.T) {
 func TestCacheTest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		errHalves := errors.New("its halves do not match")
-		good, bad := newRemote().keys["a"].Signer, ed25519.NewKeyFromSeed(bytes.Repeat([]byte{1}, 32))
+		good, bad := newRemote().keys["a"].Signer,
+			ed25519.NewKeyFromSeed(bytes.Repeat([]byte{1}, 32))
 		r, tested, said := newRemote(), 0, []string{}
 		o := cacheOptions()
 		o.Test = func(k Key) error {
@@ -261,7 +267,8 @@ func TestCacheTest(t *testing.T) {
 				t.Errorf("got %v, %v; want %v", k, err, want)
 			}
 			if r.asked != asked || tested != tests || len(said) != saids {
-				t.Errorf("asked %d, tested %d, said %q; want %d, %d, %d", r.asked, tested, said, asked, tests, saids)
+				t.Errorf("asked %d, tested %d, said %q; want %d, %d, %d", r.asked, tested, said,
+					asked, tests, saids)
 			}
 		}
 		ask(bad, ErrAnswer, 1, 1, 0)
@@ -291,7 +298,8 @@ func TestCacheTest(t *testing.T) {
 func TestCacheTestChosen(t *testing.T) {
 	r := newRemote()
 	q := Query{Domain: "whole.example"}
-	r.choose[q] = []Key{{Name: "name only"}, {Name: "x", Signer: ed25519.NewKeyFromSeed(bytes.Repeat([]byte{1}, 32))}}
+	r.choose[q] = []Key{{Name: "name only"},
+		{Name: "x", Signer: ed25519.NewKeyFromSeed(bytes.Repeat([]byte{1}, 32))}}
 	o := cacheOptions()
 	o.Test = func(k Key) error { return fmt.Errorf("%s does not work", k.Name) }
 	if found, err := NewCache(r, o).Choose(t.Context(), q); !errors.Is(err, ErrAnswer) ||
@@ -307,7 +315,11 @@ func TestCacheHeld(t *testing.T) {
 		joe := Query{Domain: "one.example", Login: "joe"}
 		for _, ask := range []func() error{
 			func() error { _, err := c.Choose(t.Context(), joe); return err },
-			func() error { _, err := c.Choose(t.Context(), Query{Domain: "nobody.example"}); return err },
+			func() error {
+				_, err := c.Choose(t.Context(),
+					Query{Domain: "nobody.example"})
+				return err
+			},
 			func() error { _, err := c.Key(t.Context(), "a"); return err },
 		} {
 			if err := ask(); err != nil {
@@ -355,6 +367,7 @@ func TestCacheBound(t *testing.T) {
 		}
 	}
 	if r.asked != 1003 || c.Len() != 10 {
-		t.Errorf("an endless login name is remembered: asked %d times, %d entries", r.asked, c.Len())
+		t.Errorf("an endless login name is remembered: asked %d times, %d entries", r.asked,
+			c.Len())
 	}
 }

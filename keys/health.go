@@ -127,7 +127,8 @@ func (h *health) mayProbe(now time.Time) bool {
 func (h *health) unasked() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return fmt.Errorf("the source of keys is unavailable, and tried again once a second: %w", h.cause)
+	return fmt.Errorf("the source of keys is unavailable, and tried again once a second: %w",
+		h.cause)
 }
 
 // IsAway reports whether the source failed when it was last asked.

@@ -83,7 +83,8 @@ func TestFrozenSourceAndWarmMemory(t *testing.T) {
 		for range 600 { // for a minute
 			for i := range 100 {
 				before := time.Now()
-				if _, err := c.Key(t.Context(), fmt.Sprint(i)); err != nil || !time.Now().Equal(before) {
+				if _, err := c.Key(t.Context(), fmt.Sprint(i)); err != nil ||
+					!time.Now().Equal(before) {
 					t.Fatalf("message %d: waited %v, %v", sent, time.Since(before), err)
 				}
 				sent++
@@ -113,7 +114,8 @@ func TestFrozenSourceAndWarmMemory(t *testing.T) {
 			time.Sleep(100 * time.Millisecond)
 		}
 		if asked, _, _ := f.counted(); c.IsAway() || asked < 100 {
-			t.Errorf("the source is back: away %v, %d answers are renewed, want 100", c.IsAway(), asked)
+			t.Errorf("the source is back: away %v, %d answers are renewed, want 100", c.IsAway(),
+				asked)
 		}
 	})
 }
@@ -144,7 +146,8 @@ func TestFrozenSourceAndOldMemory(t *testing.T) {
 		synctest.Wait()
 		_, err := c.Key(t.Context(), "2")
 		if asked, _, _ := f.counted(); err != nil || c.IsAway() || asked != 2 {
-			t.Errorf("back: %v, away %v, asked %d; want the answer of the source", err, c.IsAway(), asked)
+			t.Errorf("back: %v, away %v, asked %d; want the answer of the source", err, c.IsAway(),
+				asked)
 		}
 	})
 }
@@ -163,7 +166,8 @@ func TestFrozenSourceAndUnknownKeys(t *testing.T) {
 		for i := range 1000 {
 			before := time.Now()
 			_, err := c.Key(t.Context(), fmt.Sprint("unknown", i))
-			if err == nil || errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), "no answer") {
+			if err == nil || errors.Is(err, ErrNotFound) ||
+				!strings.Contains(err.Error(), "no answer") {
 				t.Fatalf("got %v", err)
 			}
 			if d := time.Since(before); d > 0 {
@@ -302,7 +306,8 @@ func TestCacheBytes(t *testing.T) {
 				t.Fatal(err)
 			}
 			name := fmt.Sprintf("mail._domainkey.%d.example", i)
-			r.keys = map[string]Key{name: {Name: name, Selector: "mail", Domain: name[16:], Signer: signer}}
+			r.keys = map[string]Key{name: {Name: name, Selector: "mail", Domain: name[16:],
+				Signer: signer}}
 			_, _ = c.Key(t.Context(), name)
 		}, 200},
 		{"names of keys", func(c *Cache, r *remote, i int) {
@@ -323,7 +328,8 @@ func TestCacheBytes(t *testing.T) {
 		grown, counted := heap()-before, c.Bytes()
 		t.Logf("%s: %d bytes each, counted as %d", tc.name, grown/tc.n, counted/tc.n)
 		if c.Len() != tc.n || grown > counted*5/4 || counted > grown*2 {
-			t.Errorf("%s: %d answers took %d KiB, counted as %d KiB", tc.name, c.Len(), grown>>10, counted>>10)
+			t.Errorf("%s: %d answers took %d KiB, counted as %d KiB", tc.name, c.Len(), grown>>10,
+				counted>>10)
 		}
 		runtime.KeepAlive(c)
 	}

@@ -17,8 +17,8 @@ import (
 // it could not find out.
 var ErrNotFound = errors.New("keys: no such key")
 
-// ErrNone says that a domain has no key where each domain may have one, so that its mail is not to be
-// signed. It is not an error of the source.
+// ErrNone says that a domain has no key where each domain may have one, so that its mail is not to
+// be signed. It is not an error of the source.
 var ErrNone = errors.New("keys: the domain has no key")
 
 // Key is one private key and the place where its public half is published:
@@ -56,8 +56,8 @@ func For(ctx context.Context, s Source, name, domain string) (Key, error) {
 // 4).
 type Algorithm string
 
-// The algorithms. RSA is what every receiver verifies; Ed25519 is a second signature for those who can
-// (RFC 8463 section 5).
+// The algorithms. RSA is what every receiver verifies; Ed25519 is a second signature for those who
+// can (RFC 8463 section 5).
 const (
 	RSA     Algorithm = "rsa"
 	Ed25519 Algorithm = "ed25519"

@@ -63,7 +63,8 @@ func pkix509(t *testing.T, k crypto.Signer) []byte {
 func certificate(t *testing.T) []byte {
 	t.Helper()
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "mx"}}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, testEd25519.Public(), testEd25519)
+	der, err := x509.CreateCertificate(rand.Reader, template, template, testEd25519.Public(),
+		testEd25519)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,7 +285,8 @@ func secrets(s crypto.Signer) []string {
 		return []string{r.D.String()[:20], fmt.Sprintf("%x", r.D)[:20]}
 	}
 	seed := s.(ed25519.PrivateKey)[:6]
-	return []string{fmt.Sprintf("%d", seed)[1:20], fmt.Sprintf("%x", seed), base64.StdEncoding.EncodeToString(seed)}
+	return []string{fmt.Sprintf("%d", seed)[1:20], fmt.Sprintf("%x", seed),
+		base64.StdEncoding.EncodeToString(seed)}
 }
 
 func certificateDER(t *testing.T) []byte {
@@ -299,7 +301,8 @@ func TestSeedThatLooksLikeDER(t *testing.T) {
 	seed := make([]byte, ed25519.SeedSize)
 	seed[0], seed[1] = 0xd3, 0xe0
 	text := base64.StdEncoding.EncodeToString(seed) + "\n"
-	if got, err := keys.Parse([]byte(text)); err != nil || got == nil || !strings.HasPrefix(text, "0+") {
+	if got, err := keys.Parse([]byte(text)); err != nil || got == nil ||
+		!strings.HasPrefix(text, "0+") {
 		t.Errorf("%q: %v", text, err)
 	}
 }

@@ -44,7 +44,8 @@ func TestOutdate(t *testing.T) {
 	c.Outdate()
 	selector("new")
 	asked := r.asked
-	if _, err := c.Choose(t.Context(), Query{Domain: "none.example"}); err != nil || r.asked == asked {
+	if _, err := c.Choose(t.Context(), Query{Domain: "none.example"}); err != nil ||
+		r.asked == asked {
 		t.Errorf("that nobody signs was not asked again: %v", err)
 	}
 	r.err = errors.New("away")

@@ -182,7 +182,8 @@ func seedAndPublic(raw []byte) (crypto.Signer, error) {
 func isPath(text string) bool {
 	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/+="
 	path := strings.TrimPrefix(text, "file:")
-	if len(path) >= maxPath || strings.ContainsAny(path, " \t\r\n\x00") || strings.Trim(path, plain) == "" {
+	if len(path) >= maxPath || strings.ContainsAny(path, " \t\r\n\x00") ||
+		strings.Trim(path, plain) == "" {
 		return false
 	}
 	isAbsolute := strings.HasPrefix(path, "/") && strings.Count(path, "/") > 1
@@ -200,7 +201,8 @@ var extensions = []string{".pem", ".key", ".private", ".rsa", ".ed25519", ".der"
 // file is read.
 func ParseBelow(text []byte, dir string) (crypto.Signer, error) {
 	path := strings.TrimPrefix(string(bytes.TrimSpace(text)), "file:")
-	isBelow := dir != "" && len(path) < maxPath && strings.HasPrefix(path, strings.TrimSuffix(dir, "/")+"/")
+	isBelow := dir != "" && len(path) < maxPath &&
+		strings.HasPrefix(path, strings.TrimSuffix(dir, "/")+"/")
 	if !isBelow {
 		signer, err := Parse(text)
 		switch {

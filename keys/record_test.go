@@ -28,7 +28,8 @@ func TestRecord(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r, err := keys.Key{Domain: "example.com", Selector: "ed", Signer: testEd25519}.Record(tt.options)
+			r, err := keys.Key{Domain: "example.com", Selector: "ed",
+				Signer: testEd25519}.Record(tt.options)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -64,7 +65,8 @@ func TestRecordOfRSA(t *testing.T) {
 
 func rsaRecord(t *testing.T) keys.Record {
 	t.Helper()
-	r, err := keys.Key{Domain: "example.com.", Selector: "mail", Signer: testRSA()}.Record(keys.RecordOptions{})
+	r, err := keys.Key{Domain: "example.com.", Selector: "mail",
+		Signer: testRSA()}.Record(keys.RecordOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

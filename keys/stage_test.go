@@ -55,7 +55,8 @@ func TestAllows(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := keys.Situation{Stage: tt.from, Since: start, Now: start.Add(tt.after),
 				Sight: tt.sight, Successor: tt.successor, Publish: 2 * day, Overlap: 14 * day}
-			if err := s.Allows(tt.to); !errors.Is(err, tt.want) || (err != nil) != (tt.want != nil) {
+			if err := s.Allows(tt.to); !errors.Is(err, tt.want) ||
+				(err != nil) != (tt.want != nil) {
 				t.Errorf("got %v, want %v", err, tt.want)
 			}
 		})
@@ -91,8 +92,10 @@ func TestAllowsNamesServers(t *testing.T) {
 		{keys.SightOther, keys.ErrSight, keys.ErrSilent, "not every name server shows the key (ns2: no record)"},
 		{keys.SightUnknown, keys.ErrSilent, keys.ErrSight, "not every name server answered (ns2: no record)"},
 	} {
-		err := keys.Situation{Stage: keys.Generated, Sight: tt.sight, Servers: "ns2: no record"}.Allows(keys.Published)
-		if !errors.Is(err, tt.is) || errors.Is(err, tt.isNot) || !strings.Contains(err.Error(), tt.want) {
+		err := keys.Situation{Stage: keys.Generated, Sight: tt.sight,
+			Servers: "ns2: no record"}.Allows(keys.Published)
+		if !errors.Is(err, tt.is) || errors.Is(err, tt.isNot) ||
+			!strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: got %v, want %q", tt.sight, err, tt.want)
 		}
 	}

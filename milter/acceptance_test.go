@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// acceptance maps each acceptance check of the protocols to the tests that make it: the file's package, the function,
-// and what names the case in a table of its own.
+// acceptance maps each acceptance check of the protocols to the tests that make it: the file's
+// package, the function, and what names the case in a table of its own.
 var acceptance = map[int][]proof{
 	1: {{"milter/dmarc", "TestAcceptance", `"01 `}},
 	2: {{"milter/dmarc", "TestAcceptance", `"02 `}, {"milter/policy", "TestDecide",
@@ -32,7 +32,8 @@ var acceptance = map[int][]proof{
 	15: {{"milter/dmarc", "TestAcceptance", `"15 `}},
 	16: {{"milter/dmarc", "TestAcceptance", `"16 `}, {"milter/verify", "TestResults",
 		`"null sender: HELO counts as MAIL FROM"`}},
-	17: {{"milter/dmarc", "TestAcceptance", `"17 `}, {"milter/policy", "TestDecide", `"DMARC temperror"`}},
+	17: {{"milter/dmarc", "TestAcceptance", `"17 `},
+		{"milter/policy", "TestDecide", `"DMARC temperror"`}},
 	18: {{"milter/policy", "TestDecide", `"factory: DMARC failure at p=reject marks"`},
 		{"milter/policy", "TestReplyTexts", "DMARC policy for example.com"}},
 	32: {{"milter/dkim", "TestCheck32FromMustBeSigned", ""}},
@@ -56,13 +57,15 @@ var acceptance = map[int][]proof{
 	50: {{"milter/spf", "TestSuite", ""}},
 	51: {{"milter/authres", "TestCheck51ForgedFieldsAreClaimed", ""},
 		{"milter/filter", "TestFilter", `"a relay's results are kept"`}},
-	52: {{"milter/authres", "TestCheck52NothingChecked", ""}, {"milter/filter", "TestFilter", `"theirs is marked"`}},
+	52: {{"milter/authres", "TestCheck52NothingChecked", ""},
+		{"milter/filter", "TestFilter", `"theirs is marked"`}},
 	53: {{"milter/authres", "TestCheck53ThreeSignaturesOfOneDomain", ""}},
 	54: {{"milter/authres", "TestCheck54HostileEnvelope", ""}},
 	55: {{"milter/arc", "TestCheck55BrokenChains", ""}, {"milter/arc", "TestCheck55Lookups", ""},
 		{"milter/arc", "TestSuiteValidation", ""}},
 	56: {{"milter/policy", "TestTrustedSealer", `"newest sealer trusted, saw a pass"`}},
-	57: {{"milter/arc", "TestCheck57Sealing", ""}, {"milter/arc", "TestSealNeverCoversResults", ""}},
+	57: {{"milter/arc", "TestCheck57Sealing", ""}, {"milter/arc", "TestSealNeverCoversResults",
+		""}},
 	59: {{"milter/policy", "TestDecide", `"SPF and DKIM"`}},
 	60: {{"milter/dns", "TestAcceptance60", ""}},
 }
@@ -80,8 +83,10 @@ func TestAcceptanceIsTested(t *testing.T) {
 	}
 	for n, proofs := range acceptance {
 		for _, p := range proofs {
-			if text := function(t, p.pkg, p.function); text == "" || !strings.Contains(text, p.holds) {
-				t.Errorf("check %d: %s of %s does not exist, or lacks %s", n, p.function, p.pkg, p.holds)
+			if text := function(t, p.pkg, p.function); text == "" ||
+				!strings.Contains(text, p.holds) {
+				t.Errorf("check %d: %s of %s does not exist, or lacks %s", n, p.function, p.pkg,
+					p.holds)
 			}
 		}
 	}

@@ -10,7 +10,8 @@ import (
 	"strings"
 )
 
-// ErrAddress says that a text is not the address of a socket. ParseAddress wraps it with the reason.
+// ErrAddress says that a text is not the address of a socket. ParseAddress wraps it with the
+// reason.
 var ErrAddress = errors.New("milter: not a socket's address")
 
 // Address is where MTAs and a filter meet.
@@ -22,9 +23,9 @@ type Address struct {
 // addressHelp is what follows each complaint.
 const addressHelp = `"inet:PORT@HOST", "inet6:PORT@HOST", "unix:/PATH" or "fd:NAME" is expected`
 
-// ParseAddress reads an address as milters write them: "inet:8891@127.0.0.1", "inet6:8891@::1", "unix:/path",
-// "local:/path", and "fd:NAME" or "fd:NUMBER" for a socket that systemd hands over. Without "@HOST" it is any address
-// of the host. The error wraps ErrAddress.
+// ParseAddress reads an address as milters write them: "inet:8891@127.0.0.1", "inet6:8891@::1",
+// "unix:/path", "local:/path", and "fd:NAME" or "fd:NUMBER" for a socket that systemd hands over.
+// Without "@HOST" it is any address of the host. The error wraps ErrAddress.
 func ParseAddress(s string) (Address, error) {
 	kind, rest, ok := strings.Cut(s, ":")
 	if !ok || rest == "" {
@@ -52,15 +53,18 @@ func inetAddress(network, s, rest string) (Address, error) {
 	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
 	ip := net.ParseIP(host)
 	if isV4 := ip.To4() != nil; ip != nil && isV4 != (network == "tcp4") {
-		return Address{}, fmt.Errorf("%w: %q: inet is for IPv4 addresses, inet6 for IPv6", ErrAddress, s)
+		return Address{}, fmt.Errorf("%w: %q: inet is for IPv4 addresses, inet6 for IPv6",
+			ErrAddress, s)
 	}
 	if ip == nil && strings.Trim(host, hostLetters) != "" {
-		return Address{}, fmt.Errorf("%w: %q has no address and no name of a host after the %q", ErrAddress, s, "@")
+		return Address{}, fmt.Errorf("%w: %q has no address and no name of a host after the %q",
+			ErrAddress, s, "@")
 	}
 	return Address{network, net.JoinHostPort(host, port)}, nil
 }
 
-// hostLetters are those of which the name of a host is made; a zone (fe80::1%eth0) needs the last two.
+// hostLetters are those of which the name of a host is made; a zone (fe80::1%eth0) needs the last
+// two.
 const hostLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:%"
 
 // turned suggests the form of the milter library to those who wrote Postfix's.
@@ -77,7 +81,8 @@ const maxSocketPath = 107
 
 func unixAddress(s, path string) (Address, error) {
 	if !filepath.IsAbs(path) {
-		return Address{}, fmt.Errorf("%w: %q: the path of a socket begins with a slash", ErrAddress, s)
+		return Address{}, fmt.Errorf("%w: %q: the path of a socket begins with a slash", ErrAddress,
+			s)
 	}
 	if len(path) > maxSocketPath {
 		return Address{}, fmt.Errorf("%w: %q is longer than the %d octets of a socket's path",
@@ -101,8 +106,8 @@ func (a Address) String() string {
 	return "inet:" + port
 }
 
-// Meets reports whether a connection to another address would come to a listener on a: the same socket under whatever
-// name, or the same port of this host.
+// Meets reports whether a connection to another address would come to a listener on a: the same
+// socket under whatever name, or the same port of this host.
 func (a Address) Meets(to Address) bool {
 	if a.Network == "unix" || to.Network == "unix" {
 		return a.Network == to.Network && resolved(a.Target) == resolved(to.Target)
@@ -115,7 +120,8 @@ func (a Address) Meets(to Address) bool {
 	listening, called := addresses(host), addresses(toHost)
 	for _, l := range listening {
 		for _, c := range called {
-			if l == c || l.IsUnspecified() && (c.IsUnspecified() || isHosts(c)) || c.IsUnspecified() && l.IsLoopback() {
+			if l == c || l.IsUnspecified() && (c.IsUnspecified() || isHosts(c)) ||
+				c.IsUnspecified() && l.IsLoopback() {
 				return true
 			}
 		}

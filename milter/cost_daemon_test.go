@@ -53,7 +53,8 @@ func (c countedConn) Write(p []byte) (int, error) {
 // serveCounted serves a filter with a log that goes nowhere.
 func serveCounted(t *testing.T, f Filter) (*rig, *calls) {
 	t.Helper()
-	r := &rig{t: t, path: filepath.Join(t.TempDir(), "s"), log: &lines{}, ended: make(chan error, 1)}
+	r := &rig{t: t, path: filepath.Join(t.TempDir(), "s"), log: &lines{},
+		ended: make(chan error, 1)}
 	l, err := Listen(t.Context(), ListenOptions{Address: "unix:" + r.path, Role: action.RoleAuto})
 	if err != nil {
 		t.Fatal(err)
@@ -151,8 +152,8 @@ func TestAllocationsOfDaemon(t *testing.T) {
 	}
 }
 
-// TestSystemCallsOfDaemon counts reads and writes: an answer is one write, the edits and the verdict together are one,
-// and header and body are read in large pieces.
+// TestSystemCallsOfDaemon counts reads and writes: an answer is one write, the edits and the
+// verdict together are one, and header and body are read in large pieces.
 func TestSystemCallsOfDaemon(t *testing.T) {
 	r, count := serveCounted(t, DaemonFilter(t))
 	for _, c := range costs(r) {
@@ -181,8 +182,8 @@ func TestSystemCallsOfDaemon(t *testing.T) {
 	}
 }
 
-// TestMemoryOfConnections counts what a connection holds that is idle after a message, and one in the middle of a large
-// one: 1,000 of these are to fit into 150 MB. Both ends are counted here.
+// TestMemoryOfConnections counts what a connection holds that is idle after a message, and one in
+// the middle of a large one: 1,000 of these are to fit into 150 MB. Both ends are counted here.
 func TestMemoryOfConnections(t *testing.T) {
 	const n, idleOctets, busyOctets = 100, 32 << 10, 120 << 10
 	if raceEnabled {
@@ -199,7 +200,8 @@ func TestMemoryOfConnections(t *testing.T) {
 		all[i].play(asked, rest)
 	}
 	idle := (heap() - before) / n
-	piece := guard.AppendPacket(nil, guard.Body, bytes.Repeat([]byte(strings.Repeat("x", 76)+"\r\n"), 65535/78))
+	piece := guard.AppendPacket(nil, guard.Body,
+		bytes.Repeat([]byte(strings.Repeat("x", 76)+"\r\n"), 65535/78))
 	for _, w := range all {
 		w.envelope()
 		w.content()
@@ -210,7 +212,8 @@ func TestMemoryOfConnections(t *testing.T) {
 		}
 	}
 	busy := (heap() - before) / n
-	t.Logf("idle %d octets, in the middle of a body %d octets, the sending end included", idle, busy)
+	t.Logf("idle %d octets, in the middle of a body %d octets, the sending end included", idle,
+		busy)
 	if idle > idleOctets || busy > busyOctets {
 		t.Errorf("idle %d octets, in the middle of a body %d octets, at most %d and %d are meant",
 			idle, busy, idleOctets, busyOctets)

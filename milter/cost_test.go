@@ -29,7 +29,8 @@ var (
 func (plain) Begin(context.Context, Mail) Judge { return plain{} }
 func (plain) Wants() Wants                      { return Wants{Hashes: wantOne} }
 func (plain) Decide(context.Context, *message.Message, []byte) Outcome {
-	return Outcome{Action: action.Accept, Author: "example.com", Edits: message.Edits{Insert: oneField}}
+	return Outcome{Action: action.Accept, Author: "example.com",
+		Edits: message.Edits{Insert: oneField}}
 }
 
 // heap returns what is in use once all garbage is gone, stacks included.
@@ -91,10 +92,12 @@ func answers() []byte {
 }
 
 func bigHeader(octets int) miltertest.Message {
-	return letter("Q1", slices.Repeat([]string{"X-Long: " + strings.Repeat("x", 92)}, octets/100)...)
+	return letter("Q1", slices.Repeat([]string{"X-Long: " + strings.Repeat("x", 92)},
+		octets/100)...)
 }
 
-// Sendmail sends no ABORT between messages, and the library would keep every header that it ever saw.
+// Sendmail sends no ABORT between messages, and the library would keep every header that it ever
+// saw.
 func TestManyMessagesKeepNothing(t *testing.T) {
 	r := serve(t, Settings{Filter: plain{}}, func(o *Options, _ *ListenOptions) { o.Log = nil })
 	w := r.wire()
@@ -113,14 +116,16 @@ func TestManyMessagesKeepNothing(t *testing.T) {
 	}
 }
 
-// What a connection holds in the middle of a message is bounded by the header, and passing the body on costs nothing.
+// What a connection holds in the middle of a message is bounded by the header, and passing the body
+// on costs nothing.
 func TestLargeMessageIsNotKept(t *testing.T) {
 	w := serve(t, Settings{Filter: plain{}}).wire()
 	w.hello()
 	w.envelope()
 	w.content()
 	w.raw()
-	chunk := guard.AppendPacket(nil, guard.Body, bytes.Repeat([]byte(strings.Repeat("x", 76)+"\r\n"), 65535/78))
+	chunk := guard.AppendPacket(nil, guard.Body,
+		bytes.Repeat([]byte(strings.Repeat("x", 76)+"\r\n"), 65535/78))
 	send := func(n int) {
 		for range n {
 			if _, err := w.nc.Write(chunk); err != nil {
@@ -135,7 +140,8 @@ func TestLargeMessageIsNotKept(t *testing.T) {
 		t.Errorf("a body of 25 MB made it allocate %d octets", n)
 	}
 	if grown := heap() - before; grown > 200_000 {
-		t.Errorf("in the middle of a message of 25 MB it holds %d octets more than at the start", grown)
+		t.Errorf("in the middle of a message of 25 MB it holds %d octets more than at the start",
+			grown)
 	}
 	if p := w.ask(guard.EndOfBody, ""); p.Code != guard.InsertHeader {
 		t.Errorf("got %v", p.Code)
@@ -151,7 +157,8 @@ func TestOverflowIsNotKept(t *testing.T) {
 	w.hello()
 	before := heap()
 	w.envelope()
-	field := guard.AppendPacket(nil, guard.Header, []byte("X\x00"+strings.Repeat("x", 60000)+"\x00"))
+	field := guard.AppendPacket(nil, guard.Header,
+		[]byte("X\x00"+strings.Repeat("x", 60000)+"\x00"))
 	w.raw()
 	for i := range 120 {
 		if _, err := w.nc.Write(field); err != nil {
@@ -161,7 +168,8 @@ func TestOverflowIsNotKept(t *testing.T) {
 			continue
 		}
 		if grown := heap() - before; grown > 2*limit {
-			t.Fatalf("after %d fields of 60 KB it holds %d octets more; the limit is %d", i+1, grown, limit)
+			t.Fatalf("after %d fields of 60 KB it holds %d octets more; the limit is %d", i+1,
+				grown, limit)
 		}
 	}
 	eventually(t, "what was held is let go", func() bool { return heap()-before < 300_000 })
@@ -222,7 +230,8 @@ func BenchmarkMessage(b *testing.B) {
 }
 
 func BenchmarkMessage5MB(b *testing.B) {
-	out, in := packets(with(typical(), strings.Repeat(strings.Repeat("x", 76)+"\r\n", 5<<20/78))), answers()
+	out, in := packets(with(typical(), strings.Repeat(strings.Repeat("x", 76)+"\r\n", 5<<20/78))),
+		answers()
 	nc := quietWire(b).nc
 	b.ReportAllocs()
 	b.SetBytes(int64(len(out)))

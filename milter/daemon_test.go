@@ -40,16 +40,19 @@ type daemonKeys map[string]keys.Key
 
 func (k daemonKeys) Key(_ context.Context, name string) (keys.Key, error) { return k[name], nil }
 
-// daemonFilter signs with an RSA and an Ed25519 key, and judges with the records in a cache, as the daemon does.
+// daemonFilter signs with an RSA and an Ed25519 key, and judges with the records in a cache, as the
+// daemon does.
 func daemonFilter(t *testing.T) milter.Filter {
 	t.Helper()
 	zone, all := dnstest.Must(daemonZone), daemonKeys{}
-	for selector, algorithm := range map[string]keys.Algorithm{"rsa": keys.RSA, "ed": keys.Ed25519} {
+	for selector, algorithm := range map[string]keys.Algorithm{"rsa": keys.RSA,
+		"ed": keys.Ed25519} {
 		private, err := keys.Generate(algorithm, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		all[selector] = keys.Key{Name: selector, Domain: "example.com", Selector: selector, Signer: private}
+		all[selector] = keys.Key{Name: selector, Domain: "example.com", Selector: selector,
+			Signer: private}
 		record, err := all[selector].Record(keys.RecordOptions{})
 		if err != nil {
 			t.Fatal(err)
@@ -60,7 +63,8 @@ func daemonFilter(t *testing.T) milter.Filter {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rule := sign.Rule{Name: "sign[0]", From: from, Keys: []string{"rsa", "ed"}, OnKeyError: action.KeySkip}
+	rule := sign.Rule{Name: "sign[0]", From: from, Keys: []string{"rsa", "ed"},
+		OnKeyError: action.KeySkip}
 	return &filter.Filter{
 		ID:     "mx.example.net",
 		Own:    filter.OwnFields{IDs: []string{"mx.example.net"}, Names: []string{"X-Mark"}},

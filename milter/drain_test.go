@@ -59,7 +59,8 @@ func TestDrain(t *testing.T) {
 
 // Where no one listens while the daemon restarts, each second of draining defers new sessions.
 func TestSoftTime(t *testing.T) {
-	own, systemd := &Listener{address: Address{"unix", "/s"}}, &Listener{address: Address{"fd", "mailseal"}}
+	own, systemd := &Listener{address: Address{"unix", "/s"}},
+		&Listener{address: Address{"fd", "mailseal"}}
 	for _, c := range []struct {
 		name   string
 		set    time.Duration
@@ -139,7 +140,8 @@ func TestDrainInHandshake(t *testing.T) {
 		defer r.server.mu.Unlock()
 		return r.server.phase == draining
 	})
-	if _, err := nc.Write(guard.AppendPacket(nil, guard.Negotiate, []byte(everything))); err != nil {
+	if _, err := nc.Write(guard.AppendPacket(nil, guard.Negotiate,
+		[]byte(everything))); err != nil {
 		t.Fatal(err)
 	}
 	nc.SetReadDeadline(time.Now().Add(patience)) // long before the hard limit
@@ -151,7 +153,10 @@ func TestDrainInHandshake(t *testing.T) {
 // A judge that ends for nothing must not keep the daemon from ending.
 func TestDrainGivesUp(t *testing.T) {
 	f, reached, open := gate()
-	r := serve(t, Settings{Filter: f}, func(o *Options, _ *ListenOptions) { o.DrainSoft, o.DrainHard = 1, 1 })
+	r := serve(t, Settings{Filter: f}, func(o *Options, _ *ListenOptions) {
+		o.DrainSoft,
+			o.DrainHard = 1, 1
+	})
 	r.server.grace = time.Millisecond
 	w := r.wire()
 	w.tell(guard.Connect, connectData)

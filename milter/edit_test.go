@@ -82,7 +82,8 @@ func TestEdit(t *testing.T) {
 }
 
 func TestEditFails(t *testing.T) {
-	o := Outcome{Action: action.Hold, Edits: message.Edits{Remove: []int{0}, Insert: header("X: 1")}}
+	o := Outcome{Action: action.Hold,
+		Edits: message.Edits{Remove: []int{0}, Insert: header("X: 1")}}
 	for i := 1; i <= 3; i++ {
 		r := recorder{fails: i}
 		if err := o.edit(&r, header("A: 1")); !errors.Is(err, errEdit) ||

@@ -10,8 +10,9 @@ import (
 	"mailseal/milter/message"
 )
 
-// fragility returns what will break the signatures of an outcome behind us, as far as it can be seen from the message,
-// and counts each cause: mail servers change some messages after a milter has signed them.
+// fragility returns what will break the signatures of an outcome behind us, as far as it can be
+// seen from the message, and counts each cause: mail servers change some messages after a milter
+// has signed them.
 func (t *transaction) fragility(o *Outcome) []Event {
 	if len(o.Covers) == 0 || !o.Action.GoesOn() {
 		return nil
@@ -36,14 +37,20 @@ func (t *transaction) fragility(o *Outcome) []Event {
 // signed returns the fields that the signatures of an outcome cover, as they will be.
 func (t *transaction) signed(o *Outcome) message.Header {
 	h := t.message.Header.With(message.Edits{Change: o.Edits.Change, Remove: o.Edits.Remove})
-	return slices.DeleteFunc(h, func(f message.Field) bool { return !slices.ContainsFunc(o.Covers, f.Is) })
+	return slices.DeleteFunc(h, func(f message.Field) bool {
+		return !slices.ContainsFunc(o.Covers,
+			f.Is)
+	})
 }
 
-// hasMIME reports whether a message has one of the fields for which mail servers convert a body of 8 bits. They pass it
-// on as it is without them.
+// hasMIME reports whether a message has one of the fields for which mail servers convert a body of
+// 8 bits. They pass it on as it is without them.
 func hasMIME(h message.Header) bool {
 	names := []string{"MIME-Version", "Content-Type", "Content-Transfer-Encoding"}
-	return slices.ContainsFunc(h, func(f message.Field) bool { return slices.ContainsFunc(names, f.Is) })
+	return slices.ContainsFunc(h, func(f message.Field) bool {
+		return slices.ContainsFunc(names,
+			f.Is)
+	})
 }
 
 // warnFragile has the log warn of each cause, once for an author's domain and hour.
@@ -76,7 +83,8 @@ func (t *transaction) explain(cause Event, o *Outcome) string {
 			"folded, which the mail server breaks",
 			longField(t.signed(o), limit), limit)
 	case cause == Rewritten:
-		return fmt.Sprintf("rewritten: Sendmail writes the addresses in %s in its own form", rewritten(t.signed(o)))
+		return fmt.Sprintf("rewritten: Sendmail writes the addresses in %s in its own form",
+			rewritten(t.signed(o)))
 	}
 	return "eight_bit: the body has 8-bit text, which is converted where the next host does not offer 8BITMIME"
 }
@@ -91,8 +99,9 @@ func longField(h message.Header, limit int) string {
 	return ""
 }
 
-// hourly knows which texts were new within the last hour. It holds a bounded number of them, and is safe for concurrent
-// use. They hold domains of authors for whom a rule signs: where one signs for all authors, users choose them.
+// hourly knows which texts were new within the last hour. It holds a bounded number of them, and is
+// safe for concurrent use. They hold domains of authors for whom a rule signs: where one signs for
+// all authors, users choose them.
 type hourly struct {
 	now  func() time.Time // nil for time.Now
 	most int              // texts within an hour; 0: 4,096

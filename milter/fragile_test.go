@@ -14,7 +14,8 @@ import (
 )
 
 // signer is a judge whose signature covers some fields.
-func signer(author string, covers ...string) func(context.Context, Mail, *message.Message, []byte) Outcome {
+func signer(author string, covers ...string) func(context.Context, Mail, *message.Message,
+	[]byte) Outcome {
 	return func(context.Context, Mail, *message.Message, []byte) Outcome {
 		return Outcome{
 			Action: action.Accept,
@@ -27,7 +28,10 @@ func signer(author string, covers ...string) func(context.Context, Mail, *messag
 
 func TestFragile(t *testing.T) {
 	sign := signer("example.com", "From", "Subject", "Cc")
-	pass := func(context.Context, Mail, *message.Message, []byte) Outcome { return Outcome{Action: action.Accept} }
+	pass := func(context.Context, Mail, *message.Message,
+		[]byte) Outcome {
+		return Outcome{Action: action.Accept}
+	}
 	reject := func(context.Context, Mail, *message.Message, []byte) Outcome {
 		return Outcome{Action: action.Reject, Covers: []string{"From"}}
 	}
@@ -75,11 +79,13 @@ func TestFragile(t *testing.T) {
 		{"refused", sendmail, reject, "Cc: a@example.com,b@example.com", long + "\r\n", "", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			f := &filter{decide: c.decide, wants: Wants{Hashes: []message.BodyHash{{Limit: message.Whole}}}}
+			f := &filter{decide: c.decide,
+				wants: Wants{Hashes: []message.BodyHash{{Limit: message.Whole}}}}
 			r := serve(t, Settings{Filter: f})
 			r.dial(c.mta).deliver(with(letter("Q1", strings.Split(c.field, "\r\n")...), c.body))
 			for _, e := range []Event{LongLine, Rewritten, EightBit} {
-				if got, want := r.counts.event(e) == 1, strings.Contains(c.want, string(e)); got != want {
+				if got, want := r.counts.event(e) == 1,
+					strings.Contains(c.want, string(e)); got != want {
 					t.Errorf("%s is counted: %v, want %v", e, got, want)
 				}
 			}
@@ -189,8 +195,8 @@ type cleaner struct {
 func (c *cleaner) Begin(context.Context, Mail) Judge { panic("a bug") }
 func (c *cleaner) Clean(m Mail) []int                { return c.clean(m) }
 
-// TestCleanAfterPanic holds that forged fields are removed from a message that is accepted since judging failed, and
-// that it is deferred where even that fails.
+// TestCleanAfterPanic holds that forged fields are removed from a message that is accepted since
+// judging failed, and that it is deferred where even that fails.
 func TestCleanAfterPanic(t *testing.T) {
 	forged := func(m Mail) []int { return m.Header.Fields("X-Forged") }
 	for _, c := range []struct {
@@ -216,7 +222,8 @@ func TestCleanAfterPanic(t *testing.T) {
 	}
 }
 
-// TestChanges holds that changed fields, removals and insertions each reach the field that they mean, on both MTAs.
+// TestChanges holds that changed fields, removals and insertions each reach the field that they
+// mean, on both MTAs.
 func TestChanges(t *testing.T) {
 	judge := func(_ context.Context, m Mail, _ *message.Message, _ []byte) Outcome {
 		to := m.Header.Fields("To")
@@ -237,7 +244,8 @@ func TestChanges(t *testing.T) {
 		x.Raw = []byte("From: a@example.com\nTo: a@example.com\nTo: b@example.com, " +
 			"c@example.com\nX: 1\nX: 2\nx: 3\nX: 4\n\nHello.\n")
 		got := serve(t, Settings{Filter: &filter{decide: judge}}).dial(o).deliver(x)
-		if f := strings.Join(fields(got.Delivered()), "|"); got.Refused() || f != strings.Join(want, "|") {
+		if f := strings.Join(fields(got.Delivered()), "|"); got.Refused() ||
+			f != strings.Join(want, "|") {
 			t.Errorf("got %v %q\nwant  %q\nedits %q", got.Reply, f, want, got.Edits)
 		}
 	})

@@ -13,8 +13,8 @@ import (
 	"mailseal/milter/message"
 )
 
-// FuzzServer sends a connection whatever it likes after a good offer: nothing may panic, and no message may be judged
-// that did not come whole.
+// FuzzServer sends a connection whatever it likes after a good offer: nothing may panic, and no
+// message may be judged that did not come whole.
 func FuzzServer(f *testing.F) {
 	hello := string(guard.AppendPacket(nil, guard.Connect, []byte(connectData))) +
 		string(guard.AppendPacket(nil, guard.Helo, []byte("x\x00")))

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// programs says what each package of the program may import of the program's packages. Of the packages below, it may
-// import what it needs. Arrows run down only, as in layers.
+// programs says what each package of the program may import of the program's packages. Of the
+// packages below, it may import what it needs. Arrows run down only, as in layers.
 var programs = []struct {
 	pkg string
 	may []string
@@ -63,9 +63,10 @@ var programs = []struct {
 	}},
 }
 
-// Bounds of the command line itself, which is a table of contents: what a command does is in a package.
+// Bounds of the command line itself, which is a table of contents: what a command does is in a
+// package.
 const (
-	mainLines   = 3600
+	mainLines   = 3500
 	mainImports = 15 // packages of the module
 )
 
@@ -141,11 +142,13 @@ func TestMainIsSmall(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("cmd/mailseal: lines: %d of %d, own imports: %d of %d", lines, mainLines, len(own), mainImports)
+	t.Logf("cmd/mailseal: lines: %d of %d, own imports: %d of %d", lines, mainLines, len(own),
+		mainImports)
 	if lines == 0 || lines > mainLines {
 		t.Errorf("cmd/mailseal has %d lines, at most %d are allowed", lines, mainLines)
 	}
 	if len(own) > mainImports {
-		t.Errorf("cmd/mailseal imports %d packages of the module, at most %d are allowed", len(own), mainImports)
+		t.Errorf("cmd/mailseal imports %d packages of the module, at most %d are allowed", len(own),
+			mainImports)
 	}
 }

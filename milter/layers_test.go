@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// layers says what each package of the module may import of the module, beside the packages that the whole of it may
-// use. Arrows run down only: a package is listed after all that it may import.
+// layers says what each package of the module may import of the module, beside the packages that
+// the whole of it may use. Arrows run down only: a package is listed after all that it may import.
 var layers = []struct {
 	pkg string
 	may []string
@@ -71,7 +71,8 @@ var layers = []struct {
 	{"milter/report/origin", []string{"milter/dns", "milter/iprev", "milter/report/advice",
 		"milter/report/store", "milter/report/tally"}},
 	{"milter/report/alert", []string{"milter/report", "milter/report/advice",
-		"milter/report/origin", "milter/report/send", "milter/report/store", "milter/report/tally"}},
+		"milter/report/origin", "milter/report/send", "milter/report/store",
+		"milter/report/tally"}},
 	{"milter/report/intake", []string{"milter/report", "milter/report/store"}},
 	{"milter/report/lmtp", []string{"milter/report", "milter/report/intake", "milter/report/store",
 		"milter/authres", "milter/dkim", "milter/dns", "milter/domain", "milter/message"}},
@@ -112,7 +113,8 @@ func TestLayers(t *testing.T) {
 		pkg := filepath.ToSlash(filepath.Dir(file))
 		inContrib := strings.HasPrefix(pkg, "contrib/")
 		_, known := may[pkg]
-		isFree := !known && (inContrib || strings.HasPrefix(pkg, "cmd/")) // programs, and what they share
+		// programs, and what they share
+		isFree := !known && (inContrib || strings.HasPrefix(pkg, "cmd/"))
 		if !known && !isFree {
 			t.Errorf("%s: package %s is not in the table of layers", file, pkg)
 			continue
@@ -146,7 +148,8 @@ func TestLayersRunDown(t *testing.T) {
 	}
 }
 
-// sources returns the imports of every Go file of the module but its tests, which may reach for more.
+// sources returns the imports of every Go file of the module but its tests, which may reach for
+// more.
 func sources(t *testing.T, root string) map[string][]string {
 	t.Helper()
 	out := map[string][]string{}

@@ -7,7 +7,8 @@ import (
 	"mailseal/milter/action"
 )
 
-// TestLevelOfDeferred holds that a message that is deferred is at least a warning, no matter who deferred it.
+// TestLevelOfDeferred holds that a message that is deferred is at least a warning, no matter who
+// deferred it.
 func TestLevelOfDeferred(t *testing.T) {
 	for _, tt := range []struct {
 		name string

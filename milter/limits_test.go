@@ -13,10 +13,12 @@ import (
 	"testing"
 )
 
-// limitsTable says of each shared or bounded thing in the source who fills it, and what happens to the others then.
+// limitsTable says of each shared or bounded thing in the source who fills it, and what happens to
+// the others then.
 const limitsTable = "../contrib/LIMITS.md"
 
-// How limits are called: constants, variables and fields; and what else is one in structs of options.
+// How limits are called: constants, variables and fields; and what else is one in structs of
+// options.
 var (
 	limitName = regexp.MustCompile(
 		`^([mM]ax|[mM]ost|[lL]ongest)[A-Z]|(Limit|AtOnce|Lookups|Units|Size|Most|Max)$|^(limit|most|Most|max)$`)
@@ -55,7 +57,8 @@ func TestLimitsAreListed(t *testing.T) {
 	listed := limitsOfTable(t)
 	for _, l := range found {
 		if !slices.Contains(listed, l) {
-			t.Errorf("%s has no line in %s: say who fills it, and what happens to the others then", l, limitsTable)
+			t.Errorf("%s has no line in %s: say who fills it, and what happens to the others then",
+				l, limitsTable)
 		}
 	}
 	for _, l := range listed {
@@ -104,7 +107,8 @@ func limitsOfSource(t *testing.T) []string {
 				return err
 			case d.IsDir() && slices.Contains([]string{"testdata", "dnstest", "mtatest"}, d.Name()):
 				return filepath.SkipDir
-			case d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go"):
+			case d.IsDir() || !strings.HasSuffix(path, ".go") ||
+				strings.HasSuffix(path, "_test.go"):
 				return nil
 			}
 			parsed, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)

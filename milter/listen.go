@@ -35,7 +35,8 @@ type Listener struct {
 	name    string       // String, which every message asks for
 	release func() error // removes the socket; nil where there is none of ours
 	lacking sync.Once    // what MTAs lack has been said
-	full    bool         // the last connection had to wait for a place; only the accepting goroutine looks at it
+	// the last connection had to wait for a place; only the accepting goroutine looks at it
+	full bool
 }
 
 // isInherited reports whether systemd holds the socket, and goes on listening on it when we do not.
@@ -44,9 +45,10 @@ func (l *Listener) isInherited() bool { return l.address.Network == "fd" }
 // ErrInUse says that another process serves the address.
 var ErrInUse = errors.New("milter: in use")
 
-// Listen opens a socket. A unix socket that no process serves any more is replaced; one that is served is an error
-// that wraps ErrInUse; any other file is left alone. The socket has its mode, user and group before
-// anyone can connect. Errors name the address and, where there is one, the way out.
+// Listen opens a socket. A unix socket that no process serves any more is replaced; one that is
+// served is an error that wraps ErrInUse; any other file is left alone. The socket has its mode,
+// user and group before anyone can connect. Errors name the address and, where there is one, the
+// way out.
 func Listen(ctx context.Context, o ListenOptions) (*Listener, error) {
 	a, err := ParseAddress(o.Address)
 	if err != nil {
@@ -93,20 +95,23 @@ func CheckHost(ctx context.Context, network, target string) error {
 	l, err := new(net.ListenConfig).Listen(ctx, network, net.JoinHostPort(host, "0"))
 	switch {
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return fmt.Errorf("%s is not an address of this host; \"ip address\" lists those that are", host)
+		return fmt.Errorf("%s is not an address of this host; \"ip address\" lists those that are",
+			host)
 	case err != nil:
 		return err
 	}
 	return l.Close()
 }
 
-// CheckOwner reports why a unix socket cannot be given to a user, or to a group, by name or number; "" is ours.
+// CheckOwner reports why a unix socket cannot be given to a user, or to a group, by name or number;
+// "" is ours.
 func CheckOwner(user, group string) error {
 	_, err := lookUpOwner(ListenOptions{User: user, Group: group})
 	return err
 }
 
-// String returns the address, in the form of ParseAddress, with the port that was chosen if it was 0.
+// String returns the address, in the form of ParseAddress, with the port that was chosen if it was
+// 0.
 func (l *Listener) String() string { return l.name }
 
 func (l *Listener) named() string {
@@ -122,7 +127,8 @@ func (l *Listener) IsAt(address string) bool {
 	return err == nil && a == l.address
 }
 
-// Close stops listening and removes a unix socket, unless another process has put its own in its place.
+// Close stops listening and removes a unix socket, unless another process has put its own in its
+// place.
 func (l *Listener) Close() error {
 	if l.release == nil {
 		return l.Listener.Close()
@@ -130,7 +136,8 @@ func (l *Listener) Close() error {
 	return errors.Join(l.release(), l.Listener.Close())
 }
 
-// handedOver are the sockets of systemd, by name and number. They can be taken from the environment only once.
+// handedOver are the sockets of systemd, by name and number. They can be taken from the environment
+// only once.
 var handedOver = sync.OnceValue(func() []*os.File { return activation.Files(true) })
 
 // inherited returns the socket that systemd handed over under a name (FileDescriptorName=) or

@@ -155,7 +155,8 @@ func TestUnixSocketRefused(t *testing.T) {
 	if err := os.WriteFile(file, []byte("mail"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	datagrams, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "other"), Net: "unixgram"})
+	datagrams, err := net.ListenUnixgram("unixgram",
+		&net.UnixAddr{Name: filepath.Join(dir, "other"), Net: "unixgram"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +179,8 @@ func TestUnixSocketRefused(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			c.options.Address, c.options.Role = "unix:"+filepath.Join(dir, c.path), action.RoleAuto
 			_, err := Listen(t.Context(), c.options)
-			if err == nil || c.is != nil && !errors.Is(err, c.is) || !strings.Contains(err.Error(), c.mention) {
+			if err == nil || c.is != nil && !errors.Is(err, c.is) ||
+				!strings.Contains(err.Error(), c.mention) {
 				t.Errorf("got %v, want a mention of %q", err, c.mention)
 			}
 		})
@@ -242,7 +244,8 @@ func TestUnixSocketGroup(t *testing.T) {
 			t.Fatal(err)
 		}
 		if st := info.Sys().(*syscall.Stat_t); int(st.Uid) != c.uid || int(st.Gid) != c.gid {
-			t.Errorf("%s:%s: it belongs to %d:%d, want %d:%d", c.user, c.group, st.Uid, st.Gid, c.uid, c.gid)
+			t.Errorf("%s:%s: it belongs to %d:%d, want %d:%d", c.user, c.group, st.Uid, st.Gid,
+				c.uid, c.gid)
 		}
 	}
 }
@@ -254,12 +257,14 @@ func TestTCP(t *testing.T) {
 		t.Errorf("got %s, %s", l, l.Role)
 	}
 	if _, err := Listen(context.Background(), ListenOptions{Address: l.String(),
-		Role: action.RoleAuto}); !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), l.String()) {
+		Role: action.RoleAuto}); !errors.Is(err, ErrInUse) ||
+		!strings.Contains(err.Error(), l.String()) {
 		t.Errorf("got %v, want ErrInUse that names %s", err, l)
 	}
 }
 
-// TestListenNeedsRole holds that no listener serves without a role: whose mail comes in would be anyone's guess.
+// TestListenNeedsRole holds that no listener serves without a role: whose mail comes in would be
+// anyone's guess.
 func TestListenNeedsRole(t *testing.T) {
 	for _, role := range []action.Role{0, 200} {
 		l, err := Listen(t.Context(), ListenOptions{Address: "inet:0@127.0.0.1", Role: role})
@@ -269,12 +274,14 @@ func TestListenNeedsRole(t *testing.T) {
 	}
 }
 
-// The sockets of systemd come at the start of a process: the test starts itself as one that was given some.
+// The sockets of systemd come at the start of a process: the test starts itself as one that was
+// given some.
 func TestInherited(t *testing.T) {
 	if os.Getenv("MILTER_TEST_INHERIT") != "" {
 		os.Setenv("LISTEN_PID", strconv.Itoa(os.Getpid()))
 		for _, name := range []string{"first", "4", "third"} {
-			l, err := Listen(t.Context(), ListenOptions{Address: "fd:" + name, Role: action.RoleAuto})
+			l, err := Listen(t.Context(), ListenOptions{Address: "fd:" + name,
+				Role: action.RoleAuto})
 			if err != nil {
 				t.Errorf("%s: %v", name, err)
 				continue
@@ -285,7 +292,8 @@ func TestInherited(t *testing.T) {
 	}
 	dir := t.TempDir()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestInherited$", "-test.v")
-	cmd.Env = append(os.Environ(), "MILTER_TEST_INHERIT=1", "LISTEN_FDS=2", "LISTEN_FDNAMES=first:second")
+	cmd.Env = append(os.Environ(), "MILTER_TEST_INHERIT=1", "LISTEN_FDS=2",
+		"LISTEN_FDNAMES=first:second")
 	var want []string
 	for i, name := range []string{"first", "4"} {
 		path := filepath.Join(dir, name)

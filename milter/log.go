@@ -16,7 +16,8 @@ import (
 type logger struct{ *slog.Logger }
 
 // message writes the one line of a message.
-func (l logger) message(env *message.Envelope, role action.Role, o *Outcome, took time.Duration, more ...slog.Attr) {
+func (l logger) message(env *message.Envelope, role action.Role, o *Outcome, took time.Duration,
+	more ...slog.Attr) {
 	attrs := make([]slog.Attr, 0, 16)
 	attrs = append(attrs,
 		slog.String("queue", env.QueueID),
@@ -43,7 +44,8 @@ func (l logger) line(level slog.Level, text string, attrs []slog.Attr) {
 
 // panicked reports a bug in Mailseal.
 func (l logger) panicked(what string, env *message.Envelope, v any) {
-	l.Error("panic", "in", what, "queue", env.QueueID, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+	l.Error("panic", "in", what, "queue", env.QueueID, "panic", fmt.Sprint(v), "stack",
+		string(debug.Stack()))
 }
 
 // unworkable reports an outcome that cannot be carried out.

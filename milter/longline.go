@@ -7,8 +7,8 @@ import (
 	"mailseal/milter/message"
 )
 
-// The longest lines, without their line ends, that leave a host as they came. Longer ones are broken after we have
-// signed them, and the signature with them.
+// The longest lines, without their line ends, that leave a host as they came. Longer ones are
+// broken after we have signed them, and the signature with them.
 const (
 	postfixLine  = 998 // smtp_line_length_limit
 	sendmailLine = 990 // L= of the mailers smtp and esmtp
@@ -36,8 +36,8 @@ type lineMeter struct {
 	long  bool
 }
 
-// write looks at the last place where the current line must have ended, and from there backwards: one octet in ten is
-// read, and none any more once a long line was found.
+// write looks at the last place where the current line must have ended, and from there backwards:
+// one octet in ten is read, and none any more once a long line was found.
 func (l *lineMeter) write(p []byte) {
 	for len(p) > 0 && !l.long {
 		window := l.limit + 2 - l.run // a line of the limit, its CR and LF

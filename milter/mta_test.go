@@ -16,17 +16,20 @@ import (
 // stranger is the client that no one knows.
 var stranger = netip.MustParseAddr("198.51.100.1")
 
-// The MTAs that are played. The old one knows nothing of milter version 6: it wants an answer to everything, takes the
-// space after a colon away and does not say what it is.
+// The MTAs that are played. The old one knows nothing of milter version 6: it wants an answer to
+// everything, takes the space after a colon away and does not say what it is.
 var (
-	postfix  = miltertest.Options{As: miltertest.Postfix, Client: stranger, ClientName: "mail.example.net"}
-	sendmail = miltertest.Options{As: miltertest.Sendmail, Client: stranger, ClientName: "mail.example.net"}
-	oldMTA   = miltertest.Options{As: miltertest.Sendmail, Client: stranger,
+	postfix = miltertest.Options{As: miltertest.Postfix, Client: stranger,
+		ClientName: "mail.example.net"}
+	sendmail = miltertest.Options{As: miltertest.Sendmail, Client: stranger,
+		ClientName: "mail.example.net"}
+	oldMTA = miltertest.Options{As: miltertest.Sendmail, Client: stranger,
 		Offer: guard.Offer{Version: 2, Actions: 0x3f, Protocol: 0x7f}}
 )
 
 func eachMTA(t *testing.T, f func(t *testing.T, o miltertest.Options)) {
-	for name, o := range map[string]miltertest.Options{"Postfix": postfix, "Sendmail": sendmail, "an old one": oldMTA} {
+	for name, o := range map[string]miltertest.Options{"Postfix": postfix, "Sendmail": sendmail,
+		"an old one": oldMTA} {
 		t.Run(name, func(t *testing.T) { f(t, o) })
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"mailseal/milter/message"
 )
 
-// Outcome is what a Judge makes of a message. The zero Outcome tempfails: a Judge that has nothing to
-// say must not let mail pass unsigned.
+// Outcome is what a Judge makes of a message. The zero Outcome tempfails: a Judge that has nothing
+// to say must not let mail pass unsigned.
 type Outcome struct {
 	Action action.Action
 	Reply  Reply         // for Reject and Tempfail; the zero Reply is a general one
@@ -75,7 +75,8 @@ func (o *Outcome) check(h message.Header, a guard.Agreement) error {
 	}
 	for _, c := range o.Edits.Change {
 		if c.At < 0 || c.At >= len(h) || !h[c.At].Is(c.Field.Name()) || len(c.Field.Value()) == 0 {
-			return fmt.Errorf("%w: field %d among %d cannot become %.40q", errEdit, c.At, len(h), c.Field.Name())
+			return fmt.Errorf("%w: field %d among %d cannot become %.40q", errEdit, c.At, len(h),
+				c.Field.Name())
 		}
 		if err := checkField(c.Field); err != nil {
 			return err
@@ -94,7 +95,8 @@ func (o *Outcome) check(h message.Header, a guard.Agreement) error {
 func checkField(f message.Field) error {
 	raw := f.Raw()
 	if len(raw) > maxField {
-		return fmt.Errorf("%w: %.40q has %d octets, %d are possible", errEdit, f.Name(), len(raw), maxField)
+		return fmt.Errorf("%w: %.40q has %d octets, %d are possible", errEdit, f.Name(), len(raw),
+			maxField)
 	}
 	if !isFieldName(f.Name()) {
 		return fmt.Errorf("%w: %.40q is not a field name", errEdit, f.Name())
@@ -139,7 +141,8 @@ func (o *Outcome) edit(m editor, h message.Header) error {
 	}
 	places := ordinals(h, wanted)
 	for _, c := range o.Edits.Change {
-		if err := m.ChangeHeader(places[c.At], h[c.At].Name(), string(c.Field.Value())); err != nil {
+		if err := m.ChangeHeader(places[c.At], h[c.At].Name(),
+			string(c.Field.Value())); err != nil {
 			return fmt.Errorf("%w: %w", errEdit, err)
 		}
 	}

@@ -13,7 +13,8 @@ import (
 	"mailseal/milter/miltertest"
 )
 
-// fields returns the fields of a delivered message, line ends as CRLF, without those that the MTA adds.
+// fields returns the fields of a delivered message, line ends as CRLF, without those that the MTA
+// adds.
 func fields(delivered []byte) []string {
 	head, _, _ := strings.Cut(string(delivered), "\r\n\r\n")
 	var out []string
@@ -25,7 +26,8 @@ func fields(delivered []byte) []string {
 		}
 	}
 	return slices.DeleteFunc(out, func(f string) bool {
-		return strings.HasPrefix(f, "Received:") || strings.HasPrefix(f, "Date:") || strings.HasPrefix(f, "Message-Id:")
+		return strings.HasPrefix(f, "Received:") || strings.HasPrefix(f, "Date:") ||
+			strings.HasPrefix(f, "Message-Id:")
 	})
 }
 
@@ -59,7 +61,8 @@ func TestForgedFieldsAreRemoved(t *testing.T) {
 				o.Client = netip.MustParseAddr(c.client)
 				x := letter("Q1")
 				x.Raw, x.Auth = []byte(strings.Join(sent, "\n")+"\n\nHello.\n"), c.user
-				got := serve(t, Settings{Filter: &filter{decide: judge}, Roles: ours}).dial(o).deliver(x)
+				got := serve(t, Settings{Filter: &filter{decide: judge}, Roles: ours}).dial(
+					o).deliver(x)
 				if f := fields(got.Delivered()); got.Refused() || !slices.Equal(f, c.want) {
 					t.Errorf("got %v %q\nwant  %q\nedits %q", got.Reply, f, c.want, got.Edits)
 				}
@@ -95,7 +98,10 @@ func TestOutcomes(t *testing.T) {
 		{"none", Outcome{}, guard.ReplyCode, "451 4.7.1 Temporary failure, please try again later", "", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			f := &filter{decide: func(context.Context, Mail, *message.Message, []byte) Outcome { return c.outcome }}
+			f := &filter{decide: func(context.Context, Mail, *message.Message,
+				[]byte) Outcome {
+				return c.outcome
+			}}
 			r := serve(t, Settings{Filter: f})
 			m := r.dial(postfix)
 			for range 2 { // the session stays as it is, whatever the verdict
@@ -110,7 +116,8 @@ func TestOutcomes(t *testing.T) {
 			if !c.outcome.Action.IsValid() {
 				done, bugs = "tempfail", 2
 			}
-			if r.counts.messages["theirs "+done] != 2 || len(r.log.with("msg=message", "action="+done)) != 2 {
+			if r.counts.messages["theirs "+done] != 2 ||
+				len(r.log.with("msg=message", "action="+done)) != 2 {
 				t.Errorf("counted %v and logged %s, want 2 of %s", r.counts.messages, r.log, done)
 			}
 			if n := len(r.log.with("level=ERROR", "no valid action",
@@ -162,7 +169,10 @@ func TestUnworkable(t *testing.T) {
 			Edits: message.Edits{Insert: []message.Field{message.NewField("X", []byte(strings.Repeat("x", 65000)))}}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			f := &filter{decide: func(context.Context, Mail, *message.Message, []byte) Outcome { return c.outcome }}
+			f := &filter{decide: func(context.Context, Mail, *message.Message,
+				[]byte) Outcome {
+				return c.outcome
+			}}
 			r := serve(t, Settings{Filter: f, OnInternalError: action.Accept})
 			got := r.dial(c.mta).deliver(letter("Q1"))
 			if !strings.HasPrefix(got.Reply.Text, "451 4.3.0 ") || len(got.Edits) > 0 {
@@ -198,11 +208,13 @@ func TestPanicInJudge(t *testing.T) {
 				m := r.dial(o)
 				for i := range 2 {
 					got := m.deliver(letter("Q1"))
-					if got.Reply.Verdict != c.want || !strings.HasPrefix(got.Reply.Text, c.replies) {
+					if got.Reply.Verdict != c.want ||
+						!strings.HasPrefix(got.Reply.Text, c.replies) {
 						t.Errorf("message %d: got %v, want %v %q", i, got.Reply, c.want, c.replies)
 					}
 				}
-				if r.counts.event(Panicked) != 2 || len(r.log.with("level=ERROR", "queue=", "stack=")) != 2 {
+				if r.counts.event(Panicked) != 2 ||
+					len(r.log.with("level=ERROR", "queue=", "stack=")) != 2 {
 					t.Errorf("%d counted", r.counts.event(Panicked))
 				}
 			})

@@ -5,7 +5,8 @@ import (
 	"sync"
 )
 
-// places are what connections need to be served: one each. Who comes when all are taken waits, in the order of coming.
+// places are what connections need to be served: one each. Who comes when all are taken waits, in
+// the order of coming.
 type places struct {
 	mu      sync.Mutex
 	most    int
@@ -60,7 +61,8 @@ func (p *places) give() {
 	p.admit()
 }
 
-// resize changes how many places there are. With fewer of them no connection ends: places that are given back are gone.
+// resize changes how many places there are. With fewer of them no connection ends: places that are
+// given back are gone.
 func (p *places) resize(most int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

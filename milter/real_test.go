@@ -19,7 +19,8 @@ import (
 
 // The tests here hold what the other tests believe of MTAs against real ones.
 
-// realFilter does what a subject asks for, and to all others what the daemon does to mail of strangers.
+// realFilter does what a subject asks for, and to all others what the daemon does to mail of
+// strangers.
 func realFilter() *filter {
 	return &filter{
 		wants: Wants{Hashes: []message.BodyHash{{Limit: message.Whole}}},
@@ -32,7 +33,8 @@ func realFilter() *filter {
 			switch subject := whole.Header[whole.Header.Fields(
 				"Subject")[0]].Value(); strings.TrimSpace(string(subject)) {
 			case "refuse":
-				return Outcome{Action: action.Reject, Reply: Reply{550, "5.7.1", "100% refused\nsee elsewhere"}}
+				return Outcome{Action: action.Reject,
+					Reply: Reply{550, "5.7.1", "100% refused\nsee elsewhere"}}
 			case "defer":
 				return Outcome{Action: action.Tempfail, Reply: Reply{451, "4.7.5", "50% sure"}}
 			case "hold":
@@ -122,7 +124,8 @@ func TestRealMTAs(t *testing.T) {
 	})
 }
 
-// Two forged fields around a stranger's are removed, that stays, and ours are on top in their order.
+// Two forged fields around a stranger's are removed, that stays, and ours are on top in their
+// order.
 func realForged(t *testing.T, m *mtatest.MTA, f *filter) {
 	c := m.Dial(t, "127.0.0.2")
 	defer c.Quit()
@@ -139,7 +142,8 @@ func realForged(t *testing.T, m *mtatest.MTA, f *filter) {
 		"\r\nX-Second: below\r\nReceived: "; !strings.HasPrefix(string(d.Data), top) {
 		t.Errorf("the header begins with %.200q, want %q", d.Data, top)
 	}
-	if got := f.last(t); got.envelope.Client != addr("127.0.0.2") || got.envelope.QueueID == "" || len(got.Header) < 8 {
+	if got := f.last(t); got.envelope.Client != addr("127.0.0.2") || got.envelope.QueueID == "" ||
+		len(got.Header) < 8 {
 		t.Errorf("judged: %+v", got.envelope)
 	}
 }
@@ -162,7 +166,8 @@ func realVerdicts(t *testing.T, m *mtatest.MTA, f *filter) {
 	} {
 		r := c.Send(realMail(10+i, w.subject))
 		said := fmt.Sprint(r)
-		if r.Code != w.code || slices.ContainsFunc(w.lines, func(l string) bool { return !strings.Contains(said, l) }) {
+		if r.Code != w.code || slices.ContainsFunc(w.lines,
+			func(l string) bool { return !strings.Contains(said, l) }) {
 			t.Errorf("%s: got %s, want %d %q", w.subject, said, w.code, w.lines)
 		}
 		c.Do("MAIL FROM:<given-up@stranger.example>")
@@ -221,7 +226,8 @@ func realRoles(t *testing.T, m *mtatest.MTA, f *filter) {
 			d := m.Sink.To(t, x.To[0])
 			got := f.last(t)
 			if got.Role != c.role || got.Why != c.why {
-				t.Errorf("got %s by %s, want %s by %s: %+v", got.Role, got.Why, c.role, c.why, got.envelope)
+				t.Errorf("got %s by %s, want %s by %s: %+v", got.Role, got.Why, c.role, c.why,
+					got.envelope)
 			}
 			if n := len(d.Header("Authentication-Results")); n != c.kept {
 				t.Errorf("%d fields delivered, want %d", n, c.kept)

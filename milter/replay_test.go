@@ -15,8 +15,8 @@ import (
 // recordings are conversations of real MTAs, kept beside the repository.
 const recordings = "../../shared/vectors/wire"
 
-// TestReplay plays what Postfix and Sendmail sent through the whole server: each message that they sent whole is judged
-// once, with its own envelope, fields and body, and gets one verdict.
+// TestReplay plays what Postfix and Sendmail sent through the whole server: each message that they
+// sent whole is judged once, with its own envelope, fields and body, and gets one verdict.
 func TestReplay(t *testing.T) {
 	all, err := miltertest.ReadRecordings(recordings)
 	if err != nil {
@@ -126,7 +126,8 @@ func compare(t *testing.T, got seen, want sent) {
 	}
 	env := got.envelope
 	if env.Sender != want.from || !slices.Equal(env.Recipients, want.rcpts) {
-		t.Errorf("%s: from %q to %q, want %q to %q", env.QueueID, env.Sender, env.Recipients, want.from, want.rcpts)
+		t.Errorf("%s: from %q to %q, want %q to %q", env.QueueID, env.Sender, env.Recipients,
+			want.from, want.rcpts)
 	}
 	if !slices.Equal(names, want.names) || got.whole.Body.Size() != want.body {
 		t.Errorf("%s: fields %q and %d octets, want %q and %d", env.QueueID, names,

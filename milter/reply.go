@@ -7,7 +7,8 @@ import (
 	gomilter "github.com/emersion/go-milter"
 )
 
-// Reply is what an SMTP client is told (RFC 5321 section 4.2). The zero Reply is a general one for its Action.
+// Reply is what an SMTP client is told (RFC 5321 section 4.2). The zero Reply is a general one for
+// its Action.
 type Reply struct {
 	Code     int    // 400 to 599
 	Enhanced string // RFC 3463, of the same class: "5.7.1"
@@ -29,8 +30,8 @@ const (
 	maxReplyLines = 32
 )
 
-// is reports whether r can be given in a class of replies, 4 or 5. An MTA that gets anything else replies on its own:
-// Sendmail with 554, so that a 451 would become a refusal for good.
+// is reports whether r can be given in a class of replies, 4 or 5. An MTA that gets anything else
+// replies on its own: Sendmail with 554, so that a 451 would become a refusal for good.
 func (r Reply) is(class int) bool {
 	return r.Code/100 == class && isEnhanced(r.Enhanced, byte('0'+class)) && r.Text != ""
 }
@@ -42,17 +43,19 @@ func isEnhanced(s string, class byte) bool {
 		return false
 	}
 	for _, p := range parts[1:] {
-		if len(p) < 1 || len(p) > 3 || strings.Trim(p, "0123456789") != "" || len(p) > 1 && p[0] == '0' {
+		if len(p) < 1 || len(p) > 3 || strings.Trim(p, "0123456789") != "" ||
+			len(p) > 1 && p[0] == '0' {
 			return false
 		}
 	}
 	return true
 }
 
-// wire returns r as SMFIR_REPLYCODE has it: each line with both codes, "%" doubled, since MTAs take it for the start of
-// a format.
+// wire returns r as SMFIR_REPLYCODE has it: each line with both codes, "%" doubled, since MTAs take
+// it for the start of a format.
 func (r Reply) wire() string {
-	code := string(byte('0'+r.Code/100)) + string(byte('0'+r.Code/10%10)) + string(byte('0'+r.Code%10))
+	code := string(byte('0'+r.Code/100)) + string(byte('0'+r.Code/10%10)) +
+		string(byte('0'+r.Code%10))
 	lines := r.lines()
 	var b strings.Builder
 	for i, line := range lines {
@@ -72,7 +75,8 @@ func (r Reply) wire() string {
 	return b.String()
 }
 
-// lines returns the text in lines that SMTP can carry: printable ASCII (RFC 5321 section 4.2), none too long.
+// lines returns the text in lines that SMTP can carry: printable ASCII (RFC 5321 section 4.2), none
+// too long.
 func (r Reply) lines() []string {
 	var out []string
 	for line := range strings.SplitSeq(r.Text, "\n") {
@@ -103,8 +107,9 @@ func printable(s string) string {
 	}, s)
 }
 
-// answer is a verdict. Unlike those of the library it always says that the conversation goes on: after any other
-// answer the library forgets its session, in the middle of a message if it was one about a recipient.
+// answer is a verdict. Unlike those of the library it always says that the conversation goes on:
+// after any other answer the library forgets its session, in the middle of a message if it was one
+// about a recipient.
 type answer gomilter.Message
 
 // Response returns the packet.

@@ -40,7 +40,8 @@ func TestReply(t *testing.T) {
 			}
 		})
 	}
-	if got := string((Reply{550, "5.7.1", "No"}).tempfail().Data); !strings.HasPrefix(got, "451 4.7.1 ") {
+	if got := string((Reply{550, "5.7.1", "No"}).tempfail().Data); !strings.HasPrefix(got,
+		"451 4.7.1 ") {
 		t.Errorf("a refusal was given as a deferral: %q", got)
 	}
 	if n := strings.Count(string((Reply{550, "5.7.1", strings.Repeat("a\n", 1000)}).reject().Data),

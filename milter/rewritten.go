@@ -8,14 +8,16 @@ import (
 	"mailseal/milter/message"
 )
 
-// addressFields are those in which Sendmail brings addresses into its own form after we have seen them.
+// addressFields are those in which Sendmail brings addresses into its own form after we have seen
+// them.
 var addressFields = []string{
 	"From", "Sender", "Reply-To", "To", "Cc", "Resent-From", "Resent-Sender", "Resent-Reply-To",
 	"Resent-To", "Resent-Cc",
 }
 
-// rewritten returns the name of the first field in which Sendmail will change more than white space that was there, ""
-// if there is none: such a change breaks a signature even under relaxed canonicalization.
+// rewritten returns the name of the first field in which Sendmail will change more than white space
+// that was there, "" if there is none: such a change breaks a signature even under relaxed
+// canonicalization.
 func rewritten(h message.Header) string {
 	for _, f := range h {
 		if slices.ContainsFunc(addressFields, f.Is) && isRewritten(f.Value()) {
@@ -45,7 +47,8 @@ func isRewritten(value []byte) bool {
 	}
 	entries, inGroup := bytes.Split(list, []byte(",")), false
 	for i, e := range entries {
-		if i > 0 && !bytes.HasPrefix(e, []byte(" ")) || i < len(entries)-1 && bytes.HasSuffix(e, []byte(" ")) {
+		if i > 0 && !bytes.HasPrefix(e, []byte(" ")) ||
+			i < len(entries)-1 && bytes.HasSuffix(e, []byte(" ")) {
 			return true
 		}
 		e = bytes.Trim(e, blank)
@@ -90,8 +93,8 @@ func isAddressRewritten(addr []byte) bool {
 		strings.EqualFold(string(addr[at+1:]), "localhost")
 }
 
-// mask returns a list with its structure laid bare: quoted strings become letters, comments become masked octets, all
-// white space becomes spaces. It is false if a quote or comment has no end.
+// mask returns a list with its structure laid bare: quoted strings become letters, comments become
+// masked octets, all white space becomes spaces. It is false if a quote or comment has no end.
 func mask(value []byte) ([]byte, bool) {
 	out := bytes.Clone(value)
 	depth, quoted := 0, false

@@ -26,19 +26,21 @@ const (
 
 // Roles says whose mail is whose.
 type Roles struct {
-	Authenticated bool                // who logged in is one of us
-	DaemonNames   []string            // values of {daemon_name} that mean ours
-	Macros        map[string][]string // macro, without braces, and the values that mean ours; none: any value
-	Relays        []netip.Prefix
-	Networks      []netip.Prefix
-	Hosts         message.Hosts
+	Authenticated bool     // who logged in is one of us
+	DaemonNames   []string // values of {daemon_name} that mean ours
+	// macro, without braces, and the values that mean ours; none: any value
+	Macros   map[string][]string
+	Relays   []netip.Prefix
+	Networks []netip.Prefix
+	Hosts    message.Hosts
 }
 
-// Of returns the role of a message and what decided it: the listener's own role, else the first of authentication,
-// the MTA's daemon name, other macros, the relays, our networks, our hosts, a submission by a local
-// process. An address that the MTA did not tell is in no network, and nothing but env.Local makes a
-// submission local.
-func (r Roles) Of(listener action.Role, env *message.Envelope, macro func(name string) string) (action.Role, Reason) {
+// Of returns the role of a message and what decided it: the listener's own role, else the first of
+// authentication, the MTA's daemon name, other macros, the relays, our networks, our hosts, a
+// submission by a local process. An address that the MTA did not tell is in no network, and nothing
+// but env.Local makes a submission local.
+func (r Roles) Of(listener action.Role, env *message.Envelope,
+	macro func(name string) string) (action.Role, Reason) {
 	switch {
 	case listener != action.RoleAuto:
 		return listener, ByListener
@@ -69,8 +71,8 @@ func (r Roles) byMacro(macro func(name string) string) bool {
 	return false
 }
 
-// within reports whether addr is in one of the networks. The zero Addr is in none; an IPv4 address that is written as
-// IPv6 is in those of IPv4.
+// within reports whether addr is in one of the networks. The zero Addr is in none; an IPv4 address
+// that is written as IPv6 is in those of IPv4.
 func within(networks []netip.Prefix, addr netip.Addr) bool {
 	addr = addr.Unmap().WithZone("")
 	return slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(addr) })

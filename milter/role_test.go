@@ -122,7 +122,8 @@ func TestRole(t *testing.T) {
 }
 
 func TestExempt(t *testing.T) {
-	x := Exempt{Networks: prefixes("192.0.2.0/24"), Hosts: []string{"mon.example.com", ".example.net", ""}}
+	x := Exempt{Networks: prefixes("192.0.2.0/24"),
+		Hosts: []string{"mon.example.com", ".example.net", ""}}
 	for _, c := range []struct {
 		name, client, host string
 		want               bool
@@ -137,7 +138,8 @@ func TestExempt(t *testing.T) {
 		{"unknown", "", "", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if got := x.Has(&message.Envelope{Client: addr(c.client), ClientName: c.host}); got != c.want {
+			if got := x.Has(&message.Envelope{Client: addr(c.client),
+				ClientName: c.host}); got != c.want {
 				t.Errorf("got %v, want %v", got, c.want)
 			}
 		})

@@ -24,7 +24,8 @@ func (s *Server) serve(l *Listener, nc net.Conn) {
 	}()
 	defer s.recover(nc)
 	s.metrics.Connections(1)
-	c, err := guard.Handshake(nc, guard.Options{Wishes: s.settings.Load().wishes(), Limits: s.options.Load().Limits})
+	c, err := guard.Handshake(nc, guard.Options{Wishes: s.settings.Load().wishes(),
+		Limits: s.options.Load().Limits})
 	if err != nil {
 		_ = nc.Close() // the client may have gone
 		s.ended(l, nc, err)
@@ -90,7 +91,8 @@ func peerName(nc net.Conn) string {
 func (s *Server) recover(nc net.Conn) {
 	if v := recover(); v != nil {
 		s.metrics.Event(Panicked)
-		s.log.Error("panic", "in", "connection", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+		s.log.Error("panic", "in", "connection", "panic", fmt.Sprint(v), "stack",
+			string(debug.Stack()))
 		_ = nc.Close() // whatever state it is in
 	}
 }

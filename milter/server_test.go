@@ -35,7 +35,10 @@ func eventually(t testing.TB, what string, is func() bool) {
 
 // Each of these closes its connection, is said in one line, and leaves the process alone.
 func TestMalformed(t *testing.T) {
-	packet := func(code guard.Code, data string) string { return string(guard.AppendPacket(nil, code, []byte(data))) }
+	packet := func(code guard.Code,
+		data string) string {
+		return string(guard.AppendPacket(nil, code, []byte(data)))
+	}
 	offer := packet(guard.Negotiate, everything)
 	hello := offer + packet(guard.Connect, connectData) + packet(guard.Helo, "x\x00")
 	for _, c := range []struct{ name, sent string }{
@@ -68,7 +71,8 @@ func TestMalformed(t *testing.T) {
 			if _, err := io.WriteString(nc, c.sent); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := io.Copy(io.Discard, nc); err != nil && !errors.Is(err, syscall.ECONNRESET) {
+			if _, err := io.Copy(io.Discard, nc); err != nil &&
+				!errors.Is(err, syscall.ECONNRESET) {
 				t.Fatal(err)
 			}
 			eventually(t, "one line, one count", func() bool {
@@ -92,7 +96,10 @@ func TestPortScan(t *testing.T) {
 	nc.Close()
 	c := r.dial(postfix)
 	c.must(c.Close())
-	eventually(t, "all connections end", func() bool { return r.server.open() == 0 && r.server.places.inUse() == 0 })
+	eventually(t, "all connections end", func() bool {
+		return r.server.open() == 0 &&
+			r.server.places.inUse() == 0
+	})
 	if got := r.log.with("peer="); len(got) > 0 {
 		t.Errorf("got %q", got)
 	}
@@ -133,7 +140,8 @@ func gate() (f *filter, reached chan string, open chan struct{}) {
 	}}, reached, open
 }
 
-// A message ends with the settings that it began with, and the next one on the same connection has the new ones.
+// A message ends with the settings that it began with, and the next one on the same connection has
+// the new ones.
 func TestReload(t *testing.T) {
 	r := serve(t, Settings{Filter: &filter{}, Roles: Roles{Networks: prefixes("0.0.0.0/0")}})
 	c := r.dial(postfix)
@@ -151,7 +159,8 @@ func TestReload(t *testing.T) {
 }
 
 func TestConnectionLimit(t *testing.T) {
-	r := serve(t, Settings{Filter: &filter{}}, func(o *Options, _ *ListenOptions) { o.Connections = 2 })
+	r := serve(t, Settings{Filter: &filter{}},
+		func(o *Options, _ *ListenOptions) { o.Connections = 2 })
 	first, second := r.dial(postfix), r.dial(postfix)
 	third := make(chan error)
 	go func() {
@@ -205,7 +214,8 @@ func TestAcceptErrors(t *testing.T) {
 	start := time.Now() // before the first pause begins
 	r.start(Options{Metrics: r.counts}, Settings{Filter: &filter{}}, l)
 	r.dial(postfix)
-	if n, took := r.counts.event(AcceptError), time.Since(start); n != 4 || took < 75*time.Millisecond {
+	if n, took := r.counts.event(AcceptError), time.Since(start); n != 4 ||
+		took < 75*time.Millisecond {
 		t.Errorf("after %d errors it went on within %v, want 4 errors with pauses of 5, 10, 20 and 40 ms", n, took)
 	}
 }
@@ -253,7 +263,8 @@ func TestOutOfFiles(t *testing.T) {
 		taken = append(taken, f)
 	}
 	spare.Close()
-	late, err := net.Dial("unix", r.path) // takes the descriptor of spare; there is none for the other end
+	// takes the descriptor of spare; there is none for the other end
+	late, err := net.Dial("unix", r.path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -299,7 +310,8 @@ func TestTwoListeners(t *testing.T) {
 	dir := t.TempDir()
 	var ls []*Listener
 	for _, role := range []action.Role{action.RoleRelay, action.RoleTheirs} {
-		ls = append(ls, listen(t, ListenOptions{Address: "unix:" + filepath.Join(dir, role.String()), Role: role}))
+		ls = append(ls, listen(t, ListenOptions{Address: "unix:" +
+			filepath.Join(dir, role.String()), Role: role}))
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	r.server = New(Options{DrainSoft: 1, DrainHard: time.Second}, Settings{Filter: f})
@@ -309,11 +321,16 @@ func TestTwoListeners(t *testing.T) {
 		x := letter("Q1")
 		x.Auth = "alice"
 		r.dial(sendmail).deliver(x)
-		isPeer := func(p Peer) bool { return p.Listener == l.String() && p.Address == "local" && p.Connections == 1 }
-		if !slices.ContainsFunc(r.server.Peers(), isPeer) || !slices.Contains(r.server.Listening(), l.String()) {
+		isPeer := func(p Peer) bool {
+			return p.Listener == l.String() && p.Address == "local" &&
+				p.Connections == 1
+		}
+		if !slices.ContainsFunc(r.server.Peers(), isPeer) ||
+			!slices.Contains(r.server.Listening(), l.String()) {
 			t.Errorf("%s: peers %+v, listening %v", l, r.server.Peers(), r.server.Listening())
 		}
-		if got := f.last(t); got.Role != l.Role || got.Why != ByListener || got.envelope.Listener != l.String() {
+		if got := f.last(t); got.Role != l.Role || got.Why != ByListener ||
+			got.envelope.Listener != l.String() {
 			t.Errorf("%s: got %s by %s at %s", l, got.Role, got.Why, got.envelope.Listener)
 		}
 	}
@@ -326,7 +343,8 @@ func TestTwoListeners(t *testing.T) {
 // The macros that decide roles are asked for.
 func TestRoleMacrosAreAskedFor(t *testing.T) {
 	f := &filter{}
-	r := serve(t, Settings{Filter: f, Roles: Roles{Macros: map[string][]string{"tls_version": nil, "r": {"ESMTPSA"}}}})
+	r := serve(t, Settings{Filter: f,
+		Roles: Roles{Macros: map[string][]string{"tls_version": nil, "r": {"ESMTPSA"}}}})
 	o := sendmail
 	o.Macros = map[string]string{"{tls_version}": "TLSv1.3"}
 	c := r.dial(o)

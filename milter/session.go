@@ -11,12 +11,12 @@ import (
 	"mailseal/milter/guard"
 )
 
-// session is one MTA's connection: what go-milter calls for each command, and the guard for header fields and body.
-// It gathers and has no opinions. All calls come from one goroutine. Where it has no answer the
-// guard continues, and the library does not make a packet of it.
+// session is one MTA's connection: what go-milter calls for each command, and the guard for header
+// fields and body. It gathers and has no opinions. All calls come from one goroutine. Where it has
+// no answer the guard continues, and the library does not make a packet of it.
 //
-// Nothing of the connection is kept here: the guard knows the client and its HELO, which an ABORT must not clear, since
-// Postfix sends one after a HELO in the middle of a message.
+// Nothing of the connection is kept here: the guard knows the client and its HELO, which an ABORT
+// must not clear, since Postfix sends one after a HELO in the middle of a message.
 type session struct {
 	server   *Server
 	listener *Listener
@@ -27,7 +27,8 @@ type session struct {
 }
 
 // Connect and Helo need nothing done: the guard remembers both.
-func (s *session) Connect(string, string, uint16, net.IP, *gomilter.Modifier) (gomilter.Response, error) {
+func (s *session) Connect(string, string, uint16, net.IP, *gomilter.Modifier) (gomilter.Response,
+	error) {
 	return nil, nil
 }
 
@@ -36,7 +37,8 @@ func (s *session) Helo(string, *gomilter.Modifier) (gomilter.Response, error) {
 	return nil, nil
 }
 
-// MailFrom begins a message. Whatever was known of another one is forgotten: Sendmail sends no ABORT after a message.
+// MailFrom begins a message. Whatever was known of another one is forgotten: Sendmail sends no
+// ABORT after a message.
 func (s *session) MailFrom(string, *gomilter.Modifier) (gomilter.Response, error) {
 	s.forget()
 	settings := s.server.settings.Load()
@@ -96,7 +98,8 @@ func (s *session) body(p []byte) error {
 	return nil
 }
 
-// Body ends the message: it is judged, while the MTA is told that we are at it, and the outcome applied.
+// Body ends the message: it is judged, while the MTA is told that we are at it, and the outcome
+// applied.
 func (s *session) Body(*gomilter.Modifier) (gomilter.Response, error) {
 	if s.mail == nil {
 		return replyTempfail.tempfail(), nil // it has not been judged: it must not pass
@@ -145,7 +148,8 @@ func (s *session) forget() {
 
 func (s *session) event(e Event) { s.server.metrics.Event(e) }
 
-// queueID returns the queue id as it is at the end of a message: Postfix gives it with the first recipient only.
+// queueID returns the queue id as it is at the end of a message: Postfix gives it with the first
+// recipient only.
 func queueID(c *guard.Conn, atMail string) string {
 	if id := c.Latest("i"); id != "" {
 		return id

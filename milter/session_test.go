@@ -43,9 +43,11 @@ func TestFiveMessagesOnOneConnection(t *testing.T) {
 			}
 			if len(got.Header) != 3 || string(got.Header[2].Value()) != " "+x.Queue ||
 				got.whole.Body.Size() != int64(3*i) {
-				t.Errorf("message %d: header %q, body of %d octets", i, got.Header, got.whole.Body.Size())
+				t.Errorf("message %d: header %q, body of %d octets", i, got.Header,
+					got.whole.Body.Size())
 			}
-			if len(r.log.with("msg=message", "queue="+x.Queue+" ", "role="+role.String()+" ")) != 1 {
+			if len(r.log.with("msg=message", "queue="+x.Queue+" ", "role="+role.String()+
+				" ")) != 1 {
 				t.Errorf("message %d has not one line", i)
 			}
 		}
@@ -63,9 +65,14 @@ func TestEnvelope(t *testing.T) {
 		change(&o)
 		return o
 	}
-	v6 := func(o *miltertest.Options) { o.Client, o.ClientName = addr("2001:db8::1"), "[IPv6:2001:db8::1]" }
+	v6 := func(o *miltertest.Options) {
+		o.Client, o.ClientName = addr("2001:db8::1"),
+			"[IPv6:2001:db8::1]"
+	}
 	local := func(o *miltertest.Options) { o.Local, o.ClientName = true, "" }
-	originating := func(o *miltertest.Options) { o.Macros = map[string]string{"{daemon_name}": "ORIGINATING"} }
+	originating := func(o *miltertest.Options) {
+		o.Macros = map[string]string{"{daemon_name}": "ORIGINATING"}
+	}
 	for _, c := range []struct {
 		name string
 		mta  miltertest.Options
@@ -88,7 +95,8 @@ func TestEnvelope(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := &filter{}
-			r := serve(t, Settings{Filter: f, Roles: Roles{Authenticated: true, DaemonNames: []string{"ORIGINATING"}}})
+			r := serve(t, Settings{Filter: f,
+				Roles: Roles{Authenticated: true, DaemonNames: []string{"ORIGINATING"}}})
 			x := letter("Q1")
 			x.FromArgs = []string{"SIZE=1000", "SMTPUTF8"}
 			r.dial(c.mta).deliver(x)
@@ -111,7 +119,8 @@ func TestEnvelope(t *testing.T) {
 	}
 }
 
-// What is between two messages must not leak from one to the other, and HELO and client must survive it.
+// What is between two messages must not leak from one to the other, and HELO and client must
+// survive it.
 func TestInterrupted(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -155,15 +164,16 @@ func one(t *testing.T, f *filter, r *rig, fields int) {
 	t.Helper()
 	got := f.last(t)
 	if len(f.seen) != 1 || len(got.Header) != fields || len(got.envelope.Recipients) != 1 {
-		t.Errorf("%d judged, %d fields, recipients %q", len(f.seen), len(got.Header), got.envelope.Recipients)
+		t.Errorf("%d judged, %d fields, recipients %q", len(f.seen), len(got.Header),
+			got.envelope.Recipients)
 	}
 	if n := len(r.log.with("msg=message")); n != 1 {
 		t.Errorf("%d lines for one message", n)
 	}
 }
 
-// The same for what MTAs do rarely, or not at all: a message that is given up in its header or body, one that begins
-// without the end of the one before.
+// The same for what MTAs do rarely, or not at all: a message that is given up in its header or
+// body, one that begins without the end of the one before.
 func TestInterruptedInData(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -199,7 +209,8 @@ func TestClientThatHungUp(t *testing.T) {
 	w.envelope()
 	w.content()
 	w.ask(guard.EndOfBody, "")
-	if got := f.last(t); got.Role != action.RoleTheirs || got.envelope.Local || got.envelope.Client.IsValid() {
+	if got := f.last(t); got.Role != action.RoleTheirs || got.envelope.Local ||
+		got.envelope.Client.IsValid() {
 		t.Errorf("got %s by %s: %+v", got.Role, got.Why, got.envelope)
 	}
 }
@@ -222,7 +233,8 @@ func TestHeaderTooLarge(t *testing.T) {
 		f := &filter{}
 		r := serve(t, Settings{Filter: f, HeaderLimit: 4000, OnInternalError: action.Accept})
 		c := r.dial(o)
-		got := c.deliver(letter("Q1", slices.Repeat([]string{"X: " + strings.Repeat("x", 1000)}, 100)...))
+		got := c.deliver(letter("Q1", slices.Repeat([]string{"X: " + strings.Repeat("x", 1000)},
+			100)...))
 		stage := miltertest.AtEnd
 		if c.Agreement().Answers(guard.EndOfHeader) {
 			stage = miltertest.AtEOH
@@ -230,14 +242,16 @@ func TestHeaderTooLarge(t *testing.T) {
 		if got.Stage != stage || got.Reply.Text != "552 5.3.4 Header too large: more than 4000 bytes in all fields" {
 			t.Errorf("got %v at %s, want it at %s", got.Reply, got.Stage, stage)
 		}
-		if got := c.deliver(letter("Q2")); got.Refused() || len(f.last(t).Header) != 3 || len(f.seen) != 1 {
+		if got := c.deliver(letter("Q2")); got.Refused() || len(f.last(t).Header) != 3 ||
+			len(f.seen) != 1 {
 			t.Errorf("the message after it: %v, %d fields", got.Reply, len(f.last(t).Header))
 		}
 		if r.counts.event(Overflow) != 1 {
 			t.Errorf("%d counted", r.counts.event(Overflow))
 		}
 		lines := r.log.with("too large")
-		if len(lines) != 1 || len(r.log.with("msg=message queue=Q1", "action=reject", "Header too large")) != 1 {
+		if len(lines) != 1 || len(r.log.with("msg=message queue=Q1", "action=reject",
+			"Header too large")) != 1 {
 			t.Errorf("want the one line of the message, got %q", lines)
 		}
 	})
@@ -310,8 +324,10 @@ func TestBodyWanted(t *testing.T) {
 			body := strings.Repeat("01234567\r\n", c.size/10)
 			serve(t, Settings{Filter: f}).dial(sendmail).deliver(with(letter("Q1"), body))
 			got := f.last(t)
-			if len(got.raw) != c.raw || got.raw != nil && string(got.raw) != body || got.whole.Body.Size() != c.read {
-				t.Errorf("kept %d octets, hashed %d, want %d, %d", len(got.raw), got.whole.Body.Size(), c.raw, c.read)
+			if len(got.raw) != c.raw || got.raw != nil && string(got.raw) != body ||
+				got.whole.Body.Size() != c.read {
+				t.Errorf("kept %d octets, hashed %d, want %d, %d", len(got.raw),
+					got.whole.Body.Size(), c.raw, c.read)
 			}
 			if _, ok := got.whole.Body.Sum(hash[0]); ok != (c.wants.Hashes != nil) {
 				t.Errorf("the hash is known: %v", ok)
@@ -337,9 +353,10 @@ func TestProgressAndDeadline(t *testing.T) {
 		<-ctx.Done()
 		return Outcome{Action: action.Accept, Results: ctx.Err().Error()}
 	}}
-	r := serve(t, Settings{Filter: f, Deadline: 200 * time.Millisecond}, func(o *Options, _ *ListenOptions) {
-		o.Limits.Progress = 20 * time.Millisecond
-	})
+	r := serve(t, Settings{Filter: f, Deadline: 200 * time.Millisecond},
+		func(o *Options, _ *ListenOptions) {
+			o.Limits.Progress = 20 * time.Millisecond
+		})
 	got := r.dial(sendmail).deliver(letter("Q1"))
 	if got.Refused() || got.Progress < 2 {
 		t.Errorf("got %v after %d signs of life", got.Reply, got.Progress)
@@ -357,7 +374,8 @@ func TestMessageLine(t *testing.T) {
 	r := serve(t, Settings{Filter: f})
 	r.dial(sendmail).deliver(letter("Q1"))
 	const want = `level=INFO msg=message queue=Q1 role=theirs author=example.net results="spf=fail dkim=none" action=reject took=`
-	if got := r.log.with(want, `by=stranger client=198.51.100.1 reply="DMARC policy"`); len(got) != 1 {
+	if got := r.log.with(want, `by=stranger client=198.51.100.1 reply="DMARC policy"`); len(
+		got) != 1 {
 		t.Errorf("no such line: %s", want)
 	}
 	if got := r.counts.messages["theirs reject"]; got != 1 {

@@ -11,8 +11,9 @@ import (
 	"mailseal/milter/message"
 )
 
-// Settings are what a reload changes. They must not be changed once a Server has them; a message ends with those that
-// it began with. Macros that new Roles look at are asked for on new connections only.
+// Settings are what a reload changes. They must not be changed once a Server has them; a message
+// ends with those that it began with. Macros that new Roles look at are asked for on new
+// connections only.
 type Settings struct {
 	Filter          Filter
 	Roles           Roles
@@ -20,7 +21,8 @@ type Settings struct {
 	HeaderLimit     int           // octets of all fields of a message and 40 for each; 0: 1 MiB
 	Deadline        time.Duration // for judging a message that is complete; 0: 20 s
 	OnInternalError action.Action // Accept or Reject; any other: Tempfail
-	QuietFragile    []Event       // LongLine, Rewritten, EightBit: counted, with no warning in the log
+	// LongLine, Rewritten, EightBit: counted, with no warning in the log
+	QuietFragile []Event
 }
 
 // The defaults of Settings.
@@ -39,7 +41,8 @@ func (s Settings) filled() *Settings {
 	return &s
 }
 
-// wishes returns what is asked of the MTA: the macros that tell roles apart are asked for like all others.
+// wishes returns what is asked of the MTA: the macros that tell roles apart are asked for like all
+// others.
 func (s *Settings) wishes() guard.Wishes {
 	w := guard.DefaultWishes()
 	for _, name := range s.Roles.macroNames() {
@@ -52,7 +55,8 @@ func (s *Settings) wishes() guard.Wishes {
 	return w
 }
 
-// macroNames returns the names of the macros that decide roles, as they are on the wire, in a fixed order.
+// macroNames returns the names of the macros that decide roles, as they are on the wire, in a fixed
+// order.
 func (r Roles) macroNames() []string {
 	var names []string
 	for name := range r.Macros {
@@ -70,8 +74,9 @@ func wireName(name string) string {
 	return name
 }
 
-// Exempt says whose mail is not looked at. It is told at MAIL that no more of the message is wanted; at CONNECT it
-// would be the whole SMTP session, and what a user sends after logging in would leave unsigned.
+// Exempt says whose mail is not looked at. It is told at MAIL that no more of the message is
+// wanted; at CONNECT it would be the whole SMTP session, and what a user sends after logging in
+// would leave unsigned.
 type Exempt struct {
 	Networks []netip.Prefix
 	Hosts    message.Hosts

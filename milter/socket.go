@@ -100,7 +100,8 @@ func clearPlace(ctx context.Context, path string) error {
 		return removeIf(path, info)
 	}
 	// Busy (its backlog is full), or not ours to ask: not known to be stale.
-	return fmt.Errorf("%w: there is a socket at %s, and it is not known whether it is in use: %w", ErrInUse, path, err)
+	return fmt.Errorf("%w: there is a socket at %s, and it is not known whether it is in use: %w",
+		ErrInUse, path, err)
 }
 
 // removeIf removes the socket at path if it is still the one that id describes.
@@ -148,8 +149,8 @@ func lookUpOwner(o ListenOptions) (w owner, err error) {
 	return w, err
 }
 
-// lookUp returns the number of a user or group; -1 for none, and the number itself for a number, as in a chroot whose
-// users are not ours.
+// lookUp returns the number of a user or group; -1 for none, and the number itself for a number, as
+// in a chroot whose users are not ours.
 func lookUp(name, kind string, find func(name string) (string, error)) (int, error) {
 	if name == "" {
 		return -1, nil

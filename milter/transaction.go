@@ -40,7 +40,8 @@ type transaction struct {
 const maxPaths = 256 << 10
 
 func newTransaction(s *session, settings *Settings, env *message.Envelope) *transaction {
-	t := &transaction{in: s, settings: settings, env: env, fields: message.NewCollector(settings.HeaderLimit)}
+	t := &transaction{in: s, settings: settings, env: env,
+		fields: message.NewCollector(settings.HeaderLimit)}
 	t.role, t.why = settings.Roles.Of(s.listener.Role, env, earlyMacro(s.conn))
 	return t
 }
@@ -86,7 +87,8 @@ func (t *transaction) field(name, value []byte) {
 func (t *transaction) endOfHeader() {
 	t.began = time.Now()
 	if t.fields == nil {
-		text := fmt.Sprintf("Header too large: more than %d bytes in all fields", t.settings.HeaderLimit)
+		text := fmt.Sprintf("Header too large: more than %d bytes in all fields",
+			t.settings.HeaderLimit)
 		t.decided = &Outcome{Action: action.Reject, Reply: Reply{552, "5.3.4", text}}
 		return
 	}

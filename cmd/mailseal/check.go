@@ -51,7 +51,8 @@ func (f *checkFlags) define(cmd *cobra.Command) {
 		"(default: the one of mailseal.service, else mailseal)")
 	flags.BoolVar(&f.json, "json", false, "print one JSON object")
 	flags.BoolVar(&f.dns, "dns", false, "compare the keys with the DNS")
-	flags.StringVar(&f.zone, "zone", "", "answer all DNS questions from this zone file; implies --dns")
+	flags.StringVar(&f.zone, "zone", "",
+		"answer all DNS questions from this zone file; implies --dns")
 	flags.StringSliceVar(&f.domains, "domain", nil,
 		"compare the keys of these domains only, those of sources too; implies --dns")
 	flags.IntVar(&f.limit, "limit", 0, "compare at most this many keys of each source that can "+
@@ -59,7 +60,8 @@ func (f *checkFlags) define(cmd *cobra.Command) {
 	flags.BoolVar(&f.running, "against-running", false,
 		"report which domains that signed mail in the last 7 days would lose their rule or key")
 	flags.StringVar(&f.mta.Postfix, "postfix", "",
-		"`directory` of Postfix's main.cf and master.cf (default "+check.PostfixDir+", if it is there)")
+		"`directory` of Postfix's main.cf and master.cf (default "+check.PostfixDir+
+			", if it is there)")
 	flags.StringVar(&f.mta.Sendmail, "sendmail", "", "`directory` of Sendmail's sendmail.cf and "+
 		"sendmail.mc (default "+check.SendmailDir+", if it is there)")
 	flags.BoolVar(&f.mta.Skip, "no-mta", false, "do not look at mail servers")

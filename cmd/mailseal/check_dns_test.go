@@ -21,7 +21,8 @@ func rule(from, more string) string {
 func publishedBeside(t *testing.T, path, domain string) keys.Record {
 	t.Helper()
 	source := assembly.FileKeys(t.Context(), &config.Config{Keys: map[string]config.Key{
-		"k": {Domain: domain, Selector: "s", File: filepath.Join(filepath.Dir(path), "s.pem")}}}, nil)
+		"k": {Domain: domain, Selector: "s", File: filepath.Join(filepath.Dir(path), "s.pem")}}},
+		nil)
 	k, err := source.Key(t.Context(), "k")
 	if err != nil {
 		t.Fatal(err)
@@ -52,10 +53,12 @@ func TestCheckDNS(t *testing.T) {
 			"error: s._domainkey.example.com: there is no TXT record"},
 		{"what to publish", goodConfig, "", exitBad,
 			`publish: s._domainkey.example.com. 3600 IN TXT "v=DKIM1; k=ed25519; p=`},
-		{"doubled suffix", goodConfig, `s._domainkey.example.com.example.com. TXT "KEY"` + "\n", exitBad, "the " +
-			"record is at s._domainkey.example.com.example.com"},
-		{"test", goodConfig, `s._domainkey.example.com. TXT "KEY; t=y"` + "\n", exitGood, "warning: " +
-			"s._domainkey.example.com: has t=y"},
+		{"doubled suffix", goodConfig, `s._domainkey.example.com.example.com. TXT "KEY"` + "\n",
+			exitBad, "the " +
+				"record is at s._domainkey.example.com.example.com"},
+		{"test", goodConfig, `s._domainkey.example.com. TXT "KEY; t=y"` + "\n", exitGood,
+			"warning: " +
+				"s._domainkey.example.com: has t=y"},
 		{"servers fail", goodConfig, "$SERVFAIL s._domainkey.example.com\n", exitUnknown,
 			"unknown: s._domainkey.example.com: could not find out"},
 		{"the rule's domain is what counts", rule(`"example.com"`, `domain = "example.org"`), own,
@@ -84,7 +87,8 @@ func TestCheckDNS(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			path := configured(t, tt.config)
-			out, code := runCommand(t, "check", "--config", path, "--zone", zoneBeside(t, path, tt.zone))
+			out, code := runCommand(t, "check", "--config", path, "--zone",
+				zoneBeside(t, path, tt.zone))
 			if code != tt.code || !strings.Contains(out, tt.want) {
 				t.Errorf("got code %d and\n%swant code %d and %q", code, out, tt.code, tt.want)
 			}
@@ -123,8 +127,10 @@ func TestCheckDNSJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	r, fs := answer.DNS.Records, answer.Findings
-	if code != exitBad || len(r) != 1 || r[0].State != "absent" || len(fs) != 1 || fs[0].Code != "dns-record-missing" ||
-		fs[0].Area != "dns" || fs[0].Setting != r[0].Name || !strings.HasPrefix(fs[0].Fix, "publish: "+r[0].Name) {
+	if code != exitBad || len(r) != 1 || r[0].State != "absent" || len(fs) != 1 ||
+		fs[0].Code != "dns-record-missing" ||
+		fs[0].Area != "dns" || fs[0].Setting != r[0].Name ||
+		!strings.HasPrefix(fs[0].Fix, "publish: "+r[0].Name) {
 		t.Errorf("got code %d, %s", code, out)
 	}
 	if out, _ = runCommand(t, "check", "--json", "--config", path); strings.Contains(out, `"dns"`) {

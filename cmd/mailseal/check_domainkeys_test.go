@@ -44,11 +44,13 @@ func TestCheckDomainKeys(t *testing.T) {
 				if err := os.MkdirAll(filepath.Join(dir, "keys", d), 0o700); err != nil {
 					t.Fatal(err)
 				}
-				if err := os.WriteFile(filepath.Join(dir, "keys", d, "s.pem"), key, 0o600); err != nil {
+				if err := os.WriteFile(filepath.Join(dir, "keys", d, "s.pem"), key,
+					0o600); err != nil {
 					t.Fatal(err)
 				}
 			}
-			args := append([]string{"check", "--config", path, "--zone", zoneBeside(t, path, tt.zone)}, tt.args...)
+			args := append([]string{"check", "--config", path, "--zone",
+				zoneBeside(t, path, tt.zone)}, tt.args...)
 			out, code := runCommand(t, args...)
 			if code != tt.code || !strings.Contains(out, tt.want) {
 				t.Errorf("got code %d and\n%swant code %d and %q", code, out, tt.code, tt.want)

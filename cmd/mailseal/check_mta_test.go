@@ -47,7 +47,8 @@ func TestCheckMTA(t *testing.T) {
 			if code != tt.code || !strings.Contains(out, tt.want) {
 				t.Errorf("got code %d and\n%swant code %d and %q", code, out, tt.code, tt.want)
 			}
-			if tt.name == "good" && (strings.Contains(out, "Sendmail") || strings.Contains(out, "warning: /")) {
+			if tt.name == "good" && (strings.Contains(out, "Sendmail") ||
+				strings.Contains(out, "warning: /")) {
 				t.Errorf("got %s", out)
 			}
 		})
@@ -67,14 +68,17 @@ func sendmailBeside(t *testing.T) string {
 
 func TestCheckMTAFlags(t *testing.T) {
 	path := configured(t, goodConfig)
-	if _, code := runCommand(t, "check", "--config", path, "--postfix", t.TempDir()); code != exitUnknown {
+	if _, code := runCommand(t, "check", "--config", path, "--postfix",
+		t.TempDir()); code != exitUnknown {
 		t.Errorf("no Postfix there: got code %d", code)
 	}
 	broken := postfixBeside(t, "smtpd_milters = inet:8891@127.0.0.1\n")
-	if out, code := runCommand(t, "check", "--config", path, "--no-mta", "--postfix", broken); code != exitUsage {
+	if out, code := runCommand(t, "check", "--config", path, "--no-mta", "--postfix",
+		broken); code != exitUsage {
 		t.Errorf("told not to look, and where: got code %d, %s", code, out)
 	}
-	out, _ := runCommand(t, "check", "--json", "--config", path, "--postfix", broken, "--sendmail", sendmailBeside(t))
+	out, _ := runCommand(t, "check", "--json", "--config", path, "--postfix", broken, "--sendmail",
+		sendmailBeside(t))
 	var a struct {
 		MTAs     []struct{ Server string }
 		Findings []struct {
@@ -87,7 +91,8 @@ func TestCheckMTAFlags(t *testing.T) {
 	}
 	f := a.Findings[0]
 	if f.Severity != "error" || f.File != filepath.Join(broken, "main.cf") || f.Line != 3 ||
-		!strings.HasPrefix(f.Fix, "smtpd_milters = inet:127.0.0.1:8891\n") || a.MTAs[1].Server != "Sendmail" {
+		!strings.HasPrefix(f.Fix, "smtpd_milters = inet:127.0.0.1:8891\n") ||
+		a.MTAs[1].Server != "Sendmail" {
 		t.Errorf("got %+v", a)
 	}
 }

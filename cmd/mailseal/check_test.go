@@ -21,7 +21,8 @@ keys = "s._domainkey.example.com"
 func configured(t *testing.T, text string) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, d := range []string{dir, filepath.Dir(dir)} { // test directories are closed, which makes any file safe
+	// test directories are closed, which makes any file safe
+	for _, d := range []string{dir, filepath.Dir(dir)} {
 		if err := os.Chmod(d, 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -109,17 +110,21 @@ func TestCheckJSON(t *testing.T) {
 	}
 	out, code := runCommand(t, "check", "--json", "--config", configured(t, goodConfig))
 	if a := parse(out); code != exitGood || len(a.Keys) != 1 ||
-		a.Keys[0].Record != "s._domainkey.example.com" || !strings.HasPrefix(a.Keys[0].Fingerprint, "sha256:") {
+		a.Keys[0].Record != "s._domainkey.example.com" ||
+		!strings.HasPrefix(a.Keys[0].Fingerprint, "sha256:") {
 		t.Errorf("got code %d, %s", code, out)
 	}
 	out, code = runCommand(t, "check", "--json", "--config", configured(t, "mode = 1\n"))
-	if a := parse(out); code != exitBad || len(a.Errors) != 1 || a.Errors[0].Line != 1 || a.Errors[0].Path != "mode" ||
+	if a := parse(out); code != exitBad || len(a.Errors) != 1 || a.Errors[0].Line != 1 ||
+		a.Errors[0].Path != "mode" ||
 		len(a.Findings) != 1 || a.Findings[0].Code != "config-mistake" ||
 		a.Findings[0].Severity != "error" || a.Findings[0].Setting != "mode" {
 		t.Errorf("got code %d, %s", code, out)
 	}
-	out, code = runCommand(t, "check", "--json", "--config", filepath.Join(t.TempDir(), "none.toml"))
-	if a := parse(out); code != exitUnknown || len(a.Errors) != 1 || a.Findings[0].Code != "config-unreadable" {
+	out, code = runCommand(t, "check", "--json", "--config",
+		filepath.Join(t.TempDir(), "none.toml"))
+	if a := parse(out); code != exitUnknown || len(a.Errors) != 1 ||
+		a.Findings[0].Code != "config-unreadable" {
 		t.Errorf("no file: got code %d, %s", code, out)
 	}
 }

@@ -36,7 +36,8 @@ func walkSite(t *testing.T, driver, dsn, settings string) (config, zone string) 
 		}
 	}
 	config, zone = filepath.Join(dir, "mailseal.toml"), filepath.Join(dir, "zone")
-	for path, text := range map[string]string{zone: text, config: hosted.Config(dir, driver, dsn, settings)} {
+	for path, text := range map[string]string{zone: text,
+		config: hosted.Config(dir, driver, dsn, settings)} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -136,12 +137,14 @@ func TestCheckWalkLarge(t *testing.T) {
 		w.Good != hosted.Domains-2 || w.Unknown != 1 || len(answer.DNS.Records) != 1000 {
 		t.Errorf("got %v and %d records", &w, len(answer.DNS.Records))
 	}
-	if said := progress.String(); strings.Count(said, "\n") != 2 || !strings.Contains(said, "of 2000 keys good") {
+	if said := progress.String(); strings.Count(said, "\n") != 2 ||
+		!strings.Contains(said, "of 2000 keys good") {
 		t.Errorf("said %q on the way", said)
 	}
 }
 
-// patient gives the source of a configuration a minute for each answer: a machine that is busy is not what is tested.
+// patient gives the source of a configuration a minute for each answer: a machine that is busy is
+// not what is tested.
 func patient(t *testing.T, config string) {
 	t.Helper()
 	text, err := os.ReadFile(config)
@@ -174,7 +177,8 @@ func TestCheckWalkWeb(t *testing.T) {
 	t.Cleanup(server.Close)
 	config, zone := walkSite(t, "sqlite", "unused", "")
 	text := "authserv_id = \"mx\"\nlisten = [{ address = \"inet:8891@127.0.0.1\" " +
-		"}]\n[sources.web]\ndriver = \"http\"\nurl = \"" + server.URL + "\"\n[[sign]]\nsource = \"web\"\n"
+		"}]\n[sources.web]\ndriver = \"http\"\nurl = \"" + server.URL +
+		"\"\n[[sign]]\nsource = \"web\"\n"
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

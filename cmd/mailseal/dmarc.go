@@ -20,14 +20,7 @@ func newDMARCCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dmarc DOMAIN",
 		Short: "Find the DMARC policy of a domain and explain how it was found",
-		Long: `Dmarc walks up the DNS from a domain as RFC 9989 requires, and prints what it found at each name, which
-policy applies to mail from the domain, and which parts of the record it ignored. With --spf and --dkim, which name
-domains that those methods have authenticated, it prints which of them are aligned.
-
-With --config it uses the daemon's name servers, and the daemon's way to find organizational domains.
-
-The exit code is 0 when a policy applies and, with --spf or --dkim, DMARC passes; 1 when not; 3 when the DNS did not
-answer.`,
+		Long:  help("dmarc"),
 		Example: `  mailseal dmarc example.com
   mailseal dmarc news.example.com --dkim example.com --spf bounce.example.net`,
 		Args: exactArgs("DOMAIN"),
@@ -35,7 +28,8 @@ answer.`,
 			return f.run(cmd.Context(), cmd.OutOrStdout(), args[0])
 		},
 	}
-	cmd.Flags().StringVarP(&f.config, "config", "c", "", "ask as the daemon does with this configuration file")
+	cmd.Flags().StringVarP(&f.config, "config", "c", "",
+		"ask as the daemon does with this configuration file")
 	cmd.Flags().StringVar(&f.zone, "zone", "", "answer all DNS questions from this zone file")
 	cmd.Flags().BoolVar(&f.JSON, "json", false, "print one JSON object")
 	cmd.Flags().StringArrayVar(&f.SPF, "spf", nil, "domain of MAIL FROM that passed SPF")

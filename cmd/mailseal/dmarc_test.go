@@ -32,7 +32,8 @@ func TestDMARCCommand(t *testing.T) {
 		{"not..a.name", exitUsage, nil},
 		{"example.com --json", exitGood, []string{`"policy":"reject"`, `"organizational_domain":"example.com"`}},
 	} {
-		out, _, code := mailseal(t, "", append([]string{"dmarc", "--zone", zone}, strings.Fields(tc.args)...)...)
+		out, _, code := mailseal(t, "",
+			append([]string{"dmarc", "--zone", zone}, strings.Fields(tc.args)...)...)
 		if code != tc.code {
 			t.Errorf("%s: exit code %d, want %d\n%s", tc.args, code, tc.code, out)
 		}

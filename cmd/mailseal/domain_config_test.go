@@ -67,11 +67,13 @@ reports = { store = "sqlite:%s" }
 		t.Errorf("--name-servers: exit code %d\n%s", code, out)
 	}
 	out, code = run("domain --config CONFIG --reports example.com")
-	if code != exitUnknown || !strings.Contains(out, "r.db") || !strings.Contains(out, "reports import") {
+	if code != exitUnknown || !strings.Contains(out, "r.db") ||
+		!strings.Contains(out, "reports import") {
 		t.Errorf("no reports: exit code %d\n%s", code, out)
 	}
 	day := time.Now().UTC().Truncate(24*time.Hour).Unix() - 2*86400
-	if err := os.WriteFile(path("report.xml"), fmt.Appendf(nil, bySPFAlone, day, day+86399), 0o600); err != nil {
+	if err := os.WriteFile(path("report.xml"), fmt.Appendf(nil, bySPFAlone, day, day+86399),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	if out, code := run("reports import --config CONFIG " + path("report.xml")); code != exitGood {
@@ -82,7 +84,8 @@ reports = { store = "sqlite:%s" }
 		t.Errorf("--reports: exit code %d\n%s", code, out)
 	}
 	out, code = run("propose spf --reports --config CONFIG example.com")
-	if code != exitGood || !strings.Contains(out, "40 messages from 192.0.2.1 (ours): already allowed") {
+	if code != exitGood || !strings.Contains(out,
+		"40 messages from 192.0.2.1 (ours): already allowed") {
 		t.Errorf("propose spf --reports: exit code %d\n%s", code, out)
 	}
 }

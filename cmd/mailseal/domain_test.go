@@ -67,7 +67,8 @@ $SERVFAIL s1._domainkey.slow.example.
 		}
 		out, errs, code := mailseal(t, "", args...)
 		if code != tc.code || !strings.Contains(out, tc.want) {
-			t.Errorf("%s: exit code %d, want %d and %q\n%s%s", tc.name, code, tc.code, tc.want, out, errs)
+			t.Errorf("%s: exit code %d, want %d and %q\n%s%s", tc.name, code, tc.code, tc.want, out,
+				errs)
 		}
 	}
 }

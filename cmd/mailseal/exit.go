@@ -21,7 +21,8 @@ const (
 	exitUsage   = 2  // the command line is wrong
 	exitUnknown = 3  // could not find out, or could not read what it needs
 	exitBug     = 70 // a bug in Mailseal
-	exitDefer   = 75 // a mail server is to try again (EX_TEMPFAIL); of "mailseal reports deliver" alone
+	// a mail server is to try again (EX_TEMPFAIL); of "mailseal reports deliver" alone
+	exitDefer = 75
 )
 
 var codes = map[answer.Kind]int{
@@ -33,7 +34,8 @@ var codes = map[answer.Kind]int{
 // execute runs the command that the arguments name, and returns the code to exit with. This is the
 // only place where an answer becomes a number, and where it is said what kept a command from its
 // answer: a line on standard error and, with --json, an object on standard output.
-func execute(ctx context.Context, root *cobra.Command, args []string, stdout, stderr io.Writer) int {
+func execute(ctx context.Context, root *cobra.Command, args []string, stdout,
+	stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
@@ -72,7 +74,8 @@ type failureError struct {
 }
 
 func printFailure(w io.Writer, kind answer.Kind, text string) {
-	_ = json.NewEncoder(w).Encode(failure{failureError{kind, text, codes[kind]}}) // the exit code says it, too
+	// the exit code says it, too
+	_ = json.NewEncoder(w).Encode(failure{failureError{kind, text, codes[kind]}})
 }
 
 // run executes a command. Whatever is wrong before the command itself begins is a wrong command
@@ -80,7 +83,8 @@ func printFailure(w io.Writer, kind answer.Kind, text string) {
 func run(ctx context.Context, root *cobra.Command, stderr io.Writer, showStack bool) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = answer.New(answer.Bug, fmt.Errorf("a bug, please report it: %v (--debug shows where)", p))
+			err = answer.New(answer.Bug, fmt.Errorf(
+				"a bug, please report it: %v (--debug shows where)", p))
 			if showStack {
 				_, _ = stderr.Write(debug.Stack())
 			}

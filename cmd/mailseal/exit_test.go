@@ -48,17 +48,20 @@ func TestExecute(t *testing.T) {
 	} {
 		for _, args := range [][]string{{"do"}, {"do", "--json"}} {
 			root := &cobra.Command{Use: "mailseal", SilenceErrors: true, SilenceUsage: true}
-			do := &cobra.Command{Use: "do", RunE: func(*cobra.Command, []string) error { return tc.err }}
+			do := &cobra.Command{Use: "do",
+				RunE: func(*cobra.Command, []string) error { return tc.err }}
 			do.Flags().Bool("json", false, "")
 			root.AddCommand(do)
 			var out, errs bytes.Buffer
 			if code := execute(context.Background(), root, args, &out, &errs); code != tc.code ||
 				errs.String() != tc.says {
-				t.Errorf("%s: exit code %d, %q; want %d, %q", tc.name, code, errs.String(), tc.code, tc.says)
+				t.Errorf("%s: exit code %d, %q; want %d, %q", tc.name, code, errs.String(), tc.code,
+					tc.says)
 			}
 			var said failure
 			wantJSON := len(args) == 2 && tc.says != ""
-			if err := json.Unmarshal(out.Bytes(), &said); wantJSON && (err != nil || said.Error.Text == "") {
+			if err := json.Unmarshal(out.Bytes(), &said); wantJSON &&
+				(err != nil || said.Error.Text == "") {
 				t.Errorf("%s: printed %q, want an object with an error", tc.name, out.String())
 			}
 			if !wantJSON && out.Len() > 0 {

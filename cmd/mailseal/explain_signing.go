@@ -21,14 +21,9 @@ type explainFlags struct {
 func newExplainSigningCmd() *cobra.Command {
 	var f explainFlags
 	cmd := &cobra.Command{
-		Use:   "explain-signing --from ADDRESS [--ip ADDRESS] [--user LOGIN]",
-		Short: "Explain which rule signs a message, with which keys, and why other rules do not",
-		Long: `Explain-signing prints whose mail a message would be, which rule of the signing table would sign it
-with which keys, and why the other rules for its author would not. It loads the keys, queries databases and web
-services as the daemon would, prints where each rule and each key comes from, and looks nothing up in the DNS. At the
-end it lists the fields that a host on the way could add to the message without breaking its signature.
-
-The exit code is 0 when the message would be signed, 1 when not.`,
+		Use:     "explain-signing --from ADDRESS [--ip ADDRESS] [--user LOGIN]",
+		Short:   "Explain which rule signs a message, with which keys, and why other rules do not",
+		Long:    help("explain-signing"),
 		Example: `  mailseal explain-signing --from alice@example.com --ip 192.0.2.7 --user alice`,
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -39,7 +34,8 @@ The exit code is 0 when the message would be signed, 1 when not.`,
 	flags := cmd.Flags()
 	flags.StringVarP(&f.config, "config", "c", "", "configuration file (default "+defaultConfig+")")
 	flags.StringVar(&f.From, "from", "", "address in the From field")
-	flags.StringVar(&f.Sender, "sender", "", "envelope sender, empty for a bounce (default that of From)")
+	flags.StringVar(&f.Sender, "sender", "",
+		"envelope sender, empty for a bounce (default that of From)")
 	flags.StringVar(&f.ip, "ip", "127.0.0.1", "address of the SMTP client")
 	flags.StringVar(&f.Host, "host", "", "verified name of the SMTP client")
 	flags.StringVar(&f.Login, "user", "", "login of the client; empty when it did not log in")

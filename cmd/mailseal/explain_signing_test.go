@@ -80,7 +80,8 @@ func TestExplainSigning(t *testing.T) {
 			[]string{`"addable":{"always":["Sender","In-Reply-To"`, `"when_absent":["Date",`,
 				`"when_not_plain":["MIME-Version",`}},
 		{"--from x@bare.example --ip 192.0.2.1", exitGood,
-			[]string{"always: Sender, Message-ID, Cc, MIME-Version", "where the message has none: Date, X-Ticket\n"}},
+			[]string{"always: Sender, Message-ID, Cc, MIME-Version",
+				"where the message has none: Date, X-Ticket\n"}},
 		{"--from a@example.org --ip 192.0.2.1 --json", exitBad, []string{`"keys":[{`}},
 		{"--from nobody --ip 192.0.2.1", exitUsage, nil},
 		{"--from a@example.com --ip x", exitUsage, nil},
@@ -88,7 +89,8 @@ func TestExplainSigning(t *testing.T) {
 		var out bytes.Buffer
 		root := newRootCmd()
 		root.SetOut(&out)
-		root.SetArgs(append([]string{"explain-signing", "--config", path}, strings.Fields(tc.args)...))
+		root.SetArgs(append([]string{"explain-signing", "--config", path},
+			strings.Fields(tc.args)...))
 		if code := codeOf(root.ExecuteContext(t.Context())); code != tc.code {
 			t.Errorf("%s: exit code %d, want %d\n%s", tc.args, code, tc.code, out.String())
 		}
@@ -100,7 +102,8 @@ func TestExplainSigning(t *testing.T) {
 	}
 }
 
-// TestExplainSigningAll holds that every rule that fits is explained, with its keys, where all of them sign.
+// TestExplainSigningAll holds that every rule that fits is explained, with its keys, where all of
+// them sign.
 func TestExplainSigningAll(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "mailseal.toml")
 	const more = "[[sign]]\nfrom = [\"*@*\"]\nkeys = [\"gone._domainkey.example.org\"]\n"
@@ -110,18 +113,21 @@ func TestExplainSigningAll(t *testing.T) {
 		says          []string
 	}{
 		{"skip", "", exitGood, []string{"sign[1]  fits", "sign[5]  fits", "all rules that fit sign",
-			"signs as good._domainkey", "key gone._domainkey.example.org", "CANNOT SIGN", "The message is signed."}},
+			"signs as good._domainkey", "key gone._domainkey.example.org", "CANNOT SIGN",
+			"The message is signed."}},
 		{"strict", "on_key_error = \"reject\"\n", exitBad, []string{"sign[1]  fits",
 			"sign[5]  fits", "a key of the rule cannot be used: the message is rejected"}},
 	} {
-		text := strings.Replace(explainConfig, "[signing]", "[signing]\nmatch = \"all\"", 1) + more + tc.options
+		text := strings.Replace(explainConfig, "[signing]", "[signing]\nmatch = \"all\"", 1) +
+			more + tc.options
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		var out bytes.Buffer
 		root := newRootCmd()
 		root.SetOut(&out)
-		root.SetArgs([]string{"explain-signing", "--config", path, "--from", "a@example.com", "--ip", "192.0.2.1"})
+		root.SetArgs([]string{"explain-signing", "--config", path, "--from", "a@example.com",
+			"--ip", "192.0.2.1"})
 		if code := codeOf(root.ExecuteContext(t.Context())); code != tc.code {
 			t.Errorf("%s: exit code %d, want %d\n%s", tc.name, code, tc.code, out.String())
 		}
@@ -181,8 +187,8 @@ on_key_error = "accept"
 source = "hosting"
 `
 
-// What explain-signing says of keys that are in a database or behind a web service, told by login, and of what keeps a
-// message from being signed whatever its keys.
+// What explain-signing says of keys that are in a database or behind a web service, told by login,
+// and of what keeps a message from being signed whatever its keys.
 func TestExplainSigningSources(t *testing.T) {
 	db := hosted.SQLite(t)
 	execSQLite(t, db, "INSERT INTO dkim_signing VALUES ('d2.example', 'joe', 'k7')")
@@ -199,7 +205,8 @@ func TestExplainSigningSources(t *testing.T) {
 	}))
 	t.Cleanup(web.Close)
 	path := filepath.Join(t.TempDir(), "mailseal.toml")
-	if err := os.WriteFile(path, fmt.Appendf(nil, explainSourcesConfig, db, web.URL), 0o600); err != nil {
+	if err := os.WriteFile(path, fmt.Appendf(nil, explainSourcesConfig, db, web.URL),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, tc := range []struct {
@@ -210,7 +217,8 @@ func TestExplainSigningSources(t *testing.T) {
 		{"a database says", "--from a@d1.example", exitGood, []string{"sign[5]  fits", path + ":",
 			"key k1 (source hosting): signs as s._domainkey.d1.example (ed25519 256)"}},
 		{"more for a login", "--from a@d2.example --user joe", exitGood,
-			[]string{"key k2 (source hosting)", "key k7 (source hosting): signs as s._domainkey.d7.example"}},
+			[]string{"key k2 (source hosting)",
+				"key k7 (source hosting): signs as s._domainkey.d7.example"}},
 		{"less without", "--from a@d2.example --json", exitGood,
 			[]string{`"source":"source hosting"`, `"kind":"ed25519 256"`, `"name":"k2"`}},
 		{"nothing", "--from a@d5.example", exitBad, []string{"no keys for the sender", "goes out unsigned"}},
@@ -219,9 +227,11 @@ func TestExplainSigningSources(t *testing.T) {
 		{"a web service, in Vault's envelope, by login", "--from a@web.example --user joe",
 			exitGood, []string{"key web (source web): signs as w._domainkey.web.example"}},
 		{"a web service that fails", "--from a@web-away.example", exitBad,
-			[]string{"GET " + web.URL + "/signing/web-away.example: 503", "the message is deferred"}},
+			[]string{"GET " + web.URL + "/signing/web-away.example: 503",
+				"the message is deferred"}},
 		{"a database that is away", "--from a@away.example", exitBad,
-			[]string{"key k1 (source away): CANNOT SIGN", "/nonexistent/keys.db does not exist", "is deferred"}},
+			[]string{"key k1 (source away): CANNOT SIGN", "/nonexistent/keys.db does not exist",
+				"is deferred"}},
 		{"one key of two, strictly", "--from a@strict.example", exitBad,
 			[]string{"key gone (source hosting): CANNOT SIGN",
 				"a key of the rule cannot be used: the message is rejected"}},

@@ -78,7 +78,8 @@ func validateFlags(cmd *cobra.Command) error {
 	return nil
 }
 
-// checkValue refuses "" and 0 for a flag to which they mean nothing: it would be as if the flag were not there.
+// checkValue refuses "" and 0 for a flag to which they mean nothing: it would be as if the flag
+// were not there.
 func checkValue(f *pflag.Flag) error {
 	if f.Annotations[emptyMeans] != nil {
 		return nil
@@ -96,13 +97,15 @@ func checkValue(f *pflag.Flag) error {
 		}
 	case "int", "float64", "duration":
 		if text == "0" || text == "0s" || strings.HasPrefix(text, "-") {
-			return fmt.Errorf("--%s %s: it must be above 0; leave it out for the default", f.Name, text)
+			return fmt.Errorf("--%s %s: it must be above 0; leave it out for the default", f.Name,
+				text)
 		}
 	}
 	return nil
 }
 
-// checkBeside refuses a flag that has no effect beside the others that were given, or without those that were not.
+// checkBeside refuses a flag that has no effect beside the others that were given, or without those
+// that were not.
 func checkBeside(cmd *cobra.Command, f *pflag.Flag) error {
 	isGiven := func(name string) bool { return cmd.Flags().Changed(name) }
 	if slices.Contains(strings.Fields(cmd.Annotations[ignored]), f.Name) {
@@ -110,11 +113,13 @@ func checkBeside(cmd *cobra.Command, f *pflag.Flag) error {
 	}
 	for _, any := range f.Annotations[needsFlag] {
 		if others := strings.Fields(any); !slices.ContainsFunc(others, isGiven) {
-			return fmt.Errorf("--%s has no effect without --%s", f.Name, strings.Join(others, " or --"))
+			return fmt.Errorf("--%s has no effect without --%s", f.Name,
+				strings.Join(others, " or --"))
 		}
 	}
 	if at := slices.IndexFunc(f.Annotations[notBeside], isGiven); at >= 0 {
-		return fmt.Errorf("--%s has no effect together with --%s", f.Name, f.Annotations[notBeside][at])
+		return fmt.Errorf("--%s has no effect together with --%s", f.Name,
+			f.Annotations[notBeside][at])
 	}
 	return nil
 }
@@ -122,7 +127,8 @@ func checkBeside(cmd *cobra.Command, f *pflag.Flag) error {
 // noArgs is for commands that take flags only.
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return answer.NewUsage(fmt.Errorf("%s takes no arguments, got %q", cmd.CommandPath(), args[0]))
+		return answer.NewUsage(fmt.Errorf("%s takes no arguments, got %q", cmd.CommandPath(),
+			args[0]))
 	}
 	return nil
 }
@@ -142,7 +148,8 @@ func exactArgs(names ...string) cobra.PositionalArgs {
 func oneOrMore(name string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
-			return answer.NewUsage(fmt.Errorf("%s takes one %s or more, got none", cmd.CommandPath(), name))
+			return answer.NewUsage(fmt.Errorf("%s takes one %s or more, got none",
+				cmd.CommandPath(), name))
 		}
 		return filled(cmd, args)
 	}
@@ -152,7 +159,8 @@ func oneOrMore(name string) cobra.PositionalArgs {
 func atMostOne(name string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) > 1 {
-			return answer.NewUsage(fmt.Errorf("%s takes one %s, got %q", cmd.CommandPath(), name, args[1]))
+			return answer.NewUsage(fmt.Errorf("%s takes one %s, got %q", cmd.CommandPath(), name,
+				args[1]))
 		}
 		return filled(cmd, args)
 	}

@@ -26,20 +26,8 @@ func newImportCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import-opendkim [--conf FILE] [--dmarc-conf FILE] [--out DIR]",
 		Short: "Convert the configuration of OpenDKIM and OpenDMARC",
-		Long: `Import-opendkim reads opendkim.conf and the tables that it names as OpenDKIM reads them, and
-opendmarc.conf if it is named, and writes a configuration that does the same. It prints the configuration, or with
---out writes it to DIR/mailseal.toml, which it never overwrites, and gives that to the group mailseal. Then it prints
-a report: what is left to do, what is special about these files, and one line for each note that every import has.
-With --verbose the report has a line for every setting: what is left to do, what was converted, what was changed on
-purpose, what never worked in OpenDKIM either, and what was dropped and why. Of many similar lines of a table it shows
-three, and with --json all. With --report it prints only the report.
-
-The old daemon's command line overrides its file, as it does for the daemon itself: ExecStart of the units with their
-drop-ins, and DAEMON_OPTS, OPTIONS and SOCKET in /etc/default and /etc/sysconfig if the units use them or there are no
-units. Tables in a database are not read; the configuration has a draft of the source that replaces them. No file of
-OpenDKIM is changed; keys are used where they are, and those that the user mailseal cannot read are listed. "mailseal
-check" then checks the result.`,
-		Args: noArgs,
+		Long:  help("import-opendkim"),
+		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return f.run(cmd.OutOrStdout(), cmd.ErrOrStderr(), cmd.Flags().Changed("conf"))
 		},

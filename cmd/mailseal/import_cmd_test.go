@@ -41,7 +41,8 @@ func TestImport(t *testing.T) {
 	out, code = runCommand(t, "import-opendkim", "--conf", conf, "--json")
 	for line := range strings.Lines(out) {
 		var note struct{ Group, Text string }
-		if err := json.Unmarshal([]byte(line), &note); err != nil || note.Group == "" || note.Text == "" {
+		if err := json.Unmarshal([]byte(line), &note); err != nil || note.Group == "" ||
+			note.Text == "" {
 			t.Fatalf("a note: %s: %v", line, err)
 		}
 	}

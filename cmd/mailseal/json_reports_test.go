@@ -26,7 +26,8 @@ func reported(t *testing.T, s site) string {
 			t.Fatal(err)
 		}
 	}
-	out, err := store.Open(t.Context(), store.Options{Driver: database.SQLite, DSN: s.path("reports.db")})
+	out, err := store.Open(t.Context(),
+		store.Options{Driver: database.SQLite, DSN: s.path("reports.db")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +48,8 @@ func reported(t *testing.T, s site) string {
 	if _, err := out.Fold(t.Context(), []string{"segment"}, b, at); err != nil {
 		t.Fatal(err)
 	}
-	told := store.Alert{Code: "new-source", Domain: "friend.example", Subject: "192.0.2.1", Text: "new"}
+	told := store.Alert{Code: "new-source", Domain: "friend.example", Subject: "192.0.2.1",
+		Text: "new"}
 	if _, err := out.Raise(t.Context(), at, time.Hour, told); err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +57,8 @@ func reported(t *testing.T, s site) string {
 		t.Fatal(err)
 	}
 	// The DNS does not answer, so that the report is built, and waits.
-	sent, errs, _ := mailseal(t, "", s.words("reports send --config @out.toml --json --now 2026-05-05T12:00:00Z")...)
+	sent, errs, _ := mailseal(t, "",
+		s.words("reports send --config @out.toml --json --now 2026-05-05T12:00:00Z")...)
 	var list struct{ Reports []struct{ ID string } }
 	if err := json.Unmarshal([]byte(sent), &list); err != nil || len(list.Reports) != 1 {
 		t.Fatalf("%v: %s%s", err, sent, errs)

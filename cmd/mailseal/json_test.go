@@ -130,7 +130,8 @@ func TestJSON(t *testing.T) {
 	}
 	want, err := os.ReadFile(file)
 	if err != nil || string(want) != b.String() {
-		t.Errorf("%s is stale (%v): go test ./cmd/mailseal -run JSON -update; got\n%s", file, err, b.String())
+		t.Errorf("%s is stale (%v): go test ./cmd/mailseal -run JSON -update; got\n%s", file, err,
+			b.String())
 	}
 }
 
@@ -182,7 +183,8 @@ func flatten(path string, v any, to map[string]string) {
 	to[path] = kind
 }
 
-// answering serves the control socket of a daemon that has one of everything to tell, and returns its path.
+// answering serves the control socket of a daemon that has one of everything to tell, and returns
+// its path.
 func answering(t *testing.T) string {
 	t.Helper()
 	at := time.Date(2026, 5, 4, 0, 0, 0, 0, time.UTC)

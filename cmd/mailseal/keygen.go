@@ -36,7 +36,8 @@ belong to the owner of the nearest directory that already exists.`,
 	cmd.Flags().StringVar(&o.Selector, "selector", "mail", "selector: the s= tag")
 	cmd.Flags().StringVar(&o.Dir, "dir", ".", "directory of the files; created if it does not "+
 		"exist")
-	cmd.Flags().StringSliceVar(&o.Algorithms, "algorithm", []string{"rsa", "ed25519"}, "kinds of keys")
+	cmd.Flags().StringSliceVar(&o.Algorithms, "algorithm", []string{"rsa", "ed25519"},
+		"kinds of keys")
 	cmd.Flags().IntVar(&o.RSABits, "bits", keyring.DefaultRSABits, "size of the RSA key")
 	cmd.Flags().BoolVar(&o.Record.Testing, "testing", false, "mark the records as a test (t=y)")
 	cmd.Flags().BoolVar(&o.Record.Strict, "strict", false, "no subdomain in i= (t=s)")

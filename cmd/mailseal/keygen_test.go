@@ -33,7 +33,8 @@ func runCommandErr(t *testing.T, args ...string) (stdout, stderr string, code in
 
 func TestKeygen(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new", "directory")
-	out, code := runCommand(t, "keygen", "--domain", "Example.com", "--selector", "mail", "--dir", dir)
+	out, code := runCommand(t, "keygen", "--domain", "Example.com", "--selector", "mail", "--dir",
+		dir)
 	if code != exitGood {
 		t.Fatalf("got code %d", code)
 	}
@@ -93,7 +94,8 @@ func TestKeygenNeverOverwrites(t *testing.T) {
 	if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, code := runCommand(t, "keygen", "--domain", "example.com", "--dir", dir); code != exitBad {
+	if _, code := runCommand(t, "keygen", "--domain", "example.com", "--dir",
+		dir); code != exitBad {
 		t.Errorf("got code %d, want %d", code, exitBad)
 	}
 	if text, err := os.ReadFile(path); err != nil || string(text) != "precious" {
@@ -150,7 +152,8 @@ func TestKeygenUsage(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
-			if _, code := runCommand(t, append([]string{"keygen", "--dir", dir}, tt.args...)...); code != exitUsage {
+			if _, code := runCommand(t, append([]string{"keygen", "--dir", dir},
+				tt.args...)...); code != exitUsage {
 				t.Errorf("got code %d, want %d", code, exitUsage)
 			}
 			if files, err := os.ReadDir(dir); err != nil || len(files) > 0 {

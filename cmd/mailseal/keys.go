@@ -25,20 +25,9 @@ func newKeysCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keys",
 		Short: "Make, publish, use and retire keys, each step when the DNS is ready",
-		Long: `Keys manages the stages of a key: generated, published, active, retiring, revoked, removed. It keeps
-keys in the state directory and publishes nothing itself: it prints the records to publish, and queries the name
-servers: those of --server or rotation.servers, else all authoritative ones of the domain. It refuses a step for which
-the DNS is not ready, and prints which server shows what; --force REASON makes the step nevertheless and records the
-reason. A server that does not answer stops a step, since what it shows is not known, and the exit code is 3;
-rotation.may_be_silent allows some to be silent, and --server asks others. Signing rules use the active keys of a
-domain by the setting managed.
-
-To start: run keys generate DOMAIN, publish the records, and run keys rotate DOMAIN, by hand or by timer, which does the
-rest and prints what it waits for. A domain's first keys sign as soon as all name servers show them, which the daemon
-checks every minute; until then mail goes unsigned, with a warning (first_key in mailseal.toml). Exit codes: 0 good, 1 a
-step was refused, 3 the name servers did not answer.`,
-		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Long:  help("keys"),
+		Args:  noArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	f.bind(cmd.PersistentFlags())
 	excludes(cmd, []string{"server"}, "zone")
@@ -160,7 +149,8 @@ Mailseal only prints and watches.`,
 		},
 	}
 	f.formatFlag(cmd)
-	cmd.Flags().StringVar(&g.Selector, "selector", "", "template of the selectors instead of rotation.selector")
+	cmd.Flags().StringVar(&g.Selector, "selector", "",
+		"template of the selectors instead of rotation.selector")
 	cmd.Flags().StringSliceVar(&g.Algorithms, "algorithm", nil,
 		"rsa2048, rsa3072, rsa4096, ed25519, instead of rotation.algorithms")
 	cmd.Flags().BoolVar(&g.Vendor, "vendor", false, "the key is a vendor's, at --selector")

@@ -66,7 +66,8 @@ func TestKeysServers(t *testing.T) {
 		{"others are asked", silent, 0, "--server " + good, exitGood, []string{"is now published"}, false},
 		{"force", silent, 0, "--force=ns2_is_being_moved", exitGood, []string{"is now published"}, true},
 		{"a server that disagrees", late, 0, "", exitBad,
-			[]string{"stays generated: not every name server shows the key", late + ": no record"}, false},
+			[]string{"stays generated: not every name server shows the key", late + ": no record"},
+			false},
 		{"is not let off as silent", late, 1, "", exitBad, []string{late + ": no record"}, false},
 		{"no such server", silent, 0, "--server ns.invalid", exitUnknown, nil, false},
 	} {
@@ -89,7 +90,8 @@ func TestKeysServers(t *testing.T) {
 			}
 			record := state.Keys[0].Record()
 			shows.Replace(dnstest.FromMap(map[string][]string{record.Name: {record.Text}}))
-			out, code := run(append([]string{"publish-check", "example.com"}, strings.Fields(tc.args)...)...)
+			out, code := run(append([]string{"publish-check", "example.com"},
+				strings.Fields(tc.args)...)...)
 			if code != tc.code {
 				t.Errorf("exit code %d, want %d", code, tc.code)
 			}
@@ -107,7 +109,8 @@ func TestKeysServers(t *testing.T) {
 				t.Errorf("the key is %s", state.Keys[0].Stage)
 			}
 			if last := state.Keys[0].History[len(state.Keys[0].History)-1]; tc.isForced &&
-				(last.Forced != "ns2_is_being_moved" || !strings.Contains(last.Over, silent+": no answer")) {
+				(last.Forced != "ns2_is_being_moved" ||
+					!strings.Contains(last.Over, silent+": no answer")) {
 				t.Errorf("remembered: %+v", last)
 			}
 		})
@@ -133,13 +136,15 @@ func TestKeysSay(t *testing.T) {
 	s.run(exitGood, "is now active", "activate", "example.com")
 	s.run(exitBad, "stays active: make and activate its successor first", "retire", "example.com")
 	s.run(exitGood, "example.com (nothing is due; new keys are made by hand", "rotate")
-	s.run(exitGood, "example.com (nothing is due; its next keys are made on ", "rotate", "--every", "90d")
+	s.run(exitGood, "example.com (nothing is due; its next keys are made on ", "rotate", "--every",
+		"90d")
 	s.run(exitGood, `"note":"nothing is due`, "rotate", "--json")
 	s.run(exitBad, "", "rotate", "exampel.com")
 	s.run(exitBad, "", "publish-check", "exampel.com")
 }
 
-// The last steps: revoked counts as right whether the record says so or is gone, and nsupdate removes it.
+// The last steps: revoked counts as right whether the record says so or is gone, and nsupdate
+// removes it.
 func TestKeysRemoval(t *testing.T) {
 	s := newLifeSite(t)
 	for range 2 {
@@ -159,7 +164,8 @@ func TestKeysRemoval(t *testing.T) {
 	s.publish(second + revoked)
 	s.run(exitGood, "is now revoked", "rotate")
 	s.run(exitGood, "", "publish-check")
-	s.run(exitGood, "update delete se._domainkey.example.com. TXT\nsend\n", "rotate", "--format", "nsupdate")
+	s.run(exitGood, "update delete se._domainkey.example.com. TXT\nsend\n", "rotate", "--format",
+		"nsupdate")
 	s.run(exitBad, "update delete se._domainkey.example.com. TXT\nsend\n", "remove", "example.com",
 		"--format", "nsupdate")
 	s.run(exitGood, `"remove":true`, "rotate", "--json")
@@ -196,7 +202,8 @@ func TestKeysTakenSelectors(t *testing.T) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "se-2.pem"), []byte("somebody's"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "se-2.pem"), []byte("somebody's"),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	text := lifeConfig + "[keys.\"se._domainkey.example.com\"]\nprivate_key = " +

@@ -51,13 +51,15 @@ func (s *lifeSite) publish(zone string) {
 func (s *lifeSite) run(code int, want string, args ...string) string {
 	s.t.Helper()
 	all := []string{"keys", "--config", s.config}
-	asks := args[0] != "generate" && args[0] != "record" && (args[0] != "list" || slices.Contains(args, "--format"))
+	asks := args[0] != "generate" && args[0] != "record" && (args[0] != "list" ||
+		slices.Contains(args, "--format"))
 	if asks { // the others ask no name server
 		all = append(all, "--zone", s.zone)
 	}
 	out, got := runCommand(s.t, append(all, args...)...)
 	if got != code || !strings.Contains(out, want) {
-		s.t.Fatalf("keys %s: got code %d and\n%swant code %d and %q", strings.Join(args, " "), got, out, code, want)
+		s.t.Fatalf("keys %s: got code %d and\n%swant code %d and %q", strings.Join(args, " "), got,
+			out, code, want)
 	}
 	return out
 }
@@ -101,7 +103,8 @@ func TestKeysByHand(t *testing.T) {
 		t.Errorf("check after: got %d, %s", code, out)
 	}
 	if out, code := runCommand(t, "explain-signing", "--config", s.config, "--from",
-		"a@example.com"); code != exitGood || !strings.Contains(out, "signs as se._domainkey.example.com") {
+		"a@example.com"); code != exitGood ||
+		!strings.Contains(out, "signs as se._domainkey.example.com") {
 		t.Errorf("explain-signing: got %d, %s", code, out)
 	}
 	s.run(exitBad, "make and activate its successor first", "retire", "example.com")
@@ -111,7 +114,8 @@ func TestKeysByHand(t *testing.T) {
 	_, other, _ := strings.Cut(second, "\n")
 	s.publish(record + other)
 	s.run(exitGood, "is now published", "publish-check")
-	s.run(exitGood, "se-2._domainkey.example.com is now active", "activate", "se-2._domainkey.example.com.")
+	s.run(exitGood, "se-2._domainkey.example.com is now active", "activate",
+		"se-2._domainkey.example.com.")
 	if s.stage("se") != keys.Retiring {
 		t.Fatalf("the key before is %s", s.stage("se"))
 	}
@@ -129,7 +133,8 @@ func TestKeysByHand(t *testing.T) {
 	if _, err := os.Stat(private); err == nil {
 		t.Error("the private half is still there")
 	}
-	if out := s.run(exitGood, "se-2._domainkey.example.com", "list"); strings.Contains(out, "se._domainkey") {
+	if out := s.run(exitGood, "se-2._domainkey.example.com", "list"); strings.Contains(out,
+		"se._domainkey") {
 		t.Errorf("list: %s", out)
 	}
 	s.run(exitGood, "se._domainkey.example.com ", "list", "--all")
@@ -142,7 +147,8 @@ func TestKeysRotate(t *testing.T) {
 	_, record, _ := strings.Cut(first, "\n")
 	s.run(exitGood, "waits: its record", "rotate")
 	s.publish(record)
-	if out := s.run(exitGood, "is now published", "rotate"); !strings.Contains(out, "is now active") {
+	if out := s.run(exitGood, "is now published", "rotate"); !strings.Contains(out,
+		"is now active") {
 		t.Errorf("the first key is not active as soon as it is published: %s", out)
 	}
 	s.run(exitGood, "", "rotate")
@@ -166,7 +172,8 @@ func TestKeysRotate(t *testing.T) {
 func TestKeysForce(t *testing.T) {
 	s := newLifeSite(t)
 	s.run(exitGood, "", "generate", "example.com")
-	s.run(exitBad, "", "activate", "example.com", "--force", "no stage is jumped over, and none is guessed")
+	s.run(exitBad, "", "activate", "example.com", "--force",
+		"no stage is jumped over, and none is guessed")
 	state, _ := s.store.Read()
 	record := state.Keys[0].Record()
 	s.publish(record.Line() + "\n")
@@ -198,7 +205,8 @@ func TestKeysForce(t *testing.T) {
 func TestKeysVendor(t *testing.T) {
 	s := newLifeSite(t)
 	s.run(exitUsage, "", "generate", "example.com", "--vendor")
-	s.run(exitBad, "", "generate", "example.com", "--vendor", "--selector", "v", "--record", "v=spf1 -all")
+	s.run(exitBad, "", "generate", "example.com", "--vendor", "--selector", "v", "--record",
+		"v=spf1 -all")
 	const text = "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
 	s.run(exitGood, `v._domainkey.example.com. 3600 IN TXT "`+text, "generate", "example.com",
 		"--vendor", "--selector", "v", "--record", text, "--format", "line")
@@ -262,11 +270,13 @@ func TestKeysFirst(t *testing.T) {
 		"p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\"\n")
 	s.run(exitGood, "waits: its record", "rotate", "example.com")
 	s.publish(record + "\n")
-	s.run(exitGood, "another record was there, which resolvers may remember; wait until", "rotate", "example.com")
+	s.run(exitGood, "another record was there, which resolvers may remember; wait until", "rotate",
+		"example.com")
 	s.run(exitBad, "another record was there", "activate", "example.com")
 }
 
-// TestKeysRecord holds that the records of all keys can be printed again, and that all that sign are listed.
+// TestKeysRecord holds that the records of all keys can be printed again, and that all that sign
+// are listed.
 func TestKeysRecord(t *testing.T) {
 	s := newLifeSite(t)
 	dir := t.TempDir()
@@ -290,7 +300,8 @@ func TestKeysRecord(t *testing.T) {
 		"SE._domainkey.example.com.", "--format", "line")
 	s.run(exitBad, "", "record", "other._domainkey.example.com")
 	list := s.run(exitGood, "f._domainkey.example.org", "list")
-	if !strings.Contains(list, "se._domainkey.example.com") || !strings.Contains(list, dir+"/f.pem") {
+	if !strings.Contains(list, "se._domainkey.example.com") ||
+		!strings.Contains(list, dir+"/f.pem") {
 		t.Errorf("got %s", list)
 	}
 	s.run(exitGood, `"stage":"signs"`, "list", "--json")

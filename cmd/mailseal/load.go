@@ -8,7 +8,8 @@ import (
 	"mailseal/config"
 )
 
-// defaultConfig is where the configuration is looked for unless the command line names another file.
+// defaultConfig is where the configuration is looked for unless the command line names another
+// file.
 const defaultConfig = "/etc/mailseal/mailseal.toml"
 
 // loadConfig reads the configuration at path, or the default one for "", for a command: it may be a

@@ -42,13 +42,17 @@ with the others.`,
 		SilenceUsage:  true,
 		Version:       version(),
 	}
-	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return validateFlags(cmd) }
+	root.PersistentPreRunE = func(cmd *cobra.Command,
+		_ []string) error {
+		return validateFlags(cmd)
+	}
 	root.PersistentFlags().Bool("debug", false, "after a bug in Mailseal, show where it happened")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return answer.NewUsage(err) })
 	root.AddCommand(newServeCmd(), newReloadCmd(), newStatusCmd(), newShadowCmd(), newCheckCmd(),
 		newKeygenCmd(), newKeysCmd(), newSignCmd(), newVerifyCmd(),
 		newSPFCmd(), newDMARCCmd(), newExplainSigningCmd(), newDemoCmd(), newImportCmd(),
-		newSQLImportCmd(), newMTACmd(), newReportsCmd(), newManCmd(), newProbeCmd(), newVersionCmd())
+		newSQLImportCmd(), newMTACmd(), newReportsCmd(), newManCmd(), newProbeCmd(),
+		newVersionCmd())
 	root.AddCommand(newSetupCmd())
 	root.AddCommand(newDomainCmd(), newDKIMCmd(), newPolicyCmd(), newProposeCmd(), newTestCmd())
 	root.SetHelpCommand(newHelpCmd(root))
@@ -56,7 +60,10 @@ with the others.`,
 	root.InitDefaultCompletionCmd()
 	each(root, func(cmd *cobra.Command) {
 		if cmd.Name() == "completion" {
-			cmd.Args, cmd.RunE = noArgs, func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+			cmd.Args, cmd.RunE = noArgs, func(cmd *cobra.Command,
+				_ []string) error {
+				return cmd.Help()
+			}
 		}
 	})
 	return root
@@ -70,7 +77,8 @@ func newHelpCmd(root *cobra.Command) *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error {
 			cmd, rest, err := root.Find(args)
 			if err != nil || len(rest) > 0 {
-				return answer.NewUsage(fmt.Errorf("there is no command %q", strings.Join(args, " ")))
+				return answer.NewUsage(fmt.Errorf("there is no command %q",
+					strings.Join(args, " ")))
 			}
 			cmd.InitDefaultHelpFlag()
 			return cmd.Help()

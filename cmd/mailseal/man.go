@@ -79,7 +79,8 @@ func manual(w io.Writer, root *cobra.Command) error {
 		b.WriteString(page)
 	}
 	b.WriteString(completionPage)
-	fmt.Fprintf(&b, ".SH FILES\n.TP\n.I %s\nThe configuration, see\n.BR mailseal.toml (5).\n", defaultConfig)
+	fmt.Fprintf(&b, ".SH FILES\n.TP\n.I %s\nThe configuration, see\n.BR mailseal.toml (5).\n",
+		defaultConfig)
 	b.WriteString(environment)
 	b.WriteString(".SH SEE ALSO\n.BR mailseal.toml (5)\n")
 	_, err := io.WriteString(w, b.String())
@@ -130,7 +131,8 @@ func plain(c *cobra.Command) {
 	c.DisableAutoGenTag = true // it holds the day
 	c.InitDefaultHelpFlag()
 	c.Long = list.ReplaceAllString(c.Long, "  ${1}"+afterList+"$2")
-	c.Short, c.Long, c.Use = markdown.Replace(c.Short), markdown.Replace(c.Long), markdown.Replace(c.Use)
+	c.Short, c.Long, c.Use = markdown.Replace(c.Short), markdown.Replace(c.Long),
+		markdown.Replace(c.Use)
 	c.Flags().VisitAll(func(f *pflag.Flag) {
 		f.Hidden = f.Hidden || f.Name == "help"
 		_, usage := pflag.UnquoteUsage(f)

@@ -15,15 +15,7 @@ func newMTACmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "mta --milter ADDRESS [FILE ...]",
 		Short: "Play an MTA towards any milter: show its edits, or measure it",
-		Long: `Mta sends messages to any milter, as Postfix or Sendmail would, and shows what the milter answers:
-every edit, the reply, and with --deliver the message as that MTA would deliver it. It reads files, or standard input
-for "-" or without a file. Several files are sent over one connection, like several messages in one SMTP session.
-
-With --count, --duration or --rate it measures instead: messages per second, and how long each took from MAIL to the
-reply. Without a file, --size makes up a message.
-
-The exit code is 0 if every message was accepted, 1 if one was refused, 3 if the milter could not be reached or
-violates the protocol in a way that the MTA would not accept.`,
+		Long:  help("mta"),
 		Example: `  mailseal mta --milter unix:/run/mailseal/mailseal.sock message.eml
   mailseal mta --milter inet:8891@127.0.0.1 --client 198.51.100.1 --from a@example.org --to b@example.com spam.eml
   mailseal mta --milter inet:8891@127.0.0.1 --auth user --deliver message.eml | mailseal verify
@@ -56,8 +48,10 @@ func defineMTA(cmd *cobra.Command, f *play.MTA) {
 	flags.StringVar(&f.Auth, "auth", "", "the user name with which it has logged in")
 	flags.StringVar(&f.From, "from", "user@example.com", "envelope sender; empty for a bounce")
 	flags.StringArrayVar(&f.To, "to", []string{"rcpt@example.net"}, "recipient; may be given again")
-	flags.StringArrayVar(&f.Macros, "macro", nil, "a macro's value, as daemon_name=ORIGINATING; may be given again")
-	flags.BoolVar(&f.Local, "local", false, "the message comes from this host, not by SMTP (sendmail -t)")
+	flags.StringArrayVar(&f.Macros, "macro", nil,
+		"a macro's value, as daemon_name=ORIGINATING; may be given again")
+	flags.BoolVar(&f.Local, "local", false,
+		"the message comes from this host, not by SMTP (sendmail -t)")
 	flags.BoolVar(&f.JSON, "json", false, "one JSON object per message, one per line")
 	flags.BoolVar(&f.Deliver, "deliver", false,
 		"print the message as it would be delivered; everything else goes to standard error")

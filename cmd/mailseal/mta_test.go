@@ -69,7 +69,8 @@ var (
 	plainMail = "From: a@example.com\nSubject: s\n\nhello\n"
 	signs     = []guard.Packet{
 		packet(guard.ChangeHeader, "\x00\x00\x00\x01Subject\x00\x00"),
-		packet(guard.InsertHeader, "\x00\x00\x00\x00X-Signed\x00 by\n\tus\x00"), packet(guard.Accept, ""),
+		packet(guard.InsertHeader, "\x00\x00\x00\x00X-Signed\x00 by\n\tus\x00"),
+		packet(guard.Accept, ""),
 	}
 )
 
@@ -84,7 +85,8 @@ func TestMTAShowsEdits(t *testing.T) {
 }
 
 func TestMTADelivers(t *testing.T) {
-	out, errs, code := playMTA(t, plainMail, "--milter", scripted(t, signs...), "--as", "sendmail", "--deliver")
+	out, errs, code := playMTA(t, plainMail, "--milter", scripted(t, signs...), "--as", "sendmail",
+		"--deliver")
 	if code != exitGood || !strings.HasPrefix(out, "X-Signed: by\r\n\tus\r\nReceived: from "+
 		"client.example.com") || !strings.HasSuffix(out, "\r\n\r\nhello\r\n") {
 		t.Errorf("exit code %d\n%s", code, out)
@@ -142,7 +144,8 @@ func TestMTAExitCodes(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			out, errs, code := playMTA(t, plainMail, c.args...)
 			if code != c.code || !strings.Contains(out+errs, c.says) {
-				t.Errorf("exit code %d, want %d; %q, %q should say %q", code, c.code, out, errs, c.says)
+				t.Errorf("exit code %d, want %d; %q, %q should say %q", code, c.code, out, errs,
+					c.says)
 			}
 		})
 	}
@@ -167,7 +170,8 @@ func TestMTAMeasures(t *testing.T) {
 			t.Errorf("%s: %+v", c.name, f)
 		}
 	}
-	out, _, code := playMTA(t, "", "--milter", scripted(t, signs...), "--size", "1000", "--duration", "20ms")
+	out, _, code := playMTA(t, "", "--milter", scripted(t, signs...), "--size", "1000",
+		"--duration", "20ms")
 	if code != exitGood || !strings.Contains(out, " messages in ") {
 		t.Errorf("exit code %d, %q", code, out)
 	}

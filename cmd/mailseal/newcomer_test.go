@@ -11,7 +11,8 @@ import (
 // value in another form, and holds that the answer says what to do.
 func TestNewcomer(t *testing.T) {
 	dir := t.TempDir()
-	if out, errs, code := mailseal(t, "", "keygen", "--domain", "example.com", "--dir", filepath.Join(dir, "keys")); code != exitGood {
+	if out, errs, code := mailseal(t, "", "keygen", "--domain", "example.com", "--dir",
+		filepath.Join(dir, "keys")); code != exitGood {
 		t.Fatal(out, errs)
 	}
 	made, err := filepath.Glob(filepath.Join(dir, "keys", "*.pem"))
@@ -19,9 +20,11 @@ func TestNewcomer(t *testing.T) {
 		t.Fatal(made, err)
 	}
 	files := map[string]string{
-		"plain.toml": "domain = \"example.com\"\nselector = \"mail\"\nkey_file = \"" + made[0] + "\"\n" +
+		"plain.toml": "domain = \"example.com\"\nselector = \"mail\"\nkey_file = \"" + made[0] +
+			"\"\n" +
 			"[reports]\nstore = \"sqlite:" + dir + "/reports.db\"\n",
-		"away.toml": "domain = \"example.com\"\nselector = \"mail\"\nkey_file = \"" + made[0] + "\"\n" +
+		"away.toml": "domain = \"example.com\"\nselector = \"mail\"\nkey_file = \"" + made[0] +
+			"\"\n" +
 			"[reports]\nstore = \"sqlite:" + dir + "/gone/reports.db\"\n",
 		"zone": "$ORIGIN example.com.\n@ 3600 IN SOA ns h 1 2 3 4 5\n" +
 			"@ 3600 IN TXT \"v=spf1 include:_spf.example.net -all\"\n@ 3600 IN MX 10 mx.example.net.\n" +
@@ -41,34 +44,52 @@ func TestNewcomer(t *testing.T) {
 		code       int
 		want, not  string
 	}{
-		{"status of no configuration", "status -c @gone.toml", exitUnknown, "gone.toml: " + missing, "no daemon answers"},
-		{"reload of no configuration", "reload -c @gone.toml", exitUnknown, "gone.toml: " + missing, "no daemon answers"},
+		{"status of no configuration", "status -c @gone.toml", exitUnknown, "gone.toml: " + missing,
+			"no daemon answers"},
+		{"reload of no configuration", "reload -c @gone.toml", exitUnknown, "gone.toml: " + missing,
+			"no daemon answers"},
 		{"explain of no configuration", "explain-signing --from a@example.com -c @gone.toml", exitUnknown, missing, ""},
 		{"check of no configuration", "check --no-mta -c @gone.toml", exitUnknown, missing, ""},
 		{"reports of no configuration", "reports list -c @gone.toml", exitUnknown, missing, "collect"},
 		{"status of a broken one", "status --no-check -c @zone", exitBad, "no daemon answers", ""},
-		{"nothing is collected", "reports preview -c @plain.toml example.net", exitBad, "collect = true in [reports] of", ""},
+		{"nothing is collected", "reports preview -c @plain.toml example.net", exitBad,
+			"collect = true in [reports] of", ""},
 		{"there is no store", "reports list -c @away.toml", exitUnknown, "collect = true in [reports] of", ""},
 		{"an empty list", "reports list -c @plain.toml", exitGood, "while reports.collect is true", ""},
-		{"preview of no domain", "reports preview -c @plain.toml not.a..domain", exitUsage, "not a domain name", "collect"},
+		{"preview of no domain", "reports preview -c @plain.toml not.a..domain", exitUsage,
+			"not a domain name", "collect"},
 		{"list of no domain", "reports list -c @plain.toml --domain a..b", exitUsage, "not a domain name", ""},
-		{"names outside the file", "domain --zone @zone --selector s1 example.com", exitGood, "[zone-file-outside]", "[dkim-missing]"},
-		{"a mail host outside", "domain --zone @zone --selector s1 example.com", exitGood, "not checked: mx.example.net", "mx-no-address"},
-		{"an include outside", "domain --zone @zone --selector s1 example.com", exitGood, "_spf.example.net: unknown, because", "spf-include"},
-		{"a report address outside", "domain --zone @zone --selector s1 example.com", exitGood, "not checked: _dmarc.example.org", "unauthorized"},
-		{"an alias outside", "domain --zone @zone --selector s1 example.com", exitGood, "an alias of s1.example.net", "dangling"},
+		{"names outside the file", "domain --zone @zone --selector s1 example.com", exitGood,
+			"[zone-file-outside]", "[dkim-missing]"},
+		{"a mail host outside", "domain --zone @zone --selector s1 example.com", exitGood,
+			"not checked: mx.example.net", "mx-no-address"},
+		{"an include outside", "domain --zone @zone --selector s1 example.com", exitGood,
+			"_spf.example.net: unknown, because", "spf-include"},
+		{"a report address outside", "domain --zone @zone --selector s1 example.com", exitGood,
+			"not checked: _dmarc.example.org", "unauthorized"},
+		{"an alias outside", "domain --zone @zone --selector s1 example.com", exitGood,
+			"an alias of s1.example.net", "dangling"},
 		{"a name in the file", "domain --zone @zone --selector s7 example.com", exitBad, "[dkim-missing]", ""},
-		{"another domain than the file's", "domain --zone @zone example.org", exitUnknown, "could not check NS", "domain-missing"},
-		{"a network", "propose spf --zone @spf --address 192.0.2.0/24 a.example", exitGood, "v=spf1 ip4:192.0.2.0/24 ~all", ""},
-		{"a network of IPv6", "propose spf --zone @spf --address 2001:db8::/32 a.example", exitGood, "ip6:2001:db8::/32", ""},
-		{"an address in a network", "propose spf --zone @spf --address 192.0.2.7/24 a.example", exitUsage, "192.0.2.0/24; write one", ""},
-		{"no address", "propose spf --zone @spf --address here a.example", exitUsage, "neither an IP address nor a network", "ParseAddr"},
-		{"a private address", "propose spf --zone @spf --address 10.1.2.3 a.example", exitGood, "10.1.2.3 is private", ""},
+		{"another domain than the file's", "domain --zone @zone example.org", exitUnknown,
+			"could not check NS", "domain-missing"},
+		{"a network", "propose spf --zone @spf --address 192.0.2.0/24 a.example", exitGood,
+			"v=spf1 ip4:192.0.2.0/24 ~all", ""},
+		{"a network of IPv6", "propose spf --zone @spf --address 2001:db8::/32 a.example", exitGood,
+			"ip6:2001:db8::/32", ""},
+		{"an address in a network", "propose spf --zone @spf --address 192.0.2.7/24 a.example",
+			exitUsage, "192.0.2.0/24; write one", ""},
+		{"no address", "propose spf --zone @spf --address here a.example", exitUsage,
+			"neither an IP address nor a network", "ParseAddr"},
+		{"a private address", "propose spf --zone @spf --address 10.1.2.3 a.example", exitGood,
+			"10.1.2.3 is private", ""},
 		{"-all", "propose spf --zone @spf hard.example", exitGood, "The published record ends in -all", ""},
-		{"a dropped term", "propose spf --zone @spf hard.example", exitGood, `The term "ip4:nonsense" of the published record was left out`, ""},
+		{"a dropped term", "propose spf --zone @spf hard.example", exitGood,
+			`The term "ip4:nonsense" of the published record was left out`, ""},
 		{"two records", "propose spf --zone @spf two.example", exitGood, "This published record is not used", ""},
-		{"mailto", "propose dmarc --zone @spf --reports MAILTO:a@a.example a.example", exitGood, "rua=mailto:a@a.example", "MAILTO"},
-		{"one flag of three", "sign --domain example.com", exitUsage, "--domain has no effect without --selector", "group"},
+		{"mailto", "propose dmarc --zone @spf --reports MAILTO:a@a.example a.example", exitGood,
+			"rua=mailto:a@a.example", "MAILTO"},
+		{"one flag of three", "sign --domain example.com", exitUsage,
+			"--domain has no effect without --selector", "group"},
 		{"two forms", "reports read --json --csv @zone", exitUsage, "--json has no effect " +
 			"together with --csv", "group"},
 		{"two forms of a list", "reports sources --json --csv", exitUsage, "--json has no effect " +
@@ -84,8 +105,10 @@ func TestNewcomer(t *testing.T) {
 		}
 		out, errs, code := mailseal(t, "", args...)
 		all := out + errs
-		if code != tc.code || !strings.Contains(all, tc.want) || tc.not != "" && strings.Contains(all, tc.not) {
-			t.Errorf("%s: exit code %d, want %d with %q and without %q\n%s", tc.name, code, tc.code, tc.want, tc.not, all)
+		if code != tc.code || !strings.Contains(all, tc.want) ||
+			tc.not != "" && strings.Contains(all, tc.not) {
+			t.Errorf("%s: exit code %d, want %d with %q and without %q\n%s", tc.name, code, tc.code,
+				tc.want, tc.not, all)
 		}
 	}
 }

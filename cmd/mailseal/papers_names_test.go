@@ -19,13 +19,14 @@ import (
 
 // names are what a paper may name.
 type names struct {
-	root        *cobra.Command
-	targets     map[string]bool
-	settings    map[string]bool // with their tables: "rotation.every"
-	tables      map[string]bool
-	packages    map[string]map[string]bool // by package name: what it declares, "Filter.Begin" for methods and fields
-	packageDirs map[string]bool            // whether it has a package comment
-	tests       map[string][]string        // by folder
+	root     *cobra.Command
+	targets  map[string]bool
+	settings map[string]bool // with their tables: "rotation.every"
+	tables   map[string]bool
+	// by package name: what it declares, "Filter.Begin" for methods and fields
+	packages    map[string]map[string]bool
+	packageDirs map[string]bool     // whether it has a package comment
+	tests       map[string][]string // by folder
 }
 
 func readNames(t *testing.T) *names {
@@ -33,7 +34,8 @@ func readNames(t *testing.T) *names {
 	n := &names{root: newRootCmd(), targets: map[string]bool{}}
 	n.root.InitDefaultHelpCmd()
 	n.root.InitDefaultCompletionCmd("completion")
-	for _, m := range regexp.MustCompile(`(?m)^([a-z][a-z-]*):`).FindAllStringSubmatch(readPaper(t, "Makefile"), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^([a-z][a-z-]*):`).FindAllStringSubmatch(readPaper(t,
+		"Makefile"), -1) {
 		n.targets[m[1]] = true
 	}
 	n.readSettings(config.Sample())
@@ -61,14 +63,17 @@ func (n *names) readSettings(sample string) {
 // readPackages lists what the packages of the module declare.
 func (n *names) readPackages(t *testing.T) {
 	t.Helper()
-	n.packages, n.packageDirs, n.tests = map[string]map[string]bool{}, map[string]bool{}, map[string][]string{}
+	n.packages, n.packageDirs, n.tests = map[string]map[string]bool{}, map[string]bool{},
+		map[string][]string{}
 	for _, top := range []string{"cmd", "config", "contrib", "keys", "milter"} {
-		err := filepath.WalkDir(filepath.Join(repository, top), func(file string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() || !strings.HasSuffix(file, ".go") || strings.Contains(file, "testdata") {
-				return err
-			}
-			return n.readFile(file)
-		})
+		err := filepath.WalkDir(filepath.Join(repository, top),
+			func(file string, d fs.DirEntry, err error) error {
+				if err != nil || d.IsDir() || !strings.HasSuffix(file, ".go") ||
+					strings.Contains(file, "testdata") {
+					return err
+				}
+				return n.readFile(file)
+			})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -76,7 +81,8 @@ func (n *names) readPackages(t *testing.T) {
 }
 
 func (n *names) readFile(file string) error {
-	f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments|parser.SkipObjectResolution)
+	f, err := parser.ParseFile(token.NewFileSet(), file, nil,
+		parser.ParseComments|parser.SkipObjectResolution)
 	if err != nil {
 		return err
 	}

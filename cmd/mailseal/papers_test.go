@@ -13,12 +13,13 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// The papers of the repository name paths, make targets, commands, flags, settings and Go identifiers. These tests hold
-// that all of them exist.
+// The papers of the repository name paths, make targets, commands, flags, settings and Go
+// identifiers. These tests hold that all of them exist.
 
 const repository = "../.."
 
-var papers = []string{"README.md", "CONTRIBUTING.md", "SECURITY.md", "contrib/README.md", "contrib/ARCHITECTURE.md"}
+var papers = []string{"README.md", "CONTRIBUTING.md", "SECURITY.md", "contrib/README.md",
+	"contrib/ARCHITECTURE.md"}
 
 func TestPapers(t *testing.T) {
 	names := readNames(t)
@@ -29,7 +30,8 @@ func TestPapers(t *testing.T) {
 	}
 }
 
-// TestPackagesAreOnTheMap holds that each package of the module is in a table of ARCHITECTURE.md, and has a comment.
+// TestPackagesAreOnTheMap holds that each package of the module is in a table of ARCHITECTURE.md,
+// and has a comment.
 func TestPackagesAreOnTheMap(t *testing.T) {
 	page := readPaper(t, "contrib/ARCHITECTURE.md")
 	for dir, hasComment := range readNames(t).packageDirs {
@@ -108,7 +110,8 @@ var (
 	notSlug    = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
 	settingRef = regexp.MustCompile(`^[a-z_]+(\.[a-z_]+)+$`)
 	goRef      = regexp.MustCompile(`^([a-z]+)\.([A-Z]\w*(?:\.\w+)?)$`)
-	fileEnding = regexp.MustCompile(`\.(go|md|toml|cf|mc|sh|sql|service|socket|timer|conf|eml|pem)$`)
+	fileEnding = regexp.MustCompile(
+		`\.(go|md|toml|cf|mc|sh|sql|service|socket|timer|conf|eml|pem)$`)
 )
 
 // complaints lists what a paper names and that is not there.
@@ -168,7 +171,8 @@ func isPath(word string) bool {
 func exists(file, word string) bool {
 	word = strings.TrimSuffix(strings.TrimSuffix(word, "..."), "/")
 	for _, dir := range []string{"", path.Dir(file)} {
-		if found, err := filepath.Glob(filepath.Join(repository, dir, word)); err == nil && len(found) > 0 {
+		if found, err := filepath.Glob(filepath.Join(repository, dir, word)); err == nil &&
+			len(found) > 0 {
 			return true
 		}
 	}
@@ -223,7 +227,8 @@ func (n *names) goTest(words []string) string {
 		return err.Error()
 	}
 	for _, w := range words {
-		if isPath(w) && !slices.ContainsFunc(n.tests[strings.TrimPrefix(w, "./")], run.MatchString) {
+		if isPath(w) && !slices.ContainsFunc(n.tests[strings.TrimPrefix(w, "./")],
+			run.MatchString) {
 			return "no test " + words[i+1] + " in " + w
 		}
 	}
@@ -235,7 +240,8 @@ func (n *names) mailseal(words []string) string {
 	switch {
 	case err != nil:
 		return err.Error()
-	case c.HasSubCommands() && len(rest) > 0 && !strings.HasPrefix(rest[0], "-") && c.ValidateArgs(rest[:1]) != nil:
+	case c.HasSubCommands() && len(rest) > 0 && !strings.HasPrefix(rest[0], "-") &&
+		c.ValidateArgs(rest[:1]) != nil:
 		return "no command mailseal " + strings.Join(words, " ")
 	}
 	for _, w := range rest {

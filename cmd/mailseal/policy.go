@@ -129,7 +129,8 @@ could not be read or has no message that can be replayed.`,
 			return replay(r, logs, asJSON, cmd.InOrStdin(), cmd.OutOrStdout())
 		},
 	}
-	cmd.Flags().StringVarP(&config, "config", "c", "", "configuration file (default "+defaultConfig+")")
+	cmd.Flags().StringVarP(&config, "config", "c", "", "configuration file (default "+defaultConfig+
+		")")
 	cmd.Flags().StringArrayVar(&logs, "log", nil, "a JSON log of the daemon")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object with all changes")
 	_ = cmd.MarkFlagRequired("log")

@@ -34,7 +34,8 @@ func (p *proposal) flags(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&p.json, "json", false, "print one JSON object")
 }
 
-func (p *proposal) print(cmd *cobra.Command, made interface{ Write(io.Writer, bool) error }, err error) error {
+func (p *proposal) print(cmd *cobra.Command, made interface{ Write(io.Writer, bool) error },
+	err error) error {
 	if err != nil {
 		return err
 	}

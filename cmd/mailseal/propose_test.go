@@ -14,14 +14,15 @@ import (
 	"mailseal/milter/dns/dnstest"
 )
 
-// TestProposeDKIM makes keys for a domain and runs the command again until they sign: not before both
-// name servers show both records, and without another key however often it is run.
+// TestProposeDKIM makes keys for a domain and runs the command again until they sign: not before
+// both name servers show both records, and without another key however often it is run.
 func TestProposeDKIM(t *testing.T) {
 	first, second := &dnstest.Zone{}, &dnstest.Zone{}
 	one, two, silent := serveZone(t, first), serveZone(t, second), silentServer(t)
 	dir := t.TempDir()
 	config := filepath.Join(dir, "mailseal.toml")
-	settings := strings.Replace(serversConfig, `["ed25519"], selector = "s{alg}"`, `["rsa2048", "ed25519"]`, 1)
+	settings := strings.Replace(serversConfig, `["ed25519"], selector = "s{alg}"`,
+		`["rsa2048", "ed25519"]`, 1)
 	settings = strings.Replace(settings, `publish = "0s"`, `publish = "48h"`, 1)
 	if err := os.WriteFile(config, fmt.Appendf(nil, settings, one, two, 0), 0o644); err != nil {
 		t.Fatal(err)
@@ -29,7 +30,8 @@ func TestProposeDKIM(t *testing.T) {
 	store := keylife.Store{Dir: filepath.Join(dir, "state")}
 	run := func(code int, want string, args ...string) string {
 		t.Helper()
-		out, got := runCommand(t, append([]string{"propose", "dkim", "--config", config, "example.com"}, args...)...)
+		out, got := runCommand(t, append([]string{"propose", "dkim", "--config", config,
+			"example.com"}, args...)...)
 		if got != code || !strings.Contains(out, want) {
 			t.Fatalf("exit code %d, want %d and %q in\n%s", got, code, want, out)
 		}
@@ -70,7 +72,8 @@ func TestProposeDKIM(t *testing.T) {
 			t.Errorf("nothing says %q in\n%s", want, out)
 		}
 	}
-	if strings.Contains(run(exitBad, "Publish the records"), "keys were made") || len(stages()) != 2 {
+	if strings.Contains(run(exitBad, "Publish the records"), "keys were made") ||
+		len(stages()) != 2 {
 		t.Error("a second run makes keys")
 	}
 	holds(first, 2)

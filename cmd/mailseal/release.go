@@ -50,7 +50,8 @@ func (b build) String() string {
 // describe names a build. It is plain, or can have the host's OpenSSL sign (openssl); and it is
 // static when it needs no library of the host.
 func describe(release string, settings []debug.BuildSetting) build {
-	b := build{Release: release, Compiler: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH}
+	b := build{Release: release, Compiler: runtime.Version(), System: runtime.GOOS + "/" +
+		runtime.GOARCH}
 	static := false
 	for _, s := range settings {
 		switch {

@@ -23,17 +23,7 @@ func newReloadCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "reload [--accept]",
 		Short: "Make the daemon read its configuration and keys again, and report the result",
-		Long: `Reload asks the daemon, over its control socket, to use its configuration and keys as they are now, and
-waits for the result. It prints the warnings that a start would log. If the daemon refuses, nothing changes, and the
-reason is printed: mistakes, a key source that fails its check, or domains that signed mail in the last 7 days and
-would no longer have a rule or a key ([reload] in mailseal.toml). With --accept mail of such domains goes unsigned
-from now on.
-
-The socket is control.address of the configuration, else the file control in state_directory. Only root and the
-daemon's own user get an answer. SIGHUP reloads, too, but reports only to the log, and cannot accept a loss.
-
-The exit code is 0 if the configuration took effect, 1 if it was refused, and 3 if no daemon answered or the
-configuration cannot be read.`,
+		Long:  help("reload"),
 		Example: `  mailseal reload
   mailseal check --against-running && mailseal reload`,
 		Args: noArgs,
@@ -43,7 +33,8 @@ configuration cannot be read.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&f.config, "config", "c", "", "configuration file (default "+defaultConfig+")")
-	flags.StringVar(&f.control, "control", "", "`path` of the control socket, instead of that of the configuration")
+	flags.StringVar(&f.control, "control", "",
+		"`path` of the control socket, instead of that of the configuration")
 	flags.BoolVar(&f.accept, "accept", false, "accept that domains lose their signatures")
 	flags.DurationVar(&f.timeout, "timeout", 2*time.Minute, "how long to wait for the daemon")
 	excludes(cmd, []string{"config"}, "control")

@@ -16,17 +16,20 @@ func TestReportsDeliver(t *testing.T) {
 		t.Fatal(err)
 	}
 	mail := "From: dmarc@org.example\r\nContent-Type: text/xml\r\n\r\n" + reportXML
-	if out, errs, code := mailseal(t, mail, "reports", "deliver", "--config", config); code != exitGood {
+	if out, errs, code := mailseal(t, mail, "reports", "deliver", "--config",
+		config); code != exitGood {
 		t.Fatalf("exit code %d: %s%s", code, out, errs)
 	}
 	out, errs, _ := mailseal(t, "", "reports", "received", "--config", config)
 	if !strings.Contains(out, "unaligned") || !strings.Contains(out, " no ") {
 		t.Errorf("a mail that nothing authenticates: %s%s", out, errs)
 	}
-	if err := os.WriteFile(config, []byte(strings.Replace(text, dir, dir+"/none", 1)), 0o600); err != nil {
+	if err := os.WriteFile(config, []byte(strings.Replace(text, dir, dir+"/none", 1)),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out, errs, code := mailseal(t, mail, "reports", "deliver", "--config", config); code != exitDefer {
+	if out, errs, code := mailseal(t, mail, "reports", "deliver", "--config",
+		config); code != exitDefer {
 		t.Errorf("a store that is away: exit code %d, want %d: %s%s", code, exitDefer, out, errs)
 	}
 }
@@ -42,11 +45,13 @@ func TestBouncesByPipe(t *testing.T) {
 	}
 	const forged = "r+20261129abcdefghijklmnopqrstuv00-1-aaaaaaaaaaaaaaaaaaaaaaaaaa@reports.example.net"
 	mail := "From: MAILER-DAEMON@org.example\r\nContent-Type: text/xml\r\n\r\n" + reportXML
-	if _, errs, code := mailseal(t, mail, "reports", "deliver", "--config", config, forged); code != exitGood {
+	if _, errs, code := mailseal(t, mail, "reports", "deliver", "--config", config,
+		forged); code != exitGood {
 		t.Fatalf("exit code %d: %s", code, errs)
 	}
 	t.Setenv("ORIGINAL_RECIPIENT", forged)
-	if _, errs, code := mailseal(t, mail, "reports", "deliver", "--config", config); code != exitGood {
+	if _, errs, code := mailseal(t, mail, "reports", "deliver", "--config",
+		config); code != exitGood {
 		t.Fatalf("exit code %d: %s", code, errs)
 	}
 	out, _, _ := mailseal(t, "", "reports", "received", "--config", config, "--json")

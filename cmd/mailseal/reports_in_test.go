@@ -18,7 +18,8 @@ func TestReportsStore(t *testing.T) {
 		return path
 	}
 	at := "--store=sqlite:" + dir + "/r.db"
-	whole := strings.Replace(reportXML, `<record><row><source_ip>203.0.113.9</source_ip><count>-3</count></row></record>`, "", 1)
+	whole := strings.Replace(reportXML,
+		`<record><row><source_ip>203.0.113.9</source_ip><count>-3</count></row></record>`, "", 1)
 	report := put("r.xml", whole)
 	other := put("v.xml", strings.Replace(whole, "<count>40<", "<count>41<", 1))
 	for _, tc := range []struct {
@@ -32,13 +33,19 @@ func TestReportsStore(t *testing.T) {
 		{"a variant", "import " + other, exitGood, []string{"1 with the id of another report and other content"}},
 		{"not a report", "import " + put("x", "hello"), exitBad, []string{"x: this is not a report"}},
 		{"no file", "import " + dir + "/gone", exitUnknown, []string{"gone: no such file"}},
-		{"domains", "domains", exitGood, []string{"example.com      1243  1200  1200  1200          3           40         0  2023-11-15  2023-11-15"}},
+		{"domains", "domains", exitGood,
+			[]string{"example.com      1243  1200  1200  1200          3           40         0  " +
+				"2023-11-15  2023-11-15"}},
 		{"one domain", "domains --domain none.example", exitGood, []string{"nothing is in the store"}},
-		{"sources", "sources --domain example.com", exitGood, []string{"192.0.2.1     ours        1,200", "198.51.100.7  unknown        40",
-			"not-aligned (198.51.100.7): SPF passes for bounce.esp.example", "include to your SPF"}},
+		{"sources", "sources --domain example.com", exitGood,
+			[]string{"192.0.2.1     ours        1,200", "198.51.100.7  unknown        40",
+				"not-aligned (198.51.100.7): SPF passes for bounce.esp.example",
+				"include to your SPF"}},
 		{"sources as CSV", "sources --csv", exitGood, []string{
-			"example.com,192.0.2.1,1200,1200,1200,1200,0,0,0,2023-11-15,2023-11-15,ours,the SPF record of the domain names it,fine,"}},
-		{"received", "received", exitGood, []string{"1       2023-11-15  org.example  example.com      1243        3  whole  yes      file"}},
+			"example.com,192.0.2.1,1200,1200,1200,1200,0,0,0,2023-11-15,2023-11-15,ours,the SPF " +
+				"record of the domain names it,fine,"}},
+		{"received", "received", exitGood,
+			[]string{"1       2023-11-15  org.example  example.com      1243        3  whole  yes      file"}},
 		{"received, one", "received 1", exitGood, []string{"1,243 messages in 3 records.", "it " +
 			"counts: it was imported by hand", "error text of the reporter: late",
 			"192.0.2.1: ours, the SPF record of the domain names it. Nothing to do"}},
@@ -47,9 +54,12 @@ func TestReportsStore(t *testing.T) {
 		{"import the other kinds", "import " + put("t.json", reportTLS) + " " + put("arf.eml", reportARF), exitGood,
 			[]string{"1 TLS reports; 1 failure reports"}},
 		{"failure reports", "received --kind failure", exitGood, []string{"auth-failure"}},
-		{"one failure report", "received --kind failure 2", exitGood, []string{"Failure report (auth-failure)", "its mail is not authenticated"}},
-		{"TLS reports", "received --kind tls", exitGood, []string{"number  day         reporter", "2023-11-15", "example.com", "certificate-expired"}},
-		{"one TLS report", "received --kind tls 1", exitGood, []string{"TLS report of Org", "its mail is not authenticated"}},
+		{"one failure report", "received --kind failure 2", exitGood,
+			[]string{"Failure report (auth-failure)", "its mail is not authenticated"}},
+		{"TLS reports", "received --kind tls", exitGood, []string{"number  day         reporter",
+			"2023-11-15", "example.com", "certificate-expired"}},
+		{"one TLS report", "received --kind tls 1", exitGood,
+			[]string{"TLS report of Org", "its mail is not authenticated"}},
 		{"no such TLS report", "received --kind tls 9", exitBad, []string{"there is no report with this number"}},
 		{"one TLS report as CSV", "received --kind tls --csv 1", exitUsage, []string{"use --json"}},
 		{"no kind", "received --kind x", exitUsage, []string{"is not aggregate, tls or failure"}},
@@ -60,7 +70,8 @@ func TestReportsStore(t *testing.T) {
 		{"reparse", "reparse", exitGood, []string{"5 files or mails read again: 2 reports"}},
 		{"verify after that", "verify --json", exitGood, []string{`"equal":true`}},
 		{"a store that is none", "verify --store=mysql:x", exitUsage, []string{`write "sqlite:/path/reports.db"`}},
-		{"a store that cannot be opened", "verify --store=sqlite:" + dir + "/none/r.db", exitUnknown, []string{"create the directory"}},
+		{"a store that cannot be opened", "verify --store=sqlite:" + dir + "/none/r.db",
+			exitUnknown, []string{"create the directory"}},
 	} {
 		words := strings.Fields(tc.args)
 		args := append([]string{"reports", words[0], at}, words[1:]...)

@@ -104,7 +104,10 @@ func newReportsListCmd() *cobra.Command {
 	var domain string
 	cmd := newOutCmd("list", "List outgoing reports and their states",
 		help("reports-list"),
-		noArgs, &f, func(ctx context.Context, _ []string) error { return f.collected(f.List(ctx, domain)) })
+		noArgs, &f, func(ctx context.Context,
+			_ []string) error {
+			return f.collected(f.List(ctx, domain))
+		})
 	cmd.PreRunE = func(*cobra.Command, []string) error {
 		if domain == "" {
 			return nil
@@ -165,14 +168,20 @@ func newReportsShowCmd() *cobra.Command {
 reports list --json" has the IDs.
 
 The exit code is 1 if there is no such report, 3 if the store cannot be read.`,
-		exactArgs("ID"), &f, func(ctx context.Context, args []string) error { return f.Show(ctx, args[0]) })
+		exactArgs("ID"), &f, func(ctx context.Context,
+			args []string) error {
+			return f.Show(ctx, args[0])
+		})
 }
 
 func newReportsResendCmd() *cobra.Command {
 	var f outFlags
 	return newOutCmd("resend ID", "Send a report again, byte for byte",
 		help("reports-resend"),
-		exactArgs("ID"), &f, func(ctx context.Context, args []string) error { return f.Resend(ctx, args[0]) })
+		exactArgs("ID"), &f, func(ctx context.Context,
+			args []string) error {
+			return f.Resend(ctx, args[0])
+		})
 }
 
 func newReportsSuppressCmd() *cobra.Command {
@@ -223,7 +232,10 @@ func newReportsForgetCmd() *cobra.Command {
 	var f outFlags
 	cmd := newOutCmd("forget DOMAIN", "Remove all data about a domain",
 		help("reports-forget"),
-		exactArgs("DOMAIN"), &f, func(ctx context.Context, args []string) error { return f.Forget(ctx, args[0]) })
+		exactArgs("DOMAIN"), &f, func(ctx context.Context,
+			args []string) error {
+			return f.Forget(ctx, args[0])
+		})
 	cmd.PreRunE = func(_ *cobra.Command, args []string) error { return canonical(args) }
 	return cmd
 }

@@ -7,8 +7,9 @@ import (
 	"testing"
 )
 
-// reportXML is a report with what the screen has a place for: a source that passes, one that does not, an override, a row
-// that cannot be counted, and text that would do harm in a terminal or a spreadsheet.
+// reportXML is a report with what the screen has a place for: a source that passes, one that does
+// not, an override, a row that cannot be counted, and text that would do harm in a terminal or a
+// spreadsheet.
 const reportXML = `<?xml version="1.0"?>
 <feedback xmlns="urn:ietf:params:xml:ns:dmarc-2.0"><version>1.0</version>
 <report_metadata><org_name>=cmd() ` + "\u202e" + `&#x1b;[31m</org_name><email>dmarc@org.example</email><report_id>7</report_id><error>late</error>
@@ -57,7 +58,9 @@ Subject: hello
 func TestReportsRead(t *testing.T) {
 	dir := t.TempDir()
 	second := strings.Replace(reportXML, "<report_id>7<", "<report_id>8<", 1)
-	for name, text := range map[string]string{"joined.xml": reportXML + "\n" + second, "cut.json": reportTLS[:460], "r.xml": reportXML, "tls.json": reportTLS, "arf.eml": reportARF, "again.xml": reportXML, "note.txt": "hello",
+	for name, text := range map[string]string{"joined.xml": reportXML + "\n" + second,
+		"cut.json": reportTLS[:460], "r.xml": reportXML, "tls.json": reportTLS,
+		"arf.eml": reportARF, "again.xml": reportXML, "note.txt": "hello",
 		"empty.xml": "", "joe.eml": "From: joe@example.org\nSubject: hello\n\nhello\n"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -79,25 +82,32 @@ func TestReportsRead(t *testing.T) {
 		}},
 		{"all kinds", "@r.xml @tls.json @arf.eml @again.xml", exitBad, []string{
 			"1 report was found more than once and counted once.",
-			"TLS report of Org, 15 Nov 2023 (UTC).", "example.com, policy sts: 100 sessions over TLS, 2 failed.",
+			"TLS report of Org, 15 Nov 2023 (UTC).",
+			"example.com, policy sts: 100 sessions over TLS, 2 failed.",
 			"certificate-expired: 2 sessions to mx.example.com from 192.0.2.1 (x)",
-			"Failure report (auth-failure) on example.com: 3 messages from 192.0.2.9.", "not aligned: dkim", "Subject: hello",
+			"Failure report (auth-failure) on example.com: 3 messages from 192.0.2.9.",
+			"not aligned: dkim", "Subject: hello",
 		}},
 		{"two reports in a file", "@joined.xml", exitBad, []string{
 			"2 reports of =cmd() ??[31m, 15 Nov 2023 (UTC).", "joined.xml: row 4 in line 9: ",
 			"joined.xml > report 2: row 4 in line 20: ",
 		}},
-		{"two reports in a file, as JSON", "--json @joined.xml", exitBad, []string{`joined.xml > report 2","reporter":`}},
+		{"two reports in a file, as JSON", "--json @joined.xml", exitBad,
+			[]string{`joined.xml > report 2","reporter":`}},
 		{"a TLS report that is cut off", "@cut.json", exitBad, []string{
 			"example.com, policy sts: 100 sessions over TLS, 2 failed.",
 			"cut.json: line 5, byte 107: the file ends early, in policy 1, whose sums are whole; 1 policy was read",
 		}},
-		{"a spreadsheet", "--csv @r.xml", exitBad, []string{"'=cmd() ??[31m,7,example.com,2023-11-15T00:00:00Z", ",198.51.100.7,40,fail,"}},
+		{"a spreadsheet", "--csv @r.xml", exitBad,
+			[]string{"'=cmd() ??[31m,7,example.com,2023-11-15T00:00:00Z",
+				",198.51.100.7,40,fail,"}},
 		{"as it is", "--raw @tls.json", exitGood, []string{`"organization-name":"Org"`}},
-		{"no report", "@note.txt", exitBad, []string{"note.txt: this is not a report: neither XML, JSON, gzip, zip, tar, bzip2 nor a mail"}},
+		{"no report", "@note.txt", exitBad,
+			[]string{"note.txt: this is not a report: neither XML, JSON, gzip, zip, tar, bzip2 nor a mail"}},
 		{"an empty file", "@empty.xml", exitBad, []string{"empty.xml: the file is empty: there is no report in it"}},
 		{"a mail without a report", "@joe.eml", exitBad, []string{"joe.eml: there is no report in it"}},
-		{"a mail without a report beside one", "@tls.json @joe.eml", exitGood, []string{"1 other mail holds no report:", "joe.eml."}},
+		{"a mail without a report beside one", "@tls.json @joe.eml", exitGood,
+			[]string{"1 other mail holds no report:", "joe.eml."}},
 		{"no file", "@gone", exitUnknown, []string{"gone: no such file"}},
 		{"no argument", "", exitUsage, []string{"name a file"}},
 		{"two forms", "--json --csv @r.xml", exitUsage, []string{"--json has no effect together " +
@@ -114,7 +124,8 @@ func TestReportsRead(t *testing.T) {
 			}
 		}
 	}
-	if out, _, code := mailseal(t, reportTLS, "reports", "read", "-"); code != exitGood || !strings.Contains(out, "certificate-expired") {
+	if out, _, code := mailseal(t, reportTLS, "reports", "read", "-"); code != exitGood ||
+		!strings.Contains(out, "certificate-expired") {
 		t.Errorf("standard input: exit code %d: %s", code, out)
 	}
 }

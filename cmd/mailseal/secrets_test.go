@@ -15,11 +15,15 @@ import (
 func TestSecretsAreHidden(t *testing.T) {
 	const secret = "S3CR3T"
 	status := http.StatusServiceUnavailable
-	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter,
+		_ *http.Request) {
+		w.WriteHeader(status)
+	}))
 	gone := httptest.NewServer(http.NotFoundHandler())
 	gone.Close()
 	address := func(server string) string {
-		return strings.Replace(server, "http://", "http://joe:"+secret+"@", 1) + "/v1?token=" + secret
+		return strings.Replace(server, "http://", "http://joe:"+secret+"@", 1) + "/v1?token=" +
+			secret
 	}
 	t.Cleanup(web.Close)
 	for name, source := range map[string]string{
@@ -47,7 +51,8 @@ func TestSecretsAreHidden(t *testing.T) {
 			}
 			for _, args := range []string{
 				"check --no-mta", "check --no-mta --json",
-				"check --no-mta --domain example.com --against-running", "explain-signing --from a@example.com",
+				"check --no-mta --domain example.com --against-running",
+				"explain-signing --from a@example.com",
 				"explain-signing --from a@example.com --json", "reload",
 			} {
 				out, code := runCommand(t, append(strings.Fields(args), "--config", path)...)

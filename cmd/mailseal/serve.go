@@ -32,6 +32,7 @@ ones may finish their message; a second SIGTERM closes them at once.`,
 			return d.Run(cmd.Context(), nil)
 		},
 	}
-	cmd.Flags().StringVarP(&path, "config", "c", "", "configuration file (default "+defaultConfig+")")
+	cmd.Flags().StringVarP(&path, "config", "c", "", "configuration file (default "+defaultConfig+
+		")")
 	return cmd
 }

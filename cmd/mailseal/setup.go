@@ -34,7 +34,8 @@ func newSetupCmd() *cobra.Command {
 	flags.StringVarP(&o.Config, "config", "c", defaultConfig, "configuration `file` to write")
 	flags.StringVar(&o.Selector, "selector", "", "selector of new keys (default: year and month)")
 	flags.StringSliceVar(&o.Algorithms, "algorithm", nil, "kinds of new keys (default rsa,ed25519)")
-	flags.StringVar(&o.AuthservID, "authserv-id", "", "`name` in Authentication-Results (default: the mail server's)")
+	flags.StringVar(&o.AuthservID, "authserv-id", "",
+		"`name` in Authentication-Results (default: the mail server's)")
 	flags.StringSliceVar(&o.Networks, "network", nil,
 		"`networks` whose mail is ours (default: those of the mail server)")
 	flags.StringSliceVar(&o.Addresses, "address", nil,
@@ -44,10 +45,12 @@ func newSetupCmd() *cobra.Command {
 		"installed)")
 	flags.StringVar(&o.Postfix, "postfix", check.PostfixDir, "`directory` of main.cf")
 	flags.StringVar(&o.Sendmail, "sendmail", check.SendmailDir, "`directory` of sendmail.mc")
-	flags.StringVar(&o.SMTP, "smtp", "127.0.0.1:25", "`address` of the mail server, for the test message")
+	flags.StringVar(&o.SMTP, "smtp", "127.0.0.1:25",
+		"`address` of the mail server, for the test message")
 	flags.DurationVar(&o.Wait, "wait", 0, "wait this long for the records to be published")
 	flags.StringVar(&zone, "zone", "", "answer all DNS questions from this zone file")
-	flags.BoolVar(&o.Apply, "apply", false, "change the mail server, start the service, and send a test message")
+	flags.BoolVar(&o.Apply, "apply", false,
+		"change the mail server, start the service, and send a test message")
 	flags.BoolVar(&o.Undo, "undo", false, "revert what --apply did")
 	flags.BoolVar(&o.IgnoreOpenDKIM, "ignore-opendkim", false, "set up from scratch although "+
 		"OpenDKIM or OpenDMARC is installed")
@@ -60,7 +63,8 @@ func newSetupCmd() *cobra.Command {
 	return cmd
 }
 
-func runSetup(ctx context.Context, o setup.Options, zone string, in io.Reader, out io.Writer) error {
+func runSetup(ctx context.Context, o setup.Options, zone string, in io.Reader,
+	out io.Writer) error {
 	o.In, o.Out, o.Now = in, out, time.Now
 	o.Yes = o.Yes || o.JSON
 	if file, ok := in.(*os.File); ok {

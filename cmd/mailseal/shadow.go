@@ -46,7 +46,8 @@ func (f *shadowFlags) define(cmd *cobra.Command) {
 		"where the MTA connects: inet:port@host, inet6:port@host, unix:/path, fd:name")
 	flags.StringVar(&f.mode, "mode", "0660", "permissions of a unix socket")
 	flags.StringVar(&f.Group, "group", "", "group of a unix socket")
-	flags.StringVar(&f.Upstream, "upstream", "", "the old milter: inet:port@host, inet6:port@host, unix:/path")
+	flags.StringVar(&f.Upstream, "upstream", "",
+		"the old milter: inet:port@host, inet6:port@host, unix:/path")
 	flags.StringVar(&f.Role, "role", "auto", "whose mail it is: auto, ours, relay, theirs")
 	flags.StringVar(&f.Log, "log", "", "append to this file instead of writing to standard output")
 	flags.BoolVar(&f.JSON, "json", false, "one JSON object per message, one per line")
@@ -60,7 +61,8 @@ func (f *shadowFlags) define(cmd *cobra.Command) {
 func (f *shadowFlags) run(cmd *cobra.Command) error {
 	mode, err := strconv.ParseUint(f.mode, 8, 9)
 	if err != nil {
-		return answer.NewUsage(fmt.Errorf("--mode: %q is not an octal number of permissions", f.mode))
+		return answer.NewUsage(fmt.Errorf("--mode: %q is not an octal number of permissions",
+			f.mode))
 	}
 	if err := checkKinds(f.Ignore); err != nil {
 		return answer.NewUsage(err)
@@ -68,10 +70,12 @@ func (f *shadowFlags) run(cmd *cobra.Command) error {
 	for _, name := range []string{"mode", "group"} {
 		if cmd.Flags().Changed(name) && !strings.HasPrefix(f.Listen, "unix:") &&
 			!strings.HasPrefix(f.Listen, "local:") {
-			return answer.NewUsage(fmt.Errorf("--%s has no effect: only a unix socket has one", name))
+			return answer.NewUsage(fmt.Errorf("--%s has no effect: only a unix socket has one",
+				name))
 		}
 	}
-	f.Mode, f.Stdout, f.Stderr, f.Version = fs.FileMode(mode), cmd.OutOrStdout(), cmd.ErrOrStderr(), version()
+	f.Mode, f.Stdout, f.Stderr, f.Version = fs.FileMode(mode), cmd.OutOrStdout(), cmd.ErrOrStderr(),
+		version()
 	f.Load = func() (*config.Config, error) { return loadDaemonConfig(f.config) }
 	err = daemon.Shadow(cmd.Context(), f.ShadowOptions, nil)
 	if wrong := (*daemon.OptionError)(nil); errors.As(err, &wrong) {

@@ -96,7 +96,8 @@ func ignoreHelp() string {
 func checkKinds(kinds []string) error {
 	for _, kind := range kinds {
 		if !slices.Contains(shadow.Kinds(), kind) {
-			return fmt.Errorf("--ignore: no kind %q; there are %s", kind, strings.Join(shadow.Kinds(), ", "))
+			return fmt.Errorf("--ignore: no kind %q; there are %s", kind,
+				strings.Join(shadow.Kinds(), ", "))
 		}
 	}
 	return nil

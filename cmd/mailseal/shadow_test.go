@@ -16,7 +16,8 @@ func TestShadowUsage(t *testing.T) {
 		{"--role", "mine"},
 		{"--ignore", "fields,polizei"},
 	} {
-		args := []string{"shadow", "--listen", "inet:0@127.0.0.1", "--upstream", "inet:1@127.0.0.1", tc.flag, tc.value}
+		args := []string{"shadow", "--listen", "inet:0@127.0.0.1", "--upstream", "inet:1@127.0.0.1",
+			tc.flag, tc.value}
 		_, stderr, code := runCommandErr(t, args...)
 		if code != exitUsage || !strings.Contains(stderr, tc.flag+": ") {
 			t.Errorf("%s %s: exit code %d, want %d: %s", tc.flag, tc.value, code, exitUsage, stderr)
@@ -24,7 +25,8 @@ func TestShadowUsage(t *testing.T) {
 	}
 }
 
-// TestShadowReport holds the table of a log, and the exit code that reports whether something differs.
+// TestShadowReport holds the table of a log, and the exit code that reports whether something
+// differs.
 func TestShadowReport(t *testing.T) {
 	const same, differs = "time=1 level=INFO msg=same author=a.example\n",
 		"time=2 level=WARN msg=differs author=b.example in=signed,fields\n"
@@ -49,7 +51,8 @@ func TestShadowReport(t *testing.T) {
 	} {
 		out, errs, code := mailseal(t, tc.log, append([]string{"shadow", "report"}, tc.args...)...)
 		if code != tc.code || !strings.Contains(out, tc.want) {
-			t.Errorf("%s: %s, exit code %d, want %d\n%s\nwant\n%s", tc.name, errs, code, tc.code, out, tc.want)
+			t.Errorf("%s: %s, exit code %d, want %d\n%s\nwant\n%s", tc.name, errs, code, tc.code,
+				out, tc.want)
 		}
 	}
 	file := filepath.Join(t.TempDir(), "log")

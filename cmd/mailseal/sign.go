@@ -34,12 +34,15 @@ not send the message then.`,
   mailseal sign --domain example.com --selector mail --key mail.pem < message > signed`,
 		Args: atMostOne("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return f.run(cmd.Context(), cmp.Or(strings.Join(args, ""), "-"), cmd.InOrStdin(), cmd.OutOrStdout())
+			return f.run(cmd.Context(), cmp.Or(strings.Join(args, ""), "-"), cmd.InOrStdin(),
+				cmd.OutOrStdout())
 		},
 	}
-	cmd.Flags().StringVarP(&f.config, "config", "c", "", "configuration file (default "+defaultConfig+")")
+	cmd.Flags().StringVarP(&f.config, "config", "c", "", "configuration file (default "+
+		defaultConfig+")")
 	cmd.Flags().StringVar(&f.Domain, "domain", "", "domain that signs: the d= tag")
-	cmd.Flags().StringArrayVar(&f.Selectors, "selector", nil, "selector: the s= tag; one for each --key")
+	cmd.Flags().StringArrayVar(&f.Selectors, "selector", nil,
+		"selector: the s= tag; one for each --key")
 	cmd.Flags().StringArrayVar(&f.KeyFiles, "key", nil, "file of a private key; each makes one "+
 		"signature")
 	cmd.Flags().StringVar(&f.Canonicalization, "canonicalization", "",
@@ -55,8 +58,8 @@ func (f *signFlags) run(ctx context.Context, file string, in io.Reader, out io.W
 		return err
 	}
 	if f.Domain == "" {
-		// From sign, 1 says that nothing asks for a signature, and a script then sends the message as it is: a
-		// configuration with mistakes must not look like that.
+		// From sign, 1 says that nothing asks for a signature, and a script then sends the message
+		// as it is: a configuration with mistakes must not look like that.
 		if f.Config, err = loadConfig(f.config); err != nil {
 			return answer.NotBad(err)
 		}

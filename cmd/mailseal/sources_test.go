@@ -17,11 +17,13 @@ func TestSourceKeys(t *testing.T) {
 	}{
 		{"a rule without keys", "[[sign]]\nsource = \"hosting\"", "d=d7.example; s=s;"},
 		{"a rule with keys of a source",
-			"[[sign]]\nfrom = [\"*\"]\nsource = \"hosting\"\nkeys = [\"k8\"]", "d=d8.example; s=s;"},
+			"[[sign]]\nfrom = [\"*\"]\nsource = \"hosting\"\nkeys = [\"k8\"]",
+			"d=d8.example; s=s;"},
 		{"the key table", "[keys.k9]\nsource = \"hosting\"\n[[sign]]\nfrom = [\"*\"]\nkeys = [\"k9\"]",
 			"d=d9.example; s=s;"},
 		{"the key table says more", "[keys.k9]\nsource = \"hosting\"\nselector = " +
-			"\"other\"\ndomain = \"%\"\n[[sign]]\nfrom = [\"*\"]\nkeys = [\"k9\"]", "d=d7.example; s=other;"},
+			"\"other\"\ndomain = \"%\"\n[[sign]]\nfrom = [\"*\"]\nkeys = [\"k9\"]",
+			"d=d7.example; s=other;"},
 		{"no such key", "[keys.gone]\nsource = \"hosting\"\n[[sign]]\nfrom = [\"*\"]\nkeys = [\"gone\"]", ""},
 		{"no key for the sender", "[[sign]]\nfrom = [\"*@d7.example\"]\nsource = \"hosting\"\nkeys = [\"gone\"]", ""},
 	} {
@@ -34,14 +36,16 @@ func TestSourceKeys(t *testing.T) {
 			}
 			f := signFlags{config: file}
 			var out bytes.Buffer
-			err := f.run(t.Context(), "-", strings.NewReader("From: joe@d7.example\n\nbody\n"), &out)
+			err := f.run(t.Context(), "-", strings.NewReader("From: joe@d7.example\n\nbody\n"),
+				&out)
 			if tc.want == "" {
 				if codeOf(err) != exitUnknown || out.Len() != 0 {
 					t.Errorf("wrote %q, %v", &out, err)
 				}
 				return
 			}
-			if err != nil || !strings.Contains(strings.Join(strings.Fields(out.String()), " "), tc.want) {
+			if err != nil || !strings.Contains(strings.Join(strings.Fields(out.String()), " "),
+				tc.want) {
 				t.Errorf("got %q, %v; want %s", &out, err, tc.want)
 			}
 		})
@@ -66,7 +70,8 @@ func TestCheckSources(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "mailseal.toml")
-			text := strings.Replace(hosted.Config(t.TempDir(), "sqlite", tc.dsn, ""), tc.old, tc.new, 1)
+			text := strings.Replace(hosted.Config(t.TempDir(), "sqlite", tc.dsn, ""), tc.old,
+				tc.new, 1)
 			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}

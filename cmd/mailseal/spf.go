@@ -26,21 +26,7 @@ func newSPFCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "spf {NAME | --ip ADDRESS [--helo NAME] [--from SENDER]}",
 		Short: "Check by SPF whether a client may send for a domain, and show how the result was found",
-		Long: `Spf checks the envelope sender in --from; --from "" is the null sender, which is checked as postmaster
-at the name in --helo. Without --from the name in --helo itself is checked. The daemon checks both, and only the
-sender counts for DMARC.
-
-With a NAME and no address it explains in words what the domain's record allows: the addresses, the other records that
-are looked up, how many of the ten lookups that takes, and what is wrong. With a NAME and --ip the sender is postmaster
-at NAME.
-
-Otherwise it prints the result, the term that matched, and the evaluation as a tree: every record, every term with its
-outcome, and after each term that needs a lookup its number of the ten that are allowed.
-
-With --config it uses the daemon's name servers, and a domain's explanation is expanded for its authserv_id.
-
-The exit code is 0 if the result is pass, 3 if it is temperror (the DNS did not answer), and 1 for any other result.
-Without an address it is 0 if there is a record that receivers can use, 1 if not, 3 if the DNS did not answer.`,
+		Long:  help("spf"),
 		Example: `  mailseal spf example.com
   mailseal spf --ip 192.0.2.1 --helo mail.example.com --from user@example.com
   mailseal spf --ip 2001:db8::1 --helo mail.example.com --zone zone.txt --json`,

@@ -16,12 +16,14 @@ import (
 func keyDirectory(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "ke[y]s")
-	for i, name := range []string{"one.example/mail.pem", "One-More.example/2026.private", "bücher.example/mail.pem"} {
+	for i, name := range []string{"one.example/mail.pem", "One-More.example/2026.private",
+		"bücher.example/mail.pem"} {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(path, []byte(strings.Repeat(string(rune('A'+i)), 42)+"A="), 0o600); err != nil {
+		if err := os.WriteFile(path, []byte(strings.Repeat(string(rune('A'+i)), 42)+"A="),
+			0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -41,11 +43,13 @@ func importSQL(t *testing.T, path, dir string, o keyring.ImportOptions, out io.W
 func TestSQLImportRefuses(t *testing.T) {
 	path := hosted.SQLite(t)
 	file := filepath.Join(t.TempDir(), "mailseal.toml")
-	if err := os.WriteFile(file, []byte(hosted.Config(t.TempDir(), "sqlite", path, "")), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(hosted.Config(t.TempDir(), "sqlite", path, "")),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	dir := keyDirectory(t)
-	if err := os.WriteFile(filepath.Join(dir, "one.example", "broken.pem"), []byte("no key"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "one.example", "broken.pem"), []byte("no key"),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, tc := range []struct {
@@ -68,7 +72,8 @@ func TestSQLImportRefuses(t *testing.T) {
 func TestSQLImportLooseKeys(t *testing.T) {
 	path := hosted.SQLite(t)
 	file := filepath.Join(t.TempDir(), "mailseal.toml")
-	if err := os.WriteFile(file, []byte(hosted.Config(t.TempDir(), "sqlite", path, "")), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(hosted.Config(t.TempDir(), "sqlite", path, "")),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	dir := keyDirectory(t)
@@ -76,7 +81,8 @@ func TestSQLImportLooseKeys(t *testing.T) {
 		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(strings.Repeat("L", 42)+"A="), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(strings.Repeat("L", 42)+"A="),
+			0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -86,7 +92,8 @@ func TestSQLImportLooseKeys(t *testing.T) {
 		"loose.pem: its domain is not known; use --domain") || out.Len() > 0 {
 		t.Errorf("without a domain: wrote %q, %v", &out, err)
 	}
-	err = importSQL(t, file, dir, keyring.ImportOptions{Source: "hosting", Domain: "Loose.example"}, &out)
+	err = importSQL(t, file, dir, keyring.ImportOptions{Source: "hosting", Domain: "Loose.example"},
+		&out)
 	for _, want := range []string{"keys: 4, added: 4\n", "added loose._domainkey.loose.example\n",
 		"passed over " + dir + "/one.example/old/mail.pem"} {
 		if err != nil || !strings.Contains(out.String(), want) {

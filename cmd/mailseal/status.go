@@ -30,28 +30,7 @@ func newStatusCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status [--watch]",
 		Short: "Show the state of the daemon on one screen, for people and for monitoring",
-		Long: `Status queries the daemon over its control socket and prints one screen: since when it has been running,
-and since when with which configuration; the sockets and the connected clients; today's messages (UTC) by whose mail
-they were and what was done, the signatures, and the results of judging; the keys that sign, with their state in the DNS
-and their age; key sources; name servers with their mean response time; jobs with their last and next run; the last
-errors and warnings of the log; and the findings of "mailseal check", without the DNS. The same numbers are in /metrics.
-
-If the configuration collects or sends reports, or serves their pages, it queries "mailseal reports serve" as well, and
-shows its roles and jobs. Root gets an answer from both processes; for the daemon's own user there is a note instead of
-the second part.
-
-These are problems, shown at the top: no daemon answers; no socket is served; the DNS does not show a key that signs; a
-key source, or every name server, does not answer; the last run of a job failed; "mailseal reports serve" does not
-answer or lacks a role that a setting needs; the log has an error of the last 15 minutes; "mailseal check" finds an
-error.
-
-With --watch the screen is refreshed every 2 seconds (--every); "mailseal check" is repeated every minute.
-
-The socket is control.address of the configuration, else the file control in state_directory. Only root and the daemon's
-own user get an answer.
-
-The exit code is 0 if there is no problem, 1 if there is one, and 3 if the configuration cannot be read or the socket
-may not be used.`,
+		Long:  help("status"),
 		Example: `  mailseal status
   mailseal status --watch
   mailseal status --json --no-check`,
@@ -60,7 +39,8 @@ may not be used.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&f.config, "config", "c", "", "configuration file (default "+defaultConfig+")")
-	flags.StringVar(&f.control, "control", "", "`path` of the control socket, instead of that of the configuration")
+	flags.StringVar(&f.control, "control", "",
+		"`path` of the control socket, instead of that of the configuration")
 	flags.BoolVar(&f.json, "json", false, "print one JSON object; with --watch one per line")
 	flags.BoolVar(&f.watch, "watch", false, "refresh the screen until interrupted")
 	flags.DurationVar(&f.every, "every", 2*time.Second, "how often --watch refreshes the screen")

@@ -29,7 +29,10 @@ func newTestAddressCmd() *cobra.Command {
 		`Address makes an address whose page is known before mail is sent, for people who send through a service that
 hides SMTP replies. The start page of test.page_url does the same. Nothing is stored until mail arrives; the page
 shows the latest 10 messages of the last test.days. Exit code 1: test.address or test.page_url is not set.`,
-		noArgs, &f, func(context.Context, []string) error { return reporting.TestAddress(f.Output, f.Config, f.JSON) })
+		noArgs, &f, func(context.Context, []string) error {
+			return reporting.TestAddress(f.Output,
+				f.Config, f.JSON)
+		})
 }
 
 func newTestSendCmd() *cobra.Command {
@@ -43,7 +46,8 @@ server in --server, by SMTP without TLS, since the mail server here would sign t
 sender. Send only to addresses of your own. Exit code 1: the server refused a mail, or no rule signs for a sender; 3:
 the server does not answer, or a key cannot be used.`,
 		exactArgs("ADDRESS"), &f, func(ctx context.Context, args []string) error {
-			o.Config, o.To, o.JSON, o.Now = f.Config, args[0], f.JSON, func() time.Time { return f.Now }
+			o.Config, o.To, o.JSON, o.Now = f.Config, args[0], f.JSON,
+				func() time.Time { return f.Now }
 			return o.Send(ctx, f.Output)
 		})
 	cmd.Flags().StringVar(&o.From, "from", "", "author and envelope sender")

@@ -28,17 +28,7 @@ func newVerifyCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify [FILE ...]",
 		Short: "Verify messages: DKIM, ARC and DMARC, and with --ip or --received also SPF and iprev",
-		Long: `Verify reads messages from files, or one from standard input for "-" or without a file, and prints the
-results of each method. With --ip (and --helo, --from) the message is judged as if that client had sent it. With
---received these three are taken from the message: client and HELO from the topmost Received field, which your own
-mail server wrote, or from the Nth from the top with --received=N; the sender from Return-Path or that field. Without
-a client DMARC is judged by DKIM alone, and verify says what is missing if that does not decide. With --config the
-methods, their limits, the name servers and the name in Authentication-Results are those of the daemon; with --ip as
-well, a line shows what the daemon would do (give --to if the policy has conditions on recipients).
-
-A file that cannot be read is reported on standard error, with --json as {"file": ..., "error": ...}, and the other
-files are verified. The exit code is 0 if every message has a signature that passes, 1 if a message has none, 3 if the
-DNS did not answer or a file could not be read.`,
+		Long:  help("verify"),
 		Example: `  mailseal verify message.eml
   mailseal verify --json --zone zone.txt --now 2026-01-31T12:00:00Z *.eml
   mailseal verify --config /etc/mailseal/mailseal.toml --ip 192.0.2.1 --helo mx.example.com message.eml
@@ -49,7 +39,8 @@ DNS did not answer or a file could not be read.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVarP(&f.config, "config", "c", "", "judge as the daemon does with this configuration file")
+	flags.StringVarP(&f.config, "config", "c", "",
+		"judge as the daemon does with this configuration file")
 	flags.BoolVar(&f.json, "json", false, "one JSON object per message, one per line")
 	flags.BoolVar(&f.explain, "explain", false, "explain in detail what is broken and how to "+
 		"correct it")
@@ -57,7 +48,8 @@ DNS did not answer or a file could not be read.`,
 	flags.StringVar(&f.now, "now", "", "the time at which to judge, as 2026-01-31T12:00:00Z")
 	flags.StringVar(&f.examiner.ServerName, "server-name", "",
 		"authserv-id of the results (default: that of --config, or this host's name)")
-	flags.BoolVar(&f.examiner.Second, "second-opinion", false, "ask an independent implementation of DKIM as well")
+	flags.BoolVar(&f.examiner.Second, "second-opinion", false,
+		"ask an independent implementation of DKIM as well")
 	flags.StringVar(&f.ip, "ip", "", "address of the SMTP client")
 	flags.StringVar(&f.examiner.Helo, "helo", "", "the name that the client gave in HELO")
 	flags.StringVar(&f.examiner.From, "from", "", "envelope sender; empty for a bounce")

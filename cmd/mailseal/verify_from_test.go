@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// judgeFrom runs "mailseal verify" with an option on a message of evil.example that has a From field.
+// judgeFrom runs "mailseal verify" with an option on a message of evil.example that has a From
+// field.
 func judgeFrom(t *testing.T, option, from string) string {
 	t.Helper()
 	zone := filepath.Join(t.TempDir(), "zone")

@@ -22,7 +22,8 @@ line shows what makes RSA signatures: the host's OpenSSL, or Go's own implementa
 			if asJSON {
 				return json.NewEncoder(cmd.OutOrStdout()).Encode(currentBuild())
 			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "mailseal %s\nRSA signatures: %s\n", version(), signsRSA())
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "mailseal %s\nRSA signatures: %s\n", version(),
+				signsRSA())
 			return err
 		},
 	}

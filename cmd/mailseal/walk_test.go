@@ -184,10 +184,12 @@ func TestExitCodes(t *testing.T) {
 			return
 		}
 		run := func(code int, line string) {
-			args := append(slices.Clone(words), s.words(strings.ReplaceAll(line, "@/", s.dir+"/"))...)
+			args := append(slices.Clone(words),
+				s.words(strings.ReplaceAll(line, "@/", s.dir+"/"))...)
 			out, errs, got := mailseal(t, "", args...)
 			if counts[code]++; got != code {
-				t.Errorf("mailseal %s: exit code %d, want %d\n%s%s", strings.Join(args, " "), got, code, out, errs)
+				t.Errorf("mailseal %s: exit code %d, want %d\n%s%s", strings.Join(args, " "), got,
+					code, out, errs)
 			}
 			if cmd.Flags().Lookup("json") == nil && cmd.InheritedFlags().Lookup("json") == nil {
 				return
@@ -222,11 +224,13 @@ func prepare(t *testing.T, s site) {
 		"ed25519", "--dir", s.path("made")); code != 0 {
 		t.Fatal(errs)
 	}
-	for dir, text := range map[string]string{"demo": "nonsense = 1\n", "taken": "mode = \"sign\"\n"} {
+	for dir, text := range map[string]string{"demo": "nonsense = 1\n",
+		"taken": "mode = \"sign\"\n"} {
 		if err := os.MkdirAll(s.path(dir), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(s.path(dir), "mailseal.toml"), []byte(text), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(s.path(dir), "mailseal.toml"), []byte(text),
+			0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -244,7 +248,10 @@ func bug(t *testing.T, words []string) int {
 		cmd.PreRunE = func(*cobra.Command, []string) error { panic("a test") }
 		cmd.Args = nil
 		each(cmd, func(c *cobra.Command) {
-			c.Flags().VisitAll(func(f *pflag.Flag) { delete(f.Annotations, cobra.BashCompOneRequiredFlag) })
+			c.Flags().VisitAll(func(f *pflag.Flag) {
+				delete(f.Annotations,
+					cobra.BashCompOneRequiredFlag)
+			})
 		})
 		args := slices.Clone(words)
 		if debug {
@@ -286,13 +293,14 @@ func argued(cmd *cobra.Command, words []string) []string {
 	return out
 }
 
-// TestFlagValues gives every flag of every command nothing, and a value of another type: both are wrong command lines,
-// unless the flag says what nothing means.
+// TestFlagValues gives every flag of every command nothing, and a value of another type: both are
+// wrong command lines, unless the flag says what nothing means.
 func TestFlagValues(t *testing.T) {
 	flags, empties, bools := 0, 0, 0
 	everyCommand(func(cmd *cobra.Command, words []string) {
 		see := func(f *pflag.Flag) {
-			if f.Name == "help" || f.Name == "debug" || strings.HasPrefix(strings.Join(words, " "), "completion") {
+			if f.Name == "help" || f.Name == "debug" ||
+				strings.HasPrefix(strings.Join(words, " "), "completion") {
 				return
 			}
 			flags++
@@ -308,7 +316,8 @@ func TestFlagValues(t *testing.T) {
 				for _, v := range []string{"x", "-1", "-1s"} {
 					if _, errs, code := mailseal(t, "",
 						append(argued(cmd, words), "--"+f.Name+"="+v)...); code != exitUsage {
-						t.Errorf("%s --%s=%s: exit code %d, %s", cmd.CommandPath(), f.Name, v, code, errs)
+						t.Errorf("%s --%s=%s: exit code %d, %s", cmd.CommandPath(), f.Name, v, code,
+							errs)
 					}
 				}
 			default:
@@ -320,12 +329,14 @@ func TestFlagValues(t *testing.T) {
 			}
 			_, errs, code := mailseal(t, "", append(argued(cmd, words), "--"+f.Name+"="+wrong)...)
 			if code != exitUsage || !strings.Contains(errs, "--"+f.Name) {
-				t.Errorf("%s --%s=%q: exit code %d, %s", cmd.CommandPath(), f.Name, wrong, code, errs)
+				t.Errorf("%s --%s=%q: exit code %d, %s", cmd.CommandPath(), f.Name, wrong, code,
+					errs)
 			}
 		}
 		cmd.LocalFlags().VisitAll(see)
 	})
-	t.Logf("%d flags, %d of them with a meaning for \"\", %d without a value", flags, empties, bools)
+	t.Logf("%d flags, %d of them with a meaning for \"\", %d without a value", flags, empties,
+		bools)
 }
 
 // TestFlagsWithoutEffect gives every flag that needs another one without it, and every flag that
@@ -358,7 +369,8 @@ func TestFlagsWithoutEffect(t *testing.T) {
 				refused("--"+f.Name+" has no effect without --", value(f.Name))
 			}
 			for _, other := range f.Annotations[notBeside] {
-				refused("--"+f.Name+" has no effect together with --"+other, value(f.Name), value(other))
+				refused("--"+f.Name+" has no effect together with --"+other, value(f.Name),
+					value(other))
 			}
 		})
 		for _, name := range strings.Fields(cmd.Annotations[ignored]) {
@@ -430,14 +442,17 @@ func TestInput(t *testing.T) {
 			if how == file {
 				text = ""
 			}
-			if out, errs, code := mailseal(t, text, args...); code > exitBad || !strings.Contains(out, wants) {
+			if out, errs, code := mailseal(t, text, args...); code > exitBad ||
+				!strings.Contains(out, wants) {
 				t.Errorf("mailseal %s %q: exit code %d\n%s%s", line, how, code, out, errs)
 			}
 		}
 	}
 	// One that cannot be read keeps none of the others from it.
-	out, errs, code := mailseal(t, "", "verify", "--zone", s.path("zone"), s.path("gone"), s.path("plain.eml"))
-	if code != exitUnknown || !strings.Contains(errs, "gone") || !strings.Contains(out, "dkim   none") {
+	out, errs, code := mailseal(t, "", "verify", "--zone", s.path("zone"), s.path("gone"),
+		s.path("plain.eml"))
+	if code != exitUnknown || !strings.Contains(errs, "gone") ||
+		!strings.Contains(out, "dkim   none") {
 		t.Errorf("a file that is not there, and one that is: exit code %d\n%s%s", code, out, errs)
 	}
 }

@@ -35,7 +35,8 @@ func mend(h Host, o obstacle, l Listener, p process) []Fix {
 	case noWrite:
 		return allow(h, l, p)
 	case noSocket:
-		return []Fix{{command("remove", o.path, fmt.Sprintf("rm %s && systemctl restart mailseal", o.path))}}
+		return []Fix{{command("remove", o.path, fmt.Sprintf("rm %s && systemctl restart mailseal",
+			o.path))}}
 	case noDir:
 		off := command("remove", o.path, "rm "+o.path)
 		on := command("directory", o.path, "mkdir -m 0755 "+o.path)
@@ -45,7 +46,8 @@ func mend(h Host, o obstacle, l Listener, p process) []Fix {
 	return nil
 }
 
-// openToAll lets all users pass a directory. What is below /run is made again at boot, by whatever made it first.
+// openToAll lets all users pass a directory. What is below /run is made again at boot, by whatever
+// made it first.
 func openToAll(h Host, o obstacle) Change {
 	mode := fmt.Sprintf("%04o", o.node.Mode.Perm()|0o111)
 	c := command("mode", o.path, "chmod a+x "+o.path)
@@ -72,7 +74,8 @@ func isVolatile(dir string) bool {
 	return strings.HasPrefix(dir, "/run/") || strings.HasPrefix(dir, "/var/run/")
 }
 
-// tmpfile sets the mode of a directory below /run, now and at each boot. That of Mailseal itself is made by its unit.
+// tmpfile sets the mode of a directory below /run, now and at each boot. That of Mailseal itself is
+// made by its unit.
 func tmpfile(h Host, dir string, n Node, mode string) string {
 	if dir == "/run/mailseal" {
 		return "systemctl edit mailseal\n[Service]\nRuntimeDirectoryMode=" + mode
@@ -87,7 +90,8 @@ func tmpfile(h Host, dir string, n Node, mode string) string {
 func userName(h Host, uid uint32) string {
 	text, _ := h.ReadFile("/etc/passwd") // without it the number has to do
 	for line := range strings.Lines(string(text)) {
-		if f := strings.Split(line, ":"); len(f) > 2 && f[2] == strconv.FormatUint(uint64(uid), 10) {
+		if f := strings.Split(line, ":"); len(f) > 2 &&
+			f[2] == strconv.FormatUint(uint64(uid), 10) {
 			return f[0]
 		}
 	}
@@ -109,7 +113,8 @@ func numberOfGroup(h Host, name string) string {
 	return strconv.FormatUint(uint64(gid), 10)
 }
 
-// disable is what keeps another filter from starting. It is false when systemd knows the filter and does not start it.
+// disable is what keeps another filter from starting. It is false when systemd knows the filter and
+// does not start it.
 func disable(h Host, o other) (c Change, isOn bool) {
 	for _, dir := range unitDirs {
 		if _, err := h.Lstat(path.Join(dir, o.name+".service")); err != nil {

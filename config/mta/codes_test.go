@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// TestSentences holds the sentence of every code, as the first of the hosts in testdata that has it shows it. It is the
-// one place where wording is tested.
+// TestSentences holds the sentence of every code, as the first of the hosts in testdata that has it
+// shows it. It is the one place where wording is tested.
 func TestSentences(t *testing.T) {
 	hosts, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(hosts) == 0 {

@@ -80,7 +80,8 @@ func (f *filter) swapped(host, port string) {
 	f.wrong = say("milter-style", f.right)
 }
 
-// parseSendmail reads an address as libmilter and Sendmail do. Right is how to write one that it cannot use.
+// parseSendmail reads an address as libmilter and Sendmail do. Right is how to write one that it
+// cannot use.
 func parseSendmail(s string) (e endpoint, right string, ok bool) {
 	kind, rest, found := strings.Cut(s, ":")
 	if !found {

@@ -23,8 +23,8 @@ const (
 	System        ChangeKind = "command" // a command about users, files and units of the host
 )
 
-// Change is one thing to do: a line to put into a file, or a command to run. Which of the fields count depends on the
-// kind.
+// Change is one thing to do: a line to put into a file, or a command to run. Which of the fields
+// count depends on the kind.
 type Change struct {
 	Kind    ChangeKind
 	File    string // the file of a mail server, or the unit

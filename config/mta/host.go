@@ -144,7 +144,8 @@ func number(h Host, file, name string) (uint32, bool) {
 func groupName(h Host, gid uint32) string {
 	text, _ := h.ReadFile("/etc/group") // without it the number has to do
 	for line := range strings.Lines(string(text)) {
-		if f := strings.Split(line, ":"); len(f) > 2 && f[2] == strconv.FormatUint(uint64(gid), 10) {
+		if f := strings.Split(line, ":"); len(f) > 2 &&
+			f[2] == strconv.FormatUint(uint64(gid), 10) {
 			return f[0]
 		}
 	}

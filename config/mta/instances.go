@@ -18,7 +18,8 @@ func PostfixInstances(h Host, dir string) []string {
 	for _, w := range words(main.get("multi_instance_directories"), ", \t\r\n") {
 		instance := path.Clean(w.text)
 		_, err := h.ReadFile(path.Join(instance, "main.cf"))
-		if err == nil && path.IsAbs(instance) && instance != dir && !slices.Contains(out, instance) {
+		if err == nil && path.IsAbs(instance) && instance != dir &&
+			!slices.Contains(out, instance) {
 			out = append(out, instance)
 		}
 	}
@@ -28,6 +29,7 @@ func PostfixInstances(h Host, dir string) []string {
 // takesMailIn reports whether a service takes mail in from other hosts or from users.
 func (w *way) takesMailIn() bool {
 	interfaces := w.get("inet_interfaces")
-	isLocal := interfaces == "loopback-only" || interfaces == "127.0.0.1" || interfaces == "localhost"
+	isLocal := interfaces == "loopback-only" || interfaces == "127.0.0.1" ||
+		interfaces == "localhost"
 	return w.param == "smtpd_milters" && (w.isSubmission() || !w.isLoopback() && !isLocal)
 }

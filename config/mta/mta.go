@@ -24,8 +24,9 @@ type Daemon struct {
 	Verifies    bool           // mail of theirs
 	DaemonNames []string       // values of {daemon_name} that make mail ours
 	Networks    []netip.Prefix // clients whose mail is ours
-	Others      []netip.Prefix // clients whose mail is another host's on purpose: relays, and those that are let alone
-	Deadline    time.Duration  // how long a message may be judged
+	// clients whose mail is another host's on purpose: relays, and those that are let alone
+	Others   []netip.Prefix
+	Deadline time.Duration // how long a message may be judged
 
 	// HasRule reports whether a rule signs mail of an author. Nil: every author's.
 	HasRule func(author string) bool
@@ -46,7 +47,8 @@ func (d Daemon) undone() said {
 type Listener struct {
 	Setting string      // where it is configured: "listen[0]"
 	Role    action.Role // whose mail comes in there; RoleAuto: what the client is
-	Network string      // "tcp4", "tcp6", "tcp", "unix", or "fd" for a socket that systemd hands over
+	// "tcp4", "tcp6", "tcp", "unix", or "fd" for a socket that systemd hands over
+	Network string
 	Target  string      // host:port, the socket's path, or the name in systemd
 	Mode    fs.FileMode // of a unix socket
 	User    string      // of a unix socket; "": the daemon's
@@ -60,8 +62,9 @@ type Severity string
 
 // The severities, from the worst.
 const (
-	Error   Severity = "error"   // mail does not get through Mailseal, though it should
-	Warning Severity = "warning" // some mail, or all of it at some time, goes unsigned or unjudged, or is treated twice
+	Error Severity = "error" // mail does not get through Mailseal, though it should
+	// some mail, or all of it at some time, goes unsigned or unjudged, or is treated twice
+	Warning Severity = "warning"
 	Unknown Severity = "unknown" // could not be found out
 	Note    Severity = "note"    // what most would want to know
 )
@@ -119,8 +122,8 @@ type Report struct {
 	After Daemon `json:"-"`
 }
 
-// add puts a finding down, once: services that share a setting share its faults. What corrects it is
-// what corrects it for all of them.
+// add puts a finding down, once: services that share a setting share its faults. What corrects it
+// is what corrects it for all of them.
 func (r *Report) add(f Finding) {
 	at := slices.IndexFunc(r.Findings, f.is)
 	if at < 0 {
@@ -140,7 +143,8 @@ func (r *Report) unread(path string, err error) {
 
 func (r *Report) sort() {
 	slices.SortStableFunc(r.Findings, func(a, b Finding) int {
-		return cmp.Or(cmp.Compare(slices.Index(severities, a.Severity), slices.Index(severities, b.Severity)),
+		return cmp.Or(cmp.Compare(slices.Index(severities, a.Severity),
+			slices.Index(severities, b.Severity)),
 			cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
 	})
 }

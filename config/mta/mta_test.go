@@ -19,7 +19,8 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// testHost is a host of files and nodes that stand in one text: owners and modes are nothing that a repository keeps.
+// testHost is a host of files and nodes that stand in one text: owners and modes are nothing that a
+// repository keeps.
 type testHost struct {
 	files map[string]string
 	nodes map[string]Node
@@ -32,11 +33,13 @@ const (
 	group = "root:x:0:\nadm:x:4:syslog\npostfix:x:101:\npostdrop:x:103:\nsmmsp:x:104:\nmailseal:x:990:\n"
 )
 
-// newTestHost reads sections: a path begins a file, "nodes" holds lines of mode, user, group and path, with the kind in
-// front of the mode as ls has it (d, s, l, -, or ! for what may not be looked at), and "-> target" after a link's path.
+// newTestHost reads sections: a path begins a file, "nodes" holds lines of mode, user, group and
+// path, with the kind in front of the mode as ls has it (d, s, l, -, or ! for what may not be
+// looked at), and "-> target" after a link's path.
 func newTestHost(t testing.TB, sections map[string]string) *testHost {
 	t.Helper()
-	h := &testHost{files: map[string]string{"/etc/passwd": passwd, "/etc/group": group}, nodes: map[string]Node{}}
+	h := &testHost{files: map[string]string{"/etc/passwd": passwd, "/etc/group": group},
+		nodes: map[string]Node{}}
 	for name, text := range sections {
 		if path.IsAbs(name) {
 			h.files[name] = text
@@ -103,7 +106,10 @@ func (h *testHost) Lstat(name string) (Node, error) {
 		return Node{Mode: 0o644, ModTime: modified}, nil
 	}
 	for _, all := range []func(func(string) bool) bool{h.anyFile, h.anyNode} {
-		if all(func(other string) bool { return strings.HasPrefix(other, strings.TrimSuffix(name, "/")+"/") }) {
+		if all(func(other string) bool {
+			return strings.HasPrefix(other,
+				strings.TrimSuffix(name, "/")+"/")
+		}) {
 			return Node{Mode: fs.ModeDir | 0o755}, nil
 		}
 	}
@@ -137,7 +143,8 @@ func readCase(t testing.TB, file string) map[string]string {
 	return out
 }
 
-// testDaemon reads the section "daemon": listen lines, and words for what differs from signing and judging.
+// testDaemon reads the section "daemon": listen lines, and words for what differs from signing and
+// judging.
 func testDaemon(t testing.TB, text string) Daemon {
 	t.Helper()
 	d := Daemon{Signs: true, Verifies: true,
@@ -261,7 +268,8 @@ func TestSnippets(t *testing.T) {
 	}
 	master := "smtp inet n - %s - - smtpd\npickup unix n - %[1]s 60 1 pickup\ncleanup unix n - %[1]s - 0 cleanup\n" +
 		read("postfix/master.cf")
-	second := func(text, line, comment string) string { // the unix socket, a comment in the snippet, in place of TCP
+	// the unix socket, a comment in the snippet, in place of TCP
+	second := func(text, line, comment string) string {
 		first := strings.Index(text, "\n"+line)
 		i := strings.Index(text, "\n"+comment+line)
 		return text[:first] + "\n# " + text[first+1:i] + "\n" + text[i+1+len(comment):]
@@ -282,7 +290,8 @@ func TestSnippets(t *testing.T) {
 	tests := []struct{ name, mainCF, chroot, mc, listen string }{
 		{"TCP", mainCF, "y", mc, "listen tcp4 127.0.0.1:8891"},
 		{"sockets of systemd", second(mainCF, "mailseal = ", "#"), "y",
-			second(mc, "INPUT_MAIL_FILTER(", "dnl "), "listen fd mailseal-postfix\nlisten fd mailseal-unix"},
+			second(mc, "INPUT_MAIL_FILTER(", "dnl "),
+			"listen fd mailseal-postfix\nlisten fd mailseal-unix"},
 		{"sockets of systemd, no chroot", second(mainCF, "mailseal = ", "#"), "n", second(mc,
 			"INPUT_MAIL_FILTER(", "dnl "), "listen fd mailseal-postfix\nlisten fd mailseal-unix"},
 	}
@@ -333,7 +342,8 @@ func TestHostAt(t *testing.T) {
 	if _, err := h.Lstat("/none"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("none: %v", err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "large"), make([]byte, maxFile+1), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "large"), make([]byte, maxFile+1),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := h.ReadFile("/large"); err == nil || !strings.Contains(err.Error(),

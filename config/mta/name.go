@@ -7,9 +7,9 @@ import (
 	"mailseal/milter/domain"
 )
 
-// Names returns the names by which the mail servers of a host call themselves, which is what they tell a milter as {j}:
-// Postfix' first, each once, without those that are not full host names. The directories are those of main.cf and of
-// sendmail.cf.
+// Names returns the names by which the mail servers of a host call themselves, which is what they
+// tell a milter as {j}: Postfix' first, each once, without those that are not full host names. The
+// directories are those of main.cf and of sendmail.cf.
 func Names(h Host, postfixDir, sendmailDir string) []string {
 	var out []string
 	add := func(name string) {
@@ -26,7 +26,8 @@ func Names(h Host, postfixDir, sendmailDir string) []string {
 	return out
 }
 
-// postfixName is myhostname, by default the host's name with mydomain behind it where it has no dot (postconf(5)).
+// postfixName is myhostname, by default the host's name with mydomain behind it where it has no dot
+// (postconf(5)).
 func postfixName(h Host, main *parameters) string {
 	if name := main.get("myhostname"); name != "" {
 		return name

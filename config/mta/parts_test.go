@@ -10,7 +10,8 @@ import (
 
 // TestConnects: the first class that fits decides, even where a later one would allow more.
 func TestConnects(t *testing.T) {
-	p := process{identity: identity{name: "postfix", uid: 100, gids: map[uint32]bool{101: true, 7: true}}}
+	p := process{identity: identity{name: "postfix", uid: 100,
+		gids: map[uint32]bool{101: true, 7: true}}}
 	tests := []struct {
 		name string
 		p    process
@@ -38,7 +39,8 @@ func TestConnects(t *testing.T) {
 		}
 	}
 	for mode, want := range map[fs.FileMode]obstacleKind{0o711: passable, 0o744: noSearch} {
-		if got := may(p, "/d", Node{Mode: mode | fs.ModeDir, UID: 5, GID: 5}, 1, noSearch); got.kind != want {
+		if got := may(p, "/d", Node{Mode: mode | fs.ModeDir, UID: 5, GID: 5}, 1,
+			noSearch); got.kind != want {
 			t.Errorf("directory %o: got %d, want %d", mode, got.kind, want)
 		}
 	}
@@ -91,7 +93,10 @@ func TestReachAsUser(t *testing.T) {
 }
 
 func TestTakes(t *testing.T) {
-	all := func(host string) endpoint { return endpoint{network: "tcp", host: host, port: "1", v4: true, v6: true} }
+	all := func(host string) endpoint {
+		return endpoint{network: "tcp", host: host, port: "1",
+			v4: true, v6: true}
+	}
 	only4 := func(host string) endpoint { e := all(host); e.v6 = false; return e }
 	tests := []struct {
 		network, target string
@@ -127,9 +132,11 @@ func TestTakes(t *testing.T) {
 	}
 }
 
-// TestExpand has what "postconf -x" of Postfix 3.7 made of each, but for the last ones, which have no end there either.
+// TestExpand has what "postconf -x" of Postfix 3.7 made of each, but for the last ones, which have
+// no end there either.
 func TestExpand(t *testing.T) {
-	p := readMain("main.cf", []byte("host = 127.0.0.1\nport = 8891\nloop = $loop$loop$loop\na = $b\nb = $a\n"))
+	p := readMain("main.cf", []byte(
+		"host = 127.0.0.1\nport = 8891\nloop = $loop$loop$loop\na = $b\nb = $a\n"))
 	for _, tt := range []struct{ value, want string }{
 		{"$host:${port},$(host)", "127.0.0.1:8891,127.0.0.1"},
 		{"$$x", "$x"},
@@ -201,7 +208,8 @@ func TestUnits(t *testing.T) {
 			if l.Network == "unix" {
 				owner = l.User + ":" + l.Group
 			}
-			got = append(got, strings.Join([]string{l.Network, l.Target, octal(l.Mode), owner}, " "))
+			got = append(got, strings.Join([]string{l.Network, l.Target, octal(l.Mode), owner},
+				" "))
 		}
 		if strings.Join(got, ", ") != tt.want {
 			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
@@ -269,12 +277,14 @@ func TestIdentityOf(t *testing.T) {
 // FuzzConfigurations: the files are the administrator's own, but a check that panics helps no one.
 func FuzzConfigurations(f *testing.F) {
 	f.Add("smtpd_milters = { inet:${host?x}:1, default_action=accept }, unix:s",
-		"smtp inet n - - - - smtpd\n  -o {smtpd_milters=$x}", "Xa, S=inet:1@h, T=C:1;R:x\nO InputMailFilters=a,b")
+		"smtp inet n - - - - smtpd\n  -o {smtpd_milters=$x}",
+		"Xa, S=inet:1@h, T=C:1;R:x\nO InputMailFilters=a,b")
 	f.Add("smtpd_milters=inet:8891 unix: inet: inet:@ {a\n}", ": pass - - - - - smtpd -o",
 		"X\nX,\nO\nO InputMailFilters\nO DaemonPortOptions=,=,I=\n")
 	f.Fuzz(func(t *testing.T, main, master, sendmail string) {
 		h := newTestHost(t, map[string]string{"/etc/postfix/main.cf": main,
-			"/etc/postfix/master.cf": master, "/etc/mail/sendmail.cf": sendmail, "/etc/mail/sendmail.mc": sendmail})
+			"/etc/postfix/master.cf": master, "/etc/mail/sendmail.cf": sendmail,
+			"/etc/mail/sendmail.mc": sendmail})
 		for _, d := range []string{"", "listen unix /run/s 0660\nlisten fd x\n"} {
 			for _, r := range look(h, testDaemon(t, d)) {
 				for _, f := range r.Findings {

@@ -59,8 +59,8 @@ func (p *planner) look(w world) (Report, bool) {
 	return p.judge(w, w.daemon)
 }
 
-// plan corrects one finding after the other, the worst first, each in the world that those before have
-// left.
+// plan corrects one finding after the other, the worst first, each in the world that those before
+// have left.
 func (p *planner) plan(w world, report Report) []step {
 	var steps []step
 	for _, f := range report.Findings {
@@ -78,8 +78,8 @@ func (p *planner) plan(w world, report Report) []step {
 	return steps
 }
 
-// correct returns the world without a finding and with no other that matters as much, and the changes
-// that make it; nil when there are none.
+// correct returns the world without a finding and with no other that matters as much, and the
+// changes that make it; nil when there are none.
 func (p *planner) mend(w world, before Report, f Finding, depth int) (world, Fix) {
 	for _, fix := range f.fixes {
 		if after, changes := p.try(w, before, f, fix, depth); changes != nil {
@@ -131,8 +131,8 @@ func (p *planner) try(w world, before Report, f Finding, fix Fix, depth int) (wo
 	return after, changes
 }
 
-// isLessSevere reports whether one finding matters less than another: a remedy may leave it. What is
-// found where Mailseal is named at all matters less than that it is not, unless it is an error.
+// isLessSevere reports whether one finding matters less than another: a remedy may leave it. What
+// is found where Mailseal is named at all matters less than that it is not, unless it is an error.
 func isLessSevere(other, f Finding) bool {
 	of := slices.Index(severities, f.Severity)
 	if f.Code == "not-named" {
@@ -181,7 +181,8 @@ func (p *planner) withoutNeedless(w world, steps []step) []step {
 // isChangedBy reports whether one of the steps changes the setting of a key.
 func isChangedBy(steps []step, key string) bool {
 	changes := func(c Change) bool { return c.key() == key }
-	return slices.ContainsFunc(steps, func(s step) bool { return slices.ContainsFunc(s.changes, changes) })
+	return slices.ContainsFunc(steps,
+		func(s step) bool { return slices.ContainsFunc(s.changes, changes) })
 }
 
 // outcome is what is found after all changes.
@@ -222,7 +223,8 @@ func assign(findings []Finding, steps []step) {
 				findings[i].Fix = append(findings[i].Fix, headed(final[k], findings[i]))
 			}
 		}
-		slices.SortStableFunc(findings[i].Fix, func(a, b Change) int { return cmp.Compare(last(a), last(b)) })
+		slices.SortStableFunc(findings[i].Fix,
+			func(a, b Change) int { return cmp.Compare(last(a), last(b)) })
 		findings[i].Mended = len(findings[i].Fix) == 0
 	}
 }

@@ -69,7 +69,8 @@ type way struct {
 // ways are all smtpd services, and mail that does not come by SMTP.
 func (p *postfix) ways() []*way {
 	var out []*way
-	local := service{name: "cleanup", parameters: &parameters{up: p.main}, chroot: levelBelow(p.main, 1)}
+	local := service{name: "cleanup", parameters: &parameters{up: p.main},
+		chroot: levelBelow(p.main, 1)}
 	pickup := local
 	for _, s := range p.services {
 		switch s.command {
@@ -138,7 +139,8 @@ func (p *postfix) filter(w *way, f filter) {
 	meant := l != nil || p.meant(f, at)
 	if !f.wrong.zero() {
 		w.meant = w.meant || meant
-		p.put(w, f, say("postfix-address-bad", f.name, f.wrong, p.consequence(w, f)), p.readdressed(w, f, f.right))
+		p.put(w, f, say("postfix-address-bad", f.name, f.wrong, p.consequence(w, f)),
+			p.readdressed(w, f, f.right))
 		return
 	}
 	if l == nil {
@@ -315,7 +317,8 @@ func (p *postfix) setOption(s service, name, value string) Change {
 func (p *postfix) shortest(raw string) string {
 	best := raw
 	for name, v := range p.main.own {
-		if v.value == raw && name != "smtpd_milters" && name != "non_smtpd_milters" && (best == raw || name < best) {
+		if v.value == raw && name != "smtpd_milters" && name != "non_smtpd_milters" &&
+			(best == raw || name < best) {
 			best = "$" + name
 		}
 	}

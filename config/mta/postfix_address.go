@@ -59,9 +59,11 @@ func (p *postfix) otherHost(w *way, f filter, l Listener) {
 	v4, v6 := p.families()
 	if l.Network == "tcp6" && !v6 || l.Network == "tcp4" && !v4 {
 		address := either(v4, "inet:"+f.at.port+"@127.0.0.1", "inet6:"+f.at.port+"@::1")
-		what := say("postfix-family-off", l.name(), l.Target, p.main.get("inet_protocols"), p.consequence(w, f))
+		what := say("postfix-family-off", l.name(), l.Target, p.main.get("inet_protocols"),
+			p.consequence(w, f))
 		right := "inet:" + either(v4, "127.0.0.1", "[::1]") + ":" + f.at.port
-		p.put(w, f, what, append(Fix{setting(l.Setting, "address", address)}, p.readdressed(w, f, right)...))
+		p.put(w, f, what, append(Fix{setting(l.Setting, "address", address)},
+			p.readdressed(w, f, right)...))
 		return
 	}
 	what := say("postfix-no-listener", f.at, l.name(), l.Target, p.consequence(w, f))
@@ -79,7 +81,8 @@ func (p *postfix) otherPath(w *way, f filter, at string) {
 		l = p.find(func(l Listener) bool { return l.Network == "unix" })
 	}
 	if l == nil {
-		p.put(w, f, say("postfix-path-unknown", who, at, p.consequence(w, f)), p.readdressed(w, f, p.anyAddress(w)))
+		p.put(w, f, say("postfix-path-unknown", who, at, p.consequence(w, f)),
+			p.readdressed(w, f, p.anyAddress(w)))
 		return
 	}
 	if right := postfixAddress(*l, p.queue(), w.chroot); right != "" {
@@ -87,7 +90,8 @@ func (p *postfix) otherPath(w *way, f filter, at string) {
 			p.readdressed(w, f, right))
 		return
 	}
-	outside := say("postfix-path-outside", who, at, l.name(), l.Target, p.consequence(w, f), p.queue())
+	outside := say("postfix-path-outside", who, at, l.name(), l.Target, p.consequence(w, f),
+		p.queue())
 	if right := p.anyAddress(w); right != "" {
 		p.put(w, f, outside, p.readdressed(w, f, right))
 		return

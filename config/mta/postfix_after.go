@@ -6,10 +6,12 @@ import (
 	"strings"
 )
 
-// rewriters are the parameters of Postfix' SMTP and LMTP clients that change a message when it leaves, behind every
-// milter. What comes in (canonical_maps, header_checks) is changed before a milter sees it.
+// rewriters are the parameters of Postfix' SMTP and LMTP clients that change a message when it
+// leaves, behind every milter. What comes in (canonical_maps, header_checks) is changed before a
+// milter sees it.
 var rewriters = []string{
-	"_generic_maps", "_header_checks", "_mime_header_checks", "_nested_header_checks", "_body_checks",
+	"_generic_maps", "_header_checks", "_mime_header_checks", "_nested_header_checks",
+	"_body_checks",
 }
 
 // afterwards finds what changes mail after it has been signed.
@@ -23,14 +25,16 @@ func (p *postfix) afterwards() {
 			name := protocol + suffix
 			at := s.raw(name)
 			if at.line > 0 && s.get(name) != "" {
-				p.add(say("postfix-rewrites-after", s.get(name)).finding(at.file, at.line, s.setting(name), nil))
+				p.add(say("postfix-rewrites-after", s.get(name)).finding(at.file, at.line,
+					s.setting(name), nil))
 			}
 		}
 		p.eightBit(s, protocol)
 	}
 }
 
-// clients are the services that deliver by SMTP or LMTP, with one for main.cf where master.cf has none.
+// clients are the services that deliver by SMTP or LMTP, with one for main.cf where master.cf has
+// none.
 func (p *postfix) clients() []service {
 	var out []service
 	for _, s := range p.services {
@@ -39,12 +43,14 @@ func (p *postfix) clients() []service {
 		}
 	}
 	if len(out) == 0 {
-		out = append(out, service{name: "smtp", command: "smtp", parameters: &parameters{up: p.main}})
+		out = append(out, service{name: "smtp", command: "smtp",
+			parameters: &parameters{up: p.main}})
 	}
 	return out
 }
 
-// eightBit finds a client that hides from itself that the next hop takes 8-bit mail: Postfix then encodes it again.
+// eightBit finds a client that hides from itself that the next hop takes 8-bit mail: Postfix then
+// encodes it again.
 func (p *postfix) eightBit(s service, protocol string) {
 	if s.get("disable_mime_output_conversion") == "yes" {
 		return
@@ -81,13 +87,15 @@ func (p *postfix) eightBitByServer(s service, name string) {
 		for _, e := range entries {
 			hides := func(w word) bool { return strings.EqualFold(w.text, "8bitmime") }
 			if slices.ContainsFunc(words(e.value, ", \t\r\n"), hides) {
-				p.add(say("postfix-no-8bitmime-at", e.key).finding(e.file(at.file), e.lineOr(at.line), s.setting(name)))
+				p.add(say("postfix-no-8bitmime-at", e.key).finding(e.file(at.file),
+					e.lineOr(at.line), s.setting(name)))
 			}
 		}
 	}
 }
 
-// milterMaps finds clients for which smtpd_milter_maps takes other filters than smtpd_milters (Postfix 3.2).
+// milterMaps finds clients for which smtpd_milter_maps takes other filters than smtpd_milters
+// (Postfix 3.2).
 func (p *postfix) milterMaps(ways []*way) {
 	const name = "smtpd_milter_maps"
 	for _, w := range ways {
@@ -105,7 +113,8 @@ func (p *postfix) milterMap(w *way, at parameter, table string) {
 	const name = "smtpd_milter_maps"
 	entries, ok := readTable(p.h, table)
 	if !ok {
-		p.add(say("postfix-milter-map-unread", table).finding(at.file, at.line, w.setting(name), nil))
+		p.add(say("postfix-milter-map-unread", table).finding(at.file, at.line, w.setting(name),
+			nil))
 		return
 	}
 	for _, e := range entries {

@@ -12,7 +12,8 @@ import (
 	"mailseal/milter/action"
 )
 
-// role finds sockets that take everything for ours where strangers come, or for theirs where users do.
+// role finds sockets that take everything for ours where strangers come, or for theirs where users
+// do.
 func (p *postfix) role(w *way, f filter, l Listener) {
 	forUsers := w.param == "non_smtpd_milters" || w.isSubmission()
 	switch {
@@ -58,7 +59,8 @@ func (p *postfix) networks() {
 		return
 	}
 	fix := networksSetting(slices.Concat(p.d.Networks, add))
-	p.add(say("postfix-networks", strings.Join(missing, ", ")).finding(at.file, at.line, "mynetworks", Fix{fix}))
+	p.add(say("postfix-networks", strings.Join(missing, ", ")).finding(at.file, at.line,
+		"mynetworks", Fix{fix}))
 }
 
 // wider finds networks that are ours, and for which Postfix does not relay. It needs all of
@@ -103,7 +105,8 @@ func (p *postfix) networksStyle() {
 		style, at.file = "subnet", p.file // Postfix's default of old
 	}
 	if style == "subnet" || style == "class" {
-		p.add(say("postfix-networks-style", style).finding(at.file, at.line, "mynetworks_style", nil))
+		p.add(say("postfix-networks-style", style).finding(at.file, at.line, "mynetworks_style",
+			nil))
 	}
 }
 
@@ -117,7 +120,8 @@ func (p *postfix) relayed(at parameter, list string, nested int) []netip.Prefix 
 	var out []netip.Prefix
 	for _, w := range words(list, ", \t\r\n") {
 		n, isNetwork := postfixNetwork(w.text)
-		isFile, isTable := path.IsAbs(w.text), strings.Contains(w.text, ":/") || strings.HasPrefix(w.text, "inline:")
+		isFile, isTable := path.IsAbs(w.text), strings.Contains(w.text, ":/") ||
+			strings.HasPrefix(w.text, "inline:")
 		switch {
 		case strings.HasPrefix(w.text, "!"):
 		case isNetwork:
@@ -128,7 +132,8 @@ func (p *postfix) relayed(at parameter, list string, nested int) []netip.Prefix 
 				continue // as Postfix would say itself
 			}
 			if err != nil {
-				p.add(say("postfix-networks-unread", w.text).finding(at.file, at.line, "mynetworks", nil))
+				p.add(say("postfix-networks-unread", w.text).finding(at.file, at.line, "mynetworks",
+					nil))
 				continue
 			}
 			for _, l := range logicalLines(string(text)) {
@@ -174,7 +179,8 @@ func (p *postfix) exists(table string) bool {
 	return false
 }
 
-// tableNetwork reads a key of a table: an address, a network, or the beginning of an IPv4 address, "192.0.2".
+// tableNetwork reads a key of a table: an address, a network, or the beginning of an IPv4 address,
+// "192.0.2".
 func tableNetwork(key string) (netip.Prefix, bool) {
 	if n, ok := postfixNetwork(key); ok {
 		return n, true
@@ -186,8 +192,8 @@ func tableNetwork(key string) (netip.Prefix, bool) {
 	return postfixNetwork(key + strings.Repeat(".0", 4-parts) + "/" + strconv.Itoa(8*parts))
 }
 
-// postfixNetwork reads an entry of mynetworks: an address or a network, an IPv6 address in brackets. Tables, files and
-// exceptions are none.
+// postfixNetwork reads an entry of mynetworks: an address or a network, an IPv6 address in
+// brackets. Tables, files and exceptions are none.
 func postfixNetwork(s string) (netip.Prefix, bool) {
 	address, bits, isNetwork := strings.Cut(s, "/")
 	a, err := netip.ParseAddr(strings.Trim(address, "[]"))

@@ -9,7 +9,8 @@ import (
 	"mailseal/milter/action"
 )
 
-// detour is a filter outside of Postfix's milters that mail of a way is led through, and where it comes back.
+// detour is a filter outside of Postfix's milters that mail of a way is led through, and where it
+// comes back.
 type detour struct {
 	filter string // as the setting names it
 	by     string // the setting: content_filter or smtpd_proxy_filter
@@ -49,7 +50,10 @@ func (p *postfix) detourOf(w *way, ways []*way) *detour {
 
 // transport is the service of master.cf by which a content filter is reached, nil if there is none.
 func (p *postfix) transport(name string) *service {
-	i := slices.IndexFunc(p.services, func(s service) bool { return s.name == name && s.kind == "unix" })
+	i := slices.IndexFunc(p.services, func(s service) bool {
+		return s.name == name &&
+			s.kind == "unix"
+	})
 	if i < 0 {
 		return nil
 	}
@@ -57,11 +61,13 @@ func (p *postfix) transport(name string) *service {
 }
 
 func localWays(ways []*way) []*way {
-	return slices.DeleteFunc(slices.Clone(ways), func(w *way) bool { return w.param != "non_smtpd_milters" })
+	return slices.DeleteFunc(slices.Clone(ways),
+		func(w *way) bool { return w.param != "non_smtpd_milters" })
 }
 
-// returns are the services by which mail comes back from a filter: those of this host alone, or without a filter of
-// their own by their own setting. By custom a filter at a port hands back at the next one.
+// returns are the services by which mail comes back from a filter: those of this host alone, or
+// without a filter of their own by their own setting. By custom a filter at a port hands back at
+// the next one.
 func returns(from *way, ways []*way, filter string) []*way {
 	var out []*way
 	for _, w := range ways {
@@ -104,20 +110,24 @@ func (w *way) isReturnOf(other *way) bool {
 	return other.detour != nil && slices.Contains(other.detour.back, w)
 }
 
-// seesMessages reports whether Mailseal gets the messages of a way where they come in. Postfix shows milters of a
-// service with a before-queue filter no message.
+// seesMessages reports whether Mailseal gets the messages of a way where they come in. Postfix
+// shows milters of a service with a before-queue filter no message.
 func (w *way) seesMessages() bool {
 	return w.ours && (w.detour == nil || w.detour.by != "smtpd_proxy_filter")
 }
 
 // passes reports whether mail of a way passes Mailseal, where it comes in or where it comes back.
 func (w *way) passes() bool {
-	return w.seesMessages() || w.detour != nil && slices.ContainsFunc(w.detour.back, (*way).seesMessages)
+	return w.seesMessages() || w.detour != nil && slices.ContainsFunc(w.detour.back,
+		(*way).seesMessages)
 }
 
 // isReturnOfStrangers reports whether mail of strangers comes back by a way.
 func isReturnOfStrangers(w *way, ways []*way) bool {
-	return slices.ContainsFunc(ways, func(other *way) bool { return !other.isForUsers() && w.isReturnOf(other) })
+	return slices.ContainsFunc(ways, func(other *way) bool {
+		return !other.isForUsers() &&
+			w.isReturnOf(other)
+	})
 }
 
 // takenForOurs reports whether Mailseal takes mail for ours that a filter hands back.
@@ -132,13 +142,18 @@ func (p *postfix) takenForOurs(w *way) bool {
 	return slices.ContainsFunc(p.d.Networks, has) && !slices.ContainsFunc(p.d.Others, has)
 }
 
-// laundered finds ways by which mail of strangers comes back as ours: it would be signed in our name.
+// laundered finds ways by which mail of strangers comes back as ours: it would be signed in our
+// name.
 func (p *postfix) laundered(ways []*way) {
 	for _, back := range ways {
 		if back.param == "non_smtpd_milters" && p.d.Signs && isReturnOfStrangers(back, ways) {
-			p.add(say("postfix-local-returned").finding(p.file, p.main.raw(back.param).line, back.param))
+			p.add(say("postfix-local-returned").finding(p.file, p.main.raw(back.param).line,
+				back.param))
 		}
-		i := slices.IndexFunc(ways, func(w *way) bool { return !w.isForUsers() && back.isReturnOf(w) })
+		i := slices.IndexFunc(ways, func(w *way) bool {
+			return !w.isForUsers() &&
+				back.isReturnOf(w)
+		})
 		if i < 0 || !back.ours || !p.d.Signs || !p.takenForOurs(back) {
 			continue
 		}
@@ -175,8 +190,8 @@ func (p *postfix) separated(ways []*way, back *way) []Fix {
 	return []Fix{{p.setOption(back.service, "smtpd_milters", "")}}
 }
 
-// behindQueue puts a before-queue filter behind the queue: Mailseal sees the mail where it comes in,
-// and not once more where it comes back. There is no such change where the filter is at a unix
+// behindQueue puts a before-queue filter behind the queue: Mailseal sees the mail where it comes
+// in, and not once more where it comes back. There is no such change where the filter is at a unix
 // socket, by which content_filter cannot reach it with SMTP, or where no service is known that mail
 // comes back by.
 func (p *postfix) behindQueue(w *way) Fix {
@@ -184,7 +199,8 @@ func (p *postfix) behindQueue(w *way) Fix {
 	if strings.HasPrefix(address, "unix:") || len(w.detour.back) == 0 {
 		return nil
 	}
-	if host, port, ok := strings.Cut(address, ":"); ok && !strings.HasPrefix(host, "[") && port != "" {
+	if host, port, ok := strings.Cut(address, ":"); ok && !strings.HasPrefix(host, "[") &&
+		port != "" {
 		address = "[" + host + "]:" + port // else the next hop is looked up as a domain
 	}
 	fix := Fix{
@@ -203,8 +219,8 @@ func (p *postfix) behindQueue(w *way) Fix {
 	return fix
 }
 
-// unseen finds services with a before-queue filter whose mail Mailseal neither sees there nor where it comes back, or
-// where it comes back as ours: nothing judges it.
+// unseen finds services with a before-queue filter whose mail Mailseal neither sees there nor where
+// it comes back, or where it comes back as ours: nothing judges it.
 func (p *postfix) unseen(ways []*way) {
 	for _, w := range ways {
 		if w.detour == nil || w.detour.by != "smtpd_proxy_filter" {
@@ -216,7 +232,8 @@ func (p *postfix) unseen(ways []*way) {
 		})
 		what := say("unsigned")
 		switch {
-		case w.isForUsers() && (w.passes() || !p.d.Signs), !w.isForUsers() && (judged || !p.d.Verifies):
+		case w.isForUsers() && (w.passes() || !p.d.Signs),
+			!w.isForUsers() && (judged || !p.d.Verifies):
 			continue
 		case !w.isForUsers():
 			what = say("unjudged")

@@ -50,7 +50,8 @@ func (p *postfix) rival(l *Listener, f filter, at string) {
 			continue
 		}
 		s, ok := socketOf(p.h, o.conf)
-		if ok && (s.network == "tcp" && l.takes(s) || s.network == "unix" && f.at.network == "unix" && s.path == at) {
+		if ok && (s.network == "tcp" && l.takes(s) ||
+			s.network == "unix" && f.at.network == "unix" && s.path == at) {
 			what := say("postfix-rival", o.name, l.name())
 			if off, isOn := disable(p.h, o); isOn {
 				p.add(what.finding(o.conf, 0, "Socket", Fix{off}))
@@ -97,7 +98,8 @@ func (p *postfix) unreached(ways []*way) {
 		return
 	}
 	at := p.main.raw("smtpd_milters")
-	all := &way{service: service{chroot: slices.ContainsFunc(ways, func(w *way) bool { return w.chroot })}}
+	all := &way{service: service{chroot: slices.ContainsFunc(ways,
+		func(w *way) bool { return w.chroot })}}
 	var fix Fix
 	address := p.anyAddress(all)
 	if address == "" {
@@ -134,7 +136,8 @@ func raws(value string) []string {
 func (p *postfix) without(w *way, ways []*way) {
 	own, explicit := w.own["smtpd_milters"]
 	switch {
-	case w.ours || w.meant || w.passes() || w.isLoopback() && !w.isSubmission() && (w.off || explicit):
+	case w.ours || w.meant || w.passes() || w.isLoopback() && !w.isSubmission() &&
+		(w.off || explicit):
 		return // where a content filter hands mail back, this is right
 	case w.param == "non_smtpd_milters":
 		if p.d.Signs && !isReturnOfStrangers(w, ways) {
@@ -167,7 +170,8 @@ func (p *postfix) lacks(w *way, what said) {
 		const name = "receive_override_options"
 		at := p.orMain(w.entry.raw(name))
 		fix := p.set(w.entry, name, withoutNoMilters(w.entry.parameters))
-		p.add(say("postfix-way-no-milters", what).finding(at.file, at.line, w.entry.setting(name), Fix{fix}))
+		p.add(say("postfix-way-no-milters", what).finding(at.file, at.line, w.entry.setting(name),
+			Fix{fix}))
 		return
 	}
 	if p.word == "" {
@@ -204,10 +208,12 @@ func withoutNoMilters(p *parameters) string {
 
 // bounces notes that what Postfix itself writes goes unsigned.
 func (p *postfix) bounces(ways []*way) {
-	local := slices.ContainsFunc(ways, func(w *way) bool { return w.ours && w.param == "non_smtpd_milters" })
+	local := slices.ContainsFunc(ways,
+		func(w *way) bool { return w.ours && w.param == "non_smtpd_milters" })
 	const name = "internal_mail_filter_classes"
 	if at := p.main.raw(name); local && p.d.Signs && !strings.Contains(p.main.get(name), "bounce") {
-		fix := Change{Kind: MainCF, File: p.file, Name: name, Value: strings.TrimPrefix(at.value+", bounce", ", ")}
+		fix := Change{Kind: MainCF, File: p.file, Name: name,
+			Value: strings.TrimPrefix(at.value+", bounce", ", ")}
 		p.add(say("postfix-bounces").finding(p.file, at.line, name, Fix{fix}))
 	}
 	origin := p.origin()
@@ -240,7 +246,8 @@ func (p *postfix) origin() string {
 func (p *postfix) handedBack(ways []*way) {
 	for _, w := range ways {
 		again := func(other *way) bool { return other.seesMessages() && w.isReturnOf(other) }
-		if w.ours && w.param == "smtpd_milters" && !w.laundered && slices.ContainsFunc(ways, again) {
+		if w.ours && w.param == "smtpd_milters" && !w.laundered &&
+			slices.ContainsFunc(ways, again) {
 			fix := p.noMilters(w)
 			at := w.raw("receive_override_options")
 			if at.line == 0 || at.file == p.file {
@@ -254,7 +261,8 @@ func (p *postfix) handedBack(ways []*way) {
 // noMilters keeps milters out of a service.
 func (p *postfix) noMilters(w *way) Change {
 	have := strings.Join(strings.Fields(w.get("receive_override_options")), "")
-	return p.setOption(w.service, "receive_override_options", strings.TrimPrefix(have+",no_milters", ","))
+	return p.setOption(w.service, "receive_override_options",
+		strings.TrimPrefix(have+",no_milters", ","))
 }
 
 const daemonName = "milter_macro_daemon_name"
@@ -290,7 +298,8 @@ func (p *postfix) daemonNames(ways []*way) {
 	for _, name := range p.d.DaemonNames {
 		if !slices.Contains(have, name) {
 			what := say("postfix-no-daemon-name", name)
-			p.add(what.finding(path.Join(p.Dir, "master.cf"), 0, daemonName, p.named(ways, name), p.d.unnamed(name)))
+			p.add(what.finding(path.Join(p.Dir, "master.cf"), 0, daemonName, p.named(ways, name),
+				p.d.unnamed(name)))
 		}
 	}
 }

@@ -179,7 +179,8 @@ func unbraced(s string) string {
 // nameLength is how much of a text is the name of a parameter.
 func nameLength(s string) int {
 	n := 0
-	for n < len(s) && (s[n] == '_' || '0' <= s[n] && s[n] <= '9' || 'a' <= s[n]|0x20 && s[n]|0x20 <= 'z') {
+	for n < len(s) && (s[n] == '_' || '0' <= s[n] && s[n] <= '9' ||
+		'a' <= s[n]|0x20 && s[n]|0x20 <= 'z') {
 		n++
 	}
 	return n

@@ -63,7 +63,8 @@ func (s *service) override(file string, l logical, args []word) {
 			at, value = args[i], args[i].text
 		}
 		if name, value, ok := strings.Cut(unbraced(value), "="); ok {
-			s.own[strings.TrimSpace(name)] = parameter{file, l.lineAt(at.offset), strings.TrimSpace(value)}
+			s.own[strings.TrimSpace(name)] = parameter{file, l.lineAt(at.offset),
+				strings.TrimSpace(value)}
 		}
 	}
 }

@@ -24,7 +24,8 @@ func (p *postfix) socket(w *way, f filter, l Listener, at string) {
 	case missing:
 		p.absent(w, f, l, o, proc)
 	default:
-		p.put(w, f, say("blocked", o.describe(p.h, proc), p.consequence(w, f)), mend(p.h, o, l, proc)...)
+		p.put(w, f, say("blocked", o.describe(p.h, proc), p.consequence(w, f)),
+			mend(p.h, o, l, proc)...)
 	}
 }
 
@@ -72,13 +73,14 @@ func (p *postfix) options(w *way, f filter) {
 	if f.at.network == "tcp" && isLocalhost(f.at.host) && w.chroot {
 		hosts := path.Join(p.queue(), "etc/hosts")
 		if _, err := p.h.Lstat(hosts); err != nil {
-			p.put(w, f, say("postfix-no-hosts-file", hosts, f.at.host), p.readdressed(w, f, p.anyAddress(w)))
+			p.put(w, f, say("postfix-no-hosts-file", hosts, f.at.host),
+				p.readdressed(w, f, p.anyAddress(w)))
 		}
 	}
 }
 
-// patience is the least time that a mail server must wait for one answer: Mailseal gives a sign of life every four
-// seconds.
+// patience is the least time that a mail server must wait for one answer: Mailseal gives a sign of
+// life every four seconds.
 const patience = 5 * time.Second
 
 // optionValue is an option of the filter itself, else of Postfix.
@@ -89,19 +91,22 @@ func (p *postfix) optionValue(w *way, f filter, name string) string {
 	return w.get("milter_" + name)
 }
 
-// option writes a finding about an option, where it stands. The finding names the option's value before more.
+// option writes a finding about an option, where it stands. The finding names the option's value
+// before more.
 func (p *postfix) option(w *way, f filter, name, better string, c Code, more ...any) {
 	value, own := f.options[name]
 	if !own {
 		global := "milter_" + name
 		at := p.orMain(w.raw(global))
 		what := said{c, append([]any{w.get(global)}, more...)}
-		p.add(what.finding(at.file, at.line, w.setting(global), Fix{p.set(w.service, global, better)}))
+		p.add(what.finding(at.file, at.line, w.setting(global),
+			Fix{p.set(w.service, global, better)}))
 		return
 	}
 	place, at := p.place(w, f.raw)
 	what := said{c, append([]any{name + "=" + value}, more...)}
-	fix := p.set(w.service, place, strings.Replace(at.value, f.raw, withOption(f.raw, name, better), 1))
+	fix := p.set(w.service, place, strings.Replace(at.value, f.raw, withOption(f.raw, name, better),
+		1))
 	p.add(what.finding(at.file, at.line, w.setting(place), Fix{fix}))
 }
 

@@ -47,8 +47,8 @@ const (
 // maxLinks is the kernel's own limit on the links of one path.
 const maxLinks = 40
 
-// reach walks to a socket as a process would, with its root directory, and returns where the path leads to, as the host
-// sees it, and the first obstacle.
+// reach walks to a socket as a process would, with its root directory, and returns where the path
+// leads to, as the host sees it, and the first obstacle.
 func reach(h Host, p process, name string) (string, obstacle) {
 	top := path.Join("/", p.chroot)
 	at, rest := top, labels(strings.TrimPrefix(p.at(name), top))
@@ -121,7 +121,8 @@ func connects(p process, at string, node Node) obstacle {
 	return may(p, at, node, 2, noWrite)
 }
 
-// may applies the permission bits as the kernel does: the first class that fits decides, and root may all.
+// may applies the permission bits as the kernel does: the first class that fits decides, and root
+// may all.
 func may(p process, at string, node Node, bit fs.FileMode, otherwise obstacleKind) obstacle {
 	shift := 0
 	switch {
@@ -136,7 +137,8 @@ func may(p process, at string, node Node, bit fs.FileMode, otherwise obstacleKin
 	case node.Mode.Perm()>>shift&bit != 0:
 		return obstacle{}
 	case shift == 0 && (node.UID == hidden || node.GID == hidden):
-		return obstacle{path: at, node: node, kind: unseen, err: errors.New("its owner is hidden from this process")}
+		return obstacle{path: at, node: node, kind: unseen,
+			err: errors.New("its owner is hidden from this process")}
 	}
 	return obstacle{path: at, node: node, kind: otherwise}
 }

@@ -24,7 +24,8 @@ var (
 		"non_smtpd_milters =", "non_smtpd_milters = inet:127.0.0.1:8891",
 		"milter_default_action = accept", "milter_default_action = reject", "milter_protocol = 2",
 		"milter_content_timeout = 2s",
-		"internal_mail_filter_classes = bounce", "receive_override_options = no_milters", "inet_protocols = ipv4",
+		"internal_mail_filter_classes = bounce", "receive_override_options = no_milters",
+		"inet_protocols = ipv4",
 		"mynetworks = 127.0.0.0/8, 192.0.2.0/24", "content_filter = smtp:[127.0.0.1]:10024",
 		"compatibility_level = 3.6", "queue_directory = /srv/spool",
 	}
@@ -35,7 +36,8 @@ var (
 		"cleanup unix n - n - 0 cleanup", "cleanup unix n - y - 0 cleanup",
 		"  -o smtpd_milters=", "  -o smtpd_milters=inet:127.0.0.1:11332",
 		"  -o smtpd_milters={inet:127.0.0.1:8891,default_action=accept}",
-		"  -o { smtpd_milters = $mailseal, inet:127.0.0.1:11332 }", "  -o receive_override_options=no_milters",
+		"  -o { smtpd_milters = $mailseal, inet:127.0.0.1:11332 }",
+		"  -o receive_override_options=no_milters",
 		"  -o receive_override_options=no_address_mappings,no_milters", "  -o content_filter=",
 		"  -o milter_default_action=accept", "# a comment",
 	}
@@ -106,8 +108,10 @@ func FuzzRemedies(f *testing.F) {
 		if len(errorsAfter) > len(errorsBefore) {
 			t.Errorf("errors before:\n%s\nprinted:\n%s\nerrors after:\n%s\nof "+
 				"main.cf:\n%s\nmaster.cf:\n%s\nsendmail.cf:\n%s",
-				strings.Join(errorsBefore, "\n"), strings.Join(printed, "\n"), strings.Join(errorsAfter, "\n"),
-				linesOf(main, fuzzMain), linesOf("\x00"+master, fuzzMaster), linesOf(sendmail, fuzzSendmail))
+				strings.Join(errorsBefore, "\n"), strings.Join(printed, "\n"),
+				strings.Join(errorsAfter, "\n"),
+				linesOf(main, fuzzMain), linesOf("\x00"+master, fuzzMaster),
+				linesOf(sendmail, fuzzSendmail))
 		}
 	})
 }

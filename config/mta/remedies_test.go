@@ -14,8 +14,8 @@ import (
 	"testing"
 )
 
-// TestRemediesHold does what is printed about every host, as an operator would, from the printed lines alone. A second
-// look then finds nothing that can be mended, and nothing new.
+// TestRemediesHold does what is printed about every host, as an operator would, from the printed
+// lines alone. A second look then finds nothing that can be mended, and nothing new.
 func TestRemediesHold(t *testing.T) {
 	cases, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(cases) == 0 {
@@ -77,11 +77,13 @@ func TestRemediesHold(t *testing.T) {
 	}
 }
 
-// withoutRemedy are the codes for which there is nothing to print: what is to be done depends on what is wanted.
+// withoutRemedy are the codes for which there is nothing to print: what is to be done depends on
+// what is wanted.
 var withoutRemedy = []Code{
 	"access-unknown", "changes-after", "postfix-bounces-no-rule", "postfix-local-returned",
 	"postfix-milter-map", "postfix-milter-map-unread",
-	"postfix-networks-style", "postfix-networks-unread", "postfix-rewrites-after", "postfix-no-8bitmime-at",
+	"postfix-networks-style", "postfix-networks-unread", "postfix-rewrites-after",
+	"postfix-no-8bitmime-at",
 	"postfix-way-emptied", "sendmail-masquerade", "sendmail-submit-filters", "socket-unit-absent",
 	"unreadable",
 }
@@ -160,7 +162,8 @@ func withOptionLine(t *testing.T, text, service, option string) string {
 	has := regexp.MustCompile(`-o\s*\{?\s*` + name + `\s*=`)
 	for ; end < len(lines) && continues(lines[end]); end++ {
 		if has.MatchString(lines[end]) && !strings.HasPrefix(strings.TrimSpace(lines[end]), "#") {
-			lines = slices.Delete(lines, end, end+1) // the last of several counts in Postfix: none may stay
+			// the last of several counts in Postfix: none may stay
+			lines = slices.Delete(lines, end, end+1)
 			end--
 		}
 	}
@@ -184,7 +187,8 @@ func m4(t *testing.T, h *testHost, mc string) {
 			kept += line
 		}
 	}
-	statement := regexp.MustCompile("^(INPUT_MAIL_FILTER|MAIL_FILTER|define)\\(`([^']*)', *`([^']*)'\\)")
+	statement := regexp.MustCompile(
+		"^(INPUT_MAIL_FILTER|MAIL_FILTER|define)\\(`([^']*)', *`([^']*)'\\)")
 	for line := range strings.Lines(h.files[mc]) {
 		m := statement.FindStringSubmatch(line)
 		switch {
@@ -208,7 +212,8 @@ func operateSetting(t *testing.T, h *testHost, d *Daemon, text string) {
 	if m == nil {
 		t.Fatalf("%q is no setting", text)
 	}
-	values := strings.FieldsFunc(m[2], func(r rune) bool { return strings.ContainsRune(`[]", `, r) })
+	values := strings.FieldsFunc(m[2],
+		func(r rune) bool { return strings.ContainsRune(`[]", `, r) })
 	switch m[1] {
 	case "networks":
 		d.Networks = nil
@@ -269,12 +274,14 @@ func operateCommand(t *testing.T, h *testHost, d Daemon, text string) {
 		startAll(t, h, d)
 	case words[0] == "chmod":
 		mode, _ := h.Lstat(words[2])
-		bits := map[string]fs.FileMode{"a+x": mode.Mode.Perm() | 0o111, "go-w": mode.Mode.Perm() &^ 0o022}[words[1]]
+		bits := map[string]fs.FileMode{"a+x": mode.Mode.Perm() | 0o111,
+			"go-w": mode.Mode.Perm() &^ 0o022}[words[1]]
 		h.chmod(t, words[2], strconv.FormatUint(uint64(bits), 8))
 	case words[0] == "echo" && words[1] == "'d":
 		h.chmod(t, words[2], words[3])
 	case words[0] == "usermod":
-		h.files["/etc/group"] += words[2] + ":x:" + numberOfGroup(h, words[2]) + ":" + words[3] + "\n"
+		h.files["/etc/group"] += words[2] + ":x:" + numberOfGroup(h, words[2]) + ":" + words[3] +
+			"\n"
 	case words[0] == "rm":
 		delete(h.files, words[1])
 		delete(h.nodes, words[1])

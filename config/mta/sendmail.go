@@ -13,7 +13,8 @@ import (
 // Sendmail looks at the Sendmail whose sendmail.cf, sendmail.mc and submit.cf are in dir. It is
 // false when there is none.
 func Sendmail(h Host, dir string, d Daemon) (Report, bool) {
-	return remedied(func(h Host, d Daemon) (Report, bool) { return lookAtSendmail(h, dir, d) }, h, d)
+	return remedied(func(h Host, d Daemon) (Report, bool) { return lookAtSendmail(h, dir, d) }, h,
+		d)
 }
 
 func lookAtSendmail(h Host, dir string, d Daemon) (Report, bool) {
@@ -72,9 +73,11 @@ func (s *sendmail) stale() {
 	for _, m := range s.mc {
 		i := slices.IndexFunc(s.cf.filters, func(f cfFilter) bool { return f.name == m.name })
 		if i < 0 || squeezed(s.cf.filters[i].equates) != squeezed(m.equates) {
-			s.add(say("sendmail-filter-differs").finding(s.mcFile, m.line, m.name, Fix{s.rebuild()}))
+			s.add(say("sendmail-filter-differs").finding(s.mcFile, m.line, m.name,
+				Fix{s.rebuild()}))
 			e, _, _ := parseSendmail(equateValue(m.equates, 'S'))
-			s.meant = s.listener(e) != nil || s.isMeant(cfFilter{name: m.name, socket: m.equates}, e)
+			s.meant = s.listener(e) != nil || s.isMeant(cfFilter{name: m.name, socket: m.equates},
+				e)
 			return
 		}
 	}
@@ -109,10 +112,13 @@ func (s *sendmail) judge() {
 	s.unused()
 	s.daemons()
 	s.masquerade()
-	if s.d.Signs && !slices.ContainsFunc(s.d.Networks, func(n netip.Prefix) bool { return n.Contains(loopback) }) {
-		local := []netip.Prefix{netip.PrefixFrom(loopback, 32), netip.PrefixFrom(netip.IPv6Loopback(), 128)}
+	if s.d.Signs && !slices.ContainsFunc(s.d.Networks,
+		func(n netip.Prefix) bool { return n.Contains(loopback) }) {
+		local := []netip.Prefix{netip.PrefixFrom(loopback, 32),
+			netip.PrefixFrom(netip.IPv6Loopback(), 128)}
 		fix := networksSetting(slices.Concat(s.d.Networks, local))
-		s.add(say("sendmail-local-not-ours").finding(path.Join(s.Dir, "submit.cf"), 0, "", Fix{fix}))
+		s.add(say("sendmail-local-not-ours").finding(path.Join(s.Dir, "submit.cf"), 0, "",
+			Fix{fix}))
 	}
 }
 
@@ -134,7 +140,8 @@ func (s *sendmail) filter(f cfFilter) {
 		return
 	case l == nil:
 		s.meant = true
-		s.put(f, say("sendmail-no-listener", e, s.consequence(f)), s.readdressed(f, s.address(e.network)))
+		s.put(f, say("sendmail-no-listener", e, s.consequence(f)),
+			s.readdressed(f, s.address(e.network)))
 		return
 	}
 	s.ours = append(s.ours, f.name)
@@ -146,7 +153,8 @@ func (s *sendmail) filter(f cfFilter) {
 
 func (s *sendmail) listener(e endpoint) *Listener {
 	for i, l := range s.d.Listeners {
-		if l.takes(e) || l.Network == "unix" && e.network == "unix" && follow(s.h, l.Target) == follow(s.h, e.path) {
+		if l.takes(e) || l.Network == "unix" && e.network == "unix" &&
+			follow(s.h, l.Target) == follow(s.h, e.path) {
 			return &s.d.Listeners[i]
 		}
 	}
@@ -156,7 +164,8 @@ func (s *sendmail) listener(e endpoint) *Listener {
 // isMeant reports whether a filter that leads to none of our sockets should: by its name, or our
 // port on this host.
 func (s *sendmail) isMeant(f cfFilter, e endpoint) bool {
-	if strings.Contains(f.name+f.socket, "mailseal") || s.handedOver() != nil && s.whose(f.name, e).name == "" {
+	if strings.Contains(f.name+f.socket, "mailseal") ||
+		s.handedOver() != nil && s.whose(f.name, e).name == "" {
 		return true
 	}
 	return e.network == "tcp" && e.isThisHost() && slices.ContainsFunc(s.d.Listeners,
@@ -256,10 +265,12 @@ func (s *sendmail) options(f cfFilter) {
 	case 'R':
 		s.put(f, say("sendmail-away-reject"), s.written(f, withEquate(f.equates, "F", "T")))
 	default:
-		s.put(f, say("sendmail-away-accept", s.d.undone()), s.written(f, withEquate(f.equates, "F", "T")))
+		s.put(f, say("sendmail-away-accept", s.d.undone()),
+			s.written(f, withEquate(f.equates, "F", "T")))
 	}
 	if t := f.timeout['R']; t < patience {
-		s.put(f, say("sendmail-timeout-answer", t, s.consequence(f)), s.written(f, withTimeout(f, 'R', "30s")))
+		s.put(f, say("sendmail-timeout-answer", t, s.consequence(f)),
+			s.written(f, withTimeout(f, 'R', "30s")))
 	}
 	if t := f.timeout['E']; t < s.d.Deadline {
 		s.put(f, say("sendmail-timeout-message", t, s.d.Deadline, s.consequence(f)),
@@ -277,7 +288,8 @@ func (s *sendmail) unreached() {
 	}
 	if address != "" {
 		us := s.written(cfFilter{name: "mailseal"}, equates)
-		f.fixes = []Fix{s.build(append(us, s.listed(append([]string{"mailseal"}, s.cf.input...))...))}
+		f.fixes = []Fix{s.build(append(us,
+			s.listed(append([]string{"mailseal"}, s.cf.input...))...))}
 	}
 	s.Services = max(1, len(s.cf.daemons))
 	s.add(f)

@@ -173,7 +173,8 @@ type mcFilter struct {
 	equates string
 }
 
-var mcFilterLine = regexp.MustCompile("(?m)^[ \t]*(INPUT_MAIL_FILTER|MAIL_FILTER)\\(`([^'`]*)',\\s*`([^'`]*)'\\)")
+var mcFilterLine = regexp.MustCompile(
+	"(?m)^[ \t]*(INPUT_MAIL_FILTER|MAIL_FILTER)\\(`([^'`]*)',\\s*`([^'`]*)'\\)")
 
 // readMC finds the filters of sendmail.mc.
 func readMC(text []byte) []mcFilter {

@@ -10,7 +10,8 @@ func (s *sendmail) undefined() {
 	defined := func(name string) bool {
 		return slices.ContainsFunc(s.cf.filters, func(f cfFilter) bool { return f.name == name })
 	}
-	lists := append([]cfDaemon{{line: s.cf.inputAt, filters: s.cf.input, own: true}}, s.cf.daemons...)
+	lists := append([]cfDaemon{{line: s.cf.inputAt, filters: s.cf.input, own: true}},
+		s.cf.daemons...)
 	for _, d := range lists {
 		if !d.own {
 			continue
@@ -29,14 +30,17 @@ func (s *sendmail) unused() {
 	if len(s.ours) == 0 || s.isListed() {
 		return
 	}
-	f := s.cf.filters[slices.IndexFunc(s.cf.filters, func(f cfFilter) bool { return f.name == s.ours[0] })]
-	s.put(f, say("sendmail-unlisted", s.d.undone()), s.listed(append([]string{f.name}, s.cf.input...)))
+	f := s.cf.filters[slices.IndexFunc(s.cf.filters,
+		func(f cfFilter) bool { return f.name == s.ours[0] })]
+	s.put(f, say("sendmail-unlisted", s.d.undone()),
+		s.listed(append([]string{f.name}, s.cf.input...)))
 }
 
 // isListed reports whether any list has a filter of ours.
 func (s *sendmail) isListed() bool {
 	return slices.ContainsFunc(s.cf.input, s.isOurs) ||
-		slices.ContainsFunc(s.cf.daemons, func(d cfDaemon) bool { return slices.ContainsFunc(d.filters, s.isOurs) })
+		slices.ContainsFunc(s.cf.daemons,
+			func(d cfDaemon) bool { return slices.ContainsFunc(d.filters, s.isOurs) })
 }
 
 func (s *sendmail) isOurs(name string) bool { return slices.Contains(s.ours, name) }
@@ -97,7 +101,8 @@ func (s *sendmail) neighbours(d cfDaemon, first int) {
 func (s *sendmail) dropped(d cfDaemon, f cfFilter) Fix { return s.withoutName(d, f.name) }
 
 func (s *sendmail) withoutName(d cfDaemon, name string) Fix {
-	return s.portList(d, slices.DeleteFunc(slices.Clone(d.filters), func(n string) bool { return n == name }))
+	return s.portList(d, slices.DeleteFunc(slices.Clone(d.filters),
+		func(n string) bool { return n == name }))
 }
 
 // portList gives a port another list of filters: its own, or the one of all ports that have none.
@@ -128,7 +133,8 @@ func moved(list []string, i int) []string {
 func (s *sendmail) named(name string) Fix {
 	for i, d := range s.cf.daemons {
 		isForUsers := d.options['P'] == "587" || strings.HasPrefix(d.options['P'], "submission")
-		if isForUsers && slices.ContainsFunc(d.filters, s.isOurs) && !slices.Contains(s.d.DaemonNames, d.name()) {
+		if isForUsers && slices.ContainsFunc(d.filters, s.isOurs) &&
+			!slices.Contains(s.d.DaemonNames, d.name()) {
 			return Fix{s.portChange(i, "Name", name)}
 		}
 	}
@@ -140,7 +146,8 @@ func (s *sendmail) daemonNames() {
 	for _, name := range s.d.DaemonNames {
 		if !slices.ContainsFunc(s.cf.daemons, func(d cfDaemon) bool { return d.name() == name }) {
 			what := say("sendmail-no-daemon-name", name)
-			s.add(what.finding(s.cf.file, 0, "DaemonPortOptions", s.build(s.named(name)), s.d.unnamed(name)))
+			s.add(what.finding(s.cf.file, 0, "DaemonPortOptions", s.build(s.named(name)),
+				s.d.unnamed(name)))
 		}
 	}
 }

@@ -25,10 +25,12 @@ func (s *sendmail) typographic(text string) {
 	for line := range strings.Lines(text) {
 		n++
 		code := strings.TrimSpace(line)
-		if plainQuotes(line) == line || strings.HasPrefix(code, "dnl") || strings.HasPrefix(code, "#") {
+		if plainQuotes(line) == line || strings.HasPrefix(code, "dnl") ||
+			strings.HasPrefix(code, "#") {
 			continue
 		}
-		s.add(say("sendmail-typographic", foreignQuotes(line)).finding(s.mcFile, n, "", Fix{s.requote(), s.rebuild()}))
+		s.add(say("sendmail-typographic", foreignQuotes(line)).finding(s.mcFile, n, "",
+			Fix{s.requote(), s.rebuild()}))
 	}
 }
 

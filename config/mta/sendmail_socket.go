@@ -40,7 +40,8 @@ func (s *sendmail) safe(f cfFilter, at string, l Listener) {
 	}
 	for dir := path.Dir(at); ; dir = path.Dir(dir) {
 		node, err := s.h.Lstat(dir)
-		sticky := err == nil && node.Mode&fs.ModeSticky != 0 && strings.Contains(blame, "truststickybit")
+		sticky := err == nil && node.Mode&fs.ModeSticky != 0 &&
+			strings.Contains(blame, "truststickybit")
 		if err == nil && node.Mode.Perm()&may != 0 && !sticky {
 			fix := Fix{closeToOthers(s.h, dir, node)}
 			if node.Mode&fs.ModeSticky != 0 { // as /tmp has to be

@@ -16,7 +16,8 @@ func (s *sendmail) written(f cfFilter, equates string) Fix {
 	macro := "INPUT_MAIL_FILTER"
 	if m := s.source(f); m != nil {
 		macro = m.macro
-	} else if slices.ContainsFunc(s.cf.filters, func(other cfFilter) bool { return other.name == f.name }) {
+	} else if slices.ContainsFunc(s.cf.filters,
+		func(other cfFilter) bool { return other.name == f.name }) {
 		macro = "MAIL_FILTER" // the list has it by another statement
 	}
 	line := macro + "(`" + f.name + "', `" + equates + "')dnl"
@@ -29,7 +30,8 @@ func (s *sendmail) listed(names []string) Fix {
 		return Fix{inputOption(s.cf.file, names)}
 	}
 	line := "define(`" + filterList + "', `" + strings.Join(names, ", ") + "')dnl below all filters"
-	return Fix{{Kind: SendmailMC, File: s.mcFile, Name: filterList, Value: strings.Join(names, ", "), line: line}}
+	return Fix{{Kind: SendmailMC, File: s.mcFile, Name: filterList,
+		Value: strings.Join(names, ", "), line: line}}
 }
 
 func (s *sendmail) readdressed(f cfFilter, address string) Fix {

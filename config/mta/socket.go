@@ -38,7 +38,10 @@ func (e endpoint) addresses() (all []netip.Addr, known bool) {
 		all = append(all, netip.IPv6Loopback(), loopback)
 	}
 	known = len(all) > 0
-	return slices.DeleteFunc(all, func(a netip.Addr) bool { return a.Is4() && !e.v4 || a.Is6() && !e.v6 }), known
+	return slices.DeleteFunc(all, func(a netip.Addr) bool {
+		return a.Is4() && !e.v4 ||
+			a.Is6() && !e.v6
+	}), known
 }
 
 // isThisHost reports whether an endpoint is on loopback.
@@ -66,7 +69,10 @@ func (l Listener) takes(e endpoint) bool {
 	mine, _ := own.addresses()
 	return slices.ContainsFunc(at, func(a netip.Addr) bool {
 		return host == "" && (a.Is4() && own.v4 || a.Is6() && own.v6) || slices.Contains(mine, a) ||
-			slices.ContainsFunc(mine, func(m netip.Addr) bool { return m.IsUnspecified() && m.Is4() == a.Is4() })
+			slices.ContainsFunc(mine, func(m netip.Addr) bool {
+				return m.IsUnspecified() &&
+					m.Is4() == a.Is4()
+			})
 	})
 }
 
@@ -133,7 +139,8 @@ func readUnit(h Host, dir, name string) unit {
 func (u unit) read(text []byte) {
 	for line := range strings.Lines(string(text)) {
 		name, value, ok := strings.Cut(strings.TrimSpace(line), "=")
-		if name = strings.TrimSpace(name); !ok || strings.HasPrefix(name, "#") || strings.HasPrefix(name, ";") {
+		if name = strings.TrimSpace(name); !ok || strings.HasPrefix(name, "#") ||
+			strings.HasPrefix(name, ";") {
 			continue
 		}
 		if value = strings.TrimSpace(value); value == "" {

@@ -25,7 +25,8 @@ func PostfixTakes(h Host, dir, domain string) Taken {
 	}
 	main := readMain("main.cf", text)
 	own := map[string]string{"mydestination": "$myhostname, localhost.$mydomain, localhost",
-		"virtual_alias_domains": "$virtual_alias_maps", "virtual_mailbox_domains": "$virtual_mailbox_maps"}
+		"virtual_alias_domains":   "$virtual_alias_maps",
+		"virtual_mailbox_domains": "$virtual_mailbox_maps"}
 	if main.raw("myhostname").line == 0 {
 		main.own["myhostname"] = parameter{value: postfixName(h, main)}
 	}
@@ -48,7 +49,10 @@ func PostfixTakes(h Host, dir, domain string) Taken {
 // listed looks for a domain in a list of Postfix.
 func listed(h Host, list, domain string, alsoBelow bool) Taken {
 	out := TakesNot
-	for _, word := range strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' }) {
+	for _, word := range strings.FieldsFunc(list, func(r rune) bool {
+		return r == ',' || r == ' ' ||
+			r == '\t'
+	}) {
 		kind, file, isMap := strings.Cut(word, ":")
 		switch {
 		case is(word, domain, alsoBelow):
@@ -94,9 +98,8 @@ func inFile(h Host, file, domain string, alsoBelow bool) Taken {
 	return TakesNot
 }
 
-// SendmailTakes reports whether the Sendmail of a directory takes mail for a domain: whether it is in
-// class w or {VirtHost}, or it or a domain above in class R or
-// in the access table.
+// SendmailTakes reports whether the Sendmail of a directory takes mail for a domain: whether it is
+// in class w or {VirtHost}, or it or a domain above in class R or in the access table.
 func SendmailTakes(h Host, dir, domain string) Taken {
 	text, err := h.ReadFile(path.Join(dir, "sendmail.cf"))
 	if err != nil {

@@ -26,7 +26,8 @@ func TestTakesMailFor(t *testing.T) {
 		h := newTestHost(t, map[string]string{"/etc/postfix/main.cf": c.main,
 			"/etc/mail/sendmail.cf": c.cf, "/etc/hostname": "mx\n",
 			"/etc/mail/access": "Connect:127.0.0.1 RELAY\nTo:example.com RELAY\n",
-			"/etc/virtual":     "# virtual\nexample.com anything\na@example.com b\n", "/etc/domains": "example.com\n"})
+			"/etc/virtual":     "# virtual\nexample.com anything\na@example.com b\n",
+			"/etc/domains":     "example.com\n"})
 		if got := PostfixTakes(h, "/etc/postfix", "example.com"); c.main != "" && got != c.want {
 			t.Errorf("%s: Postfix %v, want %v", c.name, got, c.want)
 		}

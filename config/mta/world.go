@@ -53,7 +53,8 @@ func (w world) ReadFile(name string) ([]byte, error) {
 // ReadDir implements Host.
 func (w world) ReadDir(dir string) ([]string, error) {
 	names, err := w.host.ReadDir(dir)
-	names = slices.DeleteFunc(slices.Clone(names), func(n string) bool { return w.gone[path.Join(dir, n)] })
+	names = slices.DeleteFunc(slices.Clone(names),
+		func(n string) bool { return w.gone[path.Join(dir, n)] })
 	for name := range w.files {
 		if path.Dir(name) == dir && !slices.Contains(names, path.Base(name)) {
 			names, err = append(names, path.Base(name)), nil
@@ -190,7 +191,8 @@ func (w world) withSetting(c Change) (world, bool) {
 		}
 		return w, true
 	}
-	i := slices.IndexFunc(w.daemon.Listeners, func(l Listener) bool { return l.Setting == c.Section })
+	i := slices.IndexFunc(w.daemon.Listeners,
+		func(l Listener) bool { return l.Setting == c.Section })
 	if i < 0 {
 		if !strings.HasPrefix(c.Section, "another ") {
 			return w, false

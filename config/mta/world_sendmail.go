@@ -10,11 +10,14 @@ import (
 
 const filterList = "confINPUT_MAIL_FILTERS"
 
-// mcStatement is what makes the list of filters in sendmail.mc: a filter, or a list that replaces what is before it.
+// mcStatement is what makes the list of filters in sendmail.mc: a filter, or a list that replaces
+// what is before it.
 var mcStatement = regexp.MustCompile(
-	"(?m)^[ \t]*(?:(INPUT_MAIL_FILTER)\\(`([^'`]*)'|define\\(`" + filterList + "',\\s*`([^'`]*)'\\))")
+	"(?m)^[ \t]*(?:(INPUT_MAIL_FILTER)\\(`([^'`]*)'|define\\(`" + filterList +
+		"',\\s*`([^'`]*)'\\))")
 
-// mcList returns the list of filters that m4 makes of sendmail.mc. It is false when the file makes none.
+// mcList returns the list of filters that m4 makes of sendmail.mc. It is false when the file makes
+// none.
 func mcList(text string) (list []string, found bool) {
 	for _, m := range mcStatement.FindAllStringSubmatch(text, -1) {
 		if m[1] != "" {
@@ -27,7 +30,8 @@ func mcList(text string) (list []string, found bool) {
 	return list, found
 }
 
-// withMCLine puts a line into sendmail.mc: a filter in place of the one with its name, the list at the end.
+// withMCLine puts a line into sendmail.mc: a filter in place of the one with its name, the list at
+// the end.
 func withMCLine(text string, c Change) string {
 	if c.Name == filterList {
 		text = mcStatement.ReplaceAllStringFunc(text, func(s string) string {
@@ -77,7 +81,8 @@ func inputOption(file string, list []string) Change {
 		strings.Join(list, ", ")}
 }
 
-// withCFLine puts a line into sendmail.cf: in place of the filter with its name, or of the list; else at the end.
+// withCFLine puts a line into sendmail.cf: in place of the filter with its name, or of the list;
+// else at the end.
 func withCFLine(text string, c Change) string {
 	n, at, until := 0, 0, 0
 	for line := range strings.Lines(text) {
@@ -97,7 +102,8 @@ func withCFLine(text string, c Change) string {
 func isCFLine(line, name string) bool {
 	if name == filterList {
 		option, _, ok := strings.Cut(strings.TrimPrefix(line, "O"), "=")
-		return ok && strings.HasPrefix(line, "O") && strings.EqualFold(strings.TrimSpace(option), "InputMailFilters")
+		return ok && strings.HasPrefix(line, "O") && strings.EqualFold(strings.TrimSpace(option),
+			"InputMailFilters")
 	}
 	filter, _, _ := strings.Cut(strings.TrimPrefix(line, "X"), ",")
 	return strings.HasPrefix(line, "X") && strings.TrimSpace(filter) == name
@@ -116,7 +122,8 @@ func (w world) withPort(c Change) (world, bool) {
 	return w, changed != string(text)
 }
 
-// portChange gives a port an option, in place of one with the same letter: Sendmail looks at the first alone.
+// portChange gives a port an option, in place of one with the same letter: Sendmail looks at the
+// first alone.
 func (s *sendmail) portChange(i int, name, value string) Change {
 	d := s.cf.daemons[i]
 	var kept []string

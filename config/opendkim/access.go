@@ -69,7 +69,8 @@ func (im *importer) internalHosts(t *table) {
 // keepResults has no host but this one hand on fields with our id, and names those that may in
 // OpenDKIM, which removes them only from mail that it verifies.
 func (im *importer) keepResults(t *table, e entry, nets []netip.Prefix, names []string) {
-	loopback := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+	loopback := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"),
+		netip.MustParsePrefix("::1/128")}
 	var others []string
 	for _, p := range nets {
 		isLoopback := func(l netip.Prefix) bool { return l.Overlaps(p) && l.Bits() <= p.Bits() }

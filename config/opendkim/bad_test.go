@@ -10,7 +10,8 @@ import (
 	"mailseal/config/opendkim"
 )
 
-// TestBadFiles holds that what cannot be read is an error which names the file, and the line where there is one.
+// TestBadFiles holds that what cannot be read is an error which names the file, and the line where
+// there is one.
 func TestBadFiles(t *testing.T) {
 	const tables = "Mode s\nSocket inet:1@localhost\nKeyTable /k\nSigningTable refile:/s\n"
 	for _, tc := range []struct {
@@ -20,11 +21,13 @@ func TestBadFiles(t *testing.T) {
 	}{
 		{"no configuration", nil, "/conf: no such file or directory"},
 		{"a directory", map[string]string{"conf/": ""}, "/conf: it is a directory, not a regular file"},
-		{"octets that are no text", map[string]string{"conf": "Mode s\nSocket x\x00y\n"}, "/conf:2: " +
-			"a NUL byte: the file is not text"},
+		{"octets that are no text", map[string]string{"conf": "Mode s\nSocket x\x00y\n"},
+			"/conf:2: " +
+				"a NUL byte: the file is not text"},
 		{"a table that is not there", map[string]string{"conf": tables, "k": ""},
 			"/conf:4: SigningTable: /s: no such file or directory"},
-		{"a table that is no text", map[string]string{"conf": tables, "k": "\n\n\x7fELF\x00", "s": ""}, "/conf:3: " +
+		{"a table that is no text", map[string]string{"conf": tables, "k": "\n\n\x7fELF\x00",
+			"s": ""}, "/conf:3: " +
 			"KeyTable: /k:3: a NUL byte: the file is not text"},
 		{"a table that is a directory", map[string]string{"conf": tables, "k/": "", "s": ""},
 			"/conf:3: KeyTable: /k: it is a directory, not a regular file"},

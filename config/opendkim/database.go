@@ -20,8 +20,9 @@ func (im *importer) elsewhere(ke, se entry) {
 		at := place{File: n.File, Line: n.Line}
 		return n.Code == "set-elsewhere" && (at == ke.place || at == se.place)
 	}) // the sketch is what is to be done about them
-	im.note("tables-elsewhere", ke, ": Mailseal asks the database itself. mailseal.toml has a sketch of "+
-		"[sources] as a comment: remove the #, and run mailseal check, which asks the database")
+	im.note("tables-elsewhere", ke,
+		": Mailseal asks the database itself. mailseal.toml has a sketch of "+
+			"[sources] as a comment: remove the #, and run mailseal check, which asks the database")
 	im.note("signing-elsewhere", se)
 	comment := []string{
 		"KeyTable and SigningTable are in a database. Mailseal asks one by queries of its own: see [sources] in",
@@ -67,7 +68,8 @@ var drivers = map[string]string{"pgsql": "postgres", "mysql": "mysql", "sqlite3"
 func parseDSN(s string) (d dsn, ok bool) {
 	kind, rest, _ := strings.Cut(strings.TrimSpace(s), ":")
 	backend, rest, found := strings.Cut(rest, "://")
-	if d.driver = drivers[strings.ToLower(backend)]; !strings.EqualFold(kind, "dsn") || !found || d.driver == "" {
+	if d.driver = drivers[strings.ToLower(backend)]; !strings.EqualFold(kind, "dsn") || !found ||
+		d.driver == "" {
 		return d, false
 	}
 	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
@@ -141,7 +143,8 @@ func (d dsn) signingQuery() string {
 	if d.filter != "" {
 		q += " AND " + d.filter
 	}
-	return q + fmt.Sprintf(" ORDER BY CASE %s WHEN $3 THEN 1 WHEN $1 THEN 2 ELSE 3 END LIMIT 1", d.key)
+	return q + fmt.Sprintf(" ORDER BY CASE %s WHEN $3 THEN 1 WHEN $1 THEN 2 ELSE 3 END LIMIT 1",
+		d.key)
 }
 
 // query asks for the data of a key.

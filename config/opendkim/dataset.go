@@ -8,7 +8,8 @@ import (
 	"mailseal/config/tables"
 )
 
-// openSet reads the data set of a setting. Without the setting it is nil; an error has been reported.
+// openSet reads the data set of a setting. Without the setting it is nil; an error has been
+// reported.
 func (im *importer) openSet(name string) (entry, *tables.Dataset) {
 	e, ok := im.conf.get(name)
 	if !ok {
@@ -42,6 +43,7 @@ func (im *importer) tellSet(e entry, d *tables.Dataset) {
 
 // looksLikeFile reports whether a list of one word was meant as a file's name.
 func looksLikeFile(value string, d *tables.Dataset) bool {
-	return d.Kind == tables.List && len(d.Records) == 1 && !strings.HasPrefix(strings.ToLower(value), "csl:") &&
+	return d.Kind == tables.List && len(d.Records) == 1 &&
+		!strings.HasPrefix(strings.ToLower(value), "csl:") &&
 		strings.Contains(value, "/") && !strings.Contains(value, ",") && !isNetworkText(value)
 }

@@ -178,7 +178,8 @@ func (im *importer) dmarcIgnored() {
 	if e, ok := im.conf.get("IgnoreHosts"); ok {
 		im.ignoreHosts(e)
 	} else if im.verifiesOnly { // else 127.0.0.1 is ours, and not judged
-		im.out.table("[policy.not_judged]").set("networks", []string{"127.0.0.1"}, "OpenDMARC's default")
+		im.out.table("[policy.not_judged]").set("networks", []string{"127.0.0.1"},
+			"OpenDMARC's default")
 		im.unset("dmarc-not-judged-unset", "IgnoreHosts")
 	}
 	if e, ok := im.conf.get("IgnoreMailFrom"); ok {

@@ -20,7 +20,8 @@ type table struct {
 }
 
 // order is that of the sample.
-var order = []string{"", "[[listen]]", "[ours]", "[exempt]", "[keys", "[[sign]]", "[signing]", "[verify]",
+var order = []string{"", "[[listen]]", "[ours]", "[exempt]", "[keys", "[[sign]]", "[signing]",
+	"[verify]",
 	"[authentication_results]", "[policy", "[[policy", "[dns]", "[limits]", "[log]"}
 
 func newDocument() *document { return &document{} }
@@ -52,7 +53,8 @@ func (t *table) set(name string, value any, from string) {
 }
 
 func (d *document) text(o Options) string {
-	slices.SortStableFunc(d.tables, func(a, b *table) int { return rank(a.header) - rank(b.header) })
+	slices.SortStableFunc(d.tables,
+		func(a, b *table) int { return rank(a.header) - rank(b.header) })
 	var b strings.Builder
 	from := strings.TrimPrefix(strings.TrimSuffix(o.Conf+" and "+o.DMARC, " and "), " and ")
 	b.WriteString("# Made by mailseal import-opendkim from " + comment(from))

@@ -21,7 +21,8 @@ func FuzzImport(f *testing.F) {
 			return
 		}
 		dir := t.TempDir()
-		for name, text := range map[string]string{"conf": conf, "k": keyTable, "s": signingTable, "h": hosts} {
+		for name, text := range map[string]string{"conf": conf, "k": keyTable, "s": signingTable,
+			"h": hosts} {
 			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}

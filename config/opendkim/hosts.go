@@ -14,7 +14,8 @@ import (
 // hostSet is a set of hosts and networks as OpenDKIM looks into it: it builds the texts by which a
 // host may be listed, and compares. "!" in front of any of them says no.
 type hostSet struct {
-	bare            map[netip.Prefix]turn // addresses on their own; a refile's pattern stands for many
+	// addresses on their own; a refile's pattern stands for many
+	bare            map[netip.Prefix]turn
 	nets            map[netip.Prefix]turn
 	names, notNames []string // of hosts; ".example.com" is any below it
 
@@ -121,7 +122,8 @@ func (s *hostSet) addWild(rec tables.Record, body string, not bool, tell tables.
 		return
 	}
 	p := netip.PrefixFrom(a, 8*len(octets))
-	for bits := p.Bits() - 1; not && bits > 0; bits-- { // it matches the texts of wider networks that begin so
+	// it matches the texts of wider networks that begin so
+	for bits := p.Bits() - 1; not && bits > 0; bits-- {
 		if w, _ := a.Prefix(bits); w.Addr() == a {
 			put(s.nets, w, notPlain)
 		}
@@ -224,7 +226,8 @@ func (s *hostSet) has(a netip.Addr) bool {
 // none.
 func (s *hostSet) clientNames() []string {
 	names := slices.DeleteFunc(slices.Clone(s.names), func(n string) bool {
-		return n == "unknown" || slices.ContainsFunc(s.none, func(no string) bool { return strings.HasSuffix(n, no) })
+		return n == "unknown" || slices.ContainsFunc(s.none,
+			func(no string) bool { return strings.HasSuffix(n, no) })
 	})
 	if len(names) == 0 || s.closed || s.nameless {
 		return nil // exceptions alone say nothing

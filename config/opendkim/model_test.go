@@ -100,8 +100,10 @@ func TestHostNamesAgainstModel(t *testing.T) {
 	hosts := []string{"localhost", "example.com", "a.example.com", "b.a.example.com",
 		"c.b.a.example.com", "xexample.com", "a.example.net", "example.net"}
 	forms := []string{"a.example.com", "b.a.example.com", ".example.com", ".a.example.com", ".com",
-		"localhost", "!a.example.com", "!.a.example.com", "!b.a.example.com", "!.com", "example.net"}
-	wild := append([]string{"*.example.com", "*.a.example.com", "!*.a.example.com", "(a|b).example.net"}, forms...)
+		"localhost", "!a.example.com", "!.a.example.com", "!b.a.example.com", "!.com",
+		"example.net"}
+	wild := append([]string{"*.example.com", "*.a.example.com", "!*.a.example.com",
+		"(a|b).example.net"}, forms...)
 	for _, k := range []tables.Kind{tables.File, tables.Refile} {
 		yes := 0
 		for range 400 {
@@ -118,7 +120,8 @@ func TestHostNamesAgainstModel(t *testing.T) {
 			for _, h := range hosts {
 				want := trustsName(d, h)
 				if got := listed(names, h); got != want {
-					t.Fatalf("%s: %s: got %v, want %v; set %q; names %q", k, h, got, want, d.Keys(), names)
+					t.Fatalf("%s: %s: got %v, want %v; set %q; names %q", k, h, got, want, d.Keys(),
+						names)
 				}
 				if want {
 					yes++
@@ -142,7 +145,8 @@ func TestWildExceptions(t *testing.T) {
 		"10.0.3.7": true, "10.0.4.1": true, "192.0.2.1": true} {
 		a := netip.MustParseAddr(text)
 		if got := slices.ContainsFunc(nets,
-			func(p netip.Prefix) bool { return p.Contains(a) }); got != want || trusts(d, a) != want {
+			func(p netip.Prefix) bool { return p.Contains(a) }); got != want ||
+			trusts(d, a) != want {
 			t.Errorf("%s: %v, OpenDKIM %v, want %v", a, got, trusts(d, a), want)
 		}
 	}
@@ -152,7 +156,8 @@ func TestHostsAgainstModel(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	address := func() netip.Addr {
 		if r.IntN(3) == 0 {
-			return netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, byte(r.IntN(2)), 15: byte(r.IntN(8))})
+			return netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, byte(r.IntN(2)),
+				15: byte(r.IntN(8))})
 		}
 		return netip.AddrFrom4([4]byte{10, byte(r.IntN(2)), byte(r.IntN(4)), byte(r.IntN(8))})
 	}
@@ -170,7 +175,8 @@ func TestHostsAgainstModel(t *testing.T) {
 				got := slices.ContainsFunc(nets, func(p netip.Prefix) bool { return p.Contains(a) })
 				want := trusts(d, a)
 				if got != want {
-					t.Fatalf("%s: %s: got %v, want %v; set %+v; networks %v", k, a, got, want, d.Keys(), nets)
+					t.Fatalf("%s: %s: got %v, want %v; set %+v; networks %v", k, a, got, want,
+						d.Keys(), nets)
 				}
 				if want {
 					yes++

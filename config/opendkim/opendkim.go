@@ -19,20 +19,25 @@ type Options struct {
 	// /etc/default/opendkim where it is in use; "": it and /etc/sysconfig/opendkim, if the unit
 	// uses them
 	Defaults string
-	ID       string // the MTA's full name, which both take where no AuthservID is set; "" when it is not known
-	Root     string // put before every file name that is read: another host's files, in a directory; "" for this host's
+	// the MTA's full name, which both take where no AuthservID is set; "" when it is not known
+	ID string
+	// put before every file name that is read: another host's files, in a directory; "" for this
+	// host's
+	Root string
 }
 
-// ErrFatal is in every error of Import that OpenDKIM, too, would not have started with, or that cannot be imported.
+// ErrFatal is in every error of Import that OpenDKIM, too, would not have started with, or that
+// cannot be imported.
 var ErrFatal = errors.New("opendkim: cannot be imported")
 
-// Import reads what o names. The error, which wraps ErrFatal, says all that keeps it from being imported; everything
-// else that is not as it was is in the Report.
+// Import reads what o names. The error, which wraps ErrFatal, says all that keeps it from being
+// imported; everything else that is not as it was is in the Report.
 func Import(o Options) (*Report, error) {
 	if o.Conf == "" && o.DMARC == "" {
 		return nil, fmt.Errorf("%w: no file to import", ErrFatal)
 	}
-	im := &importer{files: &tables.Reader{Root: o.Root}, report: &Report{}, out: newDocument(), dmarc: o.DMARC != ""}
+	im := &importer{files: &tables.Reader{Root: o.Root}, report: &Report{}, out: newDocument(),
+		dmarc: o.DMARC != ""}
 	im.isInstalled = o.Root != "" || strings.HasPrefix(o.Conf+o.DMARC, "/etc/")
 	if o.Conf != "" {
 		im.importDKIM(o)

@@ -17,9 +17,9 @@ import (
 
 var update = flag.Bool("update", false, "write want.toml and want-report anew")
 
-// TestGolden imports each folder of testdata as if it were another host's /: what comes out is want.toml, which
-// config.Parse takes, and want-report, where codes stand for sentences. Where want-error stands
-// instead, the import fails with that.
+// TestGolden imports each folder of testdata as if it were another host's /: what comes out is
+// want.toml, which config.Parse takes, and want-report, where codes stand for sentences. Where
+// want-error stands instead, the import fails with that.
 func TestGolden(t *testing.T) {
 	cases, err := filepath.Glob("testdata/[0-9]*")
 	if err != nil || len(cases) == 0 {
@@ -61,9 +61,9 @@ func coded(r *opendkim.Report) string {
 	return b.String()
 }
 
-// TestSentences holds the sentence of every code, as the first of the folders that has it shows it, or, where none has
-// it, as it is before what it names is put in. It is the one place where the wording of the report
-// is tested as a whole.
+// TestSentences holds the sentence of every code, as the first of the folders that has it shows it,
+// or, where none has it, as it is before what it names is put in. It is the one place where the
+// wording of the report is tested as a whole.
 func TestSentences(t *testing.T) {
 	dirs, err := filepath.Glob("testdata/[0-9]*")
 	if err != nil {
@@ -76,7 +76,8 @@ func TestSentences(t *testing.T) {
 			continue
 		}
 		for _, n := range r.Notes {
-			if _, known := sentences[n.Code]; !known || strings.Contains(n.Text, "%!") || n.Group == "" {
+			if _, known := sentences[n.Code]; !known || strings.Contains(n.Text, "%!") ||
+				n.Group == "" {
 				t.Errorf("%s: %s: %s: %q", dir, n.Code, n.Group, n.Text)
 			}
 			if !shown[n.Code] {

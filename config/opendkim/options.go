@@ -191,7 +191,8 @@ var dkimOptions = []option{
 	{"WeakSyntaxChecks", boolean, noKnob}, {"X-Header", boolean, "a field that no program reads"},
 }
 
-// unknownOptions names what the program of the configuration would not start with, and what is written twice.
+// unknownOptions names what the program of the configuration would not start with, and what is
+// written twice.
 func (im *importer) unknownOptions(program string) {
 	for _, e := range im.conf.unknown {
 		im.note("option-unknown", e, program)
@@ -211,7 +212,8 @@ func (im *importer) droppedOptions() {
 	im.untold()
 }
 
-// untold says something of the settings of which nothing has been said, so that none is lost in silence.
+// untold says something of the settings of which nothing has been said, so that none is lost in
+// silence.
 func (im *importer) untold() {
 	said := map[Note]bool{}
 	for _, n := range im.report.Notes {

@@ -102,7 +102,8 @@ func TestEveryOption(t *testing.T) {
 			}
 			of := func(value string) (*Report, func(Note) bool) {
 				text := program.base + together[o.name] + o.name + " " + value + "\n"
-				if err := os.WriteFile(filepath.Join(dir, "conf"), []byte(text), 0o600); err != nil {
+				if err := os.WriteFile(filepath.Join(dir, "conf"), []byte(text),
+					0o600); err != nil {
 					t.Fatal(err)
 				}
 				options := Options{Root: dir}
@@ -118,7 +119,8 @@ func TestEveryOption(t *testing.T) {
 				return r, func(n Note) bool { return n.Line == line && n.Option == o.name }
 			}
 			r, about := of(valueOf(o))
-			if !slices.ContainsFunc(r.Notes, func(n Note) bool { return about(n) && n.Group == want }) {
+			if !slices.ContainsFunc(r.Notes,
+				func(n Note) bool { return about(n) && n.Group == want }) {
 				t.Errorf("%s %s: nothing is %s; notes: %v", program.name, o.name, want, r.Notes)
 			}
 			if o.kind != boolean {

@@ -90,14 +90,16 @@ const (
 )
 
 // Brief writes what matters of the report: what is to be done first, then what is particular to
-// these files, then a line for each change that every import makes, as many as fit a screen. What is
-// as before, and what a line above says already, is left to Print.
+// these files, then a line for each change that every import makes, as many as fit a screen. What
+// is as before, and what a line above says already, is left to Print.
 func (r *Report) Brief(w io.Writer) error {
 	isOwn := func(n Note) bool { return n.Group == Todo || n.File != "" }
 	s := screen{last: "Taken over as it was: " + r.taken() + " (--verbose prints all)"}
 	for _, g := range []Group{Todo, Changed, Never, Dropped} {
-		notes := slices.DeleteFunc(r.of(g), func(n Note) bool { return !isOwn(n) || g == Dropped && r.isToDo(n) })
-		s.section(section{head: title(g), lines: grouped(merged(notes)), isNeeded: g == Todo, isOwn: true})
+		notes := slices.DeleteFunc(r.of(g),
+			func(n Note) bool { return !isOwn(n) || g == Dropped && r.isToDo(n) })
+		s.section(section{head: title(g), lines: grouped(merged(notes)), isNeeded: g == Todo,
+			isOwn: true})
 	}
 	var general []string
 	for _, n := range r.Notes {
@@ -115,8 +117,8 @@ type screen struct {
 	last     string // line
 }
 
-// section is lines under a head. Unless all of them are needed, those that the screen has no room for
-// are counted.
+// section is lines under a head. Unless all of them are needed, those that the screen has no room
+// for are counted.
 type section struct {
 	head     string
 	lines    []string
@@ -130,8 +132,8 @@ func (s *screen) section(x section) {
 	}
 }
 
-// write writes the sections. What is particular to these files is cut to its first clause only where
-// the screen would not hold all of it.
+// write writes the sections. What is particular to these files is cut to its first clause only
+// where the screen would not hold all of it.
 func (s *screen) write(w io.Writer) error {
 	out := s.layout(false)
 	rows := 0
@@ -162,7 +164,8 @@ func (s *screen) layout(isShort bool) []string {
 // fit returns the section in so many lines, if that is possible.
 func (x section) fit(room int, isShort bool) []string {
 	if !x.isNeeded && room < 3 {
-		return []string{fmt.Sprintf("%s: %s, which --verbose prints", x.head, count(len(x.lines), "line"))}
+		return []string{fmt.Sprintf("%s: %s, which --verbose prints", x.head,
+			count(len(x.lines), "line"))}
 	}
 	out := []string{x.head + ":"}
 	for i, line := range x.lines {
@@ -189,7 +192,10 @@ func (r *Report) isToDo(n Note) bool {
 func merged(notes []Note) []Note {
 	var out []Note
 	for _, n := range notes {
-		i := slices.IndexFunc(out, func(o Note) bool { return o.Option != "" && o.File == n.File && o.Text == n.Text })
+		i := slices.IndexFunc(out, func(o Note) bool {
+			return o.Option != "" && o.File == n.File &&
+				o.Text == n.Text
+		})
 		if i < 0 || n.Option == "" {
 			out = append(out, n)
 			continue

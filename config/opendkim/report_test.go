@@ -39,14 +39,17 @@ Taken over as it was: Mode (--verbose prints all)
 	}
 }
 
-// TestPrint holds that of many lines that are alike a few are named, and that nothing else is left out.
+// TestPrint holds that of many lines that are alike a few are named, and that nothing else is left
+// out.
 func TestPrint(t *testing.T) {
 	im := &importer{report: &Report{}}
 	for line := range 6 {
-		im.noteAt("line-never-looked", place{File: "/t", Line: line + 1}, "SigningTable", fmt.Sprint(line))
+		im.noteAt("line-never-looked", place{File: "/t", Line: line + 1}, "SigningTable",
+			fmt.Sprint(line))
 	}
 	for line := range 4 {
-		im.noteAt("recipient-pattern", place{File: "/t", Line: line + 11}, "SigningTable", fmt.Sprint(line))
+		im.noteAt("recipient-pattern", place{File: "/t", Line: line + 11}, "SigningTable",
+			fmt.Sprint(line))
 	}
 	im.noteAt("mode", place{File: "/c", Line: 1}, "Mode", "sign")
 	im.report.Add(Note{Group: Todo, Text: "stop it"}, Note{Group: Todo, Text: "start it"})
@@ -78,7 +81,8 @@ Never worked in OpenDKIM either:
 	}
 }
 
-// TestBriefLines holds that a line for what every import has is a sentence of its own, and is not cut off.
+// TestBriefLines holds that a line for what every import has is a sentence of its own, and is not
+// cut off.
 func TestBriefLines(t *testing.T) {
 	folders, err := filepath.Glob("testdata/[0-9]*")
 	if err != nil {
@@ -132,8 +136,10 @@ func TestBriefFits(t *testing.T) {
 		long.noteAt("option-dropped", at, fmt.Sprintf("Option%d", i),
 			fmt.Sprintf("for reason %d, %s; and so on", i, strings.Repeat("which is long ", 20)))
 		long.noteAt("mode", at, fmt.Sprintf("Taken%d", i), "sign")
-		long.report.Add(Note{Group: Changed, File: "/c", Line: i + 1, Text: fmt.Sprintf("changed %d", i)})
-		long.report.Add(Note{Group: Never, File: "/c", Line: i + 1, Text: fmt.Sprintf("never %d", i)})
+		long.report.Add(Note{Group: Changed, File: "/c", Line: i + 1,
+			Text: fmt.Sprintf("changed %d", i)})
+		long.report.Add(Note{Group: Never, File: "/c", Line: i + 1,
+			Text: fmt.Sprintf("never %d", i)})
 	}
 	long.unset("headers-unset", "SignHeaders")
 	long.report.Add(Note{Group: Todo, Text: "stop it"})
@@ -157,7 +163,8 @@ func TestBriefFits(t *testing.T) {
 			}
 		}
 		if rows > max(height-1-todo, 7) {
-			t.Errorf("%s: %d rows, and %d of what is to be done\n%s", name, rows, todoRows, out.String())
+			t.Errorf("%s: %d rows, and %d of what is to be done\n%s", name, rows, todoRows,
+				out.String())
 		}
 	}
 	var out strings.Builder

@@ -72,7 +72,8 @@ func (im *importer) canonicalization(t *table) {
 var unsignable = []string{"Return-Path", "Received", "Bcc", "Resent-Bcc", "Authentication-Results",
 	"DKIM-Signature", "ARC-Authentication-Results", "ARC-Message-Signature", "ARC-Seal"}
 
-// headers translates which fields are signed. What is not set follows Mailseal's list, which covers more.
+// headers translates which fields are signed. What is not set follows Mailseal's list, which covers
+// more.
 func (im *importer) headers(t *table) {
 	std := config.Default().Signing
 	signed, said := im.fieldList("SignHeaders", std.Headers, true)
@@ -112,7 +113,8 @@ func (im *importer) headers(t *table) {
 	t.set("oversign_mime", false, base(e.place))
 }
 
-// fieldList reads a list of field names. With a "*" in it, it changes the default: +name adds, -name takes away.
+// fieldList reads a list of field names. With a "*" in it, it changes the default: +name adds,
+// -name takes away.
 func (im *importer) fieldList(name string, std []string, sign bool) ([]string, bool) {
 	e, d := im.openSet(name)
 	if d == nil {

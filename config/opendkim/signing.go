@@ -70,8 +70,8 @@ func (im *importer) tables() {
 	}
 }
 
-// multiple has all rules that fit a sender sign, and lists the signatures that OpenDKIM loses when there are more than
-// two.
+// multiple has all rules that fit a sender sign, and lists the signatures that OpenDKIM loses when
+// there are more than two.
 func (im *importer) multiple(e entry, t *tables.Result) {
 	s := im.out.table("[signing]")
 	s.set("match", "all", base(e.place))
@@ -121,7 +121,8 @@ func (im *importer) writeRule(r tables.Rule) {
 		t.set("identifier", r.Identifier, "")
 	}
 	if r.Unsigned {
-		t.set("on_key_error", "accept", "goes unsigned: no receiver could verify what OpenDKIM signs here")
+		t.set("on_key_error", "accept",
+			"goes unsigned: no receiver could verify what OpenDKIM signs here")
 	}
 }
 
@@ -182,10 +183,14 @@ func (im *importer) simple(e entry) {
 	if !below {
 		return
 	}
-	slices.SortStableFunc(names, func(a, b string) int { return strings.Count(b, ".") - strings.Count(a, ".") })
+	slices.SortStableFunc(names, func(a,
+		b string) int {
+		return strings.Count(b, ".") - strings.Count(a, ".")
+	})
 	for _, n := range names {
 		key := selector.value + "._domainkey." + n
-		im.writeRule(tables.Rule{From: []string{"*@*." + n}, Key: key, Identifier: "@" + n, Places: []place{sub.place}})
+		im.writeRule(tables.Rule{From: []string{"*@*." + n}, Key: key, Identifier: "@" + n,
+			Places: []place{sub.place}})
 	}
 	im.note("simple-subdomains", sub)
 }
@@ -195,5 +200,6 @@ func (im *importer) simpleKey(e entry, domain, selector, file string) {
 	if domain == "%" {
 		name = "author"
 	}
-	im.writeKey(tables.Key{Place: e.place, Name: name, Domain: domain, Selector: strings.ToLower(selector), File: file})
+	im.writeKey(tables.Key{Place: e.place, Name: name, Domain: domain,
+		Selector: strings.ToLower(selector), File: file})
 }

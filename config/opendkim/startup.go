@@ -9,8 +9,9 @@ import (
 
 // program is OpenDKIM or OpenDMARC, as far as its command line goes.
 type program struct {
-	name  string            // of the unit, and of the file with what the unit adds
-	flags map[string]string // the option of the configuration that a flag stands for; "-" for one that changes nothing
+	name string // of the unit, and of the file with what the unit adds
+	// the option of the configuration that a flag stands for; "-" for one that changes nothing
+	flags map[string]string
 	value string            // the flags that take a value
 	fixed map[string]string // the value of flags that take none
 }
@@ -38,13 +39,15 @@ var openDMARC = program{
 
 // unitDirs are where systemd looks for units, the strongest first.
 var unitDirs = []string{
-	"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system",
+	"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system",
+	"/usr/lib/systemd/system",
 	"/lib/systemd/system",
 }
 
-// startup takes up what the old daemon is started with: the options on the command line of its unit, and those of
-// /etc/default or /etc/sysconfig that the unit, or the start script where there is no unit, adds. They come before what
-// the file of the configuration says. Named is such a file that the caller knows to be in use.
+// startup takes up what the old daemon is started with: the options on the command line of its
+// unit, and those of /etc/default or /etc/sysconfig that the unit, or the start script where there
+// is no unit, adds. They come before what the file of the configuration says. Named is such a file
+// that the caller knows to be in use.
 func (im *importer) startup(p program, named string) {
 	vars := map[string]entry{"NAME": {value: p.name}, "RUNDIR": {value: "/run/" + p.name}}
 	files := []string{named}
@@ -125,7 +128,8 @@ func usesVariable(command string, vars map[string]entry) bool {
 	return false
 }
 
-// execStart returns the command line of a unit, with what is beside it. It is false when there is no unit.
+// execStart returns the command line of a unit, with what is beside it. It is false when there is
+// no unit.
 func (im *importer) execStart(p program) (command entry, isUnit bool) {
 	unit := p.name + ".service"
 	for _, dir := range unitDirs {
@@ -150,7 +154,8 @@ func execLine(file, text string, before entry) entry {
 	n := 0
 	for line := range strings.Lines(strings.ReplaceAll(text, "\\\n", "  ")) {
 		n++
-		if value, ok := strings.CutPrefix(strings.TrimSpace(line), "ExecStart="); ok && value != "" {
+		if value, ok := strings.CutPrefix(strings.TrimSpace(line), "ExecStart="); ok &&
+			value != "" {
 			before = entry{place{File: file, Line: n}, "ExecStart", value}
 		}
 	}

@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// statements are what was seen of OpenDKIM 2.11 when it ran, and where the importer shows that it knows: "folder: text"
-// is a golden folder with a text in what is wanted there, anything else a test's name. The golden
-// folders are also shown to OpenDKIM itself, by TestGoldenSignsAsOpenDKIM.
+// statements are what was seen of OpenDKIM 2.11 when it ran, and where the importer shows that it
+// knows: "folder: text" is a golden folder with a text in what is wanted there, anything else a
+// test's name. The golden folders are also shown to OpenDKIM itself, by TestGoldenSignsAsOpenDKIM.
 var statements = []struct {
 	says  string
 	shown []string
@@ -31,7 +31,8 @@ var statements = []struct {
 	{"a set that holds everybody is not taken over", []string{"72-everybody-is-internal: " +
 		"0.0.0.0/0 matches every client"}},
 	{"types that are not read here are refused with advice",
-		[]string{"19-dsn: there is no Lua in Mailseal", "73-database: signing_query", "74-database-mysql: PASSWORD"}},
+		[]string{"19-dsn: there is no Lua in Mailseal", "73-database: signing_query",
+			"74-database-mysql: PASSWORD"}},
 	{"elements of a list are key=value, of MacroList with several values",
 		[]string{"13-inline: keys.\"k1\"", `21-colons-in-a-list: "login" = ["joe", "jim"]`}},
 	{"a line of a file over 1022 octets is cut into several", []string{"30-long-line: OpenDKIM " +
@@ -49,9 +50,11 @@ var statements = []struct {
 	{"a line of a refile that that begins with a blank", []string{"10-leading-blank: that " +
 		"begins with a blank"}},
 	{"all signs of regular expressions live in a refile",
-		[]string{"11-regex: (a|b)@x.com is a regular expression", "11-regex: x?@x.com is a regular expression"}},
+		[]string{"11-regex: (a|b)@x.com is a regular expression",
+			"11-regex: x?@x.com is a regular expression"}},
 	{"* stands for any text in a refile, + and . for themselves",
-		[]string{`45-globs: from = ["info*@example.com"]`, `11-regex: "n+1@x.com"`, `45-globs: "user+*@*"`}},
+		[]string{`45-globs: from = ["info*@example.com"]`, `11-regex: "n+1@x.com"`,
+			`45-globs: "user+*@*"`}},
 	{"names of keys keep their case", []string{`26-missing-key: "K1" is another name`}},
 	{"senders do not", []string{"02-duplicates: EXAMPLE.com is already in line 1", "TestSigningTableAgainstModel"}},
 	{"fields of a key are not trimmed", []string{`12-four-fields: the blanks around "s4" are removed`}},
@@ -68,7 +71,8 @@ var statements = []struct {
 		"/k/%.pem"}},
 	{"keys/x.pem is taken for the key itself", []string{`12-four-fields: "keys/6.pem" is read as the key itself`}},
 	{"keys in the table are PKCS#1 or PKCS#8 in base64",
-		[]string{"13-inline: private_key = \"MIIEowIBAAKCAQEA\"", "13-inline: private_key = \"MIIEvQIBADANBg==\""}},
+		[]string{"13-inline: private_key = \"MIIEowIBAAKCAQEA\"",
+			"13-inline: private_key = \"MIIEvQIBADANBg==\""}},
 	{"PEM on one line and Ed25519 are not read there",
 		[]string{`39-inline-forms: key "pem": OpenDKIM reads keys in a table only if they begin with MII`,
 			`39-inline-forms: key "ed": OpenDKIM reads`}},
@@ -81,8 +85,9 @@ var statements = []struct {
 
 	// Mail with a From that is missing or wrong.
 	{"RequiredHeaders of both programs refuses mail that shows no author",
-		[]string{`56-required-headers: no_author = "reject"  # opendkim.conf:7`, "57-required-headers-signing: " +
-			"this configuration judges none"}},
+		[]string{`56-required-headers: no_author = "reject"  # opendkim.conf:7`,
+			"57-required-headers-signing: " +
+				"this configuration judges none"}},
 	{"RejectFailures holds for a malformed From, too", []string{"56-required-headers: The same " +
 		"applies if From is malformed or shows several domains"}},
 	{"RejectMultiValueFrom rejects what is not judged",
@@ -97,8 +102,9 @@ var statements = []struct {
 		[]string{`01-five-steps: from = ["*@*.example.com"]`, "TestSigningTableAgainstModel"}},
 	{"*@example.com matches no sender in a file", []string{"01-five-steps: *@example.com matches " +
 		"no sender: * works only in a refile:"}},
-	{"of several signatures up to 2.11 the first and the last are made", []string{"04-multiple-file: " +
-		"makes only the first and the last", "05-multiple-refile: the first and the last"}},
+	{"of several signatures up to 2.11 the first and the last are made",
+		[]string{"04-multiple-file: " +
+			"makes only the first and the last", "05-multiple-refile: the first and the last"}},
 	{"k.% is a key of that name, % the author's domain",
 		[]string{`06-percent: keys = ["k.percent"]`, `06-percent: keys = ["%"]`}},
 	{"a signer without @ lets the mail go unsigned", []string{"06-percent: OpenDKIM sends this " +
@@ -109,9 +115,11 @@ var statements = []struct {
 	{"news.% is the label below the author's domain",
 		[]string{`60-percent-label: identifier = "signer@news.%"`, "TestSigningTableAgainstModel"}},
 	{"lines that differ in i= make signatures that differ in it",
-		[]string{`47-multiple-identifiers: identifier = "news@example.com"`, "TestSigningTableAgainstModel"}},
+		[]string{`47-multiple-identifiers: identifier = "news@example.com"`,
+			"TestSigningTableAgainstModel"}},
 	{"a missing key defers the mail, whatever other lines say",
-		[]string{`26-missing-key: there is no key "k1" in KeyTable`, `41-multiple-missing: on_key_error = "tempfail"`}},
+		[]string{`26-missing-key: there is no key "k1" in KeyTable`,
+			`41-multiple-missing: on_key_error = "tempfail"`}},
 	{"a line with a signer whose key is missing keeps it from starting",
 		[]string{`42-startup: OpenDKIM does not start with this line: it looks for a key named "nokey"`}},
 	{"%:@% too", []string{`43-startup-author: a key named "%"`}},
@@ -140,17 +148,21 @@ var statements = []struct {
 	{"IPv4 in IPv6 is in no IPv4 network", []string{"08-hosts: to OpenDKIM it is in no IPv4 network"}},
 	{"by default 127.0.0.1 and ::1 are trusted, no more", []string{"01-five-steps: mail from " +
 		"127.0.0.1 and ::1, and from users who log in, is ours", "TestGoldenSignsAsOpenDKIM"}},
-	{"the usual TrustedHosts: of *.example.com in a refile nobody is trusted", []string{"07-trusted-hosts: " +
-		"*.example.com never matched a client", `07-trusted-hosts: networks = ["127.0.0.1"]`}},
+	{"the usual TrustedHosts: of *.example.com in a refile nobody is trusted",
+		[]string{"07-trusted-hosts: " +
+			"*.example.com never matched a client", `07-trusted-hosts: networks = ["127.0.0.1"]`}},
 	{"* in a refile of hosts trusts nobody at all", []string{"35-hosts-star: nothing in the set counts"}},
 	{"names of daemons and values of macros keep their case",
 		[]string{`21-colons-in-a-list: daemon_names = ["MSA", "msa"]`}},
-	{"with MacroList {daemon_name} is asked for at the end of the header", []string{"21-colons-in-a-list: " +
-		"ignores master.cf", `55-daemons: daemon_names = ["MSA", "msa"]`}},
+	{"with MacroList {daemon_name} is asked for at the end of the header",
+		[]string{"21-colons-in-a-list: " +
+			"ignores master.cf", `55-daemons: daemon_names = ["MSA", "msa"]`}},
 	{"ExemptDomains is the whole domain, with * in a refile",
-		[]string{"24-lists: .example.net never matched", `25-lists-refile: author_domains = [".example.net"`}},
+		[]string{"24-lists: .example.net never matched",
+			`25-lists-refile: author_domains = [".example.net"`}},
 	{"DontSignMailTo is the whole address, with * in a refile", []string{"24-lists: example.org " +
-		"never matched: OpenDKIM looks for the recipient's whole address", `25-lists-refile: "*@example.org"`}},
+		"never matched: OpenDKIM looks for the recipient's whole address",
+		`25-lists-refile: "*@example.org"`}},
 
 	{"fields with its own id are removed from mail that is verified, not from that of internal hosts",
 		[]string{`61-keep-results: keep_results = ["127.0.0.0/8", "::1"]`, "61-keep-results: " +
@@ -159,7 +171,8 @@ var statements = []struct {
 		[]string{`27-verifier: role = "theirs"`, "57-verifier-hosts: OpenDKIM verifies the mail " +
 			"of these clients as well", `58-verifier-dmarc: role = "theirs"`}},
 	{"OpenDMARC leaves 127.0.0.1 alone, and users who log in if it is told to",
-		[]string{`58-verifier-dmarc: networks = ["127.0.0.1"]`, `59-verifier-dmarc-users: networks = []`}},
+		[]string{`58-verifier-dmarc: networks = ["127.0.0.1"]`,
+			`59-verifier-dmarc-users: networks = []`}},
 
 	// The rest.
 	{"one word of Canonicalization leaves the body simple",
@@ -185,7 +198,8 @@ var statements = []struct {
 		[]string{"28-both: strangers can write one with any of these ids"}},
 }
 
-// corpus is the least that an importer must know, in the order in which it was asked for, and where it is shown.
+// corpus is the least that an importer must know, in the order in which it was asked for, and where
+// it is shown.
 var corpus = []struct {
 	says    string
 	folders []string

@@ -18,7 +18,8 @@ const (
 
 // Reader reads files, each bounded, below a directory.
 type Reader struct {
-	Root string // put before every file name: another host's files, in a directory; "" for this host's
+	// put before every file name: another host's files, in a directory; "" for this host's
+	Root string
 
 	count int
 }
@@ -38,7 +39,8 @@ func (r *Reader) Read(name string) (string, error) {
 	}
 	text := string(b)
 	if i := strings.IndexByte(text, 0); i >= 0 {
-		return "", fmt.Errorf("%s: a NUL byte: the file is not text", Place{name, 1 + strings.Count(text[:i], "\n")})
+		return "", fmt.Errorf("%s: a NUL byte: the file is not text",
+			Place{name, 1 + strings.Count(text[:i], "\n")})
 	}
 	return text, nil
 }

@@ -56,8 +56,8 @@ func (t *translation) signsAs(r row) string {
 // ofAuthor puts an author's domain in the place of each "%".
 func ofAuthor(text, author string) string { return strings.ReplaceAll(text, "%", author) }
 
-// suits reports whether the domain of an i= tag is at or below d for every sender of a pattern. "%" stands for the
-// author's domain, and may have labels around it: news.%.
+// suits reports whether the domain of an i= tag is at or below d for every sender of a pattern. "%"
+// stands for the author's domain, and may have labels around it: news.%.
 func suits(p pattern, tag, d string) bool {
 	isBelowAuthor := tag == "%" || strings.HasSuffix(tag, ".%")
 	switch {

@@ -60,7 +60,8 @@ func parseKey(rec Record, dir string, tell Tell) key {
 // checkName finds a key that is called as one record and signs as another.
 func (k *key) checkName(tell Tell) {
 	selector, domain, isRecord := strings.Cut(strings.ToLower(k.name), "._domainkey.")
-	if k.fault != "" || !isRecord || selector == k.selector && (domain == k.domain || k.domain == "%") {
+	if k.fault != "" || !isRecord || selector == k.selector && (domain == k.domain ||
+		k.domain == "%") {
 		return
 	}
 	tell("key-name-differs", k.Place, k.name, k.selector+"._domainkey."+k.domain)
@@ -160,10 +161,12 @@ func domainsOf(path string, glob func(string) []string) []string {
 		return nil
 	}
 	var out []string
-	escaped := strings.NewReplacer(`*`, `\*`, `?`, `\?`, `[`, `\[`, `\`, `\\`, "%", "*").Replace(path)
+	escaped := strings.NewReplacer(`*`, `\*`, `?`, `\?`, `[`, `\[`, `\`, `\\`, "%",
+		"*").Replace(path)
 	for _, name := range glob(escaped) {
 		m := re.FindStringSubmatch(name)
-		if len(m) < 2 || !IsDomain(m[1]) || slices.ContainsFunc(m[1:], func(s string) bool { return s != m[1] }) {
+		if len(m) < 2 || !IsDomain(m[1]) ||
+			slices.ContainsFunc(m[1:], func(s string) bool { return s != m[1] }) {
 			continue
 		}
 		out = append(out, m[1])

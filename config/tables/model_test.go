@@ -81,15 +81,16 @@ func fits(from, user, domain string) bool {
 	return name == "*" || name == domain
 }
 
-// signs returns the keys and i= tags of the rules that fit, or of the first that does, as "key i=tag", each once. Like
-// Mailseal's signer it leaves out an i= tag that is not at or below d=.
+// signs returns the keys and i= tags of the rules that fit, or of the first that does, as "key
+// i=tag", each once. Like Mailseal's signer it leaves out an i= tag that is not at or below d=.
 func (t *Result) signs(user, domain string, multiple bool) []string {
 	var out []string
 	for _, r := range t.Rules {
 		if !slices.ContainsFunc(r.From, func(f string) bool { return fits(f, user, domain) }) {
 			continue
 		}
-		key, i := strings.ReplaceAll(r.Key, "%", domain), strings.ReplaceAll(r.Identifier, "%", domain)
+		key, i := strings.ReplaceAll(r.Key, "%", domain),
+			strings.ReplaceAll(r.Identifier, "%", domain)
 		if _, of, _ := strings.Cut(i, "@"); !within(of, modelDomain(key, domain)) {
 			i = ""
 		}
@@ -129,7 +130,8 @@ func randomTable(r *rand.Rand, k Kind, n int) *Dataset {
 	}
 	pick := func(of []string) string { return of[r.IntN(len(of))] }
 	for i := range n {
-		key := strings.NewReplacer("U", pick(someUsers), "D", pick(someDomains)).Replace(pick(forms))
+		key := strings.NewReplacer("U", pick(someUsers), "D",
+			pick(someDomains)).Replace(pick(forms))
 		value := fmt.Sprintf("k%d", r.IntN(5))
 		switch r.IntN(9) {
 		case 0:
@@ -150,7 +152,8 @@ func randomTable(r *rand.Rand, k Kind, n int) *Dataset {
 	return d
 }
 
-// keyTableOf has k0 and k1 for the author's domain, k2 to k4 for example.com, and one for each domain.
+// keyTableOf has k0 and k1 for the author's domain, k2 to k4 for example.com, and one for each
+// domain.
 func keyTableOf() *Dataset {
 	d := &Dataset{Spec: Spec{Kind: File}}
 	for i := range 5 {

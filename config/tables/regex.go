@@ -105,7 +105,8 @@ func expandClass(ranges []rune) ([]string, bool) {
 	var out []string
 	seen := map[string]bool{}
 	for i := 0; i+1 < len(ranges); i += 2 {
-		for r := ranges[i]; r <= ranges[i+1] && r < 0x80; r++ { // K and s have further forms outside ASCII
+		// K and s have further forms outside ASCII
+		for r := ranges[i]; r <= ranges[i+1] && r < 0x80; r++ {
 			s := strings.ToLower(string(r))
 			if r <= ' ' || r == '*' || seen[s] {
 				continue

@@ -1,6 +1,6 @@
-// Package tables reads OpenDKIM's data sets, its key table and its signing table as OpenDKIM itself reads them, and
-// translates both tables into keys and rules of Mailseal's. What has no equivalent it reports: nothing is widened, and
-// nothing is lost, in silence.
+// Package tables reads OpenDKIM's data sets, its key table and its signing table as OpenDKIM itself
+// reads them, and translates both tables into keys and rules of Mailseal's. What has no equivalent
+// it reports: nothing is widened, and nothing is lost, in silence.
 package tables
 
 import (
@@ -28,8 +28,10 @@ type Key struct {
 	Name, Domain, Selector string // "%" as the domain is the author's
 	File, Text             string // where the key is; one of them is ""
 
-	Fault   string // why it cannot sign: OpenDKIM defers what it should sign with it, and so do we; "" for none
-	Useless bool   // with a Fault: OpenDKIM does sign, but so that no receiver can verify it, and we do not
+	// why it cannot sign: OpenDKIM defers what it should sign with it, and so do we; "" for none
+	Fault string
+	// with a Fault: OpenDKIM does sign, but so that no receiver can verify it, and we do not
+	Useless bool
 }
 
 // Rule is a line of Mailseal's signing table.
@@ -41,15 +43,15 @@ type Rule struct {
 	Places     []Place
 }
 
-// Addition is what OpenDKIM up to 2.11 does not sign though its tables say so: of several signatures of a message it
-// makes the first and the last only.
+// Addition is what OpenDKIM up to 2.11 does not sign though its tables say so: of several
+// signatures of a message it makes the first and the last only.
 type Addition struct {
 	From string   // mail from whom
 	Keys []string // the names of the keys
 }
 
-// Result is what a pair of OpenDKIM's tables says in Mailseal's words. With Source.Multiple all rules that fit a sender
-// sign, otherwise the first.
+// Result is what a pair of OpenDKIM's tables says in Mailseal's words. With Source.Multiple all
+// rules that fit a sender sign, otherwise the first.
 type Result struct {
 	Keys      []Key
 	Rules     []Rule
@@ -145,7 +147,8 @@ func (t *translation) addKeys() {
 	}
 }
 
-// missing puts a key in the place of one that the key table does not have, so that the mail is deferred as it was.
+// missing puts a key in the place of one that the key table does not have, so that the mail is
+// deferred as it was.
 func (t *translation) missing(r row) {
 	if r.key == "" {
 		t.tell("line-without-key", r.Place, r.pattern)
@@ -201,7 +204,8 @@ func (t *translation) addKey(k key, byDomain bool) {
 	// looked for under the author's domain, which is then its name
 	if byDomain && IsDomain(k.name) && strings.Contains(k.name, ".") {
 		one := out
-		one.Name, one.Domain, one.File = t.name(k.name, k.name), k.name, strings.ReplaceAll(k.path, "%", k.name)
+		one.Name, one.Domain, one.File = t.name(k.name, k.name), k.name,
+			strings.ReplaceAll(k.path, "%", k.name)
 		t.Keys = append(t.Keys, one)
 	}
 	t.addPerDomain(k, out)

@@ -77,7 +77,8 @@ func TestBounds(t *testing.T) {
 			}, &n)
 			tc.do(c)
 			got := content(t, &c.shards[0])
-			if got != tc.want || n.Evictions.Load() != tc.evicted || c.Len() != len(strings.Fields(tc.want)) {
+			if got != tc.want || n.Evictions.Load() != tc.evicted ||
+				c.Len() != len(strings.Fields(tc.want)) {
 				t.Errorf("got %q, %d evictions, %d values; want %q, %d", got, n.Evictions.Load(),
 					c.Len(), tc.want, tc.evicted)
 			}
@@ -92,12 +93,14 @@ func TestBounds(t *testing.T) {
 // bound is never none at all.
 func TestShards(t *testing.T) {
 	var n Counters
-	c := New(Options[int, int]{Cost: 3, Shards: 3, Hash: func(k int) uint64 { return uint64(k) }}, &n)
+	c := New(Options[int, int]{Cost: 3, Shards: 3, Hash: func(k int) uint64 { return uint64(k) }},
+		&n)
 	for k := range 100 {
 		c.Put(k, k, later, later)
 	}
 	if c.Len() != 4 || c.Cost() != 4 || n.Evictions.Load() != 96 {
-		t.Errorf("%d values that cost %d, %d evictions; want 4, 4, 96", c.Len(), c.Cost(), n.Evictions.Load())
+		t.Errorf("%d values that cost %d, %d evictions; want 4, 4, 96", c.Len(), c.Cost(),
+			n.Evictions.Load())
 	}
 	for k := 96; k < 100; k++ {
 		if e := c.Get(k, began); e == nil || e.Value != k {
@@ -129,7 +132,8 @@ func TestGet(t *testing.T) {
 			t.Errorf("%s: kept are %v", tc.name, kept)
 		}
 		if e := c.Get("a", tc.at); (e != nil) != tc.kept || n.Hits.Load() != tc.hits {
-			t.Errorf("%s: got %v, %d hits; want %v, %d", tc.name, e, n.Hits.Load(), tc.kept, tc.hits)
+			t.Errorf("%s: got %v, %d hits; want %v, %d", tc.name, e, n.Hits.Load(), tc.kept,
+				tc.hits)
 		}
 	}
 }
@@ -196,8 +200,10 @@ func TestWait(t *testing.T) {
 				synctest.Wait()
 				close(s.gate)
 				synctest.Wait()
-				if s.asked.Load() != tc.asked || s.ended.Load() != tc.ended || abandoned.Load() != tc.abandoned {
-					t.Errorf("asked %d, ended %d, abandoned %d", s.asked.Load(), s.ended.Load(), abandoned.Load())
+				if s.asked.Load() != tc.asked || s.ended.Load() != tc.ended ||
+					abandoned.Load() != tc.abandoned {
+					t.Errorf("asked %d, ended %d, abandoned %d", s.asked.Load(), s.ended.Load(),
+						abandoned.Load())
 				}
 				if int(left.Load()) != tc.leaving || int(got.Load()) != 3-tc.leaving {
 					t.Errorf("%d left and %d got the value", left.Load(), got.Load())
@@ -233,11 +239,12 @@ func TestWaitAfterLast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gates := []chan struct{}{make(chan struct{}), make(chan struct{})}
 		var asked atomic.Int32
-		c := New(Options[string, int32]{EndWithLast: true, Load: func(context.Context, string) (int32, error) {
-			n := asked.Add(1)
-			<-gates[n-1] // deaf to its context
-			return n, nil
-		}}, &Counters{})
+		c := New(Options[string, int32]{EndWithLast: true,
+			Load: func(context.Context, string) (int32, error) {
+				n := asked.Add(1)
+				<-gates[n-1] // deaf to its context
+				return n, nil
+			}}, &Counters{})
 		ctx, leave := context.WithCancel(t.Context())
 		leave()
 		if _, err := c.Wait(ctx, "a"); !errors.Is(err, context.Canceled) {
@@ -306,7 +313,8 @@ func TestPanic(t *testing.T) {
 					}
 					continue
 				}
-				if p, ok := errors.AsType[*PanicError](err); !ok || v != "" || p.Error() != "panic: oops" {
+				if p, ok := errors.AsType[*PanicError](err); !ok || v != "" ||
+					p.Error() != "panic: oops" {
 					t.Errorf("got %q, %v", v, err)
 				}
 			}
@@ -348,16 +356,19 @@ func TestRefreshBehind(t *testing.T) {
 		close(s.gate)
 		synctest.Wait()
 		if begun != 1 || s.asked.Load() != 1 || s.ended.Load() != 0 {
-			t.Errorf("%d requests begun, %d made, %d ended; want 1, 1, 0", begun, s.asked.Load(), s.ended.Load())
+			t.Errorf("%d requests begun, %d made, %d ended; want 1, 1, 0", begun, s.asked.Load(),
+				s.ended.Load())
 		}
 		if e := c.Get("a", time.Now()); e == nil || e.Value != "value of a" {
 			t.Errorf("afterwards got %v", e)
 		}
-		if v, err := c.Wait(t.Context(), "a"); v != "value of a" || err != nil || s.asked.Load() != 1 {
+		if v, err := c.Wait(t.Context(), "a"); v != "value of a" || err != nil ||
+			s.asked.Load() != 1 {
 			t.Errorf("one who looked too early got %q, %v; asked %d times", v, err, s.asked.Load())
 		}
 		if n.Hits.Load() != 2 || n.Misses.Load() != 1 || n.Shared.Load() != 1 {
-			t.Errorf("%d hits, %d misses, %d shared", n.Hits.Load(), n.Misses.Load(), n.Shared.Load())
+			t.Errorf("%d hits, %d misses, %d shared", n.Hits.Load(), n.Misses.Load(),
+				n.Shared.Load())
 		}
 	})
 }

@@ -35,7 +35,8 @@ func TestClockSetBack(t *testing.T) {
 				now = began.Add(tc.after)
 				for _, k := range []string{"a", "b", "c"} {
 					e := c.Get(k, now)
-					if isFresh := e != nil && now.Before(e.Fresh); isFresh != tc.fresh || (e != nil) != tc.kept {
+					if isFresh := e != nil && now.Before(e.Fresh); isFresh != tc.fresh ||
+						(e != nil) != tc.kept {
 						t.Errorf("%s, %v later: fresh %v, kept %v; want %v, %v", k, tc.after,
 							isFresh, e != nil, tc.fresh, tc.kept)
 					}
@@ -53,7 +54,8 @@ func TestClockSetBack(t *testing.T) {
 func TestClockSetBackOrder(t *testing.T) {
 	for first := range 3 {
 		now := later
-		c := New(Options[string, string]{Entries: 3, Now: func() time.Time { return now }}, new(Counters))
+		c := New(Options[string, string]{Entries: 3, Now: func() time.Time { return now }},
+			new(Counters))
 		for i := range 3 {
 			c.Put(fmt.Sprint(i), "x", now.Add(time.Hour), now.Add(time.Hour))
 		}

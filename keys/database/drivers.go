@@ -58,8 +58,8 @@ type Options struct {
 	Access  Access
 
 	// Keep leaves connections to a file open. Without it, each query opens the file that is at the
-	// path by then, which may have been replaced since: right for a file that another program writes,
-	// slow for a store of our own.
+	// path by then, which may have been replaced since: right for a file that another program
+	// writes, slow for a store of our own.
 	Keep bool
 
 	// Schema is where tables are looked for first, and made; PostgreSQL only. "": as the DSN says.
@@ -81,7 +81,8 @@ func Open(o Options) (*sql.DB, error) {
 	case SQLite:
 		return openSQLite(o), nil
 	}
-	return nil, fmt.Errorf("no database driver %q: use %s, %s or %s", o.Driver, SQLite, Postgres, MySQL)
+	return nil, fmt.Errorf("no database driver %q: use %s, %s or %s", o.Driver, SQLite, Postgres,
+		MySQL)
 }
 
 func openSQLite(o Options) *sql.DB {
@@ -112,7 +113,8 @@ func openPostgres(o Options) (*sql.DB, error) {
 // set sets Settings.
 func (o *Options) set(ctx context.Context, c *pgx.Conn) error {
 	for name, value := range o.Settings {
-		_, err := c.Exec(ctx, "SELECT set_config(name, $2, false) FROM pg_settings WHERE name = $1", name, value)
+		_, err := c.Exec(ctx, "SELECT set_config(name, $2, false) FROM pg_settings WHERE name = $1",
+			name, value)
 		if err != nil {
 			return err
 		}
@@ -132,7 +134,8 @@ func postgresConfig(dsn string, timeout time.Duration) (c *pgx.ConnConfig, err e
 		}
 		return nil, fmt.Errorf(`%w: it is like "host=/run/postgresql dbname=mail user=mailseal" or "postgres://user@host/mail"`, ErrDSN)
 	}
-	if limit := timeout / time.Duration(hosts(c)); c.ConnectTimeout == 0 || c.ConnectTimeout > limit {
+	if limit := timeout / time.Duration(hosts(c)); c.ConnectTimeout == 0 ||
+		c.ConnectTimeout > limit {
 		c.ConnectTimeout = limit
 	}
 	if c.RuntimeParams["application_name"] == "" {
@@ -195,7 +198,8 @@ func sqliteName(o Options) string {
 	}
 	mode := map[Access]string{Read: "ro", Write: "rw", Create: "rwc"}[o.Access]
 	path := (&url.URL{Path: o.DSN}).EscapedPath()
-	name := fmt.Sprintf("file:%s?mode=%s&_pragma=busy_timeout(%d)", path, mode, o.Timeout.Milliseconds())
+	name := fmt.Sprintf("file:%s?mode=%s&_pragma=busy_timeout(%d)", path, mode,
+		o.Timeout.Milliseconds())
 	if o.Keep && o.Access != Read {
 		// Readers do not wait for the writer, and a commit is on the disk when it returns.
 		name += "&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_txlock=immediate"
@@ -239,7 +243,8 @@ func IsQueryError(err error) bool {
 	var my *mysql.MySQLError
 	var lite *sqlite.Error
 	switch {
-	case errors.As(err, &pg): // class 42 is "syntax error or access rule violation", 08P01 a wrong number of parameters
+	// class 42 is "syntax error or access rule violation", 08P01 a wrong number of parameters
+	case errors.As(err, &pg):
 		return strings.HasPrefix(pg.Code, "42") || pg.Code == "08P01"
 	case errors.As(err, &my):
 		switch my.Number {

@@ -14,9 +14,10 @@ import (
 
 // What SQLite answers to reads when the file itself is the trouble (sqlite.org/rescode.html).
 const (
-	ioError           = 10   // of a directory, among others
-	cantOpen          = 14   // SQLite itself says "out of memory"
-	readOnlyCantInit  = 1288 // the next two: a database in WAL mode, in a directory that we may not write to
+	ioError  = 10 // of a directory, among others
+	cantOpen = 14 // SQLite itself says "out of memory"
+	// the next two: a database in WAL mode, in a directory that we may not write to
+	readOnlyCantInit  = 1288
 	readOnlyDirectory = 1544
 )
 

@@ -36,7 +36,8 @@ func odd(t *testing.T) map[string]string {
 		}
 	}
 	found := map[string]string{"nothing": at("none")}
-	for _, name := range []string{"pipe", "link to a pipe", "link to a device", "directory", "loop", "large"} {
+	for _, name := range []string{"pipe", "link to a pipe", "link to a device", "directory", "loop",
+		"large"} {
 		found[name] = at(name)
 	}
 	return found
@@ -125,7 +126,8 @@ func settle(t *testing.T, path string) Stamp {
 // TestStamp wants every way to change a file to change its stamp, and reading it to change nothing.
 func TestStamp(t *testing.T) {
 	dir := t.TempDir()
-	path, other, link := filepath.Join(dir, "f"), filepath.Join(dir, "g"), filepath.Join(dir, "link")
+	path, other, link := filepath.Join(dir, "f"), filepath.Join(dir, "g"),
+		filepath.Join(dir, "link")
 	write := func(path, text string) error { return os.WriteFile(path, []byte(text), 0o600) }
 	when := time.Unix(1_700_000_000, 0)
 	for _, tt := range []struct {
@@ -155,7 +157,8 @@ func TestStamp(t *testing.T) {
 			}
 			after, err := Look(link)
 			if err != nil || (after == before) != tt.isSame {
-				t.Errorf("same: %t, want %t, %v\n%+v\n%+v", after == before, tt.isSame, err, before, after)
+				t.Errorf("same: %t, want %t, %v\n%+v\n%+v", after == before, tt.isSame, err, before,
+					after)
 			}
 		})
 	}
@@ -198,7 +201,8 @@ func TestOnlyReader(t *testing.T) {
 	for _, top := range []string{"cmd", "config", "keys", "milter"} {
 		root := filepath.Join("../..", top)
 		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") ||
+				strings.HasSuffix(path, "_test.go") {
 				return err
 			}
 			name, err := filepath.Rel("../..", path)
@@ -247,7 +251,8 @@ func writes(call *ast.CallExpr) bool {
 	found := false
 	for _, arg := range call.Args {
 		ast.Inspect(arg, func(n ast.Node) bool {
-			if s, ok := n.(*ast.SelectorExpr); ok && (s.Sel.Name == "O_CREATE" || s.Sel.Name == "O_WRONLY") {
+			if s, ok := n.(*ast.SelectorExpr); ok && (s.Sel.Name == "O_CREATE" ||
+				s.Sel.Name == "O_WRONLY") {
 				found = true
 			}
 			return true

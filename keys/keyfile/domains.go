@@ -37,7 +37,10 @@ type DomainEntry struct {
 
 // Directory returns the directory that holds what has the domain in its name. It must exist: where
 // it does not, a disk is not mounted, and no domain is known to have no key.
-func (e DomainEntry) Directory() string { return filepath.Dir(e.File[:strings.Index(e.File, "%")+1]) }
+func (e DomainEntry) Directory() string {
+	return filepath.Dir(e.File[:strings.Index(e.File, "%")+
+		1])
+}
 
 // Path returns the file of a domain.
 func (e DomainEntry) Path(domain string) string { return strings.ReplaceAll(e.File, "%", domain) }
@@ -55,7 +58,8 @@ type DomainOptions struct {
 	RequireSafe bool                 // refuse keys that others can read or replace
 	As          *Reader              // as in Options
 	Test        func(keys.Key) error // tries a key before it signs; nil: none is tried
-	Note        func(Finding)        // is told once, for each state of a file, what is wrong with it; or nil
+	// is told once, for each state of a file, what is wrong with it; or nil
+	Note func(Finding)
 }
 
 // Domains finds the keys of domains below "%". It is safe for concurrent use.
@@ -212,7 +216,8 @@ func (d *Domains) load(e DomainEntry, name, domain, path string, now files.Stamp
 	have = heldKey{stamp: now}
 	have.key, have.err = d.read(e, name, domain, path)
 	if have.err != nil {
-		return have // it may be of the disk or of a directory, and then passes while the file stays as it is
+		// it may be of the disk or of a directory, and then passes while the file stays as it is
+		return have
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// FuzzDomainPath holds that no author's domain leads out of the directory before "%", nor to another
-// domain's file, and that a file which List finds belongs to the domain that it says.
+// FuzzDomainPath holds that no author's domain leads out of the directory before "%", nor to
+// another domain's file, and that a file which List finds belongs to the domain that it says.
 func FuzzDomainPath(f *testing.F) {
 	for _, domain := range []string{"a.example", "xn--bcher-kva.example", "..", "a/../b", "", ".",
 		"a..b", "-a", "_x.example", "a\x00b", "%", strings.Repeat("a.", 130)} {
@@ -15,7 +15,8 @@ func FuzzDomainPath(f *testing.F) {
 		f.Add(domain, "/keys/dkim-%.pem")
 	}
 	f.Fuzz(func(t *testing.T, domain, file string) {
-		if !strings.HasPrefix(file, "/") || !strings.Contains(file, "%") || filepath.Clean(file) != file {
+		if !strings.HasPrefix(file, "/") || !strings.Contains(file, "%") ||
+			filepath.Clean(file) != file {
 			t.Skip("config hands over absolute and clean paths with a % only")
 		}
 		e := DomainEntry{File: file}

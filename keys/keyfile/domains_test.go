@@ -100,7 +100,8 @@ func TestDomains(t *testing.T) {
 		{
 			name: "not a key", domain: "one.example", want: keys.ErrMalformed,
 			damage: func(t *testing.T, dir string) {
-				must(t, os.WriteFile(filepath.Join(dir, "one.example", "mail.pem"), []byte("?"), 0o600))
+				must(t, os.WriteFile(filepath.Join(dir, "one.example", "mail.pem"), []byte("?"),
+					0o600))
 			},
 		},
 	} {
@@ -155,7 +156,8 @@ func TestDomainsFollowFiles(t *testing.T) {
 		return print
 	}
 	first := look()
-	if !d.Is(d.entries, false) || d.Is(d.entries, true) || d.Is(nil, false) || (*Domains)(nil).Is(nil, false) {
+	if !d.Is(d.entries, false) || d.Is(d.entries, true) || d.Is(nil, false) ||
+		(*Domains)(nil).Is(nil, false) {
 		t.Error("which entries a source is of is not told apart")
 	}
 	must(t, os.Remove(file))
@@ -181,7 +183,8 @@ func TestDomainsRefuseUnsafe(t *testing.T) {
 	}
 	must(t, os.Chmod(filepath.Join(dir, "one.example"), 0o755))
 	must(t, os.Chmod(filepath.Join(dir, "one.example", "mail.pem"), 0o644))
-	if _, err := d.KeyFor(t.Context(), "mail._domainkey.%", "one.example"); !errors.Is(err, ErrUnsafe) {
+	if _, err := d.KeyFor(t.Context(), "mail._domainkey.%", "one.example"); !errors.Is(err,
+		ErrUnsafe) {
 		t.Errorf("a key that all may read: got %v, want %v", err, ErrUnsafe)
 	}
 }
@@ -244,7 +247,8 @@ func TestDomainsForgetErrors(t *testing.T) {
 	}
 	own := filepath.Join(dir, "one.example")
 	must(t, os.Chmod(own, 0o777))
-	if _, err := d.KeyFor(t.Context(), "mail._domainkey.%", "one.example"); !errors.Is(err, ErrUnsafe) {
+	if _, err := d.KeyFor(t.Context(), "mail._domainkey.%", "one.example"); !errors.Is(err,
+		ErrUnsafe) {
 		t.Fatalf("in a directory of everybody's: got %v, want %v", err, ErrUnsafe)
 	}
 	must(t, os.Chmod(own, 0o755))

@@ -140,7 +140,8 @@ func TestReload(t *testing.T) {
 		t.Fatal(fs)
 	}
 
-	write(t, dir+"/same", strings.Repeat("x", len(pemOf(t, seed(0))))) // and yet its time says that nothing changed
+	// and yet its time says that nothing changed
+	write(t, dir+"/same", strings.Repeat("x", len(pemOf(t, seed(0)))))
 	touch(t, dir+"/same", 1)
 	write(t, dir+"/new", pemOf(t, seed(7)))
 	touch(t, dir+"/new", 2)
@@ -149,7 +150,8 @@ func TestReload(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, dir+"/other domain", "half a ke")
-	entries["other domain"] = keyfile.Entry{Domain: "example.org", Selector: "s", File: dir + "/other domain"}
+	entries["other domain"] = keyfile.Entry{Domain: "example.org", Selector: "s", File: dir +
+		"/other domain"}
 	after := keyfile.New(t.Context(), entries, keyfile.Options{Previous: before})
 
 	for name, want := range map[string]ed25519.PrivateKey{"same": seed(0), "new": seed(7),

@@ -19,7 +19,10 @@ const (
 func TestJudge(t *testing.T) {
 	root := node{path: "/", mode: 0o755}
 	us := checker{uid: ours, gid: ours, groups: []uint32{54323}}
-	dir := func(mode fs.FileMode, uid, gid uint32) node { return node{path: "/k", mode: mode, uid: uid, gid: gid} }
+	dir := func(mode fs.FileMode, uid, gid uint32) node {
+		return node{path: "/k", mode: mode,
+			uid: uid, gid: gid}
+	}
 	file := func(mode fs.FileMode, uid, gid uint32) node {
 		return node{path: "/k/m.pem", mode: mode, uid: uid, gid: gid}
 	}
@@ -54,7 +57,8 @@ func TestJudge(t *testing.T) {
 			[]string{"chown root /k", "/k/m.pem belongs to 54322"}},
 		{"checked by root", checker{root: true}, []node{root, dir(0o750, ours, ours), file(0o640, ours, ours)}, nil},
 		{"checked by root, another's directory", checker{root: true},
-			[]node{root, dir(0o750, another, ours), file(0o600, ours, ours)}, []string{"chown root /k"}},
+			[]node{root, dir(0o750, another, ours), file(0o600, ours, ours)},
+			[]string{"chown root /k"}},
 		{"checked by root, for everybody", checker{root: true},
 			[]node{root, file(0o604, ours, ours)}, []string{"chmod 0600"}},
 	}
@@ -195,7 +199,8 @@ func TestWay(t *testing.T) {
 
 func TestRequireSafe(t *testing.T) {
 	path := reachable(t) + "/m.pem"
-	if err := os.WriteFile(path, []byte("YW4gRWQyNTUxOSBzZWVkIGhhcyAzMiBvY3RldHMuLi4="), 0o644); err != nil {
+	if err := os.WriteFile(path, []byte("YW4gRWQyNTUxOSBzZWVkIGhhcyAzMiBvY3RldHMuLi4="),
+		0o644); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Chmod(path, 0o646); err != nil {
@@ -207,7 +212,8 @@ func TestRequireSafe(t *testing.T) {
 		t.Errorf("got %v, want a key and a warning", err)
 	}
 	strict := New(t.Context(), entries, Options{RequireSafe: true, Previous: lenient})
-	if _, err := strict.Key(t.Context(), "k"); !errors.Is(err, ErrUnsafe) || errors.Is(err, keys.ErrNotFound) {
+	if _, err := strict.Key(t.Context(), "k"); !errors.Is(err, ErrUnsafe) ||
+		errors.Is(err, keys.ErrNotFound) {
 		t.Errorf("got %v, want %v", err, ErrUnsafe)
 	}
 }

@@ -132,7 +132,8 @@ func TestKey(t *testing.T) {
 			(k.String() != "a._domainkey.one.example (ed25519 256)" || k.Name != tc.name):
 			t.Errorf("%s: got %v, %v; want %v", tc.name, k, err, tc.want)
 		}
-		if err != nil && (strings.Contains(err.Error(), "secretsecret") || !strings.Contains(err.Error(), `"api"`)) {
+		if err != nil && (strings.Contains(err.Error(), "secretsecret") ||
+			!strings.Contains(err.Error(), `"api"`)) {
 			t.Errorf("%s: shows too much or too little: %v", tc.name, err)
 		}
 	}
@@ -185,7 +186,8 @@ func TestChoose(t *testing.T) {
 			t.Errorf("%v: got %q, %v; want %q", tc.query, got, err, tc.want)
 		}
 	}
-	if said, err := s.Check(t.Context()); err != nil || said != "http answers for keys and for signing" {
+	if said, err := s.Check(t.Context()); err != nil ||
+		said != "http answers for keys and for signing" {
 		t.Errorf("check says %q, %v", said, err)
 	}
 }
@@ -203,7 +205,11 @@ func TestToken(t *testing.T) {
 	o.TokenFile = filepath.Join(t.TempDir(), "token")
 	write(t, o.TokenFile, "first\n")
 	s := source(t, o)
-	ask := func() error { _, err := s.Choose(t.Context(), keys.Query{Domain: "one.example"}); return err }
+	ask := func() error {
+		_, err := s.Choose(t.Context(),
+			keys.Query{Domain: "one.example"})
+		return err
+	}
 	if err := ask(); err != nil {
 		t.Error(err)
 	}
@@ -262,7 +268,8 @@ func TestClientCertificate(t *testing.T) {
 		t.Fatal(err)
 	}
 	server := httptest.NewUnstartedServer(routes{})
-	server.TLS = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: x509.NewCertPool()}
+	server.TLS = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert,
+		ClientCAs: x509.NewCertPool()}
 	server.TLS.ClientCAs.AddCert(own)
 	server.StartTLS()
 	t.Cleanup(server.Close)
@@ -289,14 +296,17 @@ func TestTimeout(t *testing.T) {
 	_, o := serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hang }))
 	t.Cleanup(func() { close(hang) })
 	o.Timeout = 50 * time.Millisecond
-	if _, err := source(t, o).Key(t.Context(), "a"); err == nil || errors.Is(err, keys.ErrNotFound) {
+	if _, err := source(t, o).Key(t.Context(), "a"); err == nil ||
+		errors.Is(err, keys.ErrNotFound) {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestNewRefuses(t *testing.T) {
-	for _, url := range []string{"", "keys.example.com", "ftp://keys.example.com/", "http://u:hunter2@ x/"} {
-		if _, err := New(Options{URL: url}); err == nil || strings.Contains(err.Error(), "hunter2") {
+	for _, url := range []string{"", "keys.example.com", "ftp://keys.example.com/",
+		"http://u:hunter2@ x/"} {
+		if _, err := New(Options{URL: url}); err == nil ||
+			strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%q: %v", url, err)
 		}
 	}

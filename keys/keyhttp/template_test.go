@@ -40,7 +40,8 @@ func TestTemplate(t *testing.T) {
 	if err != nil || len(got) != 1 || got[0].Name != "s._domainkey.example.com" {
 		t.Errorf("%v, %+v", err, got)
 	}
-	if got, err := s.Choose(t.Context(), keys.Query{Login: "jim", Domain: "example.com"}); err != nil || len(got) > 0 {
+	if got, err := s.Choose(t.Context(),
+		keys.Query{Login: "jim", Domain: "example.com"}); err != nil || len(got) > 0 {
 		t.Errorf("nobody signs: %v, %+v", err, got)
 	}
 	if _, err := s.Choose(t.Context(), keys.Query{Domain: "page.example"}); err == nil {
@@ -55,7 +56,8 @@ func TestTemplate(t *testing.T) {
 }
 
 func TestTemplateRefused(t *testing.T) {
-	for _, text := range []string{"https://$2/x", "https://joe:$1@p.example/x", "https://p.example/#$1"} {
+	for _, text := range []string{"https://$2/x", "https://joe:$1@p.example/x",
+		"https://p.example/#$1"} {
 		if _, err := New(Options{Name: "api", URL: text}); err == nil {
 			t.Errorf("%s was taken", text)
 		}

@@ -13,8 +13,8 @@ import (
 )
 
 // FallBack is which keys sign in place of active ones that the DNS does not show. It is kept beside
-// the state: a daemon that starts again would else sign with the missing keys until it has looked at
-// the DNS.
+// the state: a daemon that starts again would else sign with the missing keys until it has looked
+// at the DNS.
 type FallBack struct {
 	Version int `json:"version"`
 	// names of active keys, and of those that sign in their place

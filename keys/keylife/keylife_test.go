@@ -89,7 +89,8 @@ func TestRotate(t *testing.T) {
 		{114, keys.SightRevoked, keys.SightKey, "removed from the DNS", false, "revoked active"},
 		{115, keys.SightNothing, keys.SightKey, "removed", false, "removed active"},
 	} {
-		v.Now, v.Sights = start.Add(time.Duration(run.day)*day), map[string]keys.Sight{a: run.a, b: run.b}
+		v.Now, v.Sights = start.Add(time.Duration(run.day)*day),
+			map[string]keys.Sight{a: run.a, b: run.b}
 		events, due := state.Rotate("example.com", v)
 		said := ""
 		for _, e := range events {
@@ -99,7 +100,8 @@ func TestRotate(t *testing.T) {
 		if k := state.Find(b); k != nil {
 			stages += " " + string(k.Stage)
 		}
-		if !strings.Contains(said, run.says) || due != run.due || stages != run.stages || run.says == "" && said != "" {
+		if !strings.Contains(said, run.says) || due != run.due || stages != run.stages ||
+			run.says == "" && said != "" {
 			t.Fatalf("day %d: got %q, due %v, %q; want %+v", run.day, said, due, stages, run)
 		}
 		if due {
@@ -167,7 +169,8 @@ func TestRotateFirst(t *testing.T) {
 func TestRotateSays(t *testing.T) {
 	s := generated(t, "a")
 	state, _ := s.Read()
-	if err := state.Add(keylife.Key{Domain: "example.net", Selector: "v", Vendor: true}, start); err != nil {
+	if err := state.Add(keylife.Key{Domain: "example.net", Selector: "v", Vendor: true},
+		start); err != nil {
 		t.Fatal(err)
 	}
 	a, vendor := "a._domainkey.example.com", "v._domainkey.example.net"
@@ -185,7 +188,8 @@ func TestRotateSays(t *testing.T) {
 	}
 	k := state.Find(a)
 	k.Stage, k.Since = keys.Active, start
-	for every, want := range map[time.Duration]string{0: "made by hand", 90 * day: "made on 2026-04-01"} {
+	for every, want := range map[time.Duration]string{0: "made by hand",
+		90 * day: "made on 2026-04-01"} {
 		v.Policy = keylife.Policy{Every: every}
 		if got := state.Plan("example.com", v); !strings.Contains(got, want) {
 			t.Errorf("every %s: %q, want %q", every, got, want)
@@ -212,7 +216,8 @@ func TestRotateTogether(t *testing.T) {
 	} {
 		state := &keylife.State{Keys: []keylife.Key{{Domain: "example.com", Selector: "e",
 			Algorithm: keys.Ed25519, Stage: keys.Published, Since: start}}}
-		v := keylife.View{Now: start, Sights: map[string]keys.Sight{"e._domainkey.example.com": keys.SightKey}}
+		v := keylife.View{Now: start,
+			Sights: map[string]keys.Sight{"e._domainkey.example.com": keys.SightKey}}
 		if tc.rsa != "" {
 			state.Keys = append([]keylife.Key{{Domain: "example.com", Selector: "r",
 				Algorithm: keys.RSA, Stage: tc.rsa, Since: start}}, state.Keys...)
@@ -278,7 +283,8 @@ func TestStore(t *testing.T) {
 	for i := range 8 { // none of them may undo another's work
 		wait.Go(func() {
 			err := s.Update(func(state *keylife.State) error {
-				_, err := s.Generate(state, "example.org", string(rune('a'+i)), keys.Ed25519, 0, start)
+				_, err := s.Generate(state, "example.org", string(rune('a'+i)), keys.Ed25519, 0,
+					start)
 				return err
 			})
 			if err != nil {
@@ -291,7 +297,11 @@ func TestStore(t *testing.T) {
 	if err != nil || len(state.Keys) != 9 {
 		t.Fatalf("got %d keys, %v", len(state.Keys), err)
 	}
-	if err := s.Update(func(state *keylife.State) error { state.Keys = nil; return errors.New("no") }); err == nil {
+	if err := s.Update(func(state *keylife.State) error {
+		state.Keys = nil
+		return errors.New(
+			"no")
+	}); err == nil {
 		t.Error("no error")
 	}
 	if again, _ := s.Read(); len(again.Keys) != 9 {
@@ -301,7 +311,8 @@ func TestStore(t *testing.T) {
 		t.Error("a selector was used twice")
 	}
 	for _, path := range []string{"keys.json", "keys/example.com/a.pem"} {
-		if info, err := os.Stat(filepath.Join(s.Dir, path)); err != nil || info.Mode().Perm() != 0o600 {
+		if info, err := os.Stat(filepath.Join(s.Dir, path)); err != nil ||
+			info.Mode().Perm() != 0o600 {
 			t.Errorf("%s: %v, %v", path, info, err)
 		}
 	}
@@ -351,10 +362,12 @@ func TestGenerateBesideFiles(t *testing.T) {
 			return err
 		})
 	}
-	if err := generate("mail"); err == nil || !strings.Contains(err.Error(), "mail.pem already exists") {
+	if err := generate("mail"); err == nil ||
+		!strings.Contains(err.Error(), "mail.pem already exists") {
 		t.Errorf("over somebody's key: %v", err)
 	}
-	if err := generate("a"); err == nil || !strings.Contains(err.Error(), "a selector is used once only") {
+	if err := generate("a"); err == nil ||
+		!strings.Contains(err.Error(), "a selector is used once only") {
 		t.Errorf("twice: %v", err)
 	}
 	if err := generate("b"); err != nil {
@@ -527,7 +540,8 @@ func TestOverlapAfterFallBack(t *testing.T) {
 			t.Errorf("%s: wanted %v, %q; want %s", tc.name, isWanted, record.Text, tc.want)
 		}
 		events, _ := state.Rotate("example.com", v)
-		if isRevoked := len(events) > 0 && events[0].Publish != nil; isRevoked != (tc.want == "p=") {
+		if isRevoked := len(events) > 0 &&
+			events[0].Publish != nil; isRevoked != (tc.want == "p=") {
 			t.Errorf("%s: rotate waits for %+v, and list shows %q", tc.name, events, record.Text)
 		}
 	}
@@ -540,7 +554,8 @@ func TestLoadFindsAnotherKey(t *testing.T) {
 		filepath.Join(s.Dir, "keys/example.com/a.pem")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Load(state.Keys[0]); err == nil || !strings.Contains(err.Error(), state.Keys[0].Fingerprint) {
+	if _, err := s.Load(state.Keys[0]); err == nil ||
+		!strings.Contains(err.Error(), state.Keys[0].Fingerprint) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -582,7 +597,8 @@ func TestSourceGone(t *testing.T) {
 			}
 			source.Look()
 			source.Look()
-			if found, err := source.Keys("example.com"); err != nil || len(found) != 1 || len(told) != 1 {
+			if found, err := source.Keys("example.com"); err != nil || len(found) != 1 ||
+				len(told) != 1 {
 				t.Errorf("signs with %v, %v; told %v", found, err, told)
 			}
 			if err := source.Reload(); err == nil || errors.Is(err, keylife.ErrGone) != tt.isGone {

@@ -17,7 +17,8 @@ import (
 	"mailseal/keys"
 )
 
-// table is a database of one answer, as a driver hands it over: every query gets all its rows, whatever it asks.
+// table is a database of one answer, as a driver hands it over: every query gets all its rows,
+// whatever it asks.
 type table struct {
 	columns int
 	rows    [][]driver.Value
@@ -111,8 +112,8 @@ func bytesOf(texts ...string) (out []byte) {
 	return out
 }
 
-// FuzzRows holds that whatever rows a database hands over, there is either a key that can sign, or an error. An answer
-// that is empty, cut short or malformed is never one that no one signs.
+// FuzzRows holds that whatever rows a database hands over, there is either a key that can sign, or
+// an error. An answer that is empty, cut short or malformed is never one that no one signs.
 func FuzzRows(f *testing.F) {
 	f.Add(append([]byte{3}, bytesOf("one.example", "s", seed(1))...))
 	f.Add(append([]byte{1}, bytesOf("a", "b", "a")...))
@@ -158,7 +159,8 @@ func wantNames(t *testing.T, s *Source, from *table) {
 	if err != nil {
 		return
 	}
-	if from.cut || from.columns != 1 || (len(found) == 0) != (len(from.rows) == 0) || len(found) > keys.MaxChosen {
+	if from.cut || from.columns != 1 || (len(found) == 0) != (len(from.rows) == 0) ||
+		len(found) > keys.MaxChosen {
 		t.Errorf("%d keys and no error, of %+v", len(found), from)
 	}
 	seen := map[string]bool{}

@@ -35,7 +35,8 @@ func Import(ctx context.Context, o Options, entries []Entry) ([]string, error) {
 	for _, e := range entries {
 		isNew, err := insert(ctx, tx, o.Driver, e)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", e.Key.Name, database.Explain(o.Driver, o.DSN, database.Redact(err)))
+			return nil, fmt.Errorf("%s: %w", e.Key.Name,
+				database.Explain(o.Driver, o.DSN, database.Redact(err)))
 		}
 		if isNew {
 			added = append(added, e.Key.Name)
@@ -65,7 +66,8 @@ func insert(ctx context.Context, tx *sql.Tx, d Driver, e Entry) (bool, error) {
 	err = run("INSERT INTO dkim_keys (name, domain, selector, private_key) VALUES ($1, $2, $3, $4)",
 		e.Key.Name, e.Key.Domain, e.Key.Selector, string(e.Text))
 	if err == nil {
-		err = run("INSERT INTO dkim_signing (domain, key_name) VALUES ($1, $2)", e.Key.Domain, e.Key.Name)
+		err = run("INSERT INTO dkim_signing (domain, key_name) VALUES ($1, $2)", e.Key.Domain,
+			e.Key.Name)
 	}
 	return err == nil, err
 }

@@ -17,7 +17,8 @@ func TestKeyDir(t *testing.T) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for _, file := range []string{filepath.Join(dir, "mail.pem"), filepath.Join(top, "secret.pem")} {
+	for _, file := range []string{filepath.Join(dir, "mail.pem"),
+		filepath.Join(top, "secret.pem")} {
 		if err := os.WriteFile(file, []byte(seed(1)), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -33,7 +34,8 @@ func TestKeyDir(t *testing.T) {
 		{filepath.Join(dir, "mail.pem"), "", "key_dir"},
 	} {
 		query := "SELECT 'a.example', 'mail', '" + tt.column + "' WHERE $1 <> ''"
-		_, err := source(t, Options{Driver: SQLite, DSN: path, KeyQuery: query, KeyDir: tt.dir}).Key(t.Context(), "k")
+		_, err := source(t, Options{Driver: SQLite, DSN: path, KeyQuery: query,
+			KeyDir: tt.dir}).Key(t.Context(), "k")
 		switch {
 		case tt.want == "" && err != nil:
 			t.Errorf("%s below %q: %v", tt.column, tt.dir, err)
@@ -49,11 +51,13 @@ func TestSkippedParameter(t *testing.T) {
 	sqliteWith(t, path, "mail")
 	query := "SELECT CASE WHEN $3 = 'a@b.example' AND $1 = 'b.example' THEN 'right' ELSE 'wrong' END"
 	s := source(t, Options{Driver: SQLite, DSN: path, SigningQuery: query})
-	found, err := s.Choose(t.Context(), keys.Query{Domain: "b.example", Login: "joe", Address: "a@b.example"})
+	found, err := s.Choose(t.Context(), keys.Query{Domain: "b.example", Login: "joe",
+		Address: "a@b.example"})
 	if err != nil || len(found) != 1 || found[0].Name != "right" {
 		t.Errorf("got %v, %v", found, err)
 	}
-	if n := s.Narrow(keys.Query{Login: "joe", Address: "a@b.example"}); n.Login != "" || n.Address == "" {
+	if n := s.Narrow(keys.Query{Login: "joe", Address: "a@b.example"}); n.Login != "" ||
+		n.Address == "" {
 		t.Errorf("narrowed to %+v", n)
 	}
 }

@@ -15,11 +15,12 @@ import (
 
 // Options say where the database is and what it is asked. They can be compared.
 type Options struct {
-	Name     string // of the source, for errors
-	Driver   Driver
-	DSN      string
-	TLS      keys.TLS // for MySQL, and only if it says something: the DSN of others has words for it
-	KeyQuery string   // $1: the key's name; columns: domain, selector, private key
+	Name   string // of the source, for errors
+	Driver Driver
+	DSN    string
+	// for MySQL, and only if it says something: the DSN of others has words for it
+	TLS      keys.TLS
+	KeyQuery string // $1: the key's name; columns: domain, selector, private key
 	// $1: the author's domain, $2: the login, $3: the author's address; column: a key's name; may
 	// be ""
 	SigningQuery string
@@ -141,12 +142,14 @@ func (s *Source) shortOfConnections() string {
 
 // unusable is an answer that is there and wrong.
 func (s *Source) unusable(q query, format string, args ...any) error {
-	return fmt.Errorf("source %q: %s: %w: %w", s.options.Name, q.setting, keys.ErrAnswer, fmt.Errorf(format, args...))
+	return fmt.Errorf("source %q: %s: %w: %w", s.options.Name, q.setting, keys.ErrAnswer,
+		fmt.Errorf(format, args...))
 }
 
 // each runs a query and calls row for each row. It returns an error unless all rows have been seen:
 // half an answer could leave out the key that signs.
-func (s *Source) each(ctx context.Context, q query, columns int, args []any, row func(*sql.Rows) error) error {
+func (s *Source) each(ctx context.Context, q query, columns int, args []any,
+	row func(*sql.Rows) error) error {
 	ctx, cancel := context.WithTimeout(ctx, s.options.Timeout)
 	defer cancel()
 	rows, err := s.db.QueryContext(ctx, q.text, args...)
@@ -205,7 +208,8 @@ func (s *Source) read(rows *sql.Rows, name string) (keys.Key, error) {
 		return keys.Key{}, s.unusable(s.key, "the row of %q (selector %q, domain %q): %w", name,
 			selector.String, domain.String, err)
 	}
-	return keys.Key{Name: name, Domain: domain.String, Selector: selector.String, Signer: signer}, nil
+	return keys.Key{Name: name, Domain: domain.String, Selector: selector.String, Signer: signer},
+		nil
 }
 
 // Choose implements keys.Chooser: the names that the signing query finds.
@@ -215,23 +219,24 @@ func (s *Source) Choose(ctx context.Context, q keys.Query) ([]keys.Key, error) {
 	}
 	var found []keys.Key
 	seen := map[string]bool{}
-	err := s.each(ctx, s.signing, 1, s.signing.args(q.Domain, q.Login, q.Address), func(rows *sql.Rows) error {
-		var name sql.NullString
-		if err := rows.Scan(&name); err != nil {
-			return s.fail(s.signing, err)
-		}
-		switch {
-		case name.String == "":
-			return s.unusable(s.signing, "a row without a name")
-		case seen[name.String]:
+	err := s.each(ctx, s.signing, 1, s.signing.args(q.Domain, q.Login, q.Address),
+		func(rows *sql.Rows) error {
+			var name sql.NullString
+			if err := rows.Scan(&name); err != nil {
+				return s.fail(s.signing, err)
+			}
+			switch {
+			case name.String == "":
+				return s.unusable(s.signing, "a row without a name")
+			case seen[name.String]:
+				return nil
+			case len(found) == keys.MaxChosen:
+				return s.unusable(s.signing, "more than %d keys", keys.MaxChosen)
+			}
+			seen[name.String] = true
+			found = append(found, keys.Key{Name: name.String})
 			return nil
-		case len(found) == keys.MaxChosen:
-			return s.unusable(s.signing, "more than %d keys", keys.MaxChosen)
-		}
-		seen[name.String] = true
-		found = append(found, keys.Key{Name: name.String})
-		return nil
-	})
+		})
 	if err != nil {
 		return nil, err
 	}
@@ -260,7 +265,8 @@ func (s *Source) Check(ctx context.Context) (string, error) {
 	}
 	said := fmt.Sprintf("%s answers key_query", s.options.Driver)
 	if s.signing.text != "" {
-		if _, err := s.Choose(ctx, keys.Query{Domain: probe}); err != nil && !errors.Is(err, keys.ErrAnswer) {
+		if _, err := s.Choose(ctx, keys.Query{Domain: probe}); err != nil &&
+			!errors.Is(err, keys.ErrAnswer) {
 			return "", err
 		}
 		said += " and signing_query"

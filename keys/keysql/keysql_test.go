@@ -28,7 +28,8 @@ func seed(n byte) string { return base64.StdEncoding.EncodeToString(slices.Repea
 // fill makes the tables of contrib/sql, with keys for one.example and joe.
 func fill(t *testing.T, d Driver, dsn string) *sql.DB {
 	t.Helper()
-	db, err := database.Open(database.Options{Driver: d, DSN: dsn, Timeout: 10 * time.Second, Access: database.Write})
+	db, err := database.Open(database.Options{Driver: d, DSN: dsn, Timeout: 10 * time.Second,
+		Access: database.Write})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,10 +44,13 @@ func fill(t *testing.T, d Driver, dsn string) *sql.DB {
 		"a": {"one.example", "a", seed(1)}, "b": {"one.example", "b", seed(2)}, "joe": {"two.example", "joe", seed(3)},
 		"broken": {"one.example", "x", "no key at all"},
 	} {
-		exec(t, db, fmt.Sprintf("INSERT INTO dkim_keys VALUES ('%s', '%s', '%s', '%s')", name, k[0], k[1], k[2]))
+		exec(t, db, fmt.Sprintf("INSERT INTO dkim_keys VALUES ('%s', '%s', '%s', '%s')", name, k[0],
+			k[1], k[2]))
 	}
-	for _, row := range [][3]string{{"one.example", "", "a"}, {"one.example", "", "b"}, {"two.example", "joe", "joe"}} {
-		exec(t, db, fmt.Sprintf("INSERT INTO dkim_signing VALUES ('%s', '%s', '%s')", row[0], row[1], row[2]))
+	for _, row := range [][3]string{{"one.example", "", "a"}, {"one.example", "", "b"},
+		{"two.example", "joe", "joe"}} {
+		exec(t, db, fmt.Sprintf("INSERT INTO dkim_signing VALUES ('%s', '%s', '%s')", row[0],
+			row[1], row[2]))
 	}
 	return db
 }
@@ -123,7 +127,8 @@ func answers(t *testing.T, o Options) {
 		}
 	}
 	if k, err := s.Key(t.Context(), "a"); err != nil ||
-		!k.Signer.Public().(ed25519.PublicKey).Equal(ed25519.NewKeyFromSeed(slices.Repeat([]byte{1}, 32)).Public()) {
+		!k.Signer.Public().(ed25519.PublicKey).Equal(
+			ed25519.NewKeyFromSeed(slices.Repeat([]byte{1}, 32)).Public()) {
 		t.Errorf("the key is another one: %v", err)
 	}
 	for _, tc := range []struct {
@@ -271,7 +276,8 @@ func TestNewRefuses(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			_, err := New(tc.o)
-			if !errors.Is(err, tc.want) || strings.Contains(fmt.Sprintf("%v %+v", err, err), secret) {
+			if !errors.Is(err, tc.want) || strings.Contains(fmt.Sprintf("%v %+v", err, err),
+				secret) {
 				t.Errorf("got %v, want %v", err, tc.want)
 			}
 		})
@@ -320,7 +326,8 @@ func TestSQLiteFile(t *testing.T) {
 		{"a directory", dir, dir + " is a directory"},
 	} {
 		_, err := source(t, Options{Driver: SQLite, DSN: tc.dsn}).Key(t.Context(), "a")
-		if err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "memory") {
+		if err == nil || !strings.Contains(err.Error(), tc.want) ||
+			strings.Contains(err.Error(), "memory") {
 			t.Errorf("%s: got %v, want %q", tc.name, err, tc.want)
 		}
 		if _, err := Import(t.Context(), Options{Driver: SQLite, DSN: tc.dsn},
@@ -350,13 +357,15 @@ func TestParameters(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			q, err := newQuery("q", tc.text, tc.driver, 3)
 			if err != nil || q.text != tc.rewritten || !slices.Equal(q.params, tc.params) {
-				t.Errorf("got %q %v, %v; want %q %v", q.text, q.params, err, tc.rewritten, tc.params)
+				t.Errorf("got %q %v, %v; want %q %v", q.text, q.params, err, tc.rewritten,
+					tc.params)
 			}
 		})
 	}
 }
 
-// A hundred thousand domains: nothing is loaded before it is asked for, and memory is bounded by the cache.
+// A hundred thousand domains: nothing is loaded before it is asked for, and memory is bounded by
+// the cache.
 func TestManyDomains(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys.db")
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
@@ -369,7 +378,8 @@ func TestManyDomains(t *testing.T) {
 	exec(t, db, fmt.Sprintf(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < %d)
 		INSERT INTO dkim_signing SELECT 'd'||i||'.example', '', 'k'||i FROM n`, domains))
 	s := source(t, Options{Driver: SQLite, DSN: path, SigningQuery: signingQuery})
-	c := keys.NewCache(s, keys.CacheOptions{TTL: time.Hour, NegativeTTL: time.Hour, Bytes: 512 << 10})
+	c := keys.NewCache(s, keys.CacheOptions{TTL: time.Hour, NegativeTTL: time.Hour,
+		Bytes: 512 << 10})
 	if n := s.db.Stats().OpenConnections; n != 0 || c.Len() != 0 {
 		t.Errorf("before the first question: %d connections, %d answers", n, c.Len())
 	}

@@ -6,7 +6,8 @@ import (
 	"fmt"
 )
 
-// maxPage bounds how many names one answer to list_query may have: all of a large table do not belong into memory.
+// maxPage bounds how many names one answer to list_query may have: all of a large table do not
+// belong into memory.
 const maxPage = 10_000
 
 // CanList reports whether there is a list_query.

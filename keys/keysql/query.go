@@ -18,7 +18,8 @@ type query struct {
 	params  []int // which parameters are handed over, in the driver's order, from 1
 }
 
-// newQuery finds the parameters of a query: $1, $2 and so on for all drivers, or "?" for those that know it.
+// newQuery finds the parameters of a query: $1, $2 and so on for all drivers, or "?" for those that
+// know it.
 func newQuery(setting, text string, d Driver, most int) (query, error) {
 	q := query{setting: setting, text: text}
 	var found, used []int // used: each once, in the order of their first places
@@ -41,7 +42,8 @@ func newQuery(setting, text string, d Driver, most int) (query, error) {
 	case top == 0:
 		return q, fmt.Errorf("%w: %s has no parameter; it needs $1", ErrQuery, setting)
 	case top > most:
-		return q, fmt.Errorf("%w: %s has a parameter $%d; there are %d", ErrQuery, setting, top, most)
+		return q, fmt.Errorf("%w: %s has a parameter $%d; there are %d", ErrQuery, setting, top,
+			most)
 	}
 	if q.text = rewritten; d == MySQL { // which knows nothing but "?"
 		q.params = found
@@ -70,8 +72,8 @@ func (q query) args(all ...string) []any {
 	return out
 }
 
-// eachParameter calls f with the number of each parameter outside of quotes and comments, and returns the text with
-// what f returns in place of each.
+// eachParameter calls f with the number of each parameter outside of quotes and comments, and
+// returns the text with what f returns in place of each.
 func eachParameter(text string, isMarked bool, f func(int) string) string {
 	var out strings.Builder
 	next := 1
@@ -98,7 +100,8 @@ func eachParameter(text string, isMarked bool, f func(int) string) string {
 	return out.String()
 }
 
-// quoted returns the length of the quotation or comment that s begins with, 0 when it begins with none.
+// quoted returns the length of the quotation or comment that s begins with, 0 when it begins with
+// none.
 func quoted(s string) int {
 	for _, q := range []struct{ open, end string }{{"'", "'"}, {`"`, `"`}, {"`", "`"}, {"--", "\n"},
 		{"/*", "*/"}, {"$$", "$$"}} {
@@ -112,8 +115,8 @@ func quoted(s string) int {
 	return 0
 }
 
-// numbered returns the number and length of the parameter that s begins with. A bare "?" has number 0; in PostgreSQL it
-// is an operator.
+// numbered returns the number and length of the parameter that s begins with. A bare "?" has number
+// 0; in PostgreSQL it is an operator.
 func numbered(s string, isMarked bool) (n, size int) {
 	if s[0] != '$' && (s[0] != '?' || !isMarked) {
 		return 0, 0

@@ -23,7 +23,8 @@ func sqliteWith(t *testing.T, path, selector string) {
 	}
 	defer db.Close()
 	exec(t, db, "CREATE TABLE dkim_keys (name TEXT PRIMARY KEY, domain TEXT, selector TEXT, private_key TEXT)")
-	exec(t, db, fmt.Sprintf("INSERT INTO dkim_keys VALUES ('k', 'example.com', '%s', '%s')", selector, seed(1)))
+	exec(t, db, fmt.Sprintf("INSERT INTO dkim_keys VALUES ('k', 'example.com', '%s', '%s')",
+		selector, seed(1)))
 }
 
 func copyInto(t *testing.T, from, to string) {
@@ -36,13 +37,14 @@ func copyInto(t *testing.T, from, to string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(os.WriteFile(to, text, 0o600), os.Chtimes(to, info.ModTime(), info.ModTime())); err != nil {
+	if err := errors.Join(os.WriteFile(to, text, 0o600),
+		os.Chtimes(to, info.ModTime(), info.ModTime())); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// TestSQLiteReplaced replaces the file of a source in use in every way, breaks it and repairs it, one
-// after another in all orders: what is at the path is what answers.
+// TestSQLiteReplaced replaces the file of a source in use in every way, breaks it and repairs it,
+// one after another in all orders: what is at the path is what answers.
 func TestSQLiteReplaced(t *testing.T) {
 	changes := []struct {
 		name string
@@ -61,7 +63,8 @@ func TestSQLiteReplaced(t *testing.T) {
 		}},
 		{"removed and made again", func(t *testing.T, path, fresh string) {
 			text, err := os.ReadFile(fresh)
-			if err := errors.Join(err, os.Remove(path), os.WriteFile(path, text, 0o600)); err != nil {
+			if err := errors.Join(err, os.Remove(path),
+				os.WriteFile(path, text, 0o600)); err != nil {
 				t.Fatal(err)
 			}
 		}},
@@ -89,7 +92,8 @@ func TestSQLiteReplaced(t *testing.T) {
 						if err := broken.do(path); err != nil {
 							t.Fatal(err)
 						}
-						_, _ = s.Key(t.Context(), "k") // it has looked at the broken one, and may have failed
+						// it has looked at the broken one, and may have failed
+						_, _ = s.Key(t.Context(), "k")
 						selector := fmt.Sprint("s", i+1)
 						fresh := filepath.Join(dir, selector)
 						sqliteWith(t, fresh, selector)

@@ -59,7 +59,8 @@ func file(t *testing.T, text []byte) string {
 	return path
 }
 
-// trouble is a question that cannot be answered: the source is away, and says why in words that help.
+// trouble is a question that cannot be answered: the source is away, and says why in words that
+// help.
 func trouble(t *testing.T, name string, o Options, want ...string) {
 	t.Helper()
 	_, err := source(t, o).Key(t.Context(), "a")
@@ -108,15 +109,18 @@ func TestPostgresTrouble(t *testing.T) {
 		"GRANT SELECT ON dkim_keys TO secure, plain, limited", "SELECT pg_reload_conf()")
 	host, port, _ := net.SplitHostPort(server.Address())
 	dsn := func(more string) Options {
-		return Options{Driver: Postgres, DSN: "host=" + host + " port=" + port + " dbname=postgres " + more}
+		return Options{Driver: Postgres, DSN: "host=" + host + " port=" + port +
+			" dbname=postgres " + more}
 	}
 	ca := file(t, cert)
 	await(t, dsn("user=secure password=hunter2 sslmode=verify-full sslrootcert="+ca))
 	works(t, "TLS", dsn("user=secure password=hunter2 sslmode=verify-full sslrootcert="+ca))
 	other, _ := certificate(t)
 	trouble(t, "another authority",
-		dsn("user=secure password=hunter2 sslmode=verify-full sslrootcert="+file(t, other)), "certificate")
-	trouble(t, "TLS is wanted", dsn("user=secure password=hunter2 sslmode=disable"), "pg_hba.conf", "no encryption")
+		dsn("user=secure password=hunter2 sslmode=verify-full sslrootcert="+file(t, other)),
+		"certificate")
+	trouble(t, "TLS is wanted", dsn("user=secure password=hunter2 sslmode=disable"), "pg_hba.conf",
+		"no encryption")
 	trouble(t, "a wrong password", dsn("user=secure password=hunter22 sslmode=require"),
 		"password authentication failed")
 	trouble(t, "no such user", dsn("user=nobody password=hunter2 sslmode=require"), "nobody")
@@ -130,7 +134,8 @@ func TestPostgresTrouble(t *testing.T) {
 	if _, err := held.Key(t.Context(), "a"); err != nil {
 		t.Fatal(err)
 	}
-	trouble(t, "too many connections", dsn("user=limited password=hunter2 sslmode=disable"), "too many connections")
+	trouble(t, "too many connections", dsn("user=limited password=hunter2 sslmode=disable"),
+		"too many connections")
 
 	slow := Options{Driver: Postgres, DSN: server.DSN, Timeout: 300 * time.Millisecond,
 		KeyQuery: "SELECT domain, selector, private_key FROM dkim_keys, pg_sleep(30) WHERE name = $1"}
@@ -196,7 +201,8 @@ func TestPostgresFailover(t *testing.T) {
 	}
 }
 
-// TestMariaDBTrouble is the same for MariaDB. Its grants are off in the tests, so that a wrong password is not refused.
+// TestMariaDBTrouble is the same for MariaDB. Its grants are off in the tests, so that a wrong
+// password is not refused.
 func TestMariaDBTrouble(t *testing.T) {
 	server := rig.MariaDB(t)
 	fill(t, MySQL, server.DSN)

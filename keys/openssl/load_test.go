@@ -33,7 +33,8 @@ func TestAbsent(t *testing.T) {
 	}
 	cmd := exec.Command(os.Args[0], "-test.run", "^TestAbsent$", "-test.v")
 	cmd.Env = append(os.Environ(), "MAILSEAL_NO_OPENSSL=1")
-	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: TestAbsent") {
+	if out, err := cmd.CombinedOutput(); err != nil ||
+		!strings.Contains(string(out), "--- PASS: TestAbsent") {
 		t.Errorf("%v\n%s", err, out)
 	}
 }

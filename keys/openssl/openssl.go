@@ -28,8 +28,8 @@ func Backend() (name string, err error) {
 	return version, nil
 }
 
-// Signer returns a signer that makes the same signatures as key, by OpenSSL where that can be loaded;
-// else key itself.
+// Signer returns a signer that makes the same signatures as key, by OpenSSL where that can be
+// loaded; else key itself.
 func Signer(key *rsa.PrivateKey) crypto.Signer {
 	if _, err := load(); err != nil {
 		return key

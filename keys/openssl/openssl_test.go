@@ -44,7 +44,8 @@ func TestSignatures(t *testing.T) {
 		if !k.PublicKey.Equal(s.Public()) {
 			t.Errorf("%d bits: another public key", bits)
 		}
-		if text := fmt.Sprintf("%v %+v %d", s, s, s); err == nil && strings.Contains(text, k.D.String()) {
+		if text := fmt.Sprintf("%v %+v %d", s, s, s); err == nil &&
+			strings.Contains(text, k.D.String()) {
 			t.Errorf("%d bits: the private half is printed", bits)
 		}
 	}
@@ -59,7 +60,8 @@ func TestOtherHashes(t *testing.T) {
 		t.Errorf("SHA-512: %v", err)
 	}
 	short := sha256.Sum256(nil)
-	if signature, err = Signer(k).Sign(rand.Reader, short[:], &rsa.PSSOptions{Hash: crypto.SHA256}); err != nil ||
+	if signature, err = Signer(k).Sign(rand.Reader, short[:],
+		&rsa.PSSOptions{Hash: crypto.SHA256}); err != nil ||
 		rsa.VerifyPSS(&k.PublicKey, crypto.SHA256, short[:], signature, nil) != nil {
 		t.Errorf("PSS: %v", err)
 	}
@@ -86,7 +88,8 @@ func TestConcurrent(t *testing.T) {
 			for j := range 50 {
 				digest := sha256.Sum256([]byte{byte(i), byte(j)})
 				signature, err := s.Sign(rand.Reader, digest[:], crypto.SHA256)
-				if err != nil || rsa.VerifyPKCS1v15(&k.PublicKey, crypto.SHA256, digest[:], signature) != nil {
+				if err != nil || rsa.VerifyPKCS1v15(&k.PublicKey, crypto.SHA256, digest[:],
+					signature) != nil {
 					t.Errorf("signature %d of %d: %v", j, i, err)
 				}
 			}

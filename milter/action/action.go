@@ -1,26 +1,29 @@
-// Package action is the one vocabulary for what Mailseal does to a message, and for the choices of the configuration
-// that decide it. The configuration decodes into these types, and the packages that act switch on them: there is no
-// table that translates one set of words into another.
+// Package action is the one vocabulary for what Mailseal does to a message, and for the choices of
+// the configuration that decide it. The configuration decodes into these types, and the packages
+// that act switch on them: there is no table that translates one set of words into another.
 //
 // The zero value of every type is invalid, and so is any value without a word. The code that acts
 // refuses it: a message for which no valid action is known is deferred, never let through.
 package action
 
-// Action is what is done with a message. A larger Action is a harsher one; of several the harshest is taken.
+// Action is what is done with a message. A larger Action is a harsher one; of several the harshest
+// is taken.
 type Action uint8
 
 // The actions. Not every setting takes every action; the manual says which.
 const (
-	_        Action = iota
-	Accept          // the message goes on, with the edits made
-	Mark            // it goes on with a field that says what was found
-	Hold            // it goes on into the MTA's quarantine (Postfix: the hold queue)
-	Tempfail        // 4xx, no edit is made; for what may pass later, such as a DNS server that does not answer
-	Reject          // 5xx, no edit is made: the sender is told, no recipient sees it
-	Discard         // the MTA says 250 and throws it away; no setting asks for it
+	_      Action = iota
+	Accept        // the message goes on, with the edits made
+	Mark          // it goes on with a field that says what was found
+	Hold          // it goes on into the MTA's quarantine (Postfix: the hold queue)
+	// 4xx, no edit is made; for what may pass later, such as a DNS server that does not answer
+	Tempfail
+	Reject  // 5xx, no edit is made: the sender is told, no recipient sees it
+	Discard // the MTA says 250 and throws it away; no setting asks for it
 )
 
-var actions = vocabulary{"action", []string{"", "accept", "mark", "hold", "tempfail", "reject", "discard"}}
+var actions = vocabulary{"action", []string{"", "accept", "mark", "hold", "tempfail", "reject",
+	"discard"}}
 
 // All returns every valid Action, the mildest first.
 func All() []Action {
@@ -45,5 +48,6 @@ func (a Action) String() string { return actions.word(uint8(a)) }
 // MarshalText implements encoding.TextMarshaler. An invalid Action is an error.
 func (a Action) MarshalText() ([]byte, error) { return actions.marshal(uint8(a)) }
 
-// UnmarshalText implements encoding.TextUnmarshaler. An unknown word is an error, and leaves a as it is.
+// UnmarshalText implements encoding.TextUnmarshaler. An unknown word is an error, and leaves a as
+// it is.
 func (a *Action) UnmarshalText(text []byte) error { return unmarshal(actions, text, a) }

@@ -51,8 +51,8 @@ func TestWords(t *testing.T) {
 	}
 }
 
-// TestInvalid holds that neither the zero value nor one beyond the last is valid or has a word, and that no word but
-// those of the type is read.
+// TestInvalid holds that neither the zero value nor one beyond the last is valid or has a word, and
+// that no word but those of the type is read.
 func TestInvalid(t *testing.T) {
 	for _, c := range choices {
 		for _, n := range []int{0, len(c.Words()) + 1, 255} {
@@ -80,7 +80,8 @@ func TestAll(t *testing.T) {
 	}
 }
 
-// TestInvalidIsNotPermissive holds that no question about an invalid value has the permissive answer.
+// TestInvalidIsNotPermissive holds that no question about an invalid value has the permissive
+// answer.
 func TestInvalidIsNotPermissive(t *testing.T) {
 	for _, n := range []uint8{0, 200} {
 		if Action(n).GoesOn() {
@@ -92,14 +93,15 @@ func TestInvalidIsNotPermissive(t *testing.T) {
 	}
 }
 
-// TestResults holds that each setting of a table is the action for some result, that a pass is accepted, and that a
-// result which no table knows has no valid action.
+// TestResults holds that each setting of a table is the action for some result, that a pass is
+// accepted, and that a result which no table knows has no valid action.
 func TestResults(t *testing.T) {
 	var (
 		spf   = SPF{Fail: 11, Softfail: 12, None: 13, Permerror: 14, Temperror: 15, HeloFail: 16}
 		iprev = IPRev{Fail: 21, Permerror: 22, Temperror: 23}
 		dkim  = DKIM{Fail: 31, Policy: 32, Neutral: 33, None: 34, Permerror: 35, Temperror: 36}
-		dmarc = DMARC{Reject: 41, Quarantine: 42, None: 43, NoRecord: 44, Permerror: 45, Temperror: 46}
+		dmarc = DMARC{Reject: 41, Quarantine: 42, None: 43, NoRecord: 44, Permerror: 45,
+			Temperror: 46}
 	)
 	for _, tc := range []struct {
 		name string

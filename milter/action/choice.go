@@ -1,6 +1,7 @@
 package action
 
-// OnKeyError is what becomes of a message when a key of its signing rule cannot be loaded or does not work.
+// OnKeyError is what becomes of a message when a key of its signing rule cannot be loaded or does
+// not work.
 type OnKeyError uint8
 
 // The choices for a key that fails.
@@ -9,12 +10,15 @@ const (
 	KeySkip                // the other keys sign; tempfail when none is left
 	KeyTempfail            // one bad key is enough: 451
 	KeyReject              // one bad key is enough: 550
-	KeyAccept              // the other keys sign; when none is left the message goes unsigned, logged and counted
+	// the other keys sign; when none is left the message goes unsigned, logged and counted
+	KeyAccept
 )
 
-var keyErrors = vocabulary{"choice for a key that fails", []string{"", "skip", "tempfail", "reject", "accept"}}
+var keyErrors = vocabulary{"choice for a key that fails",
+	[]string{"", "skip", "tempfail", "reject", "accept"}}
 
-// IsStrict reports whether one key that fails is enough to refuse the message. An invalid choice is strict.
+// IsStrict reports whether one key that fails is enough to refuse the message. An invalid choice is
+// strict.
 func (o OnKeyError) IsStrict() bool { return o != KeySkip && o != KeyAccept }
 
 // IsValid reports whether o is one of the choices.
@@ -28,7 +32,8 @@ func (o OnKeyError) String() string { return keyErrors.word(uint8(o)) }
 // MarshalText implements encoding.TextMarshaler. An invalid choice is an error.
 func (o OnKeyError) MarshalText() ([]byte, error) { return keyErrors.marshal(uint8(o)) }
 
-// UnmarshalText implements encoding.TextUnmarshaler. An unknown word is an error, and leaves o as it is.
+// UnmarshalText implements encoding.TextUnmarshaler. An unknown word is an error, and leaves o as
+// it is.
 func (o *OnKeyError) UnmarshalText(text []byte) error { return unmarshal(keyErrors, text, o) }
 
 // MalformedFrom is what becomes of mail of ours whose From field RFC 5322 does not allow.
@@ -36,13 +41,15 @@ type MalformedFrom uint8
 
 // The choices for a malformed From field.
 const (
-	_                 MalformedFrom = iota
-	MalformedSign                   // it is signed for its author, where readers can see one domain only
-	MalformedUnsigned               // it goes unsigned, logged and counted
-	MalformedReject                 // 550
+	_ MalformedFrom = iota
+	// it is signed for its author, where readers can see one domain only
+	MalformedSign
+	MalformedUnsigned // it goes unsigned, logged and counted
+	MalformedReject   // 550
 )
 
-var malformedFroms = vocabulary{"choice for a malformed From", []string{"", "sign", "unsigned", "reject"}}
+var malformedFroms = vocabulary{"choice for a malformed From",
+	[]string{"", "sign", "unsigned", "reject"}}
 
 // IsValid reports whether m is one of the choices.
 func (m MalformedFrom) IsValid() bool { return malformedFroms.has(uint8(m)) }
@@ -55,18 +62,23 @@ func (m MalformedFrom) String() string { return malformedFroms.word(uint8(m)) }
 // MarshalText implements encoding.TextMarshaler. An invalid choice is an error.
 func (m MalformedFrom) MarshalText() ([]byte, error) { return malformedFroms.marshal(uint8(m)) }
 
-// UnmarshalText implements encoding.TextUnmarshaler. An unknown word is an error, and leaves m as it is.
-func (m *MalformedFrom) UnmarshalText(text []byte) error { return unmarshal(malformedFroms, text, m) }
+// UnmarshalText implements encoding.TextUnmarshaler. An unknown word is an error, and leaves m as
+// it is.
+func (m *MalformedFrom) UnmarshalText(text []byte) error {
+	return unmarshal(malformedFroms, text,
+		m)
+}
 
 // SenderRule is what ties the From of our users to who they are.
 type SenderRule uint8
 
 // The sender rules.
 const (
-	_                    SenderRule = iota
-	SenderAny                       // nothing
-	SenderEnvelopeDomain            // From is in the domain of the envelope sender; the null sender may write any
-	SenderLogin                     // every address of From is one of what the login may use
+	_         SenderRule = iota
+	SenderAny            // nothing
+	// From is in the domain of the envelope sender; the null sender may write any
+	SenderEnvelopeDomain
+	SenderLogin // every address of From is one of what the login may use
 )
 
 var senderRules = vocabulary{"sender rule", []string{"", "none", "envelope_domain", "login"}}
@@ -82,7 +94,8 @@ func (r SenderRule) String() string { return senderRules.word(uint8(r)) }
 // MarshalText implements encoding.TextMarshaler. An invalid rule is an error.
 func (r SenderRule) MarshalText() ([]byte, error) { return senderRules.marshal(uint8(r)) }
 
-// UnmarshalText implements encoding.TextUnmarshaler. An unknown word is an error, and leaves r as it is.
+// UnmarshalText implements encoding.TextUnmarshaler. An unknown word is an error, and leaves r as
+// it is.
 func (r *SenderRule) UnmarshalText(text []byte) error { return unmarshal(senderRules, text, r) }
 
 // Unmatched is what becomes of mail of ours that no rule signs.
@@ -108,7 +121,8 @@ func (u Unmatched) String() string { return unmatched.word(uint8(u)) }
 // MarshalText implements encoding.TextMarshaler. An invalid choice is an error.
 func (u Unmatched) MarshalText() ([]byte, error) { return unmatched.marshal(uint8(u)) }
 
-// UnmarshalText implements encoding.TextUnmarshaler. An unknown word is an error, and leaves u as it is.
+// UnmarshalText implements encoding.TextUnmarshaler. An unknown word is an error, and leaves u as
+// it is.
 func (u *Unmatched) UnmarshalText(text []byte) error { return unmarshal(unmatched, text, u) }
 
 // OrganizationalDomain is how DMARC finds which domains belong together.
@@ -121,7 +135,8 @@ const (
 	PublicSuffixList                      // as older receivers do (RFC 7489 section 3.2)
 )
 
-var organizationalDomains = vocabulary{"way to find an organizational domain", []string{"", "walk", "psl"}}
+var organizationalDomains = vocabulary{"way to find an organizational domain",
+	[]string{"", "walk", "psl"}}
 
 // IsValid reports whether o is one of the ways.
 func (o OrganizationalDomain) IsValid() bool { return organizationalDomains.has(uint8(o)) }
@@ -136,19 +151,22 @@ func (o OrganizationalDomain) MarshalText() ([]byte, error) {
 	return organizationalDomains.marshal(uint8(o))
 }
 
-// UnmarshalText implements encoding.TextUnmarshaler. An unknown word is an error, and leaves o as it is.
+// UnmarshalText implements encoding.TextUnmarshaler. An unknown word is an error, and leaves o as
+// it is.
 func (o *OrganizationalDomain) UnmarshalText(text []byte) error {
 	return unmarshal(organizationalDomains, text, o)
 }
 
-// Redirected is what becomes of mail of ours of which our own field says that it failed DMARC when it came in.
+// Redirected is what becomes of mail of ours of which our own field says that it failed DMARC when
+// it came in.
 type Redirected uint8
 
 // The choices for redirected mail.
 const (
-	_                  Redirected = iota
-	RedirectedUnsigned            // it goes on without a signature of its author's domain, logged and counted
-	RedirectedSign                // it is signed as all other mail
+	_ Redirected = iota
+	// it goes on without a signature of its author's domain, logged and counted
+	RedirectedUnsigned
+	RedirectedSign // it is signed as all other mail
 )
 
 var redirecteds = vocabulary{"choice for redirected mail", []string{"", "unsigned", "sign"}}
@@ -164,10 +182,12 @@ func (r Redirected) String() string { return redirecteds.word(uint8(r)) }
 // MarshalText implements encoding.TextMarshaler. An invalid choice is an error.
 func (r Redirected) MarshalText() ([]byte, error) { return redirecteds.marshal(uint8(r)) }
 
-// UnmarshalText implements encoding.TextUnmarshaler. An unknown word is an error, and leaves r as it is.
+// UnmarshalText implements encoding.TextUnmarshaler. An unknown word is an error, and leaves r as
+// it is.
 func (r *Redirected) UnmarshalText(text []byte) error { return unmarshal(redirecteds, text, r) }
 
-// UncoveredDuplicates is what a signature is worth when a field is above those of its name that it covers.
+// UncoveredDuplicates is what a signature is worth when a field is above those of its name that it
+// covers.
 type UncoveredDuplicates uint8
 
 // The choices for fields above those that are signed.
@@ -190,5 +210,9 @@ func (u UncoveredDuplicates) String() string { return uncovered.word(uint8(u)) }
 // MarshalText implements encoding.TextMarshaler. An invalid choice is an error.
 func (u UncoveredDuplicates) MarshalText() ([]byte, error) { return uncovered.marshal(uint8(u)) }
 
-// UnmarshalText implements encoding.TextUnmarshaler. An unknown word is an error, and leaves u as it is.
-func (u *UncoveredDuplicates) UnmarshalText(text []byte) error { return unmarshal(uncovered, text, u) }
+// UnmarshalText implements encoding.TextUnmarshaler. An unknown word is an error, and leaves u as
+// it is.
+func (u *UncoveredDuplicates) UnmarshalText(text []byte) error {
+	return unmarshal(uncovered, text,
+		u)
+}

@@ -32,4 +32,7 @@ func (r OverrideReason) MarshalText() ([]byte, error) { return overrideReasons.m
 
 // UnmarshalText implements encoding.TextUnmarshaler. An unknown word is an error, and leaves r as
 // it is.
-func (r *OverrideReason) UnmarshalText(text []byte) error { return unmarshal(overrideReasons, text, r) }
+func (r *OverrideReason) UnmarshalText(text []byte) error {
+	return unmarshal(overrideReasons, text,
+		r)
+}

@@ -5,9 +5,10 @@ type Relation uint8
 
 // The relations.
 const (
-	_              Relation = iota
-	RelationSeen            // those that our users wrote to, or whose mail, or forgeries of it, came on several days
-	RelationListed          // those that are listed
+	_ Relation = iota
+	// those that our users wrote to, or whose mail, or forgeries of it, came on several days
+	RelationSeen
+	RelationListed // those that are listed
 )
 
 var relations = vocabulary{"choice of who gets reports", []string{"", "seen", "listed"}}
@@ -48,7 +49,10 @@ func (PassedDisposition) Words() []string { return passedDispositions.all() }
 func (p PassedDisposition) String() string { return passedDispositions.word(uint8(p)) }
 
 // MarshalText implements encoding.TextMarshaler. An invalid disposition is an error.
-func (p PassedDisposition) MarshalText() ([]byte, error) { return passedDispositions.marshal(uint8(p)) }
+func (p PassedDisposition) MarshalText() ([]byte,
+	error) {
+	return passedDispositions.marshal(uint8(p))
+}
 
 // UnmarshalText implements encoding.TextUnmarshaler. An unknown word is an error, and leaves p as
 // it is.

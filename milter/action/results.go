@@ -1,13 +1,15 @@
 package action
 
-// The tables below hold the action for each result of a method, under the names that the settings have. A pass is
-// always accepted. For a result that a table does not know, For returns an invalid Action: the message is deferred.
+// The tables below hold the action for each result of a method, under the names that the settings
+// have. A pass is always accepted. For a result that a table does not know, For returns an invalid
+// Action: the message is deferred.
 
 // SPF holds the actions for SPF results.
 type SPF struct {
-	Fail      Action `toml:"fail"`
-	Softfail  Action `toml:"softfail"`
-	None      Action `toml:"none"` // none and neutral, which must be treated alike (RFC 7208 section 8.2)
+	Fail     Action `toml:"fail"`
+	Softfail Action `toml:"softfail"`
+	// none and neutral, which must be treated alike (RFC 7208 section 8.2)
+	None      Action `toml:"none"`
 	Permerror Action `toml:"permerror"`
 	Temperror Action `toml:"temperror"`
 	HeloFail  Action `toml:"helo_fail"` // fail of HELO; any other result of HELO is accepted
@@ -97,7 +99,8 @@ func (d DKIM) For(result string) Action {
 	return 0
 }
 
-// DMARC holds the actions for DMARC results: a failure by the policy that the author's domain asks for.
+// DMARC holds the actions for DMARC results: a failure by the policy that the author's domain asks
+// for.
 type DMARC struct {
 	Reject     Action `toml:"p_reject"`
 	Quarantine Action `toml:"p_quarantine"`
@@ -107,7 +110,8 @@ type DMARC struct {
 	Temperror  Action `toml:"temperror"`
 }
 
-// For returns the action for a result, and for a fail that for the disposition that the domain asks for.
+// For returns the action for a result, and for a fail that for the disposition that the domain asks
+// for.
 func (d DMARC) For(result, disposition string) Action {
 	switch result {
 	case "pass":

@@ -25,5 +25,6 @@ func (r Role) String() string { return roles.word(uint8(r)) }
 // MarshalText implements encoding.TextMarshaler. An invalid role is an error.
 func (r Role) MarshalText() ([]byte, error) { return roles.marshal(uint8(r)) }
 
-// UnmarshalText implements encoding.TextUnmarshaler. An unknown word is an error, and leaves r as it is.
+// UnmarshalText implements encoding.TextUnmarshaler. An unknown word is an error, and leaves r as
+// it is.
 func (r *Role) UnmarshalText(text []byte) error { return unmarshal(roles, text, r) }

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// vocabulary holds the words of one type, each at the index of its value. The first is "", for the invalid zero value.
+// vocabulary holds the words of one type, each at the index of its value. The first is "", for the
+// invalid zero value.
 type vocabulary struct {
 	what  string // what a word of it is: "action"
 	words []string
@@ -16,8 +17,8 @@ func (v vocabulary) has(n uint8) bool { return n > 0 && int(n) < len(v.words) }
 
 func (v vocabulary) all() []string { return slices.Clone(v.words[1:]) }
 
-// word returns the word for a value. For an invalid one it is no word of any vocabulary, and does not panic: it is
-// written to logs.
+// word returns the word for a value. For an invalid one it is no word of any vocabulary, and does
+// not panic: it is written to logs.
 func (v vocabulary) word(n uint8) string {
 	if !v.has(n) {
 		return fmt.Sprintf("invalid %s %d", v.what, n)
@@ -35,7 +36,8 @@ func (v vocabulary) marshal(n uint8) ([]byte, error) {
 func unmarshal[T ~uint8](v vocabulary, text []byte, to *T) error {
 	i := slices.Index(v.words[1:], string(text))
 	if i < 0 {
-		return fmt.Errorf("action: unknown %s %q; known are %s", v.what, text, strings.Join(v.words[1:], ", "))
+		return fmt.Errorf("action: unknown %s %q; known are %s", v.what, text,
+			strings.Join(v.words[1:], ", "))
 	}
 	*to = T(i + 1)
 	return nil

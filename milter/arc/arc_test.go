@@ -30,7 +30,8 @@ const mail = "DKIM-Signature: v=1; a=rsa-sha256; d=example.com; s=x; h=from; bh=
 
 // sealerKey is the key of sealer n, which is s<n>._domainkey.relay<n>.example.
 func sealerKey(n int) dkim.Key {
-	return dkim.Key{Domain: fmt.Sprintf("relay%d.example", n), Selector: fmt.Sprintf("s%d", n), Signer: edKey(n)}
+	return dkim.Key{Domain: fmt.Sprintf("relay%d.example", n), Selector: fmt.Sprintf("s%d", n),
+		Signer: edKey(n)}
 }
 
 func edKey(n int) crypto.Signer {
@@ -97,7 +98,8 @@ func TestChain(t *testing.T) {
 		{Instance: 3, Sealer: "relay3.example", Selector: "s3", Chain: arc.Pass,
 			Payload: "mx.relay3.example; arc=pass"},
 	}
-	if got.Value != arc.Pass || got.OldestPass != 0 || got.Sealed || got.Reason != "" || !slices.Equal(got.Sets, want) {
+	if got.Value != arc.Pass || got.OldestPass != 0 || got.Sealed || got.Reason != "" ||
+		!slices.Equal(got.Sets, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 }
@@ -110,7 +112,8 @@ func TestLongestChain(t *testing.T) {
 	zone := sealers()
 	got, _ := validate(t, zone, raw)
 	if got.Value != arc.Pass || len(got.Sets) != 50 || got.OldestPass != 41 {
-		t.Errorf("got %s (%s), %d sets, oldest pass %d", got.Value, got.Reason, len(got.Sets), got.OldestPass)
+		t.Errorf("got %s (%s), %d sets, oldest pass %d", got.Value, got.Reason, len(got.Sets),
+			got.OldestPass)
 	}
 	if q := zone.Queries(); len(q) != 50 {
 		t.Errorf("%d lookups", len(q))
@@ -121,7 +124,10 @@ func TestLongestChain(t *testing.T) {
 }
 
 func TestOldestPass(t *testing.T) {
-	retitle := func(raw string) string { return strings.Replace(raw, "Subject: ", "Subject: [list] ", 1) }
+	retitle := func(raw string) string {
+		return strings.Replace(raw, "Subject: ",
+			"Subject: [list] ", 1)
+	}
 	footer := func(raw string) string { return raw + "footer\r\n" }
 	for _, c := range []struct {
 		name string
@@ -135,8 +141,10 @@ func TestOldestPass(t *testing.T) {
 		{"body changed by the second", seal(t, chainOf(t, 1), 2, footer), 2},
 		{"changed by both", seal(t, seal(t, chainOf(t, 1), 2, footer), 3, retitle), 3},
 	} {
-		if got, _ := validate(t, sealers(), c.raw); got.Value != arc.Pass || got.OldestPass != c.want {
-			t.Errorf("%s: got %s (%s), oldest pass %d, want %d", c.name, got.Value, got.Reason, got.OldestPass, c.want)
+		if got, _ := validate(t, sealers(), c.raw); got.Value != arc.Pass ||
+			got.OldestPass != c.want {
+			t.Errorf("%s: got %s (%s), oldest pass %d, want %d", c.name, got.Value, got.Reason,
+				got.OldestPass, c.want)
 		}
 	}
 }
@@ -188,7 +196,8 @@ func TestCheck55BrokenChains(t *testing.T) {
 
 func TestCheck55Lookups(t *testing.T) {
 	for _, how := range []string{"!SERVFAIL", "!TIMEOUT"} {
-		for _, name := range []string{"s1._domainkey.relay1.example", "s2._domainkey.relay2.example"} {
+		for _, name := range []string{"s1._domainkey.relay1.example",
+			"s2._domainkey.relay2.example"} {
 			zone := sealers()
 			zone.Replace(dnstest.FromMap(map[string][]string{name: {how}}))
 			got, _ := validate(t, zone, chainOf(t, 2))
@@ -238,16 +247,19 @@ func TestHostileChains(t *testing.T) {
 			zone := dnstest.FromMap(nil)
 			v := &arc.Validator{Resolver: zone, Now: testClock}
 			var hashes []message.BodyHash
-			m, err := message.Read(strings.NewReader(c.header+mail), 10<<20, func(h message.Header) []message.BodyHash {
-				hashes = v.Select(h).BodyHashes()
-				return hashes
-			})
+			m, err := message.Read(strings.NewReader(c.header+mail), 10<<20,
+				func(h message.Header) []message.BodyHash {
+					hashes = v.Select(h).BodyHashes()
+					return hashes
+				})
 			if err != nil {
 				t.Fatal(err)
 			}
 			got := v.Select(m.Header).Run(t.Context(), m)
-			if got.Value != arc.Fail || len(zone.Queries()) != c.queries || len(hashes) != c.hashes {
-				t.Errorf("got %s (%s), %d queries, %d hashes", got.Value, got.Reason, len(zone.Queries()), len(hashes))
+			if got.Value != arc.Fail || len(zone.Queries()) != c.queries ||
+				len(hashes) != c.hashes {
+				t.Errorf("got %s (%s), %d queries, %d hashes", got.Value, got.Reason,
+					len(zone.Queries()), len(hashes))
 			}
 		})
 	}
@@ -255,7 +267,8 @@ func TestHostileChains(t *testing.T) {
 
 func TestManyFieldsCostLittle(t *testing.T) {
 	cost := func(n int) float64 {
-		h := header(t, strings.Repeat("ARC-Seal: i=1; a=rsa-sha256; b=AAAA; cv=none; d=example.com; s=a\r\n", n)+mail)
+		h := header(t, strings.Repeat(
+			"ARC-Seal: i=1; a=rsa-sha256; b=AAAA; cv=none; d=example.com; s=a\r\n", n)+mail)
 		v := &arc.Validator{Resolver: dnstest.FromMap(nil), Now: testClock}
 		return testing.AllocsPerRun(5, func() { v.Select(h) })
 	}
@@ -277,7 +290,8 @@ func TestCheck57Sealing(t *testing.T) {
 	unread, m := arc.Result{Value: arc.Pass}, header(t, raw)
 	if _, err := arc.Seal(m, message.NewDigests(nil), unread, "x; none", sealerKey(4),
 		arc.SealOptions{}); !errors.Is(err, arc.ErrNoMore) {
-		t.Errorf("a chain that was given up, whatever the caller says: got %v, want nothing more", err)
+		t.Errorf("a chain that was given up, whatever the caller says: got %v, want nothing more",
+			err)
 	}
 	// The seal covers its own set alone: it holds whatever becomes of the sets below.
 	h := header(t, raw)
@@ -325,8 +339,10 @@ func TestSealedFields(t *testing.T) {
 }
 
 func TestSealNeverCoversResults(t *testing.T) {
-	options := arc.SealOptions{Fields: []string{"Authentication-Results", "From", "ARC-Seal", "arc-message-signature"}}
-	chain, m := validate(t, sealers(), "Authentication-Results: x\r\n"+chainOf(t, 1), options.BodyHash())
+	options := arc.SealOptions{Fields: []string{"Authentication-Results", "From", "ARC-Seal",
+		"arc-message-signature"}}
+	chain, m := validate(t, sealers(), "Authentication-Results: x\r\n"+chainOf(t, 1),
+		options.BodyHash())
 	fields, err := arc.Seal(m.Header, m.Body, chain, "x; none", sealerKey(2), options)
 	if err != nil || !strings.Contains(string(fields[1].Value()), " h=From;") {
 		t.Errorf("got %s, %v", fields, err)
@@ -366,7 +382,8 @@ func TestSealErrors(t *testing.T) {
 	noPlace.Domain = "x; cv=pass"
 	bare := message.NewDigests(nil)
 	bare.Close()
-	crowded := append(slices.Repeat(message.Header{message.NewField("To", []byte(" a"))}, 1001), m.Header...)
+	crowded := append(slices.Repeat(message.Header{message.NewField("To", []byte(" a"))}, 1001),
+		m.Header...)
 	for _, c := range []struct {
 		name string
 		h    message.Header
@@ -379,7 +396,8 @@ func TestSealErrors(t *testing.T) {
 		{"not hashed", m.Header, bare, sealerKey(1), dkim.ErrNotHashed},
 		{"too many fields", crowded, m.Body, sealerKey(1), dkim.ErrTooManyFields},
 	} {
-		if _, err := arc.Seal(c.h, c.body, chain, "x; none", c.key, options); !errors.Is(err, c.want) {
+		if _, err := arc.Seal(c.h, c.body, chain, "x; none", c.key, options); !errors.Is(err,
+			c.want) {
 			t.Errorf("%s: got %v, want %v", c.name, err, c.want)
 		}
 	}

@@ -18,10 +18,11 @@ func FuzzValidate(f *testing.F) {
 		v := &arc.Validator{Resolver: zone, Now: testClock}
 		options := arc.SealOptions{Time: testClock()}
 		var x *arc.Validation
-		m, err := message.Read(strings.NewReader(raw), 1<<20, func(h message.Header) []message.BodyHash {
-			x = v.Select(h)
-			return append(x.BodyHashes(), options.BodyHash())
-		})
+		m, err := message.Read(strings.NewReader(raw), 1<<20,
+			func(h message.Header) []message.BodyHash {
+				x = v.Select(h)
+				return append(x.BodyHashes(), options.BodyHash())
+			})
 		if err != nil {
 			return
 		}
@@ -41,12 +42,14 @@ func FuzzValidate(f *testing.F) {
 // checkChain holds what is true of every result.
 func checkChain(t *testing.T, h message.Header, got arc.Result, queries int) {
 	t.Helper()
-	some := len(h.Fields(arc.SealField))+len(h.Fields(arc.SignatureField))+len(h.Fields(arc.ResultsField)) > 0
+	some := len(h.Fields(arc.SealField))+len(h.Fields(arc.SignatureField))+
+		len(h.Fields(arc.ResultsField)) > 0
 	if (got.Value == arc.None) == some || (got.Value == arc.Fail) != (got.Reason != "") ||
 		queries > 100 || len(got.Sets) > 50 {
 		t.Errorf("%+v, %d queries", got, queries)
 	}
-	if got.Value == arc.Pass && (len(got.Sets) == 0 || got.Sealed || got.OldestPass > len(got.Sets)) {
+	if got.Value == arc.Pass && (len(got.Sets) == 0 || got.Sealed ||
+		got.OldestPass > len(got.Sets)) {
 		t.Errorf("pass: %+v", got)
 	}
 	if strings.ContainsAny(got.Reason, "\r\n") {
@@ -55,7 +58,8 @@ func checkChain(t *testing.T, h message.Header, got arc.Result, queries int) {
 }
 
 // checkSealed: what we seal passes, unless it was broken before.
-func checkSealed(t *testing.T, zone *dnstest.Zone, m *message.Message, before arc.Result, fields []message.Field) {
+func checkSealed(t *testing.T, zone *dnstest.Zone, m *message.Message, before arc.Result,
+	fields []message.Field) {
 	t.Helper()
 	h := append(message.Header(fields), m.Header...)
 	var raw strings.Builder
@@ -69,7 +73,8 @@ func checkSealed(t *testing.T, zone *dnstest.Zone, m *message.Message, before ar
 	if after.Reason == "the body was not hashed as the chain needs it" {
 		return
 	}
-	if want := (before.Value != arc.Fail); (after.Value == arc.Pass) != want || after.Sealed == want {
+	if want := (before.Value != arc.Fail); (after.Value == arc.Pass) != want ||
+		after.Sealed == want {
 		t.Errorf("before %+v, after %+v\n%s", before, after, raw.String())
 	}
 }
@@ -85,7 +90,8 @@ func BenchmarkValidate(b *testing.B) {
 		body := message.NewDigests(x.BodyHashes())
 		body.Write([]byte("Hi.\r\n"))
 		body.Close()
-		if got := x.Run(b.Context(), &message.Message{Header: h, Body: body}); got.Value != arc.Pass {
+		if got := x.Run(b.Context(), &message.Message{Header: h,
+			Body: body}); got.Value != arc.Pass {
 			b.Fatal(got)
 		}
 	}

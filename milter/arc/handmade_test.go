@@ -66,6 +66,8 @@ func handmade(t *testing.T, key crypto.Signer, tags string) string {
 	results := message.NewField(arc.ResultsField, []byte(" i=1; mx.relay.example; none"))
 	tags += "; bh=" + base64.StdEncoding.EncodeToString(bodyHash[:])
 	signature := sign(arc.SignatureField, tags, []message.Field{h[1]})
-	seal := sign(arc.SealField, "a=rsa-sha256; cv=none; d=relay.example; i=1; s=s", []message.Field{results, signature})
-	return string(seal.Raw()) + "\r\n" + string(signature.Raw()) + "\r\n" + string(results.Raw()) + "\r\n" + mail
+	seal := sign(arc.SealField, "a=rsa-sha256; cv=none; d=relay.example; i=1; s=s",
+		[]message.Field{results, signature})
+	return string(seal.Raw()) + "\r\n" + string(signature.Raw()) + "\r\n" + string(results.Raw()) +
+		"\r\n" + mail
 }

@@ -39,7 +39,8 @@ func TestHarmlessChanges(t *testing.T) {
 			return strings.Split(strings.ReplaceAll(strings.Join(head, "\n"), "\x00", " "), "\n")
 		}},
 		{"folded anew, blanks at the ends", func(head []string) []string {
-			return strings.Split(strings.ReplaceAll(strings.Join(head, "\n"), "\x00", "  \x00   "), "\n")
+			return strings.Split(strings.ReplaceAll(strings.Join(head, "\n"), "\x00", "  \x00   "),
+				"\n")
 		}},
 		{"results removed", func(head []string) []string {
 			return slices.DeleteFunc(head,
@@ -52,7 +53,8 @@ func TestHarmlessChanges(t *testing.T) {
 	} {
 		head, body := fields(three)
 		raw := strings.ReplaceAll(strings.Join(c.change(head), "\r\n"), "\x00", "\r\n\t") + body
-		if got, _ := validate(t, sealers(), raw); got.Value != arc.Pass || got.OldestPass != 0 || len(got.Sets) != 3 {
+		if got, _ := validate(t, sealers(), raw); got.Value != arc.Pass || got.OldestPass != 0 ||
+			len(got.Sets) != 3 {
 			t.Errorf("%s: got %s (%s), oldest pass %d, %d sets", c.name, got.Value, got.Reason,
 				got.OldestPass, len(got.Sets))
 		}
@@ -71,8 +73,10 @@ func TestAddedFields(t *testing.T) {
 		{"a field that is not guarded", "Sender: eve@example.org\r\n", ""},
 	} {
 		got, _ := validate(t, sealers(), c.above+seal(t, seal(t, subject, 1), 2))
-		if got.Value != arc.Pass || !strings.HasPrefix(got.Added, c.want) || (c.want == "") != (got.Added == "") {
-			t.Errorf("%s: %s (%s), added %q, want %q", c.name, got.Value, got.Reason, got.Added, c.want)
+		if got.Value != arc.Pass || !strings.HasPrefix(got.Added, c.want) ||
+			(c.want == "") != (got.Added == "") {
+			t.Errorf("%s: %s (%s), added %q, want %q", c.name, got.Value, got.Reason, got.Added,
+				c.want)
 		}
 	}
 }

@@ -88,7 +88,8 @@ func pairs(n *yaml.Node) func(yield func(string, *yaml.Node) bool) {
 }
 
 // validate runs both phases over a whole message.
-func validate(t testing.TB, r dns.Resolver, raw string, more ...message.BodyHash) (arc.Result, *message.Message) {
+func validate(t testing.TB, r dns.Resolver, raw string, more ...message.BodyHash) (arc.Result,
+	*message.Message) {
 	t.Helper()
 	return validateWith(t, t.Context(), &arc.Validator{Resolver: r, Now: testClock}, raw, more...)
 }
@@ -97,10 +98,11 @@ func validateWith(t testing.TB, ctx context.Context, v *arc.Validator, raw strin
 	more ...message.BodyHash) (arc.Result, *message.Message) {
 	t.Helper()
 	var x *arc.Validation
-	m, err := message.Read(strings.NewReader(raw), 10<<20, func(h message.Header) []message.BodyHash {
-		x = v.Select(h)
-		return append(x.BodyHashes(), more...)
-	})
+	m, err := message.Read(strings.NewReader(raw), 10<<20,
+		func(h message.Header) []message.BodyHash {
+			x = v.Select(h)
+			return append(x.BodyHashes(), more...)
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,12 +118,14 @@ func TestSuiteValidation(t *testing.T) {
 			names[test["name"]] = true
 			t.Run(test["name"], func(t *testing.T) {
 				want := arc.Value(strings.ToLower(strings.TrimSpace(test["cv"])))
-				if want == "" { // the newest seal says cv=fail, so that there is nothing to find out
+				// the newest seal says cv=fail, so that there is nothing to find out
+				if want == "" {
 					want = arc.Fail
 				}
 				got, _ := validate(t, s.zone, test["message"])
 				if got.Value != want || (got.Reason == "") != (got.Value != arc.Fail) {
-					t.Errorf("%s: got %s (%s), want %s", test["description"], got.Value, got.Reason, want)
+					t.Errorf("%s: got %s (%s), want %s", test["description"], got.Value, got.Reason,
+						want)
 				}
 				if sealed := strings.TrimSpace(test["cv"]) == "" && !strings.HasSuffix(test["name"],
 					"as1_fail"); sealed && !got.Sealed {
@@ -158,7 +162,8 @@ func testSigning(t *testing.T, s scenario, test map[string]string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	options := arc.SealOptions{Fields: strings.Split(test["sig-headers"], ":"), Time: time.Unix(int64(at), 0)}
+	options := arc.SealOptions{Fields: strings.Split(test["sig-headers"], ":"),
+		Time: time.Unix(int64(at), 0)}
 	chain, m := validate(t, s.zone, test["message"], options.BodyHash())
 	k := dkim.Key{Domain: s.settings["domain"], Selector: s.settings["sel"], Signer: key}
 	fields, err := arc.Seal(m.Header, m.Body, chain, payload(m.Header, test["srv-id"]), k, options)

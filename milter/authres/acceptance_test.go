@@ -41,10 +41,12 @@ func TestCheck53ThreeSignaturesOfOneDomain(t *testing.T) {
 	f := Field{ID: "mx.example.com"}
 	for _, b := range []string{"AbC/defg", "AbC+defg", "abc/defg"} {
 		f.Results = append(f.Results, Result{Method: "dkim", Value: "pass", Properties: []Property{
-			{"header", "d", "example.com"}, {"header", "s", "sel"}, {"header", "a", "rsa-sha256"}, {"header", "b", b}}})
+			{"header", "d", "example.com"}, {"header", "s", "sel"}, {"header", "a", "rsa-sha256"},
+			{"header", "b", b}}})
 	}
 	fields := f.Fields()
-	for _, want := range []string{`header.b="AbC/defg"`, "header.b=AbC+defg", `header.b="abc/defg"`} {
+	for _, want := range []string{`header.b="AbC/defg"`, "header.b=AbC+defg",
+		`header.b="abc/defg"`} {
 		if len(fields) != 1 || strings.Count(string(fields[0].Raw()), want) != 1 {
 			t.Errorf("no %s in %q", want, fields)
 		}

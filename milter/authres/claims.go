@@ -48,15 +48,15 @@ func Claims(value []byte, ids []string) bool {
 	return false
 }
 
-// isLike reports whether a manner saw what another did. The strict manner is like no other, since it
-// alone judges what it saw as RFC 8601 does.
+// isLike reports whether a manner saw what another did. The strict manner is like no other, since
+// it alone judges what it saw as RFC 8601 does.
 func (v reading) isLike(w reading) bool {
 	return v.manner != strict && v.broken == w.broken && bytes.Equal(v.text, w.text) &&
 		slices.Equal(v.gap, w.gap)
 }
 
-// normalized returns the ids as reading has them, as they are, as we write them and in A-labels, and
-// how much of a value is to be looked at.
+// normalized returns the ids as reading has them, as they are, as we write them and in A-labels,
+// and how much of a value is to be looked at.
 func normalized(ids []string) (wanted []string, room int) {
 	room = 1024
 	for _, id := range ids {
@@ -103,8 +103,8 @@ func manners(s string) []manner {
 
 func isHigh(r rune) bool { return r > '~' }
 
-// reading is what a manner saw: the beginning of the text in lower case, without white space, quotes,
-// backslashes and whatever else a manner passes over.
+// reading is what a manner saw: the beginning of the text in lower case, without white space,
+// quotes, backslashes and whatever else a manner passes over.
 type reading struct {
 	manner manner
 	text   []byte

@@ -144,7 +144,8 @@ func TestClaimsOddIDs(t *testing.T) {
 
 // A megabyte of anything is read a fixed number of times, and nothing of it is kept.
 func TestClaimsIsBounded(t *testing.T) {
-	for _, unit := range []string{"(", "()", `"`, `\`, "a", "a.", "\xff", "=?", "é", ";", "(a;", " "} {
+	for _, unit := range []string{"(", "()", `"`, `\`, "a", "a.", "\xff", "=?", "é", ";", "(a;",
+		" "} {
 		value := []byte(strings.Repeat(unit, 1<<20/len(unit)))
 		allocations.Hold(t, "milter/authres: Claims of 1 MiB", 1,
 			func() { Claims(value, []string{"mx.example.com"}) })

@@ -15,7 +15,8 @@ func FuzzWrite(f *testing.F) {
 		"header", "i", "a\r\nX-Evil: b@c.example")
 	f.Add("a;b", "", "", "\\", "\xff", "", "", strings.Repeat("é", 300))
 	f.Fuzz(func(t *testing.T, id, method, value, comment, reason, ptype, name, content string) {
-		in := Field{ID: id, Results: []Result{{Method: method, Value: value, Comment: comment, Reason: reason,
+		in := Field{ID: id, Results: []Result{{Method: method, Value: value, Comment: comment,
+			Reason:     reason,
 			Properties: []Property{{ptype, name, content}, {"policy", "last", "yes"}}}}}
 		fields := in.Fields()
 		if len(fields) != 1 {
@@ -42,7 +43,8 @@ func FuzzWrite(f *testing.F) {
 func checkResult(t *testing.T, in, got Result) {
 	t.Helper()
 	if got.Method != keyword(in.Method) || got.Value != keyword(in.Value) {
-		t.Errorf("got %s=%s, want %s=%s", got.Method, got.Value, keyword(in.Method), keyword(in.Value))
+		t.Errorf("got %s=%s, want %s=%s", got.Method, got.Value, keyword(in.Method),
+			keyword(in.Value))
 	}
 	n := len(got.Properties)
 	if n == 0 || n > 2 || got.Properties[n-1] != (Property{"policy", "last", "yes"}) {
@@ -99,7 +101,8 @@ var readers = []struct {
 }{
 	{"ours", func(v string) string { f, _ := Parse([]byte(v)); return f.ID }},
 	{"first word", func(v string) string {
-		for _, w := range strings.FieldsFunc(v, func(r rune) bool { return r == ';' || isSpace(byte(r)) && r < 128 }) {
+		for _, w := range strings.FieldsFunc(v,
+			func(r rune) bool { return r == ';' || isSpace(byte(r)) && r < 128 }) {
 			return w
 		}
 		return ""

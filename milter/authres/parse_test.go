@@ -64,12 +64,14 @@ func TestParse(t *testing.T) {
 		{"reason after the properties", " mx; dkim=fail header.d=a.example reason=bad",
 			Field{ID: "mx", Results: []Result{{
 				Method: "dkim", Value: "fail", Reason: "bad", Properties: []Property{{"header", "d", "a.example"}}}}}},
-		{"pair without a type", " mx; dmarc=pass action=none header.from=a.example", Field{ID: "mx", Results: []Result{{
-			Method: "dmarc", Value: "pass", Properties: []Property{{"header", "from", "a.example"}}}}}},
+		{"pair without a type", " mx; dmarc=pass action=none header.from=a.example",
+			Field{ID: "mx", Results: []Result{{
+				Method: "dmarc", Value: "pass", Properties: []Property{{"header", "from", "a.example"}}}}}},
 		{"underscores", " mx; x_y=pass policy.dkim_rules=none", Field{ID: "mx", Results: []Result{{
 			Method: "x_y", Value: "pass", Properties: []Property{{"policy", "dkim_rules", "none"}}}}}},
-		{"semicolon in a comment", " mx (a;b); dkim=pass (c;d); (e;f) spf=none", Field{ID: "mx", Results: []Result{
-			{Method: "dkim", Value: "pass", Comment: "c;d"}, {Method: "spf", Value: "none"}}}},
+		{"semicolon in a comment", " mx (a;b); dkim=pass (c;d); (e;f) spf=none",
+			Field{ID: "mx", Results: []Result{
+				{Method: "dkim", Value: "pass", Comment: "c;d"}, {Method: "spf", Value: "none"}}}},
 		{"result in a reason", ` mx; dkim=fail reason="a; dmarc=pass header.from=bank.example"`,
 			Field{ID: "mx", Results: []Result{{
 				Method: "dkim", Value: "fail", Reason: "a; dmarc=pass header.from=bank.example"}}}},
@@ -128,7 +130,8 @@ func TestParseMistakes(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := Parse([]byte(tt.value))
 			if !errors.Is(err, tt.err) || !reflect.DeepEqual(got, tt.want) {
-				t.Errorf("Parse(%q)\n got %+v, %v\nwant %+v, %v", tt.value, got, err, tt.want, tt.err)
+				t.Errorf("Parse(%q)\n got %+v, %v\nwant %+v, %v", tt.value, got, err, tt.want,
+					tt.err)
 			}
 		})
 	}
@@ -143,7 +146,8 @@ func TestParseIsBounded(t *testing.T) {
 	if !errors.Is(err, ErrSyntax) || len(f.Results) != 0 {
 		t.Errorf("1000 properties: got %d results, %v", len(f.Results), err)
 	}
-	for _, unit := range []string{"(", "()", `"`, `"a"`, "a", ";", "a=b;", " ", "\r\n ", "\"\r\n \"", `\`} {
+	for _, unit := range []string{"(", "()", `"`, `"a"`, "a", ";", "a=b;", " ", "\r\n ",
+		"\"\r\n \"", `\`} {
 		value := []byte("mx; spf=" + strings.Repeat(unit, 1<<20/len(unit)))
 		allocations.Hold(t, "milter/authres: Parse of 1 MiB", 1, func() { _, _ = Parse(value) })
 	}

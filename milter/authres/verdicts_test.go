@@ -59,7 +59,8 @@ func checkVerdicts(t *testing.T, in Field) {
 	if read != len(in.Results) {
 		t.Errorf("%d results written, %d given", read, len(in.Results))
 	}
-	if back, err := Parse([]byte(in.Payload())); err != nil || len(back.Results) != len(in.Results) {
+	if back, err := Parse([]byte(in.Payload())); err != nil ||
+		len(back.Results) != len(in.Results) {
 		t.Errorf("payload: %v, %d results", err, len(back.Results))
 	}
 }
@@ -77,9 +78,11 @@ func TestFirstFieldHoldsEveryVerdict(t *testing.T) {
 		for _, n := range names {
 			for _, signatures := range []int{0, 1, 20} {
 				for _, first := range []bool{false, true} {
-					t.Run(fmt.Sprintf("%.10s, %s, %d, %v", id, n.name, signatures, first), func(t *testing.T) {
-						checkVerdicts(t, judged(id, n.value, strings.Repeat(n.value+" ", 20), signatures, first))
-					})
+					t.Run(fmt.Sprintf("%.10s, %s, %d, %v", id, n.name, signatures, first),
+						func(t *testing.T) {
+							checkVerdicts(t, judged(id, n.value, strings.Repeat(n.value+" ", 20),
+								signatures, first))
+						})
 				}
 			}
 		}
@@ -101,7 +104,8 @@ func TestSqueezeTakesFromTheLargest(t *testing.T) {
 
 func FuzzVerdicts(f *testing.F) {
 	f.Add("mx.example.com", "example.com", "a text", uint8(6), true)
-	f.Add(strings.Repeat("i", 300), strings.Repeat("é", 300), strings.Repeat(`";\`, 100), uint8(20), false)
+	f.Add(strings.Repeat("i", 300), strings.Repeat("é", 300), strings.Repeat(`";\`, 100), uint8(20),
+		false)
 	f.Fuzz(func(t *testing.T, id, name, text string, signatures uint8, dkimFirst bool) {
 		checkVerdicts(t, judged(id, name, text, int(signatures%24), dkimFirst))
 	})

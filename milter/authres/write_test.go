@@ -105,7 +105,8 @@ func TestNamesAndTexts(t *testing.T) {
 			}
 		})
 	}
-	with := Field{ID: "mx", Results: []Result{{Method: "dkim", Value: "pass", Comment: "c", Reason: "r"}}}
+	with := Field{ID: "mx", Results: []Result{{Method: "dkim", Value: "pass", Comment: "c",
+		Reason: "r"}}}
 	if got := with.WithoutComments().Payload(); got != "mx; dkim=pass reason=r" {
 		t.Errorf("without comments: %s", got)
 	}
@@ -196,15 +197,18 @@ func TestManyResultsSplit(t *testing.T) {
 // says its value.
 func TestLongestResult(t *testing.T) {
 	long := strings.Repeat("x.", 5000) + "example"
-	r := Result{Method: strings.Repeat("m", 99), Value: strings.Repeat("v", 99), Comment: long, Reason: long}
+	r := Result{Method: strings.Repeat("m", 99), Value: strings.Repeat("v", 99), Comment: long,
+		Reason: long}
 	for range 50 {
-		r.Properties = append(r.Properties, Property{strings.Repeat("t", 99), strings.Repeat("p", 99), long})
+		r.Properties = append(r.Properties,
+			Property{strings.Repeat("t", 99), strings.Repeat("p", 99), long})
 	}
 	for _, id := range []string{"mx", strings.Repeat("i", 253), strings.Repeat("i ", 5000)} {
 		for _, field := range (Field{ID: id, Results: []Result{r, r}}).Fields() {
 			checkField(t, field)
 			got, err := Parse(field.Value())
-			if err != nil || len(got.Results) != 1 || got.Results[0].Value != strings.Repeat("v", 24) {
+			if err != nil || len(got.Results) != 1 ||
+				got.Results[0].Value != strings.Repeat("v", 24) {
 				t.Errorf("%q: %v", field.Raw(), err)
 			}
 		}

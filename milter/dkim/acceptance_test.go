@@ -22,7 +22,8 @@ const goodTags = "v=1; a=rsa-sha256; c=relaxed/relaxed; d=example.com; s=sel; h=
 
 func TestCheck32FromMustBeSigned(t *testing.T) {
 	tags := strings.Replace(goodTags, "h=from:", "h=", 1)
-	got := verifyOne(t, &dkim.Verifier{}, forge(t, rsaKey(), tags, mailHeader, mailBody), record(t, rsaKey()))
+	got := verifyOne(t, &dkim.Verifier{}, forge(t, rsaKey(), tags, mailHeader, mailBody),
+		record(t, rsaKey()))
 	if got.Value != dkim.PermError || got.Reason != "From is not signed" {
 		t.Errorf("got %s: %s", got.Value, got.Reason)
 	}
@@ -62,7 +63,8 @@ func TestCheck33RequiredTags(t *testing.T) {
 		{"selector no name", "s=sel;", "s=s..l;", "s=s..l is not a selector", dkim.Neutral},
 		{"b no base64", " b=", " b=!", "the tag b= is not base64", dkim.Neutral},
 		{"no list of tags", "v=1; ", "v=1;; ",
-			`the field is not a list of tags: not a tag list: no name and "=" at the start of ""`, dkim.Neutral},
+			`the field is not a list of tags: not a tag list: no name and "=" at the start of ""`,
+			dkim.Neutral},
 		{"unknown a", "a=rsa-sha256", "a=rsa-sha512", `the signature algorithm "rsa-sha512" is unknown`, dkim.Neutral},
 		{"x before t", "s=sel;", "s=sel; t=5; x=4;",
 			"the signature expires before it was made (x= is not after t=)", dkim.PermError},
@@ -85,7 +87,8 @@ func TestCheck33RequiredTags(t *testing.T) {
 func TestCheck34WeakAlgorithms(t *testing.T) {
 	t.Setenv("GODEBUG", "rsa1024min=0") // or crypto/rsa would refuse the keys, and hide that we do
 	sha1 := strings.Replace(goodTags, "rsa-sha256", "rsa-sha1", 1)
-	got := verifyOne(t, &dkim.Verifier{}, forge(t, rsaKey(), sha1, mailHeader, mailBody), record(t, rsaKey()))
+	got := verifyOne(t, &dkim.Verifier{}, forge(t, rsaKey(), sha1, mailHeader, mailBody),
+		record(t, rsaKey()))
 	if got.Value != dkim.PermError || !strings.Contains(got.Reason, "rsa-sha1") {
 		t.Errorf("rsa-sha1: got %s: %s", got.Value, got.Reason)
 	}
@@ -97,7 +100,8 @@ func TestCheck34WeakAlgorithms(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := verifyOne(t, &dkim.Verifier{}, forge(t, key, goodTags, mailHeader, mailBody), record(t, key))
+		got := verifyOne(t, &dkim.Verifier{}, forge(t, key, goodTags, mailHeader, mailBody),
+			record(t, key))
 		if got.Value != c.want {
 			t.Errorf("%d bits: got %s: %s, want %s", c.bits, got.Value, got.Reason, c.want)
 		}
@@ -133,12 +137,14 @@ func TestCheck36KeyRecords(t *testing.T) {
 		{"unknown tags", goodTags, "v=DKIM1; g=; zz=1; n=a note; " + p, dkim.Pass, dkim.KeyUsable},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got := verifyOne(t, &dkim.Verifier{}, forge(t, rsaKey(), c.tags, mailHeader, mailBody), c.record)
+			got := verifyOne(t, &dkim.Verifier{}, forge(t, rsaKey(), c.tags, mailHeader, mailBody),
+				c.record)
 			if got.Value != c.want || got.Evidence.Key != c.state {
 				t.Errorf("got %s, key state %d: %s, want %s, %d", got.Value, got.Evidence.Key,
 					got.Reason, c.want, c.state)
 			}
-			if testing := strings.Contains(c.record, "t=y"); c.want == dkim.Pass && got.Testing != testing {
+			if testing := strings.Contains(c.record, "t=y"); c.want == dkim.Pass &&
+				got.Testing != testing {
 				t.Errorf("testing = %v, want %v", got.Testing, testing)
 			}
 		})
@@ -152,7 +158,8 @@ func TestCheck37OversignedFrom(t *testing.T) {
 	if got.Value != dkim.Pass {
 		t.Errorf("as signed: got %s: %s", got.Value, got.Reason)
 	}
-	got = verifyOne(t, &dkim.Verifier{}, []byte("From: eve@example.com\r\n"+raw), record(t, rsaKey()))
+	got = verifyOne(t, &dkim.Verifier{}, []byte("From: eve@example.com\r\n"+raw),
+		record(t, rsaKey()))
 	if e := got.Evidence; got.Value != dkim.Fail || e.HeaderIntact || !e.BodyIntact || e.OtherKey {
 		t.Errorf("with a second From: got %s: %s, evidence %+v", got.Value, got.Reason, e)
 	}
@@ -180,7 +187,8 @@ func TestCheck38BodyLength(t *testing.T) {
 			got := verifyOne(t, &dkim.Verifier{AcceptUnsignedBody: c.accept},
 				append(raw, c.appended...), record(t, rsaKey()))
 			if got.Value != c.want || got.Evidence.UnsignedOctets != c.unsigned {
-				t.Errorf("got %s, %d unsigned: %s", got.Value, got.Evidence.UnsignedOctets, got.Reason)
+				t.Errorf("got %s, %d unsigned: %s", got.Value, got.Evidence.UnsignedOctets,
+					got.Reason)
 			}
 		})
 	}
@@ -253,7 +261,8 @@ func TestCheck40Canonicalization(t *testing.T) {
 		raw := signatureField(t, tags) + c.header + "\r\n" + c.body
 		got := verifyOne(t, &dkim.Verifier{}, []byte(raw), record(t, rsaKey()))
 		if string(got.Value) != c.wantHeader {
-			t.Errorf("%s of %q %q: got %s: %s, want %s", c.c, c.header, c.body, got.Value, got.Reason, c.wantHeader)
+			t.Errorf("%s of %q %q: got %s: %s, want %s", c.c, c.header, c.body, got.Value,
+				got.Reason, c.wantHeader)
 		}
 	}
 }
@@ -291,7 +300,8 @@ func TestKeyForms(t *testing.T) {
 		{"RSAPublicKey", "v=DKIM1; p=" + pkcs1(rsaKey()), dkim.KeyUsable},
 		{"Ed25519", "v=DKIM1; " + record(t, edKey()), dkim.KeyUsable},
 		{"Ed25519 as SubjectPublicKeyInfo",
-			"v=DKIM1; k=ed25519; p=MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=", dkim.KeyInvalid},
+			"v=DKIM1; k=ed25519; p=MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",
+			dkim.KeyInvalid},
 		{"32,768 bits", "v=DKIM1; p=" + hugeKey(32768, 65537), dkim.KeyTooLong},
 		{"8,193 bits", "v=DKIM1; p=" + hugeKey(8193, 65537), dkim.KeyTooLong},
 		{"8,192 bits", "v=DKIM1; p=" + hugeKey(8192, 65537), dkim.KeyUsable},

@@ -27,7 +27,8 @@ func TestAdditionsAreTrue(t *testing.T) {
 			fields := append(append(dkim.DefaultFields(), o.Fields...), "Comments", "Bcc")
 			for _, field := range fields {
 				has := func(list []string) bool {
-					return slices.ContainsFunc(list, func(n string) bool { return strings.EqualFold(n, field) })
+					return slices.ContainsFunc(list,
+						func(n string) bool { return strings.EqualFold(n, field) })
 				}
 				kinds := 0
 				for _, list := range [][]string{a.Always, a.WhenAbsent, a.WhenNotPlain} {
@@ -51,8 +52,11 @@ func TestAdditionsAreTrue(t *testing.T) {
 					isMIME := slices.Contains([]string{"MIME-Version", "Content-Type",
 						"Content-Transfer-Encoding"}, field)
 					isFirst := strings.HasPrefix(c.what, "the first")
-					if isFirst && absent || c.what == "the first one, plain" && isMIME && !o.KeepPlain {
-						continue // it is not the first; or it is oversigned, though a second one would not be
+					if isFirst && absent || c.what == "the first one, plain" && isMIME &&
+						!o.KeepPlain {
+						// it is not the first; or it is oversigned, though a second one would not
+						// be
+						continue
 					}
 					if strings.HasPrefix(field, "Resent-") || field == "From" {
 						continue // a block of its own; and of two From there is no author
@@ -62,7 +66,8 @@ func TestAdditionsAreTrue(t *testing.T) {
 					got := only(t, verify(t, &dkim.Verifier{Resolver: signers(t), Now: testClock,
 						NoteUncovered: true}, []byte(field+": two\r\n"+signed+"\r\n"+c.body)))
 					if (got.Value == dkim.Pass) != c.want {
-						t.Errorf("%s, %s: %s %s, said: %v", field, c.what, got.Value, got.Reason, c.want)
+						t.Errorf("%s, %s: %s %s, said: %v", field, c.what, got.Value, got.Reason,
+							c.want)
 					}
 				}
 			}

@@ -9,7 +9,8 @@ import (
 )
 
 // benchBody makes a message of 4 KB.
-var benchBody = strings.Repeat("Some text of a usual line that is about seventy octets long, more or less\r\n", 45)
+var benchBody = strings.Repeat(
+	"Some text of a usual line that is about seventy octets long, more or less\r\n", 45)
 
 func benchDigests(o dkim.SignOptions) *message.Digests {
 	d := message.NewDigests([]message.BodyHash{o.BodyHash()})
@@ -60,7 +61,8 @@ func BenchmarkVerify(b *testing.B) {
 				digests := message.NewDigests(x.BodyHashes())
 				digests.Write([]byte(benchBody))
 				digests.Close()
-				if r := x.Run(b.Context(), &message.Message{Header: h, Body: digests}); r[0].Value != dkim.Pass {
+				if r := x.Run(b.Context(), &message.Message{Header: h,
+					Body: digests}); r[0].Value != dkim.Pass {
 					b.Fatal(r)
 				}
 			}

@@ -54,7 +54,8 @@ func TestPickRandom(t *testing.T) {
 		}
 		index, list, own := dkim.NewIndex(h), some(60), r.IntN(len(h)+1)-1
 		got, want := index.Pick(list, own), naivePick(h, list, own)
-		if !slices.EqualFunc(got, want, func(a, b message.Field) bool { return a.String() == b.String() }) {
+		if !slices.EqualFunc(got, want,
+			func(a, b message.Field) bool { return a.String() == b.String() }) {
 			t.Fatalf("of %q and without %d, %q picks %q, want %q", h, own, list, got, want)
 		}
 		for _, name := range names {
@@ -72,7 +73,8 @@ func oversigned(n int) (message.Header, []string) {
 	var names []string
 	for i := range n {
 		name := fmt.Sprintf("X-Field-%d", i%(n/2))
-		h = append(h, message.NewField(name, []byte(" a value of some words,\r\n\tfolded as usual  and spaced as not")))
+		h = append(h, message.NewField(name,
+			[]byte(" a value of some words,\r\n\tfolded as usual  and spaced as not")))
 		names = append(names, strings.ToLower(name))
 	}
 	return h, append(names, names[:n/2]...)

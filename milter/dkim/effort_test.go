@@ -35,7 +35,8 @@ func TestCost(t *testing.T) {
 		n := new(big.Int).Lsh(big.NewInt(1), uint(c.bits-1))
 		k := PublicKey{rsa: &rsa.PublicKey{N: n, E: c.exponent}}
 		if got := float64(k.cost()) / unitCost; got < c.least || got > c.most {
-			t.Errorf("%d bits, exponent %d: %.2f units, want %.2f to %.2f", c.bits, c.exponent, got, c.least, c.most)
+			t.Errorf("%d bits, exponent %d: %.2f units, want %.2f to %.2f", c.bits, c.exponent, got,
+				c.least, c.most)
 		}
 	}
 }
@@ -75,9 +76,11 @@ func TestHeaderOctets(t *testing.T) {
 				countHashed(t, &hashed)
 				results, size := judgeMany(t, c.fields, c.size, c.names, form, key)
 				if most := EffortUnits * unitOctets; hashed == 0 || hashed > most {
-					t.Errorf("%d octets of a header of %d were hashed, want at most %d", hashed, size, most)
+					t.Errorf("%d octets of a header of %d were hashed, want at most %d", hashed,
+						size, most)
 				}
-				if last := results[len(results)-1]; size*20 > EffortUnits*unitOctets && last.Value != Policy {
+				if last := results[len(results)-1]; size*20 > EffortUnits*unitOctets &&
+					last.Value != Policy {
 					t.Errorf("the last signature is %s: %s, want policy", last.Value, last.Reason)
 				}
 			})
@@ -99,7 +102,8 @@ func judgeMany(t *testing.T, fields, size, names int, form, key string) ([]Resul
 	for range fields {
 		h = append(h, message.NewField("X-F", []byte(" "+strings.Repeat("a\t", size/2+1))))
 	}
-	text := " v=1; a=rsa-sha256; c=" + form + "/simple; d=example.com; s=s; h=from" + strings.Repeat(":x-f", names) +
+	text := " v=1; a=rsa-sha256; c=" + form + "/simple; d=example.com; s=s; h=from" +
+		strings.Repeat(":x-f", names) +
 		"; bh=frcCV1k9oG9oKj3dpUqdJg1PxRT2RSN/XKdLCPjaYaY=; b= " + strings.Repeat("A", 170) + "=="
 	for range 10 {
 		h = append(h, message.NewField(FieldName, []byte(text)))

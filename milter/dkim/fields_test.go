@@ -94,7 +94,8 @@ func TestAdditions(t *testing.T) {
 	never := map[string]bool{"Sender": true} // lists add it by right
 	whenAbsent := map[string]bool{"Date": true, "Message-ID": true, "List-Unsubscribe": true,
 		"List-Unsubscribe-Post": true}
-	mime := map[string]bool{"MIME-Version": true, "Content-Type": true, "Content-Transfer-Encoding": true}
+	mime := map[string]bool{"MIME-Version": true, "Content-Type": true,
+		"Content-Transfer-Encoding": true}
 	for _, tc := range []struct {
 		name, header, body string
 		holds              func(name string) bool // the field may be added
@@ -114,7 +115,8 @@ func TestAdditions(t *testing.T) {
 				dkim.SignOptions{}) + "\r\n" + tc.header
 			v := &dkim.Verifier{Resolver: signers(t), Now: testClock}
 			for name, field := range additions {
-				for place, header := range map[string]string{"top": field + signed, "bottom": signed + field} {
+				for place, header := range map[string]string{"top": field + signed,
+					"bottom": signed + field} {
 					got := only(t, verify(t, v, []byte(header+"\r\n"+tc.body)))
 					if holds := got.Value == dkim.Pass; holds != tc.holds(name) {
 						t.Errorf("%q at the %s: %s %s", field, place, got.Value, got.Reason)
@@ -129,7 +131,8 @@ func TestAdditions(t *testing.T) {
 // signature lives.
 func TestPlainBehindMTAs(t *testing.T) {
 	header := "From: a@example.com\r\nTo: b@example.org, c@example.org\r\nSubject: hello\r\n"
-	signed := dkim.FieldName + ":" + sign(t, header, mailBody, rsaSigner(), dkim.SignOptions{}) + "\r\n" + header
+	signed := dkim.FieldName + ":" + sign(t, header, mailBody, rsaSigner(), dkim.SignOptions{}) +
+		"\r\n" + header
 	for name, after := range map[string]string{
 		"a relay": "Received: from a by b; Sun, 29 Nov 2026 10:00:00 " +
 			"+0000\r\nReturn-Path: <a@example.com>\r\n" + signed,

@@ -57,7 +57,8 @@ func FuzzRecord(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		r, err := dkim.ParseRecord(text)
 		if err != nil {
-			if fault, ok := err.(*dkim.RecordError); !ok || fault.State == dkim.KeyUsable || fault.Reason == "" {
+			if fault, ok := err.(*dkim.RecordError); !ok || fault.State == dkim.KeyUsable ||
+				fault.Reason == "" {
 				t.Errorf("%#v", err)
 			}
 			return
@@ -76,11 +77,12 @@ func FuzzVerify(f *testing.F) {
 		zone := dnstest.FromMap(map[string][]string{"sel._domainkey.example.com": {record}})
 		v := &dkim.Verifier{Resolver: zone, Now: testClock}
 		var x *dkim.Verification
-		m, err := message.Read(bytes.NewReader(raw), 1<<20, func(h message.Header) []message.BodyHash {
-			author, _ := h.Author()
-			x = v.Select(h, author.Domain)
-			return x.BodyHashes()
-		})
+		m, err := message.Read(bytes.NewReader(raw), 1<<20,
+			func(h message.Header) []message.BodyHash {
+				author, _ := h.Author()
+				x = v.Select(h, author.Domain)
+				return x.BodyHashes()
+			})
 		if err != nil {
 			return
 		}
@@ -98,7 +100,8 @@ func FuzzVerify(f *testing.F) {
 func checkResult(t *testing.T, m *message.Message, r dkim.Result) {
 	switch r.Value {
 	case dkim.Pass:
-		if e := r.Evidence; !e.HeaderIntact || !e.BodyIntact || e.UnsignedOctets != 0 || r.Domain == "" || r.Bits == 0 {
+		if e := r.Evidence; !e.HeaderIntact || !e.BodyIntact || e.UnsignedOctets != 0 ||
+			r.Domain == "" || r.Bits == 0 {
 			t.Errorf("pass: %+v", r)
 		}
 	case dkim.Fail, dkim.Policy, dkim.TempError, dkim.PermError, dkim.Neutral:
@@ -117,10 +120,12 @@ func checkResult(t *testing.T, m *message.Message, r dkim.Result) {
 func FuzzSign(f *testing.F) {
 	f.Fuzz(func(t *testing.T, header, body string, forms byte) {
 		raw := "From: a@example.com\r\n" + header + "\r\n\r\n" + body
-		options := dkim.SignOptions{Time: testTime, SimpleHeader: forms&1 != 0, SimpleBody: forms&2 != 0}
-		m, err := message.Read(strings.NewReader(raw), 1<<20, func(message.Header) []message.BodyHash {
-			return []message.BodyHash{options.BodyHash()}
-		})
+		options := dkim.SignOptions{Time: testTime, SimpleHeader: forms&1 != 0,
+			SimpleBody: forms&2 != 0}
+		m, err := message.Read(strings.NewReader(raw), 1<<20,
+			func(message.Header) []message.BodyHash {
+				return []message.BodyHash{options.BodyHash()}
+			})
 		if err != nil {
 			return
 		}
@@ -133,7 +138,8 @@ func FuzzSign(f *testing.F) {
 		}
 		h := append(message.Header{field}, m.Header...)
 		x := (&dkim.Verifier{Resolver: signers(t), Now: testClock}).Select(h, "example.com")
-		if results := x.Run(t.Context(), &message.Message{Header: h, Body: m.Body}); results[0].Value != dkim.Pass {
+		if results := x.Run(t.Context(),
+			&message.Message{Header: h, Body: m.Body}); results[0].Value != dkim.Pass {
 			t.Errorf("got %v", summary(results[:1]))
 		}
 	})

@@ -171,5 +171,6 @@ func pkcs1(key *rsa.PrivateKey) string {
 func hugeKey(bits int, exponent int) string {
 	n := new(big.Int).Lsh(big.NewInt(1), uint(bits-1))
 	n.SetBit(n, 0, 1)
-	return base64.StdEncoding.EncodeToString(x509.MarshalPKCS1PublicKey(&rsa.PublicKey{N: n, E: exponent}))
+	return base64.StdEncoding.EncodeToString(
+		x509.MarshalPKCS1PublicKey(&rsa.PublicKey{N: n, E: exponent}))
 }

@@ -25,7 +25,8 @@ func strangers(n int) string {
 
 // judge runs both phases over a header without a body and returns how many body hashes were asked
 // for.
-func judge(t testing.TB, v *dkim.Verifier, h message.Header, author domain.Name) (results []dkim.Result, hashes int) {
+func judge(t testing.TB, v *dkim.Verifier, h message.Header,
+	author domain.Name) (results []dkim.Result, hashes int) {
 	x := v.Select(h, author)
 	wanted := x.BodyHashes()
 	m := &message.Message{Header: h, Body: message.NewDigests(wanted)}
@@ -46,7 +47,8 @@ func TestManySignatures(t *testing.T) {
 	} {
 		zone := dnstest.FromMap(nil)
 		v := &dkim.Verifier{Resolver: zone, MaxSignatures: c.most, Now: testClock}
-		results, hashes := judge(t, v, parseHeader(t, strangers(c.fields)+mailHeader), "example.com")
+		results, hashes := judge(t, v, parseHeader(t, strangers(c.fields)+mailHeader),
+			"example.com")
 		tried, listed := 0, 0
 		for _, r := range results {
 			if r.Value == dkim.Policy {
@@ -55,7 +57,8 @@ func TestManySignatures(t *testing.T) {
 				tried++
 			}
 		}
-		if tried != c.tried || listed != c.listed || hashes != c.tried || len(zone.Queries()) != c.tried {
+		if tried != c.tried || listed != c.listed || hashes != c.tried ||
+			len(zone.Queries()) != c.tried {
 			t.Errorf("%d fields, at most %d: %d tried, %d listed, %d hashes, %d queries", c.fields,
 				c.most, tried, listed, hashes, len(zone.Queries()))
 		}
@@ -93,10 +96,11 @@ func TestAuthorFirst(t *testing.T) {
 		raw := strangers(30) + string(forge(t, rsaKey(), goodTags, mailHeader, mailBody))
 		v := with(&dkim.Verifier{}, record(t, rsaKey()))
 		var x *dkim.Verification
-		m, err := message.Read(strings.NewReader(raw), 1<<20, func(h message.Header) []message.BodyHash {
-			x = v.Select(h, domain.Name(c.author))
-			return x.BodyHashes()
-		})
+		m, err := message.Read(strings.NewReader(raw), 1<<20,
+			func(h message.Header) []message.BodyHash {
+				x = v.Select(h, domain.Name(c.author))
+				return x.BodyHashes()
+			})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -110,18 +114,21 @@ func TestAuthorFirst(t *testing.T) {
 		if got != c.want {
 			t.Errorf("author %q: got %s, want %s", c.author, got, c.want)
 		}
-		if !slices.IsSortedFunc(results, func(a, b dkim.Result) int { return a.Evidence.Field - b.Evidence.Field }) {
+		if !slices.IsSortedFunc(results,
+			func(a, b dkim.Result) int { return a.Evidence.Field - b.Evidence.Field }) {
 			t.Errorf("author %q: the results are not in the order of the header", c.author)
 		}
 	}
 }
 
 func TestLookupsAreShared(t *testing.T) {
-	raw := strings.Repeat(signatureField(t, goodTags), 9) + string(forge(t, rsaKey(), goodTags, mailHeader, mailBody))
+	raw := strings.Repeat(signatureField(t, goodTags), 9) +
+		string(forge(t, rsaKey(), goodTags, mailHeader, mailBody))
 	v := with(&dkim.Verifier{}, record(t, rsaKey()))
 	zone := v.Resolver.(*dnstest.Zone)
 	results := verify(t, v, []byte(raw))
-	if len(results) != 10 || slices.ContainsFunc(results, func(r dkim.Result) bool { return r.Value != dkim.Pass }) {
+	if len(results) != 10 || slices.ContainsFunc(results,
+		func(r dkim.Result) bool { return r.Value != dkim.Pass }) {
 		t.Errorf("got %v", summary(results))
 	}
 	if q := zone.Queries(); len(q) != 1 {

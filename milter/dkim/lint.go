@@ -79,7 +79,8 @@ func refused(flaws *lint.List, text string, tags taglist.List, err error) {
 				"fail", text, tags, "p")
 			return
 		case KeyTooShort:
-			at(flaws, FlawShort, reason+": verifiers refuse it (RFC 8301 section 3.2)", text, tags, "p")
+			at(flaws, FlawShort, reason+": verifiers refuse it (RFC 8301 section 3.2)", text, tags,
+				"p")
 			return
 		case KeyTooLong:
 			at(flaws, FlawLarge, reason+": verifiers refuse it", text, tags, "p")
@@ -106,17 +107,20 @@ func refused(flaws *lint.List, text string, tags taglist.List, err error) {
 	case hasService && !listed(s, "email", "*"):
 		at(flaws, FlawService, "s= does not list email, so no signature counts: delete the "+
 			"tag", text, tags, "s")
-	case hasType && k != strings.ToLower(k) && (strings.EqualFold(k, "rsa") || strings.EqualFold(k, "ed25519")):
+	case hasType && k != strings.ToLower(k) && (strings.EqualFold(k, "rsa") ||
+		strings.EqualFold(k, "ed25519")):
 		at(flaws, FlawKeyType, reason+": write k="+strings.ToLower(k), text, tags, "k")
 	case hasType && k != "rsa" && k != "ed25519":
 		at(flaws, FlawKeyType, reason, text, tags, "k")
 	case strings.Contains(text, "-----"):
-		flaws.Add(FlawMalformed, reason+": the lines -----BEGIN and -----END of the key file do not "+
+		flaws.Add(FlawMalformed, reason+
+			": the lines -----BEGIN and -----END of the key file do not "+
 			"belong in a record", 0, 0)
 	default:
 		p, _ := tags.Value("p")
 		if kind, _ := keyType(p); kind != "" && kind != k && (hasType || kind != "rsa") {
-			at(flaws, FlawMalformed, reason+": this is a key of another type, k="+kind, text, tags, "p")
+			at(flaws, FlawMalformed, reason+": this is a key of another type, k="+kind, text, tags,
+				"p")
 			return
 		}
 		at(flaws, FlawMalformed, reason, text, tags, "p")
@@ -137,7 +141,8 @@ func keyType(p string) (kind, value string) {
 		return "rsa", taglist.Compact(p)
 	}
 	if public, err := x509.ParsePKIXPublicKey(raw); err == nil {
-		if key, ok := public.(ed25519.PublicKey); ok { // as openssl writes it; a record has the key alone
+		// as openssl writes it; a record has the key alone
+		if key, ok := public.(ed25519.PublicKey); ok {
 			return "ed25519", base64.StdEncoding.EncodeToString(key)
 		}
 	}

@@ -7,10 +7,11 @@ import (
 	"mailseal/milter/lint"
 )
 
-// refusals are the flaws of records that verifiers do not use. FlawLarge is also that of keys that some
-// of them take.
+// refusals are the flaws of records that verifiers do not use. FlawLarge is also that of keys that
+// some of them take.
 var refusals = []string{
-	FlawPasted, FlawVersion, FlawMalformed, FlawRevoked, FlawShort, FlawHash, FlawKeyType, FlawService,
+	FlawPasted, FlawVersion, FlawMalformed, FlawRevoked, FlawShort, FlawHash, FlawKeyType,
+	FlawService,
 }
 
 // FuzzLint holds that flaws are marked within the text, and that a mended record is one.

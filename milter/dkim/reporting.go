@@ -13,8 +13,8 @@ import (
 	"mailseal/milter/taglist"
 )
 
-// Reporting is what a domain publishes at ReportingName (RFC 6651 section 3.2), for those who find a
-// signature of it with r=y that fails.
+// Reporting is what a domain publishes at ReportingName (RFC 6651 section 3.2), for those who find
+// a signature of it with r=y that fails.
 type Reporting struct {
 	Local   string   // ra, the local part of an address at the domain; "": no reports are wanted
 	Percent int      // rp: of how many failures, from 0 to 100
@@ -26,8 +26,8 @@ type Reporting struct {
 func ReportingName(domain string) string { return "_report._domainkey." + domain }
 
 // FindReporting looks up the record of a domain that wants to hear of failures of a kind. With a
-// problem it does not: there is none, or not one, or it is invalid, or leaves the kind out. An error
-// says that the DNS did not answer.
+// problem it does not: there is none, or not one, or it is invalid, or leaves the kind out. An
+// error says that the DNS did not answer.
 func FindReporting(
 	ctx context.Context, resolver dns.Resolver, domain, kind string,
 ) (r Reporting, problem string, err error) {
@@ -49,7 +49,8 @@ func FindReporting(
 	return r, "", nil
 }
 
-// ParseReporting reads such a record. The error says what is wrong with it; no receiver reports then.
+// ParseReporting reads such a record. The error says what is wrong with it; no receiver reports
+// then.
 func ParseReporting(text string) (Reporting, error) {
 	r := Reporting{Percent: 100, Reasons: []string{"all"}}
 	tags, err := taglist.Parse(text)

@@ -53,7 +53,8 @@ func FuzzReporting(f *testing.F) {
 	})
 }
 
-// TestRequestReports holds that r=y is written where it is asked for, and that a verifier is content.
+// TestRequestReports holds that r=y is written where it is asked for, and that a verifier is
+// content.
 func TestRequestReports(t *testing.T) {
 	for _, asks := range []bool{false, true} {
 		h := message.Header{message.NewField("From", []byte(" a@example.com\r\n"))}

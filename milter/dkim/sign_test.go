@@ -21,8 +21,14 @@ import (
 	"mailseal/milter/message"
 )
 
-func rsaSigner() dkim.Key { return dkim.Key{Domain: "example.com", Selector: "sel", Signer: rsaKey()} }
-func edSigner() dkim.Key  { return dkim.Key{Domain: "example.com", Selector: "ed", Signer: edKey()} }
+func rsaSigner() dkim.Key {
+	return dkim.Key{Domain: "example.com", Selector: "sel",
+		Signer: rsaKey()}
+}
+func edSigner() dkim.Key {
+	return dkim.Key{Domain: "example.com", Selector: "ed",
+		Signer: edKey()}
+}
 
 // signers is the zone of both.
 func signers(t testing.TB) *dnstest.Zone {
@@ -45,7 +51,8 @@ func sign(t testing.TB, header, body string, k dkim.Key, o dkim.SignOptions) str
 	return string(f.Value())
 }
 
-func trySign(t testing.TB, header, body string, k dkim.Key, o dkim.SignOptions) (message.Field, error) {
+func trySign(t testing.TB, header, body string, k dkim.Key, o dkim.SignOptions) (message.Field,
+	error) {
 	t.Helper()
 	if o.Time.IsZero() {
 		o.Time = testTime
@@ -92,7 +99,8 @@ func TestCheck41PlainSubmission(t *testing.T) {
 		"\tbh=9fd4NNRTJXDbJhwPkOaWbpGXDnGRz3sLMoSwcCA3Ofg=;\r\n\tb="
 	bh := regexp.MustCompile(`bh=[^;]*`)
 	head, b, _ := strings.Cut(value, "\tb=")
-	if got, want := bh.ReplaceAllString(head+"\tb=", "bh="), bh.ReplaceAllString(want, "bh="); got != want {
+	if got, want := bh.ReplaceAllString(head+"\tb=", "bh="),
+		bh.ReplaceAllString(want, "bh="); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 	if strings.Contains(b, ";") || strings.HasSuffix(b, "\r\n") {
@@ -168,7 +176,8 @@ func TestSignatureHolds(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			raw := dkim.FieldName + ":" + value + "\r\n" + c.header + "\r\n" + c.body
-			got := only(t, verify(t, &dkim.Verifier{Resolver: signers(t), Now: testClock}, []byte(raw)))
+			got := only(t, verify(t, &dkim.Verifier{Resolver: signers(t), Now: testClock},
+				[]byte(raw)))
 			if got.Value != c.want {
 				t.Errorf("got %s: %s, want %s", got.Value, got.Reason, c.want)
 			}
@@ -203,7 +212,8 @@ func TestCheck43TwoKeys(t *testing.T) {
 		}
 		signed = string(f.Raw()) + "\r\n" + signed
 	}
-	results := verify(t, &dkim.Verifier{Resolver: signers(t), Now: testClock}, []byte(signed+"\r\n"+body))
+	results := verify(t, &dkim.Verifier{Resolver: signers(t), Now: testClock},
+		[]byte(signed+"\r\n"+body))
 	if !slices.Equal(values(results), []dkim.Value{dkim.Pass, dkim.Pass}) ||
 		results[0].Selector != "ed" || results[1].Selector != "sel" {
 		t.Errorf("got %v", summary(results))
@@ -341,7 +351,8 @@ func TestSignErrors(t *testing.T) {
 			dkim.SignOptions{}, errGone},
 		{"no domain", mailHeader, with(func(k *dkim.Key) { k.Domain = "" }), dkim.SignOptions{}, dkim.ErrKey},
 		{"a field in the domain", mailHeader,
-			with(func(k *dkim.Key) { k.Domain = "example.com\r\nX: y" }), dkim.SignOptions{}, dkim.ErrKey},
+			with(func(k *dkim.Key) { k.Domain = "example.com\r\nX: y" }), dkim.SignOptions{},
+			dkim.ErrKey},
 		{"a tag in the selector", mailHeader, with(func(k *dkim.Key) { k.Selector = "a; l=0" }),
 			dkim.SignOptions{}, dkim.ErrKey},
 		{"no selector", mailHeader, with(func(k *dkim.Key) { k.Selector = "" }), dkim.SignOptions{}, dkim.ErrKey},
@@ -417,7 +428,8 @@ func TestDefaultsAreCopies(t *testing.T) {
 	dkim.DefaultFields()[0] = "X"
 	dkim.DefaultOversign()[0] = "X"
 	dkim.DefaultOversignPresent()[0] = "X"
-	got := fmt.Sprint(dkim.DefaultFields()[0], dkim.DefaultOversign()[0], dkim.DefaultOversignPresent()[0])
+	got := fmt.Sprint(dkim.DefaultFields()[0], dkim.DefaultOversign()[0],
+		dkim.DefaultOversignPresent()[0])
 	if got != "FromFromDate" {
 		t.Errorf("got %s", got)
 	}

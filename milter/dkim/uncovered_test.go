@@ -22,7 +22,10 @@ const fullTags = "v=1; a=rsa-sha256; c=relaxed/relaxed; d=example.com; s=sel; " 
 
 func TestUncoveredDuplicates(t *testing.T) {
 	below := func(field string) func(string) string {
-		return func(raw string) string { return strings.Replace(raw, "From: ", field+"\r\nFrom: ", 1) }
+		return func(raw string) string {
+			return strings.Replace(raw, "From: ", field+"\r\nFrom: ",
+				1)
+		}
 	}
 	above := func(field string) func(string) string {
 		return func(raw string) string { return field + "\r\n" + raw }
@@ -61,7 +64,8 @@ func TestUncoveredDuplicates(t *testing.T) {
 			dkim.Policy, "not all of the 3 To fields are signed"},
 		{"one of three covered twice", strings.Replace(fullTags, ":to:", ":to:to:", 1),
 			fullHeader + "To: c@example.net\r\n",
-			above("To: x@example.org"), false, dkim.Policy, "not all of the 3 To fields are signed"},
+			above("To: x@example.org"), false, dkim.Policy,
+			"not all of the 3 To fields are signed"},
 		{"simple canonicalization", strings.Replace(fullTags, "relaxed/relaxed", "simple/simple",
 			1), fullHeader, above("Subject: x"), false, dkim.Policy,
 			"not all of the 2 Subject fields are signed"},
@@ -114,7 +118,8 @@ func TestUncoveredDuplicates(t *testing.T) {
 			if c.change != nil {
 				raw = c.change(raw)
 			}
-			got := verifyOne(t, &dkim.Verifier{NoteUncovered: c.note}, []byte(raw), record(t, rsaKey()))
+			got := verifyOne(t, &dkim.Verifier{NoteUncovered: c.note}, []byte(raw),
+				record(t, rsaKey()))
 			if got.Value != c.want || got.Reason != c.reason {
 				t.Errorf("got %s: %s, want %s: %s", got.Value, got.Reason, c.want, c.reason)
 			}
@@ -171,7 +176,8 @@ func TestHonestMailIsCovered(t *testing.T) {
 // A header full of one field, under a signature full of its name.
 func TestUncoveredOfHugeHeader(t *testing.T) {
 	names := strings.Repeat(":x", 9000)
-	raw := string(forge(t, rsaKey(), goodTags+names, mailHeader+strings.Repeat("X:a\r\n", 9000), mailBody))
+	raw := string(forge(t, rsaKey(), goodTags+names, mailHeader+strings.Repeat("X:a\r\n", 9000),
+		mailBody))
 	raw = strings.Repeat("X:b\r\n", 100_000) + raw
 	r := verifyOne(t, &dkim.Verifier{}, []byte(raw), record(t, rsaKey()))
 	if r.Value != dkim.Pass || r.Reason != "not all of the 109000 x fields are signed" {

@@ -66,7 +66,8 @@ func TestFailureReasons(t *testing.T) {
 			"a signed header field was changed, or the published key is not the one that signed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got := verifyOne(t, &dkim.Verifier{}, []byte(strings.Replace(c.mail, c.old, c.new, 1)), c.record)
+			got := verifyOne(t, &dkim.Verifier{}, []byte(strings.Replace(c.mail, c.old, c.new, 1)),
+				c.record)
 			if got.Value != dkim.Fail || got.Reason != c.reason {
 				t.Errorf("got %s: %s, want fail: %s", got.Value, got.Reason, c.reason)
 			}
@@ -108,12 +109,14 @@ func TestKeyAnswers(t *testing.T) {
 
 func TestMinRSABits(t *testing.T) {
 	raw := forge(t, rsaKey(), goodTags, mailHeader, mailBody)
-	if got := verifyOne(t, &dkim.Verifier{MinRSABits: 2049}, raw, record(t, rsaKey())); got.Value != dkim.Policy {
+	if got := verifyOne(t, &dkim.Verifier{MinRSABits: 2049}, raw,
+		record(t, rsaKey())); got.Value != dkim.Policy {
 		t.Errorf("got %s: %s, want policy", got.Value, got.Reason)
 	}
 	ed := strings.Replace(goodTags, "rsa-", "ed25519-", 1)
 	raw = forge(t, edKey(), ed, mailHeader, mailBody)
-	if got := verifyOne(t, &dkim.Verifier{MinRSABits: 2049}, raw, record(t, edKey())); got.Value != dkim.Pass {
+	if got := verifyOne(t, &dkim.Verifier{MinRSABits: 2049}, raw,
+		record(t, edKey())); got.Value != dkim.Pass {
 		t.Errorf("Ed25519: got %s: %s, want pass", got.Value, got.Reason)
 	}
 }
@@ -185,7 +188,8 @@ func TestNoSignature(t *testing.T) {
 	if hashes := x.BodyHashes(); len(hashes) != 0 {
 		t.Errorf("body hashes %v", hashes)
 	}
-	if results := x.Run(t.Context(), &message.Message{Body: message.NewDigests(nil)}); len(results) != 0 {
+	if results := x.Run(t.Context(), &message.Message{Body: message.NewDigests(nil)}); len(
+		results) != 0 {
 		t.Errorf("results %v", results)
 	}
 }
@@ -216,17 +220,19 @@ func oneBadLookup(t *testing.T) {
 	v := with(&dkim.Verifier{}, record(t, rsaKey()))
 	v.Resolver = panicker{v.Resolver}
 	var x *dkim.Verification
-	m, err := message.Read(strings.NewReader(raw), 1<<20, func(h message.Header) []message.BodyHash {
-		x = v.Select(h, "")
-		return x.BodyHashes()
-	})
+	m, err := message.Read(strings.NewReader(raw), 1<<20,
+		func(h message.Header) []message.BodyHash {
+			x = v.Select(h, "")
+			return x.BodyHashes()
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	results := x.Run(ctx, m)
-	if want := []dkim.Value{dkim.TempError, dkim.TempError, dkim.Pass}; !slices.Equal(values(results), want) {
+	if want := []dkim.Value{dkim.TempError, dkim.TempError,
+		dkim.Pass}; !slices.Equal(values(results), want) {
 		t.Errorf("got %v, want %v", summary(results), want)
 	}
 }

@@ -15,7 +15,8 @@ const (
 
 // rocaPrimes are all that the primes of smallest ROCA keys were made of.
 var rocaPrimes = []uint64{
-	3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97, 101, 103, 107, 109,
+	3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97,
+	101, 103, 107, 109,
 	113, 127, 131, 137, 139, 149, 151, 157, 163, 167,
 }
 
@@ -33,9 +34,9 @@ func weakness(key *rsa.PublicKey) string {
 	return ""
 }
 
-// isROCA reports whether a modulus has the fingerprint of ROCA keys: modulo each small prime it is a
-// power of 65537, since both its primes are (Nemec, Sys, Svenda, Klinec and Matyas, "The Return of
-// Coppersmith's Attack", CCS 2017, section 2.2). Of other moduli one in 2^27 has it by chance.
+// isROCA reports whether a modulus has the fingerprint of ROCA keys: modulo each small prime it is
+// a power of 65537, since both its primes are (Nemec, Sys, Svenda, Klinec and Matyas, "The Return
+// of Coppersmith's Attack", CCS 2017, section 2.2). Of other moduli one in 2^27 has it by chance.
 func isROCA(n *big.Int) bool {
 	rest := new(big.Int)
 	for _, p := range rocaPrimes {
@@ -116,8 +117,8 @@ func (k PublicKey) SharesPrime(other PublicKey) bool {
 // keys would be half a million comparisons. The zero Moduli is empty.
 type Moduli struct{ product *big.Int }
 
-// Add takes a key in, and reports whether it has a prime in common with one of those before it, or is
-// the same. Other keys than RSA keys have none.
+// Add takes a key in, and reports whether it has a prime in common with one of those before it, or
+// is the same. Other keys than RSA keys have none.
 func (m *Moduli) Add(k PublicKey) (shares bool) {
 	if k.rsa == nil || k.rsa.N.Sign() <= 0 {
 		return false

@@ -29,8 +29,8 @@ func primeAfter(n, step *big.Int) *big.Int {
 	return n
 }
 
-// rocaPrime is a prime as the flawed chips make it: k*M + (65537^a mod M), with M the product of the
-// smallest primes.
+// rocaPrime is a prime as the flawed chips make it: k*M + (65537^a mod M), with M the product of
+// the smallest primes.
 func rocaPrime(t *testing.T, a int64) *big.Int {
 	t.Helper()
 	m := big.NewInt(2)
@@ -69,7 +69,8 @@ func TestWeakKeys(t *testing.T) {
 		"a small factor":  {times(times(p, q), big.NewInt(65521)), true},
 	} {
 		text := keyRecord(t, tt.n)
-		isWeak := slices.ContainsFunc(Lint(text), func(f lint.Flaw) bool { return f.Code == FlawWeak })
+		isWeak := slices.ContainsFunc(Lint(text),
+			func(f lint.Flaw) bool { return f.Code == FlawWeak })
 		if isWeak != tt.weak {
 			t.Errorf("%s: weak: %v, want %v: %v", name, isWeak, tt.weak, Lint(text))
 		}
@@ -85,7 +86,8 @@ func TestWeakKeys(t *testing.T) {
 		return record.Key
 	}
 	one, two := parse(times(p, q)), parse(times(p, r))
-	if !one.SharesPrime(two) || one.SharesPrime(one) || one.SharesPrime(parse(times(draw(), draw()))) {
+	if !one.SharesPrime(two) || one.SharesPrime(one) ||
+		one.SharesPrime(parse(times(draw(), draw()))) {
 		t.Error("keys with a prime in common are not told from others")
 	}
 	var m Moduli

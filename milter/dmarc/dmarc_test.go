@@ -144,7 +144,8 @@ func TestPolicyDiscovery(t *testing.T) {
 			"fail p=none at com", "com", "-"},
 		{"psd=y at the author", "com: p=reject\nexample.com: p=quarantine; sp=none; psd=y",
 			dmarc.Checker{}, "example.com", "spf a.example.com",
-			"fail p=quarantine at example.com -> quarantine", "example.com", "example.com a.example.com"},
+			"fail p=quarantine at example.com -> quarantine", "example.com",
+			"example.com a.example.com"},
 		{"psd=n at the author", "example.com: p=reject\na.example.com: p=quarantine; psd=n",
 			dmarc.Checker{}, "a.example.com", "spf example.com",
 			"fail p=quarantine at a.example.com -> quarantine", "a.example.com", "a.example.com"},
@@ -183,7 +184,8 @@ func TestPolicyDiscovery(t *testing.T) {
 		{"list: own record", "a.example.co.uk: p=none; sp=reject", psl, "a.example.co.uk", "spf example.co.uk",
 			"pass p=none at a.example.co.uk", "example.co.uk", "a.example.co.uk"},
 		{"list: two queries", "example.co.uk: p=none; sp=reject\nb.example.co.uk: p=none", psl, "a.b.example.co.uk", "",
-			"fail sp=reject at example.co.uk -> reject", "example.co.uk", "a.b.example.co.uk example.co.uk"},
+			"fail sp=reject at example.co.uk -> reject", "example.co.uk",
+			"a.b.example.co.uk example.co.uk"},
 		{"list: no psd", "example.co.uk: p=none; psd=y\nco.uk: p=reject; psd=y", psl,
 			"a.example.co.uk", "dkim b.example.co.uk",
 			"pass p=none at example.co.uk", "example.co.uk", "a.example.co.uk example.co.uk"},
@@ -248,11 +250,13 @@ func TestAlignment(t *testing.T) {
 			"fail p=reject at example.com -> reject", "example.com",
 			"example.com com a.own.example.com own.example.com"},
 		{"one of many", zone, dmarc.Checker{}, "example.com",
-			"dkim example.org, spf other.com, dkim example.com", "pass p=reject at example.com", "example.com", "-"},
+			"dkim example.org, spf other.com, dkim example.com", "pass p=reject at example.com",
+			"example.com", "-"},
 		{"strict, same", strict, dmarc.Checker{}, "example.com", "dkim example.com",
 			"pass p=reject at example.com", "", "example.com"},
 		{"strict, below", strict, dmarc.Checker{}, "example.com",
-			"dkim a.example.com, spf a.example.com", "fail p=reject at example.com -> reject", "", "example.com"},
+			"dkim a.example.com, spf a.example.com", "fail p=reject at example.com -> reject", "",
+			"example.com"},
 		{"adkim is for DKIM", "example.com: p=reject; adkim=s", dmarc.Checker{}, "example.com", "dkim a.example.com",
 			"fail p=reject at example.com -> reject", "", "example.com"},
 		{"adkim is not for SPF", "example.com: p=reject; adkim=s", dmarc.Checker{}, "example.com", "spf a.example.com",
@@ -267,7 +271,8 @@ func TestAlignment(t *testing.T) {
 		{"temperror, aligned by walk", zone, dmarc.Checker{}, "example.com", "dkim? a.example.com",
 			"temperror p=reject at example.com", "example.com", "-"},
 		{"temperror, not aligned", zone, dmarc.Checker{}, "example.com",
-			"dkim? example.org, spf? other.com", "fail p=reject at example.com -> reject", "example.com", "-"},
+			"dkim? example.org, spf? other.com", "fail p=reject at example.com -> reject",
+			"example.com", "-"},
 		{"temperror, strict", strict, dmarc.Checker{}, "example.com", "dkim? a.example.com",
 			"fail p=reject at example.com -> reject", "", "-"},
 		{"temperror and an aligned pass", zone, dmarc.Checker{}, "example.com",
@@ -358,7 +363,8 @@ func TestBounds(t *testing.T) {
 	var many, elsewhere []dmarc.Identifier
 	for i := range 1000 {
 		many = append(many, dmarc.Identifier{Method: dmarc.DKIM,
-			Domain: domain.Name(fmt.Sprintf("a%d.b%d.c.d.e.f.own.example.com", i, i)), Temporary: true})
+			Domain:    domain.Name(fmt.Sprintf("a%d.b%d.c.d.e.f.own.example.com", i, i)),
+			Temporary: true})
 		elsewhere = append(elsewhere, dmarc.Identifier{Method: dmarc.DKIM,
 			Domain: domain.Name(fmt.Sprintf("a%d.b.c.d.e.f.g.other%d.com", i, i))})
 	}

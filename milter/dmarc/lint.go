@@ -43,25 +43,28 @@ const longRecord = 450
 // IsRecord reports whether a TXT record is a DMARC policy record, good or not.
 func IsRecord(text string) bool { return isRecord(text) }
 
-// Resembles reports whether a text that is not a policy record was meant to be one, and what keeps it
-// from that.
+// Resembles reports whether a text that is not a policy record was meant to be one, and what keeps
+// it from that.
 func Resembles(text string) (flaw lint.Flaw, ok bool) {
 	clean := strings.ToLower(strings.ReplaceAll(lint.Clean(text), " ", ""))
 	if isRecord(text) {
 		return lint.Flaw{}, false
 	}
-	if !strings.HasPrefix(clean, "v=dmarc") && !strings.HasPrefix(clean, "dmarc1") && !strings.HasPrefix(clean, "p=") {
+	if !strings.HasPrefix(clean, "v=dmarc") && !strings.HasPrefix(clean, "dmarc1") &&
+		!strings.HasPrefix(clean, "p=") {
 		return misspelled(text)
 	}
 	if clause, start, end := lint.Pasted(text); clause != "" {
-		return lint.Flaw{Code: FlawPasted, Text: clause + ", so receivers do not see a DMARC record",
+		return lint.Flaw{Code: FlawPasted, Text: clause +
+			", so receivers do not see a DMARC record",
 			Start: start, End: end}, true
 	}
 	clause := "a DMARC record begins with v=DMARC1 and a semicolon"
 	first, _, _ := strings.Cut(text, ";")
 	switch {
 	case strings.Contains(strings.TrimSpace(first), " "):
-		at := strings.Index(first, strings.TrimSpace(first)) + strings.Index(strings.TrimSpace(first), " ")
+		at := strings.Index(first, strings.TrimSpace(first)) +
+			strings.Index(strings.TrimSpace(first), " ")
 		return lint.Flaw{
 			Code: FlawNearMiss, Text: "there is no semicolon after v=DMARC1, so receivers do not " +
 				"see a DMARC record",
@@ -78,7 +81,8 @@ func Resembles(text string) (flaw lint.Flaw, ok bool) {
 // nearly v=DMARC1.
 func misspelled(text string) (flaw lint.Flaw, ok bool) {
 	const begin = "v=dmarc1"
-	if at := strings.Index(lint.Lower(text), begin); at > 0 && strings.ContainsRune(" \"\t", rune(text[at-1])) {
+	if at := strings.Index(lint.Lower(text), begin); at > 0 &&
+		strings.ContainsRune(" \"\t", rune(text[at-1])) {
 		return lint.Flaw{
 			Code: FlawNearMiss, End: at,
 			Text: "there is text before v=DMARC1, so receivers do not see a DMARC record: the " +
@@ -98,8 +102,8 @@ func misspelled(text string) (flaw lint.Flaw, ok bool) {
 
 // Lint finds what is wrong in the text of a policy record, and what is worth knowing of it. IsOwn
 // says that it speaks for the organizational domain itself; sp and np mean nothing elsewhere. A
-// text that is not a policy record has the flaw of Resembles, or none. What Parse notes always has a
-// flaw.
+// text that is not a policy record has the flaw of Resembles, or none. What Parse notes always has
+// a flaw.
 func Lint(text string) []lint.Flaw {
 	r, err := Parse(text)
 	if err != nil {
@@ -173,7 +177,8 @@ func (l *linter) syntax() {
 		} else {
 			clause := fmt.Sprintf("%q is not a tag with a value, and "+
 				"%s", clip(strings.Trim(s, wsp)), l.becomes(name))
-			if tag, _, ok := strings.Cut(name, ":"); ok && slices.Contains(known, strings.Trim(tag, wsp)) {
+			if tag, _, ok := strings.Cut(name, ":"); ok &&
+				slices.Contains(known, strings.Trim(tag, wsp)) {
 				clause += "; = must follow " + strings.Trim(tag, wsp)
 			}
 			l.flaws.Add(FlawSyntax, clause, start, start+len(s))
@@ -224,8 +229,8 @@ func suggestion(name, value string) string {
 	return ""
 }
 
-// repairValue corrects the slips in a value that can only mean one thing, and returns others as they
-// are.
+// repairValue corrects the slips in a value that can only mean one thing, and returns others as
+// they are.
 func repairValue(name, value string) string {
 	bare := strings.ToLower(strings.Trim(value, "'`<>. "))
 	switch name {
@@ -251,7 +256,8 @@ func repairValue(name, value string) string {
 // repairOptions corrects a list of failure options: with 1, 0 asks for nothing more.
 func repairOptions(list string) string {
 	var out []string
-	for option := range strings.SplitSeq(strings.NewReplacer(",", ":", " ", "", ";", ":").Replace(list), ":") {
+	for option := range strings.SplitSeq(strings.NewReplacer(",", ":", " ", "", ";",
+		":").Replace(list), ":") {
 		if option != "" && !slices.Contains(out, option) {
 			out = append(out, option)
 		}

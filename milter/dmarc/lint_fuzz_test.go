@@ -17,7 +17,8 @@ func FuzzLint(f *testing.F) {
 				t.Errorf("%q: %s at %d-%d: %q", text, flaw.Code, flaw.Start, flaw.End, flaw.Text)
 			}
 		}
-		if r, err := Parse(text); err == nil && (r.Broken != "" || len(r.Notes) > 0) && len(Lint(text)) == 0 {
+		if r, err := Parse(text); err == nil && (r.Broken != "" || len(r.Notes) > 0) &&
+			len(Lint(text)) == 0 {
 			t.Errorf("%q: broken %q, notes %q, and Lint says nothing", text, r.Broken, r.Notes)
 		}
 		if mended, ok := Repair(text); ok {

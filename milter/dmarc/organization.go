@@ -41,7 +41,10 @@ func (f *finder) organization(ctx context.Context, d domain.Name) organization {
 	return w.open(err)
 }
 
-func knownOrganization(d domain.Name) organization { return organization{none: d, suffix: d, above: d} }
+func knownOrganization(d domain.Name) organization {
+	return organization{none: d, suffix: d,
+		above: d}
+}
 
 // open lists the organizational domains that a walk whose last step failed may have (RFC 9989
 // section 4.10.2).

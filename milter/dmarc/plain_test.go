@@ -121,7 +121,8 @@ func (p plain) verdict(author, spf, dkim string) string {
 	if wish == "" {
 		return "permerror"
 	}
-	for _, id := range []struct{ name, mode string }{{spf, record["aspf"]}, {dkim, record["adkim"]}} {
+	for _, id := range []struct{ name, mode string }{{spf, record["aspf"]},
+		{dkim, record["adkim"]}} {
 		if id.name == author || id.name != "" && id.mode != "s" &&
 			p.organizational(id.name) == p.organizational(author) {
 			return "pass"
@@ -144,7 +145,8 @@ var names = []string{"test", "x.test", "y.x.test", "org.test", "a.org.test", "b.
 
 // arrange makes up records, the same in p and in a zone.
 func arrange(r *rand.Rand) (p plain, z *dnstest.Zone) {
-	p, z = plain{records: map[string][]map[string]string{}, exist: map[string]bool{}}, &dnstest.Zone{}
+	p, z = plain{records: map[string][]map[string]string{}, exist: map[string]bool{}},
+		&dnstest.Zone{}
 	maybe := func(in int) bool { return r.IntN(in) == 0 }
 	for _, name := range names {
 		for range r.IntN(8) / 6 * (1 + r.IntN(8)/7) { // mostly none, sometimes two
@@ -200,7 +202,8 @@ func TestPlain(t *testing.T) {
 		pick := func() string { return names[r.IntN(len(names))] }
 		author, spf, dkim := pick(), pick(), pick()
 		checker := dmarc.Checker{Resolver: z}
-		got := checker.Check(t.Context(), []dmarc.Author{{Domain: domain.Name(author)}}, ids("spf "+spf+", dkim "+dkim))
+		got := checker.Check(t.Context(), []dmarc.Author{{Domain: domain.Name(author)}},
+			ids("spf "+spf+", dkim "+dkim))
 		text := string(got.Value)
 		if got.Value == dmarc.Fail {
 			text += " -> " + string(got.Disposition)
@@ -212,7 +215,8 @@ func TestPlain(t *testing.T) {
 				dkim, text, got.Reason, want, p.records)
 		}
 		if _, queries := p.walk(author); queries > 8 || len(got.Walks[0].Steps) > queries {
-			t.Fatalf("case %d: %d steps from %s, want at most %d", i, len(got.Walks[0].Steps), author, queries)
+			t.Fatalf("case %d: %d steps from %s, want at most %d", i, len(got.Walks[0].Steps),
+				author, queries)
 		}
 	}
 	if len(seen) != 6 {

@@ -124,7 +124,8 @@ func TestParseURIs(t *testing.T) {
 
 func TestParseNoRecord(t *testing.T) {
 	for _, text := range []string{
-		"", ";", "v", "v=", "v=DMARC", "v=dmarc1; p=none", "v=DMARC10; p=none", "v=DMARC1 p=none", "v=DMARC1,p=none",
+		"", ";", "v", "v=", "v=DMARC", "v=dmarc1; p=none", "v=DMARC10; p=none", "v=DMARC1 p=none",
+		"v=DMARC1,p=none",
 		"p=none; v=DMARC1", ";v=DMARC1; p=none", "v=spf1 -all", "=DMARC1", "x v=DMARC1",
 	} {
 		t.Run(text, func(t *testing.T) {

@@ -10,7 +10,8 @@ import (
 )
 
 // unseparated finds a tag that no semicolon separates from what is before it.
-var unseparated = regexp.MustCompile(`(?i)([^;\s])[\s,]+((?:p|sp|np|adkim|aspf|t|psd|fo|rua|ruf|pct|rf|ri)\s*=)`)
+var unseparated = regexp.MustCompile(
+	`(?i)([^;\s])[\s,]+((?:p|sp|np|adkim|aspf|t|psd|fo|rua|ruf|pct|rf|ri)\s*=)`)
 
 // colon finds a tag with a colon in place of the equals sign.
 var colon = regexp.MustCompile(`(?i)(^|;)(\s*(?:p|sp|np|adkim|aspf|t|psd|fo|rua|ruf))\s*:`)
@@ -46,7 +47,8 @@ func Repair(text string) (string, bool) {
 			t.Value = value
 		}
 		switch {
-		case slices.Contains([]string{"v", "p", "pct", "rf", "ri"}, t.Name), t.Name == "fo" && !hasFailure:
+		case slices.Contains([]string{"v", "p", "pct", "rf", "ri"}, t.Name), t.Name == "fo" &&
+			!hasFailure:
 		case t.Name == "rua" || t.Name == "ruf":
 			if list := repairURIs(t.Value); list != "" {
 				out = append(out, t.Name+"="+list)
@@ -64,8 +66,8 @@ func Repair(text string) (string, bool) {
 	return mended, err == nil
 }
 
-// counting are the policies of a record that counts as it is, by their tags: a corrected one must ask
-// for the same, whatever else the text holds.
+// counting are the policies of a record that counts as it is, by their tags: a corrected one must
+// ask for the same, whatever else the text holds.
 func counting(text string) map[string]string {
 	out := map[string]string{}
 	r, err := Parse(text)
@@ -85,14 +87,16 @@ func repairURIs(value string) string {
 	for item := range strings.SplitSeq(value, ",") {
 		uri, _ := withoutSize(strings.Trim(item, wsp))
 		uri = strings.NewReplacer("<", "", ">", "", "mailto://", "mailto:", ": ", ":").Replace(uri)
-		if first, _, found := strings.Cut(strings.Trim(uri, wsp), " "); found && strings.Contains(first, "@") {
+		if first, _, found := strings.Cut(strings.Trim(uri, wsp), " "); found &&
+			strings.Contains(first, "@") {
 			uri = first // text that was left behind the address
 		}
 		uri = strings.ReplaceAll(uri, " ", "")
 		if !strings.Contains(uri, ":") && strings.Contains(uri, "@") {
 			uri = "mailto:" + uri
 		}
-		if isURI(uri) && strings.HasPrefix(strings.ToLower(uri), "mailto:") && !slices.Contains(out, uri) {
+		if isURI(uri) && strings.HasPrefix(strings.ToLower(uri), "mailto:") &&
+			!slices.Contains(out, uri) {
 			out = append(out, uri)
 		}
 	}

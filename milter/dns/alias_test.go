@@ -16,9 +16,10 @@ import (
 // stand at the name asked for, and nothing about what an alias leads to. It counts the queries.
 type stub struct {
 	t       *testing.T
-	records []string          // zone lines; of a name that has none is said that it does not exist
-	rcodes  map[string]int    // of the names that are answered with a failure
-	with    map[string]string // lines that the reply for a name holds beside its own; behind "--" the authority section
+	records []string       // zone lines; of a name that has none is said that it does not exist
+	rcodes  map[string]int // of the names that are answered with a failure
+	// lines that the reply for a name holds beside its own; behind "--" the authority section
+	with    map[string]string
 	queries atomic.Int64
 }
 
@@ -83,7 +84,8 @@ func TestHalfAnswers(t *testing.T) {
 			want: "found via 1.0/25.2.0.192.in-addr.arpa", queries: 2},
 		{name: "DNAME alone", ask: "_dmarc.old.test", typ: dns.TXT,
 			stub: stub{records: []string{"old.test. 60 DNAME new.test.",
-				"_dmarc.new.test. 60 TXT " + policy}}, want: "found via _dmarc.new.test", queries: 2},
+				"_dmarc.new.test. 60 TXT " + policy}}, want: "found via _dmarc.new.test",
+			queries: 2},
 		{name: "DNAME with its CNAME", ask: "x._domainkey.old.test", typ: dns.TXT,
 			stub: stub{records: []string{"old.test. 60 DNAME new.test.", "x._domainkey.new.test. 60 TXT k"},
 				with: map[string]string{"x._domainkey.old.test.": "x._domainkey.old.test. 0 " +
@@ -179,7 +181,8 @@ func TestTargetsAreAskedElsewhere(t *testing.T) {
 	targets := client(t, dns.Options{Servers: []string{serveRaw(t, host.reply)}})
 	c := client(t, dns.Options{Servers: []string{serveRaw(t, authority.reply)}, Targets: targets})
 	a, err := c.Lookup(t.Context(), "s._domainkey.a.test", dns.TXT)
-	if err != nil || a.Status != dns.Found || strings.Join(a.Aliases, " ") != "key.vendor" || a.TTL.Seconds() != 5 {
+	if err != nil || a.Status != dns.Found || strings.Join(a.Aliases, " ") != "key.vendor" ||
+		a.TTL.Seconds() != 5 {
 		t.Errorf("got %+v, %v", a, err)
 	}
 	if n, m := authority.queries.Load(), host.queries.Load(); n != 1 || m != 1 {

@@ -36,12 +36,18 @@ func (s *script) questions() int {
 
 // always returns a resolver that has one answer to everything.
 func always(a dns.Answer, err error) *script {
-	return &script{answer: func(context.Context, string, dns.Type) (dns.Answer, error) { return a, err }}
+	return &script{answer: func(context.Context, string, dns.Type) (dns.Answer, error) {
+		return a,
+			err
+	}}
 }
 
 func TestCacheKeeps(t *testing.T) {
 	servfail := fmt.Errorf("%w: SERVFAIL", dns.ErrFailure)
-	found := func(ttl time.Duration) dns.Answer { return dns.Answer{Texts: []string{"x"}, TTL: ttl} }
+	found := func(ttl time.Duration) dns.Answer {
+		return dns.Answer{Texts: []string{"x"},
+			TTL: ttl}
+	}
 	tests := []struct {
 		name    string
 		options dns.CacheOptions
@@ -75,7 +81,8 @@ func TestCacheKeeps(t *testing.T) {
 			ask := func(name string) dns.Answer {
 				t.Helper()
 				a, err := c.Lookup(t.Context(), name, dns.TXT)
-				if !errors.Is(err, tt.err) || a.Status != tt.answer.Status || len(a.Texts) != len(tt.answer.Texts) {
+				if !errors.Is(err, tt.err) || a.Status != tt.answer.Status ||
+					len(a.Texts) != len(tt.answer.Texts) {
 					t.Fatalf("got %+v, %v; want %+v, %v", a, err, tt.answer, tt.err)
 				}
 				return a
@@ -84,7 +91,8 @@ func TestCacheKeeps(t *testing.T) {
 			if tt.keep > 0 {
 				now = now.Add(tt.keep - 1)
 				if a := ask("EXAMPLE.com."); next.questions() != 1 || tt.err == nil && a.TTL != 1 {
-					t.Errorf("just before the end: asked %d times, TTL %v; want 1, 1ns", next.questions(), a.TTL)
+					t.Errorf("just before the end: asked %d times, TTL %v; want 1, 1ns",
+						next.questions(), a.TTL)
 				}
 				now = now.Add(1)
 			}
@@ -180,7 +188,8 @@ func TestCacheNXDomainAndOtherTypes(t *testing.T) {
 				now = now.Add(st.after)
 				at = st
 				a, err := c.Lookup(t.Context(), "example.com", st.typ)
-				if (err != nil) != st.fails || err == nil && a.Status != st.want || next.questions() != st.asked {
+				if (err != nil) != st.fails || err == nil && a.Status != st.want ||
+					next.questions() != st.asked {
 					t.Errorf("step %d: got %v, %v after %d questions; want %v, failure %v, after %d",
 						i, a.Status, err, next.questions(), st.want, st.fails, st.asked)
 				}
@@ -209,7 +218,8 @@ func TestCacheLateAnswers(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			gates := map[dns.Type]chan struct{}{dns.TXT: make(chan struct{}),
 				dns.A: make(chan struct{}), dns.MX: make(chan struct{})}
-			next := gated(map[dns.Type]dns.Answer{dns.TXT: found, dns.A: gone, dns.MX: found}, gates)
+			next := gated(map[dns.Type]dns.Answer{dns.TXT: found, dns.A: gone, dns.MX: found},
+				gates)
 			c := dns.NewCache(next, dns.CacheOptions{})
 			for _, typ := range []dns.Type{dns.TXT, dns.A} {
 				go func() { _, _ = c.Lookup(t.Context(), "example.com", typ) }()
@@ -229,7 +239,8 @@ func TestCacheLateAnswers(t *testing.T) {
 			c := dns.NewCache(next, dns.CacheOptions{})
 			ctx, cancel := context.WithTimeout(t.Context(), 6*time.Second)
 			defer cancel()
-			if _, err := c.Lookup(ctx, "example.com", dns.TXT); !errors.Is(err, context.DeadlineExceeded) {
+			if _, err := c.Lookup(ctx, "example.com", dns.TXT); !errors.Is(err,
+				context.DeadlineExceeded) {
 				t.Errorf("got %v", err)
 			}
 			close(gates[dns.TXT])
@@ -256,7 +267,8 @@ func TestCacheBounds(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			c := dns.NewCache(always(dns.Answer{Texts: []string{tt.text}, TTL: time.Hour}, nil), tt.options)
+			c := dns.NewCache(always(dns.Answer{Texts: []string{tt.text}, TTL: time.Hour}, nil),
+				tt.options)
 			for range 2 {
 				for i := range tt.names {
 					c.Lookup(t.Context(), fmt.Sprintf("n%d.example", i), dns.TXT)
@@ -268,7 +280,8 @@ func TestCacheBounds(t *testing.T) {
 			}
 			kept := c.Counters.Hits.Load() - before
 			if kept > tt.most || kept < tt.most/2 {
-				t.Errorf("%d answers were kept, want %d at most and no less than half of it", kept, tt.most)
+				t.Errorf("%d answers were kept, want %d at most and no less than half of it", kept,
+					tt.most)
 			}
 			if tt.most > 0 && c.Counters.Evictions.Load() < uint64(tt.names)-tt.most {
 				t.Errorf("%d evictions counted", c.Counters.Evictions.Load())
@@ -278,7 +291,8 @@ func TestCacheBounds(t *testing.T) {
 }
 
 func TestCacheDropsTheLeastUsed(t *testing.T) {
-	c := dns.NewCache(always(dns.Answer{Texts: []string{"x"}, TTL: time.Hour}, nil), dns.CacheOptions{Entries: 640})
+	c := dns.NewCache(always(dns.Answer{Texts: []string{"x"}, TTL: time.Hour}, nil),
+		dns.CacheOptions{Entries: 640})
 	for i := range 5000 {
 		c.Lookup(t.Context(), "popular.example", dns.TXT)
 		c.Lookup(t.Context(), fmt.Sprintf("n%d.example", i), dns.TXT)
@@ -299,7 +313,8 @@ func TestCacheAsksOnce(t *testing.T) {
 		var all sync.WaitGroup
 		for range 100 {
 			all.Go(func() {
-				if a, err := c.Lookup(t.Context(), "example.com", dns.TXT); err != nil || len(a.Texts) != 1 {
+				if a, err := c.Lookup(t.Context(), "example.com", dns.TXT); err != nil ||
+					len(a.Texts) != 1 {
 					t.Errorf("got %v, %v", a, err)
 				}
 			})
@@ -319,7 +334,8 @@ func TestCacheAsksOnce(t *testing.T) {
 func TestCacheCallersGiveUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gate := make(chan struct{})
-		next := &script{answer: func(ctx context.Context, _ string, _ dns.Type) (dns.Answer, error) {
+		next := &script{answer: func(ctx context.Context, _ string, _ dns.Type) (dns.Answer,
+			error) {
 			select {
 			case <-gate:
 				return dns.Answer{Texts: []string{"x"}}, nil
@@ -359,14 +375,16 @@ func TestCacheLastCallerGivesUp(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				next := &script{answer: func(ctx context.Context, _ string, _ dns.Type) (dns.Answer, error) {
+				next := &script{answer: func(ctx context.Context, _ string, _ dns.Type) (dns.Answer,
+					error) {
 					<-ctx.Done() // the lookup ends with the last caller, or the bubble never does
 					return dns.Answer{}, fmt.Errorf("%w: %w", dns.ErrFailure, ctx.Err())
 				}}
 				c := dns.NewCache(next, dns.CacheOptions{})
 				first, cancel := context.WithTimeout(t.Context(), tt.after)
 				defer cancel()
-				if _, err := c.Lookup(first, "example.com", dns.TXT); !errors.Is(err, context.DeadlineExceeded) {
+				if _, err := c.Lookup(first, "example.com", dns.TXT); !errors.Is(err,
+					context.DeadlineExceeded) {
 					t.Errorf("first: got %v", err)
 				}
 				synctest.Wait()
@@ -375,7 +393,8 @@ func TestCacheLastCallerGivesUp(t *testing.T) {
 				began := time.Now()
 				if _, err := c.Lookup(second, "example.com", dns.TXT); !errors.Is(err, tt.err) ||
 					time.Since(began) != tt.took {
-					t.Errorf("second: got %v after %v, want %v after %v", err, time.Since(began), tt.err, tt.took)
+					t.Errorf("second: got %v after %v, want %v after %v", err, time.Since(began),
+						tt.err, tt.took)
 				}
 				if n := next.questions(); n != tt.asked {
 					t.Errorf("asked %d times, want %d", n, tt.asked)
@@ -386,15 +405,20 @@ func TestCacheLastCallerGivesUp(t *testing.T) {
 }
 
 func TestCacheSurvivesPanic(t *testing.T) {
-	next := &script{answer: func(context.Context, string, dns.Type) (dns.Answer, error) { panic("oops") }}
+	next := &script{answer: func(context.Context, string, dns.Type) (dns.Answer,
+		error) {
+		panic("oops")
+	}}
 	_, err := dns.NewCache(next, dns.CacheOptions{}).Lookup(t.Context(), "example.com", dns.A)
-	if !errors.Is(err, dns.ErrFailure) || !strings.Contains(err.Error(), "A example.com: panic: oops") {
+	if !errors.Is(err, dns.ErrFailure) ||
+		!strings.Contains(err.Error(), "A example.com: panic: oops") {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestCacheHitAllocatesNothing(t *testing.T) {
-	c := dns.NewCache(always(dns.Answer{Texts: []string{"x"}, TTL: time.Hour}, nil), dns.CacheOptions{})
+	c := dns.NewCache(always(dns.Answer{Texts: []string{"x"}, TTL: time.Hour}, nil),
+		dns.CacheOptions{})
 	ctx := t.Context()
 	allocations.Hold(t, "milter/dns: a lookup that the cache answers", 100, func() {
 		_, _ = c.Lookup(ctx, "sel._domainkey.example.com.", dns.TXT)
@@ -439,7 +463,8 @@ func TestCacheConcurrently(t *testing.T) {
 }
 
 func BenchmarkCacheHit(b *testing.B) {
-	c := dns.NewCache(always(dns.Answer{Texts: []string{"x"}, TTL: time.Hour}, nil), dns.CacheOptions{})
+	c := dns.NewCache(always(dns.Answer{Texts: []string{"x"}, TTL: time.Hour}, nil),
+		dns.CacheOptions{})
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {

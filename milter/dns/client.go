@@ -23,13 +23,16 @@ type Options struct {
 	Targets    Resolver
 	ResolvConf string // "" means /etc/resolv.conf; read again within 5 s of a change
 	// for one query to one server, TCP after truncation included; 0: as resolv.conf says, else 5 s
-	Timeout     time.Duration
-	Tries       int              // rounds over the servers; 0: as resolv.conf says, else 2
-	Resend      time.Duration    // how long a query over UDP waits before it is sent again; 0: 0.3 s
-	Concurrency int              // queries under way at once, a socket each; more fail with ErrShortage. 0 means 4096
+	Timeout time.Duration
+	Tries   int // rounds over the servers; 0: as resolv.conf says, else 2
+	// how long a query over UDP waits before it is sent again; 0: 0.3 s
+	Resend time.Duration
+	// queries under way at once, a socket each; more fail with ErrShortage. 0 means 4096
+	Concurrency int
 	Now         func() time.Time // nil means time.Now
-	// ask validating resolvers not to validate (the CD bit, RFC 4035 section 3.2.2): they answer then what
-	// they refuse as bogus. For finding out why there is no answer, never for believing one
+	// ask validating resolvers not to validate (the CD bit, RFC 4035 section 3.2.2): they answer
+	// then what they refuse as bogus. For finding out why there is no answer, never for believing
+	// one
 	Unchecked bool
 }
 
@@ -57,9 +60,9 @@ type ClientCounters struct {
 	Timeouts  atomic.Uint64 // queries that no reply came to in time
 }
 
-// New returns a Client. The error names the server that is not an IP address, or says why resolv.conf
-// cannot be read; if there is no resolv.conf, or no server in it, 127.0.0.1 is asked, as the C
-// library does.
+// New returns a Client. The error names the server that is not an IP address, or says why
+// resolv.conf cannot be read; if there is no resolv.conf, or no server in it, 127.0.0.1 is asked,
+// as the C library does.
 func New(o Options) (*Client, error) {
 	c := &Client{
 		timeout: o.Timeout,
@@ -121,7 +124,8 @@ func (c *Client) Lookup(ctx context.Context, name string, t Type) (Answer, error
 
 // chase puts what a name at the end of some aliases holds in place of an answer that does not say
 // so.
-func (c *Client) chase(ctx context.Context, before Answer, name string, t Type) (a Answer, rest string, err error) {
+func (c *Client) chase(ctx context.Context, before Answer, name string, t Type) (a Answer,
+	rest string, err error) {
 	if c.targets != nil {
 		a, err = c.targets.Lookup(ctx, name, t)
 	} else {
@@ -212,7 +216,8 @@ func (c *Client) ask(
 func (c *Client) exchange(ctx context.Context, addr string, q *wire.Msg) (*wire.Msg, error) {
 	c.Counters.Queries.Add(1)
 	m, err := c.overUDP(ctx, addr, q)
-	if err == nil && len(q.Extra) > 0 && (m.Rcode == wire.RcodeFormatError || m.Rcode == wire.RcodeNotImplemented) {
+	if err == nil && len(q.Extra) > 0 && (m.Rcode == wire.RcodeFormatError ||
+		m.Rcode == wire.RcodeNotImplemented) {
 		q.Extra = nil
 		return c.exchange(ctx, addr, q)
 	}

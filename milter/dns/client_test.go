@@ -35,7 +35,8 @@ $SERVFAIL broken.example.com
 	names := []string{
 		"example.com", "EXAMPLE.com.", "alias.example.com", "gone.example.com",
 		"a.wild.example.com", "wild.example.com",
-		"nx.example.com", "broken.example.com", "1.2.0.192.in-addr.arpa", "we ird.example.com", "a..b", "",
+		"nx.example.com", "broken.example.com", "1.2.0.192.in-addr.arpa", "we ird.example.com",
+		"a..b", "",
 	}
 	for _, name := range names {
 		for _, typ := range []dns.Type{dns.A, dns.AAAA, dns.MX, dns.TXT, dns.PTR} {
@@ -43,7 +44,8 @@ $SERVFAIL broken.example.com
 			want, wantErr := z.Lookup(t.Context(), name, typ)
 			if fmt.Sprint(got) != fmt.Sprint(want) ||
 				errors.Is(gotErr, dns.ErrFailure) != errors.Is(wantErr, dns.ErrFailure) {
-				t.Errorf("%v %s: got %+v, %v; the zone says %+v, %v", typ, name, got, gotErr, want, wantErr)
+				t.Errorf("%v %s: got %+v, %v; the zone says %+v, %v", typ, name, got, gotErr, want,
+					wantErr)
 			}
 		}
 	}
@@ -75,12 +77,14 @@ $SERVFAIL broken.example.com
 	cache := dns.NewCache(c, dns.CacheOptions{})
 	z.Reset()
 	for range 2 {
-		for name, want := range map[string]dns.Status{"nx.example.com": dns.NXDomain, "example.com": dns.NoData} {
+		for name, want := range map[string]dns.Status{"nx.example.com": dns.NXDomain,
+			"example.com": dns.NoData} {
 			if a, err := cache.Lookup(t.Context(), name, dns.TXT); err != nil || a.Status != want {
 				t.Errorf("%s: got %v, %v; want %v", name, a.Status, err, want)
 			}
 		}
-		if _, err := cache.Lookup(t.Context(), "broken.example.com", dns.TXT); !errors.Is(err, dns.ErrFailure) {
+		if _, err := cache.Lookup(t.Context(), "broken.example.com", dns.TXT); !errors.Is(err,
+			dns.ErrFailure) {
 			t.Errorf("SERVFAIL: got %v", err)
 		}
 	}
@@ -218,7 +222,8 @@ func TestClientFailsOver(t *testing.T) {
 		return [][]byte{p[:len(p)-1]}
 	})
 	z := dnstest.Must("example.com A 192.0.2.1")
-	c := client(t, dns.Options{Servers: []string{silent, refuser, broken, serve(t, z)}, Timeout: time.Second})
+	c := client(t, dns.Options{Servers: []string{silent, refuser, broken, serve(t, z)},
+		Timeout: time.Second})
 	for range 3 {
 		if a, err := c.Lookup(t.Context(), "example.com", dns.A); err != nil || len(a.Addrs) != 1 {
 			t.Fatalf("got %+v, %v", a, err)
@@ -253,7 +258,8 @@ func TestClientForgives(t *testing.T) {
 		Resend:  time.Hour,
 	})
 	for range 2 {
-		if a, err := c.Lookup(t.Context(), "example.com", dns.A); err != nil || a.Status != dns.NoData {
+		if a, err := c.Lookup(t.Context(), "example.com", dns.A); err != nil ||
+			a.Status != dns.NoData {
 			t.Fatalf("got %+v, %v", a, err)
 		}
 	}
@@ -336,7 +342,8 @@ func TestServerKeepsSilent(t *testing.T) {
 	z := dnstest.Must("$TIMEOUT slow.example TXT\nslow.example A 192.0.2.1")
 	addr := serve(t, z)
 	impatient := client(t, dns.Options{Servers: []string{addr}, Timeout: 100 * time.Millisecond})
-	if _, err := impatient.Lookup(t.Context(), "slow.example", dns.TXT); !errors.Is(err, dns.ErrTimeout) {
+	if _, err := impatient.Lookup(t.Context(), "slow.example", dns.TXT); !errors.Is(err,
+		dns.ErrTimeout) {
 		t.Errorf("TXT: got %v, want a time-out", err)
 	}
 	c := client(t, dns.Options{Servers: []string{addr}})
@@ -347,7 +354,8 @@ func TestServerKeepsSilent(t *testing.T) {
 		t.Fatal(err)
 	}
 	z.Replace(dnstest.FromMap(map[string][]string{"slow.example": {"new"}}))
-	if a, err := c.Lookup(t.Context(), "slow.example", dns.TXT); err != nil || fmt.Sprint(a.Texts) != "[new]" {
+	if a, err := c.Lookup(t.Context(), "slow.example", dns.TXT); err != nil ||
+		fmt.Sprint(a.Texts) != "[new]" {
 		t.Errorf("after Replace: got %v, %v", a, err)
 	}
 }

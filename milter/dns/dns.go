@@ -17,7 +17,8 @@ import (
 // Type is the type of the records asked for.
 type Type uint16
 
-// The types that mail authentication asks for, with their numbers of RFC 1035, RFC 3596 and RFC 6698.
+// The types that mail authentication asks for, with their numbers of RFC 1035, RFC 3596 and RFC
+// 6698.
 const (
 	A    Type = 1
 	NS   Type = 2

@@ -49,8 +49,9 @@ func (c *Client) overUDP(ctx context.Context, addr string, q *wire.Msg) (*wire.M
 	}
 }
 
-// defaultResend is where the options say nothing. A server on this host or beside it answers what it
-// knows in milliseconds; one that has to ask others first recognises a query that it has already.
+// defaultResend is where the options say nothing. A server on this host or beside it answers what
+// it knows in milliseconds; one that has to ask others first recognises a query that it has
+// already.
 const defaultResend = 300 * time.Millisecond
 
 // sendAgain sends the same packet from the same socket again and again while no reply comes, each

@@ -47,7 +47,8 @@ func (s *servers) Lookup(ctx context.Context, name string, t dns.Type) (dns.Answ
 
 // flood begins so many lookups below silent servers for each of so many askers, and returns when
 // all of them are under way or wait. Those of one asker come together, as those of a message do.
-func flood(ctx context.Context, g *dns.Gate, class dns.Class, askers []dns.Asker, each int) (wait func()) {
+func flood(ctx context.Context, g *dns.Gate, class dns.Class, askers []dns.Asker,
+	each int) (wait func()) {
 	var all sync.WaitGroup
 	for i, who := range askers {
 		mine := dns.InClass(dns.ForAsker(ctx, who), class)
@@ -70,7 +71,8 @@ func networks(t *testing.T, n int, format string) []dns.Asker {
 
 // Whatever strangers ask for, an honest message waits for no one: it has places of its own.
 func TestGateIsFair(t *testing.T) {
-	one := func(t *testing.T, n int) []dns.Asker { return make([]dns.Asker, n) } // all are of the zero network
+	// all are of the zero network
+	one := func(t *testing.T, n int) []dns.Asker { return make([]dns.Asker, n) }
 	for _, sessions := range []int{25, 100, 250} {
 		for _, tt := range []struct {
 			name   string
@@ -82,31 +84,34 @@ func TestGateIsFair(t *testing.T) {
 			{"as many networks, IPv6", networks(t, sessions, "2001:db8:%x::7"), 1024},
 		} {
 			for class := range dns.DMARC + 1 {
-				t.Run(fmt.Sprintf("%d sessions of %s, class %d", sessions, tt.name, class), func(t *testing.T) {
-					synctest.Test(t, func(t *testing.T) {
-						s := &servers{}
-						g := dns.NewGate(dns.NewCache(s, dns.CacheOptions{}), dns.GateOptions{})
-						ctx, stop := context.WithCancel(t.Context())
-						wait := flood(ctx, g, class, tt.askers, 8)
-						honest := dns.InClass(dns.ForAsker(t.Context(), networks(t, 1, "203.0.113.%d")[0]), class)
-						granted, began := g.Counters.Granted.Load(), time.Now()
-						for i := range 10 {
-							a, err := g.Lookup(honest, fmt.Sprintf("n%d.good", i), dns.TXT)
-							if err != nil || a.Status != dns.Found {
-								t.Errorf("honest lookup %d: got %v, %v", i, a.Status, err)
+				t.Run(fmt.Sprintf("%d sessions of %s, class %d", sessions, tt.name, class),
+					func(t *testing.T) {
+						synctest.Test(t, func(t *testing.T) {
+							s := &servers{}
+							g := dns.NewGate(dns.NewCache(s, dns.CacheOptions{}), dns.GateOptions{})
+							ctx, stop := context.WithCancel(t.Context())
+							wait := flood(ctx, g, class, tt.askers, 8)
+							honest := dns.InClass(dns.ForAsker(t.Context(),
+								networks(t, 1, "203.0.113.%d")[0]), class)
+							granted, began := g.Counters.Granted.Load(), time.Now()
+							for i := range 10 {
+								a, err := g.Lookup(honest, fmt.Sprintf("n%d.good", i), dns.TXT)
+								if err != nil || a.Status != dns.Found {
+									t.Errorf("honest lookup %d: got %v, %v", i, a.Status, err)
+								}
 							}
-						}
-						if n := g.Counters.Granted.Load() - granted; n != 10 || time.Since(began) != 0 {
-							t.Errorf("%d places were granted in %v while ten lookups were made: they waited",
-								n, time.Since(began))
-						}
-						if s.most > tt.most {
-							t.Errorf("%d lookups at once, want %d at most", s.most, tt.most)
-						}
-						stop()
-						wait()
+							if n := g.Counters.Granted.Load() - granted; n != 10 ||
+								time.Since(began) != 0 {
+								t.Errorf("%d places were granted in %v while ten lookups were made: they waited",
+									n, time.Since(began))
+							}
+							if s.most > tt.most {
+								t.Errorf("%d lookups at once, want %d at most", s.most, tt.most)
+							}
+							stop()
+							wait()
+						})
 					})
-				})
 			}
 		}
 	}
@@ -117,7 +122,8 @@ func TestGateIsFair(t *testing.T) {
 func TestGateOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &servers{}
-		g := dns.NewGate(dns.NewCache(s, dns.CacheOptions{}), dns.GateOptions{Own: 1, Shared: 2, Most: 4})
+		g := dns.NewGate(dns.NewCache(s, dns.CacheOptions{}),
+			dns.GateOptions{Own: 1, Shared: 2, Most: 4})
 		var mu sync.Mutex
 		var order []string
 		var all sync.WaitGroup
@@ -144,7 +150,8 @@ func TestGateOrder(t *testing.T) {
 		if want := "g0 g1 g2 f0 s0 t0 g3 g4 s1 g5"; got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
-		if waited, waiting := g.Counters.Waited.Load(), g.Counters.Waiting.Load(); waited != 6 || waiting != 0 {
+		if waited, waiting := g.Counters.Waited.Load(), g.Counters.Waiting.Load(); waited != 6 ||
+			waiting != 0 {
 			t.Errorf("%d waited and %d wait, want 6 and 0", waited, waiting)
 		}
 	})
@@ -155,7 +162,8 @@ func TestGateOrder(t *testing.T) {
 func TestGateShortage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &servers{}
-		g := dns.NewGate(dns.NewCache(s, dns.CacheOptions{}), dns.GateOptions{Own: 1, Shared: 1, Most: 2})
+		g := dns.NewGate(dns.NewCache(s, dns.CacheOptions{}),
+			dns.GateOptions{Own: 1, Shared: 1, Most: 2})
 		var all sync.WaitGroup
 		for i := range 2 {
 			all.Go(func() { _, _ = g.Lookup(t.Context(), fmt.Sprintf("%d.silent", i), dns.TXT) })
@@ -168,13 +176,15 @@ func TestGateShortage(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), tt.time)
 			budget := dns.WithBudget(g, 5)
 			_, err := budget.Lookup(ctx, tt.name, dns.TXT)
-			if !errors.Is(err, dns.ErrShortage) || errors.Is(err, dns.ErrFailure) || !budget.WasShort() {
+			if !errors.Is(err, dns.ErrShortage) || errors.Is(err, dns.ErrFailure) ||
+				!budget.WasShort() {
 				t.Errorf("%s: got %v, short %v", tt.name, err, budget.WasShort())
 			}
 			cancel()
 		}
 		all.Wait()
-		if _, err := g.Lookup(t.Context(), "never-asked.silent", dns.TXT); !errors.Is(err, dns.ErrTimeout) {
+		if _, err := g.Lookup(t.Context(), "never-asked.silent", dns.TXT); !errors.Is(err,
+			dns.ErrTimeout) {
 			t.Errorf("later: got %v, want the failure itself: a shortage is not remembered", err)
 		}
 	})
@@ -184,7 +194,8 @@ func TestGateShortage(t *testing.T) {
 func TestGateJoins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &servers{}
-		g := dns.NewGate(dns.NewCache(s, dns.CacheOptions{}), dns.GateOptions{Own: 1, Shared: 1, Most: 1024})
+		g := dns.NewGate(dns.NewCache(s, dns.CacheOptions{}),
+			dns.GateOptions{Own: 1, Shared: 1, Most: 1024})
 		ctx, stop := context.WithCancel(t.Context())
 		var all sync.WaitGroup
 		for i := range 4 {
@@ -212,7 +223,8 @@ func TestClientDescriptors(t *testing.T) {
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &was); err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 3, Max: was.Max}); err != nil {
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE,
+		&syscall.Rlimit{Cur: 3, Max: was.Max}); err != nil {
 		t.Fatal(err)
 	}
 	_, err := c.Lookup(t.Context(), "example.com", dns.TXT)

@@ -176,7 +176,8 @@ func (a *Answer) add(rr wire.RR) bool {
 		a.Texts = append(a.Texts, joined(r.Txt))
 	case *wire.TLSA:
 		data := strings.ToLower(r.Certificate)
-		a.Texts = append(a.Texts, fmt.Sprintf("%d %d %d %s", r.Usage, r.Selector, r.MatchingType, data))
+		a.Texts = append(a.Texts, fmt.Sprintf("%d %d %d %s", r.Usage, r.Selector, r.MatchingType,
+			data))
 	case *wire.A:
 		return a.addAddr(r.A.To4())
 	case *wire.AAAA:

@@ -138,7 +138,8 @@ func TestReadNames(t *testing.T) {
 		t.Errorf("got %v, %v; want %v", a.Names, err, want)
 	}
 	m = reply(t, 0, "example.com. 60 NS NS1.Example.net.")
-	if a, err := dns.Read(m, "example.com", dns.NS); err != nil || fmt.Sprint(a.Names) != "[ns1.example.net]" {
+	if a, err := dns.Read(m, "example.com", dns.NS); err != nil ||
+		fmt.Sprint(a.Names) != "[ns1.example.net]" {
 		t.Errorf("name servers: got %v, %v", a.Names, err)
 	}
 }
@@ -190,7 +191,8 @@ func FuzzRead(f *testing.F) {
 			return
 		}
 		records := len(a.Addrs) + len(a.Texts) + len(a.Names) + len(a.Exchanges)
-		if a.Status != dns.Found && records > 0 || len(a.Aliases) > 16 || a.TTL < 0 || a.TTL > 1<<31*time.Second {
+		if a.Status != dns.Found && records > 0 || len(a.Aliases) > 16 || a.TTL < 0 ||
+			a.TTL > 1<<31*time.Second {
 			t.Errorf("%+v", a)
 		}
 		b, err := dns.Read(m, strings.ToUpper(name), dns.Type(typ))

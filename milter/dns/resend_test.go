@@ -100,7 +100,8 @@ func TestClientSendsAgain(t *testing.T) {
 	}
 	all.Wait()
 	if n := c.Counters.Queries.Load(); n != lookups {
-		t.Errorf("%d queries are counted, want %d: one that is sent again is the same query", n, lookups)
+		t.Errorf("%d queries are counted, want %d: one that is sent again is the same query", n,
+			lookups)
 	}
 	if n := c.Counters.Resent.Load(); n < uint64(server.loses*lookups) {
 		t.Errorf("%d packets are counted as sent again, want at least %d", n, server.loses*lookups)

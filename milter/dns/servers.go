@@ -40,11 +40,12 @@ type server struct {
 
 // ServerStatus is how a name server has answered since it became one of those that are asked.
 type ServerStatus struct {
-	Address string        // "192.0.2.1:53"
-	Queries uint64        // sent to it
-	Silent  uint64        // of them, those without a reply in time
-	Mean    time.Duration // of the latest replies, the last one weighing an eighth; 0 before the first
-	Dead    bool          // it did not reply lately, and is asked last
+	Address string // "192.0.2.1:53"
+	Queries uint64 // sent to it
+	Silent  uint64 // of them, those without a reply in time
+	// of the latest replies, the last one weighing an eighth; 0 before the first
+	Mean time.Duration
+	Dead bool // it did not reply lately, and is asked last
 }
 
 // Servers returns how the name servers answer, in the order of the configuration or resolv.conf.

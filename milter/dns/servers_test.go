@@ -164,7 +164,8 @@ func TestServersDead(t *testing.T) {
 // TestServerStatus has the mean follow the latest replies.
 func TestServerStatus(t *testing.T) {
 	now := time.Unix(1e9, 0)
-	c, err := New(Options{Servers: []string{"192.0.2.1", "192.0.2.2"}, Now: func() time.Time { return now }})
+	c, err := New(Options{Servers: []string{"192.0.2.1", "192.0.2.2"},
+		Now: func() time.Time { return now }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +173,8 @@ func TestServerStatus(t *testing.T) {
 	list[0].replied(8 * time.Millisecond)
 	list[0].replied(16 * time.Millisecond)
 	list[1].dead(now)
-	want := []ServerStatus{{Address: "192.0.2.1:53", Mean: 9 * time.Millisecond}, {Address: "192.0.2.2:53", Dead: true}}
+	want := []ServerStatus{{Address: "192.0.2.1:53", Mean: 9 * time.Millisecond},
+		{Address: "192.0.2.2:53", Dead: true}}
 	if got := c.Servers(); !slices.Equal(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
@@ -201,7 +203,8 @@ func TestResolvOptions(t *testing.T) {
 		{"the configuration says otherwise", two + "options timeout:1 attempts:3\n",
 			Options{Timeout: 7 * time.Second, Tries: 1}, 7 * time.Second, 1, "192.0.2.1:53"},
 		{"other servers", two + "options timeout:1 attempts:3 rotate\n",
-			Options{Servers: []string{"192.0.2.8", "192.0.2.9"}}, 5 * time.Second, 2, "192.0.2.8:53"},
+			Options{Servers: []string{"192.0.2.8", "192.0.2.9"}}, 5 * time.Second, 2,
+			"192.0.2.8:53"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.options.ResolvConf = filepath.Join(t.TempDir(), "resolv.conf")
@@ -214,7 +217,8 @@ func TestResolvOptions(t *testing.T) {
 			}
 			timeout, tries := c.patience()
 			if timeout != tt.timeout || tries != tt.tries {
-				t.Errorf("got %s and %d tries, want %s and %d", timeout, tries, tt.timeout, tt.tries)
+				t.Errorf("got %s and %d tries, want %s and %d", timeout, tries, tt.timeout,
+					tt.tries)
 			}
 			c.servers.order(time.Now())
 			if got := c.servers.order(time.Now())[0].addr; got != tt.second {

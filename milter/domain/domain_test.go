@@ -73,7 +73,8 @@ func TestParse(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := Parse(tt.in)
-			if got != tt.want || (err == nil) != (tt.want != "") || err != nil && !errors.Is(err, ErrInvalid) {
+			if got != tt.want || (err == nil) != (tt.want != "") ||
+				err != nil && !errors.Is(err, ErrInvalid) {
 				t.Errorf("Parse(%.80q) = %q, %v, want %q", tt.in, got, err, tt.want)
 			}
 		})
@@ -186,7 +187,8 @@ func FuzzParse(f *testing.F) {
 				t.Fatalf("Parse(%q) = %q: label %q", s, n, l)
 			}
 		}
-		for _, form := range []string{n.String(), n.Unicode(), strings.ToUpper(n.String()), n.String() + "."} {
+		for _, form := range []string{n.String(), n.Unicode(), strings.ToUpper(n.String()),
+			n.String() + "."} {
 			if again, err := Parse(form); again != n || err != nil {
 				t.Fatalf("Parse(%q) = %q, but Parse(%q) = %q, %v", s, n, form, again, err)
 			}

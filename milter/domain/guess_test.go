@@ -60,7 +60,8 @@ func TestGuess(t *testing.T) {
 
 // FuzzGuess holds that a guess can be asked for in the DNS and agrees with Parse.
 func FuzzGuess(f *testing.F) {
-	for _, s := range []string{"mail-.bank.example", "a!b..example.", "ｂank。example", "b\xfc.x.example"} {
+	for _, s := range []string{"mail-.bank.example", "a!b..example.", "ｂank。example",
+		"b\xfc.x.example"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

@@ -45,7 +45,8 @@ func CheckDomain(s string) error {
 	case !isRecord:
 		return nil
 	case selector == "" || domain == "":
-		return fmt.Errorf("%q has the label _domainkey, which is not part of a domain that signs", s)
+		return fmt.Errorf("%q has the label _domainkey, which is not part of a domain that signs",
+			s)
 	}
 	return fmt.Errorf("%q is the name of a record: the domain is %q, the selector %q", s, domain,
 		selector)

@@ -6,7 +6,8 @@ import (
 )
 
 func TestCheckSelectorAndDomain(t *testing.T) {
-	for _, tt := range []struct{ name, selector, domain string }{ // what the errors say, "" for none
+	// what the errors say, "" for none
+	for _, tt := range []struct{ name, selector, domain string }{
 		{"mail", "", ""},
 		{"mail.example.com", "", ""},
 		{"domainkey", "", ""},
@@ -22,8 +23,10 @@ func TestCheckSelectorAndDomain(t *testing.T) {
 			what string
 			err  error
 			want string
-		}{{"selector", CheckSelector(tt.name), tt.selector}, {"domain", CheckDomain(tt.name), tt.domain}} {
-			if (c.err == nil) != (c.want == "") || c.err != nil && !strings.Contains(c.err.Error(), c.want) {
+		}{{"selector", CheckSelector(tt.name), tt.selector},
+			{"domain", CheckDomain(tt.name), tt.domain}} {
+			if (c.err == nil) != (c.want == "") || c.err != nil && !strings.Contains(c.err.Error(),
+				c.want) {
 				t.Errorf("%s as a %s: got %v, want %q", tt.name, c.what, c.err, c.want)
 			}
 		}

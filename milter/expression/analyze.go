@@ -114,7 +114,8 @@ func (c *Condition) Strange() string {
 
 // normal are facts that hold a domain in the form of package domain.
 var normal = []string{
-	"author.domain", "envelope.sender_domain", "dmarc.domain", "dmarc.record_domain", "spf.domain", "arc.sealer",
+	"author.domain", "envelope.sender_domain", "dmarc.domain", "dmarc.record_domain", "spf.domain",
+	"arc.sealer",
 }
 
 // unlikely returns why a fact is never a text, "" where it may be.

@@ -28,7 +28,8 @@ var (
 
 // operators are those that cost no more than their operands.
 var operators = []string{
-	"==", "!=", "<", "<=", ">", ">=", "and", "&&", "or", "||", "in", "matches", "contains", "startsWith", "endsWith",
+	"==", "!=", "<", "<=", ">", ">=", "and", "&&", "or", "||", "in", "matches", "contains",
+	"startsWith", "endsWith",
 	"+", "-", "*",
 }
 
@@ -204,7 +205,8 @@ func (c *checker) fieldName(n *ast.CallNode) {
 
 func (c *checker) builtin(n *ast.BuiltinNode) {
 	if !slices.Contains(builtins, n.Name) {
-		c.refuse(n, "the function %s cannot be used here; there are %s", n.Name, strings.Join(Functions(), ", "))
+		c.refuse(n, "the function %s cannot be used here; there are %s", n.Name,
+			strings.Join(Functions(), ", "))
 		return
 	}
 	if slices.Contains(ofLists, n.Name) {

@@ -52,7 +52,8 @@ func (s Scope) facts() any {
 type Error struct {
 	Line, Column int    // from 1
 	Text         string // one clause
-	Unknown      string // the name that is not known, if that is the mistake; Names has those that are
+	// the name that is not known, if that is the mistake; Names has those that are
+	Unknown string
 }
 
 // Error writes "line 1, column 5: unknown name dmrac".

@@ -41,7 +41,8 @@ func forged(t testing.TB) *Judged {
 		TLSVersion: "TLSv1.3",
 		TLSCipher:  "TLS_AES_256_GCM_SHA384",
 	}
-	h := header(t, "From: Ann <ann@example.com>", "Subject: An offer\r\n for you", "List-Id: <news.example.org>",
+	h := header(t, "From: Ann <ann@example.com>", "Subject: An offer\r\n for you",
+		"List-Id: <news.example.org>",
 		"Received: one", "Received: two")
 	author, err := h.Author()
 	if err != nil {
@@ -148,7 +149,8 @@ func TestEachFact(t *testing.T) {
 	}
 	for _, f := range Facts(Judging) {
 		list, part, isPart := strings.Cut(f.Name, "[].")
-		if isPart && !strings.Contains(text.String(), "."+part) || !isPart && !slices.Contains(asked, list) {
+		if isPart && !strings.Contains(text.String(), "."+part) ||
+			!isPart && !slices.Contains(asked, list) {
 			t.Errorf("no expression asks for %s", f.Name)
 		}
 	}
@@ -241,7 +243,8 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
-// TestText reads a header until the bytes are spent that one message has, with one expression and with many.
+// TestText reads a header until the bytes are spent that one message has, with one expression and
+// with many.
 func TestText(t *testing.T) {
 	big := header(t, "X-Big: "+strings.Repeat("a", 1<<20))
 	var env message.Envelope
@@ -249,7 +252,8 @@ func TestText(t *testing.T) {
 		env.Recipients = append(env.Recipients, "a@example.net")
 	}
 	facts := func() *Judged {
-		return &Judged{Known: NewKnown(&env, big, message.Address{}, action.RoleTheirs, time.Time{})}
+		return &Judged{Known: NewKnown(&env, big, message.Address{}, action.RoleTheirs,
+			time.Time{})}
 	}
 	c, err := Compile(`any(envelope.recipients, header("X-Big") contains #)`, Judging)
 	if err != nil {
@@ -292,10 +296,12 @@ func (r random) value(depth int) string {
 	d := depth - 1
 	switch r.IntN(9) {
 	case 0:
-		return r.pick("len", "lower", "trim", "header", "headers", "header_count", "any") + "(" + r.value(d) + ")"
+		return r.pick("len", "lower", "trim", "header", "headers", "header_count", "any") + "(" +
+			r.value(d) + ")"
 	case 1:
 		return r.pick("any", "all", "none", "one", "count", "in_network", "below") + "(" +
-			r.pick(name, "dkim", "envelope.recipients", `headers("Received")`) + ", " + r.value(d) + ")"
+			r.pick(name, "dkim", "envelope.recipients", `headers("Received")`) + ", " + r.value(d) +
+			")"
 	case 2:
 		return "[" + r.value(d) + ", " + r.value(d) + "]"
 	case 3:
@@ -304,11 +310,12 @@ func (r random) value(depth int) string {
 	return "(" + r.value(d) + " " + r.pick(operators...) + " " + r.value(d) + ")"
 }
 
-// TestNoErrorAtRunTime makes many expressions. Whatever compiles must have a value, for a message of
-// which all is known and for one of which nothing is: an error would defer mail.
+// TestNoErrorAtRunTime makes many expressions. Whatever compiles must have a value, for a message
+// of which all is known and for one of which nothing is: an error would defer mail.
 func TestNoErrorAtRunTime(t *testing.T) {
 	r := random{rand.New(rand.NewPCG(1, 2))}
-	empty := &Judged{Known: NewKnown(&message.Envelope{}, nil, message.Address{}, action.RoleTheirs, time.Time{})}
+	empty := &Judged{Known: NewKnown(&message.Envelope{}, nil, message.Address{}, action.RoleTheirs,
+		time.Time{})}
 	compiled := 0
 	for range 20_000 {
 		text := r.value(3)
@@ -419,19 +426,21 @@ func TestConcurrent(t *testing.T) {
 	}
 }
 
-// FuzzExpression compiles any text over any values. What compiles must come to true or false, or read too much, and its
-// parts must come to the same.
+// FuzzExpression compiles any text over any values. What compiles must come to true or false, or
+// read too much, and its parts must come to the same.
 func FuzzExpression(f *testing.F) {
 	for _, tc := range each {
 		f.Add(tc.text, "ann@example.com", "Subject: x", 3)
 	}
-	f.Add(`header("Subject") matches "(a*)*b"`, strings.Repeat("a", 100), "Subject: "+strings.Repeat("a", 1000), 1)
+	f.Add(`header("Subject") matches "(a*)*b"`, strings.Repeat("a", 100), "Subject: "+
+		strings.Repeat("a", 1000), 1)
 	f.Fuzz(func(t *testing.T, text, value, field string, n int) {
 		facts := forged(t)
 		facts.Envelope.Sender, facts.DMARC.Result, facts.Client.Address = value, value, value
 		facts.Envelope.Recipients = slices.Repeat([]string{value}, max(0, min(n, 1000)))
 		if parsed, err := message.ParseField([]byte(field)); err == nil {
-			facts.Known = NewKnown(&message.Envelope{Sender: value, Recipients: facts.Envelope.Recipients},
+			facts.Known = NewKnown(&message.Envelope{Sender: value,
+				Recipients: facts.Envelope.Recipients},
 				message.Header{parsed, parsed}, message.Address{}, action.RoleTheirs, time.Time{})
 		}
 		c, err := Compile(text, Judging)

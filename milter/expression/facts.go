@@ -17,12 +17,14 @@ import (
 type Known struct {
 	Client   Client   `expr:"client" json:"client,omitzero"`
 	Envelope Envelope `expr:"envelope" json:"envelope,omitzero"`
-	Login    string   `expr:"login" json:"-"`                 // the name that the client logged in with
-	Role     string   `expr:"role" json:"-"`                  // "ours", "theirs" or "relay"
-	Daemon   string   `expr:"daemon" json:"daemon,omitempty"` // the name of the MTA's listener: {daemon_name}
-	TLS      TLS      `expr:"tls" json:"tls,omitzero"`
-	Author   Author   `expr:"author" json:"author,omitzero"`
-	Time     Clock    `expr:"time" json:"-"`
+	// the name that the client logged in with
+	Login string `expr:"login" json:"-"`
+	Role  string `expr:"role" json:"-"` // "ours", "theirs" or "relay"
+	// the name of the MTA's listener: {daemon_name}
+	Daemon string `expr:"daemon" json:"daemon,omitempty"`
+	TLS    TLS    `expr:"tls" json:"tls,omitzero"`
+	Author Author `expr:"author" json:"author,omitzero"`
+	Time   Clock  `expr:"time" json:"-"`
 
 	// Header returns the first field of a name, Headers all of them from the top, and HeaderCount
 	// how many there are. Each spends some of the text that the expressions of one message may
@@ -49,7 +51,8 @@ type Envelope struct {
 
 // TLS is the encryption between the client and the MTA.
 type TLS struct {
-	Version string `expr:"version" json:"version,omitempty"` // "TLSv1.3"; "" without TLS, or where the MTA does not say
+	// "TLSv1.3"; "" without TLS, or where the MTA does not say
+	Version string `expr:"version" json:"version,omitempty"`
 	Cipher  string `expr:"cipher" json:"cipher,omitempty"`
 }
 
@@ -82,9 +85,10 @@ type Judged struct {
 // SPF is a result of SPF: for the envelope sender, or for the name in HELO.
 type SPF struct {
 	// Result is "pass", "fail", "softfail", "neutral", "none", "temperror" or "permerror".
-	Result  string `expr:"result" json:"result,omitempty"`
-	Domain  string `expr:"domain" json:"domain,omitempty"`
-	Aligned bool   `expr:"aligned" json:"aligned,omitempty"` // it passes for the author's domain in DMARC's sense
+	Result string `expr:"result" json:"result,omitempty"`
+	Domain string `expr:"domain" json:"domain,omitempty"`
+	// it passes for the author's domain in DMARC's sense
+	Aligned bool `expr:"aligned" json:"aligned,omitempty"`
 }
 
 // IPRev is the result for the client's reverse name.
@@ -100,17 +104,21 @@ type DKIM struct {
 	Selector  string `expr:"selector" json:"selector,omitempty"`
 	Algorithm string `expr:"algorithm" json:"algorithm,omitempty"`
 	Bits      int    `expr:"bits" json:"bits,omitempty"`
-	Aligned   bool   `expr:"aligned" json:"aligned,omitempty"` // it passes for the author's domain in DMARC's sense
+	// it passes for the author's domain in DMARC's sense
+	Aligned bool `expr:"aligned" json:"aligned,omitempty"`
 }
 
 // DMARC is the result for the author's domain.
 type DMARC struct {
-	Result       string `expr:"result" json:"result,omitempty"`
-	Domain       string `expr:"domain" json:"domain,omitempty"`               // the author domain that was judged
-	RecordDomain string `expr:"record_domain" json:"record_domain,omitempty"` // where its policy is published
+	Result string `expr:"result" json:"result,omitempty"`
+	// the author domain that was judged
+	Domain string `expr:"domain" json:"domain,omitempty"`
+	// where its policy is published
+	RecordDomain string `expr:"record_domain" json:"record_domain,omitempty"`
 	// Policy is what is published for the domain: "none", "quarantine", "reject".
-	Policy      string `expr:"policy" json:"policy,omitempty"`
-	Disposition string `expr:"disposition" json:"disposition,omitempty"` // what the owner wants for this message
+	Policy string `expr:"policy" json:"policy,omitempty"`
+	// what the owner wants for this message
+	Disposition string `expr:"disposition" json:"disposition,omitempty"`
 	// Record is the policy record as it is published.
 	Record  string `expr:"record" json:"-"`
 	Testing bool   `expr:"testing" json:"testing,omitempty"` // the record says t=y
@@ -118,9 +126,11 @@ type DMARC struct {
 
 // ARC is the result for the chain.
 type ARC struct {
-	Result  string   `expr:"result" json:"result,omitempty"`
-	Sealer  string   `expr:"sealer" json:"-"`                  // the newest one of a chain that passes
-	Sealers []string `expr:"sealers" json:"sealers,omitempty"` // of a chain that passes, the newest first
+	Result string `expr:"result" json:"result,omitempty"`
+	// the newest one of a chain that passes
+	Sealer string `expr:"sealer" json:"-"`
+	// of a chain that passes, the newest first
+	Sealers []string `expr:"sealers" json:"sealers,omitempty"`
 }
 
 // maxText is how many bytes of the header the expressions of one message may read, all together: a
@@ -132,7 +142,8 @@ var errText = errors.New("the rules of one message may read 8 MiB of its header"
 
 // NewKnown returns the facts of a message at the end of its header. From the header are made what
 // From shows, and what expressions ask for later.
-func NewKnown(env *message.Envelope, h message.Header, author message.Address, role action.Role, now time.Time) Known {
+func NewKnown(env *message.Envelope, h message.Header, author message.Address, role action.Role,
+	now time.Time) Known {
 	k := Known{
 		Envelope: Envelope{Sender: env.Sender, SenderDomain: senderDomain(env.Sender), Recipients: env.Recipients},
 		Client:   Client{Name: strings.ToLower(env.ClientName), Helo: env.Helo},

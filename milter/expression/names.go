@@ -150,7 +150,10 @@ func Names(scope Scope) []string {
 	for _, f := range Facts(scope) {
 		names = append(
 			names,
-			strings.FieldsFunc(f.Name, func(r rune) bool { return strings.ContainsRune(".[]", r) })...)
+			strings.FieldsFunc(f.Name, func(r rune) bool {
+				return strings.ContainsRune(".[]",
+					r)
+			})...)
 	}
 	slices.Sort(names)
 	return slices.Compact(names)

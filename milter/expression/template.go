@@ -41,11 +41,13 @@ const maxTemplate = 300
 func NewTemplate(text string) (Template, error) {
 	for _, c := range []byte(text) {
 		if c < ' ' || c > '~' {
-			return Template{}, fmt.Errorf("expression: a reply is one line of ASCII, but the text has the byte %#x", c)
+			return Template{}, fmt.Errorf(
+				"expression: a reply is one line of ASCII, but the text has the byte %#x", c)
 		}
 	}
 	if len(text) > maxTemplate {
-		return Template{}, fmt.Errorf("expression: the text has %d bytes; %d are the most", len(text), maxTemplate)
+		return Template{}, fmt.Errorf("expression: the text has %d bytes; %d are the most",
+			len(text), maxTemplate)
 	}
 	for _, name := range braces.FindAllString(text, -1) {
 		name = strings.Trim(name, "{}")
@@ -60,7 +62,8 @@ func NewTemplate(text string) (Template, error) {
 type UnknownPlaceholder string
 
 func (u UnknownPlaceholder) Error() string {
-	return fmt.Sprintf("expression: {%s} is not known; there are {%s}", string(u), strings.Join(Placeholders(), "}, {"))
+	return fmt.Sprintf("expression: {%s} is not known; there are {%s}", string(u),
+		strings.Join(Placeholders(), "}, {"))
 }
 
 // Fill returns the text with the facts of a message, "" for a template without a text.
@@ -83,7 +86,8 @@ func inReply(name string) string {
 	const most = 253
 	name = strings.Map(func(r rune) rune {
 		switch {
-		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '.', r == '-', r == '_':
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '.', r == '-',
+			r == '_':
 			return r
 		}
 		return '?'

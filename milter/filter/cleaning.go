@@ -13,10 +13,13 @@ import (
 
 // OwnFields are the header fields that only we may write.
 type OwnFields struct {
-	IDs   []string // our authserv-ids, also former ones and those of hosts that work as one with this
-	Names []string // fields that are removed whatever they say: a mark of policy, Received-SPF if we write it
+	// our authserv-ids, also former ones and those of hosts that work as one with this
+	IDs []string
+	// fields that are removed whatever they say: a mark of policy, Received-SPF if we write it
+	Names []string
 
-	KeepResults []netip.Prefix // hosts of ours that may hand on such fields: content filters, list managers
+	// hosts of ours that may hand on such fields: content filters, list managers
+	KeepResults []netip.Prefix
 }
 
 // Forged returns the indices of the fields of a message that only we may have written, from a
@@ -84,5 +87,6 @@ func (o OwnFields) mayHandOn(m milter.Mail) bool {
 	}
 	isOwnHost := m.Why == milter.ByNetwork || m.Why == milter.ByHost
 	client := m.Envelope.Client.Unmap().WithZone("")
-	return isOwnHost && slices.ContainsFunc(o.KeepResults, func(p netip.Prefix) bool { return p.Contains(client) })
+	return isOwnHost && slices.ContainsFunc(o.KeepResults,
+		func(p netip.Prefix) bool { return p.Contains(client) })
 }

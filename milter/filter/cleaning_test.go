@@ -105,8 +105,8 @@ func spellings(yield func(string) bool) {
 	}
 }
 
-// TestStrangersKeepNothing holds that no setting whose condition a stranger can fulfil, by what is written into the
-// envelope or the header, lets a forged field through, in whatever spelling.
+// TestStrangersKeepNothing holds that no setting whose condition a stranger can fulfil, by what is
+// written into the envelope or the header, lets a forged field through, in whatever spelling.
 func TestStrangersKeepNothing(t *testing.T) {
 	env := fromAway
 	env.Recipients = []string{"abuse@example.net"}
@@ -142,8 +142,10 @@ func TestStrangersKeepNothing(t *testing.T) {
 			o, h := decide(t, f, action.RoleTheirs, milter.ByDefault, env, raw)
 			own := 0 // ours is on top, where there is one
 			for _, left := range h {
-				isOurs := left.Is("Authentication-Results") && authres.Claims(left.Value(), f.Own.IDs)
-				isForged := left.Is("X-Mark") || isOurs && strings.Contains(left.String(), "=pass header.from")
+				isOurs := left.Is("Authentication-Results") &&
+					authres.Claims(left.Value(), f.Own.IDs)
+				isForged := left.Is("X-Mark") ||
+					isOurs && strings.Contains(left.String(), "=pass header.from")
 				if isOurs {
 					own++
 				}
@@ -154,7 +156,8 @@ func TestStrangersKeepNothing(t *testing.T) {
 			if o.Action != action.Accept {
 				t.Fatalf("%s: %q: %s", name, field, o.Action)
 			}
-			if judged := f.Verifier != nil && name != "exempt.author_domains"; (own == 1) != judged {
+			if judged := f.Verifier != nil &&
+				name != "exempt.author_domains"; (own == 1) != judged {
 				t.Fatalf("%s: %q leaves %d fields with our id", name, field, own)
 			}
 		}
@@ -173,10 +176,12 @@ func TestForgedBehindCR(t *testing.T) {
 		{"in the subject", "Subject: hi\rAuthentication-Results: mx.example.com; dmarc=pass", true},
 		{"in small letters, folded", "X-A:\rauthentication-results :\n mx.example.com; dmarc=pass", true},
 		{"behind a fold and another field",
-			"Received: by x\n for y\rA: b\rAuthentication-Results: \"mx.example.com\"; dmarc=pass", true},
+			"Received: by x\n for y\rA: b\rAuthentication-Results: \"mx.example.com\"; dmarc=pass",
+			true},
 		{"a mark", "X-A: b\rx-mark: no", true},
 		{"of another host", "X-A: b\rAuthentication-Results: other.example; dmarc=pass", false},
-		{"behind a thousand others", "X-A: b" + strings.Repeat("\rAuthentication-Results: other.example; none", 1000) +
+		{"behind a thousand others", "X-A: b" +
+			strings.Repeat("\rAuthentication-Results: other.example; none", 1000) +
 			"\rAuthentication-Results: mx.example.com; dmarc=pass", true},
 		{"behind a fold alone", "X-A: b\n Authentication-Results: mx.example.com; dmarc=pass", false},
 	} {

@@ -34,7 +34,8 @@ func TestForgedWithoutEnd(t *testing.T) {
 			}
 			h = append(h, message.NewField("Authentication-Results", []byte(" "+ours)))
 			o := OwnFields{IDs: []string{testID}}
-			forged := o.Forged(milter.Mail{Envelope: &message.Envelope{}, Header: h, Role: action.RoleTheirs})
+			forged := o.Forged(milter.Mail{Envelope: &message.Envelope{}, Header: h,
+				Role: action.RoleTheirs})
 			if n := len(forged); n == 0 || forged[n-1] != len(h)-1 {
 				t.Errorf("the field with our name stays")
 			}

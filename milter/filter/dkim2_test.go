@@ -42,10 +42,13 @@ func TestFieldsOfDKIM2(t *testing.T) {
 			var got []string
 			for _, field := range h {
 				if field.Is("DKIM2-Signature") || field.Is("Message-Instance") {
-					got = append(got, string(bytes.ReplaceAll(field.Raw(), []byte("\r\n"), []byte("\n"))))
+					got = append(got, string(bytes.ReplaceAll(field.Raw(), []byte("\r\n"),
+						[]byte("\n"))))
 				}
-				if field.Is("DKIM-Signature") && (strings.Contains(strings.ToLower(string(field.Value())), "dkim2") ||
-					strings.Contains(strings.ToLower(string(field.Value())), "message-instance")) {
+				if field.Is("DKIM-Signature") &&
+					(strings.Contains(strings.ToLower(string(field.Value())), "dkim2") ||
+						strings.Contains(strings.ToLower(string(field.Value())),
+							"message-instance")) {
 					t.Errorf("signed: %s", field.Raw())
 				}
 			}

@@ -48,12 +48,15 @@ func TestRefusedIsNotSent(t *testing.T) {
 		{action.KeyReject, action.Tempfail, action.Reject, 0},
 	} {
 		f, rec := reportFilter(t)
-		f.Signer.Table = sign.NewTable([]sign.Rule{{Name: "sign[0]", From: patterns(t, "example.com"),
-			Keys: []string{"good"}, OnKeyError: tc.onError}})
+		f.Signer.Table = sign.NewTable(
+			[]sign.Rule{{Name: "sign[0]", From: patterns(t, "example.com"),
+				Keys: []string{"good"}, OnKeyError: tc.onError}})
 		f.Signer.Keys, f.Signer.Now = mismatchedKeys{}, nil // whose signatures do not verify
 		f.SelfCheck = SelfCheck{Share: 1, Action: tc.check}
-		env := message.Envelope{Client: local.Client, Sender: "a@example.com", Recipients: []string{"b@example.net"}}
-		o, _ := decideRaw(t, f, action.RoleOurs, milter.ByNetwork, env, plainText, []byte("body\r\n"))
+		env := message.Envelope{Client: local.Client, Sender: "a@example.com",
+			Recipients: []string{"b@example.net"}}
+		o, _ := decideRaw(t, f, action.RoleOurs, milter.ByNetwork, env, plainText,
+			[]byte("body\r\n"))
 		if o.Action != tc.want || len(rec.sent) != tc.sent {
 			t.Errorf("%s, %s: got %s and %d sent, want %s and %d", tc.onError, tc.check, o.Action,
 				len(rec.sent), tc.want, tc.sent)

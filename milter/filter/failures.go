@@ -38,9 +38,10 @@ func (rs Reports) failedDMARC(ml mail, j judgment, e report.Evaluation) {
 	for i := range j.results.DKIM {
 		s := &j.results.DKIM[i]
 		how := failedHow(s)
-		isAbout := asks == "dkim" || slices.ContainsFunc(d.Alignments, func(a dmarc.Alignment) bool {
-			return a.Method == dmarc.DKIM && string(a.Domain) == s.Domain && !a.Aligned
-		})
+		isAbout := asks == "dkim" || slices.ContainsFunc(d.Alignments,
+			func(a dmarc.Alignment) bool {
+				return a.Method == dmarc.DKIM && string(a.Domain) == s.Domain && !a.Aligned
+			})
 		if how == "" || !isAbout {
 			continue
 		}
@@ -81,15 +82,16 @@ func (rs Reports) failedSignatures(ml mail, j judgment) {
 	}
 }
 
-// asking are the signatures that failed and ask for a report, one of each signer that is listed, with
-// how they failed.
+// asking are the signatures that failed and ask for a report, one of each signer that is listed,
+// with how they failed.
 func (rs Reports) asking(h message.Header, r *verify.Results) iter.Seq2[*dkim.Result, string] {
 	return func(yield func(*dkim.Result, string) bool) {
 		var done []string
 		for i := range r.DKIM {
 			s := &r.DKIM[i]
 			how := failedHow(s)
-			if how == "" || slices.Contains(done, s.Domain) || !rs.Failures(s.Domain) || !asksReport(h, s) {
+			if how == "" || slices.Contains(done, s.Domain) || !rs.Failures(s.Domain) ||
+				!asksReport(h, s) {
 				continue
 			}
 			done = append(done, s.Domain)
@@ -167,5 +169,8 @@ func (rs Reports) failing(ml mail, e report.Evaluation) report.Failing {
 
 // isByProgram reports whether a program says that it wrote the message.
 func isByProgram(h message.Header) bool {
-	return slices.ContainsFunc(h, func(f message.Field) bool { return f.Is("Auto-Submitted") && isAutomatic(f) })
+	return slices.ContainsFunc(h, func(f message.Field) bool {
+		return f.Is("Auto-Submitted") &&
+			isAutomatic(f)
+	})
 }

@@ -24,7 +24,8 @@ import (
 
 // Filter is the daemon's milter.Filter.
 type Filter struct {
-	ID   string    // the authserv-id that our fields carry; "": the MTA's own name if it is a full one, else Host
+	// the authserv-id that our fields carry; "": the MTA's own name if it is a full one, else Host
+	ID   string
 	Host string    // this host's name
 	Own  OwnFields // the fields that only we may write
 
@@ -33,11 +34,13 @@ type Filter struct {
 	Policy   *policy.Rules    // nil: whatever is found, the message is accepted
 	Sealer   *sign.Sealer     // nil: nothing is sealed
 
-	Unmatched          action.Unmatched     // mail of ours that no rule signs
-	Malformed          action.MalformedFrom // mail of ours whose From RFC 5322 does not allow
-	Redirected         action.Redirected    // mail of ours that we found to be forged when it came in
-	ExemptAuthors      message.Patterns     // author domains whose mail is neither signed nor judged
-	UnsignedRecipients message.Patterns     // mail to any of them is not signed
+	Unmatched action.Unmatched     // mail of ours that no rule signs
+	Malformed action.MalformedFrom // mail of ours whose From RFC 5322 does not allow
+	// mail of ours that we found to be forged when it came in
+	Redirected action.Redirected
+	// author domains whose mail is neither signed nor judged
+	ExemptAuthors      message.Patterns
+	UnsignedRecipients message.Patterns // mail to any of them is not signed
 	Senders            Senders
 	SelfCheck          SelfCheck
 	AuthResult         bool // auth= on mail of authenticated users
@@ -50,8 +53,9 @@ type Filter struct {
 
 // SelfCheck says how many signatures a second implementation looks at before the mail goes out.
 type SelfCheck struct {
-	Share  float64       // of the messages, 0 … 1
-	Action action.Action // Accept: a bad second opinion is logged and counted; any other: the message is deferred too
+	Share float64 // of the messages, 0 … 1
+	// Accept: a bad second opinion is logged and counted; any other: the message is deferred too
+	Action action.Action
 }
 
 // Counters counts what a Filter does. Its methods are called concurrently.

@@ -56,7 +56,10 @@ func (c *tally) Found(method, value string)    { c.words = append(c.words, metho
 func (c *tally) SignedFor(domain.Name)         {}
 func (c *tally) RuleFailed()                   { c.words = append(c.words, "rule failed") }
 func (c *tally) Short()                        { c.words = append(c.words, "short") }
-func (c *tally) SelfChecked(v sign.Verdict)    { c.words = append(c.words, "self-check: "+string(v)) }
+func (c *tally) SelfChecked(v sign.Verdict) {
+	c.words = append(c.words, "self-check: "+
+		string(v))
+}
 func (c *tally) LongFields(done string, n int) {
 	c.words = append(c.words, fmt.Sprintf("%s: %d", done, n))
 }
@@ -78,7 +81,8 @@ func newFilter(t testing.TB, keyNames ...string) (*Filter, *tally) {
 		t.Fatal(err)
 	}
 	now := func() time.Time { return time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC) }
-	rule := sign.Rule{Name: "sign[0]", From: patterns(t, "example.com"), Keys: keyNames, OnKeyError: action.KeySkip}
+	rule := sign.Rule{Name: "sign[0]", From: patterns(t, "example.com"), Keys: keyNames,
+		OnKeyError: action.KeySkip}
 	const yes = action.Accept
 	actions := policy.Actions{
 		SPF:  action.SPF{Fail: yes, Softfail: yes, None: yes, Permerror: yes, Temperror: yes, HeloFail: yes},
@@ -126,7 +130,8 @@ func decideRaw(t *testing.T, f *Filter, role action.Role, why milter.Reason, env
 	var judge milter.Judge
 	m, err := message.Read(strings.NewReader(strings.ReplaceAll(raw, "\n", "\r\n")), 1<<20,
 		func(h message.Header) []message.BodyHash {
-			judge = f.Begin(t.Context(), milter.Mail{Envelope: &env, Role: role, Why: why, MayChange: true, Header: h})
+			judge = f.Begin(t.Context(), milter.Mail{Envelope: &env, Role: role, Why: why,
+				MayChange: true, Header: h})
 			return judge.Wants().Hashes
 		})
 	if err != nil {
@@ -192,7 +197,8 @@ func TestFilter(t *testing.T) {
 			"From: a@elsewhere.example\n\n", nil, action.Accept,
 			"From", "unsigned: no rule"},
 		{"no rule, judged", []string{"good"}, action.RoleOurs, milter.ByNetwork, local,
-			"From: a@elsewhere.example\n\n", func(s *Filter) { s.Unmatched = action.UnmatchedJudge }, action.Accept,
+			"From: a@elsewhere.example\n\n",
+			func(s *Filter) { s.Unmatched = action.UnmatchedJudge }, action.Accept,
 			"Authentication-Results From", "dmarc=none spf=fail dkim=none"},
 		{"no author", []string{"good"}, action.RoleOurs, milter.ByNetwork, local, "Subject: x\n\n", nil, action.Accept,
 			"Subject", "unsigned: no author"},
@@ -200,10 +206,12 @@ func TestFilter(t *testing.T) {
 			"From: a@example.com, b@example.org\n\n", nil, action.Accept,
 			"From", "unsigned: many authors"},
 		{"unsigned recipient", []string{"good"}, action.RoleOurs, milter.ByNetwork, local,
-			plainText, func(s *Filter) { s.UnsignedRecipients = patterns(t, "example.org") }, action.Accept,
+			plainText, func(s *Filter) { s.UnsignedRecipients = patterns(t, "example.org") },
+			action.Accept,
 			"From Subject", "unsigned: unsigned recipient"},
 		{"exempt author", []string{"good"}, action.RoleTheirs, milter.ByDefault, fromAway,
-			forgedText, func(s *Filter) { s.ExemptAuthors = patterns(t, "example.com") }, action.Accept,
+			forgedText, func(s *Filter) { s.ExemptAuthors = patterns(t, "example.com") },
+			action.Accept,
 			"Authentication-Results From Subject", ""},
 		{"nothing signs", []string{"good"}, action.RoleOurs, milter.ByNetwork, local, plainText,
 			func(s *Filter) { s.Signer = nil }, action.Accept,
@@ -213,7 +221,8 @@ func TestFilter(t *testing.T) {
 			"Authentication-Results From Subject", ""},
 		{"theirs is marked", []string{"good"}, action.RoleTheirs, milter.ByDefault, fromAway,
 			forgedText, nil, action.Accept,
-			"Authentication-Results X-Mark Authentication-Results From Subject", "dmarc=fail spf=fail dkim=none"},
+			"Authentication-Results X-Mark Authentication-Results From Subject",
+			"dmarc=fail spf=fail dkim=none"},
 		{"theirs is rejected", []string{"good"}, action.RoleTheirs, milter.ByDefault, fromAway,
 			plainText, func(s *Filter) { s.Policy.DMARC.Reject = action.Reject }, action.Reject,
 			"From Subject", "dmarc=fail spf=fail dkim=none"},
@@ -221,10 +230,14 @@ func TestFilter(t *testing.T) {
 			plainText, func(s *Filter) { s.Policy.DMARC.Reject = action.Hold }, action.Hold,
 			"Authentication-Results From Subject", "dmarc=fail spf=fail dkim=none"},
 		{"dry run", []string{"good"}, action.RoleTheirs, milter.ByDefault, fromAway, plainText,
-			func(s *Filter) { s.Policy.DMARC.Reject = action.Reject; s.Policy.DryRun = true }, action.Accept,
+			func(s *Filter) { s.Policy.DMARC.Reject = action.Reject; s.Policy.DryRun = true },
+			action.Accept,
 			"Authentication-Results From Subject", "dmarc=fail spf=fail dkim=none"},
 		{"Received-SPF by setting", []string{"good"}, action.RoleTheirs, milter.ByDefault, fromAway,
-			plainText, func(s *Filter) { s.ReceivedSPF = true; s.Policy.DMARC.Reject = action.Accept }, action.Accept,
+			plainText, func(s *Filter) {
+				s.ReceivedSPF = true
+				s.Policy.DMARC.Reject = action.Accept
+			}, action.Accept,
 			"Authentication-Results Received-SPF From Subject", "dmarc=fail spf=fail dkim=none"},
 		{"Received-SPF of HELO too", []string{"good"}, action.RoleTheirs, milter.ByDefault,
 			fromAway, plainText, func(s *Filter) {
@@ -236,7 +249,8 @@ func TestFilter(t *testing.T) {
 			"Authentication-Results Authentication-Results X-Mark Authentication-Results From Subject", "dkim=none"},
 		{"a list's host signs again", []string{"good"}, action.RoleTheirs, milter.ByDefault,
 			fromAway, plainText, func(s *Filter) {
-				s.Signer.Table.Rules()[0].Resign, s.Signer.Table.Rules()[0].Domain = true, "lists.example"
+				s.Signer.Table.Rules()[0].Resign, s.Signer.Table.Rules()[0].Domain = true,
+					"lists.example"
 				s.Policy.DMARC.Reject = action.Accept
 			}, action.Accept, "Authentication-Results DKIM-Signature From Subject",
 			"signed ed25519-sha256 dmarc=fail spf=fail dkim=none"},
@@ -254,18 +268,21 @@ func TestFilter(t *testing.T) {
 					Resign: true, OnKeyError: action.KeySkip}
 				s.Signer.Table = sign.NewTable(append(s.Signer.Table.Rules(), list))
 				s.Policy.DMARC.Reject = action.Accept
-			}, action.Accept, "Authentication-Results From Subject", "dmarc=fail spf=fail dkim=none"},
+			}, action.Accept, "Authentication-Results From Subject",
+			"dmarc=fail spf=fail dkim=none"},
 		{"but not to recipients that get nothing signed", []string{"good"}, action.RoleTheirs,
 			milter.ByDefault, fromAway, plainText, func(s *Filter) {
 				s.Signer.Table.Rules()[0].Resign = true
 				s.UnsignedRecipients = patterns(t, "example.net")
 				s.Policy.DMARC.Reject = action.Accept
-			}, action.Accept, "Authentication-Results From Subject", "dmarc=fail spf=fail dkim=none"},
+			}, action.Accept, "Authentication-Results From Subject",
+			"dmarc=fail spf=fail dkim=none"},
 		{"and where nothing judges", []string{"good"}, action.RoleTheirs, milter.ByDefault,
 			fromAway, forgedText, func(s *Filter) {
 				s.Signer.Table.Rules()[0].Resign = true
 				s.Verifier = nil
-			}, action.Accept, "DKIM-Signature Authentication-Results From Subject", "signed ed25519-sha256"},
+			}, action.Accept, "DKIM-Signature Authentication-Results From Subject",
+			"signed ed25519-sha256"},
 	} {
 		s, counts := newFilter(t, tc.keys...)
 		if tc.change != nil {
@@ -273,7 +290,8 @@ func TestFilter(t *testing.T) {
 		}
 		o, h := decide(t, s, tc.role, tc.why, tc.env, tc.raw)
 		if o.Action != tc.action || names(h) != tc.header {
-			t.Errorf("%s:\n got %s, %s\nwant %s, %s", tc.name, o.Action, names(h), tc.action, tc.header)
+			t.Errorf("%s:\n got %s, %s\nwant %s, %s", tc.name, o.Action, names(h), tc.action,
+				tc.header)
 		}
 		got, want := strings.Fields(strings.Join(counts.words, " ")), strings.Fields(tc.counts)
 		slices.Sort(got)
@@ -281,7 +299,8 @@ func TestFilter(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Errorf("%s: counted %q, want %q", tc.name, counts.words, tc.counts)
 		}
-		if class := map[action.Action]int{action.Reject: 5, action.Tempfail: 4}[o.Action]; o.Reply.Code/100 != class {
+		if class := map[action.Action]int{action.Reject: 5,
+			action.Tempfail: 4}[o.Action]; o.Reply.Code/100 != class {
 			t.Errorf("%s: %s with reply %+v", tc.name, o.Action, o.Reply)
 		}
 	}
@@ -347,14 +366,16 @@ func TestSendersOfAll(t *testing.T) {
 		f, _ := newFilter(t, "good")
 		f.Senders = Senders{Require: action.SenderLogin, Action: action.Reject,
 			Logins: map[string]message.Patterns{"alice": patterns(t, "alice@example.com")}}
-		o, _ := decide(t, f, action.RoleOurs, milter.ByAuthentication, loggedIn, "From: "+tc.from+"\n\nbody\n")
+		o, _ := decide(t, f, action.RoleOurs, milter.ByAuthentication, loggedIn, "From: "+tc.from+
+			"\n\nbody\n")
 		if o.Action != tc.want {
 			t.Errorf("%q: %s %v, want %s", tc.from, o.Action, o.Details, tc.want)
 		}
 	}
 }
 
-// TestResultsAreOurs holds that no verdict reads a field of the message: only what the methods find counts.
+// TestResultsAreOurs holds that no verdict reads a field of the message: only what the methods find
+// counts.
 func TestResultsAreOurs(t *testing.T) {
 	s, _ := newFilter(t, "good")
 	s.Policy.DMARC.Reject = action.Reject

@@ -10,7 +10,8 @@ import (
 	"mailseal/milter/action"
 )
 
-// TestMalformedFrom holds what becomes of mail of ours with a From field that RFC 5322 does not allow.
+// TestMalformedFrom holds what becomes of mail of ours with a From field that RFC 5322 does not
+// allow.
 func TestMalformedFrom(t *testing.T) {
 	const commas = "Doe, Dr. Ann, MD <ann@example.com>"
 	const place = "From, byte 4, \",\": unexpected in place of an address"
@@ -37,7 +38,8 @@ func TestMalformedFrom(t *testing.T) {
 		{"unsigned by setting", commas, action.MalformedUnsigned, action.Accept, slog.LevelWarn,
 			"unsigned: malformed from", place},
 		{"two fields, unsigned by setting", "ann@example.com\nFrom: bob@example.com",
-			action.MalformedUnsigned, action.Accept, slog.LevelWarn, "unsigned: malformed from", "2 From fields"},
+			action.MalformedUnsigned, action.Accept, slog.LevelWarn, "unsigned: malformed from",
+			"2 From fields"},
 		{"refused by setting", commas, action.MalformedReject, action.Reject, slog.LevelInfo, "", place},
 		{"no author, refused by setting", "Ann", action.MalformedReject, action.Reject,
 			slog.LevelInfo, "", "nothing in place of an address"},
@@ -45,7 +47,8 @@ func TestMalformedFrom(t *testing.T) {
 			action.Reject, slog.LevelInfo, "", "2 domains"},
 
 		{"several in a list", "ann@example.com, x@other.example", action.MalformedSign,
-			action.Accept, slog.LevelWarn, "unsigned: many authors", "2 domains, example.com and other.example"},
+			action.Accept, slog.LevelWarn, "unsigned: many authors",
+			"2 domains, example.com and other.example"},
 		{"several in a malformed list", "ann@example.com; x@other.example", action.MalformedSign,
 			action.Accept, slog.LevelWarn, "unsigned: many authors", `byte 16, ";"`},
 		{"several in two fields", "ann@example.com\nFrom: x@other.example", action.MalformedSign,
@@ -53,17 +56,20 @@ func TestMalformedFrom(t *testing.T) {
 		{"one in the display name", "x@other.example <ann@example.com>", action.MalformedSign,
 			action.Accept, slog.LevelWarn, "unsigned: many authors", "2 domains"},
 		{"several are allowed by RFC 5322", "ann@example.com, x@other.example",
-			action.MalformedReject, action.Accept, slog.LevelWarn, "unsigned: many authors", "2 domains"},
+			action.MalformedReject, action.Accept, slog.LevelWarn, "unsigned: many authors",
+			"2 domains"},
 		{"none", "Ann", action.MalformedSign, action.Accept, slog.LevelInfo, "unsigned: no author",
 			"nothing in place of an address"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			f, counts := newFilter(t, "good")
 			f.Malformed = tc.choice
-			o, h := decide(t, f, action.RoleOurs, milter.ByNetwork, local, "From: "+tc.from+"\n\nbody\n")
+			o, h := decide(t, f, action.RoleOurs, milter.ByNetwork, local, "From: "+tc.from+
+				"\n\nbody\n")
 			got := strings.Join(counts.words, " ")
 			if o.Action != tc.action || o.Level != tc.level || got != tc.counts {
-				t.Errorf("got %s at %s, %q; want %s at %s, %q", o.Action, o.Level, got, tc.action, tc.level, tc.counts)
+				t.Errorf("got %s at %s, %q; want %s at %s, %q", o.Action, o.Level, got, tc.action,
+					tc.level, tc.counts)
 			}
 			if isSigned := strings.Contains(names(h),
 				"DKIM-Signature"); isSigned != strings.HasPrefix(tc.counts, "signed") {
@@ -81,7 +87,8 @@ func TestMalformedFrom(t *testing.T) {
 	}
 }
 
-// TestForgedFrom holds what becomes of a stranger's mail with a From field that RFC 5322 does not allow.
+// TestForgedFrom holds what becomes of a stranger's mail with a From field that RFC 5322 does not
+// allow.
 func TestForgedFrom(t *testing.T) {
 	for _, tc := range []struct{ name, from, want string }{
 		{"dots", "ann..doe.@example.com", "reject"},
@@ -96,13 +103,16 @@ func TestForgedFrom(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			f, _ := newFilter(t, "good")
-			f.Policy.DMARC.Reject, f.Policy.ManyAuthors, f.Policy.NoAuthor = action.Reject, action.Hold, action.Tempfail
-			o, h := decide(t, f, action.RoleTheirs, milter.ByDefault, fromAway, "From: "+tc.from+"\n\nbody\n")
+			f.Policy.DMARC.Reject, f.Policy.ManyAuthors, f.Policy.NoAuthor = action.Reject,
+				action.Hold, action.Tempfail
+			o, h := decide(t, f, action.RoleTheirs, milter.ByDefault, fromAway, "From: "+tc.from+
+				"\n\nbody\n")
 			got := o.Action.String()
 			if got == "accept" && strings.Contains(names(h), "X-Mark") {
 				got = "mark"
 			}
-			if details := fmt.Sprint(o.Details); got != tc.want || !strings.Contains(details, "from=") {
+			if details := fmt.Sprint(o.Details); got != tc.want ||
+				!strings.Contains(details, "from=") {
 				t.Errorf("got %s, %s; want %s", got, details, tc.want)
 			}
 			if o.Action == action.Reject && o.Reply.Text != "DMARC policy for example.com" &&
@@ -113,7 +123,8 @@ func TestForgedFrom(t *testing.T) {
 	}
 }
 
-// TestMalformedResign holds that a list's host signs a malformed From only where its own mail is signed.
+// TestMalformedResign holds that a list's host signs a malformed From only where its own mail is
+// signed.
 func TestMalformedResign(t *testing.T) {
 	for _, choice := range []action.MalformedFrom{action.MalformedSign, action.MalformedUnsigned,
 		action.MalformedReject} {

@@ -10,8 +10,8 @@ import (
 	"mailseal/milter/message"
 )
 
-// TestID holds under which name the results of a message go, and that a stranger's field under the MTA's name does not
-// pass, whatever is configured.
+// TestID holds under which name the results of a message go, and that a stranger's field under the
+// MTA's name does not pass, whatever is configured.
 func TestID(t *testing.T) {
 	for _, c := range []struct {
 		name            string
@@ -33,7 +33,8 @@ func TestID(t *testing.T) {
 			f, _ := newFilter(t)
 			f.ID, f.Host = c.id, c.host
 			env := message.Envelope{Hostname: c.ofMTA}
-			_, h := decide(t, f, action.RoleTheirs, milter.ByDefault, env, "From: a@example.com\n\nhi\n")
+			_, h := decide(t, f, action.RoleTheirs, milter.ByDefault, env,
+				"From: a@example.com\n\nhi\n")
 			if got := string(h[0].Value()); !strings.HasPrefix(got, " "+c.want+";") {
 				t.Errorf("got %q, want the id %q", got, c.want)
 			}

@@ -66,7 +66,8 @@ func (in *inbound) Decide(ctx context.Context, m *message.Message, _ []byte) mil
 }
 
 // decide applies the policy. Mail of a relay is judged for the field alone.
-func (in *inbound) decide(m *message.Message, results *verify.Results) (policy.Decision, *expression.Judged) {
+func (in *inbound) decide(m *message.Message, results *verify.Results) (policy.Decision,
+	*expression.Judged) {
 	p := in.filter.Policy
 	if p == nil || in.Role == action.RoleRelay {
 		return policy.Decision{Action: action.Accept, Wanted: action.Accept}, nil
@@ -96,7 +97,8 @@ func (in *inbound) outcome(ctx context.Context, j judgment) milter.Outcome {
 		out.Action, out.Edits = d.Action, message.Edits{}
 		out.Reply = milter.Reply{Code: d.Code, Enhanced: d.Enhanced, Text: d.Text}
 		if d.Action == action.Reject && (d.Method == "dkim" || d.Method == "dmarc") {
-			if said := in.filter.Reports.signersText(ctx, in.mail, j.results, in.filter.Verifier); said != "" {
+			if said := in.filter.Reports.signersText(ctx, in.mail, j.results,
+				in.filter.Verifier); said != "" {
 				out.Reply.Text += "; " + said
 			}
 		}
@@ -136,7 +138,8 @@ func (in *inbound) insert(ctx context.Context, out *milter.Outcome, j judgment) 
 	edits := out.Edits
 	fit := in.fitSeal(edits, m.Header)
 	edits.Change = slices.Concat(edits.Change, fit.Change)
-	set, err := in.filter.Sealer.Seal(ctx, *results.ARC, m.Header.With(edits), m.Body, field, fit.Omit)
+	set, err := in.filter.Sealer.Seal(ctx, *results.ARC, m.Header.With(edits), m.Body, field,
+		fit.Omit)
 	if err != nil {
 		out.Details = append(out.Details, slog.String("unsealed", err.Error()))
 		out.Level = max(out.Level, levelUnsealed)

@@ -32,7 +32,10 @@ func TestInvalidSettings(t *testing.T) {
 		{"senders.require", []string{"good"}, action.RoleOurs, loggedIn, plainText,
 			func(f *Filter, n uint8) { f.Senders.Require = action.SenderRule(n) }},
 		{"senders.require and action", []string{"good"}, action.RoleOurs, loggedIn, plainText,
-			func(f *Filter, n uint8) { f.Senders = Senders{Require: action.SenderRule(n), Action: action.Accept} }},
+			func(f *Filter, n uint8) {
+				f.Senders = Senders{Require: action.SenderRule(n),
+					Action: action.Accept}
+			}},
 		{"senders.action", []string{"good"}, action.RoleOurs, fromAway, plainText,
 			func(f *Filter, n uint8) {
 				f.Senders = Senders{Require: action.SenderEnvelopeDomain, Action: action.Action(n)}
@@ -45,29 +48,38 @@ func TestInvalidSettings(t *testing.T) {
 		{"signing.malformed_from", []string{"good"}, action.RoleOurs, local, "From: Acme, Inc. <a@example.com>\n\n",
 			func(f *Filter, n uint8) { f.Malformed = action.MalformedFrom(n) }},
 		{"on_key_error", []string{"bad", "good"}, action.RoleOurs, local, plainText,
-			func(f *Filter, n uint8) { f.Signer.Table.Rules()[0].OnKeyError = action.OnKeyError(n) }},
+			func(f *Filter, n uint8) {
+				f.Signer.Table.Rules()[0].OnKeyError = action.OnKeyError(
+					n)
+			}},
 		{"on_key_error, no key left", []string{"bad"}, action.RoleOurs, local, plainText,
-			func(f *Filter, n uint8) { f.Signer.Table.Rules()[0].OnKeyError = action.OnKeyError(n) }},
+			func(f *Filter, n uint8) {
+				f.Signer.Table.Rules()[0].OnKeyError = action.OnKeyError(
+					n)
+			}},
 		{"policy.dmarc", []string{"good"}, action.RoleTheirs, fromAway, plainText,
 			func(f *Filter, n uint8) { f.Policy.DMARC.Reject = action.Action(n) }},
 		{"policy.override.action leaves it to the policy", []string{"good"}, action.RoleTheirs, fromAway, plainText,
 			func(f *Filter, n uint8) {
 				f.Policy.DMARC.Reject = action.Tempfail
-				f.Policy.Overrides = []policy.Override{{Replace: action.Action(n), Actions: f.Policy.Actions}}
+				f.Policy.Overrides = []policy.Override{{Replace: action.Action(n),
+					Actions: f.Policy.Actions}}
 			}},
 	} {
 		for _, n := range []uint8{0, 200} {
 			f, _ := newFilter(t, tc.keys...)
 			tc.change(f, n)
 			o, h := decide(t, f, tc.role, milter.ByNetwork, tc.env, tc.raw)
-			if o.Action != action.Tempfail || strings.Contains(names(h), "DKIM-Signature") || len(o.Details) == 0 {
+			if o.Action != action.Tempfail || strings.Contains(names(h), "DKIM-Signature") ||
+				len(o.Details) == 0 {
 				t.Errorf("%s is %d: %s %v, header %s", tc.name, n, o.Action, o.Details, names(h))
 			}
 		}
 	}
 }
 
-// TestInvalidRole holds that a message of which no one knows whose it is neither goes on unsigned nor is judged.
+// TestInvalidRole holds that a message of which no one knows whose it is neither goes on unsigned
+// nor is judged.
 func TestInvalidRole(t *testing.T) {
 	for _, role := range []action.Role{0, action.RoleAuto, 200} {
 		f, counts := newFilter(t, "good")
@@ -79,7 +91,8 @@ func TestInvalidRole(t *testing.T) {
 	}
 }
 
-// TestEveryAction holds that each action which the policy may decide on is carried out as the server knows it.
+// TestEveryAction holds that each action which the policy may decide on is carried out as the
+// server knows it.
 func TestEveryAction(t *testing.T) {
 	want := map[action.Action]struct {
 		action action.Action
@@ -97,14 +110,15 @@ func TestEveryAction(t *testing.T) {
 		f, _ := newFilter(t, "good")
 		f.Policy.DMARC.Reject = a
 		o, h := decide(t, f, action.RoleTheirs, milter.ByDefault, fromAway, plainText)
-		if w, ok := want[a]; !ok || o.Action != w.action || o.Reply.Code != w.code || names(h) != w.header {
+		if w, ok := want[a]; !ok || o.Action != w.action || o.Reply.Code != w.code ||
+			names(h) != w.header {
 			t.Errorf("%s: %s %d, header %s; want %+v", a, o.Action, o.Reply.Code, names(h), w)
 		}
 	}
 }
 
-// TestInvalidDecision holds that the filter itself takes no unknown decision for one to accept: the policy gives none,
-// but it is another package.
+// TestInvalidDecision holds that the filter itself takes no unknown decision for one to accept: the
+// policy gives none, but it is another package.
 func TestInvalidDecision(t *testing.T) {
 	for _, a := range []action.Action{0, 200} {
 		f, _ := newFilter(t, "good")
@@ -138,8 +152,8 @@ func (mismatchedKeys) Key(context.Context, string) (keys.Key, error) {
 	return k, err
 }
 
-// TestSelfCheck holds that a signature which the second implementation does not verify leaves only where the setting
-// says accept.
+// TestSelfCheck holds that a signature which the second implementation does not verify leaves only
+// where the setting says accept.
 func TestSelfCheck(t *testing.T) {
 	for _, tc := range []struct {
 		setting, want action.Action
@@ -150,10 +164,13 @@ func TestSelfCheck(t *testing.T) {
 		{200, action.Tempfail},
 	} {
 		f, counts := newFilter(t, "good")
-		f.Signer.Keys, f.Signer.Now = mismatchedKeys{}, nil // the second implementation knows no other clock
+		// the second implementation knows no other clock
+		f.Signer.Keys, f.Signer.Now = mismatchedKeys{}, nil
 		f.SelfCheck = SelfCheck{Share: 1, Action: tc.setting}
-		o, _ := decideRaw(t, f, action.RoleOurs, milter.ByNetwork, local, plainText, []byte("body\r\n"))
-		if o.Action != tc.want || !strings.Contains(strings.Join(counts.words, " "), "self-check: disagree") {
+		o, _ := decideRaw(t, f, action.RoleOurs, milter.ByNetwork, local, plainText,
+			[]byte("body\r\n"))
+		if o.Action != tc.want || !strings.Contains(strings.Join(counts.words, " "),
+			"self-check: disagree") {
 			t.Errorf("%s: got %s, counted %q; want %s", tc.setting, o.Action, counts.words, tc.want)
 		}
 	}

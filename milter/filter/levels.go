@@ -27,8 +27,8 @@ var unsignedLevels = map[string]slog.Level{
 	keyError:          slog.LevelError,
 }
 
-// unsignedLevel is the level of a reason; one that is not in the table is a bug in Mailseal, and worth
-// an error.
+// unsignedLevel is the level of a reason; one that is not in the table is a bug in Mailseal, and
+// worth an error.
 func unsignedLevel(reason string) slog.Level {
 	if level, known := unsignedLevels[reason]; known {
 		return level
@@ -38,10 +38,11 @@ func unsignedLevel(reason string) slog.Level {
 
 // The levels of what else may happen to a message.
 const (
-	levelKeyFailed  = slog.LevelError // a key could not be used, whether or not others signed
-	levelNotSigned  = slog.LevelError // the message is refused since it could not be signed
-	levelDisagree   = slog.LevelError // another implementation could not verify the signature
-	levelUnchecked  = slog.LevelInfo  // another implementation was not asked: it would judge such a message wrongly
+	levelKeyFailed = slog.LevelError // a key could not be used, whether or not others signed
+	levelNotSigned = slog.LevelError // the message is refused since it could not be signed
+	levelDisagree  = slog.LevelError // another implementation could not verify the signature
+	// another implementation was not asked: it would judge such a message wrongly
+	levelUnchecked  = slog.LevelInfo
 	levelInvalid    = slog.LevelError // a setting has no valid value, which is a bug in Mailseal
 	levelUnsealed   = slog.LevelWarn  // the message was to be sealed, and was not
 	levelRuleFailed = slog.LevelError // a rule of the policy could not be evaluated

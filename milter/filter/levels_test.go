@@ -42,7 +42,8 @@ func TestLevels(t *testing.T) {
 		{"several authors", []string{"good"}, "From: a@example.com, b@example.org\n\n", nil,
 			action.Accept, slog.LevelWarn},
 		{"unsigned recipient", []string{"good"}, plainText,
-			func(f *Filter) { f.UnsignedRecipients = patterns(t, "example.org") }, action.Accept, slog.LevelInfo},
+			func(f *Filter) { f.UnsignedRecipients = patterns(t, "example.org") }, action.Accept,
+			slog.LevelInfo},
 		{"a bug in Mailseal", []string{"good"}, plainText, func(f *Filter) {
 			f.Unmatched,
 				f.Signer.Table = 0, sign.NewTable(nil)
@@ -55,11 +56,13 @@ func TestLevels(t *testing.T) {
 			}
 			o, _ := decide(t, f, action.RoleOurs, milter.ByNetwork, local, tt.raw)
 			if o.Action != tt.action || o.Level != tt.want {
-				t.Errorf("got %s at %s, want %s at %s: %v", o.Action, o.Level, tt.action, tt.want, o.Details)
+				t.Errorf("got %s at %s, want %s at %s: %v", o.Action, o.Level, tt.action, tt.want,
+					o.Details)
 			}
 		})
 	}
-	for word, want := range map[sign.Verdict]slog.Level{sign.Disagree: slog.LevelError, sign.LeftOut: slog.LevelInfo} {
+	for word, want := range map[sign.Verdict]slog.Level{sign.Disagree: slog.LevelError,
+		sign.LeftOut: slog.LevelInfo} {
 		if got := selfCheckLevel(word); got != want {
 			t.Errorf("self-check %s: got %s, want %s", word, got, want)
 		}

@@ -142,4 +142,7 @@ type immediate struct{ outcome milter.Outcome }
 func (i immediate) Wants() milter.Wants { return milter.Wants{} }
 
 // Decide implements milter.Judge.
-func (i immediate) Decide(context.Context, *message.Message, []byte) milter.Outcome { return i.outcome }
+func (i immediate) Decide(context.Context, *message.Message,
+	[]byte) milter.Outcome {
+	return i.outcome
+}

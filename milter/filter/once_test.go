@@ -43,11 +43,13 @@ func TestSealChangesOnce(t *testing.T) {
 // TestSelfCheckOfNoBody holds that a message without a body is checked like any other.
 func TestSelfCheckOfNoBody(t *testing.T) {
 	f, counts := newFilter(t, "good")
-	f.Signer.Keys, f.Signer.Now = mismatchedKeys{}, nil // the second implementation knows no other clock
+	// the second implementation knows no other clock
+	f.Signer.Keys, f.Signer.Now = mismatchedKeys{}, nil
 	f.SelfCheck = SelfCheck{Share: 1, Action: action.Tempfail}
 	head, _, _ := strings.Cut(plainText, "\n\n")
 	o, _ := decideRaw(t, f, action.RoleOurs, milter.ByNetwork, local, head+"\n\n", nil)
-	if o.Action != action.Tempfail || !strings.Contains(strings.Join(counts.words, " "), "self-check: disagree") {
+	if o.Action != action.Tempfail || !strings.Contains(strings.Join(counts.words, " "),
+		"self-check: disagree") {
 		t.Errorf("got %s, counted %q", o.Action, counts.words)
 	}
 }
@@ -59,7 +61,8 @@ func TestTemporaryIsNoPass(t *testing.T) {
 	env := message.Envelope{Client: netip.MustParseAddr("198.51.100.7"), Sender: "x@asks.example"}
 	aligned := func(method dmarc.Method, isTemporary bool) dmarc.Alignment {
 		return dmarc.Alignment{Aligned: true,
-			Identifier: dmarc.Identifier{Method: method, Domain: "asks.example", Temporary: isTemporary}}
+			Identifier: dmarc.Identifier{Method: method, Domain: "asks.example",
+				Temporary: isTemporary}}
 	}
 	for _, isTemporary := range []bool{false, true} {
 		j := judgment{results: &verify.Results{DMARC: &dmarc.Result{

@@ -51,8 +51,8 @@ func (o *outbound) Decide(ctx context.Context, m *message.Message, raw []byte) m
 	return out
 }
 
-// sign makes the signatures of rules and says in out what became of it. When it is not ok, the message must not go on
-// as it is: out refuses it.
+// sign makes the signatures of rules and says in out what became of it. When it is not ok, the
+// message must not go on as it is: out refuses it.
 func (ml mail) sign(
 	ctx context.Context, out *milter.Outcome, rules sign.Match, q sign.Query, m *message.Message,
 ) (done sign.Signed, ok bool) {
@@ -68,7 +68,8 @@ func (ml mail) sign(
 		return done, false
 	}
 	isOurs := ml.Role == action.RoleOurs
-	if len(done.Fields) == 0 && (isOurs || len(done.Withheld) == 0) { // no more is promised to strangers' mail
+	// no more is promised to strangers' mail
+	if len(done.Fields) == 0 && (isOurs || len(done.Withheld) == 0) {
 		reason := unsignedReason(done, err)
 		ml.filter.count(func(n Counters) { n.Unsigned(reason) })
 		out.Details = append(out.Details, slog.String("unsigned", reason))
@@ -78,7 +79,8 @@ func (ml mail) sign(
 		if isOurs { // a stranger must not fill the log with warnings
 			out.Level = slog.LevelWarn
 		}
-		out.Details = append(out.Details, slog.String("withheld", redirected+": "+strings.Join(done.Withheld, ", ")))
+		out.Details = append(out.Details,
+			slog.String("withheld", redirected+": "+strings.Join(done.Withheld, ", ")))
 	}
 	out.Edits.Remove = append(out.Edits.Remove, done.Remove...)
 	out.Covers = done.Covers
@@ -86,7 +88,8 @@ func (ml mail) sign(
 	return done, true
 }
 
-// refold has fields refolded whose lines the MTA would break, and says which those are and which are not signed.
+// refold has fields refolded whose lines the MTA would break, and says which those are and which
+// are not signed.
 func (ml mail) refold(out *milter.Outcome, fit sign.Fit) {
 	var names []string
 	for _, c := range fit.Change {

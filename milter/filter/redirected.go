@@ -31,7 +31,8 @@ func (o OwnFields) saysForged(h message.Header, author domain.Name, mta string) 
 		if err != nil || !isID(ids, field.ID) {
 			continue
 		}
-		results := slices.DeleteFunc(field.Results, func(r authres.Result) bool { return r.Method != "dmarc" })
+		results := slices.DeleteFunc(field.Results,
+			func(r authres.Result) bool { return r.Method != "dmarc" })
 		if len(results) > 0 {
 			return slices.ContainsFunc(results,
 				func(r authres.Result) bool { return r.Value == "fail" && isOf(r, author) })
@@ -44,7 +45,8 @@ func (o OwnFields) saysForged(h message.Header, author domain.Name, mta string) 
 func isID(ids []string, id string) bool {
 	name := domain.ASCII(strings.TrimSuffix(id, "."))
 	return slices.ContainsFunc(ids, func(own string) bool {
-		return strings.EqualFold(own, id) || strings.EqualFold(domain.ASCII(strings.TrimSuffix(own, ".")), name)
+		return strings.EqualFold(own, id) ||
+			strings.EqualFold(domain.ASCII(strings.TrimSuffix(own, ".")), name)
 	})
 }
 

@@ -14,7 +14,10 @@ import (
 // TestRedirected holds of which mail of ours the author's domain is not vouched for: that of which
 // the newest field of our own says that it failed DMARC.
 func TestRedirected(t *testing.T) {
-	ar := func(id, results string) string { return "Authentication-Results: " + id + "; " + results + "\n" }
+	ar := func(id, results string) string {
+		return "Authentication-Results: " + id + "; " +
+			results + "\n"
+	}
 	const fail, pass = "dmarc=fail (p=reject dis=quarantine) header.from=example.com",
 		"dmarc=pass header.from=example.com"
 	former := "mx-old.example.net"
@@ -60,7 +63,8 @@ func TestRedirected(t *testing.T) {
 			got := strings.Join(counts.words, " ")
 			if o.Action != action.Accept || got != want || o.Level != level ||
 				tc.signed != strings.Contains(names(h), "DKIM-Signature") {
-				t.Errorf("%s, by %s: %s at %s, %q; want %q\n%s", tc.name, why, o.Action, o.Level, got, want, names(h))
+				t.Errorf("%s, by %s: %s at %s, %q; want %q\n%s", tc.name, why, o.Action, o.Level,
+					got, want, names(h))
 			}
 			if !tc.signed && !strings.Contains(fmt.Sprint(o.Details), "unsigned=redirected") {
 				t.Errorf("%s: details %v", tc.name, o.Details)
@@ -81,7 +85,8 @@ func TestRedirectedIsSignedBySetting(t *testing.T) {
 	}
 }
 
-// TestRedirectedByOthers holds that only the author's own signature is withheld: a forwarder's own domain signs.
+// TestRedirectedByOthers holds that only the author's own signature is withheld: a forwarder's own
+// domain signs.
 func TestRedirectedByOthers(t *testing.T) {
 	for _, tc := range []struct {
 		d, from string
@@ -103,7 +108,8 @@ func TestRedirectedByOthers(t *testing.T) {
 		f.Signer.Table = sign.NewTable([]sign.Rule{*rule})
 		raw := "Authentication-Results: " + testID + "; dmarc=fail\nFrom: " + tc.from + "\n\nbody\n"
 		o, h := decide(t, f, action.RoleOurs, milter.ByNetwork, local, raw)
-		if signed := strings.Contains(names(h), "DKIM-Signature"); signed != tc.signed || o.Action != action.Accept {
+		if signed := strings.Contains(names(h), "DKIM-Signature"); signed != tc.signed ||
+			o.Action != action.Accept {
 			t.Errorf("d=%s, From %s: %s, signed %v", tc.d, tc.from, o.Action, signed)
 		}
 	}
@@ -127,7 +133,8 @@ func TestForgedIsNotResigned(t *testing.T) {
 	}
 }
 
-// TestRedirectedUnderTheMTAsName holds of hosts without authserv_id: our fields have the name of the MTA.
+// TestRedirectedUnderTheMTAsName holds of hosts without authserv_id: our fields have the name of
+// the MTA.
 func TestRedirectedUnderTheMTAsName(t *testing.T) {
 	for _, tt := range []struct {
 		mta, id string
@@ -142,7 +149,8 @@ func TestRedirectedUnderTheMTAsName(t *testing.T) {
 		f, _ := newFilter(t, "good")
 		env := local
 		env.Hostname = tt.mta
-		raw := "Authentication-Results: " + tt.id + "; dmarc=fail header.from=example.com\n" + plainText
+		raw := "Authentication-Results: " + tt.id + "; dmarc=fail header.from=example.com\n" +
+			plainText
 		_, h := decide(t, f, action.RoleOurs, milter.ByNetwork, env, raw)
 		if signed := strings.Contains(names(h), "DKIM-Signature"); signed != tt.signed {
 			t.Errorf("MTA %q, id %s: signed %v", tt.mta, tt.id, signed)

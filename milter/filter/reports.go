@@ -115,7 +115,8 @@ func (rs Reports) isAtSender(path string) bool {
 	}
 	name := strings.TrimSuffix(path[strings.LastIndexByte(path, '@')+1:], ".")
 	if strings.IndexFunc(name, func(r rune) bool { return r >= utf8.RuneSelf }) < 0 {
-		return strings.EqualFold(name, string(rs.Domain)) // to parse each costs more than all else here
+		// to parse each costs more than all else here
+		return strings.EqualFold(name, string(rs.Domain))
 	}
 	return pathDomain(path) == rs.Domain
 }
@@ -134,7 +135,8 @@ func isReportMail(h message.Header) bool {
 			if strings.HasPrefix(v, "multipart/report") {
 				return true
 			}
-			file = file || strings.HasPrefix(v, "multipart/") || strings.HasPrefix(v, "application/") ||
+			file = file || strings.HasPrefix(v, "multipart/") ||
+				strings.HasPrefix(v, "application/") ||
 				strings.HasPrefix(v, "text/xml")
 		}
 	}
@@ -193,7 +195,8 @@ func signatures(r *verify.Results, d *dmarc.Result) []report.DKIMAuth {
 		if err1 != nil || err2 != nil {
 			continue
 		}
-		a := report.DKIMAuth{Domain: string(name), Selector: string(selector), Result: string(s.Value)}
+		a := report.DKIMAuth{Domain: string(name), Selector: string(selector),
+			Result: string(s.Value)}
 		a.Aligned = isAligned(d, name)
 		switch {
 		case slices.Contains(out, a) || slices.Contains(failed, a):

@@ -38,11 +38,12 @@ func newJudging(tb testing.TB, r Recorder) *judging {
 // once judges the message, and returns the judge with what it found.
 func (j *judging) once(tb testing.TB) (*inbound, *message.Message) {
 	var judge milter.Judge
-	m, err := message.Read(strings.NewReader(j.raw), 1<<20, func(h message.Header) []message.BodyHash {
-		judge = j.f.Begin(tb.Context(), milter.Mail{Envelope: &j.env, Role: action.RoleTheirs,
-			MayChange: true, Header: h})
-		return judge.Wants().Hashes
-	})
+	m, err := message.Read(strings.NewReader(j.raw), 1<<20,
+		func(h message.Header) []message.BodyHash {
+			judge = j.f.Begin(tb.Context(), milter.Mail{Envelope: &j.env, Role: action.RoleTheirs,
+				MayChange: true, Header: h})
+			return judge.Wants().Hashes
+		})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -87,8 +88,8 @@ func TestCaptureAllocates(t *testing.T) {
 }
 
 // BenchmarkCapture is what capture costs a message in CPU, from the verdict to the file, and as a
-// share of judging it. They come at 20,000 in a second, which is what two processors judge: the writer
-// gives what came to the disk five times a second, however little it is.
+// share of judging it. They come at 20,000 in a second, which is what two processors judge: the
+// writer gives what came to the disk five times a second, however little it is.
 func BenchmarkCapture(b *testing.B) {
 	plain := newJudging(b, nil)
 	const judged = 20_000

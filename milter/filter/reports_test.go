@@ -79,15 +79,20 @@ func TestRecorded(t *testing.T) {
 		{"a relay", action.RoleRelay, theirs, askingText, ""},
 		{"ours that no rule signs", action.RoleOurs, theirs, askingText, ""},
 		{"a private client", action.RoleTheirs,
-			change(func(e *message.Envelope) { e.Client = netip.MustParseAddr("10.0.0.1") }), askingText, ""},
+			change(func(e *message.Envelope) { e.Client = netip.MustParseAddr("10.0.0.1") }),
+			askingText, ""},
 		{"no client", action.RoleTheirs, change(func(e *message.Envelope) { e.Client = netip.Addr{} }), askingText, ""},
 		{"the null sender", action.RoleTheirs, change(func(e *message.Envelope) { e.Sender = "" }), askingText, ""},
 		{"to the report address", action.RoleTheirs,
-			change(func(e *message.Envelope) { e.Recipients = []string{"dmarc@example.net"} }), askingText, ""},
+			change(func(e *message.Envelope) { e.Recipients = []string{"dmarc@example.net"} }),
+			askingText, ""},
 		{"a bounce of a report", action.RoleTheirs,
-			change(func(e *message.Envelope) { e.Recipients = []string{"r+1@reports.example.net"} }), askingText, ""},
+			change(func(e *message.Envelope) {
+				e.Recipients = []string{"r+1@reports.example.net"}
+			}), askingText, ""},
 		{"a report", action.RoleTheirs, theirs,
-			"Subject: Report Domain: example.net\nContent-Type: multipart/mixed; boundary=x\n" + askingText, ""},
+			"Subject: Report Domain: example.net\nContent-Type: multipart/mixed; boundary=x\n" +
+				askingText, ""},
 		{"a bounce with a sender", action.RoleTheirs, theirs,
 			"Content-Type: multipart/report; boundary=x\n" + askingText, ""},
 		{"a subject alone hides nothing", action.RoleTheirs, theirs,
@@ -114,7 +119,8 @@ func rowText(e report.Evaluation) string {
 	for _, r := range e.Reasons {
 		reasons = append(reasons, r.Type)
 	}
-	return fmt.Sprintf("%s dkim=%v spf=%v %s/%s from %s spf %s %v", e.Disposition, e.DKIM, e.SPF, e.Policy.Domain,
+	return fmt.Sprintf("%s dkim=%v spf=%v %s/%s from %s spf %s %v", e.Disposition, e.DKIM, e.SPF,
+		e.Policy.Domain,
 		e.HeaderFrom, e.EnvelopeFrom, e.SPFAuth.Result, reasons)
 }
 
@@ -233,7 +239,8 @@ s._domainkey.victim.example. IN TXT "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHO
 			t.Errorf("%s: %+v", tc.name, rec.failed)
 		}
 		for _, x := range rec.failed {
-			if strings.Contains(string(x.Header), "Subject") || !strings.Contains(string(x.Header), "From: ") {
+			if strings.Contains(string(x.Header), "Subject") ||
+				!strings.Contains(string(x.Header), "From: ") {
 				t.Errorf("%s: header %q", tc.name, x.Header)
 			}
 		}
@@ -242,9 +249,11 @@ s._domainkey.victim.example. IN TXT "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHO
 
 // requestText is a message with two signatures of a domain that fail.
 func requestText(request, domain string) string {
-	field := "DKIM-Signature: v=1; a=ed25519-sha256; " + request + "d=" + domain + "; s=s; h=From;\n" +
+	field := "DKIM-Signature: v=1; a=ed25519-sha256; " + request + "d=" + domain +
+		"; s=s; h=From;\n" +
 		" bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; b=AAAA%s\n"
-	return fmt.Sprintf(field, "AAAA") + fmt.Sprintf(field, "BBBB") + "From: x@none.example\nSubject: s\n\nbody\n"
+	return fmt.Sprintf(field, "AAAA") + fmt.Sprintf(field, "BBBB") +
+		"From: x@none.example\nSubject: s\n\nbody\n"
 }
 
 // TestSignersText holds when a refused sender reads what the domain of a broken signature publishes
@@ -283,7 +292,8 @@ _report._domainkey.victim.example. IN TXT "` + tc.rs + "\"\n"))
 		if tc.listed != "" {
 			f.Reports.Failures = func(host string) bool { return host == tc.listed }
 		}
-		out, _ := decide(t, f, action.RoleTheirs, milter.ByDefault, env, requestText(tc.request, "victim.example"))
+		out, _ := decide(t, f, action.RoleTheirs, milter.ByDefault, env,
+			requestText(tc.request, "victim.example"))
 		_, got, _ := strings.Cut(out.Reply.Text, ";")
 		if got != strings.TrimPrefix(tc.want, ";") || out.Action != tc.action {
 			t.Errorf("%s: %s %q, want %q", tc.name, out.Action, out.Reply.Text, tc.want)

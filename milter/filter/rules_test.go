@@ -32,7 +32,8 @@ var stranger = message.Envelope{
 
 const bigHeader = "From: a@example.com\nX-Big: "
 
-// TestRuleFailure has a stranger's header exhaust what the rules may read: ERROR, counted, and the message deferred.
+// TestRuleFailure has a stranger's header exhaust what the rules may read: ERROR, counted, and the
+// message deferred.
 func TestRuleFailure(t *testing.T) {
 	f, counted := newFilter(t)
 	f.Policy.OnError = action.Tempfail
@@ -44,7 +45,8 @@ func TestRuleFailure(t *testing.T) {
 	raw := bigHeader + strings.Repeat("a", 900_000) + "\n\nbody\n"
 	out, _ := decide(t, f, action.RoleTheirs, milter.ByDefault, stranger, raw)
 	if out.Action != action.Tempfail || out.Reply.Code != 451 || out.Level != slog.LevelError {
-		t.Errorf("got %v %d at %v, want tempfail 451 at ERROR", out.Action, out.Reply.Code, out.Level)
+		t.Errorf("got %v %d at %v, want tempfail 451 at ERROR", out.Action, out.Reply.Code,
+			out.Level)
 	}
 	if !strings.Contains(strings.Join(counted.words, ","), "rule failed") {
 		t.Errorf("not counted: %q", counted.words)
@@ -70,15 +72,18 @@ func TestSignIf(t *testing.T) {
 			var rules []sign.Rule
 			for i, text := range tc.conditions {
 				r := sign.Rule{Name: "sign", From: patterns(t, "example.com"),
-					Keys: []string{"good"}, Domain: []string{"", "other.example"}[i], OnKeyError: action.KeyTempfail}
+					Keys: []string{"good"}, Domain: []string{"", "other.example"}[i],
+					OnKeyError: action.KeyTempfail}
 				if text != "" {
 					r.If = condition(t, text, expression.Signing)
 				}
 				rules = append(rules, r)
 			}
 			f.Signer.Table = sign.NewTable(rules)
-			env := message.Envelope{Client: netip.MustParseAddr(tc.client), AuthUser: tc.login, Sender: "a@example.com"}
-			out, _ := decide(t, f, action.RoleOurs, milter.ByDefault, env, "From: a@example.com\nSubject: x\n\nbody\n")
+			env := message.Envelope{Client: netip.MustParseAddr(tc.client), AuthUser: tc.login,
+				Sender: "a@example.com"}
+			out, _ := decide(t, f, action.RoleOurs, milter.ByDefault, env,
+				"From: a@example.com\nSubject: x\n\nbody\n")
 			if out.Action != action.Accept || !strings.HasPrefix(out.Results, tc.want) ||
 				tc.want == "" && out.Results != "" {
 				t.Errorf("got %v, %q; want accept, %q", out.Action, out.Results, tc.want)
@@ -95,7 +100,8 @@ func TestSignIfFails(t *testing.T) {
 		If: condition(t, strings.Repeat(`header("X-Big") == "b" or `, 12)+"false", expression.Signing),
 	}})
 	raw := bigHeader + strings.Repeat("a", 900_000) + "\n\nbody\n"
-	out, _ := decide(t, f, action.RoleOurs, milter.ByDefault, message.Envelope{Sender: "a@example.com"}, raw)
+	out, _ := decide(t, f, action.RoleOurs, milter.ByDefault,
+		message.Envelope{Sender: "a@example.com"}, raw)
 	if out.Action != action.Tempfail || out.Level != slog.LevelError {
 		t.Errorf("got %v at %v, want tempfail at ERROR", out.Action, out.Level)
 	}
@@ -111,10 +117,12 @@ func TestFactsInLog(t *testing.T) {
 	var line bytes.Buffer
 	log := slog.New(slog.NewJSONHandler(&line, nil))
 	log.LogAttrs(t.Context(), slog.LevelInfo, "message", append([]slog.Attr{
-		slog.String("role", "theirs"), slog.String("author", out.Author), slog.String("client", env.Client.String()),
+		slog.String("role", "theirs"), slog.String("author", out.Author),
+		slog.String("client", env.Client.String()),
 		slog.String("action", out.Action.String()),
 	}, out.Details...)...)
-	if text := line.String(); strings.Contains(text, "secret") || strings.Contains(text, "b@example.net") {
+	if text := line.String(); strings.Contains(text, "secret") ||
+		strings.Contains(text, "b@example.net") {
 		t.Errorf("the line holds the header or recipients: %s", text)
 	}
 	var l expression.Line
@@ -131,7 +139,8 @@ func TestFactsInLog(t *testing.T) {
 		`author.address == "ann@example.com" and author.domain == "example.com" and tls.version == "TLSv1.3"`,
 		`dmarc.result != "" and dmarc.domain == "example.com" and spf.result != "" and size > 50 and size < 80`,
 	} {
-		if got := condition(t, text, expression.Judging).Weigh(facts, expression.Logged); got != expression.True {
+		if got := condition(t, text, expression.Judging).Weigh(facts,
+			expression.Logged); got != expression.True {
 			t.Errorf("%s is %v, by %s", text, got, line.String())
 		}
 	}

@@ -9,8 +9,9 @@ import (
 	"mailseal/milter/message"
 )
 
-// Senders checks whether a user of ours may use the From that the message has. Mail with the null sender is exempt from
-// SenderEnvelopeDomain, mail without a login from SenderLogin: other settings are for those.
+// Senders checks whether a user of ours may use the From that the message has. Mail with the null
+// sender is exempt from SenderEnvelopeDomain, mail without a login from SenderLogin: other settings
+// are for those.
 type Senders struct {
 	Require action.SenderRule
 	Action  action.Action               // Reject or Tempfail; Accept leaves the message unsigned
@@ -29,7 +30,8 @@ func (s Senders) isKnown() bool {
 // Allow reports whether the author may be who From says, and if not, why. others are more addresses
 // of From: a login must be allowed to use each, since readers of a malformed field show any of
 // them. Under an unknown rule no author may.
-func (s Senders) Allow(env *message.Envelope, author message.Address, others ...message.Address) (string, bool) {
+func (s Senders) Allow(env *message.Envelope, author message.Address,
+	others ...message.Address) (string, bool) {
 	switch s.Require {
 	case action.SenderAny:
 		return "", true

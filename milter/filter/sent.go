@@ -64,7 +64,8 @@ func automatic(h message.Header) (isAuto, isAnswer, isPost bool) {
 	return isAuto, isAnswer, isPost
 }
 
-// listAddress is the address of a List-Post field (RFC 2369 section 3.4) in lower case, "" for none.
+// listAddress is the address of a List-Post field (RFC 2369 section 3.4) in lower case, "" for
+// none.
 func listAddress(f message.Field) string {
 	v := lowered(f, 300)
 	_, v, ok := strings.Cut(v, "<mailto:")
@@ -79,8 +80,8 @@ func listAddress(f message.Field) string {
 	return v
 }
 
-// learned keeps the address that a list for discussion is posted to, if a signature of the address's
-// domain proves it: a stranger could else call any address of ours a list's.
+// learned keeps the address that a list for discussion is posted to, if a signature of the
+// address's domain proves it: a stranger could else call any address of ours a list's.
 func (rs Reports) learned(h message.Header, r *verify.Results) {
 	if rs.Recorder == nil || rs.Lists == nil {
 		return

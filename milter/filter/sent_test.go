@@ -11,8 +11,8 @@ import (
 	"mailseal/milter/verify"
 )
 
-// TestSent holds what is kept of a message of ours: which domain signed it, whether it is a person's
-// answer, and whether it goes to a list; and nothing of messages that are not signed.
+// TestSent holds what is kept of a message of ours: which domain signed it, whether it is a
+// person's answer, and whether it goes to a list; and nothing of messages that are not signed.
 func TestSent(t *testing.T) {
 	for _, tc := range []struct {
 		name, raw string
@@ -47,7 +47,8 @@ func TestSent(t *testing.T) {
 		f.Reports.Lists = NewLists()
 		f.Reports.Lists.add("users@lists.example")
 		decide(t, f, tc.role, milter.ByNetwork,
-			message.Envelope{Client: local.Client, Sender: tc.sender, Recipients: []string{tc.to}}, tc.raw)
+			message.Envelope{Client: local.Client, Sender: tc.sender, Recipients: []string{tc.to}},
+			tc.raw)
 		got, selectors := "", map[string]bool{}
 		for _, s := range rec.sent {
 			selectors[s.Selector] = true
@@ -68,18 +69,21 @@ func TestSent(t *testing.T) {
 	}
 }
 
-// TestSentAfterSelfCheck holds that mail which the self-check keeps from leaving is not counted as own
-// mail: the sender sends it again.
+// TestSentAfterSelfCheck holds that mail which the self-check keeps from leaving is not counted as
+// own mail: the sender sends it again.
 func TestSentAfterSelfCheck(t *testing.T) {
 	for _, tc := range []struct {
 		setting action.Action
 		want    int
 	}{{action.Accept, 1}, {action.Tempfail, 0}} {
 		f, rec := reportFilter(t)
-		f.Signer.Keys, f.Signer.Now = mismatchedKeys{}, nil // the second implementation knows no other clock
+		// the second implementation knows no other clock
+		f.Signer.Keys, f.Signer.Now = mismatchedKeys{}, nil
 		f.SelfCheck = SelfCheck{Share: 1, Action: tc.setting}
-		env := message.Envelope{Client: local.Client, Sender: "a@example.com", Recipients: []string{"b@friend.example"}}
-		o, _ := decideRaw(t, f, action.RoleOurs, milter.ByNetwork, env, plainText, []byte("body\r\n"))
+		env := message.Envelope{Client: local.Client, Sender: "a@example.com",
+			Recipients: []string{"b@friend.example"}}
+		o, _ := decideRaw(t, f, action.RoleOurs, milter.ByNetwork, env, plainText,
+			[]byte("body\r\n"))
 		counted := 0
 		for _, s := range rec.sent {
 			if s.Counted {

@@ -78,7 +78,8 @@ func TestShortage(t *testing.T) {
 					return
 				}
 				if o.Reply.Code != 451 || o.Reply.Enhanced != "4.3.2" ||
-					!strings.Contains(o.Reply.Text, "too busy") || strings.Contains(o.Reply.Text, "DNS") {
+					!strings.Contains(o.Reply.Text, "too busy") ||
+					strings.Contains(o.Reply.Text, "DNS") {
 					t.Errorf("reply %+v", o.Reply)
 				}
 				if !strings.Contains(strings.Join(counts.words, " "), "short") ||
@@ -90,10 +91,12 @@ func TestShortage(t *testing.T) {
 	}
 }
 
-// What passes DMARC needs nothing more: it is not held up because another signature's key could not be looked up.
+// What passes DMARC needs nothing more: it is not held up because another signature's key could not
+// be looked up.
 func TestShortageThatDecidesNothing(t *testing.T) {
 	f, counts := newFilter(t, "good")
-	f.Verifier.Resolver = shortOf{f.Verifier.Resolver, "k._domainkey.other.example", dns.ErrShortage}
+	f.Verifier.Resolver = shortOf{f.Verifier.Resolver, "k._domainkey.other.example",
+		dns.ErrShortage}
 	raw := "DKIM-Signature: v=1; a=ed25519-sha256; d=other.example; s=k; h=From; bh=AAAA; b=AAAA\n" + plainText
 	env := message.Envelope{Client: netip.MustParseAddr("192.0.2.1"), Helo: "x",
 		Sender: "a@example.com", Recipients: []string{"b@example.net"}}

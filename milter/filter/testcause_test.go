@@ -25,7 +25,8 @@ func TestChangedFieldIsKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	field, err := dkim.Sign(m.Header, m.Body, dkim.Key{Domain: "asks.example", Selector: "k", Signer: key}, o)
+	field, err := dkim.Sign(m.Header, m.Body, dkim.Key{Domain: "asks.example", Selector: "k",
+		Signer: key}, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,12 +43,14 @@ func TestChangedFieldIsKept(t *testing.T) {
 				base64.StdEncoding.EncodeToString(key.Public().(ed25519.PublicKey))},
 		})
 		k := &keeper{}
-		f.Test = Test{Local: "test", Domain: "example.net", Keeper: k, PageURL: "https://mx.example.net",
-			Now: func() time.Time { return time.Unix(1_780_000_000, 0) }}
+		f.Test = Test{Local: "test", Domain: "example.net", Keeper: k,
+			PageURL: "https://mx.example.net",
+			Now:     func() time.Time { return time.Unix(1_780_000_000, 0) }}
 		env := message.Envelope{Client: netip.MustParseAddr("198.51.100.7"), Helo: "h.example",
 			Sender:     "x@asks.example",
 			Recipients: []string{"test+00112233445566778899aabbccddeeff@example.net"}}
-		decide(t, f, action.RoleTheirs, milter.ByNetwork, env, strings.ReplaceAll(tt.text, "\r\n", "\n"))
+		decide(t, f, action.RoleTheirs, milter.ByNetwork, env,
+			strings.ReplaceAll(tt.text, "\r\n", "\n"))
 		if len(k.list) != 1 || len(k.list[0].Signatures) != 1 {
 			t.Fatalf("%s: kept %+v", name, k.list)
 		}

@@ -17,7 +17,8 @@ import (
 
 // keepTest keeps what was found of mail to the address for tests that is not answered in the reply:
 // a bounce, mail of a relay, and mail to others besides. Its sender knows the page where the
-// recipient has a token; without one no visitor would, unless every test is taken and answered by mail.
+// recipient has a token; without one no visitor would, unless every test is taken and answered by
+// mail.
 func (in *inbound) keepTest(j judgment, out milter.Outcome) {
 	t := in.filter.Test
 	if t.Keeper == nil || out.Action == action.Tempfail {
@@ -65,7 +66,8 @@ func (in *inbound) keep(j judgment, token, to string, reply milter.Reply) bool {
 		m.IPRev = &evidence.Finding{Value: string(p.Value), Name: p.Name, Reason: p.Reason}
 	}
 	if a := r.ARC; a != nil {
-		m.ARC = &evidence.Finding{Value: string(a.Value), Name: string(r.NewestSealer()), Reason: a.Reason}
+		m.ARC = &evidence.Finding{Value: string(a.Value), Name: string(r.NewestSealer()),
+			Reason: a.Reason}
 	}
 	diagnosed := 0
 	for _, s := range r.DKIM {
@@ -83,13 +85,14 @@ func (in *inbound) keep(j judgment, token, to string, reply milter.Reply) bool {
 		if f.Is("Message-ID") && m.Answer.MessageID == "" {
 			m.Answer.MessageID = value
 		}
-		m.Fields = append(m.Fields, evidence.Field{Name: evidence.Cut(f.Name()), Value: evidence.Cut(value)})
+		m.Fields = append(m.Fields, evidence.Field{Name: evidence.Cut(f.Name()),
+			Value: evidence.Cut(value)})
 	}
 	return in.filter.Test.Keeper.Keep(m)
 }
 
-// maxDiagnosed is of how many broken signatures of a mail it is found out which field was changed: each
-// costs up to 4,000 verifications (dkim/diagnose).
+// maxDiagnosed is of how many broken signatures of a mail it is found out which field was changed:
+// each costs up to 4,000 verifications (dkim/diagnose).
 const maxDiagnosed = 2
 
 func signatureEvidence(s dkim.Result, d *dmarc.Result) evidence.Signature {
@@ -167,9 +170,9 @@ func (in *inbound) noAnswer(j judgment) string {
 	return ""
 }
 
-// senderAuthenticated reports whether MAIL FROM is authenticated itself: by SPF, or by a signature of
-// its very domain, which can be sent again to any host from any, and so proves the author alone: the
-// author must be the sender.
+// senderAuthenticated reports whether MAIL FROM is authenticated itself: by SPF, or by a signature
+// of its very domain, which can be sent again to any host from any, and so proves the author alone:
+// the author must be the sender.
 func (in *inbound) senderAuthenticated(r *verify.Results) bool {
 	sender := pathDomain(in.Envelope.Sender)
 	if s := r.MailFromSPF(); s != nil && s.Value == spf.Pass && s.Scope == spf.MailFrom {
@@ -186,7 +189,8 @@ func (in *inbound) senderAuthenticated(r *verify.Results) bool {
 // isProgram reports whether a path is one from which no person writes.
 func isProgram(path string) bool {
 	local := strings.ToLower(path[:max(strings.LastIndexByte(path, '@'), 0)])
-	return local == "" || local == "mailer-daemon" || local == "postmaster" || strings.HasPrefix(local, "owner-") ||
+	return local == "" || local == "mailer-daemon" || local == "postmaster" ||
+		strings.HasPrefix(local, "owner-") ||
 		strings.HasSuffix(local, "-request") || strings.HasSuffix(local, "-owner") ||
 		strings.Contains(local, "bounce") ||
 		strings.HasPrefix(local, "noreply") || strings.HasPrefix(local, "no-reply")

@@ -31,7 +31,8 @@ type Test struct {
 	Now     func() time.Time
 }
 
-// Keeper keeps what was found of tests. Both are called while mail waits, and neither wait nor fail.
+// Keeper keeps what was found of tests. Both are called while mail waits, and neither wait nor
+// fail.
 type Keeper interface {
 	// Admit counts a test of a client, and reports whether there is room for it in this hour. It is
 	// asked before anything is found out that only a page shows.
@@ -44,7 +45,8 @@ type Keeper interface {
 // alone. Mail to others besides is theirs to get, and a bounce has no sender that could be told.
 func (t Test) isFor(m milter.Mail) bool {
 	env := m.Envelope
-	return t.Domain != "" && m.Role == action.RoleTheirs && env.Sender != "" && len(env.Recipients) == 1 &&
+	return t.Domain != "" && m.Role == action.RoleTheirs && env.Sender != "" &&
+		len(env.Recipients) == 1 &&
 		t.matches(env.Recipients[0])
 }
 

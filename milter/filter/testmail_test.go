@@ -56,13 +56,16 @@ func TestTestMail(t *testing.T) {
 			f, rec := reportFilter(t)
 			f.Test = Test{Local: "test", Domain: "example.net"}
 			out, _ := decide(t, f, tc.role, milter.ByNetwork, tc.env, askingText)
-			isTest := out.Action == action.Reject && out.Reply.Code == 550 && out.Reply.Enhanced == "5.7.0"
+			isTest := out.Action == action.Reject && out.Reply.Code == 550 &&
+				out.Reply.Enhanced == "5.7.0"
 			if isTest != (tc.want != "") || !strings.Contains(out.Reply.Text, tc.want) {
 				t.Fatalf("%v %+v, want %q", out.Action, out.Reply, tc.want)
 			}
 			lines := strings.Split(out.Reply.Text, "\n")
-			if isTest && (len(lines) != 3 || len(rec.rows) != 0 || len(out.Edits.Insert)+len(out.Edits.Remove) != 0) {
-				t.Errorf("%d lines, %d rows of reports, edits %+v", len(lines), len(rec.rows), out.Edits)
+			if isTest && (len(lines) != 3 || len(rec.rows) != 0 || len(out.Edits.Insert)+
+				len(out.Edits.Remove) != 0) {
+				t.Errorf("%d lines, %d rows of reports, edits %+v", len(lines), len(rec.rows),
+					out.Edits)
 			}
 			for _, line := range lines {
 				if len(line) > maxTestLine+100 {
@@ -72,7 +75,8 @@ func TestTestMail(t *testing.T) {
 		})
 	}
 	f, _ := reportFilter(t)
-	if out, _ := decide(t, f, action.RoleTheirs, milter.ByNetwork, base, askingText); out.Action == action.Reject {
+	if out, _ := decide(t, f, action.RoleTheirs, milter.ByNetwork, base,
+		askingText); out.Action == action.Reject {
 		t.Error("a test is answered where there is no address for tests")
 	}
 }
@@ -90,11 +94,13 @@ func (k *keeper) Keep(m evidence.Mail) bool {
 	return true
 }
 
-// TestKept holds which tests have a page, whether the reply names it, and who may be answered by mail.
+// TestKept holds which tests have a page, whether the reply names it, and who may be answered by
+// mail.
 func TestKept(t *testing.T) {
 	const token = "00112233445566778899aabbccddeeff"
 	env := func(do func(*message.Envelope)) message.Envelope {
-		e := message.Envelope{Client: netip.MustParseAddr("198.51.100.7"), Helo: "h.example", Sender: "x@asks.example",
+		e := message.Envelope{Client: netip.MustParseAddr("198.51.100.7"), Helo: "h.example",
+			Sender:     "x@asks.example",
 			Recipients: []string{"test+" + token + "@example.net"}}
 		do(&e)
 		return e
@@ -128,7 +134,8 @@ func TestKept(t *testing.T) {
 					[]string{"test@example.net"}
 			}), answered, false, false, false, 0, false, ""},
 		{"a forged sender", action.RoleTheirs,
-			env(func(e *message.Envelope) { e.Sender = "x@other.example" }), answered, false, false, true,
+			env(func(e *message.Envelope) { e.Sender = "x@other.example" }), answered, false, false,
+			true,
 			550, true, "DMARC did not pass"},
 		{"a list", action.RoleTheirs, env(same), "List-Id: <l.asks.example>\n" + answered, false,
 			false, true, 550, true, "List-Id"},
@@ -141,7 +148,8 @@ func TestKept(t *testing.T) {
 		{"our answer", action.RoleTheirs, env(same), "Mailseal-Test: 1\n" + answered, false, false,
 			true, 550, true, "Mailseal-Test"},
 		{"a mailer", action.RoleTheirs,
-			env(func(e *message.Envelope) { e.Sender = "MAILER-DAEMON@asks.example" }), answered, false, false,
+			env(func(e *message.Envelope) { e.Sender = "MAILER-DAEMON@asks.example" }), answered,
+			false, false,
 			true, 550, true, "program"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -166,10 +174,12 @@ func TestKept(t *testing.T) {
 			}
 			m := k.list[0]
 			if m.Token != token || m.Code != tc.code || m.SPF == nil &&
-				tc.role == action.RoleTheirs || len(m.Fields) == 0 || m.Answer.MessageID != "<1@asks.example>" {
+				tc.role == action.RoleTheirs || len(m.Fields) == 0 ||
+				m.Answer.MessageID != "<1@asks.example>" {
 				t.Errorf("%+v", m)
 			}
-			if (m.Answer.Refused == "") != (tc.answer == "") || !strings.Contains(m.Answer.Refused, tc.answer) {
+			if (m.Answer.Refused == "") != (tc.answer == "") ||
+				!strings.Contains(m.Answer.Refused, tc.answer) {
 				t.Errorf("answer: %q, want %q", m.Answer.Refused, tc.answer)
 			}
 			if tc.code == 250 && m.Reply != nil {

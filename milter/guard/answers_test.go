@@ -173,7 +173,8 @@ func TestA22EditsThatTheMTAWouldMisread(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			var got error
 			r := dial(t, defaults, func(r *rig) {
-				r.filter.eom = func(m *gomilter.Modifier, _ *guard.Conn) (gomilter.Response, error) {
+				r.filter.eom = func(m *gomilter.Modifier, _ *guard.Conn) (gomilter.Response,
+					error) {
 					got = c.edit(m)
 					return always{gomilter.RespTempFail}, nil
 				}
@@ -281,8 +282,8 @@ func TestA23SkipBody(t *testing.T) {
 			pieces := 0
 			r := dial(t, defaults, func(r *rig) {
 				if c.library {
-					r.filter.stage = map[string]gomilter.Response{"BODY": always{gomilter.SimpleResponse(
-						guard.SkipBody)}}
+					skip := gomilter.SimpleResponse(guard.SkipBody)
+					r.filter.stage = map[string]gomilter.Response{"BODY": always{skip}}
 				} else {
 					r.onBody = func([]byte) error { pieces++; return guard.ErrSkip }
 				}

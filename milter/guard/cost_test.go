@@ -126,7 +126,8 @@ func TestIdleConnectionIsSmall(t *testing.T) {
 		rigs[i].Framer = nil // the test's end of the connection is not what is measured
 	}
 	each := int64(heap()-before) / conns
-	t.Logf("%d octets for each idle connection, go-milter's goroutine and the test's end included", each)
+	t.Logf("%d octets for each idle connection, go-milter's goroutine and the test's end included",
+		each)
 	if each > 30<<10 {
 		t.Errorf("%d octets for each idle connection, want at most 30 KB", each)
 	}
@@ -184,7 +185,8 @@ func BenchmarkSocket(b *testing.B) {
 					}
 					r.send(guard.EndOfHeader, "")
 					for left := size; left > 0; left -= len(body) {
-						if err := r.WritePacket(guard.Body, body[:min(left, len(body))]); err != nil {
+						if err := r.WritePacket(guard.Body,
+							body[:min(left, len(body))]); err != nil {
 							b.Fatal(err)
 						}
 					}

@@ -58,7 +58,8 @@ func TestEditsAsTheLibraryWritesThem(t *testing.T) {
 		}
 		for i := range told[0] {
 			if told[0][i] != told[1][i] {
-				t.Errorf("protocol %#x: got %.80q, the library writes %.80q", protocol, told[1][i], told[0][i])
+				t.Errorf("protocol %#x: got %.80q, the library writes %.80q", protocol, told[1][i],
+					told[0][i])
 			}
 		}
 	}
@@ -84,7 +85,8 @@ func TestEditsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.end()
-	for name, err := range map[string]error{"NUL": nul, "after the verdict": early, "second verdict": second} {
+	for name, err := range map[string]error{"NUL": nul, "after the verdict": early,
+		"second verdict": second} {
 		if !errors.Is(err, guard.ErrNoAnswer) {
 			t.Errorf("%s: %v, want ErrNoAnswer", name, err)
 		}

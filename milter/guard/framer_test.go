@@ -75,7 +75,8 @@ func TestFramerOtherProtocols(t *testing.T) {
 		{"\x7f\xff\xff\xffO", "a packet of 2147483647 bytes; 1 to 1048576 are allowed"},
 		{"\x00\x00\x00\x00O", "a packet of 0 bytes"},
 	} {
-		_, err := guard.NewFramer(&scriptedConn{input: []byte(c.input)}, guard.Limits{}).ReadPacket()
+		_, err := guard.NewFramer(&scriptedConn{input: []byte(c.input)},
+			guard.Limits{}).ReadPacket()
 		if !errors.Is(err, guard.ErrMalformed) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%q: got %v, want %q", c.input, err, c.want)
 		}

@@ -62,7 +62,8 @@ type outcome struct {
 
 // drive lets the guard read octets, after an offer, and plays go-milter behind it.
 func drive(t *testing.T, protocol uint32, octets []byte, bytewise, sinks bool) (o outcome) {
-	nc := &scriptedConn{input: append([]byte("\x00\x00\x00\x0dO"), offer(6, allActions, protocol)...)}
+	nc := &scriptedConn{input: append([]byte("\x00\x00\x00\x0dO"),
+		offer(6, allActions, protocol)...)}
 	nc.input = append(nc.input, octets...)
 	c, err := guard.Handshake(chopped{nc, bytewise}, defaults)
 	if err != nil {
@@ -97,7 +98,8 @@ func drive(t *testing.T, protocol uint32, octets []byte, bytewise, sinks bool) (
 			}
 		}
 	}
-	if err := c.Err(); err != nil && !errors.Is(err, guard.ErrMalformed) && !errors.Is(err, io.ErrUnexpectedEOF) {
+	if err := c.Err(); err != nil && !errors.Is(err, guard.ErrMalformed) &&
+		!errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("the end: %v", err)
 	}
 	o.answers, o.err = nc.written, c.Err()

@@ -38,9 +38,11 @@ type recorder struct {
 	mute   bool // write nothing down
 
 	// by event's first word, before all others
-	stage   map[string]gomilter.Response
-	eom     func(m *gomilter.Modifier, c *guard.Conn) (gomilter.Response, error) // edits and verdict; default accept
-	onHeads func(h textproto.MIMEHeader)                                         // go-milter's map of fields
+	stage map[string]gomilter.Response
+	// edits and verdict; default accept
+	eom func(m *gomilter.Modifier, c *guard.Conn) (gomilter.Response, error)
+	// go-milter's map of fields
+	onHeads func(h textproto.MIMEHeader)
 }
 
 func (r *recorder) note(format string, args ...any) {
@@ -93,7 +95,8 @@ func (r *recorder) Header(name, value string, _ *gomilter.Modifier) (gomilter.Re
 	return r.answer("HEADER")
 }
 
-func (r *recorder) Headers(h textproto.MIMEHeader, _ *gomilter.Modifier) (gomilter.Response, error) {
+func (r *recorder) Headers(h textproto.MIMEHeader, _ *gomilter.Modifier) (gomilter.Response,
+	error) {
 	r.note("EOH")
 	if r.onHeads != nil {
 		r.onHeads(h)
@@ -179,8 +182,13 @@ func (r *rig) serve(nc net.Conn) {
 		c.OnBody(r.onBody)
 	}
 	r.conn <- c
-	server := gomilter.Server{NewMilter: func() gomilter.Milter { r.filter.note("NEW"); return r.filter }}
-	if err := server.Serve(c.Listener(func() { r.ended <- c.Err() })); !errors.Is(err, net.ErrClosed) {
+	server := gomilter.Server{NewMilter: func() gomilter.Milter {
+		r.filter.note(
+			"NEW")
+		return r.filter
+	}}
+	if err := server.Serve(c.Listener(func() { r.ended <- c.Err() })); !errors.Is(err,
+		net.ErrClosed) {
 		r.t.Errorf("Serve: %v", err)
 	}
 }

@@ -36,14 +36,16 @@ func TestA01PacketLengths(t *testing.T) {
 // Nothing is reserved for what a packet says that it will be.
 func TestA01BufferGrowsWithWhatArrives(t *testing.T) {
 	const announced = "\x00\x10\x00\x00L"
-	for _, c := range []struct{ arrived, most int }{{100, 4 << 10}, {5 << 10, 64 << 10}, {100 << 10, 256 << 10}} {
+	for _, c := range []struct{ arrived, most int }{{100, 4 << 10}, {5 << 10, 64 << 10},
+		{100 << 10, 256 << 10}} {
 		nc := &scriptedConn{input: []byte(announced + strings.Repeat("x", c.arrived))}
 		_, err := guard.NewFramer(nc, guard.Limits{}).ReadPacket()
 		if !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("got %v", err)
 		}
 		if nc.largest > c.most {
-			t.Errorf("after %d octets of a packet of 1 MiB there is room for %d", c.arrived, nc.largest)
+			t.Errorf("after %d octets of a packet of 1 MiB there is room for %d", c.arrived,
+				nc.largest)
 		}
 	}
 }
@@ -121,7 +123,10 @@ func TestA02WriteDeadline(t *testing.T) {
 func TestA03PanicEndsOneConnection(t *testing.T) {
 	quiet(t)
 	bad := open(t, defaults, func(r *rig) {
-		r.filter.eom = func(*gomilter.Modifier, *guard.Conn) (gomilter.Response, error) { panic("scripted") }
+		r.filter.eom = func(*gomilter.Modifier, *guard.Conn) (gomilter.Response,
+			error) {
+			panic("scripted")
+		}
 	})
 	good := open(t, defaults, nil)
 	bad.hello()

@@ -48,7 +48,8 @@ const (
 	NoReplyUnknown Protocol = 1 << 17 // NR_UNKN
 	NoReplyEOH     Protocol = 1 << 18 // NR_EOH: the end of the header is not answered
 	NoReplyBody    Protocol = 1 << 19 // NR_BODY: pieces of body are not answered
-	LeadingSpace   Protocol = 1 << 20 // HDR_LEADSPC: white space after a field's colon is part of its value, both ways
+	// HDR_LEADSPC: white space after a field's colon is part of its value, both ways
+	LeadingSpace Protocol = 1 << 20
 )
 
 // noReply names the bit that leaves a command without an answer.
@@ -106,7 +107,8 @@ func ParseOffer(data []byte) (Offer, error) {
 		Protocol: Protocol(binary.BigEndian.Uint32(data[8:])),
 	}
 	if o.Version < minVersion {
-		return Offer{}, malformed("an OPTNEG for version %d; %d is the least", o.Version, minVersion)
+		return Offer{}, malformed("an OPTNEG for version %d; %d is the least", o.Version,
+			minVersion)
 	}
 	return o, nil
 }
@@ -125,8 +127,8 @@ type Wishes struct {
 // end of the message, and with no replies at all Postfix's and Sendmail's small segments wait for
 // one another. To leave out those to MAIL and RCPT (NR_MAIL, NR_RCPT) saves 16 % of judging a
 // message of 4 KB and 17 % of verifying it, driven by "mailseal mta" (the medians of 15 and 11
-// rounds: 0.84 and 0.83), which is 0.04 ms of the 3 ms or more that a message takes an MTA. They are kept
-// for what could not be answered then:
+// rounds: 0.84 and 0.83), which is 0.04 ms of the 3 ms or more that a message takes an MTA. They
+// are kept for what could not be answered then:
 //
 //   - An exempt client is let go at MAIL. What was negotiated holds for a connection: a reload that
 //     sets [exempt] would have no effect on those that are open.
@@ -175,7 +177,8 @@ type Agreement struct {
 	Actions  Action
 	Protocol Protocol
 	Macros   [stages][]string // asked for, by Stage; nil leaves the MTA its own list
-	Missing  []string         // for each wish that was not granted, a sentence that says what it costs
+	// for each wish that was not granted, a sentence that says what it costs
+	Missing []string
 }
 
 // Agree intersects the wishes with an offer: Sendmail drops a filter that asks for what was not
@@ -265,7 +268,8 @@ func ParseAgreement(data []byte) (Agreement, error) {
 	for rest := data[offerSize:]; len(rest) > 0; {
 		var names []byte
 		if len(rest) < 4 {
-			return Agreement{}, malformed("an OPTNEG with %d bytes after its lists of macros", len(rest))
+			return Agreement{}, malformed("an OPTNEG with %d bytes after its lists of macros",
+				len(rest))
 		}
 		stage := Stage(binary.BigEndian.Uint32(rest))
 		ok := false

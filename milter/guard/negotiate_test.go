@@ -28,7 +28,8 @@ func TestA09Agree(t *testing.T) {
 			[]string{"no SETSYMLIST", "no HDR_LEADSPC", "no NR_HDR", "no NR_EOH", "no NR_BODY",
 				"no NODATA", "no NOUNKNOWN", "no SKIP"}},
 		{"no QUARANTINE", guard.Offer{Version: 6, Actions: allActions &^ guard.Quarantine, Protocol: allProtocol}, 6,
-			w.Actions &^ guard.Quarantine, w.Protocol, []string{"no QUARANTINE: a message cannot be held"}},
+			w.Actions &^ guard.Quarantine, w.Protocol,
+			[]string{"no QUARANTINE: a message cannot be held"}},
 		{"nothing", guard.Offer{Version: 6}, 6, 0, 0,
 			[]string{"no ADDHDRS", "no CHGHDRS", "no QUARANTINE", "no SETSYMLIST", "no HDR_LEADSPC",
 				"no NR_HDR", "no NR_EOH", "no NR_BODY", "no NODATA", "no NOUNKNOWN", "no SKIP"}},
@@ -108,12 +109,13 @@ func TestDefaultWishesSuitSendmail(t *testing.T) {
 			"the end of the header too")
 	}
 	a := guard.Agree(guard.Offer{Version: 6, Actions: allActions, Protocol: allProtocol}, w)
-	if !a.Has(guard.LeadingSpace|guard.NoReplyHeader|guard.NoReplyEOH|guard.NoReplyBody|guard.NoData|
-		guard.NoUnknown|guard.Skip) ||
+	if !a.Has(guard.LeadingSpace|guard.NoReplyHeader|guard.NoReplyEOH|guard.NoReplyBody|
+		guard.NoData|guard.NoUnknown|guard.Skip) ||
 		!a.May(guard.AddHeaders|guard.ChangeHeaders|guard.Quarantine|guard.SetMacros) {
 		t.Errorf("got %#x, %#x", a.Actions, a.Protocol)
 	}
-	for _, answered := range []guard.Code{guard.Connect, guard.Helo, guard.Mail, guard.Rcpt, guard.EndOfBody} {
+	for _, answered := range []guard.Code{guard.Connect, guard.Helo, guard.Mail, guard.Rcpt,
+		guard.EndOfBody} {
 		if !a.Answers(answered) {
 			t.Errorf("%v is not answered", answered)
 		}

@@ -24,8 +24,8 @@ func TestTCPIsAcknowledgedAtOnce(t *testing.T) {
 	r.send(guard.Negotiate, string(offer(6, allActions, allProtocol)))
 	r.want(guard.Negotiate)
 	r.hello()
-	// Without the acknowledgement nearly every exchange waits; a busy machine delays some as well, so that
-	// one round in which most are fast is enough.
+	// Without the acknowledgement nearly every exchange waits; a busy machine delays some as well,
+	// so that one round in which most are fast is enough.
 	const rounds, exchanges, most = 30, 60, 45
 	best := 0
 	for n := 0; n <= rounds && best < most; n++ {

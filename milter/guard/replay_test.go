@@ -81,7 +81,8 @@ func replay(t *testing.T, said []packet, sinks bool) {
 	if want := answersTo(said); !slices.Equal(got, want) {
 		t.Errorf("the MTA got %q, want %q", got, want)
 	}
-	if got, want := joinBodies(r.filter.log()), joinBodies(eventsOf(t, said)); !slices.Equal(got, want) {
+	if got, want := joinBodies(r.filter.log()), joinBodies(eventsOf(t, said)); !slices.Equal(got,
+		want) {
 		t.Errorf("sinks %v: the filter saw\n got %q\nwant %q", sinks, got, want)
 	}
 }

@@ -82,7 +82,10 @@ func TestA07FieldsDoNotLeakIntoTheNextMessage(t *testing.T) {
 		var seen []int
 		r := open(t, defaults, func(r *rig) {
 			r.sinks = sinks
-			r.filter.onHeads = func(h textproto.MIMEHeader) { seen = append(seen, len(h["Subject"])) }
+			r.filter.onHeads = func(h textproto.MIMEHeader) {
+				seen = append(seen,
+					len(h["Subject"]))
+			}
 		})
 		r.hello()
 		for range 3 {
@@ -175,7 +178,8 @@ func TestA11ClientAddress(t *testing.T) {
 			}
 			wantEvents(t, r, "NEW", c.want)
 			got := conn.Client()
-			if got.Addr.String() != c.addr || got.Family != c.family || got.Port != c.port || got.Path != c.path {
+			if got.Addr.String() != c.addr || got.Family != c.family || got.Port != c.port ||
+				got.Path != c.path {
 				t.Errorf("client %+v", got)
 			}
 		})
@@ -203,7 +207,8 @@ func TestA13PathsAndArguments(t *testing.T) {
 		t.Error(err)
 	}
 	wantEvents(t, r, "NEW", "CONNECT client.example tcp4 12345 192.0.2.1", "HELO client.example",
-		"ABORT", "MAIL <a@example.com> SIZE=1000 BODY=8BITMIME SMTPUTF8", "RCPT <\"odd >\"@example.net> NOTIFY=NEVER",
+		"ABORT", "MAIL <a@example.com> SIZE=1000 BODY=8BITMIME SMTPUTF8",
+		"RCPT <\"odd >\"@example.net> NOTIFY=NEVER",
 		"ABORT", "MAIL local ", "ABORT", "MAIL <> ")
 }
 
@@ -244,7 +249,8 @@ func TestA15EndOfBodyWithData(t *testing.T) {
 		if err := r.quit(); err != nil {
 			t.Error(err)
 		}
-		if got := r.filter.log(); !slices.Equal(got[len(got)-3:], []string{"BODY one ", "BODY two", "EOM"}) {
+		if got := r.filter.log(); !slices.Equal(got[len(got)-3:],
+			[]string{"BODY one ", "BODY two", "EOM"}) {
 			t.Errorf("sinks %v: %q", sinks, got)
 		}
 	}

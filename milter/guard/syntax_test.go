@@ -105,7 +105,8 @@ func TestMalformedPackets(t *testing.T) {
 					r.want(guard.Continue)
 				}
 			}
-			r.WritePacket(c.code, []byte(c.data)) // fails when the guard closes before it has all of a long one
+			// fails when the guard closes before it has all of a long one
+			r.WritePacket(c.code, []byte(c.data))
 			r.closed()
 			err := r.end()
 			if !errors.Is(err, guard.ErrMalformed) || !strings.Contains(err.Error(), c.want) {
@@ -133,9 +134,11 @@ func TestMalformedHandshake(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := dial(t, defaults, nil)
-			r.WritePacket(c.code, []byte(c.data)) // fails when the guard closes before it has all of a long one
+			// fails when the guard closes before it has all of a long one
+			r.WritePacket(c.code, []byte(c.data))
 			r.closed()
-			if err := r.end(); !errors.Is(err, guard.ErrMalformed) || !strings.Contains(err.Error(), c.want) {
+			if err := r.end(); !errors.Is(err, guard.ErrMalformed) ||
+				!strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want ErrMalformed with %q", err, c.want)
 			}
 		})

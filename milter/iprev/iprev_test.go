@@ -78,7 +78,8 @@ func TestCheck(t *testing.T) {
 				t.Errorf("got %s (%s), want %s (%s)", got.Value, got.Reason, tt.want, tt.reason)
 			}
 			if named := got.Value == iprev.Pass ||
-				got.Value == iprev.Fail; (got.Name != "") != named || !strings.Contains(got.Reason, got.Name) {
+				got.Value == iprev.Fail; (got.Name != "") != named ||
+				!strings.Contains(got.Reason, got.Name) {
 				t.Errorf("name %q with %s (%s)", got.Name, got.Value, got.Reason)
 			}
 			if q := z.Queries(); len(q) != tt.queries {
@@ -107,10 +108,12 @@ func TestCheckBounds(t *testing.T) {
 func TestCheckWithoutAnswer(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if got := iprev.Check(ctx, dnstest.Must(zone), netip.MustParseAddr("192.0.2.1")); got.Value != iprev.Temperror {
+	if got := iprev.Check(ctx, dnstest.Must(zone),
+		netip.MustParseAddr("192.0.2.1")); got.Value != iprev.Temperror {
 		t.Errorf("context ended: got %+v", got)
 	}
-	if got := iprev.Check(t.Context(), dnstest.Must(zone), netip.Addr{}); got.Value != iprev.Permerror {
+	if got := iprev.Check(t.Context(), dnstest.Must(zone),
+		netip.Addr{}); got.Value != iprev.Permerror {
 		t.Errorf("no address: got %+v", got)
 	}
 }

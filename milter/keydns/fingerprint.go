@@ -9,7 +9,8 @@ import (
 	"mailseal/keys"
 )
 
-// fingerprint names the key that a record shows, so that its owner can find the file that it belongs to.
+// fingerprint names the key that a record shows, so that its owner can find the file that it
+// belongs to.
 func fingerprint(text string) string {
 	raw, err := base64.StdEncoding.DecodeString(publicKey(text))
 	if err != nil {

@@ -1,5 +1,6 @@
-// Package keydns compares keys with what the DNS shows of them, as all verifiers will see it: what is wrong with a
-// published record, how it came to be so, and which record corrects it (RFC 6376 section 3.6).
+// Package keydns compares keys with what the DNS shows of them, as all verifiers will see it: what
+// is wrong with a published record, how it came to be so, and which record corrects it (RFC 6376
+// section 3.6).
 package keydns
 
 import (
@@ -30,21 +31,25 @@ type Cause string
 
 // The causes, and what they do to signatures.
 const (
-	Missing   Cause = "missing"   // no record: every signature fails
-	Doubled   Cause = "doubled"   // the record stands at a name with the zone's name twice, or without _domainkey
+	Missing Cause = "missing" // no record: every signature fails
+	// the record stands at a name with the zone's name twice, or without _domainkey
+	Doubled   Cause = "doubled"
 	Truncated Cause = "truncated" // a provider's form took the first string only
 	WrongKey  Cause = "wrong key" // the public half of another key
-	Testing   Cause = "testing"   // t=y: verifiers may treat a failure as if there were no signature
-	Empty     Cause = "revoked"   // p= is empty
-	TooShort  Cause = "too short" // an RSA key under 1024 bits
-	Several   Cause = "several"   // more TXT records than one: verifiers may take any (RFC 6376 section 3.6.2.2)
-	Alias     Cause = "alias"     // a CNAME: another name publishes the key
-	Dangling  Cause = "dangling"  // a CNAME that leads to no TXT record
-	Pasted    Cause = "pasted"    // quotes or backslashes that came with the paste
-	Spaced    Cause = "spaced"    // white space that verifiers are to skip
-	Excluded  Cause = "excluded"  // h= or s= shut our signatures out
-	Typed     Cause = "typed"     // a TXT record with the name that a CNAME record should lead to
-	PKCS1     Cause = "pkcs1"     // the public key in the form of PKCS#1, which some verifiers cannot read
+	// t=y: verifiers may treat a failure as if there were no signature
+	Testing  Cause = "testing"
+	Empty    Cause = "revoked"   // p= is empty
+	TooShort Cause = "too short" // an RSA key under 1024 bits
+	// more TXT records than one: verifiers may take any (RFC 6376 section 3.6.2.2)
+	Several  Cause = "several"
+	Alias    Cause = "alias"    // a CNAME: another name publishes the key
+	Dangling Cause = "dangling" // a CNAME that leads to no TXT record
+	Pasted   Cause = "pasted"   // quotes or backslashes that came with the paste
+	Spaced   Cause = "spaced"   // white space that verifiers are to skip
+	Excluded Cause = "excluded" // h= or s= shut our signatures out
+	Typed    Cause = "typed"    // a TXT record with the name that a CNAME record should lead to
+	// the public key in the form of PKCS#1, which some verifiers cannot read
+	PKCS1     Cause = "pkcs1"
 	Malformed Cause = "malformed" // no key record
 	NoAnswer  Cause = "no answer" // could not be found out
 )
@@ -54,7 +59,8 @@ type Finding struct {
 	Cause Cause  `json:"cause"`
 	Text  string `json:"text"`         // a sentence for a postmaster
 	At    string `json:"at,omitempty"` // the name at which a record is by mistake, for Doubled
-	Harms bool   `json:"harms"`        // signatures do not verify, or not everywhere; else a warning
+	// signatures do not verify, or not everywhere; else a warning
+	Harms bool `json:"harms"`
 }
 
 // View is what the DNS shows of one key.
@@ -71,7 +77,8 @@ type View struct {
 	public string // the p= tag of Want
 }
 
-// Harm reports whether some verifier cannot verify what the key signs, as far as the DNS could be asked.
+// Harm reports whether some verifier cannot verify what the key signs, as far as the DNS could be
+// asked.
 func (v View) Harm() bool {
 	for _, f := range v.Findings {
 		if f.Harms {
@@ -81,9 +88,10 @@ func (v View) Harm() bool {
 	return false
 }
 
-// Inspect looks at what is published where want belongs. Domain is that of the key, d=. For a record without a text,
-// which is a vendor's, any key that verifiers take is good. A record is compared by its octets where these matter: the
-// key itself. Its other tags may differ from want's if that does no harm.
+// Inspect looks at what is published where want belongs. Domain is that of the key, d=. For a
+// record without a text, which is a vendor's, any key that verifiers take is good. A record is
+// compared by its octets where these matter: the key itself. Its other tags may differ from want's
+// if that does no harm.
 func Inspect(ctx context.Context, r dns.Resolver, want keys.Record, domain string) View {
 	v := View{Name: want.Name, Want: want, public: publicKey(want.Text)}
 	a, err := r.Lookup(ctx, want.Name, dns.TXT)
@@ -99,13 +107,15 @@ func Inspect(ctx context.Context, r dns.Resolver, want keys.Record, domain strin
 	}
 	v.judge()
 	if n := len(a.Aliases); n > 0 {
-		v.add(Alias, false, "is a CNAME: the key is published at %s, by the owner of that name", a.Aliases[n-1])
+		v.add(Alias, false, "is a CNAME: the key is published at %s, by the owner of that name",
+			a.Aliases[n-1])
 	}
 	return v
 }
 
 func (v *View) add(c Cause, harms bool, format string, args ...any) {
-	v.Findings = append(v.Findings, Finding{Cause: c, Harms: harms, Text: fmt.Sprintf(format, args...)})
+	v.Findings = append(v.Findings,
+		Finding{Cause: c, Harms: harms, Text: fmt.Sprintf(format, args...)})
 }
 
 // missing says where the record may have gone.
@@ -121,14 +131,15 @@ func (v *View) missing(ctx context.Context, r dns.Resolver, a dns.Answer, domain
 		}
 	}
 	if n := len(a.Aliases); n > 0 {
-		v.add(Dangling, true, "is a CNAME to %s, where there is no TXT record (%s)", a.Aliases[n-1], a.Status)
+		v.add(Dangling, true, "is a CNAME to %s, where there is no TXT record (%s)", a.Aliases[n-1],
+			a.Status)
 		return
 	}
 	v.add(Missing, true, "there is no TXT record (%s)", a.Status)
 }
 
-// misplaced are the names at which a record lands by the usual slips: the zone's name appended once more, whichever
-// parent of the domain the zone is, and _domainkey forgotten.
+// misplaced are the names at which a record lands by the usual slips: the zone's name appended once
+// more, whichever parent of the domain the zone is, and _domainkey forgotten.
 func misplaced(name, domain string) []string {
 	var out []string
 	for zone := domain; strings.Contains(zone, "."); _, zone, _ = strings.Cut(zone, ".") {
@@ -150,7 +161,8 @@ func (v *View) isAmong(texts []string) bool {
 	return false
 }
 
-// judge looks at every record of the name: one that is good makes the key shown, all the others are findings.
+// judge looks at every record of the name: one that is good makes the key shown, all the others are
+// findings.
 func (v *View) judge() {
 	v.State = Differs
 	for _, text := range v.Texts {
@@ -174,14 +186,16 @@ func (v *View) judgeText(text string) State {
 		return Differs
 	}
 	if v.isTruncated(text) {
-		v.add(Truncated, true, "cut off after %d of %d octets%s", len(text), len(v.Want.Text), atString(len(text)))
+		v.add(Truncated, true, "cut off after %d of %d octets%s", len(text), len(v.Want.Text),
+			atString(len(text)))
 		return Differs
 	}
 	record, err := dkim.ParseRecord(text)
 	if err != nil {
 		return v.unusable(text, err)
 	}
-	if shown := fingerprint(text); v.public != "" && publicKey(text) != v.public && shown != v.Want.Fingerprint {
+	if shown := fingerprint(text); v.public != "" && publicKey(text) != v.public &&
+		shown != v.Want.Fingerprint {
 		v.add(WrongKey, true, "shows another key, %s, instead of %s", shown, v.Want.Fingerprint)
 		return Differs
 	}
@@ -232,7 +246,8 @@ func (v *View) unusable(text string, err error) State {
 	return Differs
 }
 
-// isTruncated finds the beginning of our record, or of our key in another's words. One that ends with "p=" is revoked.
+// isTruncated finds the beginning of our record, or of our key in another's words. One that ends
+// with "p=" is revoked.
 func (v *View) isTruncated(text string) bool {
 	p, given := tagsOf(text).Value("p")
 	if p = taglist.Compact(p); v.public == "" || given && p == "" {

@@ -122,7 +122,8 @@ func TestInspect(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			v := keydns.Inspect(t.Context(), dnstest.FromMap(tt.zone), want, key.Domain)
 			if v.State != tt.state || v.Harm() != tt.harms {
-				t.Errorf("got %s, harm %v, want %s, %v: %+v", v.State, v.Harm(), tt.state, tt.harms, v.Findings)
+				t.Errorf("got %s, harm %v, want %s, %v: %+v", v.State, v.Harm(), tt.state, tt.harms,
+					v.Findings)
 			}
 			if tt.cause == "" {
 				if len(v.Findings) > 0 {
@@ -145,7 +146,8 @@ func TestInspectAlias(t *testing.T) {
 	want, _ := key.Record(keys.RecordOptions{})
 	zone := dnstest.Must(name + ". CNAME s.vendor.example.\nnews.example.com. A 192.0.2.1\n")
 	v := keydns.Inspect(t.Context(), zone, want, key.Domain)
-	if v.State != keydns.Absent || !v.Harm() || !strings.Contains(v.Findings[0].Text, "CNAME to s.vendor.example") {
+	if v.State != keydns.Absent || !v.Harm() ||
+		!strings.Contains(v.Findings[0].Text, "CNAME to s.vendor.example") {
 		t.Errorf("to nowhere: got %+v", v)
 	}
 	zone.AddTXT("s.vendor.example", want.Text)
@@ -186,9 +188,11 @@ func FuzzInspect(f *testing.F) {
 	f.Add("v=DKIM1; p=")
 	f.Add(`"v=DKIM1; p=AAAA"`)
 	f.Fuzz(func(t *testing.T, text string) {
-		v := keydns.Inspect(t.Context(), dnstest.FromMap(map[string][]string{name: {text}}), want, "news.example.com")
+		v := keydns.Inspect(t.Context(), dnstest.FromMap(map[string][]string{name: {text}}), want,
+			"news.example.com")
 		if text != "" && v.State == keydns.Shown &&
-			!strings.Contains(strings.Join(strings.Fields(text), ""), want.Text[len("v=DKIM1; k=rsa; "):]) {
+			!strings.Contains(strings.Join(strings.Fields(text), ""),
+				want.Text[len("v=DKIM1; k=rsa; "):]) {
 			t.Errorf("%q passes for our key", text)
 		}
 	})
@@ -220,7 +224,8 @@ func TestRecordOfStranger(t *testing.T) {
 		{"short, and no key", "v=DKIM1; p=AAAA", keydns.Malformed},
 	} {
 		found := keydns.Record(tt.text)
-		if tt.cause == "" && len(found) > 0 || tt.cause != "" && (len(found) == 0 || found[0].Cause != tt.cause) {
+		if tt.cause == "" && len(found) > 0 ||
+			tt.cause != "" && (len(found) == 0 || found[0].Cause != tt.cause) {
 			t.Errorf("%s: got %+v, want %q", tt.name, found, tt.cause)
 		}
 	}

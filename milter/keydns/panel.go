@@ -83,8 +83,8 @@ func (s Sighting) state() State {
 	return s.View.State
 }
 
-// Describe says who shows what: "ns1.example.net shows the key; ns2.example.net does not answer: i/o
-// timeout". Servers that show the same stand together.
+// Describe says who shows what: "ns1.example.net shows the key; ns2.example.net does not answer:
+// i/o timeout". Servers that show the same stand together.
 func Describe(seen []Sighting) string {
 	var out []string
 	names := map[string][]string{}
@@ -184,7 +184,8 @@ func (p *Panel) open(ctx context.Context, names []string) ([]Server, error) {
 			if failed == nil {
 				failed = errNoAddress
 			}
-			out = append(out, Server{name, nowhere{fmt.Errorf("%w: name server %s: %w", dns.ErrFailure, name, failed)}})
+			out = append(out, Server{name,
+				nowhere{fmt.Errorf("%w: name server %s: %w", dns.ErrFailure, name, failed)}})
 			continue
 		}
 		r, err := p.Open(addresses)

@@ -56,7 +56,8 @@ func TestPanel(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := keydns.Sum(seen, 0); got != tt.want || len(seen) != 2 || seen[0].Server != "ns1.example.net" {
+			if got := keydns.Sum(seen, 0); got != tt.want || len(seen) != 2 ||
+				seen[0].Server != "ns1.example.net" {
 				t.Errorf("got %s, want %s: %+v", got, tt.want, seen)
 			}
 		})
@@ -101,7 +102,8 @@ func TestTell(t *testing.T) {
 		Text: "t=y"}, {Cause: keydns.Several, Harms: true, Text: "there are 2 TXT records"}}}
 	got := keydns.Describe([]keydns.Sighting{{"ns1", keydns.View{State: keydns.Shown}},
 		{"ns2", silent}, {"ns3", keydns.View{State: keydns.Shown}},
-		{"ns4", keydns.View{State: keydns.Absent}}, {"ns5", other}, {"ns6", keydns.View{State: keydns.Revoked}}})
+		{"ns4", keydns.View{State: keydns.Absent}}, {"ns5", other},
+		{"ns6", keydns.View{State: keydns.Revoked}}})
 	if want := "ns1 and ns3: the key; ns2: no answer, 192.0.2.2:53: no answer in time; ns4: no " +
 		"record; ns5: something else, there are 2 TXT records; ns6: revoked"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
@@ -110,10 +112,11 @@ func TestTell(t *testing.T) {
 
 func TestPanelNamed(t *testing.T) {
 	var opened []string
-	p := &keydns.Panel{Resolver: dnstest.Must(infrastructure), Open: func(addrs []string) (dns.Resolver, error) {
-		opened = addrs
-		return dnstest.Must(""), nil
-	}}
+	p := &keydns.Panel{Resolver: dnstest.Must(infrastructure),
+		Open: func(addrs []string) (dns.Resolver, error) {
+			opened = addrs
+			return dnstest.Must(""), nil
+		}}
 	if s, err := p.Named(t.Context(), "ns1.example.net"); err != nil ||
 		s.Name != "ns1.example.net" || len(opened) != 2 {
 		t.Errorf("got %v, %v, opened %v", s, err, opened)
@@ -136,7 +139,8 @@ func TestPanelFailures(t *testing.T) {
 		}
 	}
 	p := &keydns.Panel{Resolver: dnstest.Must("example.com. NS ns1.example.net.\n")}
-	if seen, err := p.Look(t.Context(), want, key.Domain); err != nil || keydns.Sum(seen, 0) != keys.SightUnknown {
+	if seen, err := p.Look(t.Context(), want, key.Domain); err != nil ||
+		keydns.Sum(seen, 0) != keys.SightUnknown {
 		t.Errorf("server without address: got %+v, %v", seen, err)
 	}
 }

@@ -8,16 +8,16 @@ import (
 	"mailseal/milter/domain"
 )
 
-// Record finds what is wrong with a published record, of which nothing else is known: that of a domain whose signatures
-// do not verify here.
+// Record finds what is wrong with a published record, of which nothing else is known: that of a
+// domain whose signatures do not verify here.
 func Record(text string) []Finding {
 	v := View{Texts: []string{text}}
 	v.judge()
 	return v.Findings
 }
 
-// typed returns the name that a text is instead of a record, "" when it is none: forms of providers have CNAME and TXT
-// in one menu.
+// typed returns the name that a text is instead of a record, "" when it is none: forms of providers
+// have CNAME and TXT in one menu.
 func typed(text string) string {
 	name := strings.TrimSpace(text)
 	if rest, isMarked := strings.CutPrefix(strings.ToUpper(name), "CNAME"); isMarked {

@@ -39,8 +39,8 @@ func hostsInASCII(text string) string {
 	return b.String() + text[end:]
 }
 
-// Loses reports whether Clean leaves out a letter, which cannot be guessed: then there is no record to
-// propose.
+// Loses reports whether Clean leaves out a letter, which cannot be guessed: then there is no record
+// to propose.
 func Loses(text string) bool {
 	return strings.IndexFunc(hostsInASCII(text), isForeign) >= 0
 }

@@ -83,8 +83,8 @@ func oddAt(text string, at int) (clause string, size int) {
 }
 
 // Clean returns a record as its owner will have meant it: without the characters that Pasted finds,
-// spaces in place of those that are no plain ones, domains in A-labels. Letters that are not ASCII are
-// lost elsewhere, which Loses tells.
+// spaces in place of those that are no plain ones, domains in A-labels. Letters that are not ASCII
+// are lost elsewhere, which Loses tells.
 func Clean(text string) string {
 	text = hostsInASCII(text)
 	text = strings.NewReplacer("\u00a0", " ", "\u2013", "-", "\u2014", "-", `\;`, ";").Replace(text)

@@ -25,16 +25,19 @@ func TestNearest(t *testing.T) {
 	}
 }
 
-// TestCleanOfLongText holds that a text of many bad characters takes no longer per byte than a short one: it ends.
+// TestCleanOfLongText holds that a text of many bad characters takes no longer per byte than a
+// short one: it ends.
 func TestCleanOfLongText(t *testing.T) {
 	if got := Clean(strings.Repeat("\u201c\xff", 1<<20) + "x"); got != "x" {
 		t.Errorf("got %.20q", got)
 	}
 }
 
-// FuzzClean holds that Clean leaves nothing that Pasted finds, and that what Pasted marks is in the text.
+// FuzzClean holds that Clean leaves nothing that Pasted finds, and that what Pasted marks is in the
+// text.
 func FuzzClean(f *testing.F) {
-	for _, s := range []string{"v=spf1\u00a0mx", "\"v=DMARC1\\; p=none\"", "\xff\x00", "\u201cx\u201d \u2013", ""} {
+	for _, s := range []string{"v=spf1\u00a0mx", "\"v=DMARC1\\; p=none\"", "\xff\x00",
+		"\u201cx\u201d \u2013", ""} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -37,7 +37,8 @@ func TestParsePath(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := ParsePath(tt.in)
-			if want := (Address{Local: tt.local, Domain: tt.domain}); got != want || !errors.Is(err, tt.err) {
+			if want := (Address{Local: tt.local, Domain: tt.domain}); got != want ||
+				!errors.Is(err, tt.err) {
 				t.Errorf("ParsePath(%q) = %+v, %v, want %+v, %v", tt.in, got, err, want, tt.err)
 			}
 		})
@@ -86,7 +87,8 @@ func FuzzParsePath(f *testing.F) {
 		if again, err := ParsePath(a.String()); again != a || err != nil {
 			t.Fatalf("ParsePath(%q) = %+v, but ParsePath(%q) = %+v, %v", s, a, a, again, err)
 		}
-		if from, err := parseFrom([]byte(a.String())); err == nil && (len(from) != 1 || from[0] != a) {
+		if from, err := parseFrom([]byte(a.String())); err == nil && (len(from) != 1 ||
+			from[0] != a) {
 			t.Fatalf("ParsePath(%q) = %+v, but From: %s is %+v", s, a, a, from)
 		}
 		if !strings.HasSuffix(a.String(), "@"+string(a.Domain)) {

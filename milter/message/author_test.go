@@ -75,7 +75,8 @@ func TestAuthor(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			h := Header{NewField("To", []byte(" ann@example.org")), NewField("fROM", []byte(tt.from))}
+			h := Header{NewField("To", []byte(" ann@example.org")),
+				NewField("fROM", []byte(tt.from))}
 			got, err := h.Author()
 			if want := (Address{tt.local, tt.domain, tt.display}); got != want || err != nil {
 				t.Errorf("author of %q is %+v, %v, want %+v", tt.from, got, err, want)
@@ -109,7 +110,8 @@ func TestFault(t *testing.T) {
 		{"address as a display name, twice", " joe@example.com joe@example.com <joe@example.com>",
 			`17, "j": unexpected after an address`},
 		{"address as a display name, more behind",
-			" joe@example.com <joe@example.com> <joe@example.com>", `35, "<": unexpected after an address`},
+			" joe@example.com <joe@example.com> <joe@example.com>",
+			`35, "<": unexpected after an address`},
 		{"address as a display name, brackets not closed", " joe@example.com <joe@example.com",
 			`33, at the end: nothing in place of the closing bracket`},
 		{"comma in an unquoted display name", " Public, Joe <joe@example.com>",
@@ -268,11 +270,13 @@ func FuzzFrom(f *testing.F) {
 		}
 		behind := withoutNames(behindAts(string(field.Value())))
 		if len(behind) != len(all) {
-			t.Fatalf("%q has %d addresses, but %d ats outside quotes and comments", from, len(all), len(behind))
+			t.Fatalf("%q has %d addresses, but %d ats outside quotes and comments", from, len(all),
+				len(behind))
 		}
 		for i, a := range all {
 			if n, err := domain.Parse(behind[i]); a.Domain != "" && (err != nil || n != a.Domain) {
-				t.Fatalf("%q: address %d is in %s, but behind its at stands %q", from, i, a.Domain, behind[i])
+				t.Fatalf("%q: address %d is in %s, but behind its at stands %q", from, i, a.Domain,
+					behind[i])
 			}
 		}
 		theirs, err := mail.ParseAddressList(strings.Trim(string(field.Value()), " \t\r\n,"))

@@ -35,7 +35,8 @@ func TestAppendField(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for c, want := range map[Canonicalization]string{Simple: tt.raw + "\r\n", Relaxed: tt.relaxed + "\r\n"} {
+			for c, want := range map[Canonicalization]string{Simple: tt.raw + "\r\n",
+				Relaxed: tt.relaxed + "\r\n"} {
 				if got := string(c.AppendField([]byte("before "), f)); got != "before "+want {
 					t.Errorf("%v form of %q is %q, want %q", c, tt.raw, got, want)
 				}
@@ -84,7 +85,8 @@ func FuzzAppendField(f *testing.F) {
 			t.Fatalf("relaxed form of %q is %q, want %q", field, got, want)
 		}
 		name, value, _ := strings.Cut(field.String(), ":")
-		if again := NewField(name, []byte(value)); again.String() != field.String() || again.Name() != field.Name() {
+		if again := NewField(name, []byte(value)); again.String() != field.String() ||
+			again.Name() != field.Name() {
 			t.Fatalf("NewField makes %q of %q", again, field)
 		}
 	})
@@ -93,7 +95,8 @@ func FuzzAppendField(f *testing.F) {
 // TestAppendBody holds that each name means its form; package canon tests the forms themselves.
 func TestAppendBody(t *testing.T) {
 	const body = " C \r\nD \t E\r\n\r\n\r\n" // RFC 6376 section 3.4.5
-	for c, want := range map[Canonicalization]string{Simple: " C \r\nD \t E\r\n", Relaxed: " C\r\nD E\r\n"} {
+	for c, want := range map[Canonicalization]string{Simple: " C \r\nD \t E\r\n",
+		Relaxed: " C\r\nD E\r\n"} {
 		if got := string(c.AppendBody([]byte("before"), []byte(body))); got != "before"+want {
 			t.Errorf("%v body of %q is %q, want %q", c, body, got, "before"+want)
 		}

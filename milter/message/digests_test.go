@@ -30,7 +30,8 @@ func TestEmptyBodyHash(t *testing.T) {
 
 func TestDigests(t *testing.T) {
 	const body = "a  b\r\n\r\nc \t\r\n\r\n\r\n"
-	canonical := map[Canonicalization]string{Simple: "a  b\r\n\r\nc \t\r\n", Relaxed: "a b\r\n\r\nc\r\n"}
+	canonical := map[Canonicalization]string{Simple: "a  b\r\n\r\nc \t\r\n",
+		Relaxed: "a b\r\n\r\nc\r\n"}
 	for _, c := range both {
 		want := canonical[c]
 		var wanted []BodyHash
@@ -90,7 +91,8 @@ func TestClose(t *testing.T) {
 	}
 	d.Close()
 	if after, _ := d.Sum(w); after != before || d.Size() != 1 {
-		t.Errorf("Close and Write after Close changed the sum to %v, the size to %d", after, d.Size())
+		t.Errorf("Close and Write after Close changed the sum to %v, the size to %d", after,
+			d.Size())
 	}
 }
 
@@ -137,7 +139,8 @@ func TestChunksAreNotKept(t *testing.T) {
 // TestDigestsAllocateNothing holds what keeps a message of any size within the memory of a small
 // one.
 func TestDigestsAllocateNothing(t *testing.T) {
-	d := NewDigests([]BodyHash{{Simple, Whole}, {Relaxed, Whole}, {Relaxed, 1 << 16}, {Relaxed, 1 << 20}})
+	d := NewDigests([]BodyHash{{Simple, Whole}, {Relaxed, Whole}, {Relaxed, 1 << 16},
+		{Relaxed, 1 << 20}})
 	chunk := append(letter(1<<16), "a  b\t\r\n\r\n \r\n\r"...)
 	allocations.Hold(t, "milter/message: digests of 64 KiB", 100, func() { _, _ = d.Write(chunk) })
 }

@@ -13,9 +13,9 @@ var ErrHeaderTooLarge = errors.New("message: header too large")
 
 // ReadHeader reads the fields of a message and the empty line after them, lines parted by CRLF or
 // LF, and leaves r at the body. The end of the input ends the header, too. Like Postfix it skips
-// "From " and ">From " lines at the very start (mbox), and ends the header before a line that is not a
-// field and continues none; that line is the body's first. A header may have limit octets, counted
-// as NewCollector counts them. The error wraps ErrHeaderTooLarge or is r's.
+// "From " and ">From " lines at the very start (mbox), and ends the header before a line that is
+// not a field and continues none; that line is the body's first. A header may have limit octets,
+// counted as NewCollector counts them. The error wraps ErrHeaderTooLarge or is r's.
 func ReadHeader(r *bufio.Reader, limit int) (Header, error) {
 	hr := newHeaderReader(r, limit)
 	return hr.read()

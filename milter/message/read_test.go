@@ -179,7 +179,8 @@ func TestRead(t *testing.T) {
 					t.Fatal(err)
 				}
 				sum, ok := m.Body.Sum(wanted)
-				if want := sha256.Sum256(Simple.AppendBody(nil, []byte(tt.body))); sum.SHA256 != want || !ok {
+				if want := sha256.Sum256(Simple.AppendBody(nil,
+					[]byte(tt.body))); sum.SHA256 != want || !ok {
 					t.Errorf("%s: the hash of %q is not that of %q", reader, tt.in, tt.body)
 				}
 				if m.Body.Size() != int64(len(tt.body)) {
@@ -260,7 +261,8 @@ func mustRead(t *testing.T, raw []byte) *Message {
 }
 
 // mboxLines is "From " lines at the start, but no field.
-var mboxLines = regexp.MustCompile(`^((From [ \t]*([^: \t\n][^\n]*)?|>From [ \t]*([^: \t\n][^\n]*)?)(\n|$))*`)
+var mboxLines = regexp.MustCompile(
+	`^((From [ \t]*([^: \t\n][^\n]*)?|>From [ \t]*([^: \t\n][^\n]*)?)(\n|$))*`)
 
 // FuzzReadHeader holds that nothing is lost: the fields and what is left are the input, that
 // reading does not depend on how the octets arrive, and that a header written is the header read.
@@ -279,7 +281,8 @@ func FuzzReadHeader(f *testing.F) {
 		again, err := ReadHeader(slow, 1<<20)
 		slowRest, _ := io.ReadAll(slow)
 		if !slices.EqualFunc(h, again, sameField) || !bytes.Equal(rest, slowRest) || err != nil {
-			t.Fatalf("%q is %q and %q, but %q and %q octet by octet, %v", in, text(h), rest, text(again), slowRest, err)
+			t.Fatalf("%q is %q and %q, but %q and %q octet by octet, %v", in, text(h), rest,
+				text(again), slowRest, err)
 		}
 		var written bytes.Buffer
 		for _, f := range h {
@@ -291,7 +294,8 @@ func FuzzReadHeader(f *testing.F) {
 		}
 		taken, isEnd := strings.CutSuffix(in, string(rest))
 		taken = string(appendLines(nil, mboxLines.ReplaceAllString(taken, "")))
-		if want := written.String(); !isEnd || taken != want && taken != want+crlf && taken+crlf != want {
+		if want := written.String(); !isEnd || taken != want && taken != want+crlf && taken+
+			crlf != want {
 			t.Fatalf("%q: fields are %q and %q is left", in, want, rest)
 		}
 		if back, err := ReadHeader(bufio.NewReader(&written), 1<<20); !slices.EqualFunc(h, back,
@@ -307,6 +311,7 @@ func BenchmarkRead(b *testing.B) {
 	b.SetBytes(int64(len(raw)))
 	b.ReportAllocs()
 	for b.Loop() {
-		Read(bytes.NewReader(raw), noLimit, func(Header) []BodyHash { return []BodyHash{{Relaxed, Whole}} })
+		Read(bytes.NewReader(raw), noLimit,
+			func(Header) []BodyHash { return []BodyHash{{Relaxed, Whole}} })
 	}
 }

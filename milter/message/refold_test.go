@@ -89,7 +89,8 @@ func TestRefoldIsRelaxed(t *testing.T) {
 }
 
 func TestChange(t *testing.T) {
-	h := Header{NewField("A", []byte(" 1")), NewField("B", []byte(" 2")), NewField("C", []byte(" 3"))}
+	h := Header{NewField("A", []byte(" 1")), NewField("B", []byte(" 2")),
+		NewField("C", []byte(" 3"))}
 	e := Edits{
 		Change: []Change{{At: 1, Field: NewField("B", []byte(" two"))}, {At: 9, Field: NewField("X", nil)}},
 		Remove: []int{0},

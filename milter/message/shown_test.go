@@ -263,7 +263,8 @@ func TestDoubt(t *testing.T) {
 				text = err.Error()
 			}
 			if author.String() != tt.author || !errors.Is(err, tt.want) || text != tt.text {
-				t.Errorf("author %s, %v, %s\nwant   %s, %v, %s", author, err, text, tt.author, tt.want, tt.text)
+				t.Errorf("author %s, %v, %s\nwant   %s, %v, %s", author, err, text, tt.author,
+					tt.want, tt.text)
 			}
 		})
 	}
@@ -274,7 +275,8 @@ func TestDoubt(t *testing.T) {
 // takes is shown as it is.
 func FuzzShown(f *testing.F) {
 	for _, seed := range []string{
-		" Acme, Inc. <joe@a.test>", " ceo@a.test [x] <x@b.test>", ` "a" b" <x@b.test>, "c <ceo@a.test>`,
+		" Acme, Inc. <joe@a.test>", " ceo@a.test [x] <x@b.test>",
+		` "a" b" <x@b.test>, "c <ceo@a.test>`,
 		" <@x.test:ceo@a.test>", " =?utf-8?q?ceo=40a.test?= [x]", " ceo@-.a.test\x00.b.test",
 		" <a@b.test", " (a@b.test",
 	} {

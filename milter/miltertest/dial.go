@@ -11,7 +11,8 @@ import (
 	"mailseal/milter/guard"
 )
 
-// Options say what is played. The zero value is a Postfix to which a client connects from 127.0.0.1.
+// Options say what is played. The zero value is a Postfix to which a client connects from
+// 127.0.0.1.
 type Options struct {
 	As     MTA
 	Client netip.Addr // the SMTP client; 127.0.0.1
@@ -22,8 +23,9 @@ type Options struct {
 	Helo       string // what it says in EHLO; "client.example.com"
 	Local      bool   // the message does not come by SMTP: sendmail(1)
 	Hostname   string // the MTA's own name; "mx.example.com"
-	// Macros have these values instead of the MTA's: "j", "{auth_type}". Others than the MTA knows are sent at CONNECT
-	// and MAIL, as when its configuration lists them there, unless the milter sets those lists.
+	// Macros have these values instead of the MTA's: "j", "{auth_type}". Others than the MTA knows
+	// are sent at CONNECT and MAIL, as when its configuration lists them there, unless the milter
+	// sets those lists.
 	Macros  map[string]string
 	Offer   guard.Offer      // what the MTA can do; everything
 	Timeout time.Duration    // for each answer; 5 min, Postfix's milter_content_timeout
@@ -97,8 +99,8 @@ type decision struct {
 	reply Reply
 }
 
-// Dial connects to a milter at unix:/path, local:/path, inet:port@host or inet:host:port and shows it a client, up to
-// its EHLO.
+// Dial connects to a milter at unix:/path, local:/path, inet:port@host or inet:host:port and shows
+// it a client, up to its EHLO.
 func Dial(ctx context.Context, address string, o Options) (*Conn, error) {
 	nc, err := dial(ctx, address)
 	if err != nil {
@@ -114,7 +116,8 @@ func Dial(ctx context.Context, address string, o Options) (*Conn, error) {
 // New is Dial on a connection that is open. It is closed when an error is returned.
 func New(nc net.Conn, o Options) (*Conn, error) {
 	o = o.filled()
-	limits := guard.Limits{Handshake: o.Timeout, Idle: o.Timeout, InPacket: o.Timeout, Write: o.Timeout}
+	limits := guard.Limits{Handshake: o.Timeout, Idle: o.Timeout, InPacket: o.Timeout,
+		Write: o.Timeout}
 	c := &Conn{framer: guard.NewFramer(nc, limits), options: o}
 	if err := c.greet(); err != nil {
 		nc.Close()
@@ -137,7 +140,8 @@ func (c *Conn) greet() error {
 // negotiate offers and takes the milter's wishes as the MTA does.
 func (c *Conn) negotiate() error {
 	offer := c.options.Offer
-	mine := guard.Agreement{Version: offer.Version, Actions: offer.Actions, Protocol: offer.Protocol}
+	mine := guard.Agreement{Version: offer.Version, Actions: offer.Actions,
+		Protocol: offer.Protocol}
 	if err := c.framer.WritePacket(guard.Negotiate, mine.Data()); err != nil {
 		return err
 	}
@@ -157,13 +161,15 @@ func (c *Conn) negotiate() error {
 // acceptAgreement reports whether the MTA bears with what the milter wants.
 func (c *Conn) acceptAgreement() error {
 	if more := c.agreed.Actions &^ c.options.Offer.Actions; more != 0 {
-		return fmt.Errorf("%w: it wants the actions %#x, which were not offered", ErrFilter, uint32(more))
+		return fmt.Errorf("%w: it wants the actions %#x, which were not offered", ErrFilter,
+			uint32(more))
 	}
 	if c.options.As != Sendmail {
 		return nil
 	}
 	if more := c.agreed.Protocol &^ c.options.Offer.Protocol; more != 0 {
-		return fmt.Errorf("%w: it wants the protocol bits %#x, which were not offered", ErrFilter, uint32(more))
+		return fmt.Errorf("%w: it wants the protocol bits %#x, which were not offered", ErrFilter,
+			uint32(more))
 	}
 	for stage, names := range c.agreed.Macros {
 		if len(names) > maxMacros {
@@ -192,8 +198,8 @@ func (c *Conn) client() []byte {
 // Agreement returns what the milter asked for.
 func (c *Conn) Agreement() guard.Agreement { return c.agreed }
 
-// Hello says EHLO again, as after STARTTLS. In the middle of a message it ends that: Sendmail says so first, Postfix
-// afterwards.
+// Hello says EHLO again, as after STARTTLS. In the middle of a message it ends that: Sendmail says
+// so first, Postfix afterwards.
 func (c *Conn) Hello(name string) error {
 	inMail := c.mail != nil
 	if inMail && c.options.As == Sendmail {
@@ -238,7 +244,8 @@ func (c *Conn) Unknown(line string) (Reply, error) {
 	return c.command(guard.Unknown, append([]byte(line), 0))
 }
 
-// event is command, unless the milter has declined it by a bit. Its macros are sent all the same, by both MTAs.
+// event is command, unless the milter has declined it by a bit. Its macros are sent all the same,
+// by both MTAs.
 func (c *Conn) event(declined guard.Protocol, code guard.Code, data ...[]byte) (Reply, error) {
 	if c.agreed.Has(declined) {
 		return Reply{Verdict: guard.Continue}, c.sendMacros(code)
@@ -264,8 +271,8 @@ func (c *Conn) command(code guard.Code, data ...[]byte) (Reply, error) {
 	return c.verdict(code, p)
 }
 
-// Quit ends the session and waits until the milter has closed the connection. The error is an ErrFilter when something
-// came unasked.
+// Quit ends the session and waits until the milter has closed the connection. The error is an
+// ErrFilter when something came unasked.
 func (c *Conn) Quit() error {
 	defer c.framer.Close()
 	if c.options.As == Postfix {
@@ -288,7 +295,8 @@ func (c *Conn) silence() error {
 	return nil
 }
 
-// Drop ends the session as when the client is gone in the middle of a message: Postfix says so, Sendmail just closes.
+// Drop ends the session as when the client is gone in the middle of a message: Postfix says so,
+// Sendmail just closes.
 func (c *Conn) Drop() error {
 	if c.options.As == Sendmail {
 		return c.Close()

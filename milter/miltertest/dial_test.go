@@ -24,7 +24,8 @@ type milter struct {
 }
 
 // noReplies is what a filter that only looks at the end asks for.
-const noReplies = guard.NoReplyHeader | guard.NoReplyEOH | guard.NoReplyBody | guard.NoData | guard.LeadingSpace
+const noReplies = guard.NoReplyHeader | guard.NoReplyEOH | guard.NoReplyBody |
+	guard.NoData | guard.LeadingSpace
 
 func newMilter(p guard.Protocol) *milter {
 	return &milter{
@@ -115,7 +116,8 @@ func TestDelivered(t *testing.T) {
 		say(guard.QuarantineMail, "look at it\x00"),
 		say(guard.Accept, ""),
 	}
-	c := dialTest(t, m, Options{Now: noon, Client: netip.MustParseAddr("192.0.2.1"), ClientName: "c.example"})
+	c := dialTest(t, m, Options{Now: noon, Client: netip.MustParseAddr("192.0.2.1"),
+		ClientName: "c.example"})
 	o, err := c.Send(message)
 	if err != nil {
 		t.Fatal(err)
@@ -127,7 +129,8 @@ func TestDelivered(t *testing.T) {
 	if got := string(o.Delivered()); got != want {
 		t.Errorf("delivered\n%q\nwant\n%q", got, want)
 	}
-	if o.Stage != AtEnd || o.Refused() || o.Progress != 2 || o.Quarantine != "look at it" || len(o.Edits) != 3 {
+	if o.Stage != AtEnd || o.Refused() || o.Progress != 2 || o.Quarantine != "look at it" ||
+		len(o.Edits) != 3 {
 		t.Errorf("outcome %+v", o)
 	}
 	if err := c.Quit(); err != nil {
@@ -146,7 +149,8 @@ func TestRefusals(t *testing.T) {
 		{"connect", guard.Connect, say(guard.Reject, ""), AtConnect,
 			[2]string{"550 5.7.1 Command rejected", "554 5.7.1 Command rejected"}},
 		{"helo", guard.Helo, say(guard.TempFail, ""), AtHelo,
-			[2]string{"451 4.7.1 Service unavailable - try again later", "451 4.3.2 Please try again later"}},
+			[2]string{"451 4.7.1 Service unavailable - try again later",
+				"451 4.3.2 Please try again later"}},
 		{"mail", guard.Mail, say(guard.ReplyCode, "550 5.7.1 no\x00"), AtMail,
 			[2]string{"550 5.7.1 no", "550 5.7.1 no"}},
 		{"rcpt", guard.Rcpt, say(guard.Reject, ""), AtRcpt, [2]string{"550 5.7.1 Command rejected",
@@ -168,9 +172,11 @@ func TestRefusals(t *testing.T) {
 		{"two lines", guard.EndOfBody, say(guard.ReplyCode, "550-5.7.1 a\r\n550 5.7.1 b\x00"),
 			AtEnd, [2]string{"550-5.7.1 a\r\n550 5.7.1 b", "550-5.7.1 a\r\n550 5.7.1 b"}},
 		{"no code", guard.EndOfBody, say(guard.ReplyCode, "no\x00"), AtEnd,
-			[2]string{"451 4.3.5 Server configuration problem - try again later", "554 5.7.1 Command rejected"}},
+			[2]string{"451 4.3.5 Server configuration problem - try again later",
+				"554 5.7.1 Command rejected"}},
 		{"a good code", guard.EndOfBody, say(guard.ReplyCode, "250 fine\x00"), AtEnd,
-			[2]string{"451 4.3.5 Server configuration problem - try again later", "554 5.7.1 Command rejected"}},
+			[2]string{"451 4.3.5 Server configuration problem - try again later",
+				"554 5.7.1 Command rejected"}},
 		{"connection refused", guard.EndOfBody, say(guard.ConnFail, ""), AtEnd,
 			[2]string{"421 4.7.0 Server closing connection", "421 4.7.0 closing connection"}},
 	} {
@@ -183,7 +189,8 @@ func TestRefusals(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if o.Stage != c.stage || !o.Refused() || o.Reply.Text != c.texts[mta] || o.Delivered() != nil {
+				if o.Stage != c.stage || !o.Refused() || o.Reply.Text != c.texts[mta] ||
+					o.Delivered() != nil {
 					t.Errorf("got %s at %s, want %s at %s", o.Reply, o.Stage, c.texts[mta], c.stage)
 				}
 				if err := conn.Quit(); err != nil {
@@ -196,13 +203,15 @@ func TestRefusals(t *testing.T) {
 
 // An early "accept" leaves the message, or at CONNECT the session, without the milter.
 func TestEarlyAccept(t *testing.T) {
-	for _, at := range []guard.Code{guard.Connect, guard.Helo, guard.Mail, guard.Rcpt, guard.EndOfHeader} {
+	for _, at := range []guard.Code{guard.Connect, guard.Helo, guard.Mail, guard.Rcpt,
+		guard.EndOfHeader} {
 		m := newMilter(0)
 		m.answers[at] = []guard.Packet{say(guard.Accept, "")}
 		c := dialTest(t, m, Options{As: Sendmail})
 		for range 2 {
 			o, err := c.Send(message)
-			if err != nil || o.Refused() || !strings.HasSuffix(string(o.Delivered()), "\r\n\r\nhello\r\n") {
+			if err != nil || o.Refused() || !strings.HasSuffix(string(o.Delivered()),
+				"\r\n\r\nhello\r\n") {
 				t.Errorf("%v: %v, %v, %q", at, err, o.Reply, o.Delivered())
 			}
 		}
@@ -225,12 +234,14 @@ func TestSequences(t *testing.T) {
 		postfix, sendmail []string // after CONNECT and HELO
 	}{
 		{"two messages", func(c *Conn) error { return errors.Join(send(c), send(c), c.Quit()) },
-			slices.Concat(whole, []string{"ABORT"}, whole, []string{"ABORT", "ABORT"}), slices.Concat(whole, whole)},
+			slices.Concat(whole, []string{"ABORT"}, whole, []string{"ABORT", "ABORT"}),
+			slices.Concat(whole, whole)},
 		{"RSET", func(c *Conn) error { return errors.Join(begin(c), c.Reset(), send(c), c.Quit()) },
 			slices.Concat([]string{"MAIL", "RCPT", "ABORT"}, whole, []string{"ABORT", "ABORT"}),
 			slices.Concat([]string{"MAIL", "RCPT", "ABORT"}, whole)},
 		{"EHLO in the envelope", func(c *Conn) error { return errors.Join(begin(c), c.Hello("h"), send(c), c.Quit()) },
-			slices.Concat([]string{"MAIL", "RCPT", "HELO", "ABORT"}, whole, []string{"ABORT", "ABORT"}),
+			slices.Concat([]string{"MAIL", "RCPT", "HELO", "ABORT"}, whole,
+				[]string{"ABORT", "ABORT"}),
 			slices.Concat([]string{"MAIL", "RCPT", "ABORT", "HELO"}, whole)},
 		{"gone in DATA", func(c *Conn) error { return errors.Join(begin(c), c.Drop()) },
 			[]string{"MAIL", "RCPT", "ABORT", "ABORT"}, []string{"MAIL", "RCPT"}},
@@ -267,8 +278,8 @@ func begin(c *Conn) error {
 	return err
 }
 
-// A filter that declines a command of the envelope gets its macros all the same; of a field, the end of the header or a
-// piece of the body it gets nothing. This is what both MTAs were seen to do.
+// A filter that declines a command of the envelope gets its macros all the same; of a field, the
+// end of the header or a piece of the body it gets nothing. This is what both MTAs were seen to do.
 func TestDeclined(t *testing.T) {
 	whole := []string{"CONNECT", "HELO", "MAIL", "RCPT", "DATA", "HEADER", "EOH", "BODY", "EOB"}
 	for _, c := range []struct {
@@ -289,7 +300,8 @@ func TestDeclined(t *testing.T) {
 		t.Run("no "+c.command, func(t *testing.T) {
 			bothMTAs(t, func(t *testing.T, mta MTA) {
 				m := newMilter(c.bit)
-				tls := map[string]string{"{tls_version}": "TLSv1.3"} // or there is nothing to say at HELO
+				// or there is nothing to say at HELO
+				tls := map[string]string{"{tls_version}": "TLSv1.3"}
 				conn := dialTest(t, m, Options{As: mta, Macros: tls})
 				_, err := conn.Send(Message{From: "a@example.com", To: []string{"b@example.net"},
 					Raw: []byte("From: a\n\nx\n")})
@@ -306,7 +318,8 @@ func TestDeclined(t *testing.T) {
 				for _, data := range m.macros {
 					stages += data[:1]
 				}
-				if want := map[MTA]string{Postfix: c.postfix, Sendmail: c.sendmail}[mta]; stages != want {
+				if want := map[MTA]string{Postfix: c.postfix,
+					Sendmail: c.sendmail}[mta]; stages != want {
 					t.Errorf("macros for %s, want %s", stages, want)
 				}
 			})
@@ -346,7 +359,8 @@ func TestMacros(t *testing.T) {
 		not   []string // of such that must not
 	}{
 		{"Postfix, a list of one listener's", Options{Macros: map[string]string{"{daemon_name}": "ORIGINATING"}},
-			map[guard.Stage][]string{guard.StageEndOfMessage: {"{daemon_name}"}, guard.StageEndOfHeader: {"i"}},
+			map[guard.Stage][]string{guard.StageEndOfMessage: {"{daemon_name}"},
+				guard.StageEndOfHeader: {"i"}},
 			[]string{"Cj\x00mx.example.com\x00{daemon_name}\x00ORIGINATING\x00",
 				"E{daemon_name}\x00mx.example.com\x00", "Li\x00Q1\x00"}, nil},
 		{"Sendmail, only the header's list", Options{As: Sendmail},
@@ -359,7 +373,8 @@ func TestMacros(t *testing.T) {
 			"Mi\x00Q1\x00"}, []string{"N", "L"}},
 		{"the administrator's own", Options{Macros: map[string]string{"{mine}": "1"}}, nil,
 			[]string{"Cj\x00mx.example.com\x00{daemon_name}\x00mx.example.com\x00{daemon_addr}\x0012" +
-				"7.0.0.1\x00v\x00Postfix 3.7.11\x00_\x00localhost [127.0.0.1]\x00{mine}\x001\x00"}, nil},
+				"7.0.0.1\x00v\x00Postfix 3.7.11\x00_\x00localhost [127.0.0.1]\x00{mine}\x001\x00"},
+			nil},
 		{"the administrator's own, overruled", Options{Macros: map[string]string{"{mine}": "1"}},
 			map[guard.Stage][]string{guard.StageConnect: {"j"}},
 			[]string{"Cj\x00mx.example.com\x00"}, []string{"Cj\x00mx.example.com\x00{mine}"}},
@@ -382,7 +397,8 @@ func TestMacros(t *testing.T) {
 			}
 			<-m.done
 			begins := func(begin string) bool {
-				return slices.ContainsFunc(m.macros, func(got string) bool { return strings.HasPrefix(got, begin) })
+				return slices.ContainsFunc(m.macros,
+					func(got string) bool { return strings.HasPrefix(got, begin) })
 			}
 			for _, begin := range c.want {
 				if !begins(begin) {

@@ -1,5 +1,5 @@
-// Package miltertest plays the MTA towards a milter: it negotiates, sends messages as Postfix or as Sendmail does,
-// collects what the milter answers, and makes of it what the real MTA would deliver.
+// Package miltertest plays the MTA towards a milter: it negotiates, sends messages as Postfix or as
+// Sendmail does, collects what the milter answers, and makes of it what the real MTA would deliver.
 //
 //	c, err := miltertest.Dial("unix:/run/mailseal/mailseal.sock", miltertest.Options{As: miltertest.Sendmail})
 //	…
@@ -10,9 +10,11 @@
 //	delivered := o.Delivered()
 //	err = c.Quit() // complains of answers that were not asked for
 //
-// Several messages go over one connection; Reset, Hello, Abandon and Close are what else happens in SMTP sessions.
+// Several messages go over one connection; Reset, Hello, Abandon and Close are what else happens in
+// SMTP sessions.
 //
-// What is played is what was seen of Postfix 3.7 and Sendmail 8.17: their macros at each stage, their replies to a
-// milter that misbehaves, where they insert a field and which one an index means. It is not a copy of either: addresses
-// are not rewritten, long lines are not broken, and Postfix adds no Date to local mail.
+// What is played is what was seen of Postfix 3.7 and Sendmail 8.17: their macros at each stage,
+// their replies to a milter that misbehaves, where they insert a field and which one an index
+// means. It is not a copy of either: addresses are not rewritten, long lines are not broken, and
+// Postfix adds no Date to local mail.
 package miltertest

@@ -26,17 +26,20 @@ func TestMilterMisbehaves(t *testing.T) {
 			func(m *milter) { m.answers[guard.Header] = []guard.Packet{say(guard.Continue, "")} },
 			[]MTA{Postfix, Sendmail}},
 		{"two verdicts", func(m *milter) {
-			m.answers[guard.EndOfBody] = []guard.Packet{say(guard.Accept, ""), say(guard.Accept, "")}
+			m.answers[guard.EndOfBody] = []guard.Packet{say(guard.Accept, ""),
+				say(guard.Accept, "")}
 		}, []MTA{Postfix, Sendmail}},
 		{"an edit before the end", func(m *milter) {
 			m.answers[guard.Mail] = []guard.Packet{say(
 				guard.AddHeader, "X\x00y\x00")}
 		}, []MTA{Postfix, Sendmail}},
 		{"a NUL in a value", func(m *milter) {
-			m.answers[guard.EndOfBody] = []guard.Packet{say(guard.AddHeader, "X\x00y\x00z\x00"), say(guard.Accept, "")}
+			m.answers[guard.EndOfBody] = []guard.Packet{say(guard.AddHeader, "X\x00y\x00z\x00"),
+				say(guard.Accept, "")}
 		}, []MTA{Postfix}},
 		{"an edit without a string", func(m *milter) {
-			m.answers[guard.EndOfBody] = []guard.Packet{say(guard.ChangeHeader, "\x00"), say(guard.Accept, "")}
+			m.answers[guard.EndOfBody] = []guard.Packet{say(guard.ChangeHeader, "\x00"),
+				say(guard.Accept, "")}
 		}, []MTA{Postfix}},
 		{"skipping the end", func(m *milter) {
 			m.answers[guard.EndOfBody] = []guard.Packet{say(
@@ -64,10 +67,12 @@ func TestMilterMisbehaves(t *testing.T) {
 	}
 }
 
-// Sendmail drops a malformed edit and takes the message; the test that looks only at the verdict would not see it.
+// Sendmail drops a malformed edit and takes the message; the test that looks only at the verdict
+// would not see it.
 func TestIgnoredEdit(t *testing.T) {
 	m := newMilter(noReplies)
-	m.answers[guard.EndOfBody] = []guard.Packet{say(guard.AddHeader, "X\x00y\x00z\x00"), say(guard.Accept, "")}
+	m.answers[guard.EndOfBody] = []guard.Packet{say(guard.AddHeader, "X\x00y\x00z\x00"),
+		say(guard.Accept, "")}
 	c := dialTest(t, m, Options{As: Sendmail})
 	o, err := c.Send(message)
 	if err != nil || o.Refused() || len(o.Ignored) != 1 || len(o.Edits) != 0 {
@@ -93,14 +98,16 @@ func TestSkip(t *testing.T) {
 		t.Errorf("%d pieces after a skip", n)
 	}
 	if got := len(o.Delivered()); got < 20000*12 {
-		t.Errorf("%d octets delivered: the body is the MTA's, whatever the milter has read of it", got)
+		t.Errorf("%d octets delivered: the body is the MTA's, whatever the milter has read of it",
+			got)
 	}
 }
 
 func TestEnvelopeEdits(t *testing.T) {
 	m := newMilter(noReplies)
 	m.answers[guard.EndOfBody] = []guard.Packet{
-		say(guard.ChangeSender, "<new@example.com>\x00SIZE=1 BODY=7BIT\x00"), say(guard.AddRcpt, "<c@example.net>\x00"),
+		say(guard.ChangeSender, "<new@example.com>\x00SIZE=1 BODY=7BIT\x00"),
+		say(guard.AddRcpt, "<c@example.net>\x00"),
 		say(guard.DeleteRcpt, "<b@example.net>\x00"), say(guard.ReplaceBody, "one\r"),
 		say(guard.ReplaceBody, "\ntwo"), say(guard.Continue, ""),
 	}
@@ -109,7 +116,8 @@ func TestEnvelopeEdits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.Sender() != "new@example.com" || !slices.Equal(o.Edits[0].Args, []string{"SIZE=1", "BODY=7BIT"}) {
+	if o.Sender() != "new@example.com" ||
+		!slices.Equal(o.Edits[0].Args, []string{"SIZE=1", "BODY=7BIT"}) {
 		t.Errorf("sender %q, %+v", o.Sender(), o.Edits[0])
 	}
 	if got := string(o.Delivered()); !strings.HasSuffix(got, "\r\n\r\none\r\ntwo\r\n") {
@@ -120,7 +128,8 @@ func TestEnvelopeEdits(t *testing.T) {
 		shown = append(shown, e.String())
 	}
 	want := []string{"change sender <new@example.com> SIZE=1 BODY=7BIT",
-		"add recipient <c@example.net>", "delete recipient <b@example.net>", "body 4 octets", "body 4 octets"}
+		"add recipient <c@example.net>", "delete recipient <b@example.net>", "body 4 octets",
+		"body 4 octets"}
 	if !slices.Equal(shown, want) {
 		t.Errorf("shown %q", shown)
 	}
@@ -162,7 +171,8 @@ func TestAddress(t *testing.T) {
 		"INET:8891@host":   "tcp host:8891", "tcp:x": "", "/run/x": "", "unix:": "", "": "",
 	} {
 		network, target, err := address(in)
-		if got := strings.TrimSpace(network + " " + target); got != want || (err == nil) != (want != "") {
+		if got := strings.TrimSpace(network + " " + target); got != want ||
+			(err == nil) != (want != "") {
 			t.Errorf("%q: got %q, %v; want %q", in, got, err, want)
 		}
 	}
@@ -197,7 +207,8 @@ func TestSplit(t *testing.T) {
 	}
 }
 
-// guarded plays a session towards a guard and returns what that understood of the client and its sender.
+// guarded plays a session towards a guard and returns what that understood of the client and its
+// sender.
 func guarded(t *testing.T, o Options) (client guard.Client, sender string) {
 	t.Helper()
 	left, right := net.Pipe()
@@ -226,7 +237,8 @@ func guarded(t *testing.T, o Options) (client guard.Client, sender string) {
 	return client, sender
 }
 
-// libraryLoop reads commands as go-milter does, continues always, and looks at the end of the message.
+// libraryLoop reads commands as go-milter does, continues always, and looks at the end of the
+// message.
 func libraryLoop(g *guard.Conn, look func()) {
 	f := guard.NewFramer(g, guard.Limits{})
 	for {

@@ -7,8 +7,8 @@ import (
 	"mailseal/milter/guard"
 )
 
-// FuzzEdit has each MTA take any octets for an edit, twice, and then for a reply: what a milter says is never more than
-// a bad edit.
+// FuzzEdit has each MTA take any octets for an edit, twice, and then for a reply: what a milter
+// says is never more than a bad edit.
 func FuzzEdit(f *testing.F) {
 	f.Fuzz(func(t *testing.T, code byte, data []byte, header string) {
 		c := &Conn{}
@@ -26,7 +26,8 @@ func FuzzEdit(f *testing.F) {
 			mail := &transaction{mta: mta, leading: true,
 				content: (&Conn{options: Options{As: mta}}).read([]byte(header))}
 			got := mail.deliver([]Edit{e, e})
-			if !bytes.Contains(got, []byte("Received:")) || !bytes.Contains(got, []byte("\r\n\r\n")) {
+			if !bytes.Contains(got, []byte("Received:")) ||
+				!bytes.Contains(got, []byte("\r\n\r\n")) {
 				t.Errorf("%v delivers %q", mta, got)
 			}
 		}

@@ -6,7 +6,8 @@ import (
 	"mailseal/milter/guard"
 )
 
-// header is a message's header in the MTA's hands while a milter edits it, from the MTA's own Received down.
+// header is a message's header in the MTA's hands while a milter edits it, from the MTA's own
+// Received down.
 type header struct {
 	mta     MTA
 	leading bool // white space after the colon is part of the values that the milter sends
@@ -16,8 +17,9 @@ type header struct {
 // line is one field and what the MTA thinks of it.
 type line struct {
 	field
-	own     bool // the MTA's own Received: never counted by name
-	absent  bool // Sendmail's default for a field that the message has not: counted by place, not by name
+	own bool // the MTA's own Received: never counted by name
+	// Sendmail's default for a field that the message has not: counted by place, not by name
+	absent  bool
 	deleted bool // Sendmail only: still counted by name until the milter is through
 }
 
@@ -33,11 +35,12 @@ func newHeader(mta MTA, leading bool, received field, fields []field) *header {
 	return h
 }
 
-// defaults are the fields that Sendmail keeps a place for, below its Received, in every message that lacks them;
-// resentDefaults those in a message that has been resent.
+// defaults are the fields that Sendmail keeps a place for, below its Received, in every message
+// that lacks them; resentDefaults those in a message that has been resent.
 var (
 	defaults       = []string{"Return-Path", "Date", "From", "Full-Name", "Message-Id"}
-	resentDefaults = []string{"Return-Path", "Resent-Date", "Resent-From", "Full-Name", "Resent-Message-Id"}
+	resentDefaults = []string{"Return-Path", "Resent-Date", "Resent-From", "Full-Name",
+		"Resent-Message-Id"}
 )
 
 func (h *header) addDefaults(fields []field) {
@@ -83,8 +86,8 @@ func (h *header) apply(e Edit) {
 	}
 }
 
-// value is what the MTA makes of a value that the milter sends: bare CR is dropped, lines that would not be folded are,
-// and without HDR_LEADSPC there is a space before it.
+// value is what the MTA makes of a value that the milter sends: bare CR is dropped, lines that
+// would not be folded are, and without HDR_LEADSPC there is a space before it.
 func (h *header) value(v string) string {
 	fold := "\t"
 	if h.mta == Sendmail {
@@ -126,7 +129,8 @@ func (h *header) add(f field) {
 	h.insert(len(h.lines), f)
 }
 
-// change gives the n-th field of its name another value, or deletes it. Index 0 means 1, to both MTAs.
+// change gives the n-th field of its name another value, or deletes it. Index 0 means 1, to both
+// MTAs.
 func (h *header) change(n int, f field, del bool) {
 	at := h.find(max(n, 1), f.name)
 	switch {
@@ -155,8 +159,8 @@ func (h *header) find(n int, name string) int {
 	return -1
 }
 
-// droppedLate are the fields that Sendmail shows to a milter and does not deliver; droppedEarly those that Postfix
-// drops before.
+// droppedLate are the fields that Sendmail shows to a milter and does not deliver; droppedEarly
+// those that Postfix drops before.
 var (
 	droppedLate  = []string{"Bcc", "Resent-Bcc", "Return-Path", "Content-Length", "Full-Name"}
 	droppedEarly = []string{"Bcc", "Resent-Bcc", "Return-Path", "Content-Length"}
@@ -171,7 +175,8 @@ func isOneOf(name string, names []string) bool {
 	return false
 }
 
-// delivered returns the fields that leave the MTA. What fills Sendmail's empty places comes from fill.
+// delivered returns the fields that leave the MTA. What fills Sendmail's empty places comes from
+// fill.
 func (h *header) delivered(fill map[string]string) (out []field) {
 	for _, l := range h.lines {
 		value, filled := fill[l.name]

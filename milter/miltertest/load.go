@@ -20,7 +20,8 @@ type Load struct {
 	Rate          float64       // messages a second; 0: as many as possible
 	Concurrency   int           // connections at a time
 	PerConnection int           // messages for each connection
-	Size          int           // bytes of the body of a message that is made up; 0: messages are given
+	// bytes of the body of a message that is made up; 0: messages are given
+	Size int
 }
 
 // maxSize is more than any MTA takes by default.
@@ -32,7 +33,8 @@ func (l Load) IsWanted() bool { return l.Count > 0 || l.Duration > 0 || l.Rate >
 // Check reports a load that makes no sense, by the flag of "mailseal mta".
 func (l Load) Check() error {
 	switch {
-	case l.Count < 0 || l.Duration < 0 || l.Rate < 0 || l.Size < 0 || math.IsInf(l.Rate, 0) || math.IsNaN(l.Rate):
+	case l.Count < 0 || l.Duration < 0 || l.Rate < 0 || l.Size < 0 || math.IsInf(l.Rate, 0) ||
+		math.IsNaN(l.Rate):
 		return errors.New("--count, --duration, --rate and --size cannot be less than nothing")
 	case l.Concurrency < 1 || l.Concurrency > 10000:
 		return errors.New("--concurrency is from 1 to 10000")
@@ -91,13 +93,14 @@ func (l Load) Measure(ctx context.Context, dial func(context.Context) (*Conn, er
 	workers.Wait()
 	figures := m.figures(time.Since(m.start))
 	if len(m.failures) > 0 {
-		return figures, fmt.Errorf("%d connections failed, the first of them: %w", len(m.failures), m.failures[0])
+		return figures, fmt.Errorf("%d connections failed, the first of them: %w", len(m.failures),
+			m.failures[0])
 	}
 	return figures, nil
 }
 
-// work opens one connection after the other until there is no more to send. A failure ends it: a milter that is gone is
-// not asked again and again.
+// work opens one connection after the other until there is no more to send. A failure ends it: a
+// milter that is gone is not asked again and again.
 func (m *measurement) work(ctx context.Context) {
 	var took []time.Duration
 	more, err := true, error(nil)

@@ -9,7 +9,8 @@ import (
 	"mailseal/milter/guard"
 )
 
-// defaultMacros are what each MTA sends when neither its configuration nor the milter says otherwise.
+// defaultMacros are what each MTA sends when neither its configuration nor the milter says
+// otherwise.
 var defaultMacros = map[MTA]map[guard.Stage][]string{
 	Postfix: {
 		guard.StageConnect: {"j", "{daemon_name}", "{daemon_addr}", "v", "_"},
@@ -31,7 +32,8 @@ var defaultMacros = map[MTA]map[guard.Stage][]string{
 	},
 }
 
-var tlsMacros = []string{"{tls_version}", "{cipher}", "{cipher_bits}", "{cert_subject}", "{cert_issuer}"}
+var tlsMacros = []string{"{tls_version}", "{cipher}", "{cipher_bits}", "{cert_subject}",
+	"{cert_issuer}"}
 
 // maxMacros is what Sendmail takes for one stage.
 const maxMacros = 50
@@ -91,7 +93,8 @@ func (c *Conn) appendMacro(name, value string) {
 	}
 }
 
-// stageOf returns whose list of macros goes before a command. Postfix sends one before every field and piece of body.
+// stageOf returns whose list of macros goes before a command. Postfix sends one before every field
+// and piece of body.
 func (c *Conn) stageOf(command guard.Code) (guard.Stage, bool) {
 	switch command {
 	case guard.Connect:
@@ -143,7 +146,8 @@ func (c *Conn) connectionMacro(name string) string {
 	case "_":
 		return fmt.Sprintf("%s [%v]", o.ClientName, o.Client)
 	case "v":
-		return map[MTA]string{Postfix: "Postfix 3.7.11", Sendmail: "8.17.1.9/8.17.1.9/Debian-2"}[o.As]
+		return map[MTA]string{Postfix: "Postfix 3.7.11",
+			Sendmail: "8.17.1.9/8.17.1.9/Debian-2"}[o.As]
 	case "{daemon_name}":
 		return c.daemonName()
 	case "{daemon_addr}":
@@ -172,9 +176,11 @@ func (c *Conn) daemonName() string {
 	return "MTA"
 }
 
-// macro returns the value of what changes with the message. Postfix's cleanup does not know the addresses one by one.
+// macro returns the value of what changes with the message. Postfix's cleanup does not know the
+// addresses one by one.
 func (t *transaction) macro(stage guard.Stage, name string) string {
-	if t.mta == Postfix && isLate(stage) && (strings.HasPrefix(name, "{mail_") || strings.HasPrefix(name, "{rcpt_")) {
+	if t.mta == Postfix && isLate(stage) && (strings.HasPrefix(name, "{mail_") ||
+		strings.HasPrefix(name, "{rcpt_")) {
 		return ""
 	}
 	switch name {
@@ -212,7 +218,8 @@ func (t *transaction) hasQueueID(stage guard.Stage) bool {
 	return t.mta == Sendmail || t.local || len(t.accepted) > 0 || isLate(stage)
 }
 
-// isLate reports whether a stage is after the envelope, when Postfix's cleanup has the message, no longer its smtpd.
+// isLate reports whether a stage is after the envelope, when Postfix's cleanup has the message, no
+// longer its smtpd.
 func isLate(stage guard.Stage) bool {
 	return stage == guard.StageEndOfHeader || stage == guard.StageEndOfMessage
 }

@@ -16,12 +16,14 @@ type Message struct {
 	Raw      []byte   // header, empty line, body; line ends LF or CRLF
 }
 
-// field is one header field as the MTA keeps it: the value is all that follows the colon, with LF line ends.
+// field is one header field as the MTA keeps it: the value is all that follows the colon, with LF
+// line ends.
 type field struct{ name, value string }
 
-// split reads a message: its header fields, and its body with CRLF line ends. White space before a colon is dropped, as
-// both MTAs do. A line that cannot be in a header begins the body. What follows a NUL in a line of
-// the header is lost, as with Postfix; Sendmail refuses such a message before any milter sees it.
+// split reads a message: its header fields, and its body with CRLF line ends. White space before a
+// colon is dropped, as both MTAs do. A line that cannot be in a header begins the body. What
+// follows a NUL in a line of the header is lost, as with Postfix; Sendmail refuses such a message
+// before any milter sees it.
 func split(raw []byte) (fields []field, body []byte) {
 	var value strings.Builder // of the last field: a header may be folded a hundred thousand times
 	end := func() {
@@ -61,8 +63,8 @@ func untilNUL(s string) string {
 	return before
 }
 
-// notInName reports whether a field's name cannot have a character: only printable ASCII without space can be in it, to
-// both MTAs.
+// notInName reports whether a field's name cannot have a character: only printable ASCII without
+// space can be in it, to both MTAs.
 func notInName(c rune) bool { return c <= ' ' || c > '~' }
 
 // crlf returns b with CRLF at the end of every line, the last one included.

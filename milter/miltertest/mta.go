@@ -47,7 +47,8 @@ func (m MTA) texts() texts {
 			reject:   "554 5.7.1 Command rejected",
 			tempFail: "451 4.3.2 Please try again later",
 			connFail: "421 4.7.0 closing connection",
-			badReply: "554 5.7.1 Command rejected", // whatever the code was: a 451 becomes permanent
+			// whatever the code was: a 451 becomes permanent
+			badReply: "554 5.7.1 Command rejected",
 			broken:   "451 4.3.2 Please try again later",
 		}
 	}

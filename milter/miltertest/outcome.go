@@ -136,7 +136,8 @@ type Outcome struct {
 	Recipients []string // those that were not refused, before edits
 	Refusals   []Refusal
 	Edits      []Edit
-	Ignored    []Edit        // edits that the MTA drops without a word, such as those with a NUL on Sendmail
+	// edits that the MTA drops without a word, such as those with a NUL on Sendmail
+	Ignored    []Edit
 	Quarantine string        // the reason to hold the message, "" for none
 	Skipped    bool          // the milter did not want all of the body
 	Progress   int           // signs of life before the first edit
@@ -160,8 +161,8 @@ func (o Outcome) Sender() string {
 	return sender
 }
 
-// Delivered returns the message as the MTA that was played would hand it on, with CRLF line ends; nil when it was
-// refused or discarded.
+// Delivered returns the message as the MTA that was played would hand it on, with CRLF line ends;
+// nil when it was refused or discarded.
 func (o Outcome) Delivered() []byte {
 	if o.Refused() || o.Reply.Verdict == guard.Discard {
 		return nil

@@ -17,8 +17,8 @@ import (
 // recordings are conversations of real MTAs with a milter, kept beside the repository.
 const recordings = "../../../shared/vectors/wire"
 
-// TestPlaysAsRecorded plays every recorded session of one message, with the milter's recorded answers, and wants to say
-// octet for octet what the real MTA said.
+// TestPlaysAsRecorded plays every recorded session of one message, with the milter's recorded
+// answers, and wants to say octet for octet what the real MTA said.
 func TestPlaysAsRecorded(t *testing.T) {
 	all, err := ReadRecordings(recordings)
 	if err != nil {
@@ -114,7 +114,8 @@ func fromRecording(mta MTA, said []Recorded) (Options, Message) {
 		case p.Code == guard.Mail:
 			m.From, m.FromArgs = strings.Trim(words[0], "<>"), words[1:]
 		case p.Code == guard.Rcpt:
-			m.To, m.ToArgs = append(m.To, strings.TrimSuffix(strings.TrimPrefix(words[0], "<"), ">")), words[1:]
+			m.To, m.ToArgs = append(m.To, strings.TrimSuffix(strings.TrimPrefix(words[0], "<"),
+				">")), words[1:]
 		case p.Code == guard.Header:
 			name, value, _ := strings.Cut(strings.TrimSuffix(string(p.Data), "\x00"), "\x00")
 			if !leading && value != "" && value[0] != '\t' && value[0] != '\n' {
@@ -150,7 +151,8 @@ func macrosOf(data string, o *Options, m *Message) {
 	}
 }
 
-// answerRecorded is the milter's side: it compares what comes with what came, and says what was said.
+// answerRecorded is the milter's side: it compares what comes with what came, and says what was
+// said.
 func answerRecorded(nc net.Conn, said []Recorded) error {
 	defer nc.Close()
 	f := guard.NewFramer(nc, guard.Limits{})
@@ -165,15 +167,16 @@ func answerRecorded(nc net.Conn, said []Recorded) error {
 		if err != nil {
 			return fmt.Errorf("want %v %q, got %w", p.Code, p.Data, err)
 		}
-		if got.Code != p.Code || !bytes.Equal(got.Data, p.Data) && !sameMacros(string(got.Data), string(p.Data)) {
+		if got.Code != p.Code || !bytes.Equal(got.Data, p.Data) && !sameMacros(string(got.Data),
+			string(p.Data)) {
 			return fmt.Errorf("\n got %v %q\nwant %v %q", got.Code, got.Data, p.Code, p.Data)
 		}
 	}
 	return nil
 }
 
-// sameMacros reports whether two macro packets differ only in the order, and the queue id that Sendmail has at
-// CONNECT for no message at all.
+// sameMacros reports whether two macro packets differ only in the order, and the queue id that
+// Sendmail has at CONNECT for no message at all.
 func sameMacros(a, b string) bool {
 	return len(a) > 0 && slices.Equal(sortedMacros(a), sortedMacros(b))
 }

@@ -37,8 +37,9 @@ func (c *Conn) verdict(command guard.Code, p guard.Packet) (Reply, error) {
 	return r, nil
 }
 
-// replyText is what the MTA makes of a reply with a code and text of the milter's. "%%" stands for "%"; of a single "%"
-// Postfix drops the sign, while Sendmail drops the whole reply, as both do with a malformed one.
+// replyText is what the MTA makes of a reply with a code and text of the milter's. "%%" stands for
+// "%"; of a single "%" Postfix drops the sign, while Sendmail drops the whole reply, as both do
+// with a malformed one.
 func (c *Conn) replyText(data []byte) string {
 	text := string(bytes.TrimSuffix(data, []byte{0}))
 	plain := strings.ReplaceAll(text, "%%", "")
@@ -52,7 +53,8 @@ func (c *Conn) replyText(data []byte) string {
 	return strings.ReplaceAll(text, mark, "%")
 }
 
-// isReply reports whether every line has the same code of the 400s or 500s, and all but the last a hyphen behind it.
+// isReply reports whether every line has the same code of the 400s or 500s, and all but the last a
+// hyphen behind it.
 func isReply(text string) bool {
 	lines := strings.Split(text, "\r\n")
 	for i, l := range lines {
@@ -60,7 +62,8 @@ func isReply(text string) bool {
 		if i == len(lines)-1 {
 			separator = ' '
 		}
-		if len(l) < 4 || l[:3] != lines[0][:3] || l[3] != separator || strings.ContainsAny(l, "\r\n\x00") {
+		if len(l) < 4 || l[:3] != lines[0][:3] || l[3] != separator ||
+			strings.ContainsAny(l, "\r\n\x00") {
 			return false
 		}
 	}

@@ -37,7 +37,8 @@ type content struct {
 
 // read reads a message; one that is sent again, as when measuring, only the first time.
 func (c *Conn) read(raw []byte) *content {
-	if last := c.last; last != nil && len(raw) > 0 && len(raw) == len(last.raw) && &raw[0] == &last.raw[0] {
+	if last := c.last; last != nil && len(raw) > 0 && len(raw) == len(last.raw) &&
+		&raw[0] == &last.raw[0] {
 		return last
 	}
 	n := &content{raw: raw}
@@ -78,8 +79,9 @@ func without(fields []field, names []string) []field {
 	return out
 }
 
-// Send sends a message. A message that the milter refuses is no error; the error is the network's, or an ErrFilter when
-// the milter does what the MTA does not put up with. The outcome is then what the MTA would tell its client.
+// Send sends a message. A message that the milter refuses is no error; the error is the network's,
+// or an ErrFilter when the milter does what the MTA does not put up with. The outcome is then what
+// the MTA would tell its client.
 func (c *Conn) Send(m Message) (Outcome, error) {
 	o, err := c.Begin(m)
 	if err != nil || o.Stage != "" {
@@ -152,7 +154,8 @@ func (c *Conn) sendMail(*Outcome) (*decision, error) {
 	return decided(AtMail, r, err)
 }
 
-// sendRcpt shows the recipients. With one refused the others go on; with none left there is no message.
+// sendRcpt shows the recipients. With one refused the others go on; with none left there is no
+// message.
 func (c *Conn) sendRcpt(o *Outcome) (*decision, error) {
 	t := c.mail
 	var last Reply
@@ -178,7 +181,8 @@ func (c *Conn) sendRcpt(o *Outcome) (*decision, error) {
 	return nil, nil
 }
 
-// sendData says DATA, which came into the protocol with version 4. An older milter gets its macros from Sendmail alone.
+// sendData says DATA, which came into the protocol with version 4. An older milter gets its macros
+// from Sendmail alone.
 func (c *Conn) sendData(*Outcome) (*decision, error) {
 	if c.agreed.Version < 4 {
 		if c.options.As == Sendmail {
@@ -222,7 +226,8 @@ func (c *Conn) sendBody(o *Outcome) (*decision, error) {
 	return nil, nil
 }
 
-// sendEnd ends the message and takes what the milter has to say to it: signs of life, edits, a verdict.
+// sendEnd ends the message and takes what the milter has to say to it: signs of life, edits, a
+// verdict.
 func (c *Conn) sendEnd(o *Outcome) (*decision, error) {
 	if err := c.sendMacros(guard.EndOfBody); err != nil {
 		return nil, err

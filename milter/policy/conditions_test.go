@@ -8,7 +8,8 @@ import (
 	"mailseal/milter/message"
 )
 
-// TestConditions applies the conditions that not_judged and overrides share to mail with a sender and to a bounce.
+// TestConditions applies the conditions that not_judged and overrides share to mail with a sender
+// and to a bounce.
 func TestConditions(t *testing.T) {
 	mail := &message.Envelope{
 		Client: netip.MustParseAddr("192.0.2.1"), ClientName: "mx.sender.example", Sender: "a@sender.example",
@@ -31,7 +32,8 @@ func TestConditions(t *testing.T) {
 		{"the null sender", Exempt{Senders: SenderPatterns{Null: true}},
 			Override{Senders: SenderPatterns{Null: true}}, false, true},
 		{"a sender", Exempt{Senders: SenderPatterns{Patterns: patterns(t, "sender.example")}},
-			Override{Senders: SenderPatterns{Patterns: patterns(t, "sender.example")}}, true, false},
+			Override{Senders: SenderPatterns{Patterns: patterns(t, "sender.example")}}, true,
+			false},
 		{"every sender", Exempt{Senders: SenderPatterns{Patterns: patterns(t, "*")}},
 			Override{Senders: SenderPatterns{Patterns: patterns(t, "*")}}, true, false},
 		{"all recipients", Exempt{Recipients: patterns(t, "example.net")},
@@ -51,13 +53,15 @@ func TestConditions(t *testing.T) {
 			}{{"mail", mail, tc.forMail}, {"bounce", &bounce, tc.forNull}} {
 				rules := strict()
 				rules.NotJudged = tc.exempt
-				if d := rules.Decide(m.env, nil, found("dmarc=fail/reject")); (d.Action == action.Accept) != m.want {
+				if d := rules.Decide(m.env, nil,
+					found("dmarc=fail/reject")); (d.Action == action.Accept) != m.want {
 					t.Errorf("%s, not_judged: got %s, want it to fit: %v", m.name, d.Action, m.want)
 				}
 				rules = strict()
 				tc.override.Replace, tc.override.Actions = action.Accept, rules.Actions
 				rules.Overrides = []Override{tc.override}
-				if d := rules.Decide(m.env, nil, found("dmarc=fail/reject")); (d.Action == action.Accept) != m.want {
+				if d := rules.Decide(m.env, nil,
+					found("dmarc=fail/reject")); (d.Action == action.Accept) != m.want {
 					t.Errorf("%s, override: got %s, want it to fit: %v", m.name, d.Action, m.want)
 				}
 			}

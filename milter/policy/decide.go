@@ -100,7 +100,8 @@ func (rs *Rules) settle(
 	for _, f := range found {
 		f = f.checked()
 		// Of two as harsh, DMARC is the one that a sender can look up and correct.
-		if f.action > worst.action || f.action == worst.action && f.method == "dmarc" && f.domain != "" {
+		if f.action > worst.action || f.action == worst.action && f.method == "dmarc" &&
+			f.domain != "" {
 			worst = f
 		}
 		if f.method == "dmarc" {
@@ -134,13 +135,16 @@ func (rs *Rules) settle(
 func (a Actions) findings(r *verify.Results) []finding {
 	var out []finding
 	if s := r.SPF; s != nil {
-		out = append(out, finding{"spf", string(s.Value), string(s.Domain), a.SPF.For(string(s.Value))})
+		out = append(out, finding{"spf", string(s.Value), string(s.Domain),
+			a.SPF.For(string(s.Value))})
 	}
 	if s := r.HELO; s != nil {
-		out = append(out, finding{"helo", string(s.Value), string(s.Domain), a.SPF.ForHelo(string(s.Value))})
+		out = append(out, finding{"helo", string(s.Value), string(s.Domain),
+			a.SPF.ForHelo(string(s.Value))})
 	}
 	if p := r.IPRev; p != nil {
-		out = append(out, finding{"iprev", string(p.Value), r.Client.String(), a.IPRev.For(string(p.Value))})
+		out = append(out, finding{"iprev", string(p.Value), r.Client.String(),
+			a.IPRev.For(string(p.Value))})
 	}
 	if r.DKIM != nil {
 		best := r.BestDKIM()
@@ -148,7 +152,8 @@ func (a Actions) findings(r *verify.Results) []finding {
 	}
 	if asksDMARC(r) {
 		known := a.DMARC.For(string(r.DMARC.Value), string(r.DMARC.Disposition))
-		if r.DMARC.Value == "temperror" && r.DMARC.Harmless { // no failure, whatever the DNS would have said
+		// no failure, whatever the DNS would have said
+		if r.DMARC.Value == "temperror" && r.DMARC.Harmless {
 			known = action.Accept
 		}
 		out = append(out, finding{"dmarc", dmarcWord(r), string(r.DMARC.Author), known})
@@ -199,7 +204,8 @@ func (rs *Rules) author(r *verify.Results) []finding {
 // policy was found.
 func disposition(r *verify.Results, a action.Action) string {
 	switch {
-	case r.DMARC == nil || r.DMARC.Value == "none" || r.DMARC.Value == "temperror" || r.DMARC.Value == "permerror":
+	case r.DMARC == nil || r.DMARC.Value == "none" || r.DMARC.Value == "temperror" ||
+		r.DMARC.Value == "permerror":
 		return ""
 	case r.DMARC.Value == "pass" || a == action.Accept:
 		return "none"
@@ -324,5 +330,8 @@ func reply(f finding, all []finding) (int, string) {
 }
 
 func rejects(all []finding, method string) bool {
-	return slices.ContainsFunc(all, func(f finding) bool { return f.method == method && f.action == action.Reject })
+	return slices.ContainsFunc(all, func(f finding) bool {
+		return f.method == method &&
+			f.action == action.Reject
+	})
 }

@@ -55,7 +55,8 @@ func strict() Rules {
 	r.IPRev = action.IPRev{Fail: action.Reject, Permerror: action.Hold, Temperror: action.Tempfail}
 	r.DKIM.Fail, r.DKIM.None, r.DKIM.Policy, r.DKIM.Temperror = action.Reject, action.Reject,
 		action.Reject, action.Tempfail
-	r.DMARC.Reject, r.DMARC.Quarantine, r.DMARC.Temperror = action.Reject, action.Hold, action.Tempfail
+	r.DMARC.Reject, r.DMARC.Quarantine, r.DMARC.Temperror = action.Reject, action.Hold,
+		action.Tempfail
 	r.NoAuthor, r.ManyAuthors = action.Reject, action.Reject
 	return r
 }
@@ -81,7 +82,8 @@ func found(words ...string) *verify.Results {
 			}
 		case "dmarc":
 			value, disposition, _ := strings.Cut(value, "/")
-			r.DMARC = &dmarc.Result{Value: dmarc.Value(value), Disposition: dmarc.Policy(disposition), Author: r.Author}
+			r.DMARC = &dmarc.Result{Value: dmarc.Value(value),
+				Disposition: dmarc.Policy(disposition), Author: r.Author}
 		}
 	}
 	return r
@@ -240,7 +242,8 @@ func TestReplyTexts(t *testing.T) {
 		t.Errorf("no author: got %q because of %q", d.Text, d.Reason)
 	}
 	rules.NoAuthor = action.Accept
-	if d = rules.Decide(client, nil, none); d.Text != "Message refused" || d.Reason != "dmarc=permerror" {
+	if d = rules.Decide(client, nil, none); d.Text != "Message refused" ||
+		d.Reason != "dmarc=permerror" {
 		t.Errorf("no author, and a policy for DMARC alone: got %q because of %q", d.Text, d.Reason)
 	}
 	r.SPF.Explanation = strings.Repeat("x", 10000)
@@ -328,9 +331,11 @@ func TestTrustedSealer(t *testing.T) {
 		want  action.Action
 	}{
 		{"newest sealer trusted, saw a pass", arc.Pass,
-			[]arc.Set{set(1, "list.example", "list.example; dmarc=pass header.from=example.com")}, action.Accept},
+			[]arc.Set{set(1, "list.example", "list.example; dmarc=pass header.from=example.com")},
+			action.Accept},
 		{"older set of the trusted run saw it", arc.Pass,
-			[]arc.Set{set(1, "list.example", "x; dmarc=pass"), set(2, "mx.example", "x; dmarc=fail")}, action.Accept},
+			[]arc.Set{set(1, "list.example", "x; dmarc=pass"),
+				set(2, "mx.example", "x; dmarc=fail")}, action.Accept},
 		{"chain fails", arc.Fail, []arc.Set{set(1, "list.example", "x; dmarc=pass")}, action.Reject},
 		{"sealer not trusted", arc.Pass, []arc.Set{set(1, "evil.example", "x; dmarc=pass")}, action.Reject},
 		{"stranger between", arc.Pass, []arc.Set{set(1, "list.example", "x; dmarc=pass"),
@@ -340,7 +345,8 @@ func TestTrustedSealer(t *testing.T) {
 		{"saw no pass", arc.Pass, []arc.Set{set(1, "list.example",
 			"x; dmarc=fail header.from=example.com")}, action.Reject},
 		{"saw another author", arc.Pass,
-			[]arc.Set{set(1, "list.example", "x; dmarc=pass header.from=other.example")}, action.Reject},
+			[]arc.Set{set(1, "list.example", "x; dmarc=pass header.from=other.example")},
+			action.Reject},
 		{"cannot be read", arc.Pass, []arc.Set{set(1, "list.example", "; ; dmarc")}, action.Reject},
 	} {
 		rules := strict()
@@ -367,7 +373,8 @@ func TestTrustedSealer(t *testing.T) {
 	}
 }
 
-// TestInvalidAction holds that a result for which no action is set, or one that is none, defers the message.
+// TestInvalidAction holds that a result for which no action is set, or one that is none, defers the
+// message.
 func TestInvalidAction(t *testing.T) {
 	const bounce = action.Action(200)
 	for _, tc := range []struct {
@@ -388,17 +395,22 @@ func TestInvalidAction(t *testing.T) {
 		rules := factory()
 		tc.change(&rules)
 		d := rules.Decide(client, nil, tc.found)
-		if d.Action != action.Tempfail || d.Code != 451 || !strings.Contains(d.Reason, "no valid action is set") {
-			t.Errorf("%s: %s %d because of %q, want a deferral that says why", tc.name, d.Action, d.Code, d.Reason)
+		if d.Action != action.Tempfail || d.Code != 451 ||
+			!strings.Contains(d.Reason, "no valid action is set") {
+			t.Errorf("%s: %s %d because of %q, want a deferral that says why", tc.name, d.Action,
+				d.Code, d.Reason)
 		}
 	}
 }
 
-// TestEveryResultHasAnAction holds that each result of each method has its place in the tables of actions.
+// TestEveryResultHasAnAction holds that each result of each method has its place in the tables of
+// actions.
 func TestEveryResultHasAnAction(t *testing.T) {
 	for _, word := range []string{
-		"spf=none", "spf=neutral", "spf=pass", "spf=fail", "spf=softfail", "spf=temperror", "spf=permerror",
-		"helo=none", "helo=neutral", "helo=pass", "helo=fail", "helo=softfail", "helo=temperror", "helo=permerror",
+		"spf=none", "spf=neutral", "spf=pass", "spf=fail", "spf=softfail", "spf=temperror",
+		"spf=permerror",
+		"helo=none", "helo=neutral", "helo=pass", "helo=fail", "helo=softfail", "helo=temperror",
+		"helo=permerror",
 		"iprev=pass", "iprev=fail", "iprev=temperror", "iprev=permerror",
 		"dkim=none", "dkim=pass", "dkim=fail", "dkim=policy", "dkim=temperror", "dkim=permerror",
 		"dmarc=none", "dmarc=pass", "dmarc=temperror", "dmarc=permerror",

@@ -43,14 +43,16 @@ type Rules struct {
 type Override struct {
 	Name     string // its place in the configuration, for the log
 	Networks []netip.Prefix
-	Hosts    message.Hosts         // the client's verified name
-	Senders  SenderPatterns        // the envelope sender
-	To       message.Patterns      // every recipient
-	Authors  message.Patterns      // the author's domain
-	ListIDs  message.Patterns      // the identifier of List-Id
-	Sealers  message.Patterns      // the newest sealer of a chain that passes
-	Replace  action.Action         // instead of whatever else but Accept was decided; invalid leaves it to Actions
-	Reason   action.OverrideReason // what a DMARC report says; invalid: what follows from the conditions
+	Hosts    message.Hosts    // the client's verified name
+	Senders  SenderPatterns   // the envelope sender
+	To       message.Patterns // every recipient
+	Authors  message.Patterns // the author's domain
+	ListIDs  message.Patterns // the identifier of List-Id
+	Sealers  message.Patterns // the newest sealer of a chain that passes
+	// instead of whatever else but Accept was decided; invalid leaves it to Actions
+	Replace action.Action
+	// what a DMARC report says; invalid: what follows from the conditions
+	Reason action.OverrideReason
 	Actions
 }
 
@@ -94,8 +96,9 @@ type Decision struct {
 	Wanted action.Action // what the rules say
 	// whose result decided: "spf", "helo", "iprev", "dkim", "dmarc", "from", Shortage, RulesMethod;
 	// "" when nothing asked for anything
-	Method   string
-	Code     int    // of the SMTP reply that Wanted asks for, 550 or 451; 0 when the message is to be taken
+	Method string
+	// of the SMTP reply that Wanted asks for, 550 or 451; 0 when the message is to be taken
+	Code     int
 	Enhanced string // RFC 3463, RFC 7372: "5.7.23"
 	Text     string // of the SMTP reply: one line of ASCII
 	Reason   string // for the log, the mark and the quarantine
@@ -111,15 +114,18 @@ type Decision struct {
 
 // Match reports whether the message is exempt. The author is "" where From names none, or several.
 func (e Exempt) Match(env *message.Envelope, author domain.Name) bool {
-	return within(e.Networks, env.Client) || e.Hosts.Has(env.ClientName) || e.Senders.match(env.Sender) ||
+	return within(e.Networks, env.Client) || e.Hosts.Has(env.ClientName) ||
+		e.Senders.match(env.Sender) ||
 		e.Authors.MatchDomain(author) || allMatch(e.Recipients, env.Recipients)
 }
 
 // allMatch reports whether every recipient, of one at least, is in a set.
 func allMatch(set message.Patterns, recipients []string) bool {
-	return len(recipients) > 0 && !slices.ContainsFunc(recipients, func(r string) bool { return !set.MatchPath(r) })
+	return len(recipients) > 0 && !slices.ContainsFunc(recipients,
+		func(r string) bool { return !set.MatchPath(r) })
 }
 
 func within(networks []netip.Prefix, client netip.Addr) bool {
-	return slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(client.Unmap()) })
+	return slices.ContainsFunc(networks,
+		func(p netip.Prefix) bool { return p.Contains(client.Unmap()) })
 }

@@ -9,8 +9,9 @@ import (
 	"mailseal/milter/verify"
 )
 
-// TestReported holds what a report says for each published policy and each action, and that no row that failed and was
-// treated otherwise than published is without a reason (RFC 9990 section 3.1.1.9).
+// TestReported holds what a report says for each published policy and each action, and that no row
+// that failed and was treated otherwise than published is without a reason (RFC 9990 section
+// 3.1.1.9).
 func TestReported(t *testing.T) {
 	actions := []action.Action{
 		action.Accept, action.Mark, action.Hold, action.Reject, action.Discard,
@@ -50,7 +51,8 @@ func TestReported(t *testing.T) {
 			}
 		}
 	}
-	pass := &verify.Results{DMARC: &dmarc.Result{Value: dmarc.Pass, Requested: dmarc.Reject, Disposition: dmarc.None}}
+	pass := &verify.Results{DMARC: &dmarc.Result{Value: dmarc.Pass, Requested: dmarc.Reject,
+		Disposition: dmarc.None}}
 	if got := describe(reported(pass, action.Reject, nil)); got != "none" {
 		t.Errorf("a pass: got %q", got)
 	}
@@ -66,9 +68,11 @@ func TestReported(t *testing.T) {
 func failing(p dmarc.Policy, testing bool) *verify.Results {
 	wanted := p
 	if testing {
-		wanted = map[dmarc.Policy]dmarc.Policy{dmarc.Reject: dmarc.Quarantine, dmarc.Quarantine: dmarc.None}[p]
+		wanted = map[dmarc.Policy]dmarc.Policy{dmarc.Reject: dmarc.Quarantine,
+			dmarc.Quarantine: dmarc.None}[p]
 	}
-	return &verify.Results{DMARC: &dmarc.Result{Value: dmarc.Fail, Requested: p, Disposition: wanted}}
+	return &verify.Results{DMARC: &dmarc.Result{Value: dmarc.Fail, Requested: p,
+		Disposition: wanted}}
 }
 
 func describe(r Reported) string {
@@ -107,7 +111,8 @@ func TestDryRunIsReported(t *testing.T) {
 	r := found("dmarc=fail/reject")
 	r.DMARC.Requested = dmarc.Reject
 	d := rules.Decide(client, nil, r)
-	if got := describe(d.Reported); got != "none local_policy" || d.Reported.Reasons[0].Comment != commentDryRun {
+	if got := describe(d.Reported); got != "none local_policy" ||
+		d.Reported.Reasons[0].Comment != commentDryRun {
 		t.Errorf("got %q, %+v", got, d.Reported.Reasons)
 	}
 }

@@ -15,8 +15,9 @@ import (
 type Rule struct {
 	Name   string
 	When   *expression.Condition
-	Action action.Action         // Accept, Mark, Hold, Reject or Tempfail
-	Text   expression.Template   // of the reply; the zero one: a sentence that says nothing of the rule
+	Action action.Action // Accept, Mark, Hold, Reject or Tempfail
+	// of the reply; the zero one: a sentence that says nothing of the rule
+	Text   expression.Template
 	Reason action.OverrideReason // what a DMARC report says; invalid: local_policy
 	DryRun bool                  // say what the rule would do, and go on with the next one
 }
@@ -71,7 +72,8 @@ func (rs *Rules) ApplyRules(d Decision, f *expression.Judged, r *verify.Results)
 
 // byRule is the decision of a rule that holds.
 func (rs *Rules) byRule(rule *Rule, ruled Ruled, f *expression.Judged, r *verify.Results) Decision {
-	d := Decision{Wanted: rule.Action, Method: RulesMethod, Override: "rule " + rule.Name, Ruled: ruled}
+	d := Decision{Wanted: rule.Action, Method: RulesMethod, Override: "rule " + rule.Name,
+		Ruled: ruled}
 	if !rule.Action.IsValid() {
 		d.Wanted = action.Tempfail
 	}
@@ -107,8 +109,8 @@ func (rs *Rules) because(rule *Rule) *because {
 }
 
 // failedRule is the decision where a rule could not be evaluated: OnError, unless what was decided
-// before is harsher. A sender who makes a rule fail gains nothing. A dry run of the policy is one of
-// this, too.
+// before is harsher. A sender who makes a rule fail gains nothing. A dry run of the policy is one
+// of this, too.
 func (rs *Rules) failedRule(before Decision, ruled Ruled, r *verify.Results) Decision {
 	d := Decision{Wanted: rs.OnError, Method: RulesMethod, Ruled: ruled}
 	d.Reason = fmt.Sprintf("rule=%q cannot be evaluated", ruled.Name)

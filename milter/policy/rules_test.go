@@ -36,7 +36,8 @@ func apply(t testing.TB, rs Rules, r *verify.Results, fields ...string) Decision
 		h = append(h, f)
 	}
 	at := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
-	known := expression.NewKnown(client, h, message.Address{Local: "ann", Domain: r.Author}, action.RoleTheirs, at)
+	known := expression.NewKnown(client, h, message.Address{Local: "ann", Domain: r.Author},
+		action.RoleTheirs, at)
 	return rs.ApplyRules(rs.Decide(client, h, r), Facts(known, 100, r), r)
 }
 
@@ -92,7 +93,8 @@ func TestRules(t *testing.T) {
 			d := apply(t, rs, found(tc.found))
 			got := strings.Join([]string{d.Action.String(), d.Wanted.String(),
 				map[int]string{0: "0", 550: "550", 451: "451"}[d.Code], d.Disposition}, " ")
-			if got != tc.want || d.Ruled.Name != tc.ruled || strings.Join(d.Ruled.Would, " ") != tc.would {
+			if got != tc.want || d.Ruled.Name != tc.ruled ||
+				strings.Join(d.Ruled.Would, " ") != tc.would {
 				t.Errorf("got %s, rule %q, dry %q; want %s, rule %q, dry %q", got, d.Ruled.Name,
 					d.Ruled.Would, tc.want, tc.ruled, tc.would)
 			}
@@ -103,7 +105,8 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// TestRuleReported tells the domain's owner why its policy was not applied, and nothing where it was.
+// TestRuleReported tells the domain's owner why its policy was not applied, and nothing where it
+// was.
 func TestRuleReported(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
@@ -147,7 +150,8 @@ func TestRulesShortage(t *testing.T) {
 	}
 }
 
-// TestRuleFails has a rule read more of a header than there is to read. Nothing behind it may let the message through.
+// TestRuleFails has a rule read more of a header than there is to read. Nothing behind it may let
+// the message through.
 func TestRuleFails(t *testing.T) {
 	huge := "X-Big: " + strings.Repeat("a", 1<<20)
 	var many []string
@@ -168,7 +172,8 @@ func TestRuleFails(t *testing.T) {
 		rs.Rules = []Rule{rule(t, "big", `any(headers("X-Big"), # == "b")`, action.Reject),
 			rule(t, "all", "true", action.Accept)}
 		d := apply(t, rs, found("dmarc=fail/reject"), many...)
-		if d.Action != tc.want || d.Code != tc.code || d.Ruled.Failed == nil || d.Ruled.Name != "big" {
+		if d.Action != tc.want || d.Code != tc.code || d.Ruled.Failed == nil ||
+			d.Ruled.Name != "big" {
 			t.Errorf("on_internal_error %v: got %v %d, rule %q, error %v; want %v %d", tc.onError,
 				d.Action, d.Code, d.Ruled.Name, d.Ruled.Failed, tc.want, tc.code)
 		}
@@ -202,7 +207,8 @@ func TestRuleFailsSoftens(t *testing.T) {
 		rs.Rules = []Rule{r}
 		d := apply(t, rs, found("dmarc=fail/reject"), many...)
 		if d.Action != tc.want || d.Code != tc.code || (d.Ruled.Failed == nil) != tc.dry {
-			t.Errorf("%s: got %v %d, error %v; want %v %d", tc.name, d.Action, d.Code, d.Ruled.Failed, tc.want, tc.code)
+			t.Errorf("%s: got %v %d, error %v; want %v %d", tc.name, d.Action, d.Code,
+				d.Ruled.Failed, tc.want, tc.code)
 		}
 		if tc.dry && strings.Join(d.Ruled.Would, " ") != "big=error" {
 			t.Errorf("%s: the log says %q", tc.name, d.Ruled.Would)
@@ -232,7 +238,8 @@ func TestRuleText(t *testing.T) {
 			t.Errorf("%q with %q: got %q, want %q", tc.text, tc.id, d.Text, tc.want)
 		}
 	}
-	for _, text := range []string{"{dmarc.doman}", "a\r\nb", "ü", strings.Repeat("a", 301), "{header}"} {
+	for _, text := range []string{"{dmarc.doman}", "a\r\nb", "ü", strings.Repeat("a", 301),
+		"{header}"} {
 		if _, err := expression.NewTemplate(text); err == nil {
 			t.Errorf("the text %q is taken", text)
 		}
@@ -259,7 +266,8 @@ func TestFactsAligned(t *testing.T) {
 	}
 }
 
-// BenchmarkRules is what 20 rules add to a message of which none holds, against "go test -bench Judge ./milter/verify".
+// BenchmarkRules is what 20 rules add to a message of which none holds, against "go test -bench
+// Judge ./milter/verify".
 func BenchmarkRules(b *testing.B) {
 	rs := factory()
 	for range 20 {

@@ -76,7 +76,8 @@ func (ts Texts) text(f finding, env *message.Envelope, r *verify.Results) string
 	if name == "" {
 		name = unnamed
 	}
-	s = strings.NewReplacer("{domain}", name, "{client}", env.Client.String(), "{name}", unanswered(f, r)).Replace(s)
+	s = strings.NewReplacer("{domain}", name, "{client}", env.Client.String(), "{name}",
+		unanswered(f, r)).Replace(s)
 	if why := explanation(f, r); why != "" {
 		s += fmt.Sprintf(" (%s explains: %s)", f.domain, why)
 	}
@@ -163,7 +164,8 @@ func unansweredKey(r *verify.Results) string {
 func hostname(name string) string {
 	return ascii(strings.Map(func(r rune) rune {
 		switch {
-		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '.', r == '-', r == '_':
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '.', r == '-',
+			r == '_':
 			return r
 		}
 		return '?'

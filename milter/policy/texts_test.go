@@ -13,9 +13,11 @@ func refusing() Rules {
 	const no = action.Reject
 	r := factory()
 	r.Texts = Texts{}
-	r.SPF = action.SPF{Fail: no, Softfail: no, None: no, Permerror: no, Temperror: action.Tempfail, HeloFail: no}
+	r.SPF = action.SPF{Fail: no, Softfail: no, None: no, Permerror: no, Temperror: action.Tempfail,
+		HeloFail: no}
 	r.IPRev = action.IPRev{Fail: no, Permerror: no, Temperror: action.Tempfail}
-	r.DKIM = action.DKIM{Fail: no, Policy: no, Neutral: no, None: no, Permerror: no, Temperror: action.Tempfail}
+	r.DKIM = action.DKIM{Fail: no, Policy: no, Neutral: no, None: no, Permerror: no,
+		Temperror: action.Tempfail}
 	r.DMARC = action.DMARC{Reject: no, Quarantine: no, None: no, NoRecord: no, Permerror: no,
 		Temperror: action.Tempfail}
 	r.NoAuthor, r.ManyAuthors = no, no
@@ -97,7 +99,8 @@ func TestTextWithoutDomain(t *testing.T) {
 	}
 }
 
-// A text of the configuration stands for all results of its method, but for those that only say that the DNS was away.
+// A text of the configuration stands for all results of its method, but for those that only say
+// that the DNS was away.
 func TestCustomTexts(t *testing.T) {
 	rules := refusing()
 	rules.Texts = Texts{SPF: "no {client} for {domain}", DKIM: "unsigned", DMARC: "dmarc {domain}",
@@ -135,7 +138,8 @@ func TestHarmlessTemperror(t *testing.T) {
 		r := found("dmarc=temperror")
 		r.DMARC.Harmless, r.DMARC.Unanswered = isHarmless, "_dmarc.com"
 		d := rules.Decide(client, nil, r)
-		if want := map[bool]action.Action{true: action.Accept, false: action.Tempfail}[isHarmless]; d.Action != want {
+		if want := map[bool]action.Action{true: action.Accept,
+			false: action.Tempfail}[isHarmless]; d.Action != want {
 			t.Errorf("harmless %v: %s, want %s", isHarmless, d.Action, want)
 		}
 	}

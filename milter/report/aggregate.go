@@ -58,8 +58,8 @@ func (a *Aggregate) FileName(receiver string) string {
 
 // Folded is an evaluation without all that a sender can make up: its client, its results and the
 // policy domain as that of From stay. Rows are folded where a report would have too many. Mail that
-// failed from a name below the policy domain was treated by sp or np: where p is another policy, the
-// row needs a reason, since it has the policy domain in From.
+// failed from a name below the policy domain was treated by sp or np: where p is another policy,
+// the row needs a reason, since it has the policy domain in From.
 func (e *Evaluation) Folded() Evaluation {
 	sum := Evaluation{
 		Client: e.Client, Disposition: e.Disposition, DKIM: e.DKIM, SPF: e.SPF, Reasons: e.Reasons,

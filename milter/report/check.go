@@ -37,8 +37,8 @@ type checked struct {
 
 // Check finds what RFC 9990 forbids and its schema lets pass: another version, a row that failed,
 // was treated otherwise than published and has no reason, a count below 1, an address with a zone,
-// a Report-ID that is not a dot-atom with an optional domain, and a period that ends before it begins.
-// The schema finds the rest.
+// a Report-ID that is not a dot-atom with an optional domain, and a period that ends before it
+// begins. The schema finds the rest.
 func Check(text []byte) error {
 	var f checked
 	d := xml.NewDecoder(bytes.NewReader(text))

@@ -32,7 +32,8 @@ func TestContradiction(t *testing.T) {
 			"<spf><domain>example.com</domain><result>softfail</result></spf>", true},
 		{"<spf>fail</spf>", "", "example.com", "<spf><domain>example.com</domain><result>pass</result></spf>", true},
 		{"<spf>fail</spf>", "", "example.com",
-			"<spf><domain>example.com</domain><scope>helo</scope><result>pass</result></spf>", false},
+			"<spf><domain>example.com</domain><scope>helo</scope><result>pass</result></spf>",
+			false},
 		{"<spf>pass</spf>", "", "example.com", "<spf><domain></domain><result>pass</result></spf>", false},
 	} {
 		text := fmt.Sprintf("<feedback><policy_published><domain>example.com</domain>"+
@@ -44,7 +45,8 @@ func TestContradiction(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := slices.ContainsFunc(f.Notes, func(n Note) bool { return n.Code == "contradiction" }); got != tc.want {
+		if got := slices.ContainsFunc(f.Notes,
+			func(n Note) bool { return n.Code == "contradiction" }); got != tc.want {
 			t.Errorf("%s with %s: %v, want %v", tc.evaluated, tc.results, got, tc.want)
 		}
 	}

@@ -41,7 +41,8 @@ type Policy struct {
 
 // Reason says why a policy was not applied as published (RFC 9990 section 3.1.6).
 type Reason struct {
-	Type    string // "local_policy", "mailing_list", "trusted_forwarder", "policy_test_mode", "other"
+	// "local_policy", "mailing_list", "trusted_forwarder", "policy_test_mode", "other"
+	Type    string
 	Comment string // one clause for people; "" for none
 }
 

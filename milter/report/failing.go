@@ -11,13 +11,16 @@ import (
 type Failing struct {
 	Evaluation Evaluation `json:"-"`
 
-	Failed    string           // Auth-Failure (RFC 6591 section 3.1), one of the constants below
-	URIs      []string         `json:",omitempty"` // where the owner wants reports, as published: ruf
-	Signer    string           `json:",omitempty"` // d= of a signature with r=y, whose DNS names the address
+	Failed string // Auth-Failure (RFC 6591 section 3.1), one of the constants below
+	// where the owner wants reports, as published: ruf
+	URIs []string `json:",omitempty"`
+	// d= of a signature with r=y, whose DNS names the address
+	Signer    string           `json:",omitempty"`
 	Signature *FailedSignature `json:",omitempty"` // the signature that the report is about
 	SPFRecord string           `json:",omitempty"` // the record that SPF found, where SPF failed
 	MailFrom  string           `json:",omitempty"` // the envelope sender
-	Header    []byte           `json:",omitempty"` // fields, with CRLF; nil where too many came at once
+	// fields, with CRLF; nil where too many came at once
+	Header []byte `json:",omitempty"`
 }
 
 // FailedSignature is a signature that did not pass.
@@ -49,9 +52,9 @@ func (e *Evaluation) NotAligned() string {
 	return "none"
 }
 
-// AsksFailure reports for which of the options of fo (RFC 9989 section 4.7) the owner wants a report
-// of the message: "dmarc" for 0 and 1, "dkim" for d, "spf" for s, "" for none. A mechanism whose
-// result is a temporary error may have passed, and makes no report.
+// AsksFailure reports for which of the options of fo (RFC 9989 section 4.7) the owner wants a
+// report of the message: "dmarc" for 0 and 1, "dkim" for d, "spf" for s, "" for none. A mechanism
+// whose result is a temporary error may have passed, and makes no report.
 func (e *Evaluation) AsksFailure() string {
 	fo := strings.Split(e.Policy.FO, ":")
 	isUnsure := e.SPFAuth != nil && e.SPFAuth.Result == "temperror" ||

@@ -44,7 +44,8 @@ func TestAsksFailure(t *testing.T) {
 	}{
 		{"both pass", Evaluation{DKIM: true, SPF: true, SPFAuth: spf("pass")}, nil},
 		{"DKIM fails", Evaluation{SPF: true, SPFAuth: spf("pass"), Signatures: failed},
-			map[string]string{"1": "dmarc", "d": "dkim", "0:d": "dkim", "d:s": "dkim", "0:1:d:s": "dmarc"}},
+			map[string]string{"1": "dmarc", "d": "dkim", "0:d": "dkim", "d:s": "dkim",
+				"0:1:d:s": "dmarc"}},
 		{"SPF fails", Evaluation{DKIM: true, SPFAuth: spf("fail")},
 			map[string]string{"1": "dmarc", "s": "spf", "d:s": "spf", "0:1:d:s": "dmarc"}},
 		{"both fail", Evaluation{SPFAuth: spf("softfail"), Signatures: failed},
@@ -87,7 +88,8 @@ func FuzzRedact(f *testing.F) {
 			if strings.Contains(strings.ReplaceAll(value, " ", ""), "needle77@") {
 				t.Errorf("%q of %q", field, header)
 			}
-			if name == "message-id" && !strings.Contains(value, "@") && strings.Contains(value, "needle77") {
+			if name == "message-id" && !strings.Contains(value, "@") &&
+				strings.Contains(value, "needle77") {
 				t.Errorf("%q of %q", field, header)
 			}
 			if strings.ContainsAny(field, "\r\n\x00") {

@@ -15,15 +15,20 @@ func TestFields(t *testing.T) {
 		return f.Metadata.Begin.Format(time.DateTime) + " " + f.Metadata.End.Format(time.DateTime)
 	}
 	row := func(_ *Feedback, r *Row) string {
-		return fmt.Sprintf("%s %d %s/%s/%s %s", r.Source, r.Count, r.Disposition, r.DKIM, r.SPF, r.HeaderFrom)
+		return fmt.Sprintf("%s %d %s/%s/%s %s", r.Source, r.Count, r.Disposition, r.DKIM, r.SPF,
+			r.HeaderFrom)
 	}
 	usual := "192.0.2.1 2 none/pass/fail example.com"
-	ip := func(s string) string { return record("<source_ip>"+s+"</source_ip><count>2</count>", "", "", "") }
+	ip := func(s string) string {
+		return record("<source_ip>"+s+"</source_ip><count>2</count>", "",
+			"", "")
+	}
 	count := func(s string) string {
 		return record("<source_ip>192.0.2.1</source_ip><count>"+s+"</count>", "", "", "")
 	}
 	words := func(d, k, s string) string {
-		return record("", "<disposition>"+d+"</disposition><dkim>"+k+"</dkim><spf>"+s+"</spf>", "", "")
+		return record("", "<disposition>"+d+"</disposition><dkim>"+k+"</dkim><spf>"+s+"</spf>", "",
+			"")
 	}
 	from := func(s string) string { return record("", "", "<header_from>"+s+"</header_from>", "") }
 	for _, tc := range []struct {
@@ -40,10 +45,12 @@ func TestFields(t *testing.T) {
 			func(f *Feedback, _ *Row) string { return f.Metadata.Org }, "org.example", "org"},
 		{"F3 one reporter, two names",
 			parts{meta: "<org_name>Google Inc.</org_name><email>noreply@google.com</email>"},
-			func(f *Feedback, _ *Row) string { return f.Metadata.ReporterKey("") }, "google.com", ""},
+			func(f *Feedback, _ *Row) string { return f.Metadata.ReporterKey("") }, "google.com",
+			""},
 		{"F4 report id in brackets", parts{meta: "<org_name>Org</org_name><email>" +
 			"a@org.example</email><report_id>&lt;1@x&gt;</report_id>"},
-			func(f *Feedback, _ *Row) string { return strings.Split(f.Key(""), "\n")[1] }, "1@x", ""},
+			func(f *Feedback, _ *Row) string { return strings.Split(f.Key(""), "\n")[1] }, "1@x",
+			""},
 		{"F5 decimals", parts{dates: "<begin>1700006400.0</begin><end>1700092799.5</end>"}, nil, day, ""},
 		{"F5 milliseconds", parts{dates: "<begin>1700006400000</begin><end>1700092799000</end>"}, nil, day, ""},
 		{"F5 microseconds", parts{dates: "<begin>1700006400000000</begin><end>1700092799000000</end>"}, nil, day, ""},
@@ -59,7 +66,8 @@ func TestFields(t *testing.T) {
 		{"F5 an exponent", parts{dates: "<begin>1.7000064e9</begin><end>1.700092799E9</end>"}, nil, day, ""},
 		{"F5 digits of a date", parts{dates: "<begin>20231115000000</begin><end>20231115235959</end>"}, nil, day, ""},
 		{"F5 ISO 8601 without hyphens",
-			parts{dates: "<begin>20231115T000000Z</begin><end>20231115T235959Z</end>"}, nil, day, ""},
+			parts{dates: "<begin>20231115T000000Z</begin><end>20231115T235959Z</end>"}, nil, day,
+			""},
 		{"F5 a date with dots", parts{dates: "<begin>15.11.2023 00:00:00</begin><end>15.11.2023 23:59:59</end>"},
 			nil, day, ""},
 		{"F5 a date of a log", parts{dates: "<begin>15/Nov/2023:00:00:00 " +
@@ -137,11 +145,13 @@ func TestFields(t *testing.T) {
 			return fmt.Sprint(r.Action() == Delivered)
 		}, "true", ""},
 		{"F15 disposition unknown", parts{record: words("unknown", "fail", "fail")},
-			func(_ *Feedback, r *Row) string { return fmt.Sprint(r.Action() == Unclear) }, "true", "contradiction"},
+			func(_ *Feedback, r *Row) string { return fmt.Sprint(r.Action() == Unclear) }, "true",
+			"contradiction"},
 		{"F16 reasons", parts{record: record("",
 			"<disposition>none</disposition><dkim>pass</dkim><spf>fail</spf><reason><type>"+
 				"$text</type></reason><reason><type/></reason><reason><comment>c</comment></reason>", "", "")},
-			func(_ *Feedback, r *Row) string { return fmt.Sprint(r.Reasons) }, "[{$text } { c}]", ""},
+			func(_ *Feedback, r *Row) string { return fmt.Sprint(r.Reasons) }, "[{$text } { c}]",
+			""},
 		{"F17 NULL", parts{policy: "<domain>NULL</domain><p>none</p><pct>100%</pct><sp></sp>",
 			record: from("example.org")}, func(f *Feedback,
 			_ *Row) string {
@@ -150,7 +160,8 @@ func TestFields(t *testing.T) {
 		{"F18 empty results", parts{record: record("", "", "", " ")}, row, usual, ""},
 		{"F18 a signature with a result alone",
 			parts{record: record("", "", "", "<dkim><result>none</result></dkim>")},
-			func(_ *Feedback, r *Row) string { return fmt.Sprint(r.Signatures) }, "[{  none}]", "contradiction"},
+			func(_ *Feedback, r *Row) string { return fmt.Sprint(r.Signatures) }, "[{  none}]",
+			"contradiction"},
 		{"F19 several results", parts{record: record("", "", "",
 			"<dkim><domain>a.example</domain><selector>S1</selector><result>pass</result></dkim><dkim><domain>b.example</domain><result>fail</result></dkim><spf><domain>c.example</domain><scope>helo</scope><result>pass</result></spf>")},
 			func(_ *Feedback, r *Row) string { return fmt.Sprint(r.Signatures, r.SPFResults) },
@@ -187,15 +198,18 @@ func TestFields(t *testing.T) {
 	}
 }
 
-// F10: a count that cannot be is no message, and the other rows are read. Words are never turned into a pass.
+// F10: a count that cannot be is no message, and the other rows are read. Words are never turned
+// into a pass.
 func TestRefusedRows(t *testing.T) {
 	for _, count := range []string{"-3", "1e30", "99999999999999999999", "x", "", "1.5", "NaN",
 		"1,2", "1.234", "0x10", "12 messages", "-1,234", "Infinity", "1,234,"} {
 		bad := record("<source_ip>192.0.2.9</source_ip><count>"+count+"</count>", "", "", "")
-		f, rows := read(t, parts{record: record("", "", "", "") + "\n" + bad + record("", "", "", "")}.String())
+		f, rows := read(t, parts{record: record("", "", "", "") + "\n" + bad +
+			record("", "", "", "")}.String())
 		if len(rows) != 2 || f.Messages != 4 || len(f.Refused) != 1 || f.Refused[0].N != 2 ||
 			f.Refused[0].Line != 6 || f.Refused[0].Why == "" {
-			t.Errorf("count %q: %d rows, %d messages, refused %+v", count, len(rows), f.Messages, f.Refused)
+			t.Errorf("count %q: %d rows, %d messages, refused %+v", count, len(rows), f.Messages,
+				f.Refused)
 		}
 	}
 }
@@ -211,7 +225,8 @@ func TestUnknownWordsDoNotPass(t *testing.T) {
 			t.Errorf("disposition %q is %v", word, got)
 		}
 	}
-	if !slices.Contains([]string{"fail"}, ResultClass("hardfail")) || ResultClass("signed") != "unknown" {
+	if !slices.Contains([]string{"fail"}, ResultClass("hardfail")) ||
+		ResultClass("signed") != "unknown" {
 		t.Error("hardfail is a failure, signed is unknown")
 	}
 }

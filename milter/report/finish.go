@@ -115,7 +115,8 @@ func (r *reader) compare(row *Row) {
 		passes = passes || s.Result == "pass" && Aligned(s.Domain, row.HeaderFrom, p.Domain,
 			p.ADKIM)
 	}
-	differs := len(row.Signatures) > 0 && (row.DKIM == "pass" && !canPass || row.DKIM == "fail" && passes)
+	differs := len(row.Signatures) > 0 && (row.DKIM == "pass" && !canPass ||
+		row.DKIM == "fail" && passes)
 	canPass, passes = false, false
 	for _, s := range row.SPFResults {
 		canPass = canPass || s.Result == "pass" && isRelated(s.Domain, row.HeaderFrom)
@@ -208,8 +209,8 @@ func inclusive(begin, end time.Time) time.Time {
 	return end
 }
 
-// ReporterKey returns what reports of one reporter have in common: the domain of its address, or the
-// address where anyone can have one at the domain; else that of the mail, else its name.
+// ReporterKey returns what reports of one reporter have in common: the domain of its address, or
+// the address where anyone can have one at the domain; else that of the mail, else its name.
 func (m *Metadata) ReporterKey(mailDomain string) string {
 	address, _, _ := strings.Cut(m.Email, ",")
 	if _, inside, ok := strings.Cut(address, "<"); ok {

@@ -36,8 +36,9 @@ func TestFoldedIsValid(t *testing.T) {
 		if got != tc.want || len(sum.Reasons) > 1 {
 			t.Errorf("%s: reasons %v, want %q", tc.name, sum.Reasons, tc.want)
 		}
-		a := Aggregate{ID: "x", Email: "r@b.example", Begin: time.Unix(0, 0), End: time.Unix(1, 0), Policy: e.Policy,
-			Rows: []Counted{{Evaluation: sum, Count: 1}}}
+		a := Aggregate{ID: "x", Email: "r@b.example", Begin: time.Unix(0, 0), End: time.Unix(1, 0),
+			Policy: e.Policy,
+			Rows:   []Counted{{Evaluation: sum, Count: 1}}}
 		if _, err := a.Write(); err != nil {
 			t.Errorf("%s: %v", tc.name, err)
 		}

@@ -37,7 +37,8 @@ func FuzzReadFailure(f *testing.F) {
 }
 
 func FuzzReadHints(f *testing.F) {
-	f.Add("org.example!example.com!1!2!id.xml.gz", "Report Domain: example.com Submitter: org.example Report-ID: <1>")
+	f.Add("org.example!example.com!1!2!id.xml.gz",
+		"Report Domain: example.com Submitter: org.example Report-ID: <1>")
 	f.Fuzz(func(t *testing.T, file, title string) {
 		var fb Feedback
 		fb.Policy.Domain = "example.com"

@@ -93,8 +93,8 @@ func (f *Feedback) Supplement(h Hints) {
 	}
 }
 
-// Supplement fills in what a TLS report leaves out, or what was lost with its end: its period and its
-// id.
+// Supplement fills in what a TLS report leaves out, or what was lost with its end: its period and
+// its id.
 func (r *TLSReport) Supplement(h Hints) {
 	if r.Begin.IsZero() && r.End.IsZero() && !h.Begin.IsZero() && !h.End.Before(h.Begin) {
 		r.Begin, r.End = h.Begin, inclusive(h.Begin, h.End)

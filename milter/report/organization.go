@@ -57,8 +57,8 @@ var known = []struct {
 	{[]string{"gmx", "web.de"}, []string{"gmx.net", "web.de", "gmx.de", "gmx.com"}},
 }
 
-// PlausibleName returns the name that a reporter gives itself, or "" if it is another's: a domain of
-// another organization than that of key, which is what reports are grouped by, or the name of a
+// PlausibleName returns the name that a reporter gives itself, or "" if it is another's: a domain
+// of another organization than that of key, which is what reports are grouped by, or the name of a
 // large reporter that reports from other domains. Names that are less known are what they are.
 func PlausibleName(org, key string) string {
 	own := key[strings.LastIndexByte(key, '@')+1:]

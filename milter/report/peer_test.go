@@ -8,9 +8,11 @@ import (
 	"testing"
 )
 
-// TestDmarcCat has another program read a report, where the end-to-end tests' packages have been fetched.
+// TestDmarcCat has another program read a report, where the end-to-end tests' packages have been
+// fetched.
 func TestDmarcCat(t *testing.T) {
-	program, err := filepath.Abs(filepath.Join("..", "..", ".root", "reports", "usr", "bin", "dmarc-cat"))
+	program, err := filepath.Abs(filepath.Join("..", "..", ".root", "reports", "usr", "bin",
+		"dmarc-cat"))
 	if err != nil {
 		t.Fatal(err)
 	}

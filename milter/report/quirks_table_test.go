@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestQuirkTable holds that each quirk of the catalogue has a case of a test: C for containers, X for
-// XML, F for fields. testdata/quirks.tsv names them; one that is gone is missed here.
+// TestQuirkTable holds that each quirk of the catalogue has a case of a test: C for containers, X
+// for XML, F for fields. testdata/quirks.tsv names them; one that is gone is missed here.
 func TestQuirkTable(t *testing.T) {
 	table, err := os.ReadFile("testdata/quirks.tsv")
 	if err != nil {

@@ -26,8 +26,10 @@ func (p parts) String() string {
 		"<org_name>Org</org_name><email>a@org.example</email><report_id>1</report_id>") +
 		"<date_range>" + or(p.dates, "<begin>1700006400</begin><end>1700092799</end>") +
 		"</date_range></report_metadata>\n" +
-		"<policy_published>" + or(p.policy, "<domain>example.com</domain><p>none</p>") + "</policy_published>\n" +
-		or(p.record, record("", "", "", "")) + or(p.tail, "</"+strings.Fields(or(p.root, "feedback"))[0]+">\n")
+		"<policy_published>" + or(p.policy, "<domain>example.com</domain><p>none</p>") +
+		"</policy_published>\n" +
+		or(p.record, record("", "", "", "")) +
+		or(p.tail, "</"+strings.Fields(or(p.root, "feedback"))[0]+">\n")
 }
 
 // record is a record with parts in place of the usual ones.
@@ -38,11 +40,15 @@ func record(row, evaluated, identifiers, results string) string {
 		}
 		return s
 	}
-	return "<record><row>" + or(row, "<source_ip>192.0.2.1</source_ip><count>2</count>") + "<policy_evaluated>" +
-		or(evaluated, "<disposition>none</disposition><dkim>pass</dkim><spf>fail</spf>") + "</policy_evaluated></row>" +
-		"<identifiers>" + or(identifiers, "<header_from>example.com</header_from>") + "</identifiers>" +
+	return "<record><row>" + or(row, "<source_ip>192.0.2.1</source_ip><count>2</count>") +
+		"<policy_evaluated>" +
+		or(evaluated, "<disposition>none</disposition><dkim>pass</dkim><spf>fail</spf>") +
+		"</policy_evaluated></row>" +
+		"<identifiers>" + or(identifiers, "<header_from>example.com</header_from>") +
+		"</identifiers>" +
 		"<auth_results>" + or(results,
-		"<dkim><domain>example.com</domain><result>pass</result></dkim>") + "</auth_results></record>"
+		"<dkim><domain>example.com</domain><result>pass</result></dkim>") +
+		"</auth_results></record>"
 }
 
 func read(t *testing.T, text string) (*Feedback, []*Row) {
@@ -91,7 +97,8 @@ func utf32le(s string) string {
 	return out
 }
 
-// TestXML has a case for each quirk of XML that reporters were seen to write. Each still has its record of 2 messages.
+// TestXML has a case for each quirk of XML that reporters were seen to write. Each still has its
+// record of 2 messages.
 func TestXML(t *testing.T) {
 	meta := func(org string) string {
 		return "<org_name>" + org + "</org_name><email>a@org.example</email><report_id>1</report_id>"
@@ -115,7 +122,8 @@ func TestXML(t *testing.T) {
 		{"X3 unknown", parts{head: `<?xml version="1.0" encoding="x-none"?>`,
 			meta: meta("Café")}.String(), "Café", "encoding-unknown"},
 		{"X3 a label that is not true",
-			parts{head: `<?xml version="1.0" encoding="utf-16"?>`}.String(), "Org", "encoding-wrong"},
+			parts{head: `<?xml version="1.0" encoding="utf-16"?>`}.String(), "Org",
+			"encoding-wrong"},
 		{"X4 bytes that are not UTF-8", parts{meta: meta("Bob\x92s")}.String(), "Bob’s", "bad-utf8"},
 		{"X5 control characters", parts{meta: meta("a\x01b\x1f")}.String(), "ab", "control"},
 		{"X3 Shift_JIS", parts{head: `<?xml version="1.0" encoding="Shift_JIS"?>`,
@@ -159,7 +167,8 @@ func TestXML(t *testing.T) {
 			"</policy_published></feedback>"}.String(), "Org", "policies"},
 		{"X21 identities", strings.ReplaceAll(parts{}.String(), "identifiers", "identities"), "Org", ""},
 		{"X17 a list around the records", strings.NewReplacer("<record>", "<records><record>",
-			"</record>", "</record></records>").Replace(parts{}.String()), "Org", "unknown-element"},
+			"</record>", "</record></records>").Replace(parts{}.String()), "Org",
+			"unknown-element"},
 		{"X17 an envelope around the report", "<soap:Envelope><soap:Body>" +
 			parts{head: " "}.String() + "</soap:Body></soap:Envelope>", "Org", "trailing"},
 		{"CDATA around every value", strings.NewReplacer(">example.com<",
@@ -182,13 +191,15 @@ func TestXML(t *testing.T) {
 	} {
 		t.Run(tc.id, func(t *testing.T) {
 			f, rows := read(t, tc.text)
-			if f.Rows != 1 || f.Messages != 2 || len(rows) != 1 || f.Cut != "" || len(f.Refused) > 0 {
+			if f.Rows != 1 || f.Messages != 2 || len(rows) != 1 || f.Cut != "" ||
+				len(f.Refused) > 0 {
 				t.Errorf("%d rows, %d messages, cut %q, refused %v; want 1 row and 2 messages",
 					f.Rows, f.Messages, f.Cut, f.Refused)
 			}
 			if f.Metadata.Org != tc.org || f.Policy.Domain != "example.com" ||
 				rows[0].HeaderFrom != "example.com" || rows[0].DKIM != "pass" {
-				t.Errorf("org %q, policy %q, row %+v; want %q", f.Metadata.Org, f.Policy.Domain, rows[0], tc.org)
+				t.Errorf("org %q, policy %q, row %+v; want %q", f.Metadata.Org, f.Policy.Domain,
+					rows[0], tc.org)
 			}
 			if got := codes(f); got != tc.notes {
 				t.Errorf("notes %q, want %q", got, tc.notes)
@@ -226,7 +237,8 @@ func TestRowsOfRecord(t *testing.T) {
 	f, rows := read(t, parts{record: text}.String())
 	var got []string
 	for _, r := range rows {
-		got = append(got, fmt.Sprint(r.N, " ", r.Source, " ", r.Count, " ", r.DKIM, " ", r.HeaderFrom))
+		got = append(got, fmt.Sprint(r.N, " ", r.Source, " ", r.Count, " ", r.DKIM, " ",
+			r.HeaderFrom))
 	}
 	want := "1 192.0.2.1 2 pass example.com, 2 192.0.2.2 3 fail example.com"
 	if strings.Join(got, ", ") != want || f.Messages != 5 || codes(f) != "rows" {
@@ -241,7 +253,8 @@ func TestNothingCame(t *testing.T) {
 	for _, text := range []string{
 		empty, strings.ReplaceAll(empty, "<source_ip/><count/>",
 			"<source_ip>null</source_ip><count>NULL</count>"), "<record/>",
-		`<record xsi:nil="true"></record>`, " ", record("<source_ip></source_ip><count>0</count>", "", "", ""),
+		`<record xsi:nil="true"></record>`, " ", record("<source_ip></source_ip><count>0</count>",
+			"", "", ""),
 	} {
 		f, _ := read(t, parts{record: text}.String())
 		if f.Messages != 0 || len(f.Refused) > 0 || f.Cut != "" {
@@ -252,10 +265,13 @@ func TestNothingCame(t *testing.T) {
 
 // F19: what is derived does not rest on results that were left out.
 func TestResultsLeftOut(t *testing.T) {
-	many := strings.Repeat("<dkim><domain>a.example</domain><result>fail</result></dkim>", MaxResults) +
+	many := strings.Repeat("<dkim><domain>a.example</domain><result>fail</result></dkim>",
+		MaxResults) +
 		"<dkim><domain>example.com</domain><result>pass</result></dkim>"
-	f, rows := read(t, parts{record: record("", "<disposition>none</disposition>", "", many)}.String())
-	if len(rows) != 1 || len(rows[0].Signatures) != MaxResults || rows[0].DKIM != "" || codes(f) != "results" {
+	f, rows := read(t, parts{record: record("", "<disposition>none</disposition>", "",
+		many)}.String())
+	if len(rows) != 1 || len(rows[0].Signatures) != MaxResults || rows[0].DKIM != "" ||
+		codes(f) != "results" {
 		t.Errorf("got %q with %d results, notes %q; want a result that is not known", rows[0].DKIM,
 			len(rows[0].Signatures), codes(f))
 	}
@@ -263,7 +279,8 @@ func TestResultsLeftOut(t *testing.T) {
 
 // X18: a comment that is never closed takes the rest of the file, and is named.
 func TestCommentLeftOpen(t *testing.T) {
-	f, _ := read(t, parts{record: record("", "", "", "") + "\n<!-- " + record("", "", "", "")}.String())
+	f, _ := read(t, parts{record: record("", "", "", "") + "\n<!-- " +
+		record("", "", "", "")}.String())
 	if f.Rows != 1 || !strings.Contains(f.Cut, "a comment that begins in line 6") {
 		t.Errorf("%d rows, cut %q; want one row, and the line of the comment", f.Rows, f.Cut)
 	}
@@ -310,7 +327,8 @@ func TestHostile(t *testing.T) {
 	}
 	for _, text := range []string{"", "hello", "<html><body>no</body></html>", "<feed></feed>",
 		"<?xml version='1.0'?>"} {
-		if _, err := ReadXML(strings.NewReader(text), func(*Row) error { return nil }); !errors.Is(err, ErrNoReport) {
+		if _, err := ReadXML(strings.NewReader(text),
+			func(*Row) error { return nil }); !errors.Is(err, ErrNoReport) {
 			t.Errorf("%q: got %v", text, err)
 		}
 	}
@@ -328,12 +346,14 @@ func TestManyRows(t *testing.T) {
 // TestMoreRows counts each <row> of a record, or refuses it with its line.
 func TestMoreRows(t *testing.T) {
 	const row = "<row><source_ip>192.0.2.1</source_ip><count>1</count></row>\n"
-	text := strings.Replace(parts{}.String(), "<row>", "\n"+strings.Repeat(row, maxRowParts+5)+"<row>", 1)
+	text := strings.Replace(parts{}.String(), "<row>", "\n"+strings.Repeat(row, maxRowParts+5)+
+		"<row>", 1)
 	f, rows := read(t, text)
 	if len(rows) != maxRowParts+1 || len(f.Refused) != 5 || f.Messages != maxRowParts+2 {
 		t.Fatalf("got %d rows with %d messages, %d refused", len(rows), f.Messages, len(f.Refused))
 	}
-	want := RefusedRow{N: maxRowParts + 1, Line: maxRowParts + 6, Why: "its record has more than 1000 <row>"}
+	want := RefusedRow{N: maxRowParts + 1, Line: maxRowParts + 6,
+		Why: "its record has more than 1000 <row>"}
 	if f.Refused[0] != want {
 		t.Errorf("got %+v, want %+v", f.Refused[0], want)
 	}

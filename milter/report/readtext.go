@@ -51,7 +51,8 @@ func utf8Text(r io.Reader, notes *notebook) *bufio.Reader {
 	switch name {
 	case "utf-8":
 		return in
-	case "utf-16le", "utf-16be": // without a byte order mark, and the declaration was legible: it is not true
+	// without a byte order mark, and the declaration was legible: it is not true
+	case "utf-16le", "utf-16be":
 		notes.add("encoding-wrong", "the declared encoding "+label+" is not the encoding of the "+
 			"file; the file was read as UTF-8", 1)
 		return in
@@ -69,7 +70,8 @@ func utf8Text(r io.Reader, notes *notebook) *bufio.Reader {
 // else by the zeros beside the first letter, which is "<" or "{". e is nil for all others.
 func wide(head []byte) (name string, e encoding.Encoding) {
 	begins := func(marks ...string) bool {
-		return slices.ContainsFunc(marks, func(m string) bool { return bytes.HasPrefix(head, []byte(m)) })
+		return slices.ContainsFunc(marks,
+			func(m string) bool { return bytes.HasPrefix(head, []byte(m)) })
 	}
 	switch {
 	case begins("\xff\xfe\x00\x00", "<\x00\x00\x00", "{\x00\x00\x00"):

@@ -23,10 +23,11 @@ type reader struct {
 	policies   int
 	seen       int // records that were begun
 
-	stack     []element
-	inside    map[string]int // elements of a name that are open
-	value     []byte         // of the element that is open
-	given     []bool         // values that the element around it has already, by the id of the field
+	stack  []element
+	inside map[string]int // elements of a name that are open
+	value  []byte         // of the element that is open
+	// values that the element around it has already, by the id of the field
+	given     []bool
 	row       Row
 	count     string
 	more      []rowPart // of a record with several <row>: all but the last
@@ -51,9 +52,13 @@ type rowPart struct {
 // that says nothing that can be counted in Refused, and a report that ends early has Cut. Words
 // that are unknown are kept as they are. The error wraps ErrNoReport for text that holds no report
 // at all, and ErrHostile for input that no reporter writes.
-func ReadXML(in io.Reader, each func(*Row) error) (*Feedback, error) { return ReadXMLFrom(in, 1, each) }
+func ReadXML(in io.Reader, each func(*Row) error) (*Feedback,
+	error) {
+	return ReadXMLFrom(in, 1, each)
+}
 
-// ReadXMLFrom is ReadXML for a report that begins in a line of its file, which has others before it.
+// ReadXMLFrom is ReadXML for a report that begins in a line of its file, which has others before
+// it.
 func ReadXMLFrom(in io.Reader, line int, each func(*Row) error) (*Feedback, error) {
 	r := &reader{each: each, given: make([]bool, len(fields)), inside: map[string]int{}}
 	isKnown := func(name string) bool { return names[canonical(name)] }
@@ -269,7 +274,8 @@ func (r *reader) pop() error {
 		if r.policies++; r.policies == 1 {
 			r.out.Policy = r.policy
 		} else {
-			r.add("policies", "there is more than one <policy_published>; the first one was used", r.line)
+			r.add("policies", "there is more than one <policy_published>; the first one was used",
+				r.line)
 		}
 	case top == "reason" && len(r.row.Reasons) < MaxResults && r.reason != (Override{}):
 		r.row.Reasons = append(r.row.Reasons, r.reason)

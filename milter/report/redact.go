@@ -23,7 +23,8 @@ const MaxFailingHeader = 8 << 10
 func (r Redactor) Local(local string) string {
 	h := hmac.New(sha256.New, r.Key)
 	_, _ = h.Write([]byte(strings.ToLower(local)))
-	return strings.ToLower(base32.HexEncoding.WithPadding(base32.NoPadding).EncodeToString(h.Sum(nil)[:10]))
+	return strings.ToLower(base32.HexEncoding.WithPadding(base32.NoPadding).EncodeToString(
+		h.Sum(nil)[:10]))
 }
 
 // Address redacts an address without a name: only the domain stays.

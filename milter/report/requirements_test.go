@@ -36,7 +36,8 @@ var requirements = map[string][]string{
 	"RO-12": {"milter/report/spool TestFullRing", "milter/report/spool TestRecordAllocates",
 		"milter/filter TestCaptureAllocates", "milter/report/store TestFoldLong"},
 	"RO-13": {
-		"milter/report TestAsksFailure", "milter/report TestNotAligned", "milter/report/send TestFailureReport",
+		"milter/report TestAsksFailure", "milter/report TestNotAligned",
+		"milter/report/send TestFailureReport",
 		"milter/report/send TestFailureFlood", "milter/filter TestFailures",
 	},
 	"RO-14": {"milter/report/send TestGates", "milter/filter TestRecorded",
@@ -64,12 +65,15 @@ var requirements = map[string][]string{
 	},
 	"OUT-11": {"milter/filter TestRecorded", "cmd/mailseal/reporting TestTwoHostsReportToEachOther"},
 	"OUT-12": {
-		"milter/report TestAddresses", "milter/report/send TestPerHost", "milter/report/send TestOwnAddresses",
+		"milter/report TestAddresses", "milter/report/send TestPerHost",
+		"milter/report/send TestOwnAddresses",
 		"cmd/mailseal/reporting TestConfiguredAddresses",
 	},
 	"OUT-13": {
-		"milter/report/send TestBounced", "milter/report/send TestParseVERP", "milter/report/send TestForgedBounces",
-		"milter/report/send TestSuppressed", "milter/report/store TestSuppression", "cmd/mailseal TestBouncesByPipe",
+		"milter/report/send TestBounced", "milter/report/send TestParseVERP",
+		"milter/report/send TestForgedBounces",
+		"milter/report/send TestSuppressed", "milter/report/store TestSuppression",
+		"cmd/mailseal TestBouncesByPipe",
 		"milter/report/send TestFailureBounced",
 	},
 	"OUT-14": {"milter/report/send TestProgram", "contrib/test/e2e TestReportsBySendmailProgram",
@@ -111,7 +115,8 @@ var requirements = map[string][]string{
 	"RUF-5": {"milter/filter TestFailures", "milter/report/send TestFailureGates"},
 	"RUF-7": {"milter/dkim TestRequestReports", "cmd/mailseal/check TestReportingRecords"},
 	"RUF-6": {
-		"milter/filter TestFailures", "milter/filter TestSignersText", "milter/report/send TestSignerReports",
+		"milter/filter TestFailures", "milter/filter TestSignersText",
+		"milter/report/send TestSignerReports",
 		"milter/report/send TestSignerPercentage", "milter/dkim TestReporting",
 	},
 }

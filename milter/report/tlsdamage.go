@@ -10,7 +10,8 @@ import (
 )
 
 // plainJSON returns a report as JSON can be: control characters, which some reporters write into
-// texts as they are, become blanks. Lines are counted before. A report may be the first one of a list.
+// texts as they are, become blanks. Lines are counted before. A report may be the first one of a
+// list.
 func plainJSON(text []byte) []byte {
 	text = bytes.TrimLeft(text, " \t\r\x1e\x00")
 	out := bytes.Clone(text)
@@ -48,7 +49,8 @@ const maxBrackets = 20
 // salvageJSON takes the values before the first damage, and closes what is open there.
 func salvageJSON(text []byte) wholeJSON {
 	in := json.NewDecoder(bytes.NewReader(text))
-	var open []byte // how the brackets that are open are closed, in the order in which they were opened
+	// how the brackets that are open are closed, in the order in which they were opened
+	var open []byte
 	var safe []byte // the same behind the last value that is whole
 	end, isName := 0, false
 	for {
@@ -92,8 +94,8 @@ func newWhole(text []byte, end int, open []byte, at int, err error) wholeJSON {
 	return out
 }
 
-// Brackets that are open in a policy, and in a kind of failure: the report, the list of policies, the
-// policy, the list of failures, the failure.
+// Brackets that are open in a policy, and in a kind of failure: the report, the list of policies,
+// the policy, the list of failures, the failure.
 const (
 	inPolicy  = 3
 	inFailure = 5

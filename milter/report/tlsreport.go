@@ -158,7 +158,8 @@ const maxTLSReport = 4 << 20
 // whole; Cut names the place. The error wraps ErrNoTLSReport for other JSON.
 func ReadTLS(in io.Reader) (*TLSReport, error) { return ReadTLSFrom(in, 1) }
 
-// ReadTLSFrom is ReadTLS for a report that begins in a line of its file, which has others before it.
+// ReadTLSFrom is ReadTLS for a report that begins in a line of its file, which has others before
+// it.
 func ReadTLSFrom(in io.Reader, line int) (*TLSReport, error) {
 	var t tlsJSON
 	text, err := io.ReadAll(utf8Text(io.LimitReader(in, maxTLSReport), &notebook{}))
@@ -181,7 +182,8 @@ func ReadTLSFrom(in io.Reader, line int) (*TLSReport, error) {
 			return nil, fmt.Errorf("the TLS report is damaged or cut off: %s; no policy before is whole", lost)
 		}
 		if len(t.Rows) == 0 {
-			return nil, fmt.Errorf("%w: as JSON it is damaged or truncated: %s", ErrNoTLSReport, lost)
+			return nil, fmt.Errorf("%w: as JSON it is damaged or truncated: %s", ErrNoTLSReport,
+				lost)
 		}
 	}
 	if len(t.Rows) == 0 {
@@ -240,7 +242,8 @@ func (s *sessions) read(n loose) int64 {
 	}
 	out, err := parseCount(n.String())
 	if err != nil && len(s.problems) < maxSums {
-		s.problems = append(s.problems, fmt.Sprintf("policy %d: %v, and does not count", s.policy, err))
+		s.problems = append(s.problems, fmt.Sprintf("policy %d: %v, and does not count", s.policy,
+			err))
 	}
 	return out
 }

@@ -150,7 +150,8 @@ func (t *tokenizer) markup() (bool, error) {
 	}
 	name, ok := t.peekName()
 	isClose := bytes.HasPrefix(ahead, []byte("</"))
-	if ok && (t.known(name) || !t.inText || isClose) { // a value does not close what it did not open
+	// a value does not close what it did not open
+	if ok && (t.known(name) || !t.inText || isClose) {
 		return true, nil
 	}
 	if !t.cutOff() {

@@ -82,7 +82,8 @@ func TestPassedAsPass(t *testing.T) {
 	}
 }
 
-// lint asks xmllint whether files have the form of RFC 9990's schema. Without the program it skips, unless CI runs it.
+// lint asks xmllint whether files have the form of RFC 9990's schema. Without the program it skips,
+// unless CI runs it.
 func lint(t *testing.T, files map[string][]byte) {
 	t.Helper()
 	program, err := exec.LookPath("xmllint")
@@ -91,7 +92,8 @@ func lint(t *testing.T, files map[string][]byte) {
 		return
 	}
 	dir := t.TempDir()
-	args := []string{"--noout", "--nonet", "--schema", filepath.Join("testdata", "rfc9990", "dmarc-2.0.xsd")}
+	args := []string{"--noout", "--nonet", "--schema",
+		filepath.Join("testdata", "rfc9990", "dmarc-2.0.xsd")}
 	for name, text := range files {
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, text, 0o600); err != nil {
@@ -104,7 +106,8 @@ func lint(t *testing.T, files map[string][]byte) {
 	}
 }
 
-// TestCheckVectors holds that the checker refuses what the schema cannot see, and takes what is right.
+// TestCheckVectors holds that the checker refuses what the schema cannot see, and takes what is
+// right.
 func TestCheckVectors(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join("testdata", "rfc9990", "*.xml"))
 	if err != nil || len(files) < 15 {
@@ -167,8 +170,8 @@ func randomAggregate(r *rand.Rand) *Aggregate {
 	return a
 }
 
-// TestWriteHostile holds that whatever is in a row, the report passes the schema and the checker, and no word becomes a
-// pass.
+// TestWriteHostile holds that whatever is in a row, the report passes the schema and the checker,
+// and no word becomes a pass.
 func TestWriteHostile(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	files := map[string][]byte{}
@@ -188,7 +191,8 @@ func TestWriteHostile(t *testing.T) {
 	lint(t, files)
 }
 
-// TestID holds that an ID has letters and digits alone, is the same each time, and another one for any other report.
+// TestID holds that an ID has letters and digits alone, is the same each time, and another one for
+// any other report.
 func TestID(t *testing.T) {
 	p := Policy{Domain: "example.com", Text: "v=DMARC1; p=none", Discovery: "treewalk"}
 	other := p
@@ -201,12 +205,14 @@ func TestID(t *testing.T) {
 		ID(begin, &other, "r.example", 0), ID(begin, &below, "r.example", 0),
 		ID(begin, &p, "r2.example", 0), ID(begin.AddDate(0, 0, 1), &p, "r.example", 0),
 	} {
-		if !regexp.MustCompile(`^[0-9a-v]{32}$`).MatchString(id) || !strings.HasPrefix(id, "202611") {
+		if !regexp.MustCompile(`^[0-9a-v]{32}$`).MatchString(id) ||
+			!strings.HasPrefix(id, "202611") {
 			t.Errorf("got %q", id)
 		}
 		ids[id] = true
 	}
-	if len(ids) != 6 || ID(begin, &p, "r.example", 0) != ID(begin.Add(time.Hour), &p, "r.example", 0) {
+	if len(ids) != 6 || ID(begin, &p, "r.example", 0) != ID(begin.Add(time.Hour), &p, "r.example",
+		0) {
 		t.Errorf("%d different ids", len(ids))
 	}
 }
@@ -214,7 +220,10 @@ func TestID(t *testing.T) {
 // TestRows holds that rows are the same after they were stored, and that damage is found.
 func TestRows(t *testing.T) {
 	rows := sample().Rows
-	slices.SortFunc(rows, func(a, b Counted) int { return bytes.Compare(a.AppendKey(nil), b.AppendKey(nil)) })
+	slices.SortFunc(rows, func(a, b Counted) int {
+		return bytes.Compare(a.AppendKey(nil),
+			b.AppendKey(nil))
+	})
 	var w RowWriter
 	for _, row := range rows {
 		w.Add(row.AppendKey(nil), row.Count)
@@ -247,7 +256,8 @@ func TestRows(t *testing.T) {
 	}
 }
 
-// FuzzReadRows feeds rows that are damaged: reading ends, and what it finds can be read or is refused.
+// FuzzReadRows feeds rows that are damaged: reading ends, and what it finds can be read or is
+// refused.
 func FuzzReadRows(f *testing.F) {
 	var w RowWriter
 	for _, row := range sample().Rows[:1] {
@@ -267,7 +277,8 @@ func FuzzReadRows(f *testing.F) {
 func TestAddresses(t *testing.T) {
 	for _, tc := range []struct{ name, uris, want string }{
 		{"sizes, schemes and rubbish",
-			"mailto:a@x.example,https://x,mailto:b@x.example!10m,mailto:0,mailto:,broken", "a@x.example b@x.example"},
+			"mailto:a@x.example,https://x,mailto:b@x.example!10m,mailto:0,mailto:,broken",
+			"a@x.example b@x.example"},
 		{"twice", "mailto:a@x.example,MAILTO:A@X.example.", "a@x.example"},
 		{"percent", "mailto:a%2Bb@x.example", "a+b@x.example"},
 		{"IDN", "mailto:a@bücher.example", "a@xn--bcher-kva.example"},

@@ -95,7 +95,8 @@ func TestFullStateDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused := 0
-	for range 80 { // days: generated, published, active, a second generation, retiring, revoked, removed
+	// days: generated, published, active, a second generation, retiring, revoked, removed
+	for range 80 {
 		r.publish()
 		for leave := range 4 { // pages for what is written
 			before := r.stages()
@@ -125,7 +126,8 @@ func TestFullStateDirectory(t *testing.T) {
 		r.now = r.now.Add(day)
 	}
 	stages := slices.Collect(maps.Values(r.stages()))
-	if refused < 80 || !slices.Contains(stages, keys.Removed) || !slices.Contains(stages, keys.Active) {
+	if refused < 80 || !slices.Contains(stages, keys.Removed) ||
+		!slices.Contains(stages, keys.Active) {
 		t.Errorf("refused %d times; the keys are %v", refused, stages)
 	}
 }
@@ -186,7 +188,8 @@ func TestClocksThatMove(t *testing.T) {
 		r.now = r.now.Add(day)
 	}
 	run(40)
-	for _, jump := range []time.Duration{-365 * day, 365 * day, -day, day, -30 * day, 30 * day, -time.Hour} {
+	for _, jump := range []time.Duration{-365 * day, 365 * day, -day, day, -30 * day, 30 * day,
+		-time.Hour} {
 		for range 2 { // what the name server alone decides, whatever the time, is done before
 			r.publish()
 			if _, err := r.Rotate(t.Context(), nil); err != nil {
@@ -197,7 +200,8 @@ func TestClocksThatMove(t *testing.T) {
 		r.now = r.now.Add(jump)
 		run(1)
 		if after := r.stages(); jump < 0 && !maps.Equal(before, after) {
-			t.Errorf("the clock went back by %v, and the stages from %v to %v", -jump, before, after)
+			t.Errorf("the clock went back by %v, and the stages from %v to %v", -jump, before,
+				after)
 		}
 		if n := len(r.stages()); n > count+1 {
 			t.Errorf("the clock jumped by %v, and %d keys were made", jump, n-count)
@@ -229,6 +233,7 @@ func (r *rotated) oneSigns() {
 		r.Fatalf("%s: %d keys sign: %v", r.now, len(active), r.stages())
 	}
 	if seen := r.Look(r.Context(), []keylife.Key{*active[0]}); seen[0].Sight != keys.SightKey {
-		r.Fatalf("%s: %s signs, and the name server shows %s", r.now, active[0].Name(), seen[0].Sight)
+		r.Fatalf("%s: %s signs, and the name server shows %s", r.now, active[0].Name(),
+			seen[0].Sight)
 	}
 }

@@ -25,7 +25,8 @@ var kinds = map[string]struct {
 // Generate makes a key of each algorithm for a domain, with selectors by a template; without
 // algorithms or template, those of the options hold. Keys of the domain that are made and do not
 // sign yet are named in the last events, since the command may have been given twice.
-func (r *Rotator) Generate(domain string, algorithms []string, template string) ([]keylife.Event, error) {
+func (r *Rotator) Generate(domain string, algorithms []string, template string) ([]keylife.Event,
+	error) {
 	if len(algorithms) == 0 {
 		algorithms = r.o.Algorithms
 	}
@@ -80,8 +81,8 @@ func onTheirWay(state *keylife.State, domain string) []keylife.Event {
 	return out
 }
 
-// AddVendor takes down a selector that a vendor signs with, whose record we only publish and watch. Text is the record,
-// "" when it is not known; one that does not parse is ErrRecord.
+// AddVendor takes down a selector that a vendor signs with, whose record we only publish and watch.
+// Text is the record, "" when it is not known; one that does not parse is ErrRecord.
 func (r *Rotator) AddVendor(of, selector, text string) ([]keylife.Event, error) {
 	var events []keylife.Event
 	err := r.update(func(state *keylife.State) (err error) {
@@ -92,7 +93,8 @@ func (r *Rotator) AddVendor(of, selector, text string) ([]keylife.Event, error) 
 }
 
 func (r *Rotator) vendor(state *keylife.State, of, selector, text string) ([]keylife.Event, error) {
-	k := keylife.Key{Domain: of, Selector: domain.ASCII(strings.ToLower(selector)), Vendor: true, Text: text}
+	k := keylife.Key{Domain: of, Selector: domain.ASCII(strings.ToLower(selector)), Vendor: true,
+		Text: text}
 	if text != "" {
 		record, err := dkim.ParseRecord(text)
 		if err != nil {

@@ -23,7 +23,8 @@ import (
 
 // Errors of a Rotator, beside those of keylife.
 var (
-	ErrUnknown = errors.New("could not find out") // the state of the keys was not read, or not written
+	// the state of the keys was not read, or not written
+	ErrUnknown = errors.New("could not find out")
 	ErrNoKey   = errors.New("no such key")
 	ErrRecord  = errors.New("not a key record")
 )
@@ -60,13 +61,14 @@ type Options struct {
 	Selector    string         // template of the selectors of a new generation
 	Panel       *keydns.Panel  // the name servers that must show each record
 
-	// Taken reports whether a record's name belongs to a key outside the store, so that no new key may have it.
+	// Taken reports whether a record's name belongs to a key outside the store, so that no new key
+	// may have it.
 	Taken func(record string) bool
 	Now   func() time.Time // nil: time.Now
 }
 
-// Rotator brings the keys of a store through their lives. It is for one command or one pass of the watch: its panel
-// remembers which name servers a zone has.
+// Rotator brings the keys of a store through their lives. It is for one command or one pass of the
+// watch: its panel remembers which name servers a zone has.
 type Rotator struct{ o Options }
 
 // New returns a Rotator.
@@ -111,7 +113,8 @@ type Seen struct {
 	Err     error // no server could be asked
 }
 
-// lookupsAtOnce bounds how many names are looked up side by side, so that no name server takes us for an attack.
+// lookupsAtOnce bounds how many names are looked up side by side, so that no name server takes us
+// for an attack.
 const lookupsAtOnce = 16
 
 // Look asks the servers about keys.
@@ -158,7 +161,8 @@ func (r *Rotator) Keys(names []string) ([]keylife.Key, error) {
 // more. It says what Rotate waits for, and looks at the name servers only where a key is about to
 // be revoked: its successor must be there. No keys at all are ErrNoKey: who publishes what is
 // wanted, and asks in the wrong place, must not take all records down for that.
-func (r *Rotator) Wanted(ctx context.Context, names []string) (records []keys.Record, gone []string, err error) {
+func (r *Rotator) Wanted(ctx context.Context, names []string) (records []keys.Record, gone []string,
+	err error) {
 	state, err := r.o.Store.Read()
 	if err != nil {
 		return nil, nil, mark(ErrUnknown, err)
@@ -204,7 +208,8 @@ func endingDomains(state *keylife.State, names []string, v keylife.View) []strin
 // Dir is the directory of the store.
 func (r *Rotator) Dir() string { return r.o.Store.Dir }
 
-// view is the moment of a decision about some keys, named by record or by domain; all of them for no name.
+// view is the moment of a decision about some keys, named by record or by domain; all of them for
+// no name.
 func (r *Rotator) view(ctx context.Context, names []string) (keylife.View, []Seen, error) {
 	all, err := r.Keys(names)
 	if err != nil {
@@ -242,7 +247,8 @@ func (r *Rotator) view(ctx context.Context, names []string) (keylife.View, []See
 	return v, seen, mark(ErrUnknown, ctx.Err())
 }
 
-// other is how long resolvers may remember another record than the key's that a server shows, 0 if none does.
+// other is how long resolvers may remember another record than the key's that a server shows, 0 if
+// none does.
 func (s Seen) other() time.Duration {
 	ttl := 0
 	for _, server := range s.Servers {
@@ -302,7 +308,8 @@ func (r *Rotator) Begin(ctx context.Context) (Done, error) {
 	if err != nil {
 		return Done{}, mark(ErrUnknown, err)
 	}
-	beginning := slices.DeleteFunc(state.Domains(), func(d string) bool { return !state.IsBeginning(d) })
+	beginning := slices.DeleteFunc(state.Domains(),
+		func(d string) bool { return !state.IsBeginning(d) })
 	if len(beginning) == 0 {
 		return Done{}, nil
 	}
@@ -324,7 +331,8 @@ func (r *Rotator) haveKeys(domains []string) error {
 	return nil
 }
 
-func (r *Rotator) rotateDomain(state *keylife.State, d string, v keylife.View) ([]keylife.Event, error) {
+func (r *Rotator) rotateDomain(state *keylife.State, d string, v keylife.View) ([]keylife.Event,
+	error) {
 	done, due := state.Rotate(d, v)
 	if due {
 		made, err := r.generation(state, d, r.o.Algorithms, r.o.Selector)
@@ -336,8 +344,8 @@ func (r *Rotator) rotateDomain(state *keylife.State, d string, v keylife.View) (
 	return done, nil
 }
 
-// update changes the state. Once that has reached the disk, the private halves of keys that are removed are destroyed;
-// if it has not, those that were made are.
+// update changes the state. Once that has reached the disk, the private halves of keys that are
+// removed are destroyed; if it has not, those that were made are.
 func (r *Rotator) update(change func(*keylife.State) error) error {
 	before := map[string]keys.Stage{}
 	var after []keylife.Key

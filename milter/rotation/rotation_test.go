@@ -17,7 +17,8 @@ func TestNotWritten(t *testing.T) {
 	}
 	full := errors.New("no space left on device")
 	err := r.update(func(state *keylife.State) error {
-		if _, err := r.generation(state, "example.com", []string{"ed25519", "rsa2048"}, "s{alg}"); err != nil {
+		if _, err := r.generation(state, "example.com", []string{"ed25519", "rsa2048"},
+			"s{alg}"); err != nil {
 			t.Fatal(err)
 		}
 		return full

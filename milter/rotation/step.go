@@ -15,8 +15,9 @@ import (
 
 // step brings keys to a stage.
 type step struct {
-	to   keys.Stage   // where it brings them
-	from []keys.Stage // of a domain's keys; a key that is named may come from wherever there is a step
+	to keys.Stage // where it brings them
+	// of a domain's keys; a key that is named may come from wherever there is a step
+	from []keys.Stage
 }
 
 // steps are the steps that can be ordered by hand.
@@ -33,7 +34,8 @@ func StepNames() []string { return slices.Sorted(maps.Keys(steps)) }
 // Move makes one of Steps with the keys that are named by record or by domain. A key that the DNS
 // or the time speaks against stays, with an event that says why, unless force is a reason to do it
 // all the same.
-func (r *Rotator) Move(ctx context.Context, verb string, names []string, force string) (Done, error) {
+func (r *Rotator) Move(ctx context.Context, verb string, names []string, force string) (Done,
+	error) {
 	step, ok := steps[verb]
 	if !ok {
 		return Done{}, fmt.Errorf("no step %q; there are %s", verb, strings.Join(StepNames(), ", "))
@@ -49,7 +51,8 @@ func (r *Rotator) Move(ctx context.Context, verb string, names []string, force s
 		for _, name := range names {
 			wanted := step.keys(state, name)
 			if len(wanted) == 0 {
-				return fmt.Errorf("%s: no key to %s%s; see mailseal keys list", name, verb, stagesOf(state, name))
+				return fmt.Errorf("%s: no key to %s%s; see mailseal keys list", name, verb,
+					stagesOf(state, name))
 			}
 			for _, k := range wanted {
 				e := stepEvent(k, step.to, state.Move(k, step.to, v, force))
@@ -64,10 +67,11 @@ func (r *Rotator) Move(ctx context.Context, verb string, names []string, force s
 	return done, err
 }
 
-// PublishCheck looks at the keys that are named by record or by domain, all of them for no name, and moves those that
-// were only generated and that every server shows to Published; with a reason in force, those that
-// it does not show, too.
-func (r *Rotator) PublishCheck(ctx context.Context, names []string, force string) ([]Seen, Done, error) {
+// PublishCheck looks at the keys that are named by record or by domain, all of them for no name,
+// and moves those that were only generated and that every server shows to Published; with a reason
+// in force, those that it does not show, too.
+func (r *Rotator) PublishCheck(ctx context.Context, names []string, force string) ([]Seen, Done,
+	error) {
 	v, seen, err := r.view(ctx, names)
 	switch {
 	case err != nil:
@@ -143,7 +147,8 @@ func isNamed(k keylife.Key, names []string) bool {
 	return len(names) == 0
 }
 
-// domainsOf are the domains of keys that are named by domain or by record: what succeeds a key is of its domain, too.
+// domainsOf are the domains of keys that are named by domain or by record: what succeeds a key is
+// of its domain, too.
 func domainsOf(names []string) []string {
 	out := make([]string, len(names))
 	for i, name := range names {
@@ -155,7 +160,8 @@ func domainsOf(names []string) []string {
 	return out
 }
 
-// stagesOf says where the keys of a domain are that are not where a step begins: ": 2026q4r is generated".
+// stagesOf says where the keys of a domain are that are not where a step begins: ": 2026q4r is
+// generated".
 func stagesOf(state *keylife.State, name string) string {
 	var out []string
 	for _, k := range state.Keys {

@@ -164,7 +164,8 @@ func (w *Watcher) compareOthers(ctx context.Context, t *findings, p Watch) {
 // watched is the record in the form that Look takes.
 func (r Record) watched() keylife.Key {
 	selector := strings.TrimSuffix(r.Name, "._domainkey."+r.Domain)
-	return keylife.Key{Domain: r.Domain, Selector: selector, Text: r.Text, Fingerprint: r.Fingerprint}
+	return keylife.Key{Domain: r.Domain, Selector: selector, Text: r.Text,
+		Fingerprint: r.Fingerprint}
 }
 
 // findings are what a pass has found so far.
@@ -275,7 +276,8 @@ func predecessor(k Seen, seen []Seen) string {
 	out, youngest := "", time.Time{}
 	for _, p := range seen {
 		isLike := p.Domain == k.Domain && p.Algorithm == k.Algorithm && !p.Vendor
-		if isLike && p.Stage == keys.Retiring && p.Sight == keys.SightKey && p.Since.After(youngest) {
+		if isLike && p.Stage == keys.Retiring && p.Sight == keys.SightKey &&
+			p.Since.After(youngest) {
 			out, youngest = p.Name(), p.Since
 		}
 	}

@@ -19,7 +19,8 @@ func TestWatchSaysSoMuch(t *testing.T) {
 	w := NewWatcher(slog.New(slog.NewTextHandler(&log, nil)), nil)
 	var f findings
 	w.compare(&f, slices.Repeat([]Seen{{Sight: keys.SightNothing}}, maxSaid+7))
-	if n := strings.Count(log.String(), "\n"); n != maxSaid || f.unsaid != 7 || f.count["bad"] != maxSaid+7 {
+	if n := strings.Count(log.String(), "\n"); n != maxSaid || f.unsaid != 7 ||
+		f.count["bad"] != maxSaid+7 {
 		t.Errorf("%d lines, %+v", n, f)
 	}
 }
@@ -39,7 +40,8 @@ func TestSurvey(t *testing.T) {
 	s := f.survey(at)
 	if len(s.Keys) != maxSurveyed || s.Keys[0].Name != "b._domainkey.example.com" ||
 		s.Keys[0].Shown != "bad" || s.Keys[0].Why == "" ||
-		s.Keys[1].Shown != "unknown" || s.Keys[2].Shown != "good" || s.Count["good"] != maxSurveyed+5 || s.At != at {
+		s.Keys[1].Shown != "unknown" || s.Keys[2].Shown != "good" || s.Count["good"] != maxSurveyed+
+		5 || s.At != at {
 		t.Errorf("%+v", s)
 	}
 }

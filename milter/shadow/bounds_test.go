@@ -30,9 +30,11 @@ func TestNotDelayed(t *testing.T) {
 		o.Judge, o.Patience = deaf(t), time.Hour
 		o.DrainSoft, o.DrainHard = time.Millisecond, time.Millisecond
 	})
-	m := miltertest.Message{From: "a@example.com", To: []string{"x@example.net"}, Raw: []byte(simple)}
+	m := miltertest.Message{From: "a@example.com", To: []string{"x@example.net"},
+		Raw: []byte(simple)}
 	large := m
-	large.Raw = []byte(simple + strings.Repeat("0123456789abcdef0123456789abcdef0123456789abcdef\n", 25<<20/49))
+	large.Raw = []byte(simple + strings.Repeat("0123456789abcdef0123456789abcdef0123456789abcdef\n",
+		25<<20/49))
 	for _, as := range []miltertest.MTA{miltertest.Postfix, miltertest.Sendmail} {
 		c := dial(t, r.path, as, miltertest.Options{})
 		for _, m := range []miltertest.Message{m, large, m} {
@@ -77,7 +79,8 @@ func hold(t *testing.T) *held {
 		h.wg.Go(func() { swallow(far) })
 		return near, nil
 	}
-	proxy := shadow.New(shadow.Options{Upstream: upstream, Judge: deaf(t), Recorder: shadow.NewRecorder(nil, nil)})
+	proxy := shadow.New(shadow.Options{Upstream: upstream, Judge: deaf(t),
+		Recorder: shadow.NewRecorder(nil, nil)})
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error)
 	go func() { ended <- proxy.Serve(ctx, h.mtas) }()
@@ -93,11 +96,13 @@ func hold(t *testing.T) *held {
 // swallow is the upstream.
 func swallow(nc net.Conn) {
 	defer nc.Close()
-	f := guard.NewFramer(nc, guard.Limits{Handshake: time.Hour, Write: time.Hour}) // a busy host is no reason
+	// a busy host is no reason
+	f := guard.NewFramer(nc, guard.Limits{Handshake: time.Hour, Write: time.Hour})
 	if _, err := f.ReadPacket(); err != nil {
 		return
 	}
-	_ = f.WritePacket(guard.Negotiate, asking(0xff000|guard.NoReplyHeader|guard.LeadingSpace).Data())
+	_ = f.WritePacket(guard.Negotiate,
+		asking(0xff000|guard.NoReplyHeader|guard.LeadingSpace).Data())
 	_ = f.Flush()
 	_ = nc.SetDeadline(time.Time{}) // the framer's
 	_, _ = io.Copy(io.Discard, nc)
@@ -195,7 +200,8 @@ func TestLogPanics(t *testing.T) {
 		slog.New(slog.NewTextHandler(&trouble, nil)))
 	r := start(t, old, ours(nil), func(o *shadow.Options) { o.Recorder = recorder })
 	c := dial(t, r.path, miltertest.Postfix, miltertest.Options{})
-	m := miltertest.Message{From: "a@example.com", To: []string{"x@example.net"}, Raw: []byte(simple)}
+	m := miltertest.Message{From: "a@example.com", To: []string{"x@example.net"},
+		Raw: []byte(simple)}
 	for range 3 {
 		if o, err := c.Send(m); err != nil || len(o.Edits) != 1 {
 			t.Errorf("%v, %v, %d edits", err, o.Reply, len(o.Edits))

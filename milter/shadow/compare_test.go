@@ -53,19 +53,22 @@ func TestDifferences(t *testing.T) {
 		{"another selector", atEnd(removed, oldSignature, accept), outcome(signing("example.com", "other")),
 			"differs in=signed signed_theirs=example.com/new/rsa-sha256 signed_ours=example.com/other/rsa-sha256"},
 		{"another selector and canonicalization",
-			atEnd(removed, inserted("DKIM-Signature", " v=1; a=rsa-sha256; d=example.com; s=new; h=from; b=y"), accept),
+			atEnd(removed, inserted("DKIM-Signature",
+				" v=1; a=rsa-sha256; d=example.com; s=new; h=from; b=y"), accept),
 			outcome(adds("DKIM-Signature",
 				" v=1; a=rsa-sha256; d=example.com; s=other; c=relaxed; h=from:to:date; b=z")),
 			"differs in=signed,canonicalization,fields signed_theirs=example.com/new/rsa-sha256 " +
 				"canonicalization_theirs=simple/simple" +
 				" canonicalization_ours=relaxed/simple only_theirs=- only_ours=date, to"},
 		{"another kind of key", atEnd(oldSignature, accept),
-			outcome(adds("DKIM-Signature", " v=1; a=ed25519-sha256; d=example.com; s=new; c=relaxed; b=z")),
+			outcome(adds("DKIM-Signature",
+				" v=1; a=ed25519-sha256; d=example.com; s=new; c=relaxed; b=z")),
 			"differs not_compared=example.com/new/ed25519-sha256, example.com/new/rsa-sha256 in=signed"},
 		{"two signatures that differ", atEnd(removed, oldSignature, inserted("DKIM-Signature",
 			" v=1; a=ed25519-sha256; d=example.com; s=e; b=y"), accept),
 			outcome(adds("DKIM-Signature", " v=1; a=ed25519-sha256; d=example.com; s=e; "+
-				"c=relaxed; b=z", "DKIM-Signature", " v=1; a=rsa-sha256; d=example.com; s=new; c=simple/relaxed; b=z")),
+				"c=relaxed; b=z", "DKIM-Signature",
+				" v=1; a=rsa-sha256; d=example.com; s=new; c=simple/relaxed; b=z")),
 			"differs in=canonicalization,removed canonicalization_theirs=simple/simple; " +
 				"simple/simple canonicalization_ours=simple/relaxed; relaxed/simple"},
 		{"other tags", atEnd(inserted("DKIM-Signature",
@@ -81,9 +84,11 @@ func TestDifferences(t *testing.T) {
 		{"the same tags in other words",
 			atEnd(inserted("DKIM-Signature", " v=1; a=rsa-sha256; d=example.com; s=new; "+
 				"c=simple; i=@Example.com; h=From:Date; b=y"), accept),
-			outcome(adds("DKIM-Signature", " v=1; a=RSA-SHA256; d=example.com; s=new; h=date:from; b=z")), "same"},
+			outcome(adds("DKIM-Signature",
+				" v=1; a=RSA-SHA256; d=example.com; s=new; h=date:from; b=z")), "same"},
 		{"the first of two removed twice", atEnd(removed, removed, accept),
-			outcome(milter.Outcome{Action: action.Accept, Edits: message.Edits{Remove: []int{1, 3}}}), "same"},
+			outcome(milter.Outcome{Action: action.Accept,
+				Edits: message.Edits{Remove: []int{1, 3}}}), "same"},
 		{"unsigned by us", atEnd(oldSignature, accept), nil,
 			"differs in=signed signed_theirs=example.com/new/rsa-sha256 signed_ours=-"},
 		{"unsigned by them", atEnd(removed, accept), outcome(signing("example.com", "new")),
@@ -160,7 +165,8 @@ func outcome(o milter.Outcome) ours {
 func check(t *testing.T, line map[string]any, want string) {
 	t.Helper()
 	var got strings.Builder
-	for _, key := range []string{"msg", "body_unseen", "not_compared", "in", "why", "verdict", "signed", "results"} {
+	for _, key := range []string{"msg", "body_unseen", "not_compared", "in", "why", "verdict",
+		"signed", "results"} {
 		if v, has := line[key]; has && key == "msg" {
 			fmt.Fprintf(&got, "%v", v)
 		} else if has {
@@ -186,7 +192,8 @@ func check(t *testing.T, line map[string]any, want string) {
 		}
 		at += i + len(word)
 	}
-	if strings.HasPrefix(want, "differs") && line["author"] != "example.com" || line["sender"] != "a@example.com" {
+	if strings.HasPrefix(want, "differs") && line["author"] != "example.com" ||
+		line["sender"] != "a@example.com" {
 		t.Errorf("author %v, sender %v", line["author"], line["sender"])
 	}
 }
@@ -206,7 +213,8 @@ func TestIgnoreSigned(t *testing.T) {
 		{"another kind of key", " v=1; a=ed25519-sha256; d=example.com; s=other; b=z",
 			"not compared not_compared=example.com/new/rsa-sha256, example.com/other/ed25519-sha256", 0, 1},
 		{"another domain", " v=1; a=rsa-sha256; d=example.net; s=new; b=z",
-			"not compared not_compared=example.com/new/rsa-sha256, example.net/new/rsa-sha256", 0, 1},
+			"not compared not_compared=example.com/new/rsa-sha256, example.net/new/rsa-sha256", 0,
+			1},
 	} {
 		for _, ignore := range [][]string{{"signed", "removed"}, nil} {
 			var log bytes.Buffer
@@ -267,7 +275,8 @@ func TestTooMany(t *testing.T) {
 	if got := second.Agreement().Protocol; got != guard.LeadingSpace|guard.NoBody {
 		t.Errorf("the second is asked for %#x, which is not what the upstream asked for", got)
 	}
-	m := miltertest.Message{From: "a@example.com", To: []string{"x@example.net"}, Raw: []byte(simple)}
+	m := miltertest.Message{From: "a@example.com", To: []string{"x@example.net"},
+		Raw: []byte(simple)}
 	for _, c := range []*miltertest.Conn{first, second} {
 		if o, err := c.Send(m); err != nil || o.Refused() {
 			t.Errorf("%v %v", o.Reply, err)
@@ -275,7 +284,8 @@ func TestTooMany(t *testing.T) {
 		c.Quit()
 	}
 	r.stop()
-	if s := r.recorder.Summary(); s.Same != 1 || s.NotJudged["too many connections at a time"] != 1 {
+	if s := r.recorder.Summary(); s.Same != 1 ||
+		s.NotJudged["too many connections at a time"] != 1 {
 		t.Errorf("%+v, want one same and one not judged", s)
 	}
 }

@@ -67,7 +67,8 @@ func negotiated(t *testing.T, path string) (*net.UnixConn, *guard.Framer) {
 	}
 	t.Cleanup(func() { nc.Close() })
 	f := guard.NewFramer(nc, guard.Limits{})
-	f.WritePacket(guard.Negotiate, guard.Agreement{Version: 6, Actions: 0x1ff, Protocol: 0x1fffff}.Data())
+	f.WritePacket(guard.Negotiate, guard.Agreement{Version: 6, Actions: 0x1ff,
+		Protocol: 0x1fffff}.Data())
 	if _, err := f.ReadPacket(); err != nil {
 		t.Fatal(err)
 	}
@@ -79,10 +80,14 @@ func negotiated(t *testing.T, path string) (*net.UnixConn, *guard.Framer) {
 func TestDrain(t *testing.T) {
 	old := &standIn{asks: modern, says: atEnd(oldSignature, accept)}
 	old.listen(t)
-	r := start(t, old, ours(nil), func(o *shadow.Options) { o.DrainSoft, o.DrainHard = time.Millisecond, time.Hour })
+	r := start(t, old, ours(nil), func(o *shadow.Options) {
+		o.DrainSoft,
+			o.DrainHard = time.Millisecond, time.Hour
+	})
 	_, idle := negotiated(t, r.path)
 	busy := dial(t, r.path, miltertest.Postfix, miltertest.Options{})
-	m := miltertest.Message{From: "a@example.com", To: []string{"x@example.net"}, Raw: []byte(simple)}
+	m := miltertest.Message{From: "a@example.com", To: []string{"x@example.net"},
+		Raw: []byte(simple)}
 	begun, err := busy.Begin(m)
 	if err != nil {
 		t.Fatal(err)
@@ -108,8 +113,9 @@ func TestDrain(t *testing.T) {
 func TestClose(t *testing.T) {
 	old := &standIn{asks: modern}
 	old.listen(t)
-	proxy := shadow.New(shadow.Options{Upstream: old.dial, Recorder: shadow.NewRecorder(nil, nil), DrainSoft: time.Hour,
-		Judge: func(context.Context) (net.Conn, error) { return nil, errors.New("nobody") }})
+	proxy := shadow.New(shadow.Options{Upstream: old.dial, Recorder: shadow.NewRecorder(nil, nil),
+		DrainSoft: time.Hour,
+		Judge:     func(context.Context) (net.Conn, error) { return nil, errors.New("nobody") }})
 	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "new"))
 	if err != nil {
 		t.Fatal(err)
@@ -118,7 +124,8 @@ func TestClose(t *testing.T) {
 	ended := make(chan error)
 	go func() { ended <- proxy.Serve(ctx, l) }()
 	c := dial(t, l.Addr().String(), miltertest.Postfix, miltertest.Options{})
-	if _, err := c.Begin(miltertest.Message{From: "a@example.com", To: []string{"x@example.net"}}); err != nil {
+	if _, err := c.Begin(miltertest.Message{From: "a@example.com",
+		To: []string{"x@example.net"}}); err != nil {
 		t.Fatal(err)
 	}
 	stop()
@@ -138,7 +145,8 @@ func TestUpstreamRestarted(t *testing.T) {
 	}
 	old.listen(t)
 	c := dial(t, r.path, miltertest.Sendmail, miltertest.Options{})
-	o, err := c.Send(miltertest.Message{From: "a@example.com", To: []string{"x@example.net"}, Raw: []byte(simple)})
+	o, err := c.Send(miltertest.Message{From: "a@example.com", To: []string{"x@example.net"},
+		Raw: []byte(simple)})
 	if err != nil || o.Refused() {
 		t.Errorf("%v, %v", o.Reply, err)
 	}
@@ -156,7 +164,8 @@ func TestUpstreamDies(t *testing.T) {
 	old.listen(t)
 	r := start(t, old, ours(nil))
 	c := dial(t, r.path, miltertest.Postfix, miltertest.Options{})
-	o, err := c.Send(miltertest.Message{From: "a@example.com", To: []string{"x@example.net"}, Raw: []byte(simple)})
+	o, err := c.Send(miltertest.Message{From: "a@example.com", To: []string{"x@example.net"},
+		Raw: []byte(simple)})
 	if err == nil || !o.Refused() {
 		t.Errorf("%v, %v, want a broken connection", o.Reply, err)
 	}

@@ -26,7 +26,8 @@ func FuzzNegotiation(f *testing.F) {
 		theirs, err2 := guard.ParseAgreement(data)
 		if err1 == nil && err2 == nil {
 			d := negotiate(offer, theirs)
-			if again, err := guard.ParseAgreement(d.optneg(data)); err != nil || again.Protocol != d.mta.Protocol {
+			if again, err := guard.ParseAgreement(d.optneg(data)); err != nil ||
+				again.Protocol != d.mta.Protocol {
 				t.Errorf("%q becomes %+v, %v, want %+v", data, again, err, d.mta)
 			}
 		}
@@ -59,7 +60,8 @@ func FuzzReadLog(f *testing.F) {
 		if err := s.ReadLog(strings.NewReader(log)); err != nil {
 			t.Fatal(err)
 		}
-		if n := s.Messages + s.Aborted + s.Sessions + s.Unreached + s.Broken; n > strings.Count(log, "\n")+1 {
+		if n := s.Messages + s.Aborted + s.Sessions + s.Unreached + s.Broken; n > strings.Count(log,
+			"\n")+1 {
 			t.Errorf("%d lines counted", n)
 		}
 	})

@@ -27,7 +27,10 @@ func (c counted) Close() error {
 }
 
 // SyscallConn gives what the connection itself has.
-func (c counted) SyscallConn() (syscall.RawConn, error) { return c.Conn.(syscall.Conn).SyscallConn() }
+func (c counted) SyscallConn() (syscall.RawConn,
+	error) {
+	return c.Conn.(syscall.Conn).SyscallConn()
+}
 
 // hungHost is a proxy before an upstream that hangs at some point of each connection, and the
 // descriptors that it has open.
@@ -132,7 +135,8 @@ func (h *hungHost) hang(old net.Listener, reads int) {
 					break
 				}
 				if p.Code == guard.Negotiate {
-					f.WritePacket(guard.Negotiate, asking(0xff000|guard.NoReplyHeader|guard.LeadingSpace).Data())
+					f.WritePacket(guard.Negotiate,
+						asking(0xff000|guard.NoReplyHeader|guard.LeadingSpace).Data())
 					f.Flush()
 				}
 			}

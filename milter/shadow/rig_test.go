@@ -24,7 +24,8 @@ import (
 // nothing to it continues, where it has agreed to answer.
 type standIn struct {
 	asks guard.Agreement
-	says func(p guard.Packet, count int) []guard.Packet // count: of the commands of this code, from 1
+	// count: of the commands of this code, from 1
+	says func(p guard.Packet, count int) []guard.Packet
 
 	path  string
 	mu    sync.Mutex
@@ -158,7 +159,8 @@ type rig struct {
 func start(t testing.TB, old *standIn, filter milter.Filter, change ...func(*shadow.Options)) *rig {
 	t.Helper()
 	r := &rig{t: t, path: filepath.Join(t.TempDir(), "new")}
-	server := milter.New(milter.Options{}, milter.Settings{Filter: filter, Deadline: 500 * time.Millisecond})
+	server := milter.New(milter.Options{},
+		milter.Settings{Filter: filter, Deadline: 500 * time.Millisecond})
 	pipe := shadow.NewPipe()
 	ctx, cancel := context.WithCancel(context.Background())
 	inner, cut := context.WithCancel(context.Background())
@@ -226,7 +228,10 @@ func numbered(index byte, name, value string) []byte {
 	return append([]byte{0, 0, 0, index}, name+"\x00"+value+"\x00"...)
 }
 
-func packet(c guard.Code, data string) guard.Packet { return guard.Packet{Code: c, Data: []byte(data)} }
+func packet(c guard.Code, data string) guard.Packet {
+	return guard.Packet{Code: c,
+		Data: []byte(data)}
+}
 
 // atEnd says the packets at the end of each message.
 func atEnd(ps ...guard.Packet) func(guard.Packet, int) []guard.Packet {

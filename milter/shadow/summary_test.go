@@ -29,7 +29,8 @@ func TestSummary(t *testing.T) {
 	}}
 	old.listen(t)
 	r := start(t, old, ours(nil))
-	m := miltertest.Message{From: "a@example.com", To: []string{"x@example.net"}, Raw: []byte(simple)}
+	m := miltertest.Message{From: "a@example.com", To: []string{"x@example.net"},
+		Raw: []byte(simple)}
 	for _, as := range []miltertest.MTA{miltertest.Postfix, miltertest.Sendmail} {
 		c := dial(t, r.path, as, miltertest.Options{})
 		for range 3 {
@@ -68,7 +69,8 @@ func TestSummary(t *testing.T) {
 // what is none of ours.
 func TestReadLog(t *testing.T) {
 	var text, json bytes.Buffer
-	for _, h := range []slog.Handler{slog.NewTextHandler(&text, nil), slog.NewJSONHandler(&json, nil)} {
+	for _, h := range []slog.Handler{slog.NewTextHandler(&text, nil),
+		slog.NewJSONHandler(&json, nil)} {
 		log := slog.New(h)
 		log.Info("same", "sender", "a@one.example", "author", "one.example", "verdict", "accept")
 		log.Warn("differs", "sender", "in=signed author=forged.example \"a\"@two.example", "author",
@@ -82,7 +84,8 @@ func TestReadLog(t *testing.T) {
 		log.Warn("lines missing", "lines", 7)
 		log.Info("summary", "messages", 1000)
 	}
-	noise := "\n\nNov 22 12:00:00 mx postfix/smtpd[1]: msg= connect\n{\"a\":\nmsg\n" + strings.Repeat("x", 2<<20) + "\n"
+	noise := "\n\nNov 22 12:00:00 mx postfix/smtpd[1]: msg= connect\n{\"a\":\nmsg\n" +
+		strings.Repeat("x", 2<<20) + "\n"
 	prefixed := ""
 	for line := range strings.Lines(text.String()) {
 		prefixed += "Nov 22 12:00:00 mx mailseal[7]: " + line
@@ -182,7 +185,8 @@ func TestFullDisk(t *testing.T) {
 			t.Errorf("%s: the report counts %d messages and %d lines missing, the recorder %d and %d",
 				tc.name, read.Messages, read.Unlogged, counted.Messages, counted.Unlogged)
 		}
-		if len(got) < len(tc.want) || !slices.Equal(got[:len(tc.want)], tc.want) && tc.name != "from the start" {
+		if len(got) < len(tc.want) || !slices.Equal(got[:len(tc.want)], tc.want) &&
+			tc.name != "from the start" {
 			t.Errorf("%s: the log has %q, want %q", tc.name, got, tc.want)
 		}
 	}

@@ -47,7 +47,8 @@ var upstreams = []struct {
 		packet(guard.Progress, ""),
 		guard.Packet{Code: guard.ChangeHeader, Data: numbered(2, "Authentication-Results", "")},
 		guard.Packet{Code: guard.ChangeHeader, Data: numbered(1, "Subject", " changed")},
-		guard.Packet{Code: guard.InsertHeader, Data: numbered(0, "DKIM-Signature", " v=1; d=example.com;\n\ts=old")},
+		guard.Packet{Code: guard.InsertHeader,
+			Data: numbered(0, "DKIM-Signature", " v=1; d=example.com;\n\ts=old")},
 		packet(guard.AddHeader, "X-Last\x00 value\x00"),
 		packet(guard.QuarantineMail, "looked odd\x00"),
 		packet(guard.ChangeSender, "<other@example.com>\x00"),
@@ -56,7 +57,8 @@ var upstreams = []struct {
 	{name: "edits without leading space", asks: asking(0), says: atEnd(
 		guard.Packet{Code: guard.ChangeHeader, Data: numbered(1, "Authentication-Results", "")},
 		guard.Packet{Code: guard.ChangeHeader, Data: numbered(1, "Subject", "changed")},
-		guard.Packet{Code: guard.InsertHeader, Data: numbered(0, "DKIM-Signature", "v=1; d=example.com;\n\ts=old")},
+		guard.Packet{Code: guard.InsertHeader,
+			Data: numbered(0, "DKIM-Signature", "v=1; d=example.com;\n\ts=old")},
 		guard.Packet{Code: guard.InsertHeader, Data: numbered(1, "X-Empty", "")},
 		packet(guard.AddHeader, "X-Last\x00 two\x00"),
 		packet(guard.Continue, ""))},
@@ -152,8 +154,10 @@ var moods = []struct {
 }
 
 func signing(domain, selector string) milter.Outcome {
-	f := message.NewField("DKIM-Signature", []byte(" v=1; a=rsa-sha256; d="+domain+"; s="+selector+"; b=x"))
-	return milter.Outcome{Action: action.Accept, Edits: message.Edits{Insert: []message.Field{f}, Remove: []int{1}}}
+	f := message.NewField("DKIM-Signature",
+		[]byte(" v=1; a=rsa-sha256; d="+domain+"; s="+selector+"; b=x"))
+	return milter.Outcome{Action: action.Accept, Edits: message.Edits{Insert: []message.Field{f},
+		Remove: []int{1}}}
 }
 
 // TestTransparent holds that an MTA gets through the proxy what it gets from the upstream, and the
@@ -169,7 +173,8 @@ func TestTransparent(t *testing.T) {
 			for _, as := range []miltertest.MTA{miltertest.Postfix, miltertest.Sendmail} {
 				t.Run(strings.TrimSuffix(u.name+"/"+as.String()+"/"+name, "/"), func(t *testing.T) {
 					t.Parallel()
-					transparent(t, &standIn{asks: u.asks, says: u.says}, as, miltertest.Options{Offer: offer})
+					transparent(t, &standIn{asks: u.asks, says: u.says}, as,
+						miltertest.Options{Offer: offer})
 				})
 			}
 		}
@@ -193,7 +198,8 @@ func transparent(t *testing.T, old *standIn, as miltertest.MTA, o miltertest.Opt
 		r.stop()
 		// What is in flight when the MTA closes before it has read everything, the kernel drops or
 		// not.
-		if got := old.seen(); got != wantSeen && !strings.HasPrefix(t.Name(), "TestTransparent/says_what_nobody") {
+		if got := old.seen(); got != wantSeen &&
+			!strings.HasPrefix(t.Name(), "TestTransparent/says_what_nobody") {
 			a, b := parting(got, wantSeen)
 			t.Errorf("ours %s: the upstream sees %q, without us %q", mood.name, a, b)
 		}

@@ -53,7 +53,8 @@ func TestCheck(t *testing.T) {
 }
 
 func TestTestKey(t *testing.T) {
-	k := keys.Key{Domain: "one.example", Selector: "s1", Signer: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))}
+	k := keys.Key{Domain: "one.example", Selector: "s1",
+		Signer: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))}
 	if err := TestKey(k, dkim.SignOptions{}); err != nil {
 		t.Errorf("a good key: %v", err)
 	}

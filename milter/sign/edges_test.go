@@ -25,11 +25,13 @@ func TestIdentifierAboveDomain(t *testing.T) {
 			continue
 		}
 		s, fault := dkim.ParseSignature(out.Fields[0])
-		if has := dkim.ReadTags(out.Fields[0]).Text("i") != ""; fault != "" || has != (tc.want != "") {
+		if has := dkim.ReadTags(out.Fields[0]).Text("i") != ""; fault != "" ||
+			has != (tc.want != "") {
 			t.Errorf("d=%s i=%s: has an i= %v, %s", tc.domain, tc.identifier, has, fault)
 		}
 		if tc.want != "" && s.Identifier != tc.want {
-			t.Errorf("d=%s i=%s: got i=%s, want %q", tc.domain, tc.identifier, s.Identifier, tc.want)
+			t.Errorf("d=%s i=%s: got i=%s, want %q", tc.domain, tc.identifier, s.Identifier,
+				tc.want)
 		}
 	}
 }
@@ -45,7 +47,8 @@ func TestLineAtTheLimit(t *testing.T) {
 		line := strings.Repeat(" x", tc.length/2) + strings.Repeat("y", tc.length%2)
 		m := parsed(t, "From: a@one.example\nReferences: <1@one.example>\n"+line+"\n\nbody\n")
 		q := Query{Author: address(t, "a@one.example"), Lines: Lines{Limit: limit, MayChange: true}}
-		s := &Signer{Table: NewTable([]Rule{{From: patterns("*"), Keys: []string{"one"}}}), Keys: newRing(t)}
+		s := &Signer{Table: NewTable([]Rule{{From: patterns("*"), Keys: []string{"one"}}}),
+			Keys: newRing(t)}
 		out, err := s.Sign(t.Context(), s.Match(q), q, m)
 		if err != nil || len(out.Fields) != 1 {
 			t.Fatalf("%d signatures, %v", len(out.Fields), err)

@@ -27,7 +27,8 @@ func (t *Table) Explain(q Query) []Consideration {
 		case taken != "":
 			c.Why = "it would sign, but " + taken + " stands before it"
 		case t.all:
-			c.Signs, c.Why = true, "it fits "+q.Author.String()+c.Rule.by(q)+", and all rules that fit sign"
+			c.Signs, c.Why = true, "it fits "+q.Author.String()+c.Rule.by(q)+
+				", and all rules that fit sign"
 		default:
 			c.Signs, c.Why = true, "it is the first rule that fits "+q.Author.String()+c.Rule.by(q)
 			taken = c.Rule.Name
@@ -72,7 +73,8 @@ func (w When) lacks(q Query) string {
 			strings.Join(w.DaemonNames, ", "))
 	case len(w.Logins) > 0 && q.Login == "":
 		return "no user logged in, and when.logins asks for that"
-	case len(w.Logins) > 0 && !slices.Contains(w.Logins, q.Login) && !slices.Contains(w.Logins, "*"):
+	case len(w.Logins) > 0 && !slices.Contains(w.Logins, q.Login) &&
+		!slices.Contains(w.Logins, "*"):
 		return fmt.Sprintf("the login %q is not in when.logins", q.Login)
 	case len(w.Recipients) > 0 && !slices.ContainsFunc(q.Recipients, w.Recipients.MatchPath):
 		return "no recipient is in when.recipients"

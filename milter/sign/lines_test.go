@@ -20,7 +20,8 @@ func TestLongFields(t *testing.T) {
 	tight := " a@example.org" + strings.Repeat(",someone@example.net", 80)
 	const simple, relaxed, other = "c=simple/relaxed; ", "c=relaxed/simple; ", "c=relaxed/relaxed; "
 	signature := func(name, c, h string) string {
-		return name + ": v=1; i=1; a=rsa-sha256; " + c + "d=x.example; s=s; h=" + h + "; bh=AAAA; b=AAAA\n"
+		return name + ": v=1; i=1; a=rsa-sha256; " + c + "d=x.example; s=s; h=" + h +
+			"; bh=AAAA; b=AAAA\n"
 	}
 	for _, tc := range []struct {
 		name    string
@@ -71,11 +72,14 @@ func TestLongFields(t *testing.T) {
 			300) + "end\n", fixed: true, longest: true},
 
 		{name: "a simple signature covers it", header: signature("DKIM-Signature", simple,
-			"from:references") + "References:" + ids + "\n", omit: "References", notInH: "references", longest: true},
+			"from:references") + "References:" + ids + "\n", omit: "References",
+			notInH: "references", longest: true},
 		{name: "a simple signature by default", header: signature("dkim-signature", "",
-			"References") + "References:" + ids + "\n", omit: "References", notInH: "references", longest: true},
+			"References") + "References:" + ids + "\n", omit: "References", notInH: "references",
+			longest: true},
 		{name: "a simple ARC signature", header: signature("ARC-Message-Signature", simple,
-			"from : References") + "References:" + ids + "\n", omit: "References", notInH: "references", longest: true},
+			"from : References") + "References:" + ids + "\n", omit: "References",
+			notInH: "references", longest: true},
 		{name: "a simple signature covers others", header: signature("DKIM-Signature", simple,
 			"from:to") + "References:" + ids + "\n", change: "References"},
 		{name: "a relaxed signature covers it", header: signature("DKIM-Signature", relaxed,
@@ -108,7 +112,8 @@ func TestLongFields(t *testing.T) {
 			if limit == 0 {
 				limit = 998
 			}
-			q := Query{Author: address(t, "a@one.example"), Lines: Lines{Limit: max(limit, 0), MayChange: !tc.fixed}}
+			q := Query{Author: address(t, "a@one.example"),
+				Lines: Lines{Limit: max(limit, 0), MayChange: !tc.fixed}}
 			s := &Signer{Table: NewTable([]Rule{rule}), Keys: newRing(t)}
 			out, err := s.Sign(t.Context(), s.Match(q), q, m)
 			if err != nil || len(out.Fields) == 0 {
@@ -121,13 +126,17 @@ func TestLongFields(t *testing.T) {
 					t.Errorf("%s has a line of %d bytes", c.Field.Name(), n)
 				}
 			}
-			if got := strings.Join(changed, " "); got != tc.change || strings.Join(out.Fit.Omit, " ") != tc.omit {
-				t.Errorf("folded anew %q, left out %q; want %q, %q", got, out.Fit.Omit, tc.change, tc.omit)
+			if got := strings.Join(changed, " "); got != tc.change ||
+				strings.Join(out.Fit.Omit, " ") != tc.omit {
+				t.Errorf("folded anew %q, left out %q; want %q, %q", got, out.Fit.Omit, tc.change,
+					tc.omit)
 			}
-			h := m.Header.With(message.Edits{Change: out.Fit.Change, Remove: out.Remove, Insert: out.Fields})
+			h := m.Header.With(message.Edits{Change: out.Fit.Change, Remove: out.Remove,
+				Insert: out.Fields})
 			for _, f := range out.Fields {
 				names := ":" + strings.ToLower(strings.Join(dkim.ReadTags(f).Names(), ":")) + ":"
-				if tc.notInH != "" && strings.Contains(names, ":"+tc.notInH+":") || !strings.Contains(names, ":from:") {
+				if tc.notInH != "" && strings.Contains(names, ":"+tc.notInH+":") ||
+					!strings.Contains(names, ":from:") {
 					t.Errorf("h=%s", names)
 				}
 			}
@@ -187,11 +196,13 @@ func TestSealFit(t *testing.T) {
 		for _, c := range fit.Change {
 			changed = append(changed, c.Field.Name())
 		}
-		if got := fmt.Sprint(changed, fit.Omit); got != fmt.Sprintf("[%s] [%s]", tc.change, tc.omit) {
+		if got := fmt.Sprint(changed, fit.Omit); got != fmt.Sprintf("[%s] [%s]", tc.change,
+			tc.omit) {
 			t.Errorf("%s: got %s, want [%s] [%s]", tc.name, got, tc.change, tc.omit)
 		}
 		set, err := s.Seal(t.Context(), arc.Result{Value: "none"},
-			m.Header.With(message.Edits{Change: fit.Change}), m.Body, authres.Field{ID: "mx.example"}, fit.Omit)
+			m.Header.With(message.Edits{Change: fit.Change}), m.Body,
+			authres.Field{ID: "mx.example"}, fit.Omit)
 		if err != nil {
 			t.Fatal(err)
 		}

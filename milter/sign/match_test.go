@@ -35,7 +35,8 @@ func TestMatchAll(t *testing.T) {
 			t.Errorf("%s (daemon %q): rules %q, want %q", tc.author, tc.daemon, got, tc.want)
 		}
 		if !slices.Equal(explained, names) {
-			t.Errorf("%s (daemon %q): Explain says %q, Match %q", tc.author, tc.daemon, explained, names)
+			t.Errorf("%s (daemon %q): Explain says %q, Match %q", tc.author, tc.daemon, explained,
+				names)
 		}
 	}
 }
@@ -48,8 +49,14 @@ func none(context.Context, Query) ([]keys.Key, error) { return nil, nil }
 // TestSignAll holds what becomes of a message that several rules sign, some of whose keys are
 // broken.
 func TestSignAll(t *testing.T) {
-	key := func(name string, on action.OnKeyError) Rule { return Rule{Keys: []string{name}, OnKeyError: on} }
-	tagged := func(i string) Rule { return Rule{Keys: []string{"one"}, Options: dkim.SignOptions{Identifier: i}} }
+	key := func(name string, on action.OnKeyError) Rule {
+		return Rule{Keys: []string{name},
+			OnKeyError: on}
+	}
+	tagged := func(i string) Rule {
+		return Rule{Keys: []string{"one"},
+			Options: dkim.SignOptions{Identifier: i}}
+	}
 	for _, tc := range []struct {
 		name   string
 		rules  []Rule
@@ -70,7 +77,8 @@ func TestSignAll(t *testing.T) {
 		{"one broken: the other signs", []Rule{key("broken", action.KeySkip),
 			key("one", action.KeySkip)}, "s1", "broken", nil, action.KeyAccept},
 		{"one broken, whose rule lets mail go: the other signs",
-			[]Rule{key("broken", action.KeyAccept), key("one", action.KeySkip)}, "s1", "broken", nil, action.KeyAccept},
+			[]Rule{key("broken", action.KeyAccept), key("one", action.KeySkip)}, "s1", "broken",
+			nil, action.KeyAccept},
 		{"one broken, whose rule defers", []Rule{key("broken", action.KeyTempfail),
 			key("one", action.KeySkip)}, "s1", "broken", ErrUnsigned, action.KeyTempfail},
 		{"one broken, whose rule rejects", []Rule{key("one", action.KeyTempfail),
@@ -80,15 +88,18 @@ func TestSignAll(t *testing.T) {
 		{"none left: defer", []Rule{key("broken", action.KeyAccept), key("nowhere",
 			action.KeySkip)}, "", "broken nowhere", ErrUnsigned, action.KeyTempfail},
 		{"none left, reject and defer: defer", []Rule{key("broken", action.KeyReject),
-			key("nowhere", action.KeyTempfail)}, "", "broken nowhere", ErrUnsigned, action.KeyTempfail},
+			key("nowhere", action.KeyTempfail)}, "", "broken nowhere", ErrUnsigned,
+			action.KeyTempfail},
 		{"none left, defer and reject: defer", []Rule{key("broken", action.KeyTempfail),
-			key("nowhere", action.KeyReject)}, "", "broken nowhere", ErrUnsigned, action.KeyTempfail},
+			key("nowhere", action.KeyReject)}, "", "broken nowhere", ErrUnsigned,
+			action.KeyTempfail},
 		{"another key at the same place is another signature", []Rule{key("one", action.KeySkip),
 			key("twin", action.KeySkip)}, "s1 s1", "", nil, 0},
 		{"none left, all let mail go", []Rule{key("broken", action.KeyAccept), key("nowhere",
 			action.KeyAccept)}, "", "broken nowhere", ErrUnsigned, action.KeyAccept},
 		{"a broken key of two rules is one failure", []Rule{key("broken", action.KeySkip),
-			key("broken", action.KeySkip), key("one", action.KeySkip)}, "s1", "broken", nil, action.KeyAccept},
+			key("broken", action.KeySkip), key("one", action.KeySkip)}, "s1", "broken", nil,
+			action.KeyAccept},
 		{"a source that is away, and a key", []Rule{{Name: "sign[0]", Choose: away},
 			key("one", action.KeySkip)}, "s1", "sign[0]", nil, action.KeyAccept},
 		{"a source that is away, whose rule defers",
@@ -164,8 +175,10 @@ func TestOldSignaturesOfAll(t *testing.T) {
 	} {
 		tc.other.From = patterns("*")
 		out, _, err := signedBy(t, NewTableOfAll([]Rule{skips, tc.other}), again)
-		if err != nil || len(out.Made) != tc.made || len(out.Held) != tc.held || len(out.Remove) != tc.remove {
-			t.Errorf("%s: made %v, held %v, remove %v, %v", tc.name, out.Made, out.Held, out.Remove, err)
+		if err != nil || len(out.Made) != tc.made || len(out.Held) != tc.held ||
+			len(out.Remove) != tc.remove {
+			t.Errorf("%s: made %v, held %v, remove %v, %v", tc.name, out.Made, out.Held, out.Remove,
+				err)
 		}
 	}
 }
@@ -197,7 +210,8 @@ func TestUnsuitableIdentifier(t *testing.T) {
 		}
 		s, fault := dkim.ParseSignature(out.Fields[0])
 		if fault != "" || s.Identifier != tc.want {
-			t.Errorf("%s in %q: i=%s %s, want i=%s", tc.tag, tc.domain, s.Identifier, fault, tc.want)
+			t.Errorf("%s in %q: i=%s %s, want i=%s", tc.tag, tc.domain, s.Identifier, fault,
+				tc.want)
 		}
 	}
 }
@@ -214,7 +228,8 @@ func TestOneLabelByName(t *testing.T) {
 	if err != nil || len(out.Made) != 1 {
 		t.Errorf("another key beside it: made %v, %v", out.Made, err)
 	}
-	out, _, err = signed(t, Rule{From: patterns("*"), Keys: []string{"%"}}, "From: root@broken\r\n\r\n")
+	out, _, err = signed(t, Rule{From: patterns("*"), Keys: []string{"%"}},
+		"From: root@broken\r\n\r\n")
 	if !errors.Is(err, ErrUnsigned) || len(out.Failed) != 1 {
 		t.Errorf("a key by that name, which is broken: failed %v, %v", out.Failed, err)
 	}

@@ -33,12 +33,14 @@ var ErrFirstKey = errors.New("sign: no key has ever signed")
 
 // Rule is one line of the signing table: whose mail, which keys, how.
 type Rule struct {
-	Name         string // its place in the configuration, "sign[2]", for the log
-	From         message.Patterns
-	Keys         []string // names of keys; "%" stands for the author's domain
-	Domain       string   // d= instead of the key's; "%" stands for the author's domain; "" for the key's
-	When         When
-	If           *expression.Condition // of what is known at the end of the header; nil: nothing is asked
+	Name string // its place in the configuration, "sign[2]", for the log
+	From message.Patterns
+	Keys []string // names of keys; "%" stands for the author's domain
+	// d= instead of the key's; "%" stands for the author's domain; "" for the key's
+	Domain string
+	When   When
+	// of what is known at the end of the header; nil: nothing is asked
+	If           *expression.Condition
 	Options      dkim.SignOptions
 	SkipIfSigned bool // a signature with the same d= and s= is there already: do not add another
 	RemoveOld    bool // remove the signatures that the message came with
@@ -146,10 +148,13 @@ func (s *Signer) Find(ctx context.Context, r *Rule, q Query, out *Signed) ([]key
 			ErrNoRule, r.Name, q.Author.Domain)
 	}
 	if none && len(have) == 0 && len(out.Failed) == 0 {
-		return nil, fmt.Errorf("%w: %s: no file of a key for %s", ErrNoRule, r.Name, q.Author.Domain)
+		return nil, fmt.Errorf("%w: %s: no file of a key for %s", ErrNoRule, r.Name,
+			q.Author.Domain)
 	}
-	if have = r.place(have, q); len(have) > 0 && len(out.Failed) == 0 && !slices.ContainsFunc(have, canPublish) {
-		return nil, fmt.Errorf("%w: %s: %s is not a domain that could publish a key", ErrNoRule, r.Name, have[0].Domain)
+	if have = r.place(have, q); len(have) > 0 && len(out.Failed) == 0 &&
+		!slices.ContainsFunc(have, canPublish) {
+		return nil, fmt.Errorf("%w: %s: %s is not a domain that could publish a key", ErrNoRule,
+			r.Name, have[0].Domain)
 	}
 	return r.suiting(have, q, out), nil
 }
@@ -171,7 +176,8 @@ func (r *Rule) suiting(have []keys.Key, q Query, out *Signed) []keys.Key {
 // isOfLocal reports whether a rule asks for the key of the author's domain, and this is one that
 // cannot publish a key.
 func (r *Rule) isOfLocal(name string, q Query) bool {
-	return r.Choose == nil && !slices.Contains(r.Keys, name) && !canPublish(keys.Key{Domain: string(q.Author.Domain)})
+	return r.Choose == nil && !slices.Contains(r.Keys, name) &&
+		!canPublish(keys.Key{Domain: string(q.Author.Domain)})
 }
 
 // canPublish reports whether d= has more than one label, as it must (RFC 6376 section 3.5). Mail of

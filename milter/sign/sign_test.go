@@ -72,17 +72,18 @@ func signedBy(t *testing.T, table *Table, raw string) (Signed, *message.Message,
 		Identifiers: map[string]string{"any": "news@%"}}
 	var q Query
 	var hit Match
-	m, err := message.Read(strings.NewReader(raw), 1<<20, func(h message.Header) []message.BodyHash {
-		author, err := h.Author()
-		if err != nil {
-			t.Fatal(err)
-		}
-		q.Author = author
-		if hit = s.Match(q); hit == nil {
-			t.Fatal("no rule matches")
-		}
-		return hit.BodyHashes()
-	})
+	m, err := message.Read(strings.NewReader(raw), 1<<20,
+		func(h message.Header) []message.BodyHash {
+			author, err := h.Author()
+			if err != nil {
+				t.Fatal(err)
+			}
+			q.Author = author
+			if hit = s.Match(q); hit == nil {
+				t.Fatal("no rule matches")
+			}
+			return hit.BodyHashes()
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +138,8 @@ func TestSign(t *testing.T) {
 
 // TestIdentifiers holds that a key's own i= comes before the rule's.
 func TestIdentifiers(t *testing.T) {
-	rule := Rule{From: patterns("*"), Keys: []string{"any", "one"}, Options: dkim.SignOptions{Identifier: "@%"}}
+	rule := Rule{From: patterns("*"), Keys: []string{"any", "one"},
+		Options: dkim.SignOptions{Identifier: "@%"}}
 	out, _, err := signed(t, rule, text)
 	if err != nil || len(out.Fields) != 2 {
 		t.Fatalf("%d fields, %v", len(out.Fields), err)
@@ -151,7 +153,8 @@ func TestIdentifiers(t *testing.T) {
 
 // TestOneLabel holds that mail which no one could ever sign is not deferred.
 func TestOneLabel(t *testing.T) {
-	out, _, err := signed(t, Rule{From: patterns("*"), Keys: []string{"any"}}, "From: root@localhost\r\n\r\n")
+	out, _, err := signed(t, Rule{From: patterns("*"), Keys: []string{"any"}},
+		"From: root@localhost\r\n\r\n")
 	if !errors.Is(err, ErrNoRule) || errors.Is(err, ErrUnsigned) || len(out.Made) != 0 {
 		t.Errorf("made %v, %v", out.Made, err)
 	}
@@ -197,27 +200,32 @@ func TestOldSignatures(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := string(first.Fields[0].Raw()) + "\r\nDKIM-Signature: this is none\r\n" + text
-	out, _, err := signed(t, Rule{From: patterns("*"), Keys: []string{"one", "two"}, SkipIfSigned: true}, again)
+	out, _, err := signed(t, Rule{From: patterns("*"), Keys: []string{"one", "two"},
+		SkipIfSigned: true}, again)
 	if err != nil || len(out.Made) != 1 || out.Made[0].Selector != "s2" || len(out.Held) != 1 {
 		t.Errorf("skip: made %v, held %v, %v", out.Made, out.Held, err)
 	}
-	out, _, err = signed(t, Rule{From: patterns("*"), Keys: []string{"one"}, SkipIfSigned: true}, again)
+	out, _, err = signed(t, Rule{From: patterns("*"), Keys: []string{"one"}, SkipIfSigned: true},
+		again)
 	if err != nil || len(out.Made) != 0 || len(out.Held) != 1 {
 		t.Errorf("skip all: made %v, held %v, %v", out.Made, out.Held, err)
 	}
-	out, _, err = signed(t, Rule{From: patterns("*"), Keys: []string{"one"}, RemoveOld: true}, again)
+	out, _, err = signed(t, Rule{From: patterns("*"), Keys: []string{"one"}, RemoveOld: true},
+		again)
 	if err != nil || len(out.Made) != 1 || len(out.Remove) != 2 {
 		t.Errorf("remove: made %v, remove %v, %v", out.Made, out.Remove, err)
 	}
 	out, _, err = signed(t, Rule{From: patterns("*"), Keys: []string{"one"}, SkipIfSigned: true,
 		RemoveOld: true}, again)
 	if err != nil || len(out.Made) != 1 || len(out.Remove) != 2 || len(out.Held) != 0 {
-		t.Errorf("skip and remove: made %v, held %v, remove %v, %v", out.Made, out.Held, out.Remove, err)
+		t.Errorf("skip and remove: made %v, held %v, remove %v, %v", out.Made, out.Held, out.Remove,
+			err)
 	}
 	out, _, err = signed(t, Rule{From: patterns("*"), Keys: []string{"broken"}, RemoveOld: true,
 		OnKeyError: action.KeyAccept}, again)
 	if err == nil || len(out.Made) != 0 || len(out.Remove) != 0 {
-		t.Errorf("unsigned: made %v, remove %v, %v; the signatures of others stay", out.Made, out.Remove, err)
+		t.Errorf("unsigned: made %v, remove %v, %v; the signatures of others stay", out.Made,
+			out.Remove, err)
 	}
 	if out, _, err = signed(t, Rule{From: patterns("*"), Keys: []string{"one"}},
 		again); err != nil || len(out.Made) != 1 || len(out.Remove) != 0 {
@@ -228,7 +236,10 @@ func TestOldSignatures(t *testing.T) {
 func TestChoose(t *testing.T) {
 	r := newRing(t)
 	choose := func(found []keys.Key, err error) Rule {
-		return Rule{From: patterns("*"), Choose: func(context.Context, Query) ([]keys.Key, error) { return found, err }}
+		return Rule{From: patterns("*"), Choose: func(context.Context, Query) ([]keys.Key,
+			error) {
+			return found, err
+		}}
 	}
 	out, _, err := signed(t, choose([]keys.Key{r["any"]}, nil), text)
 	if err != nil || len(out.Made) != 1 || out.Made[0].Domain != "one.example" {
@@ -244,10 +255,12 @@ func TestChoose(t *testing.T) {
 		ErrUnsigned) || len(out.Failed) != 1 {
 		t.Errorf("a name whose key is broken: %v, %v", out.Failed, err)
 	}
-	if _, _, err = signed(t, choose(nil, nil), text); !errors.Is(err, ErrNoRule) || errors.Is(err, ErrUnsigned) {
+	if _, _, err = signed(t, choose(nil, nil), text); !errors.Is(err, ErrNoRule) ||
+		errors.Is(err, ErrUnsigned) {
 		t.Errorf("a table that knows nobody: %v", err)
 	}
-	if _, _, err = signed(t, choose(nil, errBroken), text); !errors.Is(err, ErrUnsigned) || !errors.Is(err, errBroken) {
+	if _, _, err = signed(t, choose(nil, errBroken), text); !errors.Is(err, ErrUnsigned) ||
+		!errors.Is(err, errBroken) {
 		t.Errorf("a table that is away: %v", err)
 	}
 }

@@ -38,8 +38,9 @@ type When struct {
 	DaemonNames []string         // the MTA's listener is one of them
 	Logins      []string         // the client logged in as one of them; "*" is any login
 	Senders     message.Patterns // the envelope sender matches
-	NullSender  bool             // the envelope sender may be the null sender; with Senders, either will do
-	ListIDs     message.Patterns // the identifier of List-Id matches
+	// the envelope sender may be the null sender; with Senders, either will do
+	NullSender bool
+	ListIDs    message.Patterns // the identifier of List-Id matches
 }
 
 // Table is a signing table: rules in the order of the file, of which the first that matches signs,
@@ -50,7 +51,8 @@ type Table struct {
 	all   bool // all rules that match sign, not only the first
 	rules []Rule
 	index map[string][]int32 // normalised pattern → rules that have it, ascending
-	globs map[string][]glob  // the part of a pattern behind "@" → those with "*" among the letters before it
+	// the part of a pattern behind "@" → those with "*" among the letters before it
+	globs map[string][]glob
 }
 
 type glob struct {
@@ -65,7 +67,8 @@ func NewTable(rules []Rule) *Table { return newTable(rules, false) }
 func NewTableOfAll(rules []Rule) *Table { return newTable(rules, true) }
 
 func newTable(rules []Rule, all bool) *Table {
-	t := &Table{all: all, rules: rules, index: make(map[string][]int32, len(rules)), globs: map[string][]glob{}}
+	t := &Table{all: all, rules: rules, index: make(map[string][]int32, len(rules)),
+		globs: map[string][]glob{}}
 	for i, r := range rules {
 		for _, from := range r.From {
 			if local := from.Local(); local != "*" && strings.Contains(local, "*") {
@@ -146,6 +149,9 @@ func (r *Rule) holds(q Query) (bool, error) {
 func (r *Rule) broken(err error) *Rule {
 	out := *r
 	out.OnKeyError = action.KeyTempfail
-	out.Choose = func(context.Context, Query) ([]keys.Key, error) { return nil, fmt.Errorf("if: %w", err) }
+	out.Choose = func(context.Context, Query) ([]keys.Key, error) {
+		return nil,
+			fmt.Errorf("if: %w", err)
+	}
 	return &out
 }

@@ -13,7 +13,10 @@ import (
 // never signed is the reason, whatever comes after it: it is what the operator waits for.
 func TestFirstKeyIsReported(t *testing.T) {
 	choose := func(err error) Rule {
-		return Rule{From: patterns("*"), Choose: func(context.Context, Query) ([]keys.Key, error) { return nil, err }}
+		return Rule{From: patterns("*"), Choose: func(context.Context, Query) ([]keys.Key,
+			error) {
+			return nil, err
+		}}
 	}
 	waits, none := choose(fmt.Errorf("managed: %w", ErrFirstKey)), choose(nil)
 	for name, rules := range map[string][]Rule{"first": {waits, none}, "last": {none, waits}} {

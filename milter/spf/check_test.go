@@ -23,7 +23,8 @@ func check(zone, from string) Result {
 }
 
 func checkID(r dns.Resolver, id Identity) Result {
-	c := &Checker{Resolver: r, Receiver: "mx.example.net", Now: func() time.Time { return time.Unix(1700000000, 0) }}
+	c := &Checker{Resolver: r, Receiver: "mx.example.net",
+		Now: func() time.Time { return time.Unix(1700000000, 0) }}
 	return c.Check(context.Background(), id)
 }
 
@@ -89,7 +90,8 @@ postmaster.local.example A 127.0.0.2
 			got := checkID(zone, tt.id)
 			name, value := got.Property()
 			if got.Value != tt.want || name+"="+value != tt.from {
-				t.Errorf("got %s (%s) %s=%s, want %s %s", got.Value, got.Reason, name, value, tt.want, tt.from)
+				t.Errorf("got %s (%s) %s=%s, want %s %s", got.Value, got.Reason, name, value,
+					tt.want, tt.from)
 			}
 		})
 	}
@@ -161,11 +163,13 @@ func TestResults(t *testing.T) {
 		{"no implicit mx", "example.com TXT \"v=spf1 mx -all\"\nexample.com A 192.0.2.1", Fail, "-all"},
 		{"null mx", "example.com TXT \"v=spf1 mx -all\"\nexample.com MX 0 .", Fail, "-all"},
 		{"mx with a dead exchange", "example.com TXT \"v=spf1 mx -all\"\nexample.com MX 1 " +
-			"dead.example.com\nexample.com MX 2 b.example.com\nb.example.com A 192.0.2.1", Pass, "mx"},
+			"dead.example.com\nexample.com MX 2 b.example.com\nb.example.com A 192.0.2.1", Pass,
+			"mx"},
 		{"five dead exchanges are one void lookup",
 			"example.com TXT \"v=spf1 mx a:gone.example.com -all\"\nexample.com MX 1 " +
 				"a.example.com\nexample.com MX 2 b.example.com\nexample.com MX 3 " +
-				"c.example.com\nexample.com MX 4 d.example.com\nexample.com MX 5 e.example.com", Fail, "-all"},
+				"c.example.com\nexample.com MX 4 d.example.com\nexample.com MX 5 e.example.com",
+			Fail, "-all"},
 		{"mx that fails", "example.com TXT \"v=spf1 mx -all\"\n$SERVFAIL example.com MX", Temperror, ""},
 		{"exchange that fails", "example.com TXT \"v=spf1 mx -all\"\nexample.com MX 1 " +
 			"b.example.com\n$SERVFAIL b.example.com", Temperror, ""},
@@ -219,7 +223,8 @@ func TestInternationalLocalPart(t *testing.T) {
 	zone := dnstest.Must("example.com TXT \"v=spf1 exists:%{l}.example.com " +
 		"exists:%{s1}.example.com exists:%{o}.b.example.com -all\"\n*.b.example.com A 127.0.0.2\n")
 	got := checkID(zone, Identity{IP: netip.MustParseAddr("192.0.2.1"), MailFrom: "дм@example.com"})
-	if got.Value != Pass || got.Mechanism != "exists:%{o}.b.example.com" || len(zone.Queries()) != 2 {
+	if got.Value != Pass || got.Mechanism != "exists:%{o}.b.example.com" ||
+		len(zone.Queries()) != 2 {
 		t.Errorf("got %s\nqueries %v", got, zone.Queries())
 	}
 	zone = dnstest.Must("example.com TXT \"v=spf1 redirect=%{l}.example.com\"\n*.example.com TXT \"v=spf1 +all\"\n")
@@ -262,12 +267,14 @@ func TestExplanation(t *testing.T) {
 			"exp=why.example.com\"\nwhy.example.com TXT outer\nb.example.com TXT \"v=spf1 -all " +
 			"exp=inner.%{d}\"\ninner.b.example.com TXT \"%{d} %{o}\"", "b.example.com example.com"},
 		{"not that before a redirect", "example.com TXT \"v=spf1 redirect=b.example.com " +
-			"exp=why.example.com\"\nwhy.example.com TXT outer\nb.example.com TXT \"v=spf1 -all\"", ""},
+			"exp=why.example.com\"\nwhy.example.com TXT outer\nb.example.com TXT \"v=spf1 -all\"",
+			""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			got := checkID(dnstest.Must(tt.zone+"\n"),
-				Identity{IP: netip.MustParseAddr("192.0.2.1"), Helo: "a\x1bb", MailFrom: "joe+x@example.com"})
+				Identity{IP: netip.MustParseAddr("192.0.2.1"), Helo: "a\x1bb",
+					MailFrom: "joe+x@example.com"})
 			if got.Explanation != tt.want || got.Voids > defaultVoids {
 				t.Errorf("got %q, want %q\n%s", got.Explanation, tt.want, got)
 			}
@@ -292,7 +299,8 @@ func TestTree(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for file, text := range map[string]string{"want": got.String(), "want.json": string(asJSON) + "\n"} {
+	for file, text := range map[string]string{"want": got.String(), "want.json": string(asJSON) +
+		"\n"} {
 		path := filepath.Join("testdata", "tree", file)
 		if os.Getenv("UPDATE") != "" {
 			if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
@@ -310,7 +318,8 @@ func TestTree(t *testing.T) {
 }
 
 func TestTreeIsVisible(t *testing.T) {
-	got := check("example.com TXT \"v=spf1 a:\x1b[2J.example.com -all\"\n", "joe\x1b[1m@example.com")
+	got := check("example.com TXT \"v=spf1 a:\x1b[2J.example.com -all\"\n",
+		"joe\x1b[1m@example.com")
 	if s := got.String(); strings.ContainsAny(s, "\x1b\r") {
 		t.Errorf("%q", s)
 	}
@@ -351,7 +360,8 @@ func checkLines(t *testing.T, value string) {
 		if i > 0 && (!strings.HasPrefix(line, "\t") || strings.TrimSpace(line) == "") {
 			t.Errorf("line %q", line)
 		}
-		if strings.ContainsFunc(strings.TrimPrefix(line, "\t"), func(r rune) bool { return r < ' ' || r > '~' }) {
+		if strings.ContainsFunc(strings.TrimPrefix(line, "\t"),
+			func(r rune) bool { return r < ' ' || r > '~' }) {
 			t.Errorf("line %q", line)
 		}
 	}
@@ -391,7 +401,8 @@ func TestMaxVoids(t *testing.T) {
 }
 
 func ExampleResult_String() {
-	fmt.Print(check("example.com TXT \"v=spf1 a -all\"\nexample.com A 192.0.2.9\n", "joe@example.com"))
+	fmt.Print(check("example.com TXT \"v=spf1 a -all\"\nexample.com A 192.0.2.9\n",
+		"joe@example.com"))
 	// Output:
 	// fail: 192.0.2.1 matches "-all" of example.com
 	// identity:    mailfrom joe@example.com

@@ -26,7 +26,8 @@ func TestManyLongRecords(t *testing.T) {
 			for i := range c.includes {
 				name := fmt.Sprintf("i%d.example.com", i)
 				record += " include:" + name
-				texts[name] = []string{"v=spf1" + strings.Repeat(" ip4:198.51.100.0/24", c.terms) + " -all"}
+				texts[name] = []string{"v=spf1" + strings.Repeat(" ip4:198.51.100.0/24", c.terms) +
+					" -all"}
 			}
 			texts["example.com"] = []string{record + " -all"}
 			checker := &spf.Checker{Resolver: dnstest.FromMap(texts)}

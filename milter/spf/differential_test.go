@@ -44,7 +44,8 @@ func (g generator) spec() string {
 }
 
 func (g generator) cidr() string {
-	return g.pick("", "", "", "", "", "/24", "/0", "//64", "/16//48", g.pick("", "/33", "/024", "/", "//129"))
+	return g.pick("", "", "", "", "", "/24", "/0", "//64", "/16//48",
+		g.pick("", "/33", "/024", "/", "//129"))
 }
 
 func (g generator) term() string {
@@ -90,7 +91,8 @@ func (g generator) record() string {
 
 func (g generator) zone() map[string][][2]string {
 	z := map[string][][2]string{"broken.example.com": {{"FAIL", ""}},
-		"why.example.com": {{"TXT", g.pick("no", "%{i} is not %{d} of %{S}", "%{c}%{r}", "50%", "a%_b")}}}
+		"why.example.com": {{"TXT", g.pick("no", "%{i} is not %{d} of %{S}", "%{c}%{r}", "50%",
+			"a%_b")}}}
 	for _, host := range append(hosts[:4:4], "mail.d0.example.com") {
 		z[host] = append(z[host], [2]string{"TXT", g.record()})
 		if g.IntN(12) == 0 {
@@ -183,21 +185,24 @@ func TestAgainstPySPF(t *testing.T) {
 		got := checker.Check(context.Background(), Identity{IP: netip.MustParseAddr(c.IP),
 			Helo: c.Helo, MailFrom: c.From})
 		seen[got.Value]++
-		if theirs.Result != string(got.Value) || got.Value == Fail && theirs.Text != got.Explanation {
+		if theirs.Result != string(got.Value) ||
+			got.Value == Fail && theirs.Text != got.Explanation {
 			if why := c.explain(theirs.Result, theirs.Text, got); why != "" {
 				explained[why]++
 				continue
 			}
 			differ++
 			if differ < 30 {
-				t.Errorf("%s from %q: theirs %s (%s), ours %s", c.IP, c.From, theirs.Result, theirs.Text, got)
+				t.Errorf("%s from %q: theirs %s (%s), ours %s", c.IP, c.From, theirs.Result,
+					theirs.Text, got)
 			}
 		}
 	}
 	if all := cases - differ; sum(explained)*20 > all {
 		t.Errorf("over 5 %% differ for reasons that should be rare: %v", explained)
 	}
-	t.Logf("%d cases, ours: %v; %d differ without a reason, others: %v", cases, seen, differ, explained)
+	t.Logf("%d cases, ours: %v; %d differ without a reason, others: %v", cases, seen, differ,
+		explained)
 }
 
 func sum(counts map[string]int) (n int) {
@@ -218,7 +223,8 @@ func (c theirCase) explain(result, text string, ours Result) string {
 		return "an unknown modifier may stand twice (section 6)"
 	case strings.Contains(ours.Reason, "keeps no part"):
 		return "%{d0} is a mistake (section 7.3)"
-	case result == "temperror" && ours.Value != Temperror && c.leadsToBroken("MX") && strings.Contains(tree, "mx"):
+	case result == "temperror" && ours.Value != Temperror && c.leadsToBroken("MX") &&
+		strings.Contains(tree, "mx"):
 		return "an exchange that cannot be looked up, behind one that matches (section 5.4 leaves the order open)"
 	case result == "fail" && strings.Contains(text, " of %40") && strings.Contains(ours.Explanation,
 		" of postmaster%40"):

@@ -16,8 +16,10 @@ var values = []Value{None, Neutral, Pass, Fail, Softfail, Temperror, Permerror}
 func FuzzRecord(f *testing.F) {
 	f.Add("v=spf1 a mx/24//64 ptr:%{d} ip4:192.0.2.0/24 ip6:2001:db8::/32 exists:%{ir}.%{v}.%{l1r-}.x.example.com -all",
 		"joe@example.com", false)
-	f.Add("v=spf1 include:example.com redirect=_spf.%{d2} exp=why.example.com moo=%{c}", `"a@b"@example.com`, true)
-	f.Add("v=spf1 ?include:%{o} -exists:%{S}%%%_%-.%{h} exp=%{p}.example.com", "\xff@example.com", false)
+	f.Add("v=spf1 include:example.com redirect=_spf.%{d2} exp=why.example.com moo=%{c}",
+		`"a@b"@example.com`, true)
+	f.Add("v=spf1 ?include:%{o} -exists:%{S}%%%_%-.%{h} exp=%{p}.example.com", "\xff@example.com",
+		false)
 	f.Fuzz(func(t *testing.T, record, from string, six bool) {
 		zone := dnstest.Must(`
 *.example.com A 192.0.2.1
@@ -30,12 +32,14 @@ $TIMEOUT slow.example.com
 `)
 		zone.AddTXT("example.com", record)
 		zone.AddTXT("*.example.com", record)
-		id := Identity{IP: netip.MustParseAddr("192.0.2.1"), Helo: "mail.example.com", MailFrom: from}
+		id := Identity{IP: netip.MustParseAddr("192.0.2.1"), Helo: "mail.example.com",
+			MailFrom: from}
 		if six {
 			id.IP = netip.MustParseAddr("2001:db8::1")
 		}
 		got := checkID(zone, id)
-		if !slices.Contains(values, got.Value) || got.Queries > 1+10*11+11+1 || got.Queries > len(zone.Queries())+130 {
+		if !slices.Contains(values, got.Value) || got.Queries > 1+10*11+11+1 ||
+			got.Queries > len(zone.Queries())+130 {
 			t.Errorf("%q for %q: %s", record, from, got)
 		}
 		if got.Lookups > maxLookups+1 || got.Lookups > maxLookups && got.Value != Permerror ||
@@ -53,7 +57,8 @@ $TIMEOUT slow.example.com
 		}
 		_, value := got.Field("mx.example.net")
 		checkLines(t, value)
-		if s := got.String(); strings.ContainsFunc(s, func(r rune) bool { return (r < ' ' || r > '~') && r != '\n' }) {
+		if s := got.String(); strings.ContainsFunc(s,
+			func(r rune) bool { return (r < ' ' || r > '~') && r != '\n' }) {
 			t.Errorf("%q", s)
 		}
 	})

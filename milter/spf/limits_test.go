@@ -42,8 +42,10 @@ func TestNameOfTheClientCounts(t *testing.T) {
 	for n, want := range map[int]Value{8: Fail, 9: Permerror} {
 		zone := dnstest.Must("*.x.example.com A 127.0.0.2\n1.2.0.192.in-addr.arpa PTR " +
 			"h.example.org\nh.example.org A 192.0.2.1\n")
-		zone.AddTXT("example.com", "v=spf1"+strings.Repeat(" a:a.x.example.com", n)+" -exists:%{p}.%{p}.x.example.com")
-		got := checkID(zone, Identity{IP: netip.MustParseAddr("192.0.2.1"), MailFrom: "joe@example.com"})
+		zone.AddTXT("example.com", "v=spf1"+strings.Repeat(" a:a.x.example.com", n)+
+			" -exists:%{p}.%{p}.x.example.com")
+		got := checkID(zone, Identity{IP: netip.MustParseAddr("192.0.2.1"),
+			MailFrom: "joe@example.com"})
 		if got.Value != want || got.Lookups != n+2 {
 			t.Errorf("beside %d terms: want %s, got %s", n, want, got)
 		}
@@ -58,7 +60,8 @@ func TestCheck46TwoVoidLookUps(t *testing.T) {
 		}
 		zone := &dnstest.Zone{}
 		zone.AddTXT("example.com", record+" -all")
-		got := checkID(zone, Identity{IP: netip.MustParseAddr("192.0.2.1"), MailFrom: "joe@example.com"})
+		got := checkID(zone, Identity{IP: netip.MustParseAddr("192.0.2.1"),
+			MailFrom: "joe@example.com"})
 		if got.Value != want || len(zone.Queries()) != min(n, 3)+1 {
 			t.Errorf("%d names that do not exist: %d questions, %s", n, len(zone.Queries()), got)
 		}
@@ -115,7 +118,8 @@ func TestCheck49NothingToAsk(t *testing.T) {
 	for helo, want := range map[string]Value{
 		"[192.0.2.1]": None, "localhost": None, "gone.example.com": None, "example.com": None,
 		"": None, "a..example.com": None,
-		strings.Repeat("x", 64) + ".example.com": None, strings.Repeat("x.", 130) + "example.com": None,
+		strings.Repeat("x", 64) + ".example.com": None, strings.Repeat("x.", 130) +
+			"example.com": None,
 		"broken.example.com": Temperror, "slow.example.com": Temperror,
 	} {
 		if got := checkID(zone, Identity{IP: netip.MustParseAddr("192.0.2.1"), Helo: helo,
@@ -167,7 +171,8 @@ func TestBombs(t *testing.T) {
 			"*.example.com A 192.0.2.9", "v=spf1"+strings.Repeat(" ptr", 10)+" -all"), Fail, 12},
 		{"p everywhere, 300 names", bomb(many(300, "1.2.0.192.in-addr.arpa PTR %d.example.org\n")+
 			"*.example.org A 192.0.2.9\n*.x.example.com A 192.0.2.9\nunknown.why.example.com TXT %{p}%{p}%{p}",
-			"v=spf1"+strings.Repeat(" -exists:%{p}.%{p}.x.example.com", 8)+" exp=%{p}.why.example.com"), Fail, 14},
+			"v=spf1"+strings.Repeat(" -exists:%{p}.%{p}.x.example.com", 8)+
+				" exp=%{p}.why.example.com"), Fail, 14},
 		{"16,000 terms", bomb("", "v=spf1"+strings.Repeat(" a=", 16000)+" -all"), Fail, 1},
 		{"5,000 networks", bomb("", "v=spf1"+strings.Repeat(" ip4:1.2.3.4", 5000)+" -all"), Fail, 1},
 		{"macros of one domain-spec", bomb("", "v=spf1 exists:"+strings.Repeat("%{s}", 10000)+
@@ -185,7 +190,8 @@ func TestBombs(t *testing.T) {
 			id := Identity{IP: netip.MustParseAddr("192.0.2.1"), Helo: strings.Repeat("h", 100000),
 				MailFrom: strings.Repeat("l-", 100000) + "@example.com"}
 			got := checkID(tt.zone, id)
-			if n := len(tt.zone.Queries()); got.Value != tt.want || n > tt.queries || n != got.Queries {
+			if n := len(tt.zone.Queries()); got.Value != tt.want || n > tt.queries ||
+				n != got.Queries {
 				t.Errorf("got %s (%s), want %s; %d questions, counted %d, want at most %d",
 					got.Value, got.Reason, tt.want, n, got.Queries, tt.queries)
 			}

@@ -72,10 +72,11 @@ func Resembles(text string) (flaw lint.Flaw, ok bool) {
 	}, true
 }
 
-// misspelled finds a record with other text before it, such as the name and type of a line of a zone
-// file, and one that begins with nearly v=spf1.
+// misspelled finds a record with other text before it, such as the name and type of a line of a
+// zone file, and one that begins with nearly v=spf1.
 func misspelled(text string) (flaw lint.Flaw, ok bool) {
-	if at := strings.Index(lint.Lower(text), version+" "); at > 0 && strings.ContainsRune(" \"\t", rune(text[at-1])) {
+	if at := strings.Index(lint.Lower(text), version+" "); at > 0 &&
+		strings.ContainsRune(" \"\t", rune(text[at-1])) {
 		return lint.Flaw{
 			Code: FlawNearMiss, End: at,
 			Text: "there is text before v=spf1, so receivers do not see an SPF record: the value " +
@@ -94,8 +95,8 @@ func misspelled(text string) (flaw lint.Flaw, ok bool) {
 }
 
 // Lint finds what is wrong in the text of a record, and what is worth knowing of it. It asks
-// no address: what stands behind includes is Survey's to say. A text that is not an SPF record has the flaw
-// of Resembles, or none.
+// no address: what stands behind includes is Survey's to say. A text that is not an SPF record has
+// the flaw of Resembles, or none.
 func Lint(text string) []lint.Flaw {
 	if !isRecord(text) {
 		if f, ok := Resembles(text); ok {
@@ -152,7 +153,8 @@ func (l *linter) run() {
 	}
 	switch {
 	case l.redirect && l.all != "":
-		l.flaws.Add(FlawRedirect, "redirect= has no effect together with all", l.leads[0], l.leads[1])
+		l.flaws.Add(FlawRedirect, "redirect= has no effect together with all", l.leads[0],
+			l.leads[1])
 	case !l.broken && !l.redirect && l.all == "":
 		l.flaws.Add(FlawNoAll, "the record has no all and no redirect, so it says nothing about other "+
 			"addresses; end it with ~all", 0, 0)
@@ -331,7 +333,8 @@ func explainTerm(word string, err error) string {
 	case rest == ":" && isKnown:
 		return clause + "; write the value directly after the colon, without a space, or remove " +
 			"the term"
-	case strings.HasPrefix(strings.ToLower(bare), "ipv4:"), strings.HasPrefix(strings.ToLower(bare), "ip:"):
+	case strings.HasPrefix(strings.ToLower(bare), "ipv4:"),
+		strings.HasPrefix(strings.ToLower(bare), "ip:"):
 		return clause + "; probably ip4: was intended"
 	case strings.HasPrefix(strings.ToLower(bare), "ipv6:"):
 		return clause + "; probably ip6: was intended"
@@ -359,7 +362,8 @@ func suggestion(name, rest string) string {
 		return "; an address must follow ip4: or ip6:"
 	case strings.EqualFold(name, "ip4") && strings.ContainsAny(rest, "-*"):
 		return "; a network is written with the length of its prefix, such as ip4:192.0.2.0/24"
-	case isMechanism(name) && withoutPort(strings.TrimPrefix(rest, ":")) != strings.TrimPrefix(rest, ":"):
+	case isMechanism(name) && withoutPort(strings.TrimPrefix(rest, ":")) != strings.TrimPrefix(rest,
+		":"):
 		return "; a host has no port in SPF: remove it"
 	case isMechanism(name) && strings.ContainsAny(rest, "+-~?"):
 		return "; is the space before the next term missing?"
@@ -371,8 +375,8 @@ func suggestion(name, rest string) string {
 	return ""
 }
 
-// nearestTerm is the mechanism or modifier that a misspelled word was meant to be, "" for others and
-// for words without a slip.
+// nearestTerm is the mechanism or modifier that a misspelled word was meant to be, "" for others
+// and for words without a slip.
 func nearestTerm(name string) string {
 	if isMechanism(name) {
 		return ""

@@ -28,7 +28,8 @@ func FuzzLint(f *testing.F) {
 				return slices.Contains([]string{FlawSyntax, FlawTwice, FlawPasted}, f.Code)
 			})
 			if err != nil && !isBroken {
-				t.Errorf("%q: receivers answer permerror (%v), and Lint says %v", text, err, Lint(text))
+				t.Errorf("%q: receivers answer permerror (%v), and Lint says %v", text, err,
+					Lint(text))
 			}
 		} else if _, near := Resembles(text); near != (len(Lint(text)) > 0) {
 			t.Errorf("%q: resembles a record: %v, Lint says %v", text, near, Lint(text))

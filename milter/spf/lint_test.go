@@ -47,8 +47,8 @@ func TestLintAgreesWithParser(t *testing.T) {
 	}
 }
 
-// TestRepairIsSound holds that what Repair proposes is a record that the parser takes, which repairs to itself, lets
-// no one in by "+all", and has no flaw that it is there to mend.
+// TestRepairIsSound holds that what Repair proposes is a record that the parser takes, which
+// repairs to itself, lets no one in by "+all", and has no flaw that it is there to mend.
 func TestRepairIsSound(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	mends := map[string]bool{FlawNearMiss: true, FlawPasted: true, FlawSyntax: true,

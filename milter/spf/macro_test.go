@@ -11,7 +11,8 @@ func exampleEvaluation(ip string) *evaluation {
 	return &evaluation{ip: netip.MustParseAddr(ip), local: "strong-bad", host: "email.example.com",
 		helo:     "mx.example.org",
 		receiver: "mx.example.net", now: func() time.Time { return time.Unix(1700000000, 0) },
-		names: clientNames{asked: true, names: []string{"mx.example.org"}, valid: []validity{valid}}}
+		names: clientNames{asked: true, names: []string{"mx.example.org"},
+			valid: []validity{valid}}}
 }
 
 // The examples of RFC 7208 section 7.4, and what the text of section 7.3 says beside them.
@@ -55,7 +56,8 @@ func TestExpand(t *testing.T) {
 		if _, err := checkMacros(tt.spec, explainLetters); err != nil {
 			want = ""
 		}
-		if got := string(exampleEvaluation(tt.ip).expand(nil, tt.spec, "email.example.com", 1000)); got != want {
+		if got := string(exampleEvaluation(tt.ip).expand(nil, tt.spec, "email.example.com",
+			1000)); got != want {
 			t.Errorf("%s of %s: got %s, want %s", tt.spec, tt.ip, got, want)
 		}
 	}

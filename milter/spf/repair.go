@@ -9,8 +9,8 @@ import (
 )
 
 // Repair returns the record that an owner will have meant by a text with mistakes, and whether that
-// is a record without any that could be corrected. It allows no further sender: terms that cannot be
-// read are left out, and "+all" becomes "~all".
+// is a record without any that could be corrected. It allows no further sender: terms that cannot
+// be read are left out, and "+all" becomes "~all".
 func Repair(text string) (string, bool) {
 	mended, _, ok := repair(text)
 	return mended, ok
@@ -38,18 +38,23 @@ func repair(text string) (mended string, omitted []string, ok bool) {
 		clean = version + " " + strings.Join(gap[3:], " ") // v = spf1
 	}
 	words := strings.FieldsFunc(clean,
-		func(r rune) bool { return r == ' ' || r == ',' || r == ';' || r == '\t' || r == '\r' || r == '\n' })
+		func(r rune) bool {
+			return r == ' ' || r == ',' || r == ';' || r == '\t' || r == '\r' ||
+				r == '\n'
+		})
 	if len(words) > 1 && strings.EqualFold(words[0], "v=spf") && words[1] == "1" {
 		words = append([]string{version}, words[2:]...)
 	}
-	if len(words) > 0 && len(words[0]) > len(version) && strings.EqualFold(words[0][:len(version)], version) {
+	if len(words) > 0 && len(words[0]) > len(version) &&
+		strings.EqualFold(words[0][:len(version)], version) {
 		words = append([]string{version, words[0][len(version):]}, words[1:]...) // v=spf1mx
 	}
 	if first := strings.ToLower(strings.Join(words[:min(1, len(words))], "")); lint.Nearest(first,
 		version) != "" || first == "spf=v1" {
 		words[0] = version
 	}
-	if len(words) == 0 || !strings.HasPrefix(strings.ToLower(strings.Replace(words[0], ":", "=", 1)), version) {
+	if len(words) == 0 || !strings.HasPrefix(strings.ToLower(strings.Replace(words[0], ":", "=",
+		1)), version) {
 		return "", nil, false
 	}
 	words = append(words[:1:1], withAll(rejoin(words[1:]))...)
@@ -137,7 +142,8 @@ func Join(texts []string) (string, bool) {
 		for _, word := range strings.Fields(mended)[1:] {
 			t, err := parseTerm(word)
 			switch {
-			case err != nil || t.kind == kindRedirect || t.value != Pass && t.kind != kindAll && !t.kind.isModifier():
+			case err != nil || t.kind == kindRedirect || t.value != Pass && t.kind != kindAll &&
+				!t.kind.isModifier():
 				return "", false // the order counts, too
 			case t.kind == kindAll:
 				end = strings.ToLower(word)

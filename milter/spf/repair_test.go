@@ -39,14 +39,15 @@ func TestRepairOfSlips(t *testing.T) {
 	}
 }
 
-// TestRepairNamesWhatItLeavesOut holds of random mixes of terms, slips and qualifiers that each term
-// is in the proposal or named as left out, and that none turns stricter than it was written.
+// TestRepairNamesWhatItLeavesOut holds of random mixes of terms, slips and qualifiers that each
+// term is in the proposal or named as left out, and that none turns stricter than it was written.
 func TestRepairNamesWhatItLeavesOut(t *testing.T) {
 	random := rand.New(rand.NewPCG(7, 208))
 	parts := []string{
 		"mx", "a", "a:h.e.test", "ip4:8.8.8.8", "ip4:192.0.2.0/24", "ip6:2001:db8::1",
 		"include:foo.e.test", "inlcude:bar.e.test", "ip:9.9.9.9", "ipv4:9.9.9.7", "9.9.9.8", "ptr",
-		"ip4:nonsense", "exists:%{i}.e.test", "exp=why.e.test", "redirect=r.e.test", "moo=x", "junk",
+		"ip4:nonsense", "exists:%{i}.e.test", "exp=why.e.test", "redirect=r.e.test", "moo=x",
+		"junk",
 		"-", "~", "?", "all", "-all", "~all", "?all", "+all", "v=spf1", "a:h.e.test:25",
 	}
 	pick := func(from []string) string { return from[random.IntN(len(from))] }
@@ -96,8 +97,8 @@ func TestRepairNamesWhatItLeavesOut(t *testing.T) {
 	}
 }
 
-// TestLintOfOverlaps holds that a network is called superfluous only beside one of its own qualifier,
-// with none of another between the two.
+// TestLintOfOverlaps holds that a network is called superfluous only beside one of its own
+// qualifier, with none of another between the two.
 func TestLintOfOverlaps(t *testing.T) {
 	for text, want := range map[string]bool{
 		"v=spf1 ip4:192.0.2.0/24 ip4:192.0.2.0/25 -all":                     true,
@@ -108,7 +109,8 @@ func TestLintOfOverlaps(t *testing.T) {
 		"v=spf1 ip4:192.0.2.0/26 -ip4:192.0.2.0/25 ip4:192.0.2.0/24 -all":   false,
 		"v=spf1 -ip4:203.0.113.0/24 ip4:192.0.2.0/25 ip4:192.0.2.0/24 -all": true,
 	} {
-		got := slices.ContainsFunc(Lint(text), func(f lint.Flaw) bool { return f.Code == FlawContained })
+		got := slices.ContainsFunc(Lint(text),
+			func(f lint.Flaw) bool { return f.Code == FlawContained })
 		if got != want {
 			t.Errorf("%q: one can be removed: %t, want %t", text, got, want)
 		}

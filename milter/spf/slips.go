@@ -10,8 +10,9 @@ import (
 var port = regexp.MustCompile(`^([A-Za-z0-9._-]*[A-Za-z][A-Za-z0-9._-]*):[0-9]+$`)
 
 // rejoin puts words together that a blank has torn apart: a sign and all, a name and its value, a
-// network and the length of its prefix. It joins only what is a term together and none apart. A sign
-// before another term may be a list's dash: there it would turn away the hosts that the term allows.
+// network and the length of its prefix. It joins only what is a term together and none apart. A
+// sign before another term may be a list's dash: there it would turn away the hosts that the term
+// allows.
 func rejoin(words []string) []string {
 	var out []string
 	for i := 0; i < len(words); i++ {
@@ -42,8 +43,8 @@ func isTorn(word, next string) bool {
 	return strings.HasSuffix(word, ":") && !isTerm(word) && !isTerm(next)
 }
 
-// splitAll takes apart a term and the all that follows it without a blank. A name that ends in "-all"
-// is taken apart as well: no top-level domain does.
+// splitAll takes apart a term and the all that follows it without a blank. A name that ends in
+// "-all" is taken apart as well: no top-level domain does.
 func splitAll(word string) (term, all string, ok bool) {
 	const length = len("-all")
 	if len(word) <= length {

@@ -61,7 +61,10 @@ func (s scenario) zone(t *testing.T) *dnstest.Zone {
 	for name, rows := range s.Zonedata {
 		types := map[string]bool{}
 		timeout, hasTXT := false, slices.ContainsFunc(rows,
-			func(n yaml.Node) bool { return n.Kind == yaml.MappingNode && n.Content[0].Value == "TXT" })
+			func(n yaml.Node) bool {
+				return n.Kind == yaml.MappingNode &&
+					n.Content[0].Value == "TXT"
+			})
 		for _, row := range rows {
 			if row.Kind == yaml.ScalarNode {
 				timeout = timeout || row.Value == "TIMEOUT"
@@ -142,9 +145,11 @@ func TestSuite(t *testing.T) {
 					want = append(want, n.Value)
 				}
 				got := checker.Check(context.Background(),
-					Identity{IP: netip.MustParseAddr(tt.Host), Helo: tt.Helo, MailFrom: tt.MailFrom})
+					Identity{IP: netip.MustParseAddr(tt.Host), Helo: tt.Helo,
+						MailFrom: tt.MailFrom})
 				if !slices.Contains(want, string(got.Value)) {
-					t.Errorf("got %s (%s), want %s\n%s\n%v", got.Value, got.Reason, want, tt.Description, got.Tree)
+					t.Errorf("got %s (%s), want %s\n%s\n%v", got.Value, got.Reason, want,
+						tt.Description, got.Tree)
 				}
 				if tt.Explanation == "DEFAULT" {
 					tt.Explanation = ""

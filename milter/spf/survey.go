@@ -42,8 +42,9 @@ const manyAddresses = 1 << 16
 type Survey struct {
 	Root *Node `json:"tree"`
 	// terms that ask the DNS, of 10 allowed, as an address that no term matches would cost
-	Lookups   int      `json:"lookups"`
-	Voids     int      `json:"void_lookups"`  // those without an answer to a client by IPv4, of 2 allowed
+	Lookups int `json:"lookups"`
+	// those without an answer to a client by IPv4, of 2 allowed
+	Voids     int      `json:"void_lookups"`
 	Voids6    int      `json:"void_lookups6"` // to a client by IPv6
 	Addresses *big.Int `json:"addresses"`     // IPv4 addresses allowed, each once
 	Networks6 int      `json:"networks6"`     // IPv6 networks allowed
@@ -136,7 +137,8 @@ func (s *surveyor) limits(name string) {
 		s.flaw(FlawVoids, name, "", fmt.Sprintf(
 			"%d of its lookups find nothing, and 2 are allowed: receivers treat the record as "+
 				"broken", v4))
-	case v6 > defaultVoids && !s.failed(): // else the lookup that failed may be one void too many for all
+	// else the lookup that failed may be one void too many for all
+	case v6 > defaultVoids && !s.failed():
 		s.flaw(FlawVoids6, name, "", fmt.Sprintf("%d of its terms have no IPv6 address, and 2 "+
 			"are allowed: "+
 			"for mail over IPv6, receivers treat the record as broken", v6))
@@ -157,10 +159,12 @@ func (s *surveyor) flaw(code, name, term, text string) {
 }
 
 // lookup asks, and remembers what was not answered. ok is false then.
-func (s *surveyor) lookup(ctx context.Context, name string, t dns.Type, of, term string) (dns.Answer, bool) {
+func (s *surveyor) lookup(ctx context.Context, name string, t dns.Type, of,
+	term string) (dns.Answer, bool) {
 	a, err := s.resolver.Lookup(ctx, name, t)
 	if err != nil {
-		s.out.Flaws = append(s.out.Flaws, Found{FlawUnanswered, fmt.Sprintf("%s %s: %v", t, name, err), of, term, err})
+		s.out.Flaws = append(s.out.Flaws,
+			Found{FlawUnanswered, fmt.Sprintf("%s %s: %v", t, name, err), of, term, err})
 		return a, false
 	}
 	return a, true
@@ -229,7 +233,8 @@ func (s *surveyor) record(ctx context.Context, name, term string) *Node {
 // terms surveys the terms of a record up to the one that matches every address that comes to it.
 func (s *surveyor) terms(ctx context.Context, n *Node, p policy) {
 	n.other = Neutral
-	isDecided, isPass := false, true // of an address that no network matches; of all addresses so far
+	// of an address that no network matches; of all addresses so far
+	isDecided, isPass := false, true
 	decide := func(v Value) {
 		if !isDecided {
 			n.other, isDecided = v, true

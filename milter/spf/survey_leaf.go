@@ -69,8 +69,8 @@ const (
 	widest6 = 19
 )
 
-// wide finds terms that let in more than anyone can answer for. What Lint says of ip4 and ip6 in the
-// root's own record is not said again.
+// wide finds terms that let in more than anyone can answer for. What Lint says of ip4 and ip6 in
+// the root's own record is not said again.
 func (s *surveyor) wide(of string, t term, networks []netip.Prefix) {
 	isOwn := len(s.path) == 1
 	for _, n := range networks {
@@ -110,8 +110,8 @@ func (s *surveyor) countVoids() {
 	}
 }
 
-// target is the name that a term of a domain's record asks for. Where that depends on the client, or
-// is no name at all, the leaf gets a note.
+// target is the name that a term of a domain's record asks for. Where that depends on the client,
+// or is no name at all, the leaf gets a note.
 func (s *surveyor) target(of string, t term, leaf *Leaf) string {
 	const ofClient = "slivphcrt" // macros
 	name := t.spec
@@ -130,7 +130,8 @@ func (s *surveyor) target(of string, t term, leaf *Leaf) string {
 		return out
 	}
 	leaf.Note = "not a domain name"
-	code, text := FlawEmpty, fmt.Sprintf("%s matches no address: %q is not a domain name", t.text, name)
+	code, text := FlawEmpty, fmt.Sprintf("%s matches no address: %q is not a domain name", t.text,
+		name)
 	if t.leads() {
 		code, text = FlawIncludeGone, fmt.Sprintf("%s has no effect: %q is not a domain "+
 			"name", t.text, name)
@@ -217,7 +218,8 @@ func (s *surveyor) gives(leaf *Leaf, of string, t term) {
 // goneText says what is wrong with a name that does not exist, and with one that could not.
 func goneText(name string) string {
 	if front, isGlued := strings.CutSuffix(name, "-all"); isGlued {
-		return fmt.Sprintf("%s does not exist: is the space between %s and -all missing?", name, front)
+		return fmt.Sprintf("%s does not exist: is the space between %s and -all missing?", name,
+			front)
 	}
 	if strings.ContainsAny(name, ":/@") {
 		return name + " is not a domain name: write only the name, without https:, slashes or @"

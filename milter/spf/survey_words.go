@@ -89,7 +89,8 @@ func joined(terms []Leaf) []Leaf {
 }
 
 // verbs are what becomes of an address that matches.
-var verbs = map[Value]string{Pass: "allow", Fail: "refuse", Softfail: "doubt", Neutral: "say nothing about"}
+var verbs = map[Value]string{Pass: "allow", Fail: "refuse", Softfail: "doubt",
+	Neutral: "say nothing about"}
 
 // alls are what becomes of all other addresses.
 var alls = map[Value]string{

@@ -62,7 +62,8 @@ func TestParse(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := Parse(tt.in)
 			if pairs(got) != tt.want || !errors.Is(err, tt.err) {
-				t.Errorf("Parse(%.80q) = %q, %v, want %q, %v", tt.in, pairs(got), err, tt.want, tt.err)
+				t.Errorf("Parse(%.80q) = %q, %v, want %q, %v", tt.in, pairs(got), err, tt.want,
+					tt.err)
 			}
 		})
 	}
@@ -149,7 +150,8 @@ func TestParseLenient(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			got, skipped := ParseLenient(tt.in)
 			if pairs(got) != tt.want || !slices.Equal(skipped, tt.skipped) {
-				t.Errorf("ParseLenient(%q) = %q, %q, want %q, %q", tt.in, pairs(got), skipped, tt.want, tt.skipped)
+				t.Errorf("ParseLenient(%q) = %q, %q, want %q, %q", tt.in, pairs(got), skipped,
+					tt.want, tt.skipped)
 			}
 		})
 	}
@@ -163,7 +165,8 @@ func must(l List, err error) List {
 }
 
 func TestCompact(t *testing.T) {
-	for in, want := range map[string]string{"": "", "ab": "ab", " a\tb\r\n c ": "abc", "\xff b": "\xffb"} {
+	for in, want := range map[string]string{"": "", "ab": "ab", " a\tb\r\n c ": "abc",
+		"\xff b": "\xffb"} {
 		if got := Compact(in); got != want {
 			t.Errorf("Compact(%q) = %q, want %q", in, got, want)
 		}

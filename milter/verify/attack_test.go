@@ -27,7 +27,8 @@ func spoof(t testing.TB, i, sets, signatures int) string {
 	raw := text
 	for n := range signatures {
 		raw = fmt.Sprintf("DKIM-Signature: v=1; a=ed25519-sha256; d=d%d.m%d.silent.test; "+
-			"s=k;\r\n h=From; bh=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=; b=AAAA\r\n", n, i) + raw
+			"s=k;\r\n h=From; bh=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=; b=AAAA\r\n", n, i) +
+			raw
 	}
 	for n := 1; n < sets; n++ {
 		cv := "pass"
@@ -93,12 +94,14 @@ func TestAttackOnLookups(t *testing.T) {
 			t.Run(fmt.Sprintf("%d sessions from %s", sessions, from.name), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					v, zone := newVerifier(t)
-					if err := zone.Add("k._domainkey.example.net TXT \"" + keyRecord + "\""); err != nil {
+					if err := zone.Add("k._domainkey.example.net TXT \"" + keyRecord +
+						"\""); err != nil {
 						t.Fatal(err)
 					}
 					v.ARC = &arc.Validator{Now: clock}
 					slow := &slowly{zone: zone}
-					gate := dns.NewGate(dns.NewCache(slow, dns.CacheOptions{Failures: -1}), dns.GateOptions{})
+					gate := dns.NewGate(dns.NewCache(slow, dns.CacheOptions{Failures: -1}),
+						dns.GateOptions{})
 					v.Resolver = gate
 					var all sync.WaitGroup
 					for i := range sessions {
@@ -109,18 +112,21 @@ func TestAttackOnLookups(t *testing.T) {
 								r := judged(t, t.Context(), v, envelope(client, "h.m.silent.test",
 									fmt.Sprintf("a@m%d.silent.test", i)), false, hostile)
 								if r.DMARC.Value != dmarc.Fail && !r.Short {
-									t.Errorf("spoof from %s: dmarc=%s (%s)", client, r.DMARC.Value, r.DMARC.Reason)
+									t.Errorf("spoof from %s: dmarc=%s (%s)", client, r.DMARC.Value,
+										r.DMARC.Reason)
 								}
 							}
 						})
 					}
 					for range 10 {
-						time.Sleep(time.Second) // of the bubble's clock: the attack is at its height
+						// of the bubble's clock: the attack is at its height
+						time.Sleep(time.Second)
 						synctest.Wait()
 						began, waiting := time.Now(), gate.Counters.Waited.Load()
 						r := judged(t, t.Context(), v, envelope("192.0.2.1", "mx.example.com",
 							"alice@example.com"), false, honest)
-						if r.DMARC.Value != dmarc.Pass || r.SPF.Value != "pass" || r.BestDKIM() != "pass" || r.Short {
+						if r.DMARC.Value != dmarc.Pass || r.SPF.Value != "pass" ||
+							r.BestDKIM() != "pass" || r.Short {
 							t.Errorf("honest mail: %s, short %v", r, r.Short)
 						}
 						if time.Since(began) != 0 || gate.Counters.Waited.Load() != waiting {

@@ -63,10 +63,12 @@ func TestMalformedFrom(t *testing.T) {
 				t.Errorf("honest: dmarc=%s (%s) for %q, doubt %q", d.Value, d.Reason, honest.Author,
 					honest.From.Doubt())
 			}
-			forged := judged(t, t.Context(), v, envelope("198.51.100.1", "x", "x@other.example"), false, raw)
+			forged := judged(t, t.Context(), v, envelope("198.51.100.1", "x", "x@other.example"),
+				false, raw)
 			if d := forged.DMARC; d.Value != dmarc.Fail || d.Disposition != dmarc.Reject ||
 				string(d.Author) != tt.author || d.Aside {
-				t.Errorf("forged: dmarc=%s (%s) for %q, disposition %s", d.Value, d.Reason, d.Author, d.Disposition)
+				t.Errorf("forged: dmarc=%s (%s) for %q, disposition %s", d.Value, d.Reason,
+					d.Author, d.Disposition)
 			}
 		})
 	}
@@ -127,7 +129,8 @@ func TestSeveralDomains(t *testing.T) {
 				got += " aside"
 			}
 			if got != tt.want || r.Author != "" && !strings.HasPrefix(tt.name, "route") {
-				t.Errorf("%q: %s (%s), author %q, want %s", tt.from, got, d.Reason, r.Author, tt.want)
+				t.Errorf("%q: %s (%s), author %q, want %s", tt.from, got, d.Reason, r.Author,
+					tt.want)
 			}
 		})
 	}
@@ -135,6 +138,7 @@ func TestSeveralDomains(t *testing.T) {
 
 func TestMostAuthors(t *testing.T) {
 	if message.MaxDomains != dmarc.MaxAuthors {
-		t.Errorf("From tells %d domains apart, DMARC judges %d", message.MaxDomains, dmarc.MaxAuthors)
+		t.Errorf("From tells %d domains apart, DMARC judges %d", message.MaxDomains,
+			dmarc.MaxAuthors)
 	}
 }

@@ -35,10 +35,11 @@ func FuzzField(f *testing.F) {
 		v.Bug = func(method string, err error) { t.Errorf("%s: %v", method, err) }
 		env := &message.Envelope{Client: netip.MustParseAddr("192.0.2.1"), Helo: helo, Sender: from}
 		var run *Run
-		m, err := message.Read(strings.NewReader(raw), 1<<16, func(h message.Header) []message.BodyHash {
-			run = v.Begin(env, h, h.From(), false)
-			return run.BodyHashes()
-		})
+		m, err := message.Read(strings.NewReader(raw), 1<<16,
+			func(h message.Header) []message.BodyHash {
+				run = v.Begin(env, h, h.From(), false)
+				return run.BodyHashes()
+			})
 		if err != nil {
 			return
 		}

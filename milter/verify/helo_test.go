@@ -28,11 +28,14 @@ a.local.example.    IN A 127.0.0.2
 		asked      int    // for TXT records of the HELO name
 	}{
 		{"another name passes", envelope("192.0.2.1", "helo.example", "a@other.example"),
-			"dmarc=fail spf=fail helo=pass", "smtp.mailfrom=other.example smtp.helo=helo.example", 1},
+			"dmarc=fail spf=fail helo=pass", "smtp.mailfrom=other.example smtp.helo=helo.example",
+			1},
 		{"an aligned name passes", envelope("192.0.2.1", "mx.example.com", "a@other.example"),
-			"dmarc=fail spf=fail helo=pass", "smtp.mailfrom=other.example smtp.helo=mx.example.com", 1},
+			"dmarc=fail spf=fail helo=pass", "smtp.mailfrom=other.example smtp.helo=mx.example.com",
+			1},
 		{"another name fails", envelope("192.0.2.2", "helo.example", "a@other.example"),
-			"dmarc=fail spf=fail helo=fail", "smtp.mailfrom=other.example smtp.helo=helo.example", 1},
+			"dmarc=fail spf=fail helo=fail", "smtp.mailfrom=other.example smtp.helo=helo.example",
+			1},
 		{"a name without a record", envelope("192.0.2.1", "host.example", "a@other.example"),
 			"dmarc=fail spf=fail", "smtp.mailfrom=other.example", 1},
 		{"one label", envelope("192.0.2.1", "localhost", "a@other.example"), "dmarc=fail spf=fail",
@@ -46,7 +49,8 @@ a.local.example.    IN A 127.0.0.2
 		{"MAIL FROM is not a domain", envelope("192.0.2.1", "helo.example", "a@localhost"),
 			"dmarc=fail spf=none helo=pass", "smtp.mailfrom=localhost smtp.helo=helo.example", 1},
 		{"DNS away", envelope("192.0.2.1", "gone.example", "a@other.example"),
-			"dmarc=fail spf=fail helo=temperror", "smtp.mailfrom=other.example smtp.helo=gone.example", 1},
+			"dmarc=fail spf=fail helo=temperror",
+			"smtp.mailfrom=other.example smtp.helo=gone.example", 1},
 	} {
 		v, _ := newVerifier(t)
 		z, err := dnstest.Load(strings.NewReader(zoneText + extra))
@@ -70,7 +74,8 @@ a.local.example.    IN A 127.0.0.2
 		}
 		asked := 0
 		for _, q := range z.Queries() {
-			if q.Type == dns.TXT && strings.EqualFold(q.Name, strings.TrimSuffix(tc.env.Helo, ".")) {
+			if q.Type == dns.TXT && strings.EqualFold(q.Name,
+				strings.TrimSuffix(tc.env.Helo, ".")) {
 				asked++
 			}
 		}
@@ -87,11 +92,14 @@ func TestHELOBudget(t *testing.T) {
 	for i := range 10 {
 		greedy += fmt.Sprintf(" mx:m%d.greedy.example", i)
 	}
-	records := map[string][]string{"greedy.example": {greedy + " -all"}, "example.com": {"v=spf1 ip4:192.0.2.1 -all"}}
+	records := map[string][]string{"greedy.example": {greedy + " -all"},
+		"example.com": {"v=spf1 ip4:192.0.2.1 -all"}}
 	z := dnstest.FromMap(records)
 	v, _ := newVerifier(t)
-	v.Resolver, v.IPRev, v.DKIM, v.DMARC, v.HELO, v.MaxLookups = answering{z}, false, nil, nil, true, 1
-	r := judged(t, t.Context(), v, envelope("192.0.2.1", "greedy.example", "a@example.com"), false, text)
+	v.Resolver, v.IPRev, v.DKIM, v.DMARC, v.HELO, v.MaxLookups = answering{z}, false, nil, nil,
+		true, 1
+	r := judged(t, t.Context(), v, envelope("192.0.2.1", "greedy.example", "a@example.com"), false,
+		text)
 	if got, want := r.String(), "spf=pass helo=temperror"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
@@ -111,7 +119,8 @@ func (a answering) Lookup(ctx context.Context, name string, t dns.Type) (dns.Ans
 	for i := range 10 {
 		switch t {
 		case dns.MX:
-			out.Exchanges = append(out.Exchanges, dns.Exchange{Host: fmt.Sprintf("x%d.greedy.example", i)})
+			out.Exchanges = append(out.Exchanges,
+				dns.Exchange{Host: fmt.Sprintf("x%d.greedy.example", i)})
 		case dns.A:
 			out.Addrs = []netip.Addr{netip.MustParseAddr("198.51.100.9")}
 		}

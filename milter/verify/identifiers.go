@@ -16,7 +16,8 @@ func (r *Results) identifiers() []dmarc.Identifier {
 			return
 		}
 		out = append(out,
-			dmarc.Identifier{Method: method, Domain: d, Selector: selector, Temporary: value == "temperror"})
+			dmarc.Identifier{Method: method, Domain: d, Selector: selector,
+				Temporary: value == "temperror"})
 	}
 	if s := r.MailFromSPF(); s != nil {
 		add(dmarc.SPF, string(s.Domain), "", string(s.Value))

@@ -30,7 +30,8 @@ func TestJunkSignaturesHideNothing(t *testing.T) {
 				v, _ := newVerifier(t)
 				own, rest, _ := strings.Cut(good, "From: ")
 				raw := junk(above) + own + junk(below) + "From: " + rest
-				r := judged(t, t.Context(), v, envelope("192.0.2.1", "mx.example.com", "alice@example.com"), false, raw)
+				r := judged(t, t.Context(), v,
+					envelope("192.0.2.1", "mx.example.com", "alice@example.com"), false, raw)
 				first, err := authres.Parse(r.Field("mx.example.net", "none").Fields()[0].Value())
 				if err != nil {
 					t.Fatal(err)
@@ -43,7 +44,8 @@ func TestJunkSignaturesHideNothing(t *testing.T) {
 				if len(got) < len(want) || !slices.Equal(got[:len(want)], want) {
 					t.Errorf("the first field says %v, want %v first", got, want)
 				}
-				if !strings.HasPrefix(r.String(), "dmarc=pass spf=pass iprev=pass dkim=pass/example.com") {
+				if !strings.HasPrefix(r.String(),
+					"dmarc=pass spf=pass iprev=pass dkim=pass/example.com") {
 					t.Errorf("the log says %s", r)
 				}
 			})
@@ -72,7 +74,8 @@ func TestOrderOfSignatures(t *testing.T) {
 	if strings.Join(got, " ") != want {
 		t.Errorf("got %v, want %s", got, want)
 	}
-	if comment := r.Field("mx", "").Results; !strings.Contains(fmt.Sprint(comment), "256-bit ed25519 key") {
+	if comment := r.Field("mx", "").Results; !strings.Contains(fmt.Sprint(comment),
+		"256-bit ed25519 key") {
 		t.Errorf("no key size in %v", comment)
 	}
 }

@@ -48,7 +48,8 @@ func (r *Results) NoAuthor() bool { return errors.Is(r.AuthorErr, message.ErrNoA
 func (r *Results) ManyAuthors() bool { return errors.Is(r.AuthorErr, message.ErrManyAuthors) }
 
 // byMerit orders the values of DKIM results by how near they are to a pass.
-var byMerit = []dkim.Value{dkim.Pass, dkim.TempError, dkim.Policy, dkim.Fail, dkim.PermError, dkim.Neutral}
+var byMerit = []dkim.Value{dkim.Pass, dkim.TempError, dkim.Policy, dkim.Fail, dkim.PermError,
+	dkim.Neutral}
 
 // BestDKIM is the best that any signature of the message came to, "none" when it has no signature.
 func (r *Results) BestDKIM() string {

@@ -248,7 +248,8 @@ func (r *Run) clientMethods() (all []method) {
 
 // dmarcMethod finds the policies.
 func (r *Run) dmarcMethod() method {
-	return method{name: "dmarc", run: r.discoverDMARC, broken: brokenDMARC, late: true, class: dns.DMARC}
+	return method{name: "dmarc", run: r.discoverDMARC, broken: brokenDMARC, late: true,
+		class: dns.DMARC}
 }
 
 func (r *Run) run(ctx context.Context, how method, m *message.Message, out *Results) {

@@ -28,7 +28,8 @@ func clock() time.Time { return now }
 // key is published in zoneText as k._domainkey.example.com.
 var key = ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
 
-var keyRecord = "v=DKIM1; k=ed25519; p=" + base64.StdEncoding.EncodeToString(key.Public().(ed25519.PublicKey))
+var keyRecord = "v=DKIM1; k=ed25519; p=" +
+	base64.StdEncoding.EncodeToString(key.Public().(ed25519.PublicKey))
 
 // zoneText is the DNS of the tests: example.com wants p=reject and sends from 192.0.2.1.
 var zoneText = `
@@ -81,13 +82,15 @@ func signed(t *testing.T, raw, d string) string {
 }
 
 // judged returns what v finds of raw.
-func judged(t *testing.T, ctx context.Context, v *Verifier, env *message.Envelope, relay bool, raw string) *Results {
+func judged(t *testing.T, ctx context.Context, v *Verifier, env *message.Envelope, relay bool,
+	raw string) *Results {
 	t.Helper()
 	var run *Run
-	m, err := message.Read(strings.NewReader(raw), 1<<20, func(h message.Header) []message.BodyHash {
-		run = v.Begin(env, h, h.From(), relay)
-		return run.BodyHashes()
-	})
+	m, err := message.Read(strings.NewReader(raw), 1<<20,
+		func(h message.Header) []message.BodyHash {
+			run = v.Begin(env, h, h.From(), relay)
+			return run.BodyHashes()
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,9 +116,11 @@ func TestResults(t *testing.T) {
 		{"spoofed", envelope("198.51.100.1", "x.other.example", "a@other.example"), false, text,
 			"dmarc=fail spf=fail iprev=permerror dkim=none"},
 		{"forwarded: DKIM carries it", envelope("198.51.100.1", "x.other.example",
-			"a@other.example"), false, good, "dmarc=pass spf=fail iprev=permerror dkim=pass/example.com"},
+			"a@other.example"), false, good,
+			"dmarc=pass spf=fail iprev=permerror dkim=pass/example.com"},
 		{"changed on the way, SPF carries it", envelope("192.0.2.1", "mx.example.com",
-			"alice@example.com"), false, good + "footer\r\n", "dmarc=pass spf=pass iprev=pass dkim=fail/example.com"},
+			"alice@example.com"), false, good + "footer\r\n",
+			"dmarc=pass spf=pass iprev=pass dkim=fail/example.com"},
 		{"null sender: HELO counts as MAIL FROM", envelope("192.0.2.1", "mx.example.com", ""),
 			false, text, "dmarc=pass spf=pass iprev=pass dkim=none"},
 		{"HELO alone does not count", envelope("192.0.2.1", "mx.example.com", "a@other.example"),
@@ -130,14 +135,17 @@ func TestResults(t *testing.T) {
 		{"no author", envelope("192.0.2.1", "x", "alice@example.com"), false, "Subject: x\r\n\r\n",
 			"dmarc=permerror spf=pass iprev=pass dkim=none"},
 		{"two authors", envelope("192.0.2.1", "x", "alice@example.com"), false,
-			"From: alice@example.com, b@other.example\r\n\r\n", "dmarc=permerror spf=pass iprev=pass dkim=none"},
+			"From: alice@example.com, b@other.example\r\n\r\n",
+			"dmarc=permerror spf=pass iprev=pass dkim=none"},
 		{"an author and an address literal", envelope("192.0.2.1", "x", "alice@example.com"), false,
-			"From: alice@example.com, b@[192.0.2.9]\r\n\r\n", "dmarc=permerror spf=pass iprev=pass dkim=none"},
+			"From: alice@example.com, b@[192.0.2.9]\r\n\r\n",
+			"dmarc=permerror spf=pass iprev=pass dkim=none"},
 		{"two From fields", envelope("192.0.2.1", "x", "alice@example.com"), false,
 			"From: alice@example.com\r\nFrom: alice@other.example\r\n\r\n",
 			"dmarc=permerror spf=pass iprev=pass dkim=none"},
 		{"two From fields with one domain", envelope("192.0.2.1", "x", "alice@example.com"), false,
-			"From: alice@example.com\r\nFrom: bob@example.com\r\n\r\n", "dmarc=pass spf=pass iprev=pass dkim=none"},
+			"From: alice@example.com\r\nFrom: bob@example.com\r\n\r\n",
+			"dmarc=pass spf=pass iprev=pass dkim=none"},
 		{"two From fields with one domain, forged", envelope("198.51.100.1", "x",
 			"a@other.example"), false, "From: alice@example.com\r\nFrom: bob@example.com\r\n\r\n",
 			"dmarc=fail spf=fail iprev=permerror dkim=none"},
@@ -177,7 +185,8 @@ func TestField(t *testing.T) {
 // TestFieldOfUnreadableSignature holds that no identity is invented where a signature names none.
 func TestFieldOfUnreadableSignature(t *testing.T) {
 	for _, signature := range []string{
-		"garbage", "", "v=1", "v=1; d=; i=@", "v=2; s=x", "=;", "v=1; a=rsa-sha256; d=@; s=x; h=from; bh=AA==; b=AA==",
+		"garbage", "", "v=1", "v=1; d=; i=@", "v=2; s=x", "=;",
+		"v=1; a=rsa-sha256; d=@; s=x; h=from; bh=AA==; b=AA==",
 		"v=1; a=rsa-sha256; d=example..com; i=@example..com; s=x; h=from; bh=AA==; b=AA==",
 	} {
 		v, _ := newVerifier(t)
@@ -200,7 +209,8 @@ func TestBudget(t *testing.T) {
 		raw = "DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d=d" + strings.Repeat("x",
 			i%50) + ".example; s=s; h=from; bh=AAAA; b=AAAA\r\n" + raw
 	}
-	r := judged(t, t.Context(), v, envelope("192.0.2.1", "mx.example.com", "alice@example.com"), false, raw)
+	r := judged(t, t.Context(), v, envelope("192.0.2.1", "mx.example.com", "alice@example.com"),
+		false, raw)
 	const most = 7 + 10 + dmarcLookups // 10 signatures
 	if n := len(z.Queries()); n > most {
 		t.Errorf("%d queries, at most %d allowed", n, most)
@@ -213,7 +223,10 @@ func TestBudget(t *testing.T) {
 // panicking stands for a bug that mail of a stranger finds.
 type panicking struct{}
 
-func (panicking) Lookup(context.Context, string, dns.Type) (dns.Answer, error) { panic("found a bug") }
+func (panicking) Lookup(context.Context, string, dns.Type) (dns.Answer,
+	error) {
+	panic("found a bug")
+}
 
 func TestPanic(t *testing.T) {
 	v, _ := newVerifier(t)
@@ -283,9 +296,11 @@ func TestPolicyIsFoundAllTheSame(t *testing.T) {
 		tc.change(v)
 		forged := "DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d=example.com; s=none; " +
 			"h=from; bh=AAAA; b=AAAA\r\n" + text
-		r := judged(t, t.Context(), v, envelope("198.51.100.1", "x", "a@attacker.example"), false, forged)
+		r := judged(t, t.Context(), v, envelope("198.51.100.1", "x", "a@attacker.example"), false,
+			forged)
 		if r.DMARC.Value != dmarc.Fail || r.DMARC.Disposition != dmarc.Reject {
-			t.Errorf("%s: dmarc=%s (%s), want fail and reject", tc.name, r.DMARC.Value, r.DMARC.Reason)
+			t.Errorf("%s: dmarc=%s (%s), want fail and reject", tc.name, r.DMARC.Value,
+				r.DMARC.Reason)
 		}
 	}
 }
@@ -356,8 +371,10 @@ func (l late) Lookup(ctx context.Context, name string, t dns.Type) (dns.Answer, 
 func TestLatePolicy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v, _ := newVerifier(t)
-		v.Resolver, v.Deadline = late{v.Resolver, "_dmarc.example.com", 18 * time.Second}, 20*time.Second
-		r := judged(t, t.Context(), v, envelope("198.51.100.1", "x", "a@other.example"), false, text)
+		v.Resolver, v.Deadline = late{v.Resolver, "_dmarc.example.com", 18 * time.Second},
+			20*time.Second
+		r := judged(t, t.Context(), v, envelope("198.51.100.1", "x", "a@other.example"), false,
+			text)
 		if r.DMARC.Value != dmarc.Fail || r.DMARC.Disposition != dmarc.Reject {
 			t.Errorf("dmarc=%s (%s), want fail and reject", r.DMARC.Value, r.DMARC.Reason)
 		}
@@ -413,7 +430,8 @@ func TestJudgedFromMemory(t *testing.T) {
 			first := judged(t, t.Context(), v, tc.env, false, raw)
 			asked := len(z.Queries())
 			second := judged(t, t.Context(), v, tc.env, false, raw)
-			if got, want := second.Field("mx", "").Payload(), first.Field("mx", "").Payload(); got != want {
+			if got, want := second.Field("mx", "").Payload(),
+				first.Field("mx", "").Payload(); got != want {
 				t.Errorf("from memory:\n%s\nwant\n%s", got, want)
 			}
 			if again := z.Queries()[asked:]; len(again) > 0 {
@@ -428,9 +446,11 @@ func TestOneMethodForgot(t *testing.T) {
 	v, z := newVerifier(t)
 	v.Resolver = remembering(z)
 	raw := signed(t, text, "example.com")
-	want := judged(t, t.Context(), v, envelope("192.0.2.1", "mx.example.com", "alice@example.com"), false, raw).String()
+	want := judged(t, t.Context(), v, envelope("192.0.2.1", "mx.example.com", "alice@example.com"),
+		false, raw).String()
 	before := len(z.Queries())
-	got := judged(t, t.Context(), v, envelope("192.0.2.1", "mx.example.com", "a@mx.example.com"), false, raw).String()
+	got := judged(t, t.Context(), v, envelope("192.0.2.1", "mx.example.com", "a@mx.example.com"),
+		false, raw).String()
 	if want != got {
 		t.Errorf("got %s, want %s", got, want)
 	}

@@ -68,7 +68,8 @@ func Of(err error) Kind {
 // isUnread reports whether an error is about a file that could not be opened, read or written.
 func isUnread(err error) bool {
 	var path *fs.PathError
-	return errors.As(err, &path) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)
+	return errors.As(err, &path) || errors.Is(err, fs.ErrNotExist) ||
+		errors.Is(err, fs.ErrPermission)
 }
 
 // NewFailed returns an error for what a command could not do: Unknown where a file could not be

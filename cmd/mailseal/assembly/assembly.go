@@ -36,10 +36,12 @@ type Parts struct {
 	Resolver dns.Resolver
 	Keys     *keyfile.Source // nil when nothing is signed or sealed
 	Sources  map[string]*Source
-	Domains  *keyfile.Domains // keys of files that each domain has of its own; nil when there are none
-	Table    keys.Source      // Keys, Domains, and those that Sources hold
-	Managed  *keylife.Source  // nil when no rule signs with keys of the state directory
-	Gone     error            // wraps keylife.ErrGone when there is no state of the keys any more; those before sign on
+	// keys of files that each domain has of its own; nil when there are none
+	Domains *keyfile.Domains
+	Table   keys.Source     // Keys, Domains, and those that Sources hold
+	Managed *keylife.Source // nil when no rule signs with keys of the state directory
+	// wraps keylife.ErrGone when there is no state of the keys any more; those before sign on
+	Gone     error
 	Settings milter.Settings
 }
 
@@ -135,7 +137,8 @@ func quietFragile(warned []string) []milter.Event {
 }
 
 func newOwnFields(cfg *config.Config) filter.OwnFields {
-	own := filter.OwnFields{KeepResults: cfg.Ours.KeepResults, IDs: ownIDs(cfg), Names: []string{cfg.Policy.MarkHeader}}
+	own := filter.OwnFields{KeepResults: cfg.Ours.KeepResults, IDs: ownIDs(cfg),
+		Names: []string{cfg.Policy.MarkHeader}}
 	if cfg.Verify.ReceivedSPF {
 		own.Names = append(own.Names, "Received-SPF")
 	}
@@ -204,7 +207,8 @@ func patterns(path string, texts []string) (message.Patterns, error) {
 }
 
 func newSenders(c config.Senders) (filter.Senders, error) {
-	out := filter.Senders{Require: c.Require, Action: c.Action, Logins: map[string]message.Patterns{}}
+	out := filter.Senders{Require: c.Require, Action: c.Action,
+		Logins: map[string]message.Patterns{}}
 	for login, may := range c.Logins {
 		ps, err := patterns("senders.logins."+login, may)
 		if err != nil {
@@ -237,7 +241,8 @@ func (p *Parts) addJudging(f *filter.Filter, log *slog.Logger) error {
 }
 
 // ConfiguredVerifier judges as a configuration says, but that it always validates ARC.
-func ConfiguredVerifier(cfg *config.Config, r dns.Resolver, now func() time.Time) (*verify.Verifier, error) {
+func ConfiguredVerifier(cfg *config.Config, r dns.Resolver, now func() time.Time) (*verify.Verifier,
+	error) {
 	c := cfg.Verify
 	v := NewVerifier(r, now)
 	v.Deadline = cfg.Limits.MessageDeadline
@@ -262,7 +267,8 @@ func ConfiguredVerifier(cfg *config.Config, r dns.Resolver, now func() time.Time
 	switch {
 	case !c.SPF && !c.DMARC:
 		v.SPF = nil
-	case !c.SPF: // DMARC without SPF would fail the honest mail of domains that SPF alone authenticates
+	// DMARC without SPF would fail the honest mail of domains that SPF alone authenticates
+	case !c.SPF:
 		v.OnlyDMARC = true
 	}
 	if !c.DMARC {
@@ -291,7 +297,8 @@ func NewResolver(cfg *config.Config) (*dns.Client, *dns.Gate, error) {
 	for _, a := range cfg.DNS.Servers {
 		servers = append(servers, a.String())
 	}
-	client, err := dns.New(dns.Options{Servers: servers, Timeout: cfg.DNS.Timeout, Tries: cfg.DNS.Tries})
+	client, err := dns.New(dns.Options{Servers: servers, Timeout: cfg.DNS.Timeout,
+		Tries: cfg.DNS.Tries})
 	if err != nil {
 		return nil, nil, fmt.Errorf("dns: %w", err)
 	}

@@ -95,7 +95,8 @@ func (c *Coverages) Author(ctx context.Context, name string) Coverage {
 	found := Uncovered
 	for _, i := range c.candidates(name) {
 		r := c.rules[i]
-		isWhole := r.isUnconditional() && (len(r.from) == 0 || r.from.MatchDomain(domain.Name(name)))
+		isWhole := r.isUnconditional() && (len(r.from) == 0 ||
+			r.from.MatchDomain(domain.Name(name)))
 		switch {
 		case !c.usable(ctx, r.Rule, name):
 		case isWhole:
@@ -128,7 +129,8 @@ func (c *Coverages) candidates(name string) []int {
 // isUnconditional reports whether a rule signs whatever the client and the recipients are.
 func (r coveringRule) isUnconditional() bool {
 	w := r.When
-	return len(w.Recipients)+len(w.Networks)+len(w.DaemonNames)+len(w.Logins)+len(w.Senders)+len(w.ListIDs) == 0
+	return len(w.Recipients)+len(w.Networks)+len(w.DaemonNames)+len(w.Logins)+len(w.Senders)+
+		len(w.ListIDs) == 0
 }
 
 // Signer reports whether any rule signs as a domain, with a key that can be loaded.
@@ -145,7 +147,8 @@ func (c *Coverages) Signer(ctx context.Context, name string) bool {
 	}
 	return slices.ContainsFunc(c.rules, func(r coveringRule) bool {
 		return r.Source != "" &&
-			(r.Domain == "" || r.Domain == "%" || domain.ASCII(r.Domain) == name) // whose d= only it knows
+			// whose d= only it knows
+			(r.Domain == "" || r.Domain == "%" || domain.ASCII(r.Domain) == name)
 	})
 }
 

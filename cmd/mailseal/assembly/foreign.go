@@ -16,10 +16,12 @@ import (
 // other_domains forbids that.
 var errOtherDomain = errors.New("the row is of another domain than the one that was asked for")
 
-// maxForeign bounds the rows that are remembered as reported; beyond, all of them may be reported once more.
+// maxForeign bounds the rows that are remembered as reported; beyond, all of them may be reported
+// once more.
 const maxForeign = 10_000
 
-// foreignRows are the rows of a source whose domain is another than the one asked for, as far as that has been logged.
+// foreignRows are the rows of a source whose domain is another than the one asked for, as far as
+// that has been logged.
 type foreignRows struct {
 	mu   sync.Mutex
 	said map[string]struct{}
@@ -58,8 +60,8 @@ func (s *Source) suitsAuthor(r config.Rule) func(keys.Key, sign.Query) error {
 	}
 }
 
-// suitsName compares the domain of a key that the key table has from a source with the one in its name, if that is the
-// name of a record.
+// suitsName compares the domain of a key that the key table has from a source with the one in its
+// name, if that is the name of a record.
 func (s *Source) suitsName(k keys.Key, name string) error {
 	_, asked, ok := strings.Cut(name, "._domainkey.")
 	if !ok || k.Domain == "%" || domain.ASCII(k.Domain) == domain.ASCII(asked) {
@@ -68,7 +70,8 @@ func (s *Source) suitsName(k keys.Key, name string) error {
 	return s.otherDomain(k, asked)
 }
 
-// otherDomain logs a row that is of another domain than the one asked for, once, or returns why it must not sign.
+// otherDomain logs a row that is of another domain than the one asked for, once, or returns why it
+// must not sign.
 func (s *Source) otherDomain(k keys.Key, asked string) error {
 	switch s.wanted.otherDomains {
 	case config.OtherDomainsAccept:

@@ -20,7 +20,8 @@ func TestBuildJudging(t *testing.T) {
 		{"[verify]\nuncovered_duplicates = \"note\"\n", true},
 	} {
 		cfg, err := config.Parse("mailseal.toml",
-			[]byte("authserv_id = \"mx.example.com\"\n[dns]\nservers = [\"127.0.0.1:9\"]\n"+tt.text))
+			[]byte("authserv_id = \"mx.example.com\"\n[dns]\nservers = [\"127.0.0.1:9\"]\n"+
+				tt.text))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -19,7 +19,8 @@ func FileKeys(ctx context.Context, cfg *config.Config, old *Parts) *keyfile.Sour
 }
 
 // FileKeysAs is FileKeys for a daemon that runs as another user than this process.
-func FileKeysAs(ctx context.Context, cfg *config.Config, old *Parts, as *keyfile.Reader) *keyfile.Source {
+func FileKeysAs(ctx context.Context, cfg *config.Config, old *Parts,
+	as *keyfile.Reader) *keyfile.Source {
 	o := keyfile.Options{RequireSafe: cfg.RequireSafeKeys, As: as, Background: old == nil}
 	if old != nil {
 		o.Previous = old.Keys
@@ -42,7 +43,8 @@ func (p *Parts) ExamineKeys(ctx context.Context, log *slog.Logger) {
 	err := Survive(func() error {
 		p.sayFindings(ctx, log)
 		SelfTest(ctx, p.Config, p.Keys, func(key string, err error) {
-			log.Error("key fails its self-test: no verifier would accept its signatures", "key", key, "error", err)
+			log.Error("key fails its self-test: no verifier would accept its signatures", "key",
+				key, "error", err)
 		})
 		return nil
 	})
@@ -52,8 +54,8 @@ func (p *Parts) ExamineKeys(ctx context.Context, log *slog.Logger) {
 }
 
 // AnyKey is an error when there are keys and none of them can sign: a configuration that can do
-// nothing but defer mail. One bad key among good ones does not keep the daemon from starting; it is logged. It
-// waits for the first key that can sign.
+// nothing but defer mail. One bad key among good ones does not keep the daemon from starting; it is
+// logged. It waits for the first key that can sign.
 func (p *Parts) AnyKey(ctx context.Context) error {
 	if p.Keys == nil || len(p.Keys.Names()) == 0 || len(p.Sources) > 0 {
 		return nil

@@ -32,7 +32,8 @@ func TestAnyKey(t *testing.T) {
 			add := func(prefix, key string, n int) {
 				for i := range n {
 					name := fmt.Sprintf("%s%d._domainkey.example.com", prefix, i)
-					cfg.Keys[name] = config.Key{Domain: "example.com", Selector: prefix, PrivateKey: config.Secret(key)}
+					cfg.Keys[name] = config.Key{Domain: "example.com", Selector: prefix,
+						PrivateKey: config.Secret(key)}
 				}
 			}
 			add("b", "x", tc.bad)

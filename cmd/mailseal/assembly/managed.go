@@ -37,9 +37,10 @@ func (p *Parts) AddManaged(old *Parts, log *slog.Logger) error {
 		return err
 	}
 	var err error
-	p.Managed, err = keylife.NewSource(keylife.Store{Dir: p.Config.StateDirectory}, func(err error) {
-		log.Error("the state of the keys cannot be read", "error", err)
-	})
+	p.Managed, err = keylife.NewSource(keylife.Store{Dir: p.Config.StateDirectory},
+		func(err error) {
+			log.Error("the state of the keys cannot be read", "error", err)
+		})
 	if err != nil {
 		return fmt.Errorf("state_directory: %w", err)
 	}
@@ -53,12 +54,13 @@ func (p *Parts) AddManaged(old *Parts, log *slog.Logger) error {
 	return nil
 }
 
-// errNoState says that the state directory could not be read when the rule was made. Without it the rule would have no
-// keys at all, which is no reason to defer.
+// errNoState says that the state directory could not be read when the rule was made. Without it the
+// rule would have no keys at all, which is no reason to defer.
 var errNoState = errors.New("the keys of the state directory could not be read")
 
 // chooseManaged answers a rule with the active keys of its domain, "%" for the author's.
-func chooseManaged(source *keylife.Source, r config.Rule) func(context.Context, sign.Query) ([]keys.Key, error) {
+func chooseManaged(source *keylife.Source, r config.Rule) func(context.Context,
+	sign.Query) ([]keys.Key, error) {
 	return func(_ context.Context, q sign.Query) ([]keys.Key, error) {
 		if source == nil {
 			return nil, errNoState
@@ -68,7 +70,8 @@ func chooseManaged(source *keylife.Source, r config.Rule) func(context.Context, 
 			of = string(q.Author.Domain)
 		}
 		have, err := source.Keys(of)
-		if errors.Is(err, keys.ErrNotFound) && r.FirstKey == config.FirstKeyUnsigned && !source.HasSigned(of) {
+		if errors.Is(err, keys.ErrNotFound) && r.FirstKey == config.FirstKeyUnsigned &&
+			!source.HasSigned(of) {
 			return nil, fmt.Errorf("%w for %s: publish the records of mailseal keys list "+
 				"--format line, then mailseal keys rotate", sign.ErrFirstKey, of)
 		}

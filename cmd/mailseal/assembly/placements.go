@@ -15,8 +15,8 @@ type Placement struct {
 	Domain string
 }
 
-// placements are all keys of a configuration with the domains that they sign as, sorted: those of the rules, and keys
-// that no rule names at their own.
+// placements are all keys of a configuration with the domains that they sign as, sorted: those of
+// the rules, and keys that no rule names at their own.
 func Placements(cfg *config.Config) []Placement {
 	found := map[Placement]bool{}
 	used := map[string]bool{}
@@ -41,8 +41,8 @@ func Placements(cfg *config.Config) []Placement {
 	})
 }
 
-// entryOf returns the entry of the key table that a name in a rule stands for, where mail is from an
-// author's domain, and what the entry is called: by that domain, or with "%" for every domain.
+// entryOf returns the entry of the key table that a name in a rule stands for, where mail is from
+// an author's domain, and what the entry is called: by that domain, or with "%" for every domain.
 func entryOf(cfg *config.Config, name, author string) (string, config.Key, bool) {
 	of := strings.ReplaceAll(name, "%", author)
 	if k, ok := cfg.Keys[of]; ok {
@@ -90,7 +90,8 @@ func SigningDomains(cfg *config.Config, r config.Rule, author string) []string {
 	return slices.Compact(out)
 }
 
-// usedBy are the placements of keys that rules name: a key that no rule signs with need not be published.
+// usedBy are the placements of keys that rules name: a key that no rule signs with need not be
+// published.
 func UsedPlacements(cfg *config.Config) []Placement {
 	var out []Placement
 	used := map[string]bool{}

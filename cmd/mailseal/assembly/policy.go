@@ -25,8 +25,10 @@ func NewPolicy(cfg *config.Config) (*policy.Rules, error) {
 	var err1, err2, err3 error
 	rules.NotJudged.Networks, rules.NotJudged.Hosts = p.NotJudged.Networks, p.NotJudged.Hosts
 	rules.NotJudged.Senders, err1 = senderPatterns("policy.not_judged.senders", p.NotJudged.Senders)
-	rules.NotJudged.Recipients, err2 = patterns("policy.not_judged.recipients", p.NotJudged.Recipients)
-	rules.NotJudged.Authors, err3 = patterns("policy.not_judged.author_domains", p.NotJudged.AuthorDomains)
+	rules.NotJudged.Recipients, err2 = patterns("policy.not_judged.recipients",
+		p.NotJudged.Recipients)
+	rules.NotJudged.Authors, err3 = patterns("policy.not_judged.author_domains",
+		p.NotJudged.AuthorDomains)
 	errs := []error{err1, err2, err3}
 	for i, name := range cfg.Verify.TrustedSealers {
 		d, err := domain.Parse(name)
@@ -68,7 +70,8 @@ func newCondition(path, text string, scope expression.Scope) (*expression.Condit
 
 func newOverride(name string, o config.Override) (policy.Override, error) {
 	var errs [5]error
-	out := policy.Override{Name: name, Networks: o.Networks, Hosts: o.Hosts, Replace: o.Action, Reason: o.Reason}
+	out := policy.Override{Name: name, Networks: o.Networks, Hosts: o.Hosts, Replace: o.Action,
+		Reason: o.Reason}
 	out.Actions = policy.Actions{SPF: o.SPF, IPRev: o.IPRev, DKIM: o.DKIM, DMARC: o.DMARC}
 	out.Authors, errs[0] = patterns(name+".author_domains", o.AuthorDomains)
 	out.ListIDs, errs[1] = patterns(name+".list_ids", o.ListIDs)

@@ -7,7 +7,8 @@ import (
 	"mailseal/milter/action"
 )
 
-// TestBuildPolicy holds that each setting of the policy reaches the rules, under the words that the methods use.
+// TestBuildPolicy holds that each setting of the policy reaches the rules, under the words that the
+// methods use.
 func TestBuildPolicy(t *testing.T) {
 	const text = `
 [policy.spf]

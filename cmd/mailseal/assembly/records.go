@@ -9,7 +9,8 @@ import (
 	"mailseal/keys/keylife"
 )
 
-// Record is a DNS record that has to be published, and the domain that signs with its key: the d= tag.
+// Record is a DNS record that has to be published, and the domain that signs with its key: the d=
+// tag.
 type Record struct {
 	keys.Record
 	Domain string
@@ -17,9 +18,10 @@ type Record struct {
 
 // Records returns the records of keys, wherever they sign. Keys that cannot be loaded are left out,
 // since those who load
-// them report it. Odd is called for the others that have no record: with a nil error for a key that signs as the domain
-// of any author, else with the reason. It may be nil.
-func Records(ctx context.Context, source keys.Source, places []Placement, odd func(Placement, error)) []Record {
+// them report it. Odd is called for the others that have no record: with a nil error for a key that
+// signs as the domain of any author, else with the reason. It may be nil.
+func Records(ctx context.Context, source keys.Source, places []Placement,
+	odd func(Placement, error)) []Record {
 	if odd == nil {
 		odd = func(Placement, error) {}
 	}
@@ -46,8 +48,8 @@ func Records(ctx context.Context, source keys.Source, places []Placement, odd fu
 	return out
 }
 
-// ManagedRecords returns the records of the state directory's keys that must be in the DNS by now. It is empty when the
-// state cannot be read, which those who sign with such keys report.
+// ManagedRecords returns the records of the state directory's keys that must be in the DNS by now.
+// It is empty when the state cannot be read, which those who sign with such keys report.
 func ManagedRecords(cfg *config.Config) []Record {
 	state, err := keylife.Store{Dir: cfg.StateDirectory}.Read()
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"mailseal/milter/message"
 )
 
-// remembered are the keys of sources in memory by which rules without a key table sign, each with the domain that it
-// signs as. Nothing is asked of a source.
+// remembered are the keys of sources in memory by which rules without a key table sign, each with
+// the domain that it signs as. Nothing is asked of a source.
 func (p *Parts) Remembered() []keys.Key {
 	found := map[string]keys.Key{}
 	memories := map[*Source]memory{}
@@ -67,7 +67,8 @@ func (m memory) signing(r config.Rule) []keys.Key {
 	}
 	from, err := message.ParsePatterns(r.From)
 	for _, h := range m.queries {
-		if err != nil || !from.MatchDomain(domain.Name(h.Query.Domain)) && !from.MatchPath(h.Query.Address) {
+		if err != nil || !from.MatchDomain(domain.Name(h.Query.Domain)) &&
+			!from.MatchPath(h.Query.Address) {
 			continue
 		}
 		for _, k := range h.Keys {
@@ -94,7 +95,8 @@ func (m memory) named(r config.Rule, name string) []keys.Key {
 	return out
 }
 
-// authorIn reports whether a key's name is one that a rule names, and which author's domain is there for "%".
+// authorIn reports whether a key's name is one that a rule names, and which author's domain is
+// there for "%".
 func authorIn(rule, name string) (string, bool) {
 	before, after, _ := strings.Cut(rule, "%")
 	if len(name) <= len(before)+len(after) || !strings.HasPrefix(name, before) {

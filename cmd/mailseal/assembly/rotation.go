@@ -11,8 +11,8 @@ import (
 	"mailseal/milter/rotation"
 )
 
-// RotationOptions says how the keys of the state directory are rotated. The servers that are asked are those that the
-// configuration lists, else those of each domain.
+// RotationOptions says how the keys of the state directory are rotated. The servers that are asked
+// are those that the configuration lists, else those of each domain.
 func RotationOptions(cfg *config.Config) (rotation.Options, error) {
 	panel, err := newPanel(cfg)
 	if err != nil {
@@ -40,7 +40,8 @@ func newPanel(cfg *config.Config) (*keydns.Panel, error) {
 		return nil, err
 	}
 	open := func(addresses []string) (dns.Resolver, error) {
-		return dns.New(dns.Options{Servers: addresses, Targets: host, Timeout: cfg.DNS.Timeout, Tries: cfg.DNS.Tries})
+		return dns.New(dns.Options{Servers: addresses, Targets: host, Timeout: cfg.DNS.Timeout,
+			Tries: cfg.DNS.Tries})
 	}
 	p := &keydns.Panel{Resolver: host, Open: open}
 	for _, a := range cfg.Rotation.Servers {

@@ -10,8 +10,9 @@ import (
 	"mailseal/config"
 )
 
-// Shrunk returns, in sentences, what of a configuration before is not in another one, so that mail which was signed may
-// go unsigned: whose mail is ours, and authors whom no rule names any more, whether they have sent mail lately or not.
+// Shrunk returns, in sentences, what of a configuration before is not in another one, so that mail
+// which was signed may go unsigned: whose mail is ours, and authors whom no rule names any more,
+// whether they have sent mail lately or not.
 func Shrunk(old, now *Parts) []string {
 	if !old.Config.Signs() {
 		return nil
@@ -45,7 +46,8 @@ func lessOurs(old, now config.Ours) []string {
 	say("networks", networks)
 	say("hosts", without(old.Hosts, now.Hosts))
 	say("daemon_names", without(old.DaemonNames, now.DaemonNames))
-	say("macros", without(slices.Sorted(maps.Keys(old.Macros)), slices.Collect(maps.Keys(now.Macros))))
+	say("macros", without(slices.Sorted(maps.Keys(old.Macros)),
+		slices.Collect(maps.Keys(now.Macros))))
 	if old.Authenticated && !now.Authenticated {
 		out = append(out, "ours.authenticated is false now: mail of users who log in is not signed "+
 			"unless it is ours for another reason")
@@ -53,14 +55,16 @@ func lessOurs(old, now config.Ours) []string {
 	return out
 }
 
-// without returns the members of a that b does not have. Exceptions ("!name") are for less mail anyway.
+// without returns the members of a that b does not have. Exceptions ("!name") are for less mail
+// anyway.
 func without(a, b []string) []string {
 	return slices.DeleteFunc(slices.Clone(a), func(s string) bool {
 		return strings.HasPrefix(s, "!") || slices.Contains(b, s)
 	})
 }
 
-// authorsGone returns the patterns of authors of the rules before that no rule has, or fits, any more.
+// authorsGone returns the patterns of authors of the rules before that no rule has, or fits, any
+// more.
 func authorsGone(old, now *Parts) []string {
 	kept := map[string]bool{}
 	for _, r := range now.Config.Sign {

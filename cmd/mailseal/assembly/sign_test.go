@@ -10,8 +10,8 @@ import (
 	"mailseal/milter/sign"
 )
 
-// TestBuildOversign holds that empty lists of fields mean none and no list the default: an import from OpenDKIM writes
-// empty ones.
+// TestBuildOversign holds that empty lists of fields mean none and no list the default: an import
+// from OpenDKIM writes empty ones.
 const oneRule = `
 authserv_id = "mx.example.com"
 [[listen]]
@@ -47,8 +47,8 @@ func TestBuildOversign(t *testing.T) {
 	}
 }
 
-// TestSigningTable holds that the setting match decides how many rules sign, and that a word which only the
-// configuration knows is refused: it must not become one of the others.
+// TestSigningTable holds that the setting match decides how many rules sign, and that a word which
+// only the configuration knows is refused: it must not become one of the others.
 func TestSigningTable(t *testing.T) {
 	const two = oneRule + "[[sign]]\nfrom = [\"*\"]\nkeys = [\"good._domainkey.example.com\"]\ndomain = \"%\"\n"
 	author := message.Address{Local: "a", Domain: "example.com"}

@@ -134,8 +134,8 @@ func SignOptions(o config.SignOptions) (dkim.SignOptions, error) {
 	return out, err
 }
 
-// NegativeIfZero returns a negative duration for zero. In the packages that use these options zero means
-// the default, and a negative duration means never.
+// NegativeIfZero returns a negative duration for zero. In the packages that use these options zero
+// means the default, and a negative duration means never.
 func NegativeIfZero(d time.Duration) time.Duration {
 	if d == 0 {
 		return -1

@@ -134,7 +134,8 @@ func newSource(name string, o sourceOptions, log *slog.Logger) (*Source, error) 
 
 // cached puts the memory before what asks.
 func cached(name string, o sourceOptions, r Remote, log *slog.Logger) *Source {
-	s := &Source{Name: name, Remote: r, wanted: o, tested: &testedKeys{}, foreign: &foreignRows{}, log: log}
+	s := &Source{Name: name, Remote: r, wanted: o, tested: &testedKeys{}, foreign: &foreignRows{},
+		log: log}
 	s.Cache = keys.NewCache(r, keys.CacheOptions{
 		TTL:         o.ttl,
 		NegativeTTL: o.negativeTTL,
@@ -157,7 +158,8 @@ func logTurned(log *slog.Logger, name string, err error) {
 		log.Info("source of keys is available again", "source", name)
 		return
 	}
-	log.Error("source of keys is unavailable: cached keys sign, other mail is deferred", "source", name, "error", err)
+	log.Error("source of keys is unavailable: cached keys sign, other mail is deferred", "source",
+		name, "error", err)
 }
 
 // Key returns a key as the DNS will be asked for it. A domain or selector that is not a name is not
@@ -205,7 +207,8 @@ func (s *Source) Usable(k keys.Key, dom, selector string) (keys.Key, error) {
 	if _, err := domain.Parse(k.Selector + "._domainkey." + domain.ASCII(at)); err != nil ||
 		!strings.Contains(at, ".") ||
 		k.Selector == "" {
-		return keys.Key{}, fmt.Errorf("source %q: key %q: %w: selector %q and domain %q make no DNS name",
+		return keys.Key{}, fmt.Errorf(
+			"source %q: key %q: %w: selector %q and domain %q make no DNS name",
 			s.Name, k.Name, keys.ErrAnswer, k.Selector, k.Domain)
 	}
 	return k, nil

@@ -60,7 +60,8 @@ func (s *Source) inherit(before *Source) {
 	s.answers.Store(before.answers.Load())
 }
 
-// HasAnswered reports whether the source has answered since it was made, or the one before that it took over from.
+// HasAnswered reports whether the source has answered since it was made, or the one before that it
+// took over from.
 func (s *Source) HasAnswered() bool { return s.answers.Load() || s.Cache.HasAnswered() }
 
 // ExamineSources tries each source that old does not have, or reaches otherwise, and logs what it
@@ -88,7 +89,8 @@ func (p *Parts) ExamineSources(ctx context.Context, old *Parts, log *slog.Logger
 				"restart uses the new settings in any case): %w", name, err))
 		default:
 			s.Counters.Failures.Add(1)
-			log.Error("source of keys cannot be used; its mail is deferred", "source", name, "error", err)
+			log.Error("source of keys cannot be used; its mail is deferred", "source", name,
+				"error", err)
 		}
 	}
 	return errors.Join(errs...)

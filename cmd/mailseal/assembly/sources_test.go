@@ -41,7 +41,8 @@ func TestRemembered(t *testing.T) {
 		want []string
 	}{
 		{"the source chooses", config.Rule{From: []string{"*"}},
-			[]string{"s1._domainkey.one.example", "s2._domainkey.any.example", "w._domainkey.whole.example"}},
+			[]string{"s1._domainkey.one.example", "s2._domainkey.any.example",
+				"w._domainkey.whole.example"}},
 		{"for some authors", config.Rule{From: []string{"*@any.example"}}, []string{"s2._domainkey.any.example"}},
 		{"as another domain", config.Rule{From: []string{"*@whole.example"},
 			SignOptions: config.SignOptions{}, Domain: "third.example"}, []string{"w._domainkey.third.example"}},
@@ -111,7 +112,8 @@ func TestSourceKeyIsTested(t *testing.T) {
 	s := cached("fake", sourceOptions{ttl: time.Hour}, fakeRemote{"k": k, "choose:d1.example": k},
 		slog.New(slog.DiscardHandler))
 	if got, err := s.Key(t.Context(), "k"); !errors.Is(err, keys.ErrAnswer) ||
-		!strings.Contains(err.Error(), "self-test") || !strings.Contains(err.Error(), `domain "d1.example"`) {
+		!strings.Contains(err.Error(), "self-test") ||
+		!strings.Contains(err.Error(), `domain "d1.example"`) {
 		t.Errorf("by name: got %v, %v", got, err)
 	}
 	if got, err := s.Choose(t.Context(), keys.Query{Domain: "d1.example"}); !errors.Is(err,
@@ -178,11 +180,12 @@ func TestUsable(t *testing.T) {
 // testKey is a key of its own for each i.
 func testKey(i int) keys.Key {
 	seed := bytes.Repeat([]byte{byte(i + 1)}, ed25519.SeedSize)
-	return keys.Key{Domain: fmt.Sprintf("d%d.example", i), Selector: "s", Signer: ed25519.NewKeyFromSeed(seed)}
+	return keys.Key{Domain: fmt.Sprintf("d%d.example", i), Selector: "s",
+		Signer: ed25519.NewKeyFromSeed(seed)}
 }
 
-// TestInherit holds when a source takes over at a reload what the one before it has remembered: where
-// it asks the same, in the same directory of keys, wherever the database has moved.
+// TestInherit holds when a source takes over at a reload what the one before it has remembered:
+// where it asks the same, in the same directory of keys, wherever the database has moved.
 func TestInherit(t *testing.T) {
 	base := sourceOptions{ttl: time.Hour,
 		sql: keysql.Options{Name: "a", DSN: "postgres://one/keys", KeyQuery: "SELECT 1",

@@ -10,8 +10,9 @@ import (
 	"mailseal/milter/sign"
 )
 
-// testedKeys remembers which keys of a source have passed their test, beyond the cache: where more domains send than it
-// holds, each message would pay for a test, which costs more than its signature.
+// testedKeys remembers which keys of a source have passed their test, beyond the cache: where more
+// domains send than it holds, each message would pay for a test, which costs more than its
+// signature.
 type testedKeys struct {
 	mu     sync.Mutex
 	passed map[[sha256.Size]byte]struct{} // digests of private halves
@@ -20,8 +21,9 @@ type testedKeys struct {
 // maxTested bounds the memory of a source's tested keys: about 5 MB.
 const maxTested = 100_000
 
-// test has a key that a source answered with sign a probe that the second implementation must verify with the record
-// that belongs to it. Its domain and selector are judged where they are used: the key table may say others.
+// test has a key that a source answered with sign a probe that the second implementation must
+// verify with the record that belongs to it. Its domain and selector are judged where they are
+// used: the key table may say others.
 func (t *testedKeys) test(k keys.Key) error {
 	text, err := keys.Marshal(k.Signer)
 	id := sha256.Sum256(text)

@@ -6,8 +6,9 @@ import (
 	"mailseal/config"
 )
 
-// Validate returns the mistakes that New would find in the values of a configuration, without opening a file, asking a
-// source or making any working part. What is wrong with keys, sources and the state directory is not among them.
+// Validate returns the mistakes that New would find in the values of a configuration, without
+// opening a file, asking a source or making any working part. What is wrong with keys, sources and
+// the state directory is not among them.
 func Validate(cfg *config.Config) error {
 	_, err := newLists(cfg)
 	errs := []error{err}

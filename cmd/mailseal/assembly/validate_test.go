@@ -34,7 +34,8 @@ func TestValidate(t *testing.T) {
 		}
 		tt.spoil(cfg)
 		err = Validate(cfg)
-		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+		if (err == nil) != (tt.want == "") ||
+			err != nil && !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: got %v, want %q", tt.name, err, tt.want)
 		}
 	}

@@ -28,15 +28,16 @@ const (
 
 // Bounds of the socket. Clients are the pages of administrators.
 const (
-	maxChange     = 64 << 10 // bytes of a change other than a file
-	maxUpload     = intake.MaxMessage
-	maxAnswer     = 64 << 10 // bytes
-	maxAtOnce     = 4        // changes that are made at once; further ones wait
-	maxFiles      = 1        // files that are read at once, each of which may take 128 MiB inflated
-	maxWords      = 300      // bytes of a name
-	maxSources    = 1_000    // addresses of a source
-	patience      = 30 * time.Second
-	longestUpload = 100 * time.Second // for a file, its transfer included; below the time limit of a page
+	maxChange  = 64 << 10 // bytes of a change other than a file
+	maxUpload  = intake.MaxMessage
+	maxAnswer  = 64 << 10 // bytes
+	maxAtOnce  = 4        // changes that are made at once; further ones wait
+	maxFiles   = 1        // files that are read at once, each of which may take 128 MiB inflated
+	maxWords   = 300      // bytes of a name
+	maxSources = 1_000    // addresses of a source
+	patience   = 30 * time.Second
+	// for a file, its transfer included; below the time limit of a page
+	longestUpload = 100 * time.Second
 )
 
 // change is what is asked for; which fields are set depends on the path.

@@ -29,7 +29,8 @@ func newServer(t *testing.T) *Server {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	return &Server{Intake: &intake.Intake{Store: s}, Log: slog.New(slog.DiscardHandler), Now: time.Now}
+	return &Server{Intake: &intake.Intake{Store: s}, Log: slog.New(slog.DiscardHandler),
+		Now: time.Now}
 }
 
 // served runs a server until the test ends.
@@ -57,7 +58,8 @@ func TestServerChecks(t *testing.T) {
 	s := newServer(t)
 	c := served(t, s)
 	rule := web.Rule{Domain: "a.example", Source: "192.0.2.1", Class: advice.Ours}
-	many := web.Rule{Source: "x.example", Class: advice.Ours, Addresses: make([]netip.Addr, maxSources+5)}
+	many := web.Rule{Source: "x.example", Class: advice.Ours,
+		Addresses: make([]netip.Addr, maxSources+5)}
 	for i := range many.Addresses {
 		many.Addresses[i] = netip.AddrFrom4([4]byte{192, 0, byte(i >> 8), byte(i)})
 	}
@@ -85,14 +87,17 @@ func TestServerChecks(t *testing.T) {
 		switch {
 		case tt.want == "" && tt.err != nil:
 			t.Errorf("%s: %v", name, tt.err)
-		case tt.want != "" && (!errors.Is(tt.err, web.ErrRefused) || !strings.Contains(tt.err.Error(), tt.want)):
+		case tt.want != "" && (!errors.Is(tt.err, web.ErrRefused) ||
+			!strings.Contains(tt.err.Error(), tt.want)):
 			t.Errorf("%s: %v, want a refusal with %q", name, tt.err, tt.want)
 		}
 	}
-	if _, err := c.Upload(t.Context(), "anna", "x.xml", bytes.NewReader(make([]byte, maxUpload+1))); err == nil {
+	if _, err := c.Upload(t.Context(), "anna", "x.xml",
+		bytes.NewReader(make([]byte, maxUpload+1))); err == nil {
 		t.Error("an upload above the bound was taken")
 	}
-	text, err := c.Upload(t.Context(), "anna", strings.Repeat("é", maxWords)+"\n.xml", strings.NewReader("no report"))
+	text, err := c.Upload(t.Context(), "anna", strings.Repeat("é", maxWords)+"\n.xml",
+		strings.NewReader("no report"))
 	if err != nil || !strings.Contains(text, "1 holds no report.") {
 		t.Errorf("a long name: %q, %v", text, err)
 	}
@@ -120,7 +125,8 @@ func TestSlowClient(t *testing.T) {
 		"100\r\n\r\nabc")); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Judge(t.Context(), "anna", web.Rule{Source: "192.0.2.1", Class: advice.Ours}); err != nil {
+	if err := c.Judge(t.Context(), "anna",
+		web.Rule{Source: "192.0.2.1", Class: advice.Ours}); err != nil {
 		t.Errorf("beside a slow client: %v", err)
 	}
 	if _, err := c.Upload(t.Context(), "anna", "x", strings.NewReader("no report")); err != nil {

@@ -37,8 +37,8 @@ func TestMain(m *testing.M) {
 	os.Exit(0)
 }
 
-// TestAnotherUser has a process of another user make a change on a socket that its mode leaves open:
-// the kernel says who it is, and it is refused; the same process as root is not.
+// TestAnotherUser has a process of another user make a change on a socket that its mode leaves
+// open: the kernel says who it is, and it is refused; the same process as root is not.
 func TestAnotherUser(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root, to run a process as another user")
@@ -56,7 +56,8 @@ func TestAnotherUser(t *testing.T) {
 	}
 	child := filepath.Join(dir, "child")
 	socket := filepath.Join(dir, "socket")
-	if err := errors.Join(os.Chmod(dir, 0o755), os.WriteFile(child, program, 0o755), os.Chmod(child, 0o755),
+	if err := errors.Join(os.Chmod(dir, 0o755), os.WriteFile(child, program, 0o755),
+		os.Chmod(child, 0o755),
 		os.Rename(c.Path, socket), os.Chmod(socket, 0o666)); err != nil {
 		t.Fatal(err)
 	}

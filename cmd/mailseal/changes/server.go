@@ -65,10 +65,12 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	places, files := make(chan struct{}, maxAtOnce), make(chan struct{}, maxFiles)
-	handle := func(path string, most int64, room chan struct{}, do func(*http.Request) (string, error)) {
+	handle := func(path string, most int64, room chan struct{},
+		do func(*http.Request) (string, error)) {
 		mux.HandleFunc("POST "+path, func(w http.ResponseWriter, r *http.Request) {
 			if r.Context().Value(refused{}) != nil {
-				write(w, http.StatusForbidden, reply{Error: "only root and the user of the process get an answer"})
+				write(w, http.StatusForbidden,
+					reply{Error: "only root and the user of the process get an answer"})
 				return
 			}
 			select {
@@ -112,8 +114,10 @@ func (s *Server) answer(w http.ResponseWriter, path, text string, err error) {
 	case err == nil:
 		write(w, http.StatusOK, reply{Text: text})
 	case errors.As(err, &large):
-		write(w, http.StatusRequestEntityTooLarge, reply{Error: fmt.Sprintf("it is larger than %d bytes", large.Limit)})
-	case errors.Is(err, errBad), errors.Is(err, store.ErrNoReporter), errors.Is(err, store.ErrNoVerdict),
+		write(w, http.StatusRequestEntityTooLarge,
+			reply{Error: fmt.Sprintf("it is larger than %d bytes", large.Limit)})
+	case errors.Is(err, errBad), errors.Is(err, store.ErrNoReporter),
+		errors.Is(err, store.ErrNoVerdict),
 		errors.Is(err, store.ErrVerdicts):
 		write(w, http.StatusUnprocessableEntity, reply{Error: err.Error()})
 	default:
@@ -132,7 +136,8 @@ func write(w http.ResponseWriter, status int, r reply) {
 // check refuses what no page sends.
 func (c *change) check() error {
 	for _, word := range []string{c.By, c.Domain, c.Subject, c.Class, c.Reporter} {
-		if len(word) > maxWords || !utf8.ValidString(word) || strings.ContainsAny(word, "\x00\r\n") {
+		if len(word) > maxWords || !utf8.ValidString(word) ||
+			strings.ContainsAny(word, "\x00\r\n") {
 			return fmt.Errorf("%w: invalid name", errBad)
 		}
 	}
@@ -155,7 +160,8 @@ func (s *Server) judge(ctx context.Context, c change) (string, error) {
 	if err := s.Intake.Store.Judge(ctx, v); err != nil {
 		return "", err
 	}
-	s.Log.Info("a source was judged", "by", c.By, "domain", c.Domain, "source", c.Subject, "class", c.Class)
+	s.Log.Info("a source was judged", "by", c.By, "domain", c.Domain, "source", c.Subject, "class",
+		c.Class)
 	return "The verdict is stored.", nil
 }
 
@@ -176,7 +182,8 @@ func (s *Server) use(ctx context.Context, c change) (string, error) {
 		At: s.Now()}); err != nil {
 		return "", err
 	}
-	s.Log.Info("who writes from a domain was answered", "by", c.By, "domain", c.Domain, "answer", c.Class)
+	s.Log.Info("who writes from a domain was answered", "by", c.By, "domain", c.Domain, "answer",
+		c.Class)
 	return "The answer is stored.", nil
 }
 
@@ -186,7 +193,8 @@ func (s *Server) accept(ctx context.Context, c change) (string, error) {
 		return "", err
 	}
 	s.Log.Info("a reporter was accepted", "by", c.By, "reporter", c.Reporter, "reports", n)
-	return fmt.Sprintf("Reports of %s count from now on; %s already in the store count now.", c.Reporter,
+	return fmt.Sprintf("Reports of %s count from now on; %s already in the store count now.",
+		c.Reporter,
 		advice.Count(int64(n))), nil
 }
 
@@ -206,7 +214,8 @@ func (s *Server) prove(ctx context.Context, c change) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	s.Log.Info("reports of a reporter count by proof", "by", c.By, "reporter", c.Reporter, "reports", n)
+	s.Log.Info("reports of a reporter count by proof", "by", c.By, "reporter", c.Reporter,
+		"reports", n)
 	return fmt.Sprintf("Reports of %s count if they are verified; for %s in the store this is a change.", c.Reporter,
 		advice.Count(int64(n))), nil
 }

@@ -19,25 +19,30 @@ type Options struct {
 	File       string // the configuration
 	ConfigFlag string // the --config that printed commands need; "" when File is the default
 
-	As      string           // the user with whose rights root judges files; "": the one that the unit names
+	// the user with whose rights root judges files; "": the one that the unit names
+	As      string
 	Service *service.Service // the same, if it is not to be looked for
 
 	DNS      bool         // compare the keys with the DNS
 	Resolver dns.Resolver // asked instead of the configuration's, if not nil
-	Domains  []string     // A-labels: compare the keys of these domains only, and those that sources hold for them
-	Limit    int          // compare so many keys of each source that can be listed; 0: all
+	// A-labels: compare the keys of these domains only, and those that sources hold for them
+	Domains []string
+	Limit   int // compare so many keys of each source that can be listed; 0: all
 
 	AgainstRunning bool // compare the domains that signed mail lately with the configuration
 
 	MTA   MTAOptions
 	Names *config.HostNames // this host's, if they are not to be asked for
 
-	Report   func(Finding) // gets each finding as soon as it is known, never two at a time
-	Progress func(*Walk)   // is called now and then while a source with many keys is walked through; may be nil
-	Bounded  bool          // Report keeps what it gets: of sources, report no more than a bounded number
+	Report func(Finding) // gets each finding as soon as it is known, never two at a time
+	// is called now and then while a source with many keys is walked through; may be nil
+	Progress func(*Walk)
+	// Report keeps what it gets: of sources, report no more than a bounded number
+	Bounded bool
 }
 
-// Result is what was checked, and how much was found. The findings themselves went to Options.Report.
+// Result is what was checked, and how much was found. The findings themselves went to
+// Options.Report.
 type Result struct {
 	File     string
 	Rules    int
@@ -45,9 +50,10 @@ type Result struct {
 	Keys     []Key    // those that can sign
 	Sources  []Source // those that answer
 	AskedDNS bool
-	Records  []View  // what the DNS shows of the keys; with Options.Bounded those of sources that have findings, too
-	Walks    []*Walk // of sources, with Options.DNS
-	MTAs     []Server
+	// what the DNS shows of the keys; with Options.Bounded those of sources that have findings, too
+	Records []View
+	Walks   []*Walk // of sources, with Options.DNS
+	MTAs    []Server
 	// the authserv-ids of our Authentication-Results fields, as far as they are known; nil if
 	// nothing is judged
 	IDs []string
@@ -65,8 +71,8 @@ type Key struct {
 	Fingerprint string `json:"fingerprint"`
 }
 
-// Count returns how many findings of a severity there are in an area, those included that were not reported since there
-// were too many.
+// Count returns how many findings of a severity there are in an area, those included that were not
+// reported since there were too many.
 func (r *Result) Count(a Area, s Severity) int { return r.counts[a][s] }
 
 // Verdict is what a check comes to.
@@ -74,25 +80,29 @@ type Verdict int
 
 // The verdicts.
 const (
-	Good      Verdict = iota // no errors; there may be warnings
-	Bad                      // at least one error
-	Undecided                // the configuration could not be read, or the DNS did not answer and there are no errors
+	Good Verdict = iota // no errors; there may be warnings
+	Bad                 // at least one error
+	// the configuration could not be read, or the DNS did not answer and there are no errors
+	Undecided
 )
 
-// Verdict sums up all findings. What cannot be found out about a mail server, for want of rights, does not count.
+// Verdict sums up all findings. What cannot be found out about a mail server, for want of rights,
+// does not count.
 func (r *Result) Verdict() Verdict {
 	switch {
 	case r.unread:
 		return Undecided
 	case r.Count(Local, Error)+r.Count(DNS, Error)+r.Count(MTA, Error) > 0:
 		return Bad
-	case r.Count(Local, Unknown)+r.Count(DNS, Unknown) > 0, slices.ContainsFunc(r.MTAs, Server.isPast):
+	case r.Count(Local, Unknown)+r.Count(DNS, Unknown) > 0,
+		slices.ContainsFunc(r.MTAs, Server.isPast):
 		return Undecided
 	}
 	return Good
 }
 
-// Run checks the configuration and what it names. Its error says why it could not; mistakes are findings.
+// Run checks the configuration and what it names. Its error says why it could not; mistakes are
+// findings.
 func Run(ctx context.Context, o Options) (*Result, error) {
 	c := &checker{Options: o, result: &Result{File: o.File, counts: map[Area]map[Severity]int{}}}
 	defer c.close()
@@ -224,7 +234,8 @@ func (c *checker) problem(code Code, p config.Problem) {
 // at is the place of a problem.
 func at(p config.Problem) place { return place{p.File, p.Line, p.Path} }
 
-// joined reports each of the errors that a constructor has joined. They name the setting themselves.
+// joined reports each of the errors that a constructor has joined. They name the setting
+// themselves.
 func (c *checker) joined(code Code, err error) {
 	var list interface{ Unwrap() []error }
 	var placed config.Problem

@@ -39,7 +39,10 @@ func shortKey(t *testing.T) string {
 // TestFindings holds which codes a configuration comes to, and the verdict.
 func TestFindings(t *testing.T) {
 	good := listen + signing
-	second := func(setting string) string { return good + "[keys.\"t._domainkey.example.com\"]\n" + setting + "\n" }
+	second := func(setting string) string {
+		return good + "[keys.\"t._domainkey.example.com\"]\n" +
+			setting + "\n"
+	}
 	tests := []struct {
 		name, toml, zone string
 		verdict          Verdict
@@ -84,7 +87,8 @@ func TestFindings(t *testing.T) {
 			"\"http://127.0.0.1:1\"\ntimeout = \"1s\"\n[[sign]]\nsource = \"web\"\nfrom = \"example.net\"\n",
 			"", Bad, []Code{SourceAway}},
 		{"no state directory", "state_directory = \"DIR/s.pem\"\n" + listen +
-			"[[sign]]\nfrom = \"example.com\"\nmanaged = \"example.com\"\n", "", Bad, []Code{StateUnread}},
+			"[[sign]]\nfrom = \"example.com\"\nmanaged = \"example.com\"\n", "", Bad,
+			[]Code{StateUnread}},
 		{"the DNS shows the key", good, "RECORD\n", Good, []Code{}},
 		{"the DNS shows nothing", good, "example.com. A 192.0.2.1\n", Bad, []Code{DNSMissing}},
 		{"the DNS does not answer", good, "$SERVFAIL s._domainkey.example.com\n", Undecided, []Code{DNSNoAnswer}},
@@ -93,7 +97,8 @@ func TestFindings(t *testing.T) {
 		{"DMARC does not count it", strings.Replace(good, `from = "example.com"`,
 			`from = "example.net"`, 1), "RECORD\n", Bad, []Code{DMARCUncount}},
 		{"DMARC cannot be asked", strings.Replace(good, `from = "example.com"`, `from = "a.example.com"`, 1),
-			"RECORD\n$SERVFAIL _dmarc.a.example.com\n$SERVFAIL _dmarc.example.com\n", Undecided, []Code{DMARCNoAnswer}},
+			"RECORD\n$SERVFAIL _dmarc.a.example.com\n$SERVFAIL _dmarc.example.com\n", Undecided,
+			[]Code{DMARCNoAnswer}},
 		{"a key of any domain", strings.NewReplacer(`[keys."s._domainkey.example.com"]`,
 			"[keys.k]\ndomain = \"%\"\nselector = \"s\"",
 			`keys = "s._domainkey.example.com"`, `keys = "k"`, `from = "example.com"`,
@@ -115,8 +120,10 @@ func TestFindings(t *testing.T) {
 			s.write(t, "short.pem", shortKey(t), 0o600)
 			s.zone = strings.ReplaceAll(tt.zone, "RECORD", record.Line())
 			found, r := s.check(t)
-			if got := codes(found); !slices.Equal(got, sorted(tt.want)) || r.Verdict() != tt.verdict {
-				t.Errorf("got %v, verdict %d, want %v, %d: %v", got, r.Verdict(), tt.want, tt.verdict, found)
+			if got := codes(found); !slices.Equal(got, sorted(tt.want)) ||
+				r.Verdict() != tt.verdict {
+				t.Errorf("got %v, verdict %d, want %v, %d: %v", got, r.Verdict(), tt.want,
+					tt.verdict, found)
 			}
 			for _, f := range found {
 				if f.Severity != byCode[f.Code].Severity || f.Text == "" {
@@ -133,13 +140,15 @@ func sorted(list []Code) []Code {
 	return out
 }
 
-// What cannot be read of the configuration is not a bad answer; what cannot be read of a mail server is said.
+// What cannot be read of the configuration is not a bad answer; what cannot be read of a mail
+// server is said.
 func TestUndecided(t *testing.T) {
 	s := newSite(t, listen+signing)
 	if err := os.Remove(s.path("mailseal.toml")); err != nil {
 		t.Fatal(err)
 	}
-	if found, r := s.check(t); r.Verdict() != Undecided || !slices.Equal(codes(found), []Code{ConfigUnread}) {
+	if found, r := s.check(t); r.Verdict() != Undecided ||
+		!slices.Equal(codes(found), []Code{ConfigUnread}) {
 		t.Errorf("no configuration: got %v, %d", found, r.Verdict())
 	}
 	r := &Result{counts: map[Area]map[Severity]int{MTA: {Unknown: 1}}}
@@ -150,7 +159,8 @@ func TestUndecided(t *testing.T) {
 
 // TestOutput holds how people and programs read the same findings.
 func TestOutput(t *testing.T) {
-	s := newSite(t, strings.Replace(listen, "inet:8891@127.0.0.1", "unix:/nowhere/m.sock", 1)+signing)
+	s := newSite(t, strings.Replace(listen, "inet:8891@127.0.0.1", "unix:/nowhere/m.sock", 1)+
+		signing)
 	found, r := s.check(t)
 	var text strings.Builder
 	p := Printer{Out: &text}
@@ -209,7 +219,8 @@ func TestTryKey(t *testing.T) {
 	}
 }
 
-// TestMTAAsConfigured: what mail servers are told of the configuration is what the configuration says.
+// TestMTAAsConfigured: what mail servers are told of the configuration is what the configuration
+// says.
 func TestMTAAsConfigured(t *testing.T) {
 	s := newSite(t, "authserv_id = \"mx.example.com\"\nmode = \"sign\"\n"+
 		"listen = [{ address = \"unix:/run/m.sock\", mode = \"0600\", group = \"mail\", role = "+
@@ -217,13 +228,15 @@ func TestMTAAsConfigured(t *testing.T) {
 		"[ours]\nnetworks = [\"10.0.0.0/8\"]\ndaemon_names = [\"A\"]\n[relays]\nnetworks = [\"192.0.2.1\"]\n"+
 		"[exempt]\nnetworks = [\"192.0.2.2\"]\n[limits]\nmessage_deadline = \"7s\"\n"+signing)
 	d := asMTASees(s.load(t))
-	if !d.Signs || d.Verifies || len(d.Networks) != 1 || d.Networks[0].String() != "10.0.0.0/8" || len(d.Others) != 2 ||
+	if !d.Signs || d.Verifies || len(d.Networks) != 1 || d.Networks[0].String() != "10.0.0.0/8" ||
+		len(d.Others) != 2 ||
 		d.Deadline.Seconds() != 7 || len(d.DaemonNames) != 1 || len(d.Listeners) != 2 {
 		t.Fatalf("got %+v", d)
 	}
 	want := mta.Listener{Setting: "listen[0]", Role: action.RoleOurs, Network: "unix",
 		Target: "/run/m.sock", Mode: 0o600, Group: "mail"}
-	if d.Listeners[0] != want || d.Listeners[1].Network != "tcp6" || d.Listeners[1].Target != "[::1]:1" {
+	if d.Listeners[0] != want || d.Listeners[1].Network != "tcp6" ||
+		d.Listeners[1].Target != "[::1]:1" {
 		t.Errorf("got %+v", d.Listeners)
 	}
 }
@@ -239,7 +252,8 @@ func TestServers(t *testing.T) {
 	s.write(t, "idle/sendmail.cf", "O DaemonPortOptions=Name=MTA\n", 0o644)
 	s.mta.Sendmail = idle
 	found, r := s.check(t)
-	if len(found) > 0 || len(r.MTAs) != 1 || r.MTAs[0].Server != "Postfix" || r.MTAs[0].Filtered != 2 {
+	if len(found) > 0 || len(r.MTAs) != 1 || r.MTAs[0].Server != "Postfix" ||
+		r.MTAs[0].Filtered != 2 {
 		t.Errorf("got %v, %+v", found, r.MTAs)
 	}
 	s.mta.Sendmail = filepath.Join(s.dir, "nowhere")

@@ -14,8 +14,9 @@ type Row struct {
 	Code     Code
 	Severity Severity
 	Area     Area
-	Text     string        // a format with a verb for each detail; "%s" where another package has the words
-	Fixes    []remedy.Kind // remedies that a finding may have
+	// a format with a verb for each detail; "%s" where another package has the words
+	Text  string
+	Fixes []remedy.Kind // remedies that a finding may have
 }
 
 // The codes of what this package itself finds out, or of types that have no codes of their own.
@@ -118,7 +119,8 @@ var rows = []Row{
 	{StateUnread, Error, Local, "%s", nil},
 
 	{IDShort, Warning, Local, "not set, and no full name of this host is known: where the MTA's " +
-		"own name is not a full one, results are written under %q, which can be forged", fixes(remedy.ServerName)},
+		"own name is not a full one, results are written under %q, which can be forged",
+		fixes(remedy.ServerName)},
 	{IDSeveral, Warning, Local, "not set, and more than one MTA may connect (%s): each one's " +
 		"mail has results under another name, and a name that only one of them removes can be forged at the others",
 		fixes(remedy.ServerName)},
@@ -300,5 +302,6 @@ var severityOfMTA = map[mta.Severity]Severity{
 	mta.Error: Error, mta.Warning: Warning, mta.Unknown: Unknown, mta.Note: Note,
 }
 
-// codeOfMTA is a code of package mta, which keeps the table of its severities and sentences, in ours.
+// codeOfMTA is a code of package mta, which keeps the table of its severities and sentences, in
+// ours.
 func codeOfMTA(c mta.Code) Code { return Code("mta-" + string(c)) }

@@ -15,7 +15,8 @@ import (
 	"mailseal/milter/keydns"
 )
 
-// TestRows holds that each code has one row, with a severity, an area, a sentence and remedies that exist.
+// TestRows holds that each code has one row, with a severity, an area, a sentence and remedies that
+// exist.
 func TestRows(t *testing.T) {
 	form := regexp.MustCompile(`^[a-z]+(-[a-z]+)+$`)
 	kinds := remedy.Kinds()
@@ -42,7 +43,8 @@ func TestRows(t *testing.T) {
 	}
 }
 
-// TestCodesAreUsed holds that each code that is declared has a row, and that something besides the table uses it.
+// TestCodesAreUsed holds that each code that is declared has a row, and that something besides the
+// table uses it.
 func TestCodesAreUsed(t *testing.T) {
 	declared := constants(t, ".", "Code")
 	uses := map[string]int{}
@@ -81,7 +83,8 @@ func TestEveryResultHasACode(t *testing.T) {
 	}
 }
 
-// constants returns the string constants of a type that the Go files of a directory declare, by name.
+// constants returns the string constants of a type that the Go files of a directory declare, by
+// name.
 func constants(t *testing.T, dir, typ string) map[string]string {
 	t.Helper()
 	out := map[string]string{}
@@ -126,8 +129,8 @@ func parseDir(t *testing.T, dir string) []*ast.File {
 	return out
 }
 
-// TestSentences is the one test that holds the sentences of this package. Those that other packages have put into words
-// are in their tests.
+// TestSentences is the one test that holds the sentences of this package. Those that other packages
+// have put into words are in their tests.
 func TestSentences(t *testing.T) {
 	tests := []struct {
 		code    Code

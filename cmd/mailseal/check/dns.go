@@ -14,13 +14,15 @@ import (
 	"mailseal/milter/keydns"
 )
 
-// lookupsAtOnce bounds how many names are asked for side by side, so that no name server takes us for an attack.
+// lookupsAtOnce bounds how many names are asked for side by side, so that no name server takes us
+// for an attack.
 const lookupsAtOnce = 16
 
 // View is what the DNS shows of one key.
 type View = keydns.View
 
-// compare compares every key in scope with what is published wherever it signs, and every rule's d= with its authors.
+// compare compares every key in scope with what is published wherever it signs, and every rule's d=
+// with its authors.
 func (c *checker) compare(ctx context.Context) {
 	c.result.AskedDNS = true
 	c.result.Records = c.inspect(ctx, c.records(ctx))
@@ -46,8 +48,8 @@ func (c *checker) inScope(name string) bool {
 	return len(c.Domains) == 0 || slices.Contains(c.Domains, name)
 }
 
-// records are the records to look for: of the keys that the configuration names, and of the state directory's. Keys
-// that sources hold under names of their own are left to walkSources.
+// records are the records to look for: of the keys that the configuration names, and of the state
+// directory's. Keys that sources hold under names of their own are left to walkSources.
 func (c *checker) records(ctx context.Context) []assembly.Record {
 	odd := func(p assembly.Placement, err error) {
 		if err != nil {
@@ -63,7 +65,8 @@ func (c *checker) records(ctx context.Context) []assembly.Record {
 	return out
 }
 
-// placements are where keys sign. Keys that sign as the domain of any author sign as each of the domains in scope.
+// placements are where keys sign. Keys that sign as the domain of any author sign as each of the
+// domains in scope.
 func (c *checker) placements() []assembly.Placement {
 	var out []assembly.Placement
 	all := assembly.Placements(c.cfg)
@@ -82,7 +85,8 @@ func (c *checker) placements() []assembly.Placement {
 	return out
 }
 
-// unsignedDomains finds domains that were asked for, and for which nothing signs. What sources say comes later.
+// unsignedDomains finds domains that were asked for, and for which nothing signs. What sources say
+// comes later.
 func (c *checker) unsignedDomains(records []assembly.Record) {
 	if len(c.cfg.Sources) > 0 {
 		return
@@ -115,7 +119,8 @@ func (c *checker) labels() map[string]label {
 	return out
 }
 
-// mislabelled finds that a key is published under the name of its entry, and not where its signatures say.
+// mislabelled finds that a key is published under the name of its entry, and not where its
+// signatures say.
 func (c *checker) mislabelled(ctx context.Context, v View, l label) (Finding, bool) {
 	want := v.Want
 	want.Name = l.selector + "._domainkey." + l.domain
@@ -158,7 +163,8 @@ func viewFindings(v View) []Finding {
 // isGood reports whether every verifier can verify what a key signs.
 func isGood(v View) bool { return v.State == keydns.Shown && !v.Harm() }
 
-// align asks DMARC about each rule's authors and domains. That a rule for all authors has one d= is found by config.
+// align asks DMARC about each rule's authors and domains. That a rule for all authors has one d= is
+// found by config.
 func (c *checker) align(ctx context.Context) {
 	checker := &dmarc.Checker{Resolver: c.Resolver}
 	type pair struct{ author, d string }
@@ -194,8 +200,8 @@ type alignment struct {
 	why, err string
 }
 
-// weigh judges one domain for one author. Where no policy is published nothing can fail, but the organizational domain
-// decides all the same.
+// weigh judges one domain for one author. Where no policy is published nothing can fail, but the
+// organizational domain decides all the same.
 func weigh(ctx context.Context, checker *dmarc.Checker, author, d string) alignment {
 	id := dmarc.Identifier{Method: dmarc.DKIM, Domain: domain.Name(d)}
 	policy := checker.Discover(ctx, []dmarc.Author{{Domain: domain.Name(author)}})

@@ -9,14 +9,16 @@ import (
 	"mailseal/keys"
 )
 
-// testLabelRemedy has a key table that calls its entry as the record, and gives it another selector.
+// testLabelRemedy has a key table that calls its entry as the record, and gives it another
+// selector.
 func testLabelRemedy(t *testing.T, executed map[remedyOf]bool) {
 	record, err := testKey().Record(keys.RecordOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	table := func(s *site) {
-		s.write(t, "keys", "s._domainkey.example.com example.com:default:"+s.path("s.pem")+"\n", 0o644)
+		s.write(t, "keys", "s._domainkey.example.com example.com:default:"+s.path("s.pem")+"\n",
+			0o644)
 		s.write(t, "signing", "example.com s._domainkey.example.com\n", 0o644)
 	}
 	for _, tt := range []struct {
@@ -33,15 +35,18 @@ func testLabelRemedy(t *testing.T, executed map[remedyOf]bool) {
 			s.zone = record.Line() + "\n"
 			found, _ := s.check(t)
 			i := slices.IndexFunc(found, func(f Finding) bool { return f.Code == DNSLabel })
-			if i < 0 || slices.Contains(codes(found), DNSMissing) || !slices.Contains(codes(found), ConfigWarning) {
+			if i < 0 || slices.Contains(codes(found), DNSMissing) ||
+				!slices.Contains(codes(found), ConfigWarning) {
 				t.Fatalf("got %v, want %s and a warning of the configuration", found, DNSLabel)
 			}
-			words := strings.Fields(found[i].Fix.String()) // write the selector s in place of default
+			// write the selector s in place of default
+			words := strings.Fields(found[i].Fix.String())
 			text, err := os.ReadFile(s.path(tt.file))
 			if err != nil {
 				t.Fatal(err)
 			}
-			s.write(t, tt.file, strings.Replace(string(text), words[len(words)-1], words[3], 1), 0o640)
+			s.write(t, tt.file, strings.Replace(string(text), words[len(words)-1], words[3], 1),
+				0o640)
 			executed[remedyOf{DNSLabel, found[i].Fix.Kind}] = true
 			if found, _ = s.check(t); len(found) > 0 {
 				t.Errorf("got %v after all was mended", found)
@@ -74,7 +79,8 @@ func TestDomainsOfAnyAuthor(t *testing.T) {
 			s.zone, s.only = record.Line()+"\n", tt.only
 			found, r := s.check(t)
 			if got := codes(found); !slices.Equal(got, tt.want) || len(r.Records) != tt.records {
-				t.Errorf("got %v and %d records, want %v and %d: %v", got, len(r.Records), tt.want, tt.records, found)
+				t.Errorf("got %v and %d records, want %v and %d: %v", got, len(r.Records), tt.want,
+					tt.records, found)
 			}
 		})
 	}
@@ -93,7 +99,8 @@ func TestLabelThatIsPublished(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newSite(t, listen+strings.Replace(signing, "file = ", "selector = \"default\"\nfile = ", 1))
+	s := newSite(t, listen+strings.Replace(signing, "file = ", "selector = \"default\"\nfile = ",
+		1))
 	for _, tt := range []struct {
 		name, zone string
 		want       Code
@@ -105,7 +112,8 @@ func TestLabelThatIsPublished(t *testing.T) {
 		s.zone = tt.zone + "\n"
 		found, _ := s.check(t)
 		got := slices.DeleteFunc(codes(found), func(c Code) bool { return c == ConfigWarning })
-		if tt.want == "" && len(got) > 0 || tt.want != "" && !slices.Contains(got, tt.want) || len(got) > 1 {
+		if tt.want == "" && len(got) > 0 || tt.want != "" && !slices.Contains(got, tt.want) ||
+			len(got) > 1 {
 			t.Errorf("%s: got %v, want %q", tt.name, got, tt.want)
 		}
 	}

@@ -21,7 +21,8 @@ type ownKey struct{ domain, path string }
 func (c *checker) ownKeys(name string) []ownKey {
 	domains := c.Domains
 	if len(domains) == 0 {
-		domains, _ = c.domains.List(name) // an error is that of the directory, which domainKeys reports
+		// an error is that of the directory, which domainKeys reports
+		domains, _ = c.domains.List(name)
 	}
 	var out []ownKey
 	for _, d := range domains {

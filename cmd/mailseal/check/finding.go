@@ -1,8 +1,10 @@
-// Package check finds mistakes before mail does: in the configuration and everything that it names, in what the DNS
-// shows of the keys, and in how the mail servers of the host use Mailseal. It starts nothing and changes nothing.
+// Package check finds mistakes before mail does: in the configuration and everything that it names,
+// in what the DNS shows of the keys, and in how the mail servers of the host use Mailseal. It
+// starts nothing and changes nothing.
 //
-// The packages that know a subject (config, keyfile, keydns, mta and others) report in types of their own. This package
-// alone turns them into findings: codes.go is the table of all codes, package remedy builds what is to be done.
+// The packages that know a subject (config, keyfile, keydns, mta and others) report in types of
+// their own. This package alone turns them into findings: codes.go is the table of all codes,
+// package remedy builds what is to be done.
 package check
 
 import (
@@ -38,7 +40,8 @@ func (f Finding) String() string {
 	return out + f.Text
 }
 
-// Code names what was found. Codes are stable: their sentences may change from one version to the next, they do not.
+// Code names what was found. Codes are stable: their sentences may change from one version to the
+// next, they do not.
 type Code string
 
 // Severity is how much a finding matters.
@@ -46,8 +49,10 @@ type Severity string
 
 // The severities, from the worst.
 const (
-	Error   Severity = "error"   // the daemon does not start, or mail is deferred, unsigned or cannot be verified
-	Warning Severity = "warning" // some mail, or all of it at some time, may be treated otherwise than it should be
+	// the daemon does not start, or mail is deferred, unsigned or cannot be verified
+	Error Severity = "error"
+	// some mail, or all of it at some time, may be treated otherwise than it should be
+	Warning Severity = "warning"
 	Unknown Severity = "unknown" // it could not be found out
 	Note    Severity = "note"    // what most operators want to know
 )

@@ -21,7 +21,8 @@ func (c *checker) identity() {
 		c.result.IDs = []string{c.cfg.AuthservID} // package config warns of a short one
 		return
 	}
-	unsure := false // does any MTA call itself by a name that is not a full one, or one that is not known?
+	// does any MTA call itself by a name that is not a full one, or one that is not known?
+	unsure := false
 	for _, s := range c.result.MTAs {
 		if domain.IsFull(s.Name) {
 			c.result.addID(s.Name)

@@ -14,8 +14,12 @@ import (
 const unnamed = "mode = [\"verify\"]\nlisten = [{ address = \"inet:8891@127.0.0.1\" }]\n"
 
 func TestIdentity(t *testing.T) {
-	short, full := config.HostNames{Name: "mail"}, config.HostNames{Name: "mail", Full: "mail.example.com"}
-	postfix := func(name string) string { return "compatibility_level = 3.6\nmyhostname = " + name + "\n" }
+	short, full := config.HostNames{Name: "mail"},
+		config.HostNames{Name: "mail", Full: "mail.example.com"}
+	postfix := func(name string) string {
+		return "compatibility_level = 3.6\nmyhostname = " + name +
+			"\n"
+	}
 	for _, tt := range []struct {
 		name     string
 		toml     string

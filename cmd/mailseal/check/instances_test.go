@@ -28,7 +28,8 @@ func TestSecondPostfix(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.mta.Sendmail, s.mta.Postfix = "", s.path("mta")
-			s.write(t, "mta/main.cf", goodMain+"multi_instance_directories = "+out+", "+out+"-gone\n", 0o644)
+			s.write(t, "mta/main.cf", goodMain+"multi_instance_directories = "+out+", "+out+
+				"-gone\n", 0o644)
 			s.write(t, "mta/master.cf", master, 0o644)
 			s.write(t, "mta/out/main.cf", tt.main, 0o644)
 			s.write(t, "mta/out/master.cf", tt.master, 0o644)
@@ -40,7 +41,8 @@ func TestSecondPostfix(t *testing.T) {
 				}
 			}
 			if !slices.Equal(got, tt.want) || len(result.MTAs) != tt.servers {
-				t.Errorf("got %v of %+v, want %v of %d servers", got, result.MTAs, tt.want, tt.servers)
+				t.Errorf("got %v of %+v, want %v of %d servers", got, result.MTAs, tt.want,
+					tt.servers)
 			}
 		})
 	}

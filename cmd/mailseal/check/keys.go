@@ -97,7 +97,8 @@ type triedKey struct {
 func tryKeys(ctx context.Context, source *keyfile.Source) []triedKey {
 	var loaded []keys.Key
 	for _, name := range source.Names() {
-		if k, err := source.Key(ctx, name); err == nil { // otherwise it is among the source's findings
+		// otherwise it is among the source's findings
+		if k, err := source.Key(ctx, name); err == nil {
 			loaded = append(loaded, k)
 		}
 	}

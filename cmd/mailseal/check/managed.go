@@ -8,7 +8,8 @@ import (
 	"mailseal/milter/domain"
 )
 
-// managed finds rules whose mail would be deferred, since no key of their domain is active, and tries the active keys.
+// managed finds rules whose mail would be deferred, since no key of their domain is active, and
+// tries the active keys.
 func (c *checker) managed() {
 	store := keylife.Store{Dir: c.cfg.StateDirectory}
 	state, err := store.Read()
@@ -26,7 +27,8 @@ func (c *checker) managed() {
 	}
 }
 
-// inactive is the finding about a rule without an active key. Keys that are on their way need no new ones beside them.
+// inactive is the finding about a rule without an active key. Keys that are on their way need no
+// new ones beside them.
 func (c *checker) inactive(r config.Rule, state *keylife.State) Finding {
 	setting := at(r.Problem("managed", ""))
 	coming := state.Of(domain.ASCII(r.Managed), keys.Generated, keys.Published)
@@ -35,7 +37,8 @@ func (c *checker) inactive(r config.Rule, state *keylife.State) Finding {
 		f.Fix = remedy.Generate(c.ConfigFlag, r.Managed)
 		return f
 	}
-	f := finding(ManagedWaiting, setting, r.Managed, without(r, state), coming[0].Name(), coming[0].Stage)
+	f := finding(ManagedWaiting, setting, r.Managed, without(r, state), coming[0].Name(),
+		coming[0].Stage)
 	f.Fix = remedy.Rotate(c.ConfigFlag, r.Managed)
 	return f
 }
@@ -61,7 +64,8 @@ func (c *checker) activeKeys(store keylife.Store, state *keylife.State) {
 			err = tried.err
 		}
 		if err != nil {
-			c.report(finding(ManagedUnusable, place{file: c.File, setting: "state_directory"}, err.Error()))
+			c.report(finding(ManagedUnusable, place{file: c.File, setting: "state_directory"},
+				err.Error()))
 			continue
 		}
 		c.result.Keys = append(c.result.Keys, tried.Key)

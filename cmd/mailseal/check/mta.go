@@ -13,9 +13,11 @@ import (
 
 // MTAOptions say which mail servers are looked at.
 type MTAOptions struct {
-	Skip     bool
-	Postfix  string   // the directory of main.cf and master.cf, which must be there; "": /etc/postfix, if it is there
-	Sendmail string   // the directory of sendmail.cf, which must be there; "": /etc/mail, if it is there
+	Skip bool
+	// the directory of main.cf and master.cf, which must be there; "": /etc/postfix, if it is there
+	Postfix string
+	// the directory of sendmail.cf, which must be there; "": /etc/mail, if it is there
+	Sendmail string
 	Host     mta.Host // nil: this one
 }
 
@@ -62,7 +64,8 @@ func (c *checker) servers() error {
 	isInUse := func(r mta.Report) bool { return r.Filtered > 0 }
 	isNew := !slices.ContainsFunc(reports, isInUse)
 	for _, r := range reports {
-		s := Server{Server: r.Server, Dir: r.Dir, Name: r.Name, Services: r.Services, Filtered: r.Filtered}
+		s := Server{Server: r.Server, Dir: r.Dir, Name: r.Name, Services: r.Services,
+			Filtered: r.Filtered}
 		if s.isPast() && isNew {
 			escalate(r)
 		}
@@ -95,7 +98,8 @@ func (c *checker) mtaReports() ([]mta.Report, error) {
 		report, found := mta.Postfix(host, dir, daemon)
 		if found {
 			out = append(out, report)
-			daemon = report.After // what is printed for one instance is not printed again for the next
+			// what is printed for one instance is not printed again for the next
+			daemon = report.After
 		} else if c.MTA.Postfix != "" {
 			return nil, fmt.Errorf("no configuration of a mail server in %s", dir)
 		}

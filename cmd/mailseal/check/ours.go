@@ -17,7 +17,8 @@ func (c *checker) ours() {
 			f := finding(OursEveryone, place{file: c.File, setting: "ours.networks"}, n)
 			rest := slices.DeleteFunc(slices.Clone(c.cfg.Ours.Networks), everyone)
 			if len(rest) == 0 {
-				rest = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("::1/128")}
+				rest = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"),
+					netip.MustParsePrefix("::1/128")}
 			}
 			f.Fix = remedy.MailServer(mta.Networks(rest))
 			c.report(f)

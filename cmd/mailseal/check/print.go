@@ -74,11 +74,14 @@ func (p Printer) server(s Server) {
 	through := fmt.Sprintf("services through Mailseal: %d of %d", s.Filtered, s.Services)
 	switch {
 	case s.Errors > 0:
-		fmt.Fprintf(p.Out, "%s in %s: errors: %d, warnings: %d, %s\n", s.Server, s.Dir, s.Errors, s.Warnings, through)
+		fmt.Fprintf(p.Out, "%s in %s: errors: %d, warnings: %d, %s\n", s.Server, s.Dir, s.Errors,
+			s.Warnings, through)
 	case s.isPast():
-		fmt.Fprintf(p.Out, "%s in %s: not good; %s, warnings: %d\n", s.Server, s.Dir, through, s.Warnings)
+		fmt.Fprintf(p.Out, "%s in %s: not good; %s, warnings: %d\n", s.Server, s.Dir, through,
+			s.Warnings)
 	case s.Services > 0:
-		fmt.Fprintf(p.Out, "%s in %s: good; %s, warnings: %d\n", s.Server, s.Dir, through, s.Warnings)
+		fmt.Fprintf(p.Out, "%s in %s: good; %s, warnings: %d\n", s.Server, s.Dir, through,
+			s.Warnings)
 	}
 }
 
@@ -114,7 +117,8 @@ type problemJSON struct {
 type resultJSON struct {
 	File     string        `json:"file"`
 	Findings []findingJSON `json:"findings"`
-	Errors   []problemJSON `json:"errors"`   // of the findings those that are errors of the area local
+	// of the findings those that are errors of the area local
+	Errors   []problemJSON `json:"errors"`
 	Warnings []problemJSON `json:"warnings"` // the same of warnings
 	Keys     []Key         `json:"keys"`
 	Sources  []Source      `json:"sources,omitempty"`

@@ -18,7 +18,8 @@ const (
 		"T=C:10s;S:10s;R:30s;E:5m\nO DaemonPortOptions=Name=MTA\n"
 )
 
-// testMailServerRemedies puts the lines for Postfix and Sendmail into copies of their files, and judges again.
+// testMailServerRemedies puts the lines for Postfix and Sendmail into copies of their files, and
+// judges again.
 func testMailServerRemedies(t *testing.T, executed map[remedyOf]bool) {
 	postfix := func(main, master string) map[string]string {
 		return map[string]string{"main.cf": main, "master.cf": master}
@@ -33,26 +34,33 @@ func testMailServerRemedies(t *testing.T, executed map[remedyOf]bool) {
 			postfix(postfixMain+"smtpd_milters = inet:8891@127.0.0.1\nnon_smtpd_milters = $smtpd_milters\n",
 				master), remedy.MainCF},
 		{"another host", postfix(postfixMain+
-			"smtpd_milters = inet:127.0.0.2:8891\nnon_smtpd_milters = inet:127.0.0.1:8891\n", master), remedy.MainCF},
+			"smtpd_milters = inet:127.0.0.2:8891\nnon_smtpd_milters = inet:127.0.0.1:8891\n",
+			master), remedy.MainCF},
 		{"fails open", postfix(goodMain+"milter_default_action = accept\n", master), remedy.MainCF},
 		{"refuses", postfix(postfixMain+"smtpd_milters = { inet:127.0.0.1:8891, "+
-			"default_action=reject }\nnon_smtpd_milters = inet:127.0.0.1:8891\n", master), remedy.MainCF},
+			"default_action=reject }\nnon_smtpd_milters = inet:127.0.0.1:8891\n", master),
+			remedy.MainCF},
 		{"old protocol", postfix(goodMain+"milter_protocol = 2\n", master), remedy.MainCF},
 		{"short of time", postfix(goodMain+"milter_content_timeout = 2s\n", master), remedy.MainCF},
 		{"local mail passes by", postfix(postfixMain+"smtpd_milters = inet:127.0.0.1:8891\n", master), remedy.MainCF},
 		{"twice", postfix(postfixMain+"smtpd_milters = inet:127.0.0.1:8891, "+
-			"inet:127.0.0.1:8891\nnon_smtpd_milters = inet:127.0.0.1:8891\n", master), remedy.MainCF},
+			"inet:127.0.0.1:8891\nnon_smtpd_milters = inet:127.0.0.1:8891\n", master),
+			remedy.MainCF},
 		{"bounces", postfix(strings.Replace(goodMain, "internal_mail_filter_classes = bounce\n", "",
 			1), master), remedy.MainCF},
 		{"no milters at all", postfix(goodMain+"receive_override_options = no_milters\n", master), remedy.MainCF},
 		{"holds", postfix(postfixMain+"smtpd_milters = { inet:127.0.0.1:8891, "+
-			"default_action=quarantine }\nnon_smtpd_milters = inet:127.0.0.1:8891\n", master), remedy.MainCF},
+			"default_action=quarantine }\nnon_smtpd_milters = inet:127.0.0.1:8891\n", master),
+			remedy.MainCF},
 		{"another signs", postfix(postfixMain+"smtpd_milters = inet:127.0.0.1:8891, "+
-			"unix:opendkim/opendkim.sock\nnon_smtpd_milters = inet:127.0.0.1:8891\n", master), remedy.MainCF},
+			"unix:opendkim/opendkim.sock\nnon_smtpd_milters = inet:127.0.0.1:8891\n", master),
+			remedy.MainCF},
 		{"another judges before", postfix(postfixMain+"smtpd_milters = inet:127.0.0.1:11332, "+
-			"inet:127.0.0.1:8891\nnon_smtpd_milters = inet:127.0.0.1:8891\n", master), remedy.MainCF},
+			"inet:127.0.0.1:8891\nnon_smtpd_milters = inet:127.0.0.1:8891\n", master),
+			remedy.MainCF},
 		{"another judges", postfix(postfixMain+"smtpd_milters = inet:127.0.0.1:8891, "+
-			"unix:opendmarc/opendmarc.sock\nnon_smtpd_milters = inet:127.0.0.1:8891\n", master), remedy.MainCF},
+			"unix:opendmarc/opendmarc.sock\nnon_smtpd_milters = inet:127.0.0.1:8891\n", master),
+			remedy.MainCF},
 		{"a socket that we do not have",
 			postfix(postfixMain+"smtpd_milters = unix:/run/mailseal/mailseal.sock\n"+
 				"non_smtpd_milters = inet:127.0.0.1:8891\n", master), remedy.MainCF},
@@ -60,19 +68,22 @@ func testMailServerRemedies(t *testing.T, executed map[remedyOf]bool) {
 		{"a service without", postfix(goodMain, master+"submission inet n - n - - smtpd\n  -o "+
 			"smtpd_milters=inet:127.0.0.1:2500\n"), remedy.MasterCF},
 		{"a service with no_milters", postfix(goodMain,
-			master+"submission inet n - n - - smtpd\n  -o receive_override_options=no_milters\n"), remedy.MasterCF},
+			master+"submission inet n - n - - smtpd\n  -o receive_override_options=no_milters\n"),
+			remedy.MasterCF},
 		{"a service that fails open", postfix(goodMain,
 			master+"submission inet n - n - - smtpd\n  -o smtpd_milters={inet:127.0.0.1:8891,default_action=accept}\n"),
 			remedy.MasterCF},
 		{"a filter hands mail back", postfix(goodMain+"content_filter = smtp:[127.0.0.1]:10024\n",
-			master+"127.0.0.1:10025 inet n - n - - smtpd\n  -o content_filter=\n"), remedy.MasterCF},
+			master+"127.0.0.1:10025 inet n - n - - smtpd\n  -o content_filter=\n"),
+			remedy.MasterCF},
 		{"Sendmail, refuses", sendmail(strings.Replace(goodCF, "F=T", "F=R", 1)), remedy.SendmailCF},
 		{"Sendmail, fails open", sendmail(strings.Replace(goodCF, ", F=T", "", 1)), remedy.SendmailCF},
 		{"Sendmail, short of time", sendmail(strings.Replace(goodCF, "R:30s", "R:2s", 1)), remedy.SendmailCF},
 		{"Sendmail, short of time for a message",
 			sendmail(strings.Replace(goodCF, "E:5m", "E:5s", 1)), remedy.SendmailCF},
 		{"Sendmail, twice", sendmail(strings.Replace(goodCF, "=mailseal\n",
-			"=mailseal, m\nXm, S=inet:8891@127.0.0.1, F=T, T=C:10s;S:10s;R:30s;E:5m\n", 1)), remedy.SendmailCF},
+			"=mailseal, m\nXm, S=inet:8891@127.0.0.1, F=T, T=C:10s;S:10s;R:30s;E:5m\n", 1)),
+			remedy.SendmailCF},
 		{"Sendmail, another port", sendmail(strings.Replace(goodCF, "8891", "8892", 1)), remedy.SendmailCF},
 		{"Sendmail, Postfix's address", sendmail(strings.Replace(goodCF, "inet:8891@127.0.0.1",
 			"inet:127.0.0.1:8891", 1)), remedy.SendmailCF},
@@ -107,7 +118,8 @@ func sendmail(cf string) map[string]string {
 	return map[string]string{"sendmail.cf": cf, "submit.cf": "O DaemonPortOptions=Name=NoMTA\n"}
 }
 
-// newMailSite is a site with the files of one mail server, and an idle one of the other kind that says nothing.
+// newMailSite is a site with the files of one mail server, and an idle one of the other kind that
+// says nothing.
 func newMailSite(t *testing.T, files map[string]string) *site {
 	t.Helper()
 	s := newSite(t, listen+signing)
@@ -136,8 +148,8 @@ func count(found []Finding, s Severity) (n int) {
 	return n
 }
 
-// put writes the lines of a remedy where its finding is, as an operator would: each in place of the setting that it is
-// about, else beside it.
+// put writes the lines of a remedy where its finding is, as an operator would: each in place of the
+// setting that it is about, else beside it.
 func put(t *testing.T, f Finding, toml string) {
 	t.Helper()
 	for line := range strings.Lines(f.Fix.String()) {
@@ -166,7 +178,8 @@ func put(t *testing.T, f Finding, toml string) {
 	}
 }
 
-// settingOf is the part of a line that says which setting it is: "smtpd_milters", "-o smtpd_milters", "Xmailseal".
+// settingOf is the part of a line that says which setting it is: "smtpd_milters", "-o
+// smtpd_milters", "Xmailseal".
 func settingOf(line string) string {
 	line = strings.TrimPrefix(strings.ReplaceAll(line, "-o { ", "-o "), "  ")
 	if i := strings.IndexAny(line, "=,"); i > 0 {

@@ -26,9 +26,11 @@ type remedyOf struct {
 	kind remedy.Kind
 }
 
-// ofMailServers are the kinds that package mta makes, and whose execution its own test of all hosts accounts for.
+// ofMailServers are the kinds that package mta makes, and whose execution its own test of all hosts
+// accounts for.
 var ofMailServers = []remedy.Kind{
-	remedy.MainCF, remedy.MasterCF, remedy.SendmailMC, remedy.SendmailCF, remedy.SendmailPort, remedy.Setting,
+	remedy.MainCF, remedy.MasterCF, remedy.SendmailMC, remedy.SendmailCF, remedy.SendmailPort,
+	remedy.Setting,
 	remedy.EditUnit, remedy.System, remedy.Several,
 }
 
@@ -63,7 +65,8 @@ func TestRemedies(t *testing.T) {
 		}
 	}
 	for r := range executed {
-		if !slices.Contains(all, r) && !strings.HasPrefix(string(r.code), "mta-") && r.code != "mta" {
+		if !slices.Contains(all, r) && !strings.HasPrefix(string(r.code), "mta-") &&
+			r.code != "mta" {
 			t.Errorf("%s has a remedy %s that its row does not name", r.code, r.kind)
 		}
 	}
@@ -137,7 +140,8 @@ func testFileRemedies(t *testing.T, executed map[remedyOf]bool) {
 		{"a key for everybody to read", listen + signing, chmod("s.pem", 0o644), FileMode, false},
 		{"a key for everybody to write", listen + signing, chmod("s.pem", 0o606), FileMode, false},
 		{"keys in the configuration", listen + "[keys.t]\nselector = \"t\"\ndomain = " +
-			"\"example.com\"\nprivate_key = \"YW4gRWQyNTUxOSBzZWVkIGhhcyAzMiBvY3RldHMuLi4=\"\n" + signing,
+			"\"example.com\"\nprivate_key = \"YW4gRWQyNTUxOSBzZWVkIGhhcyAzMiBvY3RldHMuLi4=\"\n" +
+			signing,
 			chmod("mailseal.toml", 0o644), FileMode, false},
 		{"a directory for everybody to write", inKeys, directory(mode(0o777)), DirectoryMode, false},
 		{"a directory of another user", inKeys, directory(func(t *testing.T, dir string) {
@@ -155,7 +159,8 @@ func testFileRemedies(t *testing.T, executed map[remedyOf]bool) {
 				t.Skip("only root gives files away")
 			}
 			s := newSite(t, tt.toml)
-			if found, _ := s.check(t); tt.code != SocketNoDirectory && slices.Contains(codes(found), tt.code) {
+			if found, _ := s.check(t); tt.code != SocketNoDirectory &&
+				slices.Contains(codes(found), tt.code) {
 				t.Fatalf("got %v before anything is wrong", found)
 			}
 			tt.spoil(t, s)
@@ -199,7 +204,8 @@ func testManagedRemedies(t *testing.T, executed map[remedyOf]bool) {
 	run(t, found[0].Fix)
 	executed[remedyOf{ManagedNone, found[0].Fix.Kind}] = true
 	found, _ = s.check(t)
-	if got := codes(found); !slices.Equal(got, []Code{ManagedWaiting}) || found[0].Fix.Kind != remedy.RotateKey {
+	if got := codes(found); !slices.Equal(got, []Code{ManagedWaiting}) ||
+		found[0].Fix.Kind != remedy.RotateKey {
 		t.Fatalf("got %v, want the key to wait for its next step", found)
 	}
 	state, err := keylife.Store{Dir: s.path("state")}.Read()
@@ -286,7 +292,8 @@ func testRecordRemedies(t *testing.T, executed map[remedyOf]bool) {
 	}
 }
 
-// apply does to a zone what a remedy says: it removes records, and publishes one in place of what is at its name.
+// apply does to a zone what a remedy says: it removes records, and publishes one in place of what
+// is at its name.
 func apply(t *testing.T, zone map[string][]string, name string, r remedy.Remedy) {
 	t.Helper()
 	text := r.String()
@@ -373,7 +380,8 @@ func testImportRemedies(t *testing.T, executed map[remedyOf]bool) {
 	}
 }
 
-// longRecord returns the record of an RSA key, and a text that has the same key in the form of PKCS#1.
+// longRecord returns the record of an RSA key, and a text that has the same key in the form of
+// PKCS#1.
 func longRecord(t *testing.T) (keys.Record, string) {
 	t.Helper()
 	signer, err := keys.Parse([]byte(longKey))

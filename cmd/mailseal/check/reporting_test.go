@@ -52,7 +52,8 @@ func TestReportingInScope(t *testing.T) {
 		}
 		found, _ := s.check(t)
 		if got := slices.Contains(codes(found), ReportsMissing); got != want {
-			t.Errorf("a check of %q finds %v, want %s among them: %v", only, codes(found), ReportsMissing, want)
+			t.Errorf("a check of %q finds %v, want %s among them: %v", only, codes(found),
+				ReportsMissing, want)
 		}
 	}
 }

@@ -50,7 +50,8 @@ func (c *checker) reader() remedy.Reader {
 		return remedy.Self()
 	}
 	s := c.service
-	return remedy.Reader{User: s.Name, Group: s.GroupName(), UID: s.UID, Groups: append([]int{s.GID}, s.Groups...)}
+	return remedy.Reader{User: s.Name, Group: s.GroupName(), UID: s.UID,
+		Groups: append([]int{s.GID}, s.Groups...)}
 }
 
 // asReader is the same for package keyfile, nil for this process.
@@ -74,7 +75,10 @@ func (c *checker) probe(ctx context.Context) error {
 	}
 	c.result.Judged = judged.How
 	c.stops = map[string]service.Stop{}
-	slices.SortFunc(judged.Stops, func(a, b service.Stop) int { return strings.Compare(a.Path, b.Path) })
+	slices.SortFunc(judged.Stops, func(a, b service.Stop) int {
+		return strings.Compare(a.Path,
+			b.Path)
+	})
 	for _, stop := range judged.Stops {
 		if _, err := os.Stat(stop.Path); err != nil {
 			continue // it is not there, which is another finding
@@ -195,7 +199,8 @@ func (c *checker) closedDirectory(setting place) func(service.Stop) {
 	return func(s service.Stop) {
 		f := finding(SocketDirectoryClosed, setting, s.Path, c.stopped(s))
 		f.Fix = c.otherSocket(setting)
-		if isOwn := strings.Contains(filepath.Base(s.Path), "mailseal"); isOwn && s.By == "" && s.At == s.Path {
+		if isOwn := strings.Contains(filepath.Base(s.Path), "mailseal"); isOwn && s.By == "" &&
+			s.At == s.Path {
 			f.Fix = remedy.DirectoryFor(c.reader(), s.Path)
 		}
 		c.report(f)
@@ -222,7 +227,10 @@ func (c *checker) otherSocket(setting place) remedy.Remedy {
 func (c *checker) freePort() string {
 	const first = 8891
 	for port := first; ; port++ {
-		has := func(l config.Listener) bool { return strings.HasSuffix(l.Target, fmt.Sprintf(":%d", port)) }
+		has := func(l config.Listener) bool {
+			return strings.HasSuffix(l.Target,
+				fmt.Sprintf(":%d", port))
+		}
 		if !slices.ContainsFunc(c.cfg.Listen, has) {
 			return fmt.Sprint(port)
 		}
@@ -233,7 +241,8 @@ func (c *checker) freePort() string {
 func (c *checker) closedState(setting place) func(service.Stop) {
 	return func(s service.Stop) {
 		f := finding(StateClosed, setting, s.Path, c.stopped(s))
-		if s.By == "" && belongsToRoot(s.At) && strings.HasPrefix(s.At+"/", c.cfg.StateDirectory+"/") {
+		if s.By == "" && belongsToRoot(s.At) &&
+			strings.HasPrefix(s.At+"/", c.cfg.StateDirectory+"/") {
 			f.Fix = remedy.GiveDirectory(c.reader(), c.cfg.StateDirectory)
 		}
 		c.report(f)

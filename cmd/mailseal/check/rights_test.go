@@ -26,14 +26,16 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// daemonID and neighbourID are users of whom no host has any: the daemon's, and one that uses the same keys.
+// daemonID and neighbourID are users of whom no host has any: the daemon's, and one that uses the
+// same keys.
 const (
 	daemonID    = 54321
 	neighbourID = 54322
 )
 
 func daemonUser() *service.Service {
-	return &service.Service{Name: fmt.Sprint(daemonID), UID: daemonID, GID: daemonID, Groups: []int{daemonID}}
+	return &service.Service{Name: fmt.Sprint(daemonID), UID: daemonID, GID: daemonID,
+		Groups: []int{daemonID}}
 }
 
 // give sets the owner, group and mode of a file of the site.
@@ -58,11 +60,13 @@ func (s *site) mkdir(t *testing.T, name string) {
 func canRead(t *testing.T, uid int, path string) bool {
 	t.Helper()
 	cmd := exec.Command("cat", path)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid),
+		Gid: uint32(uid)}}
 	return cmd.Run() == nil
 }
 
-// applySetting puts the first line of a remedy in place of the setting of the configuration with its name.
+// applySetting puts the first line of a remedy in place of the setting of the configuration with
+// its name.
 func (s *site) applySetting(t *testing.T, text string) {
 	t.Helper()
 	line, _, ok := strings.Cut(text, " (mailseal.toml")
@@ -80,8 +84,8 @@ func (s *site) applySetting(t *testing.T, text string) {
 	s.write(t, "mailseal.toml", strings.Join(lines, "\n"), 0o644)
 }
 
-// testRightsRemedies has a check by root judge with the rights of the daemon's user, and applies what
-// it says. Any other user who could read the key can read it afterwards.
+// testRightsRemedies has a check by root judge with the rights of the daemon's user, and applies
+// what it says. Any other user who could read the key can read it afterwards.
 func testRightsRemedies(t *testing.T, executed map[remedyOf]bool) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root judges with the rights of others")
@@ -110,11 +114,12 @@ func testRightsRemedies(t *testing.T, executed map[remedyOf]bool) {
 			s.give(t, "lib/k d", 0, 0, 0o700)
 			s.give(t, "lib", 0, 0, 0o750)
 		}, remedyOf{KeyUnreadable, remedy.LetIn}, ""},
-		{"a directory of root in one of the daemon", at("lib/k d/s.pem"), func(s *site, t *testing.T) {
-			inDir(s, t)
-			s.give(t, "lib/k d", 0, 0, 0o700)
-			s.give(t, "lib", daemonID, daemonID, 0o700)
-		}, remedyOf{KeyUnreadable, remedy.LetIn}, ""},
+		{"a directory of root in one of the daemon", at("lib/k d/s.pem"),
+			func(s *site, t *testing.T) {
+				inDir(s, t)
+				s.give(t, "lib/k d", 0, 0, 0o700)
+				s.give(t, "lib", daemonID, daemonID, 0o700)
+			}, remedyOf{KeyUnreadable, remedy.LetIn}, ""},
 		{"a domain's own key", listen + "[keys.\"s._domainkey.%\"]\nfile = " +
 			"\"lib/%/s.pem\"\n[[sign]]\nfrom = \"*\"\nkeys = \"s._domainkey.%\"\n",
 			func(s *site, t *testing.T) {
@@ -130,11 +135,12 @@ func testRightsRemedies(t *testing.T, executed map[remedyOf]bool) {
 			s.give(t, "lib/k d/s.pem", daemonID, daemonID, 0o200)
 			s.give(t, "lib/k d", daemonID, daemonID, 0o600)
 		}, remedyOf{KeyUnreadable, remedy.LetIn}, ""},
-		{"a directory of the group, closed to it", at("lib/k d/s.pem"), func(s *site, t *testing.T) {
-			inDir(s, t)
-			s.give(t, "lib/k d/s.pem", 0, daemonID, 0o640)
-			s.give(t, "lib/k d", 0, daemonID, 0o740)
-		}, remedyOf{KeyUnreadable, remedy.LetIn}, ""},
+		{"a directory of the group, closed to it", at("lib/k d/s.pem"),
+			func(s *site, t *testing.T) {
+				inDir(s, t)
+				s.give(t, "lib/k d/s.pem", 0, daemonID, 0o640)
+				s.give(t, "lib/k d", 0, daemonID, 0o740)
+			}, remedyOf{KeyUnreadable, remedy.LetIn}, ""},
 		{"a neighbour's key", at("s.pem"),
 			func(s *site, t *testing.T) { s.give(t, "s.pem", neighbourID, neighbourID, 0o600) },
 			remedyOf{KeyUnreadable, remedy.Copy}, "s.pem"},
@@ -152,13 +158,15 @@ func testRightsRemedies(t *testing.T, executed map[remedyOf]bool) {
 		{"a neighbour's key that the daemon reads", at("s.pem"),
 			func(s *site, t *testing.T) { s.give(t, "s.pem", neighbourID, daemonID, 0o640) },
 			remedyOf{FileOwner, remedy.Copy}, "s.pem"},
-		{"a neighbour's directory that the daemon passes", at("lib/k d/s.pem"), func(s *site, t *testing.T) {
-			inDir(s, t)
-			s.give(t, "lib/k d/s.pem", 0, daemonID, 0o640)
-			s.give(t, "lib/k d", neighbourID, neighbourID, 0o711)
-		}, remedyOf{DirectoryOwner, remedy.Copy}, ""},
+		{"a neighbour's directory that the daemon passes", at("lib/k d/s.pem"),
+			func(s *site, t *testing.T) {
+				inDir(s, t)
+				s.give(t, "lib/k d/s.pem", 0, daemonID, 0o640)
+				s.give(t, "lib/k d", neighbourID, neighbourID, 0o711)
+			}, remedyOf{DirectoryOwner, remedy.Copy}, ""},
 		{"a key for everybody to read", at("s.pem"),
-			func(s *site, t *testing.T) { s.give(t, "s.pem", 0, 0, 0o644) }, remedyOf{FileMode, remedy.LetIn}, ""},
+			func(s *site, t *testing.T) { s.give(t, "s.pem", 0, 0, 0o644) },
+			remedyOf{FileMode, remedy.LetIn}, ""},
 		{"the configuration", listen + signing,
 			func(s *site, t *testing.T) { s.give(t, "mailseal.toml", 0, 0, 0o600) },
 			remedyOf{FileClosed, remedy.LetIn}, ""},
@@ -168,7 +176,8 @@ func testRightsRemedies(t *testing.T, executed map[remedyOf]bool) {
 		},
 			remedyOf{FileClosed, remedy.AccessList}, "mailseal.toml"},
 		{"a neighbour's key in OpenDKIM's tables",
-			listen + "key_table = \"file:keys\"\nsigning_table = \"file:signing\"\n", func(s *site, t *testing.T) {
+			listen + "key_table = \"file:keys\"\nsigning_table = \"file:signing\"\n",
+			func(s *site, t *testing.T) {
 				s.write(t, "keys", "k example.com:s:"+s.path("s.pem")+"\n", 0o644)
 				s.write(t, "signing", "example.com k\n", 0o644)
 				s.give(t, "s.pem", neighbourID, neighbourID, 0o600)
@@ -214,8 +223,10 @@ func testRightsRemedies(t *testing.T, executed map[remedyOf]bool) {
 				t.Errorf("got %v, want the remedy %s", found, tt.want.kind)
 			}
 			again, _ := s.check(t)
-			if tt.want.kind == remedy.AccessList { // the key stays a neighbour's, of which there is a warning
-				again = slices.DeleteFunc(again, func(f Finding) bool { return f.Code == FileOwner })
+			// the key stays a neighbour's, of which there is a warning
+			if tt.want.kind == remedy.AccessList {
+				again = slices.DeleteFunc(again,
+					func(f Finding) bool { return f.Code == FileOwner })
 			}
 			if len(again) > 0 {
 				t.Errorf("got %v after all was mended", again)
@@ -279,8 +290,8 @@ func testStateRemedy(t *testing.T, executed map[remedyOf]bool) {
 	}
 }
 
-// TestStateOfAnother holds that no command takes a state directory away from the user that it belongs
-// to: another daemon may keep its keys there.
+// TestStateOfAnother holds that no command takes a state directory away from the user that it
+// belongs to: another daemon may keep its keys there.
 func TestStateOfAnother(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root judges with the rights of others")
@@ -341,7 +352,8 @@ func TestUnitHides(t *testing.T) {
 	if err := os.MkdirAll(filepath.Dir(unit), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(unit, []byte("[Service]\nUser=mailseal\nInaccessiblePaths="+s.dir+"\n"), 0o644); err != nil {
+	if err := os.WriteFile(unit, []byte("[Service]\nUser=mailseal\nInaccessiblePaths="+s.dir+"\n"),
+		0o644); err != nil {
 		t.Fatal(err)
 	}
 	s.user.Unit = service.FindUnit(root, "mailseal.service")

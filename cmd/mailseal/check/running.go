@@ -9,7 +9,8 @@ import (
 	"mailseal/cmd/mailseal/signed"
 )
 
-// againstRunning compares the domains that signed mail lately with what the configuration would sign.
+// againstRunning compares the domains that signed mail lately with what the configuration would
+// sign.
 func (c *checker) againstRunning(ctx context.Context) {
 	names, err := c.signedLately(ctx)
 	if err != nil {
@@ -18,7 +19,8 @@ func (c *checker) againstRunning(ctx context.Context) {
 	}
 	covers := assembly.NewCoverages(c.parts, nil)
 	loss := signed.Compare(names, func(n signed.Name) bool {
-		return n.Author && covers.Author(ctx, n.Name) == assembly.Uncovered || n.Signer && !covers.Signer(ctx, n.Name)
+		return n.Author && covers.Author(ctx, n.Name) == assembly.Uncovered ||
+			n.Signer && !covers.Signer(ctx, n.Name)
 	})
 	switch {
 	case len(loss.Names) == 0:

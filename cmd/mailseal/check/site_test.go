@@ -17,7 +17,8 @@ import (
 	"mailseal/milter/dns/dnstest"
 )
 
-// site is a configuration in a directory of its own, which everybody can get to, with the key s.pem beside it.
+// site is a configuration in a directory of its own, which everybody can get to, with the key s.pem
+// beside it.
 type site struct {
 	dir  string
 	zone string   // "": the DNS is not asked
@@ -39,7 +40,8 @@ func newSite(t *testing.T, toml string) *site {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Chmod(dir, 0o755); err != nil { // test directories are closed, which makes any file safe
+		// test directories are closed, which makes any file safe
+		if err := os.Chmod(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -70,8 +72,8 @@ func (s *site) write(t *testing.T, name, text string, mode os.FileMode) {
 	}
 }
 
-// check runs a check of the site, and returns what it finds, without what the directories above the site are to blame
-// for.
+// check runs a check of the site, and returns what it finds, without what the directories above the
+// site are to blame for.
 func (s *site) check(t *testing.T) ([]Finding, *Result) {
 	t.Helper()
 	var found []Finding

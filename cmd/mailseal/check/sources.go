@@ -22,8 +22,8 @@ type lister interface {
 	List(ctx context.Context, after string) ([]string, error)
 }
 
-// sources asks each source something, and for the keys of the key table that it should hold. That a source cannot be
-// made has been reported already.
+// sources asks each source something, and for the keys of the key table that it should hold. That a
+// source cannot be made has been reported already.
 func (c *checker) sources(ctx context.Context) {
 	for _, name := range slices.Sorted(maps.Keys(c.parts.Sources)) {
 		s := c.parts.Sources[name]
@@ -38,7 +38,8 @@ func (c *checker) sources(ctx context.Context) {
 		}
 		if l, ok := s.Remote.(lister); ok && l.CanList() { // which the daemon itself never does
 			if _, err := l.List(ctx, ""); err != nil {
-				c.report(finding(SourceNoList, at(c.cfg.Sources[name].Problem("list_query", "")), err.Error()))
+				c.report(finding(SourceNoList, at(c.cfg.Sources[name].Problem("list_query", "")),
+					err.Error()))
 			} else {
 				said += " and list_query"
 			}
@@ -48,8 +49,8 @@ func (c *checker) sources(ctx context.Context) {
 	}
 }
 
-// keyDirectory reports a directory of keys that is not there: each path that the source answers with
-// is an error then.
+// keyDirectory reports a directory of keys that is not there: each path that the source answers
+// with is an error then.
 func (c *checker) keyDirectory(s config.Source) {
 	if s.KeyDir != "" && !isDirectory(s.KeyDir) {
 		c.report(finding(SecretMissing, at(s.Problem("key_dir", "")), "no directory "+s.KeyDir))
@@ -77,11 +78,12 @@ func (c *checker) held(ctx context.Context, s *assembly.Source) {
 
 // lacksSecret reports whether a file that a source needs to reach its server is not there.
 func (c *checker) lacksSecret(s config.Source) bool {
-	return slices.ContainsFunc([]string{string(s.TokenFile), string(s.ClientKey)}, func(path string) bool {
-		if path == "" {
-			return false
-		}
-		_, err := os.Stat(path)
-		return err != nil
-	})
+	return slices.ContainsFunc([]string{string(s.TokenFile), string(s.ClientKey)},
+		func(path string) bool {
+			if path == "" {
+				return false
+			}
+			_, err := os.Stat(path)
+			return err != nil
+		})
 }

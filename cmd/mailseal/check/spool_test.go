@@ -32,7 +32,8 @@ func TestSpool(t *testing.T) {
 			if tt.root && os.Geteuid() != 0 {
 				t.Skip("takes root")
 			}
-			s := newSite(t, listen+signing+"[reports]\ncollect = "+tt.collect+"\nspool_directory = \"DIR/spool\"\n")
+			s := newSite(t, listen+signing+"[reports]\ncollect = "+tt.collect+
+				"\nspool_directory = \"DIR/spool\"\n")
 			if os.Geteuid() == 0 {
 				s.user = daemonUser()
 				s.give(t, "mailseal.toml", 0, daemonID, 0o640)

@@ -13,7 +13,8 @@ import (
 	"mailseal/config/mta"
 )
 
-// recipients starts a mail server that answers RCPT with a reply, and returns its address and what clients said.
+// recipients starts a mail server that answers RCPT with a reply, and returns its address and what
+// clients said.
 func recipients(t *testing.T, reply string) (address string, said func() string) {
 	t.Helper()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -72,7 +73,8 @@ func TestAddressForTests(t *testing.T) {
 			if err := os.MkdirAll(filepath.Join(root, "etc/postfix"), 0o755); err != nil {
 				t.Fatal(err)
 			}
-			if err := os.WriteFile(filepath.Join(root, "etc/postfix/main.cf"), []byte(c.main), 0o644); err != nil {
+			if err := os.WriteFile(filepath.Join(root, "etc/postfix/main.cf"), []byte(c.main),
+				0o644); err != nil {
 				t.Fatal(err)
 			}
 			cfg := &config.Config{Test: config.Test{Address: "test@example.com"}}

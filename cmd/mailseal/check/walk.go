@@ -35,10 +35,11 @@ type Walk struct {
 	Unknown int    `json:"unknown"` // the DNS did not answer
 	Broken  int    `json:"broken"`  // cannot be loaded, or cannot sign
 
-	c       *checker
-	source  *assembly.Source
-	at      config.Source
-	domains []string // the d= tags of the rules by which the source's keys sign, "" for the key's own
+	c      *checker
+	source *assembly.Source
+	at     config.Source
+	// the d= tags of the rules by which the source's keys sign, "" for the key's own
+	domains []string
 }
 
 // String sums up the walk.
@@ -47,8 +48,8 @@ func (w *Walk) String() string {
 		w.Source, w.Good, w.Keys, w.Bad, w.Unknown, w.Broken)
 }
 
-// walkSources compares the keys that sources hold under names of their own: those that list_query lists, a page at a
-// time, or with Options.Domains those that sign for these domains.
+// walkSources compares the keys that sources hold under names of their own: those that list_query
+// lists, a page at a time, or with Options.Domains those that sign for these domains.
 func (c *checker) walkSources(ctx context.Context) {
 	walks := map[string]*Walk{}
 	for _, s := range c.result.Sources { // which answer; the others are among the errors
@@ -202,7 +203,8 @@ func (w *Walk) add(l looked) {
 	}
 }
 
-// show reports the findings about one record. Where they are kept, only some are: the rest is counted.
+// show reports the findings about one record. Where they are kept, only some are: the rest is
+// counted.
 func (w *Walk) show(v View) {
 	report := w.c.report
 	switch {

@@ -10,8 +10,9 @@ import (
 // ErrAway says that no daemon answers at the socket.
 var ErrAway = errors.New("control: no daemon answers")
 
-// Ask sends a request to the daemon whose socket is at a path, and waits for the answer until ctx ends. That the daemon
-// did not do what was asked for is in the answer; the error, which may wrap ErrAway, says why there is none.
+// Ask sends a request to the daemon whose socket is at a path, and waits for the answer until ctx
+// ends. That the daemon did not do what was asked for is in the answer; the error, which may wrap
+// ErrAway, says why there is none.
 func Ask(ctx context.Context, path string, r Request) (Answer, error) {
 	nc, err := new(net.Dialer).DialContext(ctx, "unix", path)
 	if err != nil {

@@ -81,7 +81,8 @@ func parseRequest(line []byte) (Request, error) {
 	case out.Version != Version:
 		return Request{}, fmt.Errorf("%w: version %d; this daemon speaks version %d", ErrMalformed,
 			out.Version, Version)
-	case out.Command != Reload && out.Command != Status && out.Command != Test && out.Command != Signed:
+	case out.Command != Reload && out.Command != Status && out.Command != Test &&
+		out.Command != Signed:
 		return Request{}, fmt.Errorf("%w: no command %q", ErrMalformed, out.Command)
 	}
 	return out, nil

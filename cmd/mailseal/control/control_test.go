@@ -86,7 +86,8 @@ func TestAsk(t *testing.T) {
 // TestAskInVain wants clients without a daemon to say so.
 func TestAskInVain(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := Ask(t.Context(), filepath.Join(dir, "none"), Request{Command: Status}); !errors.Is(err, ErrAway) {
+	if _, err := Ask(t.Context(), filepath.Join(dir, "none"),
+		Request{Command: Status}); !errors.Is(err, ErrAway) {
 		t.Errorf("no socket: %v", err)
 	}
 	hang := make(chan struct{})
@@ -149,11 +150,17 @@ func TestCrowd(t *testing.T) {
 	hang := make(chan struct{})
 	var inside sync.WaitGroup
 	inside.Add(maxClients)
-	path := serve(t, func(context.Context, Request) Answer { inside.Done(); <-hang; return Answer{} })
+	path := serve(t, func(context.Context,
+		Request) Answer {
+		inside.Done()
+		<-hang
+		return Answer{}
+	})
 	var clients sync.WaitGroup
 	for range maxClients {
 		clients.Go(func() {
-			if a, err := Ask(context.Background(), path, Request{Command: Status}); err != nil || a.Error != "" {
+			if a, err := Ask(context.Background(), path, Request{Command: Status}); err != nil ||
+				a.Error != "" {
 				t.Errorf("got %+v, %v", a, err)
 			}
 		})
@@ -166,7 +173,8 @@ func TestCrowd(t *testing.T) {
 	clients.Wait()
 }
 
-// TestListenBusy wants a socket that another daemon serves left alone, and one that no one serves replaced.
+// TestListenBusy wants a socket that another daemon serves left alone, and one that no one serves
+// replaced.
 func TestListenBusy(t *testing.T) {
 	path := serve(t, func(context.Context, Request) Answer { return Answer{} })
 	if _, err := Listen(t.Context(), path); !errors.Is(err, milter.ErrInUse) {

@@ -17,8 +17,10 @@ type Running struct {
 	NameServers []NameServer `json:"name_servers"`
 	Log         Log          `json:"log"`
 	Jobs        []Job        `json:"jobs"`
-	Leads       []Lead       `json:"leads,omitempty"` // of the process of reports, where hosts share a store
-	Spool       *Spool       `json:"spool,omitempty"` // of the process of reports, where rows are collected
+	// of the process of reports, where hosts share a store
+	Leads []Lead `json:"leads,omitempty"`
+	// of the process of reports, where rows are collected
+	Spool *Spool `json:"spool,omitempty"`
 }
 
 // Spool is what waits to be taken into the store of reports.
@@ -63,7 +65,8 @@ type Count struct {
 
 // Keys are those that sign, as the DNS showed them when it was last asked.
 type Keys struct {
-	Watched bool      `json:"watched"` // rotation.watch is set, so that the DNS is asked from time to time
+	// rotation.watch is set, so that the DNS is asked from time to time
+	Watched bool      `json:"watched"`
 	Asked   time.Time `json:"asked,omitzero"`
 	Good    int       `json:"good"`
 	Bad     int       `json:"bad"`
@@ -73,8 +76,9 @@ type Keys struct {
 
 // Key is one key that signs.
 type Key struct {
-	Name   string    `json:"name"`             // of the DNS record
-	Made   time.Time `json:"made,omitzero"`    // when it was generated or its file was written, if that is known
+	Name string `json:"name"` // of the DNS record
+	// when it was generated or its file was written, if that is known
+	Made   time.Time `json:"made,omitzero"`
 	DNS    string    `json:"dns"`              // "good", "bad", "unknown", or "not asked yet"
 	Reason string    `json:"reason,omitempty"` // why it is not good
 	Stage  string    `json:"stage,omitempty"`  // of a managed key
@@ -103,9 +107,10 @@ type NameServer struct {
 
 // Log is what the daemon had to say.
 type Log struct {
-	Errors   uint64   `json:"errors"`   // since the start of the day or of the daemon
-	Warnings uint64   `json:"warnings"` // the same
-	Last     []Record `json:"last"`     // the latest errors, and then the latest warnings, each the latest first
+	Errors   uint64 `json:"errors"`   // since the start of the day or of the daemon
+	Warnings uint64 `json:"warnings"` // the same
+	// the latest errors, and then the latest warnings, each the latest first
+	Last []Record `json:"last"`
 }
 
 // Record is a line of the log.

@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	// maxClients is how many clients are served at once. Root and the daemon's user fill it; when it is full, others of
-	// them get an error at once. Mail does not pass here.
+	// maxClients is how many clients are served at once. Root and the daemon's user fill it; when
+	// it is full, others of them get an error at once. Mail does not pass here.
 	maxClients = 8
 
 	// patience is how long a client has to write its request, and to read the answer.
@@ -38,7 +38,8 @@ func Listen(ctx context.Context, path string) (net.Listener, error) {
 	if _, err := os.Stat(filepath.Dir(path)); err != nil {
 		return nil, fmt.Errorf("control: %w", err)
 	}
-	l, err := milter.Listen(ctx, milter.ListenOptions{Address: "unix:" + path, Mode: 0o600, Role: action.RoleAuto})
+	l, err := milter.Listen(ctx, milter.ListenOptions{Address: "unix:" + path, Mode: 0o600,
+		Role: action.RoleAuto})
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +68,8 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 				s.serve(ctx, nc)
 			})
 		default:
-			s.answer(nc, Answer{Error: fmt.Sprintf("%d commands are being answered; try again", maxClients)})
+			s.answer(nc, Answer{Error: fmt.Sprintf("%d commands are being answered; try again",
+				maxClients)})
 			nc.Close()
 		}
 	}
@@ -81,7 +83,8 @@ func (s *Server) serve(ctx context.Context, nc net.Conn) {
 		s.answer(nc, Answer{Error: "only root and the daemon's own user get an answer"})
 		return
 	}
-	_ = nc.SetReadDeadline(time.Now().Add(patience)) // fails on a connection that is closed, as reading will
+	// fails on a connection that is closed, as reading will
+	_ = nc.SetReadDeadline(time.Now().Add(patience))
 	line, err := readLine(nc, maxRequest)
 	if err != nil {
 		s.answer(nc, Answer{Error: err.Error()})
@@ -168,7 +171,8 @@ func Allowed(nc net.Conn) error {
 		return fmt.Errorf("control: who has connected cannot be found out: %w", uidErr)
 	}
 	if uid != 0 && uid != uint32(os.Geteuid()) {
-		return fmt.Errorf("control: user %d is neither root nor the daemon's own user, %d", uid, os.Geteuid())
+		return fmt.Errorf("control: user %d is neither root nor the daemon's own user, %d", uid,
+			os.Geteuid())
 	}
 	return nil
 }

@@ -14,9 +14,10 @@ import (
 
 // control answers commands until ctx ends. All is served by goroutines of others.
 func (d *Daemon) control(ctx context.Context, run *running, others *sync.WaitGroup) {
-	server := &control.Server{Log: d.log, Handle: func(ctx context.Context, r control.Request) control.Answer {
-		return d.answer(ctx, run, r)
-	}}
+	server := &control.Server{Log: d.log,
+		Handle: func(ctx context.Context, r control.Request) control.Answer {
+			return d.answer(ctx, run, r)
+		}}
 	d.controlEndpoint.open = func(context.Context) error {
 		l, err := control.Listen(ctx, d.parts.Load().Config.Control.Address)
 		if err != nil {
@@ -71,7 +72,8 @@ func (d *Daemon) signedPage(ctx context.Context, after string) *control.Page {
 			out.More = true
 			return out
 		default:
-			out.Names = append(out.Names, control.Name{Name: n.Name, Author: n.Author, Signer: n.Signer})
+			out.Names = append(out.Names, control.Name{Name: n.Name, Author: n.Author,
+				Signer: n.Signer})
 		}
 	}
 	return out

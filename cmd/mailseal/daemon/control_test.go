@@ -26,7 +26,8 @@ func runs(t *testing.T, rest string) (d *Daemon, dir string, log *syncBuffer) {
 	t.Helper()
 	dir, log = socketDir(t), &syncBuffer{}
 	s := &lossSite{t: t, dir: dir}
-	s.write("mailseal.toml", s.head()+fmt.Sprintf(lossListen, dir)+s.rules("d0.example", "d1.example")+rest)
+	s.write("mailseal.toml", s.head()+fmt.Sprintf(lossListen, dir)+
+		s.rules("d0.example", "d1.example")+rest)
 	ctx, stop := context.WithCancel(t.Context())
 	d, err := build(ctx, filepath.Join(dir, "mailseal.toml"), log)
 	if err != nil {
@@ -47,7 +48,8 @@ func runs(t *testing.T, rest string) (d *Daemon, dir string, log *syncBuffer) {
 // signs wants the daemon to sign a message of a domain.
 func signs(t *testing.T, dir, domain string) {
 	t.Helper()
-	c, err := miltertest.Dial(t.Context(), "unix:"+dir+"/s", miltertest.Options{Timeout: 3 * time.Minute})
+	c, err := miltertest.Dial(t.Context(), "unix:"+dir+"/s",
+		miltertest.Options{Timeout: 3 * time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,11 +80,13 @@ func TestControl(t *testing.T) {
 		t.Errorf("status: %+v", a.Running)
 	}
 	if a := ask(control.Request{Command: control.Signed}); a.Page == nil ||
-		len(a.Page.Names) != 1 || a.Page.Names[0] != (control.Name{Name: "d0.example", Author: true, Signer: true}) {
+		len(a.Page.Names) != 1 || a.Page.Names[0] != (control.Name{Name: "d0.example", Author: true,
+		Signer: true}) {
 		t.Errorf("signed: %+v", a.Page)
 	}
 	before := d.parts.Load()
-	if a := ask(control.Request{Command: control.Reload}); a.Error != "" || d.parts.Load() == before {
+	if a := ask(control.Request{Command: control.Reload}); a.Error != "" ||
+		d.parts.Load() == before {
 		t.Errorf("reload: %+v", a)
 	}
 	s := &lossSite{t: t, dir: dir}
@@ -96,7 +100,8 @@ func TestControl(t *testing.T) {
 		t.Errorf("an accepted loss: %+v", a)
 	}
 	s.write("mailseal.toml", "nonsense")
-	if a := ask(control.Request{Command: control.Reload, Accept: true}); !strings.Contains(a.Error, "mailseal.toml:1") {
+	if a := ask(control.Request{Command: control.Reload, Accept: true}); !strings.Contains(a.Error,
+		"mailseal.toml:1") {
 		t.Errorf("a mistake: %+v", a)
 	}
 	signs(t, dir, "d1.example")
@@ -130,7 +135,8 @@ func TestSignedPages(t *testing.T) {
 	}
 }
 
-// TestBusy takes the addresses for operators away: the daemon warns, signs, and opens them when they are free.
+// TestBusy takes the addresses for operators away: the daemon warns, signs, and opens them when
+// they are free.
 func TestBusy(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -141,7 +147,8 @@ func TestBusy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, dir, log := runs(t, fmt.Sprintf("[metrics]\naddress = %q\n[control]\naddress = %q\n", l.Addr(), other))
+	d, dir, log := runs(t, fmt.Sprintf("[metrics]\naddress = %q\n[control]\naddress = %q\n",
+		l.Addr(), other))
 	signs(t, dir, "d0.example")
 	for _, want := range []string{"level=WARN msg=\"metrics are not served",
 		"level=WARN msg=\"commands cannot reach the daemon"} {
@@ -163,7 +170,8 @@ func TestBusy(t *testing.T) {
 	if text := get(t, "http://"+l.Addr().String()+"/healthz"); text != "ok\n" {
 		t.Errorf("health: %q", text)
 	}
-	if _, err := control.Ask(t.Context(), other, control.Request{Command: control.Status}); err != nil {
+	if _, err := control.Ask(t.Context(), other,
+		control.Request{Command: control.Status}); err != nil {
 		t.Error(err)
 	}
 }
@@ -179,41 +187,48 @@ func awaitDue(t *testing.T, d *Daemon, name string) {
 
 // TestNoControl has a path at which there can be no socket.
 func TestNoControl(t *testing.T) {
-	_, dir, log := runs(t, fmt.Sprintf("[control]\naddress = %q\n", "/tmp/"+strings.Repeat("x", 120)))
+	_, dir, log := runs(t, fmt.Sprintf("[control]\naddress = %q\n",
+		"/tmp/"+strings.Repeat("x", 120)))
 	signs(t, dir, "d0.example")
 	if !strings.Contains(log.String(), "commands cannot reach the daemon") {
 		t.Errorf("log:\n%s", log)
 	}
 }
 
-// TestStatus holds what "mailseal status" is told against what has happened, and against the metrics.
+// TestStatus holds what "mailseal status" is told against what has happened, and against the
+// metrics.
 func TestStatus(t *testing.T) {
 	d, dir, _ := runs(t, "[rotation]\nwatch = \"1h\"\n")
 	signs(t, dir, "d0.example")
 	d.log.Error("something broke", "key", "a key")
 	d.log.Warn("something is odd")
-	c, err := miltertest.Dial(t.Context(), "unix:"+dir+"/s", miltertest.Options{Timeout: 3 * time.Minute})
+	c, err := miltertest.Dial(t.Context(), "unix:"+dir+"/s",
+		miltertest.Options{Timeout: 3 * time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
 	if _, err := c.Send(miltertest.Message{From: "joe@d1.example",
-		To: []string{"bob@other.example"}, Raw: []byte("From: joe@d1.example\n\nbody\n")}); err != nil {
+		To:  []string{"bob@other.example"},
+		Raw: []byte("From: joe@d1.example\n\nbody\n")}); err != nil {
 		t.Fatal(err)
 	}
 	ask := func() *control.Running {
-		a, err := control.Ask(t.Context(), filepath.Join(dir, "control"), control.Request{Command: control.Status})
+		a, err := control.Ask(t.Context(), filepath.Join(dir, "control"),
+			control.Request{Command: control.Status})
 		if err != nil || a.Running == nil {
 			t.Fatalf("%v, %+v", err, a)
 		}
 		return a.Running
 	}
 	r := ask()
-	// The reply is there a moment before the message is over, and a client is gone before its connection is.
+	// The reply is there a moment before the message is over, and a client is gone before its
+	// connection is.
 	for len(r.MTAs) == 1 && (r.MTAs[0].Busy > 0 || r.MTAs[0].Connections > 1) {
 		r = ask()
 	}
-	if want := []control.Count{{Of: "ours", Result: "accept", Count: 2}}; !slices.Equal(r.Today.Messages, want) {
+	if want := []control.Count{{Of: "ours", Result: "accept", Count: 2}}; !slices.Equal(
+		r.Today.Messages, want) {
 		t.Errorf("messages: %+v", r.Today.Messages)
 	}
 	if len(r.Today.Signatures) != 1 || r.Today.Signatures[0].Count != 2 {
@@ -234,7 +249,8 @@ func TestStatus(t *testing.T) {
 		t.Error("no name servers")
 	}
 	w := httptest.NewRecorder()
-	metricsHandler(d.metrics, d.health, false).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	metricsHandler(d.metrics, d.health, false).ServeHTTP(w,
+		httptest.NewRequest("GET", "/metrics", nil))
 	for _, want := range []string{
 		`mailseal_today_messages{action="accept",role="ours"} 2`,
 		`mailseal_today_log_lines{level="error"} 1`,
@@ -263,7 +279,8 @@ func TestKeyFiles(t *testing.T) {
 		"a": {Selector: "s", Domain: "example.com", File: file},
 		"b": {Selector: "s", Domain: "%", File: "/everywhere"},
 	}}})
-	if len(files) != 1 || !modified(files["s._domainkey.example.com"]).Equal(made) || !modified(file+".gone").IsZero() {
+	if len(files) != 1 || !modified(files["s._domainkey.example.com"]).Equal(made) ||
+		!modified(file+".gone").IsZero() {
 		t.Errorf("%v", files)
 	}
 }
@@ -295,7 +312,8 @@ func TestTodayEnds(t *testing.T) {
 	}
 }
 
-// TestRecallIsBounded keeps errors that a flood of warnings would drive out, and no line of any length.
+// TestRecallIsBounded keeps errors that a flood of warnings would drive out, and no line of any
+// length.
 func TestRecallIsBounded(t *testing.T) {
 	m := &memory{now: time.Now}
 	log := recall(slog.New(slog.DiscardHandler), m).With("in", "a test")

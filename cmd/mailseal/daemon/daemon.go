@@ -99,7 +99,8 @@ func Build(ctx context.Context, cfg *config.Config, o Options) (*Daemon, error) 
 	d.warn(warnings(cfg))
 	d.jobs = jobs.New(log, d.keysJob(), d.firstKeysJob(), d.signedJob(),
 		d.metricsEndpoint.job("metrics"), d.controlEndpoint.job("control"))
-	d.metrics.registry.MustRegister(statusMetrics{d.status}) // not before all that it looks at is there
+	// not before all that it looks at is there
+	d.metrics.registry.MustRegister(statusMetrics{d.status})
 	return d, nil
 }
 
@@ -231,7 +232,8 @@ func (d *Daemon) showMetrics(ctx context.Context, cfg *config.Config) {
 		return
 	}
 	d.metricsEndpoint.open = func(context.Context) error {
-		_, err := serveMetrics(ctx, cfg.Metrics.Address, metricsHandler(d.metrics, d.health, cfg.Metrics.Pprof), d.log)
+		_, err := serveMetrics(ctx, cfg.Metrics.Address,
+			metricsHandler(d.metrics, d.health, cfg.Metrics.Pprof), d.log)
 		return err
 	}
 	d.metricsEndpoint.try(ctx)
@@ -312,7 +314,8 @@ func (d *Daemon) reload(ctx context.Context, accept bool) ([]string, error) {
 		p.CloseSources(old, 0, d.log)
 		return nil, err
 	}
-	said := slices.Concat(lost, assembly.Shrunk(old, p), warnings(cfg), restarts(old.Config, cfg), ahead.unopened)
+	said := slices.Concat(lost, assembly.Shrunk(old, p), warnings(cfg), restarts(old.Config, cfg),
+		ahead.unopened)
 	d.warnOfName(cfg)
 	d.warn(said)
 	d.inForce(p)

@@ -58,7 +58,8 @@ func TestBuildRefuses(t *testing.T) {
 func TestUnserved(t *testing.T) {
 	cfg := &config.Config{Listen: []config.Listener{{Network: "fd", Target: "one"},
 		{Network: "fd", Target: "4"}, {Network: "unix", Target: "three"}}}
-	env := map[string]string{"LISTEN_PID": strconv.Itoa(os.Getpid()), "LISTEN_FDNAMES": "one:two:three"}
+	env := map[string]string{"LISTEN_PID": strconv.Itoa(os.Getpid()),
+		"LISTEN_FDNAMES": "one:two:three"}
 	lookup := func(name string) string { return env[name] }
 	if got := unserved(cfg, lookup); len(got) != 1 || got[0] != "three" {
 		t.Errorf("got %q, want three alone", got)

@@ -26,7 +26,8 @@ func connect(t *testing.T, w *world) net.Conn {
 }
 
 // offer is how an MTA begins.
-var offer = guard.AppendPacket(nil, guard.Negotiate, []byte("\x00\x00\x00\x06\x00\x00\x01\xff\x00\x1f\xff\xff"))
+var offer = guard.AppendPacket(nil, guard.Negotiate,
+	[]byte("\x00\x00\x00\x06\x00\x00\x01\xff\x00\x1f\xff\xff"))
 
 // greeted opens a connection and negotiates.
 func greeted(t *testing.T, w *world) net.Conn {
@@ -95,7 +96,8 @@ func stopped(t *testing.T, w *world) string {
 	}
 }
 
-// servedOn reports whether a connection without a message may begin one when the daemon has begun to stop.
+// servedOn reports whether a connection without a message may begin one when the daemon has begun
+// to stop.
 func servedOn(t *testing.T, w *world) string {
 	idle, c := greeted(t, w), dialed(t, w)
 	done := stopping(w)
@@ -107,7 +109,8 @@ func servedOn(t *testing.T, w *world) string {
 		other.Close()
 	}
 	isClosed := w.closes(idle)
-	_, err := c.Begin(miltertest.Message{From: "a@example.com", To: []string{"b@example.net"}, Raw: letter{}.text()})
+	_, err := c.Begin(miltertest.Message{From: "a@example.com", To: []string{"b@example.net"},
+		Raw: letter{}.text()})
 	_, _ = idle.Close(), c.Close()
 	<-done
 	if isClosed && err != nil {
@@ -160,7 +163,8 @@ func asked(l letter) probe {
 	}
 }
 
-// signedBy is a letter that the daemon itself has signed, and that a stranger brings after a change.
+// signedBy is a letter that the daemon itself has signed, and that a stranger brings after a
+// change.
 func signedBy(author string, change func(string) string, l letter) probe {
 	return func(t *testing.T, w *world) string {
 		o, err := play(t, w, letter{client: "127.0.0.1", author: author})
@@ -175,8 +179,8 @@ func signedBy(author string, change func(string) string, l letter) probe {
 	}
 }
 
-// secondConnection shows what becomes of a connection while another one is open: it is greeted, or the log says that it
-// waits.
+// secondConnection shows what becomes of a connection while another one is open: it is greeted, or
+// the log says that it waits.
 func secondConnection(t *testing.T, w *world) string {
 	first, err := miltertest.Dial(t.Context(), "unix:"+w.dir+"/s", miltertest.Options{})
 	if err != nil {

@@ -16,7 +16,8 @@ func keyRecord(t *testing.T, private string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	record, err := keys.Key{Domain: "example.com", Selector: "k", Signer: signer}.Record(keys.RecordOptions{})
+	record, err := keys.Key{Domain: "example.com", Selector: "k",
+		Signer: signer}.Record(keys.RecordOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +93,8 @@ const listID = "List-Id: <dev.lists.example>\n"
 
 // held is an effect of a policy setting on a letter: it is held.
 func held(setting string, l letter) effect {
-	return effect{setting: setting, top: setting + ` = "hold"`, probe: stranger(l), want: "action=hold"}
+	return effect{setting: setting, top: setting + ` = "hold"`, probe: stranger(l),
+		want: "action=hold"}
 }
 
 // heldSigned is held, on a letter that the daemon signed and that was changed.
@@ -140,10 +142,12 @@ func signsWith(setting, top, want string, l letter) effect {
 	return effect{setting: setting, top: top, probe: mine(l), want: want}
 }
 
-var forged = letter{client: "192.0.2.26", helo: "x.example", from: "a@good.example", author: "a@r.example"}
+var forged = letter{client: "192.0.2.26", helo: "x.example", from: "a@good.example",
+	author: "a@r.example"}
 
 func effects() []effect {
-	return slicesOf(daemonEffects(), roleEffects(), signingEffects(), verifyEffects(), policyEffects(), serverEffects())
+	return slicesOf(daemonEffects(), roleEffects(), signingEffects(), verifyEffects(),
+		policyEffects(), serverEffects())
 }
 
 func slicesOf(all ...[]effect) (out []effect) {
@@ -156,11 +160,13 @@ func slicesOf(all ...[]effect) (out []effect) {
 func daemonEffects() []effect {
 	short := "domain = \"example.com\"\nselector = \"s\"\nkey_file = \"%DIR%/short.pem\"\n"
 	simple := func(setting, want string) effect {
-		return effect{setting: setting, top: short, probe: mine(letter{}), want: want, rig: []string{"tables", "rule"},
+		return effect{setting: setting, top: short, probe: mine(letter{}), want: want,
+			rig:    []string{"tables", "rule"},
 			tables: "[[listen]]\naddress = \"unix:%DIR%/s\"\n"}
 	}
 	table := func(setting, top, want string) effect {
-		return effect{setting: setting, top: top, probe: mine(letter{}), want: want, rig: []string{"tables", "rule"},
+		return effect{setting: setting, top: top, probe: mine(letter{}), want: want,
+			rig:    []string{"tables", "rule"},
 			tables: "[[listen]]\naddress = \"unix:%DIR%/s\"\n"}
 	}
 	both := "key_table = \"file:%DIR%/kt\"\nsigning_table = \"file:%DIR%/st\"\n"
@@ -176,7 +182,8 @@ func daemonEffects() []effect {
 				"\"%DIR%/open.pem\"\n[[sign]]\nfrom = \"example.com\"\nkeys = \"open\"\n"},
 		{setting: "include", top: `include = "other/*.toml"`,
 			probe: stranger(letter{daemon: "FROMFILE", author: "a@example.com"}), want: "role=ours"},
-		simple("domain", "d=example.com; s=s"), simple("selector", "s=s"), simple("key_file", "a=rsa-sha256"),
+		simple("domain", "d=example.com; s=s"), simple("selector", "s=s"),
+		simple("key_file", "a=rsa-sha256"),
 		table("key_table", both, "s=second"), table("signing_table", both, "s=second"),
 		table("multiple_signatures", both+"multiple_signatures = true\n", "s=fromtable"),
 		{setting: "dns.servers", top: `dns.servers = ["%DNS2%"]`, probe: stranger(letter{}), want: "spf=none"},
@@ -203,19 +210,21 @@ func roleEffects() []effect {
 			}, want: "there"},
 		{setting: "listen[].role", listen: "role = \"ours\"",
 			probe: stranger(letter{author: "a@example.com"}), want: "role=ours"},
-		{setting: "listen[].mode", listen: "mode = \"0600\"", probe: func(t *testing.T, w *world) string {
-			info, err := os.Stat(filepath.Join(w.dir, "s"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			return info.Mode().String()
-		}, want: "Srw-------"},
+		{setting: "listen[].mode", listen: "mode = \"0600\"",
+			probe: func(t *testing.T, w *world) string {
+				info, err := os.Stat(filepath.Join(w.dir, "s"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				return info.Mode().String()
+			}, want: "Srw-------"},
 		ours("ours.networks", `ours.networks = ["192.0.2.0/24"]`, letter{}),
 		ours("ours.hosts", `ours.hosts = [".good.example"]`, letter{name: "mx.good.example"}),
 		{setting: "ours.authenticated", top: "ours.authenticated = false",
 			probe: stranger(letter{auth: "joe", author: "a@example.com"}), want: "role=theirs"},
 		ours("ours.daemon_names", `ours.daemon_names = ["SUBMIT"]`, letter{daemon: "SUBMIT"}),
-		ours("ours.macros", `ours.macros = { verified = ["*"] }`, letter{macros: map[string]string{"{verified}": "1"}}),
+		ours("ours.macros", `ours.macros = { verified = ["*"] }`,
+			letter{macros: map[string]string{"{verified}": "1"}}),
 		{setting: "ours.keep_results", top: "ours.keep_results = []",
 			probe: mine(letter{extra: "Authentication-Results: mx.test; spf=pass\n"}),
 			want:  "delete Authentication-Results"},
@@ -242,7 +251,8 @@ func signRule(setting, line, want string, l letter) effect {
 
 func signingEffects() []effect {
 	when := func(name, value string, l letter) effect {
-		return signRule("sign[].when."+name, "when = { "+name+" = "+value+" }", "DKIM-Signature:", l)
+		return signRule("sign[].when."+name, "when = { "+name+" = "+value+" }", "DKIM-Signature:",
+			l)
 	}
 	key := func(setting, lines, rule, want string, l letter) effect {
 		return effect{setting: "keys.NAME." + setting, rest: "[keys.o]\n" + lines + "\n" + rule,
@@ -255,21 +265,25 @@ func signingEffects() []effect {
 	badKey := "[keys.gone]\ndomain = \"example.com\"\nselector = \"g\"\nfile = " +
 		"\"/gone.pem\"\n[[sign]]\nfrom = \"example.com\"\nkeys = [\"gone\", \"k\"]\n"
 	again := func(setting, top, want string) effect {
-		return effect{setting: setting, top: top, want: want, probe: func(t *testing.T, w *world) string {
-			o, err := play(t, w, letter{client: "127.0.0.1", author: "a@example.com"})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return mine(letter{raw: strings.ReplaceAll(string(o.Delivered()), "\r\n", "\n")})(t, w)
-		}}
+		return effect{setting: setting, top: top, want: want,
+			probe: func(t *testing.T, w *world) string {
+				o, err := play(t, w, letter{client: "127.0.0.1", author: "a@example.com"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return mine(letter{raw: strings.ReplaceAll(string(o.Delivered()), "\r\n", "\n")})(t,
+					w)
+			}}
 	}
 	return []effect{
 		key("domain", "domain = \"%\"\nselector = \"o\"\n"+seed,
-			"[[sign]]\nfrom = \"*\"\nkeys = \"o\"\n", "d=sub.example.com", letter{author: "a@sub.example.com"}),
+			"[[sign]]\nfrom = \"*\"\nkeys = \"o\"\n", "d=sub.example.com",
+			letter{author: "a@sub.example.com"}),
 		key("selector", named+seed, rule, "s=o;", letter{}),
 		key("file", named+"file = \"%DIR%/short.pem\"", rule, "a=rsa-sha256", letter{}),
 		key("private_key", named+seed, rule, "a=ed25519-sha256", letter{}),
-		key("identifier", named+seed+"\nidentifier = \"news@example.com\"", rule, "i=news@example.com", letter{}),
+		key("identifier", named+seed+"\nidentifier = \"news@example.com\"", rule,
+			"i=news@example.com", letter{}),
 		signRule("sign[].from", "[[sign]]\nfrom = \"a@example.org\"\nkeys = \"k\"",
 			"DKIM-Signature:", letter{author: "a@example.org"}),
 		signRule("sign[].keys", "", "s=k;", letter{}),
@@ -287,19 +301,23 @@ func signingEffects() []effect {
 		when("list_ids", `["dev.lists.example"]`, letter{extra: listID}),
 		signsWith("signing.canonicalization", `signing.canonicalization = "simple/simple"`,
 			"c=simple/simple", letter{}),
-		signsWith("signing.headers", `signing.headers = ["+X-Ticket"]`, "X-Ticket", letter{extra: "X-Ticket: 7\n"}),
+		signsWith("signing.headers", `signing.headers = ["+X-Ticket"]`, "X-Ticket",
+			letter{extra: "X-Ticket: 7\n"}),
 		signsWith("signing.oversign", `signing.oversign = ["+X-Other"]`, "X-Other", letter{}),
 		signsWith("signing.oversign_if_present", `signing.oversign_if_present = ["+X-Third"]`,
 			"X-Third:X-Third", letter{extra: "X-Third: 7\n"}),
-		signsWith("signing.oversign_mime", "signing.oversign_mime = false", "!MIME-Version", letter{}),
+		signsWith("signing.oversign_mime", "signing.oversign_mime = false", "!MIME-Version",
+			letter{}),
 		{setting: "signing.redirected", top: `signing.redirected = "sign"`,
 			probe: mine(letter{extra: "Authentication-Results: mx.test; dmarc=fail header.from=example.com\n"}),
 			want:  "DKIM-Signature:"},
 		signsWith("signing.expiry", `signing.expiry = "0s"`, "!x=", letter{}),
 		signsWith("signing.request_reports", "signing.request_reports = true", "r=y;", letter{}),
-		signsWith("signing.identifier", `signing.identifier = "all@%"`, "i=all@example.com", letter{}),
+		signsWith("signing.identifier", `signing.identifier = "all@%"`, "i=all@example.com",
+			letter{}),
 		again("signing.skip_if_signed", "signing.skip_if_signed = true", "unsigned="),
-		again("signing.remove_old_signatures", "signing.remove_old_signatures = true", "delete DKIM-Signature"),
+		again("signing.remove_old_signatures", "signing.remove_old_signatures = true",
+			"delete DKIM-Signature"),
 		{setting: "signing.on_key_error", top: `signing.on_key_error = "tempfail"`, rule: badKey,
 			probe: mine(letter{}), want: " 451 4."},
 		{setting: "signing.match", top: `signing.match = "all"`, probe: mine(letter{}), want: "d=short.example",
@@ -370,7 +388,8 @@ func sealed(letter) probe {
 			t.Fatal(err)
 		}
 		raw := strings.ReplaceAll(string(o.Delivered()), "\r\n", "\n")
-		return stranger(letter{client: "192.0.2.26", from: "list@lists.example", helo: "x.example", raw: raw})(t, w)
+		return stranger(letter{client: "192.0.2.26", from: "list@lists.example", helo: "x.example",
+			raw: raw})(t, w)
 	}
 }
 
@@ -401,7 +420,10 @@ func policyEffects() []effect {
 		heldSigned("policy.dkim.permerror", "a@example.com",
 			func(s string) string { return strings.Replace(s, "s=k;", "s=gone;", 1) }, ""),
 		heldSigned("policy.dkim.temperror", "a@example.com",
-			func(s string) string { return strings.Replace(s, "d=example.com;", "d=temp.example;", 1) }, ""),
+			func(s string) string {
+				return strings.Replace(s, "d=example.com;", "d=temp.example;",
+					1)
+			}, ""),
 		{setting: "test.address", top: `test.address = "probe@example.net"`,
 			probe: stranger(letter{to: []string{"probe@example.net"}}), want: "550 5.7.0"},
 		held("policy.dmarc.p_reject", forged),
@@ -410,11 +432,14 @@ func policyEffects() []effect {
 		held("policy.dmarc.no_record", letter{author: "a@nothing.example"}),
 		held("policy.dmarc.permerror", letter{author: "a@perm.example"}),
 		held("policy.dmarc.temperror", letter{author: "a@temp.example"}),
-		refusedWith("spf", `policy.spf.fail = "reject"`, letter{client: "192.0.2.99", author: "a@soft.example"}),
-		refusedWith("iprev", `policy.iprev.fail = "reject"`, letter{client: "192.0.2.26", author: "a@soft.example"}),
+		refusedWith("spf", `policy.spf.fail = "reject"`,
+			letter{client: "192.0.2.99", author: "a@soft.example"}),
+		refusedWith("iprev", `policy.iprev.fail = "reject"`,
+			letter{client: "192.0.2.26", author: "a@soft.example"}),
 		refusedWith("dkim", `policy.dkim.none = "reject"`, letter{}),
 		refusedWith("dmarc", `policy.dmarc.p_reject = "reject"`, forged),
-		refusedWith("other", `policy.no_author = "reject"`, letter{raw: "To: b@example.net\nSubject: s\n\nbody\n"}),
+		refusedWith("other", `policy.no_author = "reject"`,
+			letter{raw: "To: b@example.net\nSubject: s\n\nbody\n"}),
 		lets("policy.not_judged.networks", `["192.0.2.0/24"]`, forged),
 		lets("policy.not_judged.hosts", `["mx.liar.example"]`,
 			letter{client: "192.0.2.26", name: "mx.liar.example", author: "a@r.example"}),

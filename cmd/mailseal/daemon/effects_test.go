@@ -23,10 +23,12 @@ import (
 	"mailseal/milter/miltertest"
 )
 
-// effect is what a setting does that can be seen from outside: with it the probe shows want, without it does not.
+// effect is what a setting does that can be seen from outside: with it the probe shows want,
+// without it does not.
 type effect struct {
 	setting string
-	top     string // the setting, before the first table; those of the base that it repeats give way
+	// the setting, before the first table; those of the base that it repeats give way
+	top     string
 	without string // what is there in place of top where the setting is not set; mostly nothing
 	rest    string // or in tables of its own
 	before  string // what else is in both configurations, before the first table
@@ -143,7 +145,8 @@ func play(t *testing.T, w *world, l letter) (miltertest.Outcome, error) {
 	if from == "<>" {
 		from = ""
 	}
-	return c.Send(miltertest.Message{From: from, To: append([]string{}, orTo(l.to)...), Auth: l.auth, Raw: l.text()})
+	return c.Send(miltertest.Message{From: from, To: append([]string{}, orTo(l.to)...),
+		Auth: l.auth, Raw: l.text()})
 }
 
 func orTo(to []string) []string {
@@ -256,17 +259,20 @@ func (b *syncBuffer) reset() {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{dir: t.TempDir(), metrics: rig.FreePort(t, "127.0.0.1")}
-	if err := os.Chmod(filepath.Dir(w.dir), 0o755); err != nil { // so that others reach what is in it
+	// so that others reach what is in it
+	if err := os.Chmod(filepath.Dir(w.dir), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	zone := dnstest.Must(effectsZone + "$SERVFAIL temp.example\n$SERVFAIL " +
 		"_dmarc.temp.example\n$SERVFAIL k._domainkey.temp.example\n$SERVFAIL 27.2.0.192.in-addr.arpa\n")
-	zone.AddTXT("k._domainkey.example.com", keyRecord(t, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="))
+	zone.AddTXT("k._domainkey.example.com",
+		keyRecord(t, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="))
 	short, err := rsa.GenerateKey(rand.Reader, 1024)
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(short)})
+	text := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY",
+		Bytes: x509.MarshalPKCS1PrivateKey(short)})
 	if err := os.WriteFile(w.dir+"/short.pem", text, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -279,7 +285,8 @@ func newWorld(t *testing.T) *world {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(path, []byte(strings.ReplaceAll(content, "%DIR%", w.dir)), 0o644); err != nil {
+		if err := os.WriteFile(path, []byte(strings.ReplaceAll(content, "%DIR%", w.dir)),
+			0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -335,7 +342,8 @@ func TestEffects(t *testing.T) {
 			t.Errorf("there is no setting %s", path)
 		}
 	}
-	t.Logf("%d of %d settings are observed, %d are not", len(observed), len(config.Paths()), len(unobservable))
+	t.Logf("%d of %d settings are observed, %d are not", len(observed), len(config.Paths()),
+		len(unobservable))
 }
 
 func (e effect) try(t *testing.T) {

@@ -9,11 +9,12 @@ import (
 	"mailseal/cmd/mailseal/jobs"
 )
 
-// endpoint is a socket for operators, which mail does not depend on: where it cannot be opened, as when another process
-// has the address, the daemon warns, serves mail, and tries again.
+// endpoint is a socket for operators, which mail does not depend on: where it cannot be opened, as
+// when another process has the address, the daemon warns, serves mail, and tries again.
 type endpoint struct {
-	log  *slog.Logger
-	what string                      // what is missing while it is not open, "metrics are not served"
+	log *slog.Logger
+	// what is missing while it is not open, "metrics are not served"
+	what string
 	open func(context.Context) error // nil: it is not wanted
 
 	mu     sync.Mutex

@@ -58,7 +58,11 @@ func TestFirstKeys(t *testing.T) {
 	if got := r.state().Of("example.com", keys.Active); len(got) != 2 {
 		t.Errorf("got %d active keys, want both", len(got))
 	}
-	if err := r.store.Update(func(s *keylife.State) error { s.Keys = nil; return nil }); err != nil {
+	if err := r.store.Update(func(
+		s *keylife.State) error {
+		s.Keys = nil
+		return nil
+	}); err != nil {
 		t.Fatal(err)
 	}
 	expect("all is lost", config.FirstKeyUnsigned, sign.ErrUnsigned)

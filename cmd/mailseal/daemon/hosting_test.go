@@ -81,7 +81,8 @@ func build(ctx context.Context, path string, log io.Writer) (*Daemon, error) {
 	return Build(ctx, cfg, Options{Load: load, Stderr: log, Version: "test"})
 }
 
-// startDaemon runs a daemon with a configuration, which it writes to mailseal.toml in dir, until the test ends.
+// startDaemon runs a daemon with a configuration, which it writes to mailseal.toml in dir, until
+// the test ends.
 func startDaemon(t *testing.T, dir, text string, log io.Writer) *Daemon {
 	t.Helper()
 	path := filepath.Join(dir, "mailseal.toml")

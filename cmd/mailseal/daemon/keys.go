@@ -33,10 +33,12 @@ func (d *Daemon) watchKeys(ctx context.Context) error {
 	return d.watcher.Pass(ctx, watchOf(p, rotation.New(o)))
 }
 
-// beginEvery is how often first keys are looked for in the DNS: their mail goes unsigned until they are there.
+// beginEvery is how often first keys are looked for in the DNS: their mail goes unsigned until they
+// are there.
 const beginEvery = time.Minute
 
-// firstKeysJob has the first keys of domains sign as soon as the DNS shows them, whatever rotation.every is.
+// firstKeysJob has the first keys of domains sign as soon as the DNS shows them, whatever
+// rotation.every is.
 func (d *Daemon) firstKeysJob() jobs.Job {
 	return jobs.Job{
 		Name: "first keys",
@@ -88,8 +90,8 @@ func signingRecords(ctx context.Context, p *assembly.Parts) iter.Seq[rotation.Re
 	}
 }
 
-// How long after the start the first pass comes: not in the way of mail that has waited, but at once where keys sign in
-// place of others, as what is remembered of that may be out of date.
+// How long after the start the first pass comes: not in the way of mail that has waited, but at
+// once where keys sign in place of others, as what is remembered of that may be out of date.
 const (
 	firstAfter        = time.Minute
 	firstAfterFalling = time.Second

@@ -17,7 +17,8 @@ import (
 	"mailseal/milter/rotation"
 )
 
-// TestWatchSources has the daemon watch what it has signed with from a database, and nothing else of it.
+// TestWatchSources has the daemon watch what it has signed with from a database, and nothing else
+// of it.
 func TestWatchSources(t *testing.T) {
 	h := startHosting(t, "sqlite", hosted.SQLite(t), "")
 	for _, d := range []string{"d0.example", "d1.example", "d2.example"} {
@@ -49,8 +50,10 @@ func TestWatchSources(t *testing.T) {
 		watched := h.daemon.metrics.watched
 		good, bad := testutil.ToFloat64(watched.WithLabelValues("good")),
 			testutil.ToFloat64(watched.WithLabelValues("bad"))
-		if text := log.String(); good != tc.good || bad != tc.bad || !strings.Contains(text, tc.says) {
-			t.Errorf("%s: %v good, %v bad; want %v, %v with %q\n%s", tc.name, good, bad, tc.good, tc.bad, tc.says, text)
+		if text := log.String(); good != tc.good || bad != tc.bad ||
+			!strings.Contains(text, tc.says) {
+			t.Errorf("%s: %v good, %v bad; want %v, %v with %q\n%s", tc.name, good, bad, tc.good,
+				tc.bad, tc.says, text)
 		}
 	}
 	if n := h.source().Counters.Misses.Load(); n != asked {

@@ -90,8 +90,9 @@ func withoutFacts(o *slog.HandlerOptions) *slog.HandlerOptions {
 	return &out
 }
 
-// milliseconds writes times such as took as a number of milliseconds under a name that says so, took_ms: JSON has no
-// type for them, and slog's nanoseconds read like nothing else that Mailseal prints.
+// milliseconds writes times such as took as a number of milliseconds under a name that says so,
+// took_ms: JSON has no type for them, and slog's nanoseconds read like nothing else that Mailseal
+// prints.
 func milliseconds(_ []string, a slog.Attr) slog.Attr {
 	if a.Value.Kind() != slog.KindDuration {
 		return a
@@ -125,7 +126,8 @@ func newSyslog(c config.Log, o *slog.HandlerOptions, stderr io.Writer) (slog.Han
 	to := func(p syslog.Priority) slog.Handler {
 		return newHandler(c.Format, newSyslogWriter(facility|p, lost), o)
 	}
-	return severity{to(syslog.LOG_DEBUG), to(syslog.LOG_INFO), to(syslog.LOG_WARNING), to(syslog.LOG_ERR)}, nil
+	return severity{to(syslog.LOG_DEBUG), to(syslog.LOG_INFO), to(syslog.LOG_WARNING),
+		to(syslog.LOG_ERR)}, nil
 }
 
 func (s severity) of(l slog.Level) slog.Handler {
@@ -150,10 +152,12 @@ func (s severity) Handle(ctx context.Context, r slog.Record) error {
 
 // WithAttrs implements slog.Handler.
 func (s severity) WithAttrs(a []slog.Attr) slog.Handler {
-	return severity{s.debug.WithAttrs(a), s.info.WithAttrs(a), s.warn.WithAttrs(a), s.err.WithAttrs(a)}
+	return severity{s.debug.WithAttrs(a), s.info.WithAttrs(a), s.warn.WithAttrs(a),
+		s.err.WithAttrs(a)}
 }
 
 // WithGroup implements slog.Handler.
 func (s severity) WithGroup(name string) slog.Handler {
-	return severity{s.debug.WithGroup(name), s.info.WithGroup(name), s.warn.WithGroup(name), s.err.WithGroup(name)}
+	return severity{s.debug.WithGroup(name), s.info.WithGroup(name), s.warn.WithGroup(name),
+		s.err.WithGroup(name)}
 }

@@ -13,20 +13,24 @@ import (
 	"mailseal/milter/sign"
 )
 
-// ErrRefused says that a configuration without mistakes is not put in force, since it would take signatures from mail.
+// ErrRefused says that a configuration without mistakes is not put in force, since it would take
+// signatures from mail.
 var ErrRefused = errors.New("the reload is refused")
 
 // wayOut ends the sentence that says why.
 const wayOut = `"mailseal check --against-running" shows the difference, "mailseal reload --accept" reloads all the same`
 
-var errNothingSigns = fmt.Errorf("%w: no rule with a key is left, so no mail would be signed; %s", ErrRefused, wayOut)
+var errNothingSigns = fmt.Errorf("%w: no rule with a key is left, so no mail would be signed; %s",
+	ErrRefused, wayOut)
 
-// compareTime bounds the questions that a comparison asks of key sources. What is not known by then counts as signed.
+// compareTime bounds the questions that a comparison asks of key sources. What is not known by then
+// counts as signed.
 const compareTime = 30 * time.Second
 
-// judgeLoss compares what a new configuration signs with what the one before did. It returns the loss that takes
-// effect, in sentences, or why the new one must not take effect.
-func (d *Daemon) judgeLoss(ctx context.Context, old, p *assembly.Parts, accept bool) ([]string, error) {
+// judgeLoss compares what a new configuration signs with what the one before did. It returns the
+// loss that takes effect, in sentences, or why the new one must not take effect.
+func (d *Daemon) judgeLoss(ctx context.Context, old, p *assembly.Parts, accept bool) ([]string,
+	error) {
 	if d.signed == nil {
 		return nil, nil
 	}
@@ -40,7 +44,10 @@ func (d *Daemon) judgeLoss(ctx context.Context, old, p *assembly.Parts, accept b
 	}
 	ctx, cancel := context.WithTimeout(ctx, compareTime)
 	defer cancel()
-	shared := func(s *assembly.Source) bool { return old.Sources[s.Name] == s && p.Sources[s.Name] == s }
+	shared := func(s *assembly.Source) bool {
+		return old.Sources[s.Name] == s &&
+			p.Sources[s.Name] == s
+	}
 	before, after := assembly.NewCoverages(old, shared), assembly.NewCoverages(p, shared)
 	if !accept && before.Signs(ctx) && !after.Signs(ctx) {
 		return nil, errNothingSigns
@@ -60,7 +67,8 @@ func (d *Daemon) judgeLoss(ctx context.Context, old, p *assembly.Parts, accept b
 }
 
 // compare finds the domains of which before signed more than after does.
-func compare(ctx context.Context, names []signed.Name, before, after *assembly.Coverages) signed.Loss {
+func compare(ctx context.Context, names []signed.Name, before,
+	after *assembly.Coverages) signed.Loss {
 	return signed.Compare(names, func(n signed.Name) bool {
 		return n.Author && after.Author(ctx, n.Name) < before.Author(ctx, n.Name) ||
 			n.Signer && before.Signer(ctx, n.Name) && !after.Signer(ctx, n.Name)
@@ -70,11 +78,13 @@ func compare(ctx context.Context, names []signed.Name, before, after *assembly.C
 // covering returns what reports whether mail of a domain is signed.
 func covering(ctx context.Context, c *assembly.Coverages) func(signed.Name) bool {
 	return func(n signed.Name) bool {
-		return (!n.Author || c.Author(ctx, n.Name) > assembly.Uncovered) && (!n.Signer || c.Signer(ctx, n.Name))
+		return (!n.Author || c.Author(ctx, n.Name) > assembly.Uncovered) && (!n.Signer ||
+			c.Signer(ctx, n.Name))
 	}
 }
 
-// compareStart logs which domains signed mail before the start and will not now. It is too late to refuse.
+// compareStart logs which domains signed mail before the start and will not now. It is too late to
+// refuse.
 func (d *Daemon) compareStart(ctx context.Context, p *assembly.Parts) {
 	ctx, cancel := context.WithTimeout(ctx, compareTime)
 	defer cancel()
@@ -96,7 +106,8 @@ func (d *Daemon) compareStart(ctx context.Context, p *assembly.Parts) {
 // administrator has accepted.
 func (d *Daemon) forgetUncovered(ctx context.Context, p *assembly.Parts) {
 	covers := covering(ctx, assembly.NewCoverages(p, func(*assembly.Source) bool { return true }))
-	d.signed.Forget(signed.Compare(d.signed.Recent(), func(n signed.Name) bool { return !covers(n) }).Names)
+	d.signed.Forget(signed.Compare(d.signed.Recent(),
+		func(n signed.Name) bool { return !covers(n) }).Names)
 	if p.Domains == nil {
 		return
 	}
@@ -131,7 +142,8 @@ func (c noting) Signed(s sign.Signature) {
 // SignedFor implements filter.Counters.
 func (c noting) SignedFor(author domain.Name) { c.list.Author(string(author)) }
 
-// How often the list of domains that sign is written: after a crash the last ones are missing from it.
+// How often the list of domains that sign is written: after a crash the last ones are missing from
+// it.
 const (
 	signedEvery = 5 * time.Minute
 	signedFirst = 10 * time.Second

@@ -79,7 +79,8 @@ func (s *lossSite) rules(domains ...string) string {
 	return b.String()
 }
 
-// unsigned returns the domains whose mail the daemon would not sign now, asked as it does for each message.
+// unsigned returns the domains whose mail the daemon would not sign now, asked as it does for each
+// message.
 func (s *lossSite) unsigned() []string {
 	s.t.Helper()
 	p := s.daemon.parts.Load()
@@ -105,11 +106,13 @@ func (s *lossSite) unsigned() []string {
 // isOurs reports whether mail of a client of ours is still signed.
 func (s *lossSite) isOurs() bool {
 	role, _ := assembly.NewRoles(s.daemon.parts.Load().Config).Of(action.RoleAuto,
-		&message.Envelope{Client: netip.MustParseAddr("192.0.2.7")}, func(string) string { return "" })
+		&message.Envelope{Client: netip.MustParseAddr("192.0.2.7")},
+		func(string) string { return "" })
 	return role == action.RoleOurs
 }
 
-// TestReloadTruncated cuts the files of a site at every byte: a reload is refused, or names whatever is signed no more.
+// TestReloadTruncated cuts the files of a site at every byte: a reload is refused, or names
+// whatever is signed no more.
 func TestReloadTruncated(t *testing.T) {
 	const ours = "[ours]\nnetworks = [\n\"127.0.0.1\",\n\"192.0.2.0/24\",\n]\n"
 	for _, tt := range []struct {
@@ -119,13 +122,15 @@ func TestReloadTruncated(t *testing.T) {
 		cut     []string // files
 	}{
 		{"one file", 3, func(s *lossSite) {
-			s.write("mailseal.toml", s.head()+fmt.Sprintf(lossListen, s.dir)+s.rules(s.domains...)+ours)
+			s.write("mailseal.toml", s.head()+fmt.Sprintf(lossListen, s.dir)+s.rules(s.domains...)+
+				ours)
 		}, []string{"mailseal.toml"}},
 		{"many domains, so that a few may be lost", 13, func(s *lossSite) {
 			s.write("mailseal.toml", s.head()+fmt.Sprintf(lossListen, s.dir)+s.rules(s.domains...))
 		}, []string{"mailseal.toml"}},
 		{"an included file", 3, func(s *lossSite) {
-			s.write("mailseal.toml", s.head()+"include = [\"*.conf\"]\n"+fmt.Sprintf(lossListen, s.dir)+ours)
+			s.write("mailseal.toml", s.head()+"include = [\"*.conf\"]\n"+
+				fmt.Sprintf(lossListen, s.dir)+ours)
 			s.write("a.conf", s.rules(s.domains[0]))
 			s.write("b.conf", strings.ReplaceAll(s.rules(s.domains...), s.rules(s.domains[0]), ""))
 		}, []string{"a.conf", "b.conf", "mailseal.toml"}},
@@ -208,7 +213,10 @@ func TestReloadLoss(t *testing.T) {
 		return func(s *lossSite) string { return s.rules(s.domains[:len(s.domains)-lost]...) }
 	}
 	edit := func(old, now string) func(s *lossSite) string {
-		return func(s *lossSite) string { return strings.Replace(s.rules(s.domains...), old, now, 1) }
+		return func(s *lossSite) string {
+			return strings.Replace(s.rules(s.domains...), old, now,
+				1)
+		}
 	}
 	all := func(s *lossSite) string { return s.rules(s.domains...) }
 	for _, tt := range []struct {
@@ -226,9 +234,11 @@ func TestReloadLoss(t *testing.T) {
 		{"four of eleven", 11, all, without(4), "4 of 11", ""},
 		{"all", 11, all, without(11), "no rule with a key is left", ""},
 		{"all, though a share of all may be lost", 11, all,
-			func(*lossSite) string { return "[reload]\nmax_loss = 1\n" }, "no rule with a key is left", ""},
+			func(*lossSite) string { return "[reload]\nmax_loss = 1\n" },
+			"no rule with a key is left", ""},
 		{"most, where that may be", 11, all,
-			func(s *lossSite) string { return s.rules(s.domains[0]) + "[reload]\nmax_loss = 1\n" }, "", "10 of 11"},
+			func(s *lossSite) string { return s.rules(s.domains[0]) + "[reload]\nmax_loss = 1\n" },
+			"", "10 of 11"},
 		{"any, where none may be", 20, all,
 			func(s *lossSite) string {
 				return s.rules(s.domains[1:]...) +
@@ -237,12 +247,14 @@ func TestReloadLoss(t *testing.T) {
 		{"signing is turned off", 3, all, func(s *lossSite) string { return "" }, "no rule with a key is left", ""},
 		{"one of two keys", 3, twoKeys, all, "", ""},
 		{"the last key, since its file is not there", 3, all,
-			edit(fmt.Sprintf("private_key = %q", inline(0)), `file = "none.pem"`), "d0.example", ""},
+			edit(fmt.Sprintf("private_key = %q", inline(0)), `file = "none.pem"`), "d0.example",
+			""},
 		{"another key for the same domain", 3, all, edit(fmt.Sprintf("private_key = %q", inline(0)),
 			fmt.Sprintf("private_key = %q", inline(99))), "", ""},
 		{"a rule for one user of the domain", 3, all, edit("*@d0.example", "info@d0.example"), "d0.example", ""},
 		{"a rule on a condition", 3, all, edit("keys = [\"s._domainkey.d0.example\"]",
-			"keys = [\"s._domainkey.d0.example\"]\nwhen = { logins = [\"joe\"] }"), "d0.example", ""},
+			"keys = [\"s._domainkey.d0.example\"]\nwhen = { logins = [\"joe\"] }"), "d0.example",
+			""},
 		{"a rule for everybody instead", 3, all, edit("*@d0.example", "*"), "", ""},
 		{"signed as another domain", 3, all, edit("from = [\"*@d0.example\"]",
 			"domain = \"d1.example\"\nfrom = [\"*@d0.example\"]"), "d0.example", ""},
@@ -256,8 +268,12 @@ func TestReloadLoss(t *testing.T) {
 		}, "d0.example", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			text := func(s *lossSite, rules string) string { return s.head() + fmt.Sprintf(lossListen, s.dir) + rules }
-			s := newLossSite(t, tt.domains, func(s *lossSite) { s.write("mailseal.toml", text(s, tt.before(s))) })
+			text := func(s *lossSite, rules string) string {
+				return s.head() +
+					fmt.Sprintf(lossListen, s.dir) + rules
+			}
+			s := newLossSite(t, tt.domains,
+				func(s *lossSite) { s.write("mailseal.toml", text(s, tt.before(s))) })
 			s.write("mailseal.toml", text(s, tt.now(s)))
 			before := s.daemon.parts.Load()
 			said, err := s.daemon.reload(t.Context(), false)
@@ -275,7 +291,8 @@ func TestReloadLoss(t *testing.T) {
 			if !isRefused {
 				return
 			}
-			if said, err = s.daemon.reload(t.Context(), true); err != nil || s.daemon.parts.Load() == before {
+			if said, err = s.daemon.reload(t.Context(), true); err != nil ||
+				s.daemon.parts.Load() == before {
 				t.Errorf("accepted: %v, %q", err, said)
 			}
 			if _, err = s.daemon.reload(t.Context(), false); err != nil {

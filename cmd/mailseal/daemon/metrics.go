@@ -58,7 +58,8 @@ var (
 
 // latencies are the buckets of mailseal_message_seconds: a cached verdict takes a millisecond, a
 // signature two, a name server that does not answer five seconds, and the deadline is at twenty.
-var latencies = []float64{.0005, .001, .002, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20, 40}
+var latencies = []float64{.0005, .001, .002, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20,
+	40}
 
 // newMetrics makes the counters of the program that version names.
 func newMetrics(version string) *metrics {
@@ -99,7 +100,8 @@ func newMetrics(version string) *metrics {
 		m.signatures, m.unsigned, m.longFields,
 		m.keyFailures, m.selfChecks, m.shortages, m.ruleErrors, m.reloads, m.reloaded, m.watched,
 		&m.sources, buildInfo(version),
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		collectors.NewGoCollector(), collectors.NewProcessCollector(
+			collectors.ProcessCollectorOpts{}))
 	m.begin()
 	return m
 }
@@ -114,7 +116,8 @@ func (m *metrics) begin() {
 		m.selfChecks.WithLabelValues(outcome)
 	}
 	for _, role := range []action.Role{action.RoleOurs, action.RoleRelay, action.RoleTheirs} {
-		for _, done := range []action.Action{action.Accept, action.Hold, action.Reject, action.Tempfail} {
+		for _, done := range []action.Action{action.Accept, action.Hold, action.Reject,
+			action.Tempfail} {
 			m.messages.WithLabelValues(role.String(), done.String())
 		}
 	}
@@ -129,11 +132,13 @@ func (m *metrics) begin() {
 }
 
 func counters(name, help string, labels ...string) *prometheus.CounterVec {
-	return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "mailseal", Name: name, Help: help}, labels)
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "mailseal", Name: name,
+		Help: help}, labels)
 }
 
 func counter(name, help string) prometheus.Counter {
-	return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "mailseal", Name: name, Help: help})
+	return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "mailseal", Name: name,
+		Help: help})
 }
 
 func gauge(name, help string) prometheus.Gauge {
@@ -250,8 +255,8 @@ func (m *metrics) watchSpool(w *spool.Writer) {
 	}
 }
 
-// watchSpoolState shows what waits in a spool for the process that makes reports, as it is when it is
-// asked for.
+// watchSpoolState shows what waits in a spool for the process that makes reports, as it is when it
+// is asked for.
 func (m *metrics) watchSpoolState(dir string, now func() time.Time) {
 	for _, g := range []struct {
 		name, help string

@@ -27,7 +27,8 @@ const (
 
 func (h *health) set(state int32) { h.state.Store(state) }
 
-// ServeHTTP answers 200 while connections are accepted, else 503, so that a balancer goes elsewhere while we drain.
+// ServeHTTP answers 200 while connections are accepted, else 503, so that a balancer goes elsewhere
+// while we drain.
 func (h *health) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	texts := map[int32]string{starting: "starting\n", healthy: "ok\n", leaving: "stopping\n"}
 	state := h.state.Load()
@@ -52,9 +53,10 @@ func metricsHandler(m *metrics, h *health, profiles bool) http.Handler {
 	return mux
 }
 
-// serveMetrics serves handler on address, host and port, until ctx ends. It returns the address, once it can be reached
-// there, or why it cannot.
-func serveMetrics(ctx context.Context, address string, handler http.Handler, log *slog.Logger) (net.Addr, error) {
+// serveMetrics serves handler on address, host and port, until ctx ends. It returns the address,
+// once it can be reached there, or why it cannot.
+func serveMetrics(ctx context.Context, address string, handler http.Handler,
+	log *slog.Logger) (net.Addr, error) {
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("metrics.address: %w", err)

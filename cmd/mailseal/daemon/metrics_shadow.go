@@ -6,8 +6,8 @@ import (
 	"mailseal/milter/shadow"
 )
 
-// shadowMetrics shows what a comparison has counted. No label has a value that a stranger chooses: domains are for
-// "mailseal shadow report".
+// shadowMetrics shows what a comparison has counted. No label has a value that a stranger chooses:
+// domains are for "mailseal shadow report".
 type shadowMetrics struct{ recorder *shadow.Recorder }
 
 func shadowDesc(name, help string, labels ...string) *prometheus.Desc {
@@ -19,8 +19,9 @@ var (
 		"differs, not compared, not judged, aborted.", "outcome")
 	shadowDifferences = shadowDesc("differences_total", "Messages that differ, by kind of "+
 		"difference.", "kind")
-	shadowSessions = shadowDesc("sessions_total", "Sessions that the old milter decided on before any message.")
-	shadowErrors   = shadowDesc("upstream_errors_total",
+	shadowSessions = shadowDesc("sessions_total",
+		"Sessions that the old milter decided on before any message.")
+	shadowErrors = shadowDesc("upstream_errors_total",
 		"Connections for which the old milter could not be reached, and such that it ended: unreached, broken.",
 		"error")
 	shadowUnlogged = shadowDesc("unlogged_total", "Lines that are missing in the log.")

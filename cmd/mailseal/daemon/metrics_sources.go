@@ -8,8 +8,8 @@ import (
 	"mailseal/cmd/mailseal/assembly"
 )
 
-// sourceMetrics shows the counters of the sources in force. The counters of a source begin again when a reload
-// changes its settings.
+// sourceMetrics shows the counters of the sources in force. The counters of a source begin again
+// when a reload changes its settings.
 type sourceMetrics struct {
 	sources atomic.Pointer[map[string]*assembly.Source]
 }
@@ -43,12 +43,13 @@ var sourceSeries = []sourceOne{
 		prometheus.GaugeValue, func(s *assembly.Source) float64 { return float64(s.Bytes()) }},
 	{sourceDesc("entries", "Answers remembered now."), prometheus.GaugeValue,
 		func(s *assembly.Source) float64 { return float64(s.Len()) }},
-	{sourceDesc("away", "1 while a source does not answer."), prometheus.GaugeValue, func(s *assembly.Source) float64 {
-		if s.IsAway() {
-			return 1
-		}
-		return 0
-	}},
+	{sourceDesc("away", "1 while a source does not answer."), prometheus.GaugeValue,
+		func(s *assembly.Source) float64 {
+			if s.IsAway() {
+				return 1
+			}
+			return 0
+		}},
 }
 
 func sourceDesc(name, help string) *prometheus.Desc {

@@ -61,10 +61,12 @@ func (m statusMetrics) Describe(ch chan<- *prometheus.Desc) {
 func (m statusMetrics) Collect(ch chan<- prometheus.Metric) {
 	r := m.status()
 	gauge := func(name string, value float64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(statusSeries[name], prometheus.GaugeValue, value, labels...)
+		ch <- prometheus.MustNewConstMetric(statusSeries[name], prometheus.GaugeValue, value,
+			labels...)
 	}
 	counter := func(name string, value uint64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(statusSeries[name], prometheus.CounterValue, float64(value), labels...)
+		ch <- prometheus.MustNewConstMetric(statusSeries[name], prometheus.CounterValue,
+			float64(value), labels...)
 	}
 	gauge("started_timestamp_seconds", timestamp(r.Started))
 	for _, c := range r.Today.Messages {

@@ -58,7 +58,8 @@ func TestRefusedReloadClosesSockets(t *testing.T) {
 	extra := filepath.Join(s.dir, "extra")
 	more := fmt.Sprintf("[[listen]]\naddress = \"unix:%s\"\n", extra)
 	s.write("mailseal.toml", s.head()+fmt.Sprintf(lossListen, s.dir)+more+s.rules(s.domains[0]))
-	if err := s.daemon.Reload(t.Context()); err == nil || !strings.Contains(err.Error(), "refused") {
+	if err := s.daemon.Reload(t.Context()); err == nil ||
+		!strings.Contains(err.Error(), "refused") {
 		t.Fatalf("got %v, want a refusal", err)
 	}
 	if c, err := net.Dial("unix", extra); err == nil {

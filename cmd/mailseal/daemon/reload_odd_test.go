@@ -17,7 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestReloadOdd puts what never ends in the place of each file of a site: a reload says so and the old state serves on.
+// TestReloadOdd puts what never ends in the place of each file of a site: a reload says so and the
+// old state serves on.
 func TestReloadOdd(t *testing.T) {
 	odd := map[string]func(path string) error{
 		"a pipe":             func(path string) error { return unix.Mkfifo(path, 0o600) },
@@ -39,7 +40,8 @@ func TestReloadOdd(t *testing.T) {
 				if err := errors.Join(os.Remove(path), make(path)); err != nil {
 					t.Fatal(err)
 				}
-				if _, err := s.daemon.reload(t.Context(), false); err == nil || !strings.Contains(err.Error(), name) {
+				if _, err := s.daemon.reload(t.Context(), false); err == nil ||
+					!strings.Contains(err.Error(), name) {
 					t.Errorf("got %v, want an error that names %s", err, name)
 				}
 				if lost := s.unsigned(); len(lost) > 0 {
@@ -77,7 +79,8 @@ func TestReloadWarns(t *testing.T) {
 			t.Errorf("a start warns of %q, the reload does not: %q", w, said)
 		}
 	}
-	for _, want := range []string{"pprof", "can be read or written by all users", "takes effect only after a restart"} {
+	for _, want := range []string{"pprof", "can be read or written by all users",
+		"takes effect only after a restart"} {
 		if !strings.Contains(strings.Join(said, "\n"), want) {
 			t.Errorf("no warning with %q in %q", want, said)
 		}
@@ -98,7 +101,8 @@ func TestUnsignedList(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.closeListeners()
-	if !strings.Contains(log.String(), "level=ERROR") || !strings.Contains(log.String(), files.ErrSpecial.Error()) {
+	if !strings.Contains(log.String(), "level=ERROR") ||
+		!strings.Contains(log.String(), files.ErrSpecial.Error()) {
 		t.Errorf("log:\n%s", &log)
 	}
 }

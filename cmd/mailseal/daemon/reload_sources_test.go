@@ -78,19 +78,24 @@ func startService(t *testing.T, s *keyService, settings string) *hosting {
 	return h
 }
 
-// edit changes the configuration and reloads as at SIGHUP; it reports whether the new one is in force.
+// edit changes the configuration and reloads as at SIGHUP; it reports whether the new one is in
+// force.
 func (h *hosting) edit(old, replacement string) bool {
 	h.t.Helper()
 	text, err := os.ReadFile(h.path)
 	if err != nil || !strings.Contains(string(text), old) {
 		h.t.Fatalf("no %q in the configuration (%v)", old, err)
 	}
-	if err := os.WriteFile(h.path, []byte(strings.Replace(string(text), old, replacement, 1)), 0o600); err != nil {
+	if err := os.WriteFile(h.path, []byte(strings.Replace(string(text), old, replacement, 1)),
+		0o600); err != nil {
 		h.t.Fatal(err)
 	}
 	bad := testutil.ToFloat64(h.daemon.metrics.reloads.WithLabelValues("bad"))
 	run := &running{log: h.daemon.log, health: h.daemon.health, metrics: h.daemon.metrics,
-		reload: func(accept bool) ([]string, error) { return h.daemon.reload(h.t.Context(), accept) }}
+		reload: func(accept bool) ([]string, error) {
+			return h.daemon.reload(h.t.Context(),
+				accept)
+		}}
 	_, _ = run.reloadNow(false)
 	return testutil.ToFloat64(h.daemon.metrics.reloads.WithLabelValues("bad")) == bad
 }
@@ -122,7 +127,8 @@ func TestReloadWithSourceAway(t *testing.T) {
 			}
 			s.isAway.Store(true)
 			if tc.name == "another name" {
-				tc.old, tc.replacement = "[[sign]]\nsource = \"hosting\"", "[[sign]]\nsource = \"renamed\""
+				tc.old, tc.replacement = "[[sign]]\nsource = \"hosting\"",
+					"[[sign]]\nsource = \"renamed\""
 				text, _ := os.ReadFile(h.path)
 				if err := os.WriteFile(h.path,
 					[]byte(strings.Replace(string(text), "[sources.hosting]", "[sources.renamed]",
@@ -165,7 +171,8 @@ func TestReloadWithSourceNeverThere(t *testing.T) {
 	}
 }
 
-// A key of another domain than the author's signs and is logged once, or does not sign, as other_domains says.
+// A key of another domain than the author's signs and is logged once, or does not sign, as
+// other_domains says.
 func TestOtherDomains(t *testing.T) {
 	for _, tc := range []struct {
 		settings, domain           string
@@ -198,7 +205,8 @@ func TestOtherDomains(t *testing.T) {
 				warnings != tc.warnings || h.Unsigned.Load() != 0 {
 				t.Errorf("%d signed as the author, %d deferred, %d unsigned, %d warnings; want %d, %d, 0, %d\n%s",
 					h.Signed.Load(), h.Deferred.Load(),
-					h.Unsigned.Load(), warnings, tc.signed, tc.unsignedOrDeferred, tc.warnings, h.log.String())
+					h.Unsigned.Load(), warnings, tc.signed, tc.unsignedOrDeferred, tc.warnings,
+					h.log.String())
 			}
 			if tc.unsignedOrDeferred > 0 && !strings.Contains(h.log.String(), "other_domains") {
 				t.Errorf("the log does not say why:\n%s", h.log.String())
@@ -240,7 +248,9 @@ func TestReplacedDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.Send("d0.example")
-	if signed, deferred := h.Signed.Load(), h.Deferred.Load(); signed != 4 || deferred+h.Unsigned.Load() != 0 {
-		t.Errorf("signed %d, deferred %d, unsigned %d; want all signed\n%s", signed, deferred, h.Unsigned.Load(), h.log)
+	if signed, deferred := h.Signed.Load(), h.Deferred.Load(); signed != 4 ||
+		deferred+h.Unsigned.Load() != 0 {
+		t.Errorf("signed %d, deferred %d, unsigned %d; want all signed\n%s", signed, deferred,
+			h.Unsigned.Load(), h.log)
 	}
 }

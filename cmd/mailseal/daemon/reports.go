@@ -13,8 +13,8 @@ import (
 )
 
 // collect has parts write down what DMARC reports are made of, where the configuration that the
-// daemon was started with collects it. The spool is opened once, so that it outlives reloads. Beside
-// an old milter nothing is written down: no job of such a daemon writes to the spool.
+// daemon was started with collects it. The spool is opened once, so that it outlives reloads.
+// Beside an old milter nothing is written down: no job of such a daemon writes to the spool.
 func (d *Daemon) collect(cfg *config.Config, p *assembly.Parts) error {
 	if d.isShadow {
 		return nil
@@ -22,7 +22,8 @@ func (d *Daemon) collect(cfg *config.Config, p *assembly.Parts) error {
 	isFirst := d.parts.Load() == nil
 	if isFirst && cfg.Reports.Collect {
 		d.lists = filter.NewLists()
-		d.spool = spool.NewWriter(cfg.Reports.SpoolDirectory, int64(cfg.Reports.SpoolSize), d.log, time.Now)
+		d.spool = spool.NewWriter(cfg.Reports.SpoolDirectory, int64(cfg.Reports.SpoolSize), d.log,
+			time.Now)
 		d.metrics.watchSpool(d.spool)
 		d.metrics.watchSpoolState(cfg.Reports.SpoolDirectory, time.Now)
 	}

@@ -27,7 +27,8 @@ import (
 	"mailseal/milter/rotation"
 )
 
-// rotationSite is a daemon under live mail, a domain with two name servers, and a clock that the test moves.
+// rotationSite is a daemon under live mail, a domain with two name servers, and a clock that the
+// test moves.
 type rotationSite struct {
 	*testing.T
 	daemon  *Daemon
@@ -105,7 +106,8 @@ func newRotation(t *testing.T, more string) *rotationSite {
 // lag is how many steps the second server is behind the first: a day and a half.
 const lag = 3
 
-// publish brings what is wanted to the first server, and what it has shown some time ago to the second.
+// publish brings what is wanted to the first server, and what it has shown some time ago to the
+// second.
 func (r *rotationSite) publish() {
 	now := map[string][]string{"example.com": nil}
 	for name, text := range r.wanted {
@@ -148,13 +150,16 @@ func (r *rotationSite) follow(events []keylife.Event) {
 // send has a message signed and verifies it at both name servers.
 func (r *rotationSite) send() {
 	r.Helper()
-	c, err := miltertest.Dial(r.Context(), r.address, miltertest.Options{Client: netip.MustParseAddr("127.0.0.1")})
+	c, err := miltertest.Dial(r.Context(), r.address,
+		miltertest.Options{Client: netip.MustParseAddr("127.0.0.1")})
 	if err != nil {
 		r.Fatal(err)
 	}
 	text := fmt.Sprintf("From: a@example.com\r\nTo: b@example.net\r\nSubject: %d\r\nDate: Sat, "+
-		"31 Jan 2026 12:00:00 +0000\r\nMessage-ID: <%[1]d@example.com>\r\n\r\nHello.\r\n", len(r.mail))
-	o, err := c.Send(miltertest.Message{From: "a@example.com", To: []string{"b@example.net"}, Raw: []byte(text)})
+		"31 Jan 2026 12:00:00 +0000\r\nMessage-ID: <%[1]d@example.com>\r\n\r\nHello.\r\n",
+		len(r.mail))
+	o, err := c.Send(miltertest.Message{From: "a@example.com", To: []string{"b@example.net"},
+		Raw: []byte(text)})
 	if err != nil || o.Refused() {
 		r.Fatalf("%s: message %d: %v, %v", r.now, len(r.mail), o.Reply, err)
 	}
@@ -172,11 +177,12 @@ func (r *rotationSite) verify(m sent) {
 	for _, zone := range r.servers {
 		v := &dkim.Verifier{Resolver: zone}
 		var run *dkim.Verification
-		whole, err := message.Read(bytes.NewReader(m.raw), 1<<20, func(h message.Header) []message.BodyHash {
-			author, _ := h.Author()
-			run = v.Select(h, author.Domain)
-			return run.BodyHashes()
-		})
+		whole, err := message.Read(bytes.NewReader(m.raw), 1<<20,
+			func(h message.Header) []message.BodyHash {
+				author, _ := h.Author()
+				run = v.Select(h, author.Domain)
+				return run.BodyHashes()
+			})
 		if err != nil {
 			r.Fatal(err)
 		}
@@ -186,7 +192,8 @@ func (r *rotationSite) verify(m sent) {
 		}
 		for _, result := range results {
 			if result.Value != dkim.Pass {
-				r.Fatalf("%s: signed %s: %s %s: %s", r.now, m.at, result.Selector, result.Value, result.Reason)
+				r.Fatalf("%s: signed %s: %s %s: %s", r.now, m.at, result.Selector, result.Value,
+					result.Reason)
 			}
 		}
 	}
@@ -235,8 +242,9 @@ func (r *rotationSite) step() {
 	r.follow(done.Events)
 }
 
-// TestRotationUnderLiveMail walks three generations of keys through their lives, with mail signed before and after each
-// step, by a daemon that has not heard of it and by one that has, and verified at once and until it is 13 days old.
+// TestRotationUnderLiveMail walks three generations of keys through their lives, with mail signed
+// before and after each step, by a daemon that has not heard of it and by one that has, and
+// verified at once and until it is 13 days old.
 func TestRotationUnderLiveMail(t *testing.T) {
 	r := newRotation(t, "")
 	r.begin()
@@ -282,9 +290,11 @@ func TestWatchFallsBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		watched := r.daemon.metrics.watched
-		g, b := testutil.ToFloat64(watched.WithLabelValues("good")), testutil.ToFloat64(watched.WithLabelValues("bad"))
+		g, b := testutil.ToFloat64(watched.WithLabelValues("good")),
+			testutil.ToFloat64(watched.WithLabelValues("bad"))
 		if text := log.String(); g != good || b != bad || !strings.Contains(text, says) {
-			t.Fatalf("got %v good, %v bad, want %v and %v, with %q: %s", g, b, good, bad, says, text)
+			t.Fatalf("got %v good, %v bad, want %v and %v, with %q: %s", g, b, good, bad, says,
+				text)
 		}
 	}
 	pass(2, 0, "")
@@ -312,7 +322,8 @@ func TestWatchFallsBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	signing, err := restarted.Managed.Keys("example.com")
-	if err != nil || len(signing) != 2 || lost[signing[0].Name] != "" || lost[signing[1].Name] != "" {
+	if err != nil || len(signing) != 2 || lost[signing[0].Name] != "" ||
+		lost[signing[1].Name] != "" {
 		t.Errorf("after a restart and before any look at the DNS, %v sign (%v), of which the DNS does not show %v",
 			signing, err, lost)
 	}
@@ -322,7 +333,8 @@ func TestWatchFallsBack(t *testing.T) {
 	show()
 	pass(2, 0, "the key signs again")
 	r.send()
-	if last := string(r.mail[len(r.mail)-1].raw); !strings.Contains(last, "s="+active[0].Selector+";") {
+	if last := string(r.mail[len(r.mail)-1].raw); !strings.Contains(last, "s="+active[0].Selector+
+		";") {
 		t.Errorf("%s does not sign: %s", active[0].Selector, last)
 	}
 }

@@ -49,5 +49,6 @@ func listen(ctx context.Context, cfg *config.Config) ([]*milter.Listener, error)
 }
 
 func listenOptions(c config.Listener) milter.ListenOptions {
-	return milter.ListenOptions{Address: c.Address, Role: c.Role, Mode: c.Mode, User: c.User, Group: c.Group}
+	return milter.ListenOptions{Address: c.Address, Role: c.Role, Mode: c.Mode, User: c.User,
+		Group: c.Group}
 }

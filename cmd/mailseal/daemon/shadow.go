@@ -24,7 +24,8 @@ import (
 // ShadowOptions are what a daemon beside an old milter has from its command line.
 type ShadowOptions struct {
 	Options
-	Listen       string      // where the MTA connects: inet:port@host, inet6:port@host, unix:/path, fd:name
+	// where the MTA connects: inet:port@host, inet6:port@host, unix:/path, fd:name
+	Listen       string
 	Mode         fs.FileMode // of a unix socket
 	Group        string      // of a unix socket
 	Role         string      // whose mail comes in: auto, ours, relay, theirs
@@ -62,9 +63,9 @@ type observer struct {
 	served sync.WaitGroup
 }
 
-// Shadow is between an MTA and its old milter until ctx ends. Ready, when not nil, is called once MTAs may come. A
-// configuration that cannot be used is no error: nothing is judged then until a reload, and mail goes on. An option
-// without a meaning is an OptionError.
+// Shadow is between an MTA and its old milter until ctx ends. Ready, when not nil, is called once
+// MTAs may come. A configuration that cannot be used is no error: nothing is judged then until a
+// reload, and mail goes on. An option without a meaning is an OptionError.
 func Shadow(ctx context.Context, s ShadowOptions, ready func()) error {
 	upstream, err := s.dialer()
 	if err != nil {
@@ -137,9 +138,10 @@ func (s ShadowOptions) listen() (milter.ListenOptions, error) {
 	return o, nil
 }
 
-// observe makes what judges. A configuration that cannot be used is no reason to keep mail waiting: it is logged, and
-// nothing is judged until a reload.
-func observe(ctx context.Context, s ShadowOptions, role action.Role, out *logFile, upstream shadow.Dial) *observer {
+// observe makes what judges. A configuration that cannot be used is no reason to keep mail waiting:
+// it is logged, and nothing is judged until a reload.
+func observe(ctx context.Context, s ShadowOptions, role action.Role, out *logFile,
+	upstream shadow.Dial) *observer {
 	cfg, cfgErr := s.loadAsUser()
 	if cfgErr != nil {
 		cfg = &config.Config{Log: config.Log{Level: "warn", Format: "text"},
@@ -175,7 +177,8 @@ func observe(ctx context.Context, s ShadowOptions, role action.Role, out *logFil
 	return o
 }
 
-// loadAsUser reads the configuration, and again as its user where root has started us. The sockets are open by then.
+// loadAsUser reads the configuration, and again as its user where root has started us. The sockets
+// are open by then.
 func (s ShadowOptions) loadAsUser() (*config.Config, error) {
 	cfg, err := s.Load()
 	if err != nil || cfg.User == "" || os.Geteuid() != 0 {
@@ -203,7 +206,8 @@ func (o *observer) begin(cfg *config.Config) error {
 	o.showMetrics(o.ctx, cfg)
 	go o.parts.Load().ExamineKeys(o.ctx, o.log)
 	o.served.Go(func() {
-		if err := o.server.Serve(o.ctx, &milter.Listener{Listener: o.pipe, Role: o.role}); err != nil {
+		if err := o.server.Serve(o.ctx,
+			&milter.Listener{Listener: o.pipe, Role: o.role}); err != nil {
 			o.log.Error("judging ended", "error", err)
 		}
 	})
@@ -221,7 +225,8 @@ func (o *observer) dial(ctx context.Context) (net.Conn, error) {
 	return o.pipe.Dial(ctx)
 }
 
-// reload opens the log again, as when it has been rotated, and puts the configuration in force as it is now.
+// reload opens the log again, as when it has been rotated, and puts the configuration in force as
+// it is now.
 func (o *observer) reload(bool) ([]string, error) {
 	if err := o.out.reopen(); err != nil {
 		o.log.Error("the log cannot be opened again; the old file is used", "error", err)

@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// logFile is where lines go: a file that can be opened again, or standard output. Lines and tables come from two
-// goroutines.
+// logFile is where lines go: a file that can be opened again, or standard output. Lines and tables
+// come from two goroutines.
 type logFile struct {
 	path string // "" for standard output
 
@@ -17,7 +17,8 @@ type logFile struct {
 	isCut bool     // the last line was not written to its end
 }
 
-// reopen opens the file that has the name now, as after a rotation. With an error the old one stays.
+// reopen opens the file that has the name now, as after a rotation. With an error the old one
+// stays.
 func (l *logFile) reopen() error {
 	if l.path == "" {
 		return nil

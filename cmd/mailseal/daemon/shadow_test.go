@@ -29,12 +29,14 @@ func TestShadow(t *testing.T) {
 	dir := t.TempDir()
 	text := strings.ReplaceAll(serveKeys, "%DIR%", dir)
 	for path, selector := range map[string]string{old: "good", now: "new"} {
-		if err := os.WriteFile(path, []byte(strings.ReplaceAll(text, "good", selector)), 0o600); err != nil {
+		if err := os.WriteFile(path, []byte(strings.ReplaceAll(text, "good", selector)),
+			0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	background(t, func(ctx context.Context, ready func()) error { return serve(ctx, old, ready) })
-	f := ShadowOptions{Listen: "unix:" + dir + "/shadow", Upstream: "unix:" + dir + "/s", Mode: 0o660, Role: "ours"}
+	f := ShadowOptions{Listen: "unix:" + dir + "/shadow", Upstream: "unix:" + dir + "/s",
+		Mode: 0o660, Role: "ours"}
 	var out bytes.Buffer
 	stop := background(t, func(ctx context.Context, ready func()) error {
 		return runShadow(ctx, f,
@@ -54,7 +56,8 @@ func TestShadow(t *testing.T) {
 		t.Error(err)
 	}
 	stop()
-	if got := string(o.Delivered()); !strings.Contains(got, "s=good;") || strings.Contains(got, "s=new;") {
+	if got := string(o.Delivered()); !strings.Contains(got, "s=good;") ||
+		strings.Contains(got, "s=new;") {
 		t.Errorf("the MTA has\n%s\nwant the old milter's signature and no other", got)
 	}
 	for _, want := range []string{
@@ -92,7 +95,8 @@ func background(t *testing.T, run func(ctx context.Context, ready func()) error)
 	return stop
 }
 
-// shadowRig has an old milter, which accepts everything, and a shadow before it whose configuration is at config.
+// shadowRig has an old milter, which accepts everything, and a shadow before it whose configuration
+// is at config.
 type shadowRig struct {
 	t      *testing.T
 	dir    string
@@ -128,7 +132,8 @@ func acceptAll(l net.Listener) {
 		}
 		go func() {
 			defer nc.Close()
-			f, asks := guard.NewFramer(nc, guard.Limits{}), guard.Agreement{Version: 6, Protocol: guard.LeadingSpace}
+			f, asks := guard.NewFramer(nc, guard.Limits{}),
+				guard.Agreement{Version: 6, Protocol: guard.LeadingSpace}
 			for {
 				p, err := f.ReadPacket()
 				switch {
@@ -146,7 +151,8 @@ func acceptAll(l net.Listener) {
 
 func (r *shadowRig) configure(text string) {
 	r.t.Helper()
-	if err := os.WriteFile(r.config, []byte(strings.ReplaceAll(text, "%DIR%", r.dir)), 0o600); err != nil {
+	if err := os.WriteFile(r.config, []byte(strings.ReplaceAll(text, "%DIR%", r.dir)),
+		0o600); err != nil {
 		r.t.Fatal(err)
 	}
 }
@@ -254,7 +260,8 @@ func TestShadowReload(t *testing.T) {
 	}
 }
 
-// TestShadowFullDisk holds that mail goes on when nothing can be logged, that it is said once, and counted.
+// TestShadowFullDisk holds that mail goes on when nothing can be logged, that it is said once, and
+// counted.
 func TestShadowFullDisk(t *testing.T) {
 	if _, err := os.Stat("/dev/full"); err != nil {
 		t.Skip(err)
@@ -271,7 +278,8 @@ func TestShadowFullDisk(t *testing.T) {
 	}
 }
 
-// TestShadowNoLog holds that a log that cannot be made keeps no one from serving mail, nor a syslog that is not there.
+// TestShadowNoLog holds that a log that cannot be made keeps no one from serving mail, nor a syslog
+// that is not there.
 func TestShadowNoLog(t *testing.T) {
 	for _, more := range []string{"", "[log]\nsyslog = \"mail\"\n"} {
 		r := newShadowRig(t, serveKeys+more)
@@ -351,7 +359,8 @@ func serve(ctx context.Context, path string, ready func()) error {
 }
 
 // runShadow runs the daemon beside an old milter with the configuration at a path.
-func runShadow(ctx context.Context, o ShadowOptions, path string, stdout, stderr io.Writer, ready func()) error {
+func runShadow(ctx context.Context, o ShadowOptions, path string, stdout, stderr io.Writer,
+	ready func()) error {
 	o.Load, o.Stdout, o.Stderr, o.Version = loader(path), stdout, stderr, "test"
 	return Shadow(ctx, o, ready)
 }

@@ -25,7 +25,8 @@ func TestSpoolMetrics(t *testing.T) {
 		}
 		return out
 	}
-	const bytes, oldest = "mailseal_report_spool_waiting_bytes", "mailseal_report_spool_oldest_seconds"
+	const bytes, oldest = "mailseal_report_spool_waiting_bytes",
+		"mailseal_report_spool_oldest_seconds"
 	if v := values(); v[bytes] != 0 || v[oldest] != 0 {
 		t.Errorf("of an empty spool: %v, %v", v[bytes], v[oldest])
 	}

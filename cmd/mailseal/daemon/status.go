@@ -77,7 +77,8 @@ func (d *Daemon) keysStatus(p *assembly.Parts) control.Keys {
 		if len(out.List) == maxListed {
 			break
 		}
-		out.List = append(out.List, control.Key{Name: name, Made: modified(files[name]), DNS: "not asked yet"})
+		out.List = append(out.List, control.Key{Name: name, Made: modified(files[name]),
+			DNS: "not asked yet"})
 	}
 	return out
 }

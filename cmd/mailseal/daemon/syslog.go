@@ -11,8 +11,8 @@ import (
 // redial is how long a syslog that could not be reached is left alone.
 const redial = 10 * time.Second
 
-// syslogWriter writes to the syslog of this host, and to standard error while that cannot be reached, as in a container
-// or early at boot: logging never stops mail.
+// syslogWriter writes to the syslog of this host, and to standard error while that cannot be
+// reached, as in a container or early at boot: logging never stops mail.
 type syslogWriter struct {
 	priority syslog.Priority
 	lost     *loss

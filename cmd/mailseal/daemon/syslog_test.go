@@ -16,7 +16,8 @@ func TestSyslogAway(t *testing.T) {
 		t.Skip("this host has a syslog")
 	}
 	var stderr bytes.Buffer
-	log, err := newLog(config.Log{Level: "info", Format: "text", Syslog: "mail"}, new(slog.LevelVar), &stderr)
+	log, err := newLog(config.Log{Level: "info", Format: "text", Syslog: "mail"},
+		new(slog.LevelVar), &stderr)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,8 +31,9 @@ type running struct {
 	reloading sync.Mutex // so that systemd hears of one after another
 }
 
-// attend tells systemd that the daemon is ready and looks after it until done is closed, which is after ctx ended and
-// the daemon has drained: SIGHUP and SIGUSR1 reload, and a second SIGTERM or SIGINT ends the draining.
+// attend tells systemd that the daemon is ready and looks after it until done is closed, which is
+// after ctx ended and the daemon has drained: SIGHUP and SIGUSR1 reload, and a second SIGTERM or
+// SIGINT ends the draining.
 func (r *running) attend(ctx context.Context, done <-chan struct{}) {
 	stops, reloads := make(chan os.Signal, 2), make(chan os.Signal, 1)
 	signal.Notify(stops, syscall.SIGTERM, os.Interrupt)
@@ -60,7 +61,8 @@ func (r *running) attend(ctx context.Context, done <-chan struct{}) {
 			}
 			isSecond = true
 		case <-done:
-			if leave != nil { // nothing was left to drain, so that the end came together with the word to leave
+			// nothing was left to drain, so that the end came together with the word to leave
+			if leave != nil {
 				r.notify(sd.SdNotifyStopping)
 			}
 			return
@@ -122,7 +124,8 @@ func (r *running) notify(state string) {
 	}
 }
 
-// watchdog beats twice in the time after which systemd takes the daemon for hung; never, if it does not watch.
+// watchdog beats twice in the time after which systemd takes the daemon for hung; never, if it does
+// not watch.
 func watchdog() (<-chan time.Time, func()) {
 	interval, err := sd.SdWatchdogEnabled(false)
 	if err != nil || interval == 0 {

@@ -103,7 +103,8 @@ func TestAttend(t *testing.T) {
 		t.Error("one SIGTERM ended the draining")
 	case <-time.After(20 * time.Millisecond):
 	}
-	for isOver := false; !isOver; { // a signal merges with the one before if that is not delivered yet
+	// a signal merges with the one before if that is not delivered yet
+	for isOver := false; !isOver; {
 		kill(t, syscall.SIGTERM)
 		select {
 		case <-abandoned:
@@ -127,7 +128,8 @@ func status(t *testing.T, h http.Handler, code int, text string) {
 func TestWatchdog(t *testing.T) {
 	told := systemd(t)
 	t.Setenv("WATCHDOG_USEC", "20000")
-	r := &running{log: slog.New(slog.DiscardHandler), health: &health{}, metrics: newMetrics("test")}
+	r := &running{log: slog.New(slog.DiscardHandler), health: &health{},
+		metrics: newMetrics("test")}
 	done, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		r.attend(t.Context(), done)
@@ -179,7 +181,8 @@ func TestMetrics(t *testing.T) {
 	h := &health{}
 	h.set(healthy)
 	ctx, stop := context.WithCancel(t.Context())
-	addr, err := serveMetrics(ctx, "127.0.0.1:0", metricsHandler(m, h, true), slog.New(slog.DiscardHandler))
+	addr, err := serveMetrics(ctx, "127.0.0.1:0", metricsHandler(m, h, true),
+		slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

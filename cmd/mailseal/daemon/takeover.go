@@ -18,7 +18,8 @@ type ahead struct {
 	gate     *dns.Gate
 	opened   []*milter.Listener
 	closed   []*milter.Listener
-	unopened []string // why sockets are not open, such as a port for which root's rights were needed
+	// why sockets are not open, such as a port for which root's rights were needed
+	unopened []string
 }
 
 // prepare opens the sockets that a configuration has beyond those that are open, and makes a
@@ -36,7 +37,8 @@ func (d *Daemon) prepare(ctx context.Context, now *config.Config) (*ahead, error
 		return a, nil
 	}
 	for _, l := range now.Listen {
-		if slices.ContainsFunc(d.listeners, func(open *milter.Listener) bool { return open.IsAt(l.Address) }) {
+		if slices.ContainsFunc(d.listeners,
+			func(open *milter.Listener) bool { return open.IsAt(l.Address) }) {
 			continue
 		}
 		opened, err := milter.Listen(ctx, listenOptions(l))
@@ -48,7 +50,8 @@ func (d *Daemon) prepare(ctx context.Context, now *config.Config) (*ahead, error
 		a.opened = append(a.opened, opened)
 	}
 	for _, open := range d.listeners {
-		if !slices.ContainsFunc(now.Listen, func(l config.Listener) bool { return open.IsAt(l.Address) }) {
+		if !slices.ContainsFunc(now.Listen,
+			func(l config.Listener) bool { return open.IsAt(l.Address) }) {
 			a.closed = append(a.closed, open)
 		}
 	}
@@ -62,7 +65,8 @@ func (a *ahead) abandon() {
 	}
 }
 
-// takeOver puts in force what needs no new parts: sockets, limits, the resolver, the level of the log.
+// takeOver puts in force what needs no new parts: sockets, limits, the resolver, the level of the
+// log.
 func (d *Daemon) takeOver(cfg *config.Config, a *ahead) {
 	if a.client != nil {
 		d.resolver = a.resolver
@@ -75,7 +79,8 @@ func (d *Daemon) takeOver(cfg *config.Config, a *ahead) {
 	d.moveListeners(cfg, a)
 }
 
-// moveListeners serves new sockets and closes old ones, and keeps d.listeners in the order of the configuration.
+// moveListeners serves new sockets and closes old ones, and keeps d.listeners in the order of the
+// configuration.
 func (d *Daemon) moveListeners(cfg *config.Config, a *ahead) {
 	if d.listeners == nil {
 		return
@@ -86,7 +91,10 @@ func (d *Daemon) moveListeners(cfg *config.Config, a *ahead) {
 	d.listeners = d.listeners[:0:0]
 	for _, c := range cfg.Listen {
 		options := listenOptions(c)
-		if i := slices.IndexFunc(all, func(l *milter.Listener) bool { return l.IsAt(options.Address) }); i >= 0 {
+		if i := slices.IndexFunc(all, func(
+			l *milter.Listener) bool {
+			return l.IsAt(options.Address)
+		}); i >= 0 {
 			d.listeners = append(d.listeners, all[i])
 		}
 	}
@@ -98,7 +106,8 @@ func (d *Daemon) moveListeners(cfg *config.Config, a *ahead) {
 	}
 }
 
-// setLevel sets the level of the log, which stays at warnings where the daemon's own lines would be in the way.
+// setLevel sets the level of the log, which stays at warnings where the daemon's own lines would be
+// in the way.
 func (d *Daemon) setLevel(c config.Log) error {
 	if d.quiet {
 		c = fromWarnings(c)

@@ -16,7 +16,8 @@ import (
 func TestTestMessage(t *testing.T) {
 	_, dir, _ := runs(t, "")
 	expect := func() string {
-		a, err := control.Ask(t.Context(), filepath.Join(dir, "control"), control.Request{Command: control.Test})
+		a, err := control.Ask(t.Context(), filepath.Join(dir, "control"),
+			control.Request{Command: control.Test})
 		if err != nil || !strings.HasSuffix(a.Recipient, ".invalid") {
 			t.Fatalf("%v, %+v", err, a)
 		}
@@ -30,7 +31,8 @@ func TestTestMessage(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		out, err := c.Send(miltertest.Message{To: to, Raw: []byte("From: postmaster@d0.example\n\nbody\n")})
+		out, err := c.Send(miltertest.Message{To: to,
+			Raw: []byte("From: postmaster@d0.example\n\nbody\n")})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,7 +46,8 @@ func TestTestMessage(t *testing.T) {
 		t.Errorf("with another recipient: %+v", out.Reply)
 	}
 	out := send("127.0.0.1", recipient)
-	if !out.Refused() || !strings.Contains(out.Reply.String(), "550 5.7.1 Mailseal test: role ours, by network") ||
+	if !out.Refused() || !strings.Contains(out.Reply.String(),
+		"550 5.7.1 Mailseal test: role ours, by network") ||
 		!strings.Contains(out.Reply.String(), "signed by s._domainkey.d0.example") {
 		t.Errorf("ours: %+v", out.Reply)
 	}

@@ -50,7 +50,8 @@ func Run(ctx context.Context, o Options) error {
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	d := &demo{Options: o, config: filepath.Join(dir, "mailseal.toml"), log: &lines{}, stopped: make(chan error, 1)}
+	d := &demo{Options: o, config: filepath.Join(dir, "mailseal.toml"), log: &lines{},
+		stopped: make(chan error, 1)}
 	if err := d.prepare(dir); err != nil {
 		return err
 	}
@@ -70,8 +71,8 @@ func Run(ctx context.Context, o Options) error {
 	}
 	var pages *page
 	if o.Serve {
-		// What a daemon has counted is read when it closes a file of it, after five minutes, or at its
-		// end: so that the page has it at once, this one ends and another takes its place.
+		// What a daemon has counted is read when it closes a file of it, after five minutes, or at
+		// its end: so that the page has it at once, this one ends and another takes its place.
 		stopFirst()
 		if err := <-d.stopped; err != nil {
 			return answer.NewUnknown(err)

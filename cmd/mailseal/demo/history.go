@@ -26,9 +26,10 @@ var (
 	forger    = netip.MustParseAddr("203.0.113.9")
 )
 
-// history makes reports of each receiver on each domain and full day, the same whenever it is asked on that day or
-// later.
-func history(now time.Time, version string, take func(name string, received time.Time, text []byte) error) error {
+// history makes reports of each receiver on each domain and full day, the same whenever it is asked
+// on that day or later.
+func history(now time.Time, version string, take func(name string, received time.Time,
+	text []byte) error) error {
 	today := now.UTC().Truncate(24 * time.Hour)
 	for back := historyDays; back >= 1; back-- {
 		day := today.AddDate(0, 0, -back)
@@ -68,7 +69,8 @@ func made(domain, receiver string, share int64, day time.Time) *report.Aggregate
 		busy = 1
 	}
 	signed := func(by, result string) []report.DKIMAuth {
-		return []report.DKIMAuth{{Domain: by, Selector: "rsa", Result: result, Aligned: by == domain}}
+		return []report.DKIMAuth{{Domain: by, Selector: "rsa", Result: result,
+			Aligned: by == domain}}
 	}
 	add := func(n int64, e report.Evaluation) {
 		if n <= 0 {
@@ -82,9 +84,11 @@ func made(domain, receiver string, share int64, day time.Time) *report.Aggregate
 	}
 	add(share*busy+int64(day.YearDay())%7, report.Evaluation{Client: ownHost, DKIM: true, SPF: true,
 		EnvelopeFrom: domain,
-		SPFAuth:      &report.SPFAuth{Domain: domain, Result: "pass"}, Signatures: signed(domain, "pass")})
+		SPFAuth:      &report.SPFAuth{Domain: domain, Result: "pass"},
+		Signatures:   signed(domain, "pass")})
 	add(share/10, report.Evaluation{Client: forwarder, DKIM: true, EnvelopeFrom: "forward.example",
-		SPFAuth: &report.SPFAuth{Domain: "forward.example", Result: "pass"}, Signatures: signed(domain, "pass")})
+		SPFAuth:    &report.SPFAuth{Domain: "forward.example", Result: "pass"},
+		Signatures: signed(domain, "pass")})
 	if domain == "shop.example" && day.Weekday() == time.Thursday {
 		add(share*8, report.Evaluation{Client: service, Disposition: "quarantine",
 			EnvelopeFrom: "bounce.newsletter.example",
@@ -92,8 +96,9 @@ func made(domain, receiver string, share int64, day time.Time) *report.Aggregate
 			Signatures:   signed("newsletter.example", "pass")})
 	}
 	if (day.YearDay()+len(receiver))%5 == 0 {
-		add(1+share/20, report.Evaluation{Client: forger, Disposition: "quarantine", EnvelopeFrom: "junk.example",
-			SPFAuth: &report.SPFAuth{Domain: "junk.example", Result: "softfail"}})
+		add(1+share/20, report.Evaluation{Client: forger, Disposition: "quarantine",
+			EnvelopeFrom: "junk.example",
+			SPFAuth:      &report.SPFAuth{Domain: "junk.example", Result: "softfail"}})
 	}
 	return a
 }

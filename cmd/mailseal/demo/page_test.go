@@ -26,7 +26,8 @@ func TestHistory(t *testing.T) {
 			if received.After(now) {
 				t.Errorf("%s is received at %v, after now", name, received)
 			}
-			if parts := intake.Look(name, text); len(parts) != 1 || parts[0].Kind != intake.Aggregate {
+			if parts := intake.Look(name, text); len(parts) != 1 ||
+				parts[0].Kind != intake.Aggregate {
 				t.Errorf("%s is not read as a report: %+v", name, parts)
 			}
 			return nil
@@ -57,7 +58,8 @@ func TestPage(t *testing.T) {
 	out, in := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
-		err := Run(ctx, Options{Dir: t.TempDir(), Serve: true, Out: in, Version: "test", Load: config.Load})
+		err := Run(ctx, Options{Dir: t.TempDir(), Serve: true, Out: in, Version: "test",
+			Load: config.Load})
 		in.CloseWithError(err)
 		done <- err
 	}()
@@ -100,7 +102,8 @@ func TestPage(t *testing.T) {
 	}
 	for path, want := range map[string]string{"": "newsletter.example: not aligned",
 		"d/example.com": "google.com", today[1]: "reports.mx.example.com"} {
-		if status, body := get(path, found[2]); status != http.StatusOK || !strings.Contains(body, want) {
+		if status, body := get(path, found[2]); status != http.StatusOK ||
+			!strings.Contains(body, want) {
 			t.Errorf("/%s: status %d, or %q is not there", path, status, want)
 		}
 	}

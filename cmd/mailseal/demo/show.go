@@ -28,7 +28,8 @@ func (d *demo) show(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	forged := fmt.Sprintf("Authentication-Results: %s; dkim=pass header.d=bank.example\r\n", d.cfg.AuthservID)
+	forged := fmt.Sprintf("Authentication-Results: %s; dkim=pass header.d=bank.example\r\n",
+		d.cfg.AuthservID)
 	sender := netip.MustParseAddr("192.0.2.25")
 	back, err := d.play(ctx, "2. The same message from outside, with a forged field on top",
 		sender, "mx.example.com", append([]byte(forged), sent...))
@@ -52,14 +53,16 @@ func either(b bool, yes, no string) string {
 }
 
 // play hands one message to the daemon as Postfix would and shows what comes of it.
-func (d *demo) play(ctx context.Context, title string, client netip.Addr, name string, raw []byte) ([]byte, error) {
+func (d *demo) play(ctx context.Context, title string, client netip.Addr, name string,
+	raw []byte) ([]byte, error) {
 	c, err := miltertest.Dial(ctx, d.cfg.Listen[0].Address, miltertest.Options{
 		Client: client, ClientName: name, Helo: name, Hostname: d.cfg.AuthservID,
 	})
 	if err != nil {
 		return nil, err
 	}
-	o, err := c.Send(miltertest.Message{From: "alice@example.com", To: []string{"bob@example.net"}, Raw: raw})
+	o, err := c.Send(miltertest.Message{From: "alice@example.com", To: []string{"bob@example.net"},
+		Raw: raw})
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +82,8 @@ var passed = regexp.MustCompile(`dkim=pass( \([^)]*\))? header\.d=example\.com`)
 
 // indent shows a text apart from ours.
 func indent(text []byte) string {
-	lines := strings.Split(strings.TrimRight(strings.ReplaceAll(string(text), "\r", ""), "\n"), "\n")
+	lines := strings.Split(strings.TrimRight(strings.ReplaceAll(string(text), "\r", ""), "\n"),
+		"\n")
 	return "    " + strings.Join(lines, "\n    ") + "\n"
 }
 

@@ -20,17 +20,20 @@ var refused = append(slices.DeleteFunc(slices.Clone(unusable),
 	func(c check.Code) bool { return c == KeyMismatch }), dkim.FlawRevoked)
 
 func has(r Result, codes []check.Code) bool {
-	return slices.ContainsFunc(r.Findings, func(f Finding) bool { return slices.Contains(codes, f.Code) })
+	return slices.ContainsFunc(r.Findings,
+		func(f Finding) bool { return slices.Contains(codes, f.Code) })
 }
 
 // agrees holds that the findings say what the daemon's evaluators say of the same zone.
 func agrees(t *testing.T, c zoneCase, resolver dns.Resolver, r Result) {
 	t.Helper()
-	stranger := spf.Identity{IP: netip.MustParseAddr("192.0.2.250"), MailFrom: "a@" + r.Domain.String()}
+	stranger := spf.Identity{IP: netip.MustParseAddr("192.0.2.250"), MailFrom: "a@" +
+		r.Domain.String()}
 	verdict := (&spf.Checker{Resolver: resolver}).Check(t.Context(), stranger)
 	if isBroken := verdict.Value == spf.Permerror; isBroken != has(r, breaks) &&
 		!slices.Contains(r.codes(), spf.FlawPasted) {
-		t.Errorf("%s: the daemon says %s (%s), the findings %q", c.add, verdict.Value, verdict.Reason, r.codes())
+		t.Errorf("%s: the daemon says %s (%s), the findings %q", c.add, verdict.Value,
+			verdict.Reason, r.codes())
 	}
 	policy := (&dmarc.Checker{Resolver: resolver}).Discover(t.Context(),
 		[]dmarc.Author{{Domain: r.Domain}}).Weigh(t.Context(), nil)

@@ -45,11 +45,12 @@ type Change struct {
 	Type   string   `json:"type"`
 	Before []string `json:"before,omitempty"`
 	Now    []string `json:"now,omitempty"`
-	Tags   []string `json:"tags,omitempty"` // of a list of tags, those that changed: "p: none -> reject"
+	// of a list of tags, those that changed: "p: none -> reject"
+	Tags []string `json:"tags,omitempty"`
 }
 
-// Changes compares two sets of answers. It ignores a name whose lookup failed at either time, because
-// what was there is unknown.
+// Changes compares two sets of answers. It ignores a name whose lookup failed at either time,
+// because what was there is unknown.
 func Changes(before, now []Seen) []Change {
 	type key struct{ name, kind string }
 	olds, news := map[key]Seen{}, map[key]Seen{}
@@ -73,7 +74,8 @@ func Changes(before, now []Seen) []Change {
 			continue
 		}
 		out = append(out,
-			Change{Name: k.name, Type: k.kind, Before: a.Values, Now: b.Values, Tags: tagChanges(a.Values, b.Values)})
+			Change{Name: k.name, Type: k.kind, Before: a.Values, Now: b.Values,
+				Tags: tagChanges(a.Values, b.Values)})
 	}
 	return out
 }

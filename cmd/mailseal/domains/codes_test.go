@@ -85,7 +85,8 @@ func many(n int) string {
 	all := "v=spf1"
 	for i := range n {
 		all += fmt.Sprintf(" include:n%d.example.net", i)
-		b.WriteString(txt(fmt.Sprintf("n%d.example.net.", i), fmt.Sprintf("v=spf1 ip4:203.0.113.%d -all", i)))
+		b.WriteString(txt(fmt.Sprintf("n%d.example.net.", i),
+			fmt.Sprintf("v=spf1 ip4:203.0.113.%d -all", i)))
 	}
 	return b.String() + txt(root, all+" ~all")
 }
@@ -94,7 +95,8 @@ func many(n int) string {
 func exchanges(name string, n int) string {
 	var b strings.Builder
 	for i := range n {
-		fmt.Fprintf(&b, "%s MX 10 m%d.example.net.\nm%d.example.net. A 203.0.113.%d\n", name, i, i, i)
+		fmt.Fprintf(&b, "%s MX 10 m%d.example.net.\nm%d.example.net. A 203.0.113.%d\n", name, i, i,
+			i)
 	}
 	return b.String()
 }
@@ -123,7 +125,8 @@ func cases(t *testing.T) []zoneCase {
 		long += fmt.Sprintf(" ip4:198.51.100.%d", i)
 	}
 	sub := "sub.example.com. MX 10 mx.example.com.\n" + txt("sub.example.com.", "v=spf1 mx ~all") +
-		txt("s1._domainkey.sub.example.com.", good) + txt("_mta-sts.sub.example.com.", "v=STSv1; id=1") +
+		txt("s1._domainkey.sub.example.com.", good) + txt("_mta-sts.sub.example.com.",
+		"v=STSv1; id=1") +
 		txt("_smtp._tls.sub.example.com.", "v=TLSRPTv1; rua=mailto:a@example.com")
 	selector := Options{Selectors: []string{"s1"}}
 	out9 := "out.example.com. A 198.51.100.9\n9.100.51.198.in-addr.arpa. PTR out.example.com.\n"
@@ -295,13 +298,15 @@ func cases(t *testing.T) []zoneCase {
 		withDMARC(dmarc.FlawUnknownTag, "v=DMARC1; p=reject; policy=reject"+rua),
 		withDMARC(dmarc.FlawFailure, "v=DMARC1; p=reject; fo=1"+rua),
 		withDMARC(dmarc.FlawPSD, "v=DMARC1; p=reject; psd=y"+rua),
-		withDMARC(dmarc.FlawLong, "v=DMARC1; p=reject; rua=mailto:"+strings.Repeat("a", 450)+"@example.com"),
+		withDMARC(dmarc.FlawLong, "v=DMARC1; p=reject; rua=mailto:"+strings.Repeat("a", 450)+
+			"@example.com"),
 		withDMARC(dmarc.FlawMonitoring, "v=DMARC1; p=none"+rua),
 		{code: SPFSoft, other: "sub.example.com", drop: at, add: txt(at, "v=DMARC1; p=none"+rua) + sub},
 		{code: NoEffect, other: "sub.example.com", add: sub + txt("_dmarc.sub.example.com.",
 			"v=DMARC1; p=reject; sp=reject"+rua)},
 		{code: NotAgreed, drop: at, add: txt(at,
-			"v=DMARC1; p=reject; rua=mailto:r@reports.example") + "reports.example. MX 10 mx.example.com.\n"},
+			"v=DMARC1; p=reject; rua=mailto:r@reports.example") +
+			"reports.example. MX 10 mx.example.com.\n"},
 		{code: NotAgreed, drop: at, add: txt(at, "v=DMARC1; p=reject; ruf=mailto:r@reports.example"+
 			rua) + "reports.example. MX 10 mx.example.com.\n" +
 			txt("example.com._report._dmarc.reports.example.", "v=DMARC2")},
@@ -311,8 +316,9 @@ func cases(t *testing.T) []zoneCase {
 			txt("*._report._dmarc.gmail.com.", "v=DMARC1")},
 		{code: TakesAll, add: txt("*._report._dmarc.example.com.", "v=DMARC1;")},
 		{code: OlderPolicy, drop: at, add: txt(at, "v=DMARC1; p=quarantine; np=reject"+rua)},
-		{code: OlderPolicy, other: "a.sub.example.com", add: strings.ReplaceAll(sub, "sub.example", "a.sub.example") +
-			txt("_dmarc.sub.example.com.", "v=DMARC1; p=quarantine; psd=n"+rua)},
+		{code: OlderPolicy, other: "a.sub.example.com",
+			add: strings.ReplaceAll(sub, "sub.example", "a.sub.example") +
+				txt("_dmarc.sub.example.com.", "v=DMARC1; p=quarantine; psd=n"+rua)},
 		withDMARC(OwnTree, "v=DMARC1; p=reject; psd=n"+rua),
 
 		{code: Bogus, add: "$SERVFAIL _mta-sts.example.com.\n",
@@ -342,8 +348,9 @@ func cases(t *testing.T) []zoneCase {
 		{code: MXTwice, add: root + " MX 20 mx.example.com.\n"},
 		{code: MXReverse, drop: "25.100", add: "24.100.51.198.in-addr.arpa. PTR mx.example.com.\n"},
 		{code: MXMismatch, drop: "25.100", add: "25.100.51.198.in-addr.arpa. PTR other.example.com.\n"},
-		{code: MXGeneric, drop: "25.100", add: "25.100.51.198.in-addr.arpa. PTR h198-051-100-025.example.com.\n" +
-			"h198-051-100-025.example.com. A 198.51.100.25\n"},
+		{code: MXGeneric, drop: "25.100",
+			add: "25.100.51.198.in-addr.arpa. PTR h198-051-100-025.example.com.\n" +
+				"h198-051-100-025.example.com. A 198.51.100.25\n"},
 		{code: MXGeneric, drop: "25.100",
 			add: "25.100.51.198.in-addr.arpa. PTR c7.dyn3.example.com.\nc7.dyn3.example.com. A 198.51.100.25\n"},
 		{code: MXLeftover, add: root + " MX 32767 ms12345.msv1.invalid.\n"},
@@ -356,16 +363,18 @@ func cases(t *testing.T) []zoneCase {
 		{code: BIMIBroken, add: txt(bimi, "v=bimi1; l=https://example.com/logo.svg")},
 		{code: BIMIBroken, add: txt(bimi, "v=BIMI1; l=https://example.com/logo.png")},
 		{code: BIMIBroken, add: txt(bimi, "v=BIMI1;")},
-		{code: BIMIPolicy, other: "sub.example.com", drop: at, add: strings.Replace(sub, "~all", "-all", 1) +
-			txt(at, "v=DMARC1; p=none"+rua) + txt("default._bimi.sub.example.com.",
-			"v=BIMI1; l=https://example.com/a.svg; a=")},
+		{code: BIMIPolicy, other: "sub.example.com", drop: at,
+			add: strings.Replace(sub, "~all", "-all", 1) +
+				txt(at, "v=DMARC1; p=none"+rua) + txt("default._bimi.sub.example.com.",
+				"v=BIMI1; l=https://example.com/a.svg; a=")},
 		{code: Misspelled, add: txt("_bimi.example.com.", "v=BIMI1; l=https://example.com/logo.svg")},
 		{code: SPFStray, add: txt(root, "\"v=spf1 mx ~all\"")},
 		{code: SPFStray, add: txt(root, "spf1 mx ~all")},
 		{code: BIMIStray, add: txt(bimi, "v=BIMI1; l=https://example.com/logo.svg") +
 			txt(bimi, "v=bimi1; l=https://example.com/logo.svg")},
 		{code: DMARCStray, add: txt(at, "v=DMARC1 p=none")},
-		withDMARC(dmarc.FlawOptions, "v=DMARC1; p=reject; ruf=mailto:dmarc@example.com; fo=0:1"+rua),
+		withDMARC(dmarc.FlawOptions, "v=DMARC1; p=reject; ruf=mailto:dmarc@example.com; fo=0:1"+
+			rua),
 		withSPF(spf.FlawContained, "v=spf1 ip4:192.0.2.0/24 ip4:192.0.2.1/24 ~all"),
 		{code: STSNone, drop: sts},
 		{code: STSSeveral, add: txt(sts, "v=STSv1; id=2")},
@@ -377,7 +386,8 @@ func cases(t *testing.T) []zoneCase {
 	}...)
 }
 
-// zoneOf applies a case to the clean zone. A line "@spf X" or "@dmarc X" in what is added replaces that record, too.
+// zoneOf applies a case to the clean zone. A line "@spf X" or "@dmarc X" in what is added replaces
+// that record, too.
 func zoneOf(t *testing.T, c zoneCase) *dnstest.Zone {
 	t.Helper()
 	clean, err := os.ReadFile("testdata/clean.zone")
@@ -398,7 +408,8 @@ func zoneOf(t *testing.T, c zoneCase) *dnstest.Zone {
 	}
 	var b strings.Builder
 	for line := range strings.Lines(string(clean)) {
-		if !slices.ContainsFunc(drops, func(d string) bool { return d != "" && strings.HasPrefix(line, d) }) {
+		if !slices.ContainsFunc(drops,
+			func(d string) bool { return d != "" && strings.HasPrefix(line, d) }) {
 			b.WriteString(line)
 		}
 	}
@@ -420,7 +431,8 @@ func codesOf(r Result) []string {
 	return out
 }
 
-// TestCodes holds that each code has a zone that triggers exactly it, and that the clean zone triggers none.
+// TestCodes holds that each code has a zone that triggers exactly it, and that the clean zone
+// triggers none.
 func TestCodes(t *testing.T) {
 	seen := map[check.Code]bool{}
 	run := func(c zoneCase) {
@@ -454,7 +466,8 @@ func TestCodes(t *testing.T) {
 	})
 	seen[OutsideZone] = slices.Contains(codesOf(outside), string(OutsideZone))
 	for _, row := range Codes() {
-		if !seen[row.Code] && !slices.Contains(DeepCodes(), row.Code) { // these have servers in the package reach
+		// these have servers in the package reach
+		if !seen[row.Code] && !slices.Contains(DeepCodes(), row.Code) {
 			t.Errorf("no zone triggers %s", row.Code)
 		}
 	}

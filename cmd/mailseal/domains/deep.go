@@ -39,7 +39,8 @@ func (c *checker) mailHosts(ctx context.Context) []string {
 	}
 	var out []string
 	for _, x := range a.Exchanges {
-		if x.Host != "" && !slices.Contains(out, x.Host) && !strings.HasSuffix(x.Host, ".msv1.invalid") {
+		if x.Host != "" && !slices.Contains(out, x.Host) &&
+			!strings.HasSuffix(x.Host, ".msv1.invalid") {
 			out = append(out, x.Host)
 		}
 	}
@@ -58,7 +59,8 @@ func (c *checker) exchange(ctx context.Context, host string) {
 	case !e.Offers:
 		c.report(MXPlain, host, host+" does not offer STARTTLS")
 	case e.Failed != nil:
-		c.report(MXBroken, host, fmt.Sprintf("%s offers STARTTLS, but it fails: %v", host, e.Failed))
+		c.report(MXBroken, host, fmt.Sprintf("%s offers STARTTLS, but it fails: %v", host,
+			e.Failed))
 	}
 	isPinned := c.pins(ctx, host, e)
 	if len(e.Chain) > 0 {
@@ -90,8 +92,8 @@ func (c *checker) certificate(host string, e reach.Exchange, isPinned bool) {
 	}
 }
 
-// pins compares the TLSA records of a host with what it shows. It reports whether one of them is for
-// its certificate.
+// pins compares the TLSA records of a host with what it shows. It reports whether one of them is
+// for its certificate.
 func (c *checker) pins(ctx context.Context, host string, e reach.Exchange) bool {
 	name := "_25._tcp." + host
 	a, err := c.Resolver.Lookup(ctx, name, dns.TLSA)
@@ -125,9 +127,9 @@ func (c *checker) pins(ctx context.Context, host string, e reach.Exchange) bool 
 	return isMatch
 }
 
-// unsignedPath says what of the way from the domain to its TLSA records is not signed: the MX record,
-// the addresses of the host, or the records themselves (RFC 7672 sections 2.1.1, 2.2.1 and 2.2.2). It is
-// "" when all are.
+// unsignedPath says what of the way from the domain to its TLSA records is not signed: the MX
+// record, the addresses of the host, or the records themselves (RFC 7672 sections 2.1.1, 2.2.1 and
+// 2.2.2). It is "" when all are.
 func (c *checker) unsignedPath(ctx context.Context, host string, pins dns.Answer) string {
 	if !pins.Secure {
 		return "the zone is not signed"
@@ -136,7 +138,8 @@ func (c *checker) unsignedPath(ctx context.Context, host string, pins dns.Answer
 		return "the MX record of " + c.name + " is not signed: senders do not look for TLSA records"
 	}
 	for _, t := range []dns.Type{dns.A, dns.AAAA} {
-		if a, err := c.Resolver.Lookup(ctx, host, t); err == nil && a.Status == dns.Found && !a.Secure {
+		if a, err := c.Resolver.Lookup(ctx, host, t); err == nil && a.Status == dns.Found &&
+			!a.Secure {
 			return "the address of " + host + " is not signed: senders do not look for TLSA records"
 		}
 	}

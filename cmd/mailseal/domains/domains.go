@@ -41,14 +41,17 @@ type Options struct {
 	Addresses []netip.Addr // that the domain's mail leaves from: each must pass SPF
 	Helo      []string     // names that the domain's servers say in HELO
 	Own       []OwnKey     // records of the keys whose private half the caller holds
-	Unchecked dns.Resolver // the same that does not validate: it tells bogus answers from others; nil asks none
-	Panel     Panel        // finds the authoritative name servers, each to be asked; nil asks none
-	Reports   *Reports     // DMARC reports that came in; nil for none
-	Deep      *reach.Guard // connects to MX hosts and gets the MTA-STS policy; nil connects to nothing
-	Trusted   bool         // the resolver's word on DNSSEC is believed
-	known     keyring      // keys seen in the run so far; nil compares none
-	Brief     bool         // ask only for what receivers ask for: no guesses, nothing that is gone
-	Random    string       // a selector that does not exist, for finding wildcards; the caller chooses it
+	// the same that does not validate: it tells bogus answers from others; nil asks none
+	Unchecked dns.Resolver
+	Panel     Panel    // finds the authoritative name servers, each to be asked; nil asks none
+	Reports   *Reports // DMARC reports that came in; nil for none
+	// connects to MX hosts and gets the MTA-STS policy; nil connects to nothing
+	Deep    *reach.Guard
+	Trusted bool    // the resolver's word on DNSSEC is believed
+	known   keyring // keys seen in the run so far; nil compares none
+	Brief   bool    // ask only for what receivers ask for: no guesses, nothing that is gone
+	// a selector that does not exist, for finding wildcards; the caller chooses it
+	Random string
 }
 
 // OwnKey is the record that a private key needs: the name of the record, and its text.
@@ -152,7 +155,8 @@ func Check(ctx context.Context, name domain.Name, o Options) Result {
 	c.unanswered(ctx)
 	out.Records, out.Absent = c.memory.seen(o.Trusted)
 	out.Queries = c.memory.queries
-	slices.SortStableFunc(out.Findings, func(a, b Finding) int { return rank(a.Severity) - rank(b.Severity) })
+	slices.SortStableFunc(out.Findings,
+		func(a, b Finding) int { return rank(a.Severity) - rank(b.Severity) })
 	return out
 }
 
@@ -180,8 +184,8 @@ func (c *checker) unanswered(ctx context.Context) {
 	}
 }
 
-// isBogus reports whether a question is answered without validation, and still not with it: a server
-// that failed for a moment answers both.
+// isBogus reports whether a question is answered without validation, and still not with it: a
+// server that failed for a moment answers both.
 func (c *checker) isBogus(ctx context.Context, name string, t dns.Type) bool {
 	if _, err := c.Unchecked.Lookup(ctx, name, t); err != nil {
 		return false
@@ -213,7 +217,8 @@ func (c *checker) reportOn(code check.Code, name, text, seen string) *Finding {
 			break
 		}
 		have := &c.result.Findings[i]
-		if have.Code == code && have.Setting == name && have.Text == text && (seen == "" || have.Seen == seen) {
+		if have.Code == code && have.Setting == name && have.Text == text && (seen == "" ||
+			have.Seen == seen) {
 			return have
 		}
 	}
@@ -222,8 +227,8 @@ func (c *checker) reportOn(code check.Code, name, text, seen string) *Finding {
 	return &c.result.Findings[len(c.result.Findings)-1]
 }
 
-// flaws adds what a record's own package says of its text. The corrected record is added to the flaws that
-// it has not.
+// flaws adds what a record's own package says of its text. The corrected record is added to the
+// flaws that it has not.
 func (c *checker) flaws(name, text, mended string, find func(string) []lint.Flaw) {
 	var left []lint.Flaw
 	if mended != "" {
@@ -235,7 +240,10 @@ func (c *checker) flaws(name, text, mended string, find func(string) []lint.Flaw
 		if why := whyLost(text, l); why != "" {
 			f.Why = why
 		}
-		isLeft := slices.ContainsFunc(left, func(m lint.Flaw) bool { return m.Code == l.Code && m.Text == l.Text })
+		isLeft := slices.ContainsFunc(left, func(m lint.Flaw) bool {
+			return m.Code == l.Code &&
+				m.Text == l.Text
+		})
 		if mended != "" && mended != text && !isLeft {
 			f.Publish = []publish.Record{{Name: name, Text: mended}}
 		}
@@ -247,7 +255,8 @@ func whyLost(text string, l lint.Flaw) string {
 	switch {
 	case l.Code == spf.FlawPasted && spf.IsRecord(text):
 		return whyBroken
-	case (l.Code == dmarc.FlawValue || l.Code == dmarc.FlawSyntax) && strings.Contains(l.Text, "the whole record"):
+	case (l.Code == dmarc.FlawValue || l.Code == dmarc.FlawSyntax) && strings.Contains(l.Text,
+		"the whole record"):
 		return "Until this is corrected, receivers apply no policy of the domain."
 	}
 	return ""
@@ -273,14 +282,16 @@ const (
 func (c *checker) size(name string, a dns.Answer) {
 	n := 0
 	for _, t := range a.Texts {
-		n += len(t) + len(t)/255 + 13 // the strings' lengths, the owner by a pointer, type, class, time to live, length
+		// the strings' lengths, the owner by a pointer, type, class, time to live, length
+		n += len(t) + len(t)/255 + 13
 	}
 	if n > packet {
 		c.report(BigAnswer, name,
 			fmt.Sprintf("the TXT records have %d bytes in total, and a packet holds %d", n, packet))
 	}
 	if s := int(a.TTL.Seconds()); len(a.Texts) > 0 && s > 0 && (s < shortTTL || s > longTTL) {
-		c.report(ShortTTL, name, fmt.Sprintf("the time to live is %d seconds; an hour is common", s))
+		c.report(ShortTTL, name, fmt.Sprintf("the time to live is %d seconds; an hour is common",
+			s))
 	}
 	if k := len(a.Aliases); k > 0 && len(a.Texts) == 0 {
 		c.report(Dangling, name, fmt.Sprintf("%s is an alias (CNAME) of %s, which has no TXT "+
@@ -314,7 +325,9 @@ func (c *checker) profile() {
 			[]publish.Record{{Name: c.name, Type: "MX", Text: "0 ."}}
 	}
 	if c.result.Policy != "" && c.result.Policy != "reject" {
-		text := "SPF says that the domain sends no mail, but the DMARC policy is only " + c.result.Policy
-		c.report(ParkedDMARC, c.at(), text).Publish = []publish.Record{{Name: c.at(), Text: "v=DMARC1; p=reject"}}
+		text := "SPF says that the domain sends no mail, but the DMARC policy is only " +
+			c.result.Policy
+		c.report(ParkedDMARC, c.at(), text).Publish = []publish.Record{{Name: c.at(),
+			Text: "v=DMARC1; p=reject"}}
 	}
 }

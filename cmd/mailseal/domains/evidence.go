@@ -21,7 +21,8 @@ const noneDays = 90
 // fewest is how many messages of a source are worth a word.
 const fewest = 20
 
-// readReports gets what reports say of the domain, before anything is looked at: they name selectors.
+// readReports gets what reports say of the domain, before anything is looked at: they name
+// selectors.
 func (c *checker) readReports(ctx context.Context) {
 	if c.Reports == nil {
 		return
@@ -70,7 +71,8 @@ func (c *checker) unsigned() {
 		_, d, _ := strings.Cut(k.Name, "._domainkey.")
 		return d == c.name || within(c.name, d) || within(d, c.name)
 	}
-	if c.policyText == nil || c.result.Policy != "reject" || c.parked || c.hasKey || len(c.Own) == 0 ||
+	if c.policyText == nil || c.result.Policy != "reject" || c.parked || c.hasKey ||
+		len(c.Own) == 0 ||
 		slices.ContainsFunc(c.Own, isAligned) {
 		return
 	}
@@ -138,8 +140,8 @@ func (c *checker) strict() {
 	f.Seen, f.Publish = c.policyText.Text, []publish.Record{{Name: c.at(), Text: text}}
 }
 
-// identity finds keys with t=s whose signatures on mail of names below the domain never verify: they
-// have such a name in i=, which t=s forbids (RFC 6376 section 3.6.1).
+// identity finds keys with t=s whose signatures on mail of names below the domain never verify:
+// they have such a name in i=, which t=s forbids (RFC 6376 section 3.6.1).
 func (c *checker) identity() {
 	own := map[string]bool{}
 	for i := range c.reported.Sources {
@@ -172,7 +174,8 @@ func (c *checker) history() advice.History {
 			h.Reported = append(h.Reported, d)
 		}
 	}
-	step, err := stepOf(string(c.policyText.Policy), c.policyText.Testing && c.policyText.Policy != dmarc.None)
+	step, err := stepOf(string(c.policyText.Policy), c.policyText.Testing &&
+		c.policyText.Policy != dmarc.None)
 	if err == nil {
 		h.Policy = advice.Policy{Step: step, Text: c.policyText.Text}
 	}
@@ -200,7 +203,8 @@ func (c *checker) forLong() {
 
 // forget takes back findings that another one says more of.
 func (c *checker) forget(code check.Code) {
-	c.result.Findings = slices.DeleteFunc(c.result.Findings, func(f Finding) bool { return f.Code == code })
+	c.result.Findings = slices.DeleteFunc(c.result.Findings,
+		func(f Finding) bool { return f.Code == code })
 }
 
 // tighten says that the next step of the ladder can be published.
@@ -216,8 +220,8 @@ func (c *checker) tighten() {
 	}
 }
 
-// reportedSources finds addresses that sign for the domain, use it as envelope sender, and are not in
-// its SPF record.
+// reportedSources finds addresses that sign for the domain, use it as envelope sender, and are not
+// in its SPF record.
 func (c *checker) reportedSources(ctx context.Context) {
 	var terms, list []string
 	for i := range c.reported.Sources {
@@ -249,7 +253,8 @@ func (c *checker) outside(ctx context.Context, s *advice.Source) []netip.Addr {
 	}
 	var out []netip.Addr
 	for _, addr := range s.Addresses {
-		r := (&spf.Checker{Resolver: c.Resolver}).Check(ctx, spf.Identity{IP: addr, MailFrom: "postmaster@" + c.name})
+		r := (&spf.Checker{Resolver: c.Resolver}).Check(ctx,
+			spf.Identity{IP: addr, MailFrom: "postmaster@" + c.name})
 		if r.Value == spf.Fail || r.Value == spf.Softfail || r.Value == spf.Neutral {
 			out = append(out, addr)
 		}
@@ -265,7 +270,8 @@ func (c *checker) unusedTerms() {
 	root := c.result.SPF.Root
 	for _, t := range root.Terms {
 		networks, isKnown := networksOf(t)
-		if t.Kind == "all" || t.Kind == "redirect" || t.Value != spf.Pass || !isKnown || c.isUsed(networks) {
+		if t.Kind == "all" || t.Kind == "redirect" || t.Value != spf.Pass || !isKnown ||
+			c.isUsed(networks) {
 			continue
 		}
 		f := c.report(SPFUnused, c.name, fmt.Sprintf("no address that %s allows appears in %d "+

@@ -103,7 +103,8 @@ func put(t *testing.T, s *store.Store, i int, r reported) {
 	t.Helper()
 	today := store.Day(reportNow)
 	f := &report.Feedback{Rows: 1, Messages: r.count, Policy: r.policy}
-	f.Metadata.Org, f.Metadata.Email, f.Metadata.ReportID = r.reporter, "dmarc@"+r.reporter, fmt.Sprint(i)
+	f.Metadata.Org, f.Metadata.Email, f.Metadata.ReportID = r.reporter, "dmarc@"+r.reporter,
+		fmt.Sprint(i)
 	f.Metadata.Begin = store.DayStart(today - int64(r.first))
 	f.Metadata.End = store.DayStart(today - int64(r.last)).Add(24*time.Hour - time.Second)
 	f.Policy.Domain = "example.com"
@@ -113,11 +114,14 @@ func put(t *testing.T, s *store.Store, i int, r reported) {
 		SPFResults: []report.SPFResult{{Domain: cmp.Or(r.envelope, "example.com"), Result: r.spf}},
 	}
 	if r.signer != "" {
-		row.Signatures = []report.SignatureResult{{Domain: r.signer, Selector: r.selector, Result: r.signature}}
+		row.Signatures = []report.SignatureResult{{Domain: r.signer, Selector: r.selector,
+			Result: r.signature}}
 	}
-	a := &store.Arrival{Received: reportNow, Via: "lmtp", Name: "x", Trust: store.ByHand, Data: fmt.Append(nil, i)}
+	a := &store.Arrival{Received: reportNow, Via: "lmtp", Name: "x", Trust: store.ByHand,
+		Data: fmt.Append(nil, i)}
 	_, err := s.Ingest(t.Context(), a, func(in *store.Ingest) error {
-		head := store.Head{Feedback: f, Digest: fmt.Sprint(i), Configured: true, Trust: store.ByHand}
+		head := store.Head{Feedback: f, Digest: fmt.Sprint(i), Configured: true,
+			Trust: store.ByHand}
 		if _, err := in.Report(head); err != nil {
 			return err
 		}
@@ -152,23 +156,29 @@ func reportCases(key2048 string) []zoneCase {
 			2).with(func(r *reported) { r.selector = "gone" })}},
 		// retired since
 		{reports: []reported{goodRow("a.example", 22, 9).with(func(r *reported) { r.selector = "gone" })}},
-		{reports: []reported{goodRow("a.example", 22, 2), goodRow("b.example", 22, 2).with(func(r *reported) {
-			r.source, r.selector, r.signature, r.dkim, r.spf = "203.0.113.66", "forged", "fail", "fail", "fail"
-		})}},
+		{reports: []reported{goodRow("a.example", 22, 2),
+			goodRow("b.example", 22, 2).with(func(r *reported) {
+				r.source, r.selector, r.signature, r.dkim, r.spf = "203.0.113.66", "forged", "fail",
+					"fail", "fail"
+			})}},
 		{code: RejectBySPF, reports: []reported{goodRow("a.example", 22, 2).with(func(r *reported) {
 			r.signer, r.dkim = "", "fail"
 		})}},
 		{code: RejectUnsigned, drop: key, add: txt("*._domainkey.example.com.", "v=DKIM1; p="),
 			with: Options{Own: []OwnKey{{Name: "s1._domainkey.other.example", Text: key2048}}}},
 		{code: StrictLoss, drop: at, add: txt(at, "v=DMARC1; p=reject; adkim=s"+rua),
-			reports: []reported{goodRow("a.example", 22, 2), goodRow("b.example", 22, 2).with(func(r *reported) {
-				r.source, r.signer, r.dkim, r.spf, r.policy.ADKIM = "192.0.2.9", "news.example.com", "fail", "fail", "s"
-			})}},
+			reports: []reported{goodRow("a.example", 22, 2),
+				goodRow("b.example", 22, 2).with(func(r *reported) {
+					r.source, r.signer, r.dkim, r.spf, r.policy.ADKIM = "192.0.2.9",
+						"news.example.com",
+						"fail", "fail", "s"
+				})}},
 		{code: StrictIdentity, drop: key, add: txt(key, key2048+"; t=s"),
-			reports: []reported{goodRow("a.example", 22, 2), goodRow("b.example", 22, 2).with(func(r *reported) {
-				r.from, r.signature, r.dkim = "news.example.com", "fail", "fail"
-				r.count = 3 // less than a hundredth passes by SPF alone
-			})}},
+			reports: []reported{goodRow("a.example", 22, 2),
+				goodRow("b.example", 22, 2).with(func(r *reported) {
+					r.from, r.signature, r.dkim = "news.example.com", "fail", "fail"
+					r.count = 3 // less than a hundredth passes by SPF alone
+				})}},
 		{code: NoneLong, drop: at, add: txt(at, "v=DMARC1; p=none"+rua), reports: []reported{
 			goodRow("a.example", 110, 105).with(none), goodRow("a.example", 22, 2).with(none),
 		}},
@@ -178,9 +188,10 @@ func reportCases(key2048 string) []zoneCase {
 		}},
 		{code: SPFReported, add: txt("s2._domainkey.example.com.",
 			"v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="),
-			reports: []reported{goodRow("a.example", 22, 2), goodRow("a.example", 22, 2).with(func(r *reported) {
-				r.source, r.spf, r.selector, r.count = "192.0.2.77", "fail", "s2", 210
-			})}},
+			reports: []reported{goodRow("a.example", 22, 2),
+				goodRow("a.example", 22, 2).with(func(r *reported) {
+					r.source, r.spf, r.selector, r.count = "192.0.2.77", "fail", "s2", 210
+				})}},
 		{code: SPFUnused, reports: []reported{goodRow("a.example", 90, 1)}},
 	}
 }
@@ -214,7 +225,8 @@ func TestReportsAnnounceThemselves(t *testing.T) {
 			}
 		}
 	}
-	if _, err := OpenReports(t.Context(), configOf("sqlite:"+filepath.Join(t.TempDir(), "none.db"))); err == nil {
+	if _, err := OpenReports(t.Context(),
+		configOf("sqlite:"+filepath.Join(t.TempDir(), "none.db"))); err == nil {
 		t.Error("a store that is not there is opened")
 	}
 	if _, err := OpenReports(t.Context(), configOf("here")); err == nil {
@@ -225,7 +237,8 @@ func TestReportsAnnounceThemselves(t *testing.T) {
 // TestVerdictsDecide holds that what a person says of a source is believed.
 func TestVerdictsDecide(t *testing.T) {
 	file := storetest.SQLite(t)
-	fill(t, file, []reported{goodRow("a.example", 22, 2).with(func(r *reported) { r.signer, r.dkim = "", "fail" })})
+	fill(t, file, []reported{goodRow("a.example", 22,
+		2).with(func(r *reported) { r.signer, r.dkim = "", "fail" })})
 	s, err := store.Open(t.Context(), store.Options{Driver: database.SQLite, DSN: file})
 	if err != nil {
 		t.Fatal(err)
@@ -258,11 +271,13 @@ func TestProposeSPFOfReports(t *testing.T) {
 				r.dkim = "fail", "fail"
 		}),
 	})
-	p, err := ProposeSPF(t.Context(), "example.com", SPFWishes{Resolver: zoneOf(t, zoneCase{}), Reports: reports})
+	p, err := ProposeSPF(t.Context(), "example.com", SPFWishes{Resolver: zoneOf(t, zoneCase{}),
+		Reports: reports})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := p.Records[0].Text, "v=spf1 ip4:192.0.2.77 mx include:_spf.example.net ~all"; got != want {
+	if got, want := p.Records[0].Text,
+		"v=spf1 ip4:192.0.2.77 mx include:_spf.example.net ~all"; got != want {
 		t.Errorf("proposed %q, want %q", got, want)
 	}
 	notes := strings.Join(p.Notes, "\n")
@@ -280,13 +295,15 @@ func TestProposeSPFOfReports(t *testing.T) {
 		t.Errorf("a forger is named:\n%s", notes)
 	}
 	empty := storeOf(t, nil)
-	p, err = ProposeSPF(t.Context(), "example.com", SPFWishes{Resolver: zoneOf(t, zoneCase{}), Reports: empty})
+	p, err = ProposeSPF(t.Context(), "example.com", SPFWishes{Resolver: zoneOf(t, zoneCase{}),
+		Reports: empty})
 	if err != nil || !strings.Contains(strings.Join(p.Notes, " "), "show no source") {
 		t.Errorf("without reports: %v %q", err, p.Notes)
 	}
 	empty.Close()
 	empty.policies = nil
-	_, err = ProposeSPF(t.Context(), "example.com", SPFWishes{Resolver: zoneOf(t, zoneCase{}), Reports: empty})
+	_, err = ProposeSPF(t.Context(), "example.com", SPFWishes{Resolver: zoneOf(t, zoneCase{}),
+		Reports: empty})
 	if answer.Of(err) != answer.Unknown {
 		t.Errorf("a store that cannot be read: %v", err)
 	}

@@ -39,7 +39,8 @@ func (c *checker) exchanges(ctx context.Context) {
 		case x.Host == "":
 			isNull = true
 		case strings.HasSuffix(x.Host, ".msv1.invalid"):
-			c.report(MXLeftover, c.name, x.Host+" once proved who owns the domain: delete the record")
+			c.report(MXLeftover, c.name, x.Host+
+				" once proved who owns the domain: delete the record")
 		case seen[x.Host]:
 			c.report(MXTwice, c.name, x.Host+" appears twice")
 		case len(seen) < maxHosts:
@@ -98,7 +99,8 @@ func (c *checker) host(ctx context.Context, host string) {
 
 // isPublic reports whether hosts outside can reach an address.
 func isPublic(addr netip.Addr) bool {
-	return !addr.IsPrivate() && !addr.IsLoopback() && !addr.IsLinkLocalUnicast() && !addr.IsUnspecified()
+	return !addr.IsPrivate() && !addr.IsLoopback() && !addr.IsLinkLocalUnicast() &&
+		!addr.IsUnspecified()
 }
 
 // reverse looks at the name of an address, and whether that name has the address.
@@ -213,7 +215,8 @@ func (k transportKind) sound(text string) string {
 	return k.mend(text)
 }
 
-// mend returns the record that will have been meant by a text with mistakes, "" when that is not known.
+// mend returns the record that will have been meant by a text with mistakes, "" when that is not
+// known.
 func (k transportKind) mend(text string) string {
 	text = lint.Clean(text)
 	if !strings.Contains(text, ";") {
@@ -249,7 +252,8 @@ func lettersAndDigits(id string) string {
 func withScheme(list string) string {
 	items := strings.Split(list, ",")
 	for i, item := range items {
-		if items[i] = strings.TrimSpace(item); strings.Contains(item, "@") && !strings.Contains(item, ":") {
+		if items[i] = strings.TrimSpace(item); strings.Contains(item, "@") &&
+			!strings.Contains(item, ":") {
 			items[i] = "mailto:" + items[i]
 		}
 	}
@@ -261,7 +265,8 @@ func stsMistake(tags taglist.List) string {
 	switch {
 	case !given:
 		return "the record has no id="
-	case id == "" || len(id) > 32 || strings.Trim(strings.ToLower(id), "abcdefghijklmnopqrstuvwxyz0123456789") != "":
+	case id == "" || len(id) > 32 ||
+		strings.Trim(strings.ToLower(id), "abcdefghijklmnopqrstuvwxyz0123456789") != "":
 		return "id= must have 1 to 32 letters and digits"
 	}
 	return ""

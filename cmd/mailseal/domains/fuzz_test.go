@@ -31,8 +31,8 @@ func zoneWith(name, text string) *dnstest.Zone {
 	return z
 }
 
-// proposedWell holds what every proposal must be: a record that its own package finds no mistake in,
-// whose zone form is read as the same text.
+// proposedWell holds what every proposal must be: a record that its own package finds no mistake
+// in, whose zone form is read as the same text.
 func proposedWell(t *testing.T, r publish.Record, flaws []lint.Flaw) {
 	t.Helper()
 	for _, f := range flaws {
@@ -45,17 +45,19 @@ func proposedWell(t *testing.T, r publish.Record, flaws []lint.Flaw) {
 			t.Errorf("a string of %d bytes", len(s))
 		}
 	}
-	if _, err := dnstest.Load(strings.NewReader("$ORIGIN .\n" + strings.Join(r.Layout(60), "\n") + "\n")); err != nil {
+	if _, err := dnstest.Load(strings.NewReader("$ORIGIN .\n" + strings.Join(r.Layout(60), "\n") +
+		"\n")); err != nil {
 		t.Errorf("%q: the zone form does not load: %v", r.Text, err)
 	}
 }
 
 // FuzzProposeSPF holds that the wizard proposes for any published text a record that the evaluator
-// takes, with the addresses that were asked for, within ten lookups, and the same one when it has been
-// published.
+// takes, with the addresses that were asked for, within ten lookups, and the same one when it has
+// been published.
 func FuzzProposeSPF(f *testing.F) {
 	f.Add("v=spf1 mx ip4: ?all", "192.0.2.1", "")
-	f.Add("v=spf1 include: _spf.example.net a:mx.example.com:25 ~all", "2001:db8::1", "_spf.example.net")
+	f.Add("v=spf1 include: _spf.example.net a:mx.example.com:25 ~all", "2001:db8::1",
+		"_spf.example.net")
 	f.Add("v=spf1 redirect=_spf.example.net", "192.0.2.1", "_spf.example.net")
 	f.Add("v=spf1 ip4:192.0.2.1-all exp=x.example.net", "203.0.113.9", "")
 	f.Fuzz(func(t *testing.T, text, address, include string) {
@@ -65,7 +67,8 @@ func FuzzProposeSPF(f *testing.F) {
 			return
 		}
 		addr = addr.Unmap()
-		q := SPFWishes{Resolver: z, Addresses: []netip.Prefix{netip.PrefixFrom(addr, addr.BitLen())}}
+		q := SPFWishes{Resolver: z, Addresses: []netip.Prefix{netip.PrefixFrom(addr,
+			addr.BitLen())}}
 		if include == "_spf.example.net" {
 			q.Includes = []string{include}
 		}
@@ -79,7 +82,8 @@ func FuzzProposeSPF(f *testing.F) {
 		if again == nil {
 			t.Fatalf("%q cannot be published", made.Text)
 		}
-		r := (&spf.Checker{Resolver: again}).Check(t.Context(), spf.Identity{IP: addr, MailFrom: "a@example.com"})
+		r := (&spf.Checker{Resolver: again}).Check(t.Context(),
+			spf.Identity{IP: addr, MailFrom: "a@example.com"})
 		if r.Value != spf.Pass {
 			t.Errorf("%q: %s gets %s (%s)", made.Text, addr, r.Value, r.Reason)
 		}
@@ -87,19 +91,22 @@ func FuzzProposeSPF(f *testing.F) {
 			t.Errorf("%q takes %d lookups", made.Text, v.Lookups)
 		}
 		q.Resolver = again
-		if p, err := ProposeSPF(t.Context(), "example.com", q); err != nil || p.Records[0].Text != made.Text {
-			t.Errorf("%q is published, and then %q is proposed (%v)", made.Text, p.Records[0].Text, err)
+		if p, err := ProposeSPF(t.Context(), "example.com", q); err != nil ||
+			p.Records[0].Text != made.Text {
+			t.Errorf("%q is published, and then %q is proposed (%v)", made.Text, p.Records[0].Text,
+				err)
 		}
 	})
 }
 
 // FuzzProposeDMARC holds that the wizard proposes for any published text and reader a record that
-// parses, has no obsolete tag, and is not weaker than what counts today; and the same one when it has
-// been published.
+// parses, has no obsolete tag, and is not weaker than what counts today; and the same one when it
+// has been published.
 func FuzzProposeDMARC(f *testing.F) {
 	f.Add("v=DMARC1; p=reject; pct=50; rua=mailto:a@example.com!10m", "", false, false)
 	f.Add("v=DMARC1 p=quarantine", "r@third.example", true, false)
-	f.Add("v=DMARC1; p=none; sp=reject; fo=0:1:d:s; ruf=mailto:x@third.example", "mailto:a@example.com", true, false)
+	f.Add("v=DMARC1; p=none; sp=reject; fo=0:1:d:s; ruf=mailto:x@third.example",
+		"mailto:a@example.com", true, false)
 	f.Add("v=DMARC1; p=reject; np=none; t=y", "a@example.com", false, true)
 	f.Fuzz(func(t *testing.T, text, reports string, people, silent bool) {
 		z := zoneWith(at, text)
@@ -124,7 +131,8 @@ func FuzzProposeDMARC(f *testing.F) {
 			}
 		}
 		before, err := dmarc.Parse(text)
-		if err == nil && before.Broken == "" && weight(now.Policy) < weight(before.Policy) && !people {
+		if err == nil && before.Broken == "" && weight(now.Policy) < weight(before.Policy) &&
+			!people {
 			t.Errorf("%q is published, and the weaker %q is proposed", text, made.Text)
 		}
 		again := zoneWith(at, made.Text)
@@ -132,8 +140,10 @@ func FuzzProposeDMARC(f *testing.F) {
 			t.Fatalf("%q cannot be published", made.Text)
 		}
 		q.Resolver = again
-		if p, err := ProposeDMARC(t.Context(), "example.com", q); err != nil || p.Records[0].Text != made.Text {
-			t.Errorf("%q is published, and then %q is proposed (%v)", made.Text, p.Records[0].Text, err)
+		if p, err := ProposeDMARC(t.Context(), "example.com", q); err != nil ||
+			p.Records[0].Text != made.Text {
+			t.Errorf("%q is published, and then %q is proposed (%v)", made.Text, p.Records[0].Text,
+				err)
 		}
 	})
 }
@@ -141,7 +151,8 @@ func FuzzProposeDMARC(f *testing.F) {
 // FuzzIndicator holds that a mended BIMI record has no mistake, and is mended once.
 func FuzzIndicator(f *testing.F) {
 	for _, s := range []string{
-		"v=BIMI1; l=https://example.com/logo.svg; a=", "v=bimi1 l=https://example.com/l.svg", "v=BIMI1; l=; a=",
+		"v=BIMI1; l=https://example.com/logo.svg; a=", "v=bimi1 l=https://example.com/l.svg",
+		"v=BIMI1; l=; a=",
 		"\"v=BIMI1\\; l=https://example.com/\u00e4.svg\"", "v=BIMI1; l=http://x/y.svg; a=self",
 	} {
 		f.Add(s)

@@ -13,7 +13,8 @@ import (
 	"mailseal/milter/spf"
 )
 
-// TestProposesNothingHarmful holds that no record is proposed that would be worse than what is there.
+// TestProposesNothingHarmful holds that no record is proposed that would be worse than what is
+// there.
 func TestProposesNothingHarmful(t *testing.T) {
 	for _, c := range []struct {
 		name, text string
@@ -49,7 +50,8 @@ func TestProposesKeysOnly(t *testing.T) {
 			"k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=": true,
 		} {
 			z := zoneOf(t, zoneCase{add: txt(name+".", text)})
-			r := Check(t.Context(), "example.com", Options{Resolver: z, Selectors: []string{"mail"}})
+			r := Check(t.Context(), "example.com",
+				Options{Resolver: z, Selectors: []string{"mail"}})
 			isProposed := slices.ContainsFunc(r.Findings, func(f Finding) bool {
 				return len(f.Publish) > 0 && f.Publish[0].Text == text
 			})
@@ -87,7 +89,10 @@ func TestPassingFailure(t *testing.T) {
 	if slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Code == Bogus }) {
 		t.Errorf("bogus: %q", r.Findings)
 	}
-	if !slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Code == NoAnswer && f.Setting == name }) {
+	if !slices.ContainsFunc(r.Findings, func(f Finding) bool {
+		return f.Code == NoAnswer &&
+			f.Setting == name
+	}) {
 		t.Errorf("the failure is not named: %q", r.Findings)
 	}
 }

@@ -67,7 +67,8 @@ func (c *checker) addresses(ctx context.Context, host string) (addrs []netip.Add
 }
 
 // genericWords are labels that providers give to addresses of customers, not to mail servers.
-var genericWords = []string{"adsl", "cable", "dhcp", "dialup", "dsl", "dyn", "dynamic", "pool", "ppp"}
+var genericWords = []string{"adsl", "cable", "dhcp", "dialup", "dsl", "dyn", "dynamic", "pool",
+	"ppp"}
 
 // isGeneric reports whether a reverse name is one that a provider makes from the address, such as
 // 25-100-51-198.pool.example.net.
@@ -85,7 +86,8 @@ func isGeneric(name string, addr netip.Addr) bool {
 	words := strings.FieldsFunc(strings.ToLower(name), func(r rune) bool {
 		return r < 'a' || r > 'z'
 	})
-	return slices.ContainsFunc(words, func(w string) bool { return slices.Contains(genericWords, w) })
+	return slices.ContainsFunc(words,
+		func(w string) bool { return slices.Contains(genericWords, w) })
 }
 
 // numbersIn are the numbers in a name, without leading zeros.

@@ -63,7 +63,8 @@ func (c *checker) indicator(ctx context.Context) {
 	}
 }
 
-// isExactIndicator reports whether a text begins as receivers want it: to them, others are no records.
+// isExactIndicator reports whether a text begins as receivers want it: to them, others are no
+// records.
 func isExactIndicator(text string) bool {
 	tags, _ := taglist.ParseLenient(text)
 	return len(tags) > 0 && tags[0].Name == "v" && "v="+tags[0].Value == indicatorVersion

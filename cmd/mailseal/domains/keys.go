@@ -150,7 +150,8 @@ var leftovers = []struct {
 	{
 		"_adsp._domainkey",
 		false,
-	}, {"_adsp._domiankey", false}, {"_adsp._domainkeys", false}, {"_adsp._domankey", false}, {"_adsp", false},
+	}, {"_adsp._domiankey", false}, {"_adsp._domainkeys", false}, {"_adsp._domankey", false},
+	{"_adsp", false},
 	{"_policy._domainkey", true}, {"_ssp._domainkey", true}, {"_ssp", true},
 }
 
@@ -180,7 +181,8 @@ func (c *checker) obsolete(ctx context.Context, base string, hasKey bool) {
 				c.report(SSP, name,
 					"there is a record for Sender Signing Practices, which never became a "+
 						"standard: delete it").Seen = t
-			case !l.ssp && strings.Contains(strings.ToLower(strings.ReplaceAll(t, " ", "")), "dkim="):
+			case !l.ssp && strings.Contains(strings.ToLower(strings.ReplaceAll(t, " ", "")),
+				"dkim="):
 				c.report(ADSP, name, adspText(l.label)).Seen = t
 			}
 		}

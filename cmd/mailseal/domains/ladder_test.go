@@ -29,20 +29,23 @@ func TestLadder(t *testing.T) {
 			at30 + "v=DMARC1; p=quarantine; t=y", at14 + "v=DMARC1; p=quarantine",
 		}, "p=quarantine is the last step"},
 		{"machines from the start", "", DMARCWishes{}, []string{
-			at30 + "v=DMARC1; p=quarantine; t=y", at14 + "v=DMARC1; p=quarantine", at30 + "v=DMARC1; p=reject; t=y",
+			at30 + "v=DMARC1; p=quarantine; t=y", at14 + "v=DMARC1; p=quarantine",
+			at30 + "v=DMARC1; p=reject; t=y",
 			at14 + "v=DMARC1; p=reject",
 		}, "must not rest on SPF alone"},
-		{"from a test step", "v=DMARC1; p=quarantine; t=y; adkim=s", DMARCWishes{People: true}, []string{
-			at14 + "v=DMARC1; p=quarantine; adkim=s",
-		}, "p=quarantine is the last step"},
+		{"from a test step", "v=DMARC1; p=quarantine; t=y; adkim=s", DMARCWishes{People: true},
+			[]string{
+				at14 + "v=DMARC1; p=quarantine; adkim=s",
+			}, "p=quarantine is the last step"},
 		{"people at the end", "v=DMARC1; p=quarantine", DMARCWishes{People: true}, nil,
 			"p=quarantine is the last step"},
 		{"machines at quarantine", "v=DMARC1; p=quarantine", DMARCWishes{}, []string{
 			at30 + "v=DMARC1; p=reject; t=y", at14 + "v=DMARC1; p=reject",
 		}, "must not rest on SPF alone"},
-		{"a step that is asked for", "v=DMARC1; p=none", DMARCWishes{Policy: "reject", Testing: true}, []string{
-			at14 + "v=DMARC1; p=reject",
-		}, "must not rest on SPF alone"},
+		{"a step that is asked for", "v=DMARC1; p=none",
+			DMARCWishes{Policy: "reject", Testing: true}, []string{
+				at14 + "v=DMARC1; p=reject",
+			}, "must not rest on SPF alone"},
 		{"t=y goes", "v=DMARC1; p=quarantine; t=y", DMARCWishes{Policy: "quarantine"}, []string{
 			at30 + "v=DMARC1; p=reject; t=y", at14 + "v=DMARC1; p=reject",
 		}, "must not rest on SPF alone"},
@@ -73,18 +76,20 @@ func TestLadder(t *testing.T) {
 		if fmt.Sprint(got) != fmt.Sprint(tc.want) || !strings.Contains(notes, tc.last) {
 			t.Errorf("%s: got %q\nwant %q\nand %q in\n%s", tc.name, got, tc.want, tc.last, notes)
 		}
-		if strings.Contains(notes, "p=reject") && tc.with.People && !strings.Contains(notes, "published") {
+		if strings.Contains(notes, "p=reject") && tc.with.People &&
+			!strings.Contains(notes, "published") {
 			t.Errorf("%s: p=reject is offered to people: %s", tc.name, notes)
 		}
 	}
-	_, err := ProposeDMARC(t.Context(), "example.com", DMARCWishes{Resolver: dnstest.Must(""), Testing: true})
+	_, err := ProposeDMARC(t.Context(), "example.com",
+		DMARCWishes{Resolver: dnstest.Must(""), Testing: true})
 	if answer.Of(err) != answer.Usage {
 		t.Errorf("t=y at none: %v", err)
 	}
 }
 
-// TestEveryReaderMustAgree writes a record for each domain that reports go to, whatever of the record
-// was published before.
+// TestEveryReaderMustAgree writes a record for each domain that reports go to, whatever of the
+// record was published before.
 func TestEveryReaderMustAgree(t *testing.T) {
 	z := dnstest.Must("")
 	z.AddTXT("_dmarc.example.com",
@@ -103,8 +108,8 @@ func TestEveryReaderMustAgree(t *testing.T) {
 	}
 }
 
-// TestZoneFormLoads has BIND's named-checkzone read the zone form of proposals of every kind, and the
-// records that findings say to publish.
+// TestZoneFormLoads has BIND's named-checkzone read the zone form of proposals of every kind, and
+// the records that findings say to publish.
 func TestZoneFormLoads(t *testing.T) {
 	if testing.Short() {
 		t.Skip("real programs are started: not with -short")
@@ -127,7 +132,8 @@ func TestZoneFormLoads(t *testing.T) {
 		}
 		add(ProposeSPF(t.Context(), "example.com", q))
 	}
-	add(ProposeDMARC(t.Context(), "example.com", DMARCWishes{Resolver: z, Reports: "a@example.net", People: true}))
+	add(ProposeDMARC(t.Context(), "example.com", DMARCWishes{Resolver: z, Reports: "a@example.net",
+		People: true}))
 	add(ProposeDMARC(t.Context(), "example.com", DMARCWishes{Resolver: z, Silent: true}))
 	add(ProposeDMARC(t.Context(), "xn--bcher-kva.example", DMARCWishes{Resolver: z, Silent: true}))
 	for _, bits := range []int{0, 2048, 4096} {

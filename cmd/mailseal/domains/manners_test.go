@@ -16,8 +16,8 @@ import (
 // mostQueries bounds what is asked about one domain, whatever its records lead to.
 const mostQueries = 60
 
-// TestQueriesAreFew holds that the check of a domain asks fewer questions than its bound, for the zones
-// of all codes.
+// TestQueriesAreFew holds that the check of a domain asks fewer questions than its bound, for the
+// zones of all codes.
 func TestQueriesAreFew(t *testing.T) {
 	for _, c := range cases(t) {
 		o := c.options(t)
@@ -63,7 +63,8 @@ func manyKeys(t *testing.T, n int) (zone string, own []OwnKey) {
 func TestManyKeys(t *testing.T) {
 	zone, own := manyKeys(t, 1000)
 	own[500].Text = own[501].Text
-	z, err := dnstest.Load(strings.NewReader("$ORIGIN .\nexample.com. MX 10 mx.example.com.\n" + zone))
+	z, err := dnstest.Load(strings.NewReader("$ORIGIN .\nexample.com. MX 10 mx.example.com.\n" +
+		zone))
 	if err != nil {
 		t.Fatal(err)
 	}

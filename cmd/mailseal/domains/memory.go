@@ -102,8 +102,9 @@ func (m *memory) questions() []question {
 	})
 }
 
-// seen lists the answers that hold something, and those that failed, by name and type; and apart the
-// questions to which there is nothing. What answers say of DNSSEC is repeated where it is trusted only.
+// seen lists the answers that hold something, and those that failed, by name and type; and apart
+// the questions to which there is nothing. What answers say of DNSSEC is repeated where it is
+// trusted only.
 func (m *memory) seen(trusted bool) (out, absent []Seen) {
 	for _, q := range m.questions() {
 		r := m.known[q]

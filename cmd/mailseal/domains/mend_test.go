@@ -26,8 +26,8 @@ func proposalsOf(r Result, name string) []string {
 	return slices.Compact(out)
 }
 
-// TestOwnAddressGoesIntoTheMendedRecord holds that one record is proposed, in which all own addresses
-// pass.
+// TestOwnAddressGoesIntoTheMendedRecord holds that one record is proposed, in which all own
+// addresses pass.
 func TestOwnAddressGoesIntoTheMendedRecord(t *testing.T) {
 	own := []netip.Addr{netip.MustParseAddr("192.0.2.77"), netip.MustParseAddr("2001:db8::77")}
 	const terms = "v=spf1 ip6:2001:db8::77 ip4:192.0.2.77 "
@@ -134,8 +134,8 @@ func TestIndicatorForms(t *testing.T) {
 	}
 }
 
-// TestStrays holds that each stray is shown, and that receivers are said to use the other record only
-// where there is one that they can use.
+// TestStrays holds that each stray is shown, and that receivers are said to use the other record
+// only where there is one that they can use.
 func TestStrays(t *testing.T) {
 	const valid = "there is a valid record beside it"
 	const strays, invalid = 2, "v=spf1 mx ip4:x ~all"
@@ -158,14 +158,16 @@ func TestStrays(t *testing.T) {
 		for _, text := range c.texts {
 			add += txt(c.name, text)
 		}
-		r := Check(t.Context(), "example.com", Options{Resolver: zoneOf(t, zoneCase{drop: drop, add: add})})
+		r := Check(t.Context(), "example.com",
+			Options{Resolver: zoneOf(t, zoneCase{drop: drop, add: add})})
 		seen := map[string]bool{}
 		for _, f := range r.Findings {
 			if f.Code != SPFStray && f.Code != DMARCStray {
 				continue
 			}
 			seen[f.Seen] = true
-			if strings.Contains(f.Text, valid) != c.isValid || strings.Contains(f.Why, "valid record") != c.isValid {
+			if strings.Contains(f.Text, valid) != c.isValid ||
+				strings.Contains(f.Why, "valid record") != c.isValid {
 				t.Errorf("%q: %s %s", c.texts, f.Text, f.Why)
 			}
 		}
@@ -175,14 +177,16 @@ func TestStrays(t *testing.T) {
 	}
 }
 
-// TestAgreementInAZoneFile holds what is said where only the file of one domain can be asked: nothing
-// within one organization, and of a host outside of it once.
+// TestAgreementInAZoneFile holds what is said where only the file of one domain can be asked:
+// nothing within one organization, and of a host outside of it once.
 func TestAgreementInAZoneFile(t *testing.T) {
 	const text = "v=DMARC1; p=none; rua=mailto:a@example.com,mailto:b@mail.example.com," +
 		"mailto:c@else.example,mailto:d@else.example"
-	file, err := dnstest.Load(strings.NewReader("$ORIGIN example.com.\n@ 60 IN SOA a b 1 1 1 1 1\n" +
-		"@ NS ns\n@ MX 10 mx\nmx A 198.51.100.1\n" + txt("_dmarc.sub", text) + txt("_dmarc", text) +
-		txt("sub", "v=spf1 mx ~all") + txt("@", "v=spf1 mx ~all")))
+	file, err := dnstest.Load(strings.NewReader(
+		"$ORIGIN example.com.\n@ 60 IN SOA a b 1 1 1 1 1\n" +
+			"@ NS ns\n@ MX 10 mx\nmx A 198.51.100.1\n" + txt("_dmarc.sub", text) +
+			txt("_dmarc", text) +
+			txt("sub", "v=spf1 mx ~all") + txt("@", "v=spf1 mx ~all")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +210,8 @@ func TestAgreementInAZoneFile(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 			notes := strings.Join(p.Notes, "\n")
-			if strings.Contains(notes, "must publish") || strings.Count(notes, "only if it agrees") != 1 {
+			if strings.Contains(notes, "must publish") ||
+				strings.Count(notes, "only if it agrees") != 1 {
 				t.Errorf("%s: %s", name, notes)
 			}
 			if strings.Contains(notes, "mail.example.com receives") {
@@ -219,10 +224,12 @@ func TestAgreementInAZoneFile(t *testing.T) {
 // TestGuessedNames holds that a failure at a name that was guessed is no finding.
 func TestGuessedNames(t *testing.T) {
 	z := zoneOf(t, zoneCase{drop: at})
-	for _, name := range []string{"_bimi.example.com", "default.bimi.example.com", "_dmrac.example.com",
+	for _, name := range []string{"_bimi.example.com", "default.bimi.example.com",
+		"_dmrac.example.com",
 		"_dmarc.example.com.example.com"} {
-		r := Check(t.Context(), "example.com", Options{Resolver: failing{z, question{name, dns.TXT}},
-			Selectors: []string{"s1"}})
+		r := Check(t.Context(), "example.com",
+			Options{Resolver: failing{z, question{name, dns.TXT}},
+				Selectors: []string{"s1"}})
 		if r.Count(check.Unknown) > 0 {
 			t.Errorf("%s: %q", name, r.Findings)
 		}

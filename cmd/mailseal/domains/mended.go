@@ -28,9 +28,9 @@ func (p stubbed) Lookup(ctx context.Context, name string, t dns.Type) (dns.Answe
 // droppable are the codes of terms without which a record allows the same hosts.
 var droppable = []string{spf.FlawLoop, spf.FlawIncludeGone, spf.FlawIncludeNone, spf.FlawEmpty}
 
-// mendedSPF is the record that was meant by a text, without the terms that lead nowhere, and what is
-// wrong with it still; "" when there is none. A record that would allow no host, for want of a term
-// that was to allow one, is none: only the owner knows which host was meant.
+// mendedSPF is the record that was meant by a text, without the terms that lead nowhere, and what
+// is wrong with it still; "" when there is none. A record that would allow no host, for want of a
+// term that was to allow one, is none: only the owner knows which host was meant.
 func (c *checker) mendedSPF(ctx context.Context, text string) (mended string, left []spf.Found) {
 	mended, ok := spf.Repair(text)
 	if !ok {
@@ -40,10 +40,12 @@ func (c *checker) mendedSPF(ctx context.Context, text string) (mended string, le
 	for {
 		v := spf.Explore(ctx, stubbed{c.Resolver, c.name, mended}, c.result.Domain)
 		i := slices.IndexFunc(v.Flaws, func(f spf.Found) bool {
-			return f.Domain == c.name && slices.Contains(droppable, f.Code) && strings.Contains(mended, " "+f.Term)
+			return f.Domain == c.name && slices.Contains(droppable, f.Code) &&
+				strings.Contains(mended, " "+f.Term)
 		})
 		if i < 0 {
-			if slices.ContainsFunc(dropped, allows) && !slices.ContainsFunc(strings.Fields(mended)[1:], allows) {
+			if slices.ContainsFunc(dropped, allows) &&
+				!slices.ContainsFunc(strings.Fields(mended)[1:], allows) {
 				return "", nil
 			}
 			return mended, v.Flaws
@@ -51,13 +53,15 @@ func (c *checker) mendedSPF(ctx context.Context, text string) (mended string, le
 		term := v.Flaws[i].Term
 		dropped = append(dropped, term)
 		words := strings.Fields(mended)
-		mended = strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == term }), " ")
+		mended = strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == term }),
+			" ")
 	}
 }
 
 // allows reports whether a term of a record can have a client pass.
 func allows(term string) bool {
-	return !strings.ContainsAny(term[:min(1, len(term))], "-~?") && !strings.HasPrefix(strings.ToLower(term), "exp=")
+	return !strings.ContainsAny(term[:min(1, len(term))], "-~?") &&
+		!strings.HasPrefix(strings.ToLower(term), "exp=")
 }
 
 // mendSurvey adds the record to publish to what was found behind the domain's SPF record, where it
@@ -76,7 +80,8 @@ func (c *checker) mendSurvey(ctx context.Context) {
 		isLeft := slices.ContainsFunc(left, func(l spf.Found) bool {
 			return check.Code(l.Code) == f.Code && l.Text == f.Text
 		})
-		isHere := slices.Contains(droppable, string(f.Code)) && f.Setting == c.name && f.Start < f.End
+		isHere := slices.Contains(droppable, string(f.Code)) && f.Setting == c.name &&
+			f.Start < f.End
 		if isHere && !isLeft && len(f.Publish) == 0 {
 			f.Publish = []publish.Record{{Name: c.name, Text: mended}}
 		}
@@ -85,7 +90,8 @@ func (c *checker) mendSurvey(ctx context.Context) {
 
 // joinSPF adds to the finding of several SPF records the one that allows what they allow together.
 func (c *checker) joinSPF(ctx context.Context, texts []string) {
-	records := slices.DeleteFunc(slices.Clone(texts), func(t string) bool { return !spf.IsRecord(t) })
+	records := slices.DeleteFunc(slices.Clone(texts),
+		func(t string) bool { return !spf.IsRecord(t) })
 	joined, ok := spf.Join(records)
 	if !ok {
 		return

@@ -24,8 +24,9 @@ var slips = map[string][]string{
 	"_domainkey":    {"", "_domainkeys", "_domiankey", "_domankey", "domainkey"}, // "": left out
 }
 
-// misspelled looks for a record that is missing at a name that a slip of the pen has made of its own.
-// It reports whether one is there. What to publish is the record as mend returns it, "" for none.
+// misspelled looks for a record that is missing at a name that a slip of the pen has made of its
+// own. It reports whether one is there. What to publish is the record as mend returns it, "" for
+// none.
 func (c *checker) misspelled(ctx context.Context, at, label string, isRecord func(string) bool,
 	mend func(string) string) bool {
 	if c.Brief {
@@ -108,7 +109,8 @@ func (c *checker) soundSPF(ctx context.Context) func(string) string {
 
 // soundKey is the key record that was meant by a text, "" when that is not known.
 func soundKey(text string) string {
-	if _, err := dkim.ParseRecord(text); err == nil && !slices.ContainsFunc(dkim.Lint(text), isError) {
+	if _, err := dkim.ParseRecord(text); err == nil &&
+		!slices.ContainsFunc(dkim.Lint(text), isError) {
 		return text
 	}
 	return dkim.Repair(text)

@@ -36,8 +36,8 @@ func (s slip) mistaken(r Result) string {
 	return "no " + string(s.code) + " says " + s.says
 }
 
-// TestNearMisses holds that records with slips are each named with what is wrong and what was meant, and
-// that the record to publish has not the slip.
+// TestNearMisses holds that records with slips are each named with what is wrong and what was
+// meant, and that the record to publish has not the slip.
 func TestNearMisses(t *testing.T) {
 	const ed = "k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
 	for name, slips := range map[string][]slip{
@@ -75,7 +75,8 @@ func TestNearMisses(t *testing.T) {
 				"is the space between include:_spf.example.net and ~all missing?",
 				"v=spf1 mx include:_spf.example.net ~all"},
 			{"v=spf1 mx include:_spf.example.net-all", spf.FlawIncludeGone,
-				"is the space between _spf.example.net and -all missing?", "v=spf1 mx include:_spf.example.net -all"},
+				"is the space between _spf.example.net and -all missing?",
+				"v=spf1 mx include:_spf.example.net -all"},
 			{"v=spf1 mx include: _spf.example.net ~all", spf.FlawSyntax, "directly after the colon",
 				"v=spf1 mx include:_spf.example.net ~all"},
 			{"v=spf1 mx ip4:192.0.2.0 /28 ~all", spf.FlawSyntax, "no such mechanism",
@@ -84,7 +85,8 @@ func TestNearMisses(t *testing.T) {
 			{"v=spf1 a:mx.example.com:25 ~all", spf.FlawSyntax, "a host has no port in SPF",
 				"v=spf1 a:mx.example.com ~all"},
 			{"v=spf1 ip4:192.0.2.1-all", spf.FlawSyntax,
-				"is the space between ip4:192.0.2.1 and -all missing?", "v=spf1 ip4:192.0.2.1 -all"},
+				"is the space between ip4:192.0.2.1 and -all missing?",
+				"v=spf1 ip4:192.0.2.1 -all"},
 			{"v=spf1 mx include:https://example.net ~all", spf.FlawIncludeGone,
 				"is not a domain name", "v=spf1 mx ~all"},
 			{"v=spf1 mx include:https://_spf.example.net/ ~all", spf.FlawSyntax,
@@ -118,12 +120,14 @@ func TestNearMisses(t *testing.T) {
 				"v=DMARC1; p=reject; rua=mailto:a@xn--bcher-kva.example"},
 			{"v=DMARC1; p=reject; rua=mailto:j\u00f6rg@example.com", dmarc.FlawPasted, "A-labels", ""},
 			{"v=DMARC1; p=reject; ruf=mailto:a@example.com; fo=0:1:d:s" + rua, dmarc.FlawOptions,
-				"fo=1:d:s was intended", "v=DMARC1; p=reject; ruf=mailto:a@example.com; fo=1:d:s" + rua},
+				"fo=1:d:s was intended", "v=DMARC1; p=reject; ruf=mailto:a@example.com; fo=1:d:s" +
+					rua},
 			{"v=DMARC1; p=none; rua=mailto:a@example.com my text", dmarc.FlawAddress,
 				"not an address", "v=DMARC1; p=none; rua=mailto:a@example.com"},
 			{"v=DMARC1; p=none; rua=a@example.com", dmarc.FlawMonitoring, "p=none", ""},
 			{"v=DMARC1; p=reject; sp=; rua=mailto:a@example.com", dmarc.FlawValue,
-				"receivers treat the whole record as p=none", "v=DMARC1; p=reject; rua=mailto:a@example.com"},
+				"receivers treat the whole record as p=none",
+				"v=DMARC1; p=reject; rua=mailto:a@example.com"},
 			{"v=DMARC1; p=reject; sp=x", dmarc.FlawValue, "the whole record is invalid", "v=DMARC1; p=reject"},
 			{"v=DMARC1; p=reject; rua=mailto:<a@example.com>", dmarc.FlawAddress, "not an address",
 				"v=DMARC1; p=reject; rua=mailto:a@example.com"},

@@ -15,11 +15,12 @@ import (
 
 // Sources say whom a Request asks, and what it compares the answers with.
 type Sources struct {
-	Config  *config.Config // its name servers are asked, its keys compared; nil for the host's name servers
-	Zone    string         // a zone file that answers instead of name servers; "" for none
-	Deep    bool           // hosts that the records name are connected to
-	Servers bool           // every authoritative name server is asked, too
-	Reports bool           // the reports in the store of Config are read
+	// its name servers are asked, its keys compared; nil for the host's name servers
+	Config  *config.Config
+	Zone    string // a zone file that answers instead of name servers; "" for none
+	Deep    bool   // hosts that the records name are connected to
+	Servers bool   // every authoritative name server is asked, too
+	Reports bool   // the reports in the store of Config are read
 }
 
 // RunWith opens the sources, and runs the request.
@@ -41,9 +42,10 @@ func (q *Request) RunWith(ctx context.Context, s Sources, out io.Writer) (err er
 		}
 	}
 	if s.Servers {
-		q.Panel = &keydns.Panel{Resolver: q.Resolver, Open: func(addresses []string) (dns.Resolver, error) {
-			return dns.New(dns.Options{Servers: addresses, Targets: q.Resolver})
-		}}
+		q.Panel = &keydns.Panel{Resolver: q.Resolver,
+			Open: func(addresses []string) (dns.Resolver, error) {
+				return dns.New(dns.Options{Servers: addresses, Targets: q.Resolver})
+			}}
 	}
 	if s.Deep {
 		q.Deep = &reach.Guard{Resolver: q.Resolver}
@@ -87,7 +89,8 @@ func (q *Request) resolve(s Sources) (asked []dns.ServerStatus, err error) {
 // the state directory. Keys that cannot be read are left out; "mailseal check" names them.
 func ownKeys(ctx context.Context, cfg *config.Config) []OwnKey {
 	var out []OwnKey
-	records := assembly.Records(ctx, assembly.FileKeys(ctx, cfg, nil), assembly.Placements(cfg), nil)
+	records := assembly.Records(ctx, assembly.FileKeys(ctx, cfg, nil), assembly.Placements(cfg),
+		nil)
 	for _, r := range append(records, assembly.ManagedRecords(cfg)...) {
 		out = append(out, OwnKey{Name: r.Name, Text: r.Text})
 	}

@@ -31,8 +31,8 @@ func (hostClock) Wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// pacer lets one question after the other pass, no more often than a rate allows. Not for concurrent
-// use.
+// pacer lets one question after the other pass, no more often than a rate allows. Not for
+// concurrent use.
 type pacer struct {
 	clock Clock
 	every time.Duration
@@ -47,8 +47,8 @@ func newPacer(rate float64, clock Clock) *pacer {
 	return &pacer{clock: clock, every: time.Duration(float64(time.Second) / rate)}
 }
 
-// Paced returns a resolver that asks no more often than rate times a second, which is above 0. A nil
-// clock is the host's. Not for concurrent use.
+// Paced returns a resolver that asks no more often than rate times a second, which is above 0. A
+// nil clock is the host's. Not for concurrent use.
 func Paced(r dns.Resolver, rate float64, clock Clock) dns.Resolver {
 	return paced{r, newPacer(rate, clock)}
 }
@@ -93,8 +93,8 @@ func (p pacedPanel) Of(ctx context.Context, name string) ([]keydns.Server, error
 	return servers, err
 }
 
-// pace puts a cache before the resolver, and holds all questions of the run to the rate: those to the
-// authoritative name servers count like the others.
+// pace puts a cache before the resolver, and holds all questions of the run to the rate: those to
+// the authoritative name servers count like the others.
 func (q *Request) pace() {
 	var shared *pacer
 	if q.Rate > 0 {

@@ -29,8 +29,8 @@ func TestNoteWithoutAnswer(t *testing.T) {
 	}
 }
 
-// TestLadderKeepsRecordsWhole holds that each record of the ladder, and the published one, is on one
-// line at any width.
+// TestLadderKeepsRecordsWhole holds that each record of the ladder, and the published one, is on
+// one line at any width.
 func TestLadderKeepsRecordsWhole(t *testing.T) {
 	z := dnstest.Must("")
 	text := "v=DMARC1; p=none; rua=mailto:reports-of-all-our-domains@mail.example.com; " +

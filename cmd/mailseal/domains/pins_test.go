@@ -21,7 +21,8 @@ func (s signedBut) Lookup(ctx context.Context, name string, t dns.Type) (dns.Ans
 	return a, err
 }
 
-// TestUnsignedPath holds that TLSA records count only where all on the way to them is signed (RFC 7672 section 2).
+// TestUnsignedPath holds that TLSA records count only where all on the way to them is signed (RFC
+// 7672 section 2).
 func TestUnsignedPath(t *testing.T) {
 	for plain, want := range map[string]string{
 		"":                                "",
@@ -67,7 +68,8 @@ func TestServersDifferOnTheScreen(t *testing.T) {
 	}
 	for line := range strings.Lines(b.String()) {
 		// the verdict is one line
-		if len(line) > 81 && !strings.Contains(line, " IN ") && !strings.HasPrefix(line, "example.com: ") {
+		if len(line) > 81 && !strings.Contains(line, " IN ") &&
+			!strings.HasPrefix(line, "example.com: ") {
 			t.Errorf("%d columns: %s", len(line)-1, line)
 		}
 	}

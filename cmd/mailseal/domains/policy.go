@@ -68,7 +68,8 @@ func (c *checker) takesAll(ctx context.Context) {
 		return
 	}
 	name := c.Random + "._report._dmarc." + c.name
-	if a, err := c.Resolver.Lookup(ctx, name, dns.TXT); err == nil && slices.ContainsFunc(a.Texts, dmarc.IsRecord) {
+	if a, err := c.Resolver.Lookup(ctx, name, dns.TXT); err == nil &&
+		slices.ContainsFunc(a.Texts, dmarc.IsRecord) {
 		c.report(TakesAll, "*._report._dmarc."+c.name, "the domain agrees to receive reports "+
 			"about every other domain")
 	}
@@ -100,7 +101,8 @@ func (c *checker) own(ctx context.Context, at string, r dmarc.Result) {
 // nothing.
 func lintBelow(text string) []lint.Flaw {
 	return slices.DeleteFunc(dmarc.Lint(text), func(f lint.Flaw) bool {
-		return slices.Contains([]string{dmarc.FlawSubdomain, dmarc.FlawNonExist, dmarc.FlawNoNP}, f.Code)
+		return slices.Contains([]string{dmarc.FlawSubdomain, dmarc.FlawNonExist, dmarc.FlawNoNP},
+			f.Code)
 	})
 }
 
@@ -110,7 +112,8 @@ func (c *checker) wildcard(ctx context.Context) {
 		return
 	}
 	name := "_dmarc." + c.Random + "." + c.name
-	if a, err := c.Resolver.Lookup(ctx, name, dns.TXT); err == nil && slices.ContainsFunc(a.Texts, dmarc.IsRecord) {
+	if a, err := c.Resolver.Lookup(ctx, name, dns.TXT); err == nil &&
+		slices.ContainsFunc(a.Texts, dmarc.IsRecord) {
 		c.report(DMARCWild, "*."+c.name, "because of a wildcard, every name below the domain "+
 			"seems to have a DMARC record")
 	}
@@ -159,8 +162,8 @@ func (c *checker) address(ctx context.Context, at, text, uri string) {
 	}
 }
 
-// agreementOf is the record by which the host of a report address agrees to receive reports (RFC 9990
-// section 4).
+// agreementOf is the record by which the host of a report address agrees to receive reports (RFC
+// 9990 section 4).
 func agreementOf(c dmarc.Consent) publish.Record {
 	return publish.Record{Name: c.Name, Text: "v=DMARC1", Who: c.Host.String()}
 }
@@ -213,7 +216,8 @@ func (c *checker) noPolicy(ctx context.Context, at string) {
 	if c.doubled(ctx, at, "the DMARC record of "+c.name, dmarc.IsRecord, soundDMARC) {
 		return
 	}
-	if a, err := c.Resolver.Lookup(ctx, c.name, dns.TXT); err == nil && slices.ContainsFunc(a.Texts, dmarc.IsRecord) {
+	if a, err := c.Resolver.Lookup(ctx, c.name, dns.TXT); err == nil &&
+		slices.ContainsFunc(a.Texts, dmarc.IsRecord) {
 		return // it is at the domain itself, which is said there
 	}
 	if c.misspelled(ctx, at, "_dmarc", dmarc.IsRecord, soundDMARC) {

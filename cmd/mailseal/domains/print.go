@@ -71,7 +71,8 @@ type findingJSON struct {
 }
 
 func (f Finding) json() findingJSON {
-	return findingJSON{f.Code, f.Severity, f.Setting, f.Text, f.Why, f.Seen, f.Start, f.End, f.Publish}
+	return findingJSON{f.Code, f.Severity, f.Setting, f.Text, f.Why, f.Seen, f.Start, f.End,
+		f.Publish}
 }
 
 // MarshalJSON writes the versioned form.
@@ -133,7 +134,8 @@ const prometheusHead = `# HELP mailseal_domain_findings Findings of the last che
 func (r Result) writePrometheus(w io.Writer) error {
 	var b strings.Builder
 	for _, s := range []check.Severity{check.Error, check.Warning, check.Unknown, check.Note} {
-		fmt.Fprintf(&b, "mailseal_domain_findings{domain=%q,severity=%q} %d\n", r.Domain, s, r.Count(s))
+		fmt.Fprintf(&b, "mailseal_domain_findings{domain=%q,severity=%q} %d\n", r.Domain, s,
+			r.Count(s))
 	}
 	counts := map[check.Code]int{}
 	for _, f := range r.Findings {

@@ -23,9 +23,10 @@ type invention struct{ *rand.Rand }
 
 func (g invention) of(list ...string) string { return list[g.IntN(len(list))] }
 
-// hosts are the names that invented records lead to. Each has an SPF record, addresses or MX hosts at
-// random.
-var hosts = []string{"a.example.net", "b.example.net", "c.example.net", "d.example.net", "gone.example.net"}
+// hosts are the names that invented records lead to. Each has an SPF record, addresses or MX hosts
+// at random.
+var hosts = []string{"a.example.net", "b.example.net", "c.example.net", "d.example.net",
+	"gone.example.net"}
 
 func (g invention) term() string {
 	sign := g.of("", "", "", "", "+", "-", "~", "?")
@@ -36,12 +37,14 @@ func (g invention) term() string {
 	case 0, 1, 2, 3:
 		return sign + "include:" + host
 	case 4, 5, 6:
-		return sign + fmt.Sprintf("ip4:192.0.2.%d", g.IntN(256)) + g.of("", "", "/32", "/31", "/28", "/24", "/33", "/")
+		return sign + fmt.Sprintf("ip4:192.0.2.%d", g.IntN(256)) + g.of("", "", "/32", "/31", "/28",
+			"/24", "/33", "/")
 	case 7:
 		return sign + g.of("ip6:2001:db8::1", "ip6:2001:db8::/32", "ip6:192.0.2.1",
 			"ip6:2001:db8::/129", "ip4:2001:db8::1")
 	case 8, 9:
-		return sign + g.of("a", "mx") + g.of("", ":"+host) + g.of("", "", "/30", "//64", "/30//64", "/99")
+		return sign + g.of("a", "mx") + g.of("", ":"+host) + g.of("", "", "/30", "//64", "/30//64",
+			"/99")
 	case 10:
 		return sign + "exists:" + host
 	case 11:
@@ -49,7 +52,8 @@ func (g invention) term() string {
 	case 12:
 		return sign + g.of("ptr", "ptr:example.com")
 	case 13:
-		return g.of("foo=bar", "x=\"y\"", "v=spf1", "ip4=192.0.2.1", "ip4:", "192.0.2.1", "include", "a:", "mx/", "al")
+		return g.of("foo=bar", "x=\"y\"", "v=spf1", "ip4=192.0.2.1", "ip4:", "192.0.2.1", "include",
+			"a:", "mx/", "al")
 	}
 	return sign + "all"
 }
@@ -63,7 +67,8 @@ func (g invention) spf() string {
 }
 
 func (g invention) dmarc() string {
-	out := g.of("v=DMARC1", "v=DMARC1", "v=DMARC1", "v=DMARC1 ", "v=dmarc1", "V=DMARC1", " v=DMARC1", "v=DMARC2")
+	out := g.of("v=DMARC1", "v=DMARC1", "v=DMARC1", "v=DMARC1 ", "v=dmarc1", "V=DMARC1",
+		" v=DMARC1", "v=DMARC2")
 	policies := func() string {
 		return g.of("none", "quarantine", "reject", "Reject", "block", "",
 			"rejct", "\"none\"")
@@ -78,7 +83,8 @@ func (g invention) dmarc() string {
 		case 4:
 			out += g.of("adkim", "aspf") + "=" + g.of("r", "s", "S", "strict", "x", "")
 		case 5:
-			out += g.of("rua", "ruf") + "=" + g.of("mailto:a@example.com", "a@example.com", "mailto:a@example.com!10m",
+			out += g.of("rua", "ruf") + "=" + g.of("mailto:a@example.com", "a@example.com",
+				"mailto:a@example.com!10m",
 				"https://example.com", "mailto:", "mailto:a@example.com, mailto:b@example.com",
 				"mailto:x@reports.example")
 		case 6:
@@ -93,12 +99,14 @@ func (g invention) dmarc() string {
 
 // keys are public keys of each kind, good ones and others.
 var inventedKeys = []string{
-	"11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=", "", "nothing!", "AAAA", "-----BEGIN PUBLIC KEY-----",
+	"11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=", "", "nothing!", "AAAA",
+	"-----BEGIN PUBLIC KEY-----",
 	"11qYAYKxCrfVS/7TyWQHOg7hcvPap iMlrwIaaPcHURo=", "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo",
 }
 
 func (g invention) key(good []string) string {
-	tags := []string{g.of("v=DKIM1", "v=DKIM1", "v=DKIM1", "v=DKIM1", "V=DKIM1", "v=DKIM2", "v=dkim1")}
+	tags := []string{g.of("v=DKIM1", "v=DKIM1", "v=DKIM1", "v=DKIM1", "V=DKIM1", "v=DKIM2",
+		"v=dkim1")}
 	for range g.IntN(4) {
 		tags = append(tags, g.of("k=rsa", "k=rsa", "k=ed25519", "k=RSA", "k=dsa", "k=", "t=y",
 			"t=s", "t=y:s", "s=email", "s=*",
@@ -148,7 +156,8 @@ func (g invention) zone(good []string) (text, dkimText string) {
 		}
 		if g.IntN(3) == 0 {
 			for i := range g.IntN(13) {
-				fmt.Fprintf(&b, "%s. MX 10 m%d.example.net.\nm%d.example.net. A 192.0.2.%d\n", h, i, i, i)
+				fmt.Fprintf(&b, "%s. MX 10 m%d.example.net.\nm%d.example.net. A 192.0.2.%d\n", h, i,
+					i, i)
 			}
 		}
 	}
@@ -166,10 +175,11 @@ func (g invention) zone(good []string) (text, dkimText string) {
 	return b.String(), dkimText
 }
 
-var clients6 = []netip.Addr{netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2620:0:2d0:200::7")}
+var clients6 = []netip.Addr{netip.MustParseAddr("2001:db8::1"),
+	netip.MustParseAddr("2620:0:2d0:200::7")}
 
-// TestNeverDisagrees invents zones, and holds that the findings and the daemon's evaluators agree on
-// each: on which records count, on what they allow, and on what is wrong.
+// TestNeverDisagrees invents zones, and holds that the findings and the daemon's evaluators agree
+// on each: on which records count, on what they allow, and on what is wrong.
 func TestNeverDisagrees(t *testing.T) {
 	n := 400
 	if os.Getenv("MAILSEAL_LONG") != "" {
@@ -213,7 +223,8 @@ func TestNeverDisagrees(t *testing.T) {
 func spfDisagrees(t *testing.T, z *dnstest.Zone, r Result) (wrong []string) {
 	checker := &spf.Checker{Resolver: z}
 	ask := func(a netip.Addr) spf.Result {
-		return checker.Check(t.Context(), spf.Identity{IP: a, Helo: "h.example.org", MailFrom: "u@example.com"})
+		return checker.Check(t.Context(),
+			spf.Identity{IP: a, Helo: "h.example.org", MailFrom: "u@example.com"})
 	}
 	v4, passing, perm4 := map[spf.Value]int{}, 0, ""
 	stranger := ask(netip.MustParseAddr("198.51.100.1"))
@@ -251,7 +262,8 @@ func spfDisagrees(t *testing.T, z *dnstest.Zone, r Result) (wrong []string) {
 	isNone := has(r, []check.Code{spf.FlawNone, spf.FlawNearMiss, Misplaced}) ||
 		has(r, []check.Code{spf.FlawPasted}) && !pastedSPF(r)
 	if isNone != (stranger.Value == spf.None) && r.SPF == nil {
-		wrong = append(wrong, fmt.Sprintf("the evaluator says %s, the findings say none: %v", stranger.Value, isNone))
+		wrong = append(wrong, fmt.Sprintf("the evaluator says %s, the findings say none: %v",
+			stranger.Value, isNone))
 	}
 	if r.SPF == nil || isBroken || depends(r.SPF.Root) {
 		return wrong
@@ -266,14 +278,16 @@ func spfDisagrees(t *testing.T, z *dnstest.Zone, r Result) (wrong []string) {
 	return wrong
 }
 
-// depends reports whether a record asks for something about the client that a survey cannot know, or
-// lets in addresses that are not asked about.
+// depends reports whether a record asks for something about the client that a survey cannot know,
+// or lets in addresses that are not asked about.
 func depends(n *spf.Node) bool {
 	return slices.ContainsFunc(n.Terms, func(l spf.Leaf) bool {
 		outside := slices.ContainsFunc(l.Networks, func(p netip.Prefix) bool {
-			return p.Addr().Is4() && (p.Bits() < 24 || !netip.MustParsePrefix("192.0.2.0/24").Contains(p.Addr()))
+			return p.Addr().Is4() && (p.Bits() < 24 ||
+				!netip.MustParsePrefix("192.0.2.0/24").Contains(p.Addr()))
 		})
-		return outside || l.Kind == "ptr" || l.Note == "depends on the client" || l.Nested != nil && depends(l.Nested)
+		return outside || l.Kind == "ptr" || l.Note == "depends on the client" ||
+			l.Nested != nil && depends(l.Nested)
 	})
 }
 
@@ -304,7 +318,8 @@ func dmarcDisagrees(t *testing.T, z *dnstest.Zone, r Result) (wrong []string) {
 	got := (&dmarc.Checker{Resolver: z}).Discover(t.Context(),
 		[]dmarc.Author{{Domain: r.Domain}}).Weigh(t.Context(), nil)
 	if r.Policy != string(got.Requested) {
-		wrong = append(wrong, fmt.Sprintf("the evaluator asks for %q, the check says %q", got.Requested, r.Policy))
+		wrong = append(wrong, fmt.Sprintf("the evaluator asks for %q, the check says %q",
+			got.Requested, r.Policy))
 	}
 	mistakes := slices.DeleteFunc(slices.Clone(r.Findings), func(f Finding) bool {
 		return f.Severity == check.Note || f.Setting != strings.TrimSuffix(at, ".") &&
@@ -326,7 +341,8 @@ func dmarcDisagrees(t *testing.T, z *dnstest.Zone, r Result) (wrong []string) {
 		}
 	}
 	for _, n := range got.Record.Notes {
-		if !slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Setting == strings.TrimSuffix(at, ".") }) {
+		if !slices.ContainsFunc(r.Findings,
+			func(f Finding) bool { return f.Setting == strings.TrimSuffix(at, ".") }) {
 			wrong = append(wrong, "nothing says: "+n)
 		}
 	}
@@ -334,10 +350,12 @@ func dmarcDisagrees(t *testing.T, z *dnstest.Zone, r Result) (wrong []string) {
 		after, err := dmarc.Parse(mended)
 		before := got.Record
 		if err != nil || after.Broken != "" || len(after.Notes) > 0 {
-			wrong = append(wrong, fmt.Sprintf("%q is proposed: %v %s %q", mended, err, after.Broken, after.Notes))
+			wrong = append(wrong, fmt.Sprintf("%q is proposed: %v %s %q", mended, err, after.Broken,
+				after.Notes))
 		}
 		differs := func(was, is dmarc.Policy) bool { return was != "" && was != is }
-		if before.Broken == "" && (differs(before.Policy, after.Policy) || differs(before.Subdomain, after.Subdomain) ||
+		if before.Broken == "" && (differs(before.Policy, after.Policy) ||
+			differs(before.Subdomain, after.Subdomain) ||
 			differs(before.NonExistent, after.NonExistent)) {
 			wrong = append(wrong, fmt.Sprintf("%q is proposed, and asks for something else than %q",
 				mended, before.Text))
@@ -358,7 +376,8 @@ func keyDisagrees(r Result, text string) (wrong []string) {
 	}
 	_, err := dkim.ParseRecord(text)
 	if isRefused != (err != nil) {
-		wrong = append(wrong, fmt.Sprintf("the daemon says %v of %q, the findings are %q", err, text, codes))
+		wrong = append(wrong, fmt.Sprintf("the daemon says %v of %q, the findings are %q", err,
+			text, codes))
 	}
 	if mended := dkim.Repair(text); mended != "" {
 		if _, err := dkim.ParseRecord(mended); err != nil {

@@ -25,9 +25,10 @@ type SPFWishes struct {
 	Clients   []string       // Addresses as they were written, to be added to these
 	Includes  []string       // names of other records
 	Without   []string       // terms of the published record that are taken out, as it writes them
-	All       string         // how the record ends: "-all", "~all", or "" for what is published, softened
-	Reports   *Reports       // whose sources of the domain's own mail are let in; nil for none
-	Config    *config.Config // whose reports.store is opened for Reports; nil for none
+	// how the record ends: "-all", "~all", or "" for what is published, softened
+	All     string
+	Reports *Reports       // whose sources of the domain's own mail are let in; nil for none
+	Config  *config.Config // whose reports.store is opened for Reports; nil for none
 }
 
 // open understands what was written, and opens the reports.
@@ -72,7 +73,8 @@ func ParseNetworks(texts []string) ([]netip.Prefix, error) {
 
 // ownEnvelope are records of services that put a domain of their own into MAIL FROM: SPF is asked
 // of that one.
-var ownEnvelope = []string{"amazonses.com", "servers.mcsv.net", "spf.mandrillapp.com", "sendgrid.net", "spf.mtasv.net"}
+var ownEnvelope = []string{"amazonses.com", "servers.mcsv.net", "spf.mandrillapp.com",
+	"sendgrid.net", "spf.mtasv.net"}
 
 // proposed answers for one name what it would answer with a proposal, and all else as the DNS does.
 type proposed struct {
@@ -171,16 +173,19 @@ func termOfNetwork(n netip.Prefix) string {
 }
 
 func passes(ctx context.Context, r dns.Resolver, name domain.Name, addr netip.Addr) bool {
-	got := (&spf.Checker{Resolver: r}).Check(ctx, spf.Identity{IP: addr, MailFrom: "postmaster@" + name.String()})
+	got := (&spf.Checker{Resolver: r}).Check(ctx,
+		spf.Identity{IP: addr, MailFrom: "postmaster@" + name.String()})
 	return got.Value == spf.Pass
 }
 
 // published is the record to start from: what is there, corrected, or one that allows no host. The
 // notes say what of the published records is not in it.
-func published(ctx context.Context, r dns.Resolver, name string) (text string, notes []string, err error) {
+func published(ctx context.Context, r dns.Resolver, name string) (text string, notes []string,
+	err error) {
 	a, err := r.Lookup(ctx, name, dns.TXT)
 	if err != nil {
-		return "", nil, answer.NewUnknown(fmt.Errorf("could not look up the published record: %w", err))
+		return "", nil, answer.NewUnknown(fmt.Errorf("could not look up the published record: %w",
+			err))
 	}
 	for _, t := range a.Texts {
 		if _, isNear := spf.Resembles(t); !spf.IsRecord(t) && !isNear {

@@ -89,7 +89,8 @@ func (q *DMARCWishes) begin(ctx context.Context, out *publish.Proposal) error {
 		if !ok || err != nil {
 			continue
 		}
-		out.Notes = append(out.Notes, "Published now; the proposal replaces it:\n  "+publish.Visible(text))
+		out.Notes = append(out.Notes, "Published now; the proposal replaces it:\n  "+
+			publish.Visible(text))
 		if q.Silent {
 			return nil // a domain that sends nothing has its own set
 		}
@@ -133,7 +134,8 @@ func (q DMARCWishes) parkMX(ctx context.Context, out *publish.Proposal) error {
 // SilentCommand is how the note about a domain that sends nothing names the command for it. Who has
 // other means puts those in its place.
 func SilentCommand(name string) string {
-	return fmt.Sprintf("the records for it are those of \"mailseal propose dmarc %s --silent\"", name)
+	return fmt.Sprintf("the records for it are those of \"mailseal propose dmarc %s --silent\"",
+		name)
 }
 
 // noteParked names the other set of records, if the SPF record says that the domain sends nothing.
@@ -192,7 +194,8 @@ func (q DMARCWishes) text() (string, error) {
 	return text, nil
 }
 
-// consent adds the records that the domains of report addresses must publish, unless they are there.
+// consent adds the records that the domains of report addresses must publish, unless they are
+// there.
 func (q DMARCWishes) consent(ctx context.Context, name domain.Name, out *publish.Proposal) error {
 	record, err := dmarc.Parse(out.Records[0].Text)
 	if err != nil {

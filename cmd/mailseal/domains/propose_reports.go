@@ -18,7 +18,8 @@ const maxSources = 20
 
 // fromReports lets in the addresses that reports show to be the domain's own and that SPF would not
 // pass, and says of each source what becomes of it.
-func (q *SPFWishes) fromReports(ctx context.Context, name domain.Name, text string, out *publish.Proposal) error {
+func (q *SPFWishes) fromReports(ctx context.Context, name domain.Name, text string,
+	out *publish.Proposal) error {
 	if q.Reports == nil {
 		return nil
 	}
@@ -43,7 +44,8 @@ func (q *SPFWishes) fromReports(ctx context.Context, name domain.Name, text stri
 			"%s\n", messages(s.Messages), s.Name, s.Class, q.place(ctx, now, name, s))
 	}
 	if n := len(own) - maxSources; n > 0 {
-		fmt.Fprintf(&b, "  and %s with fewer messages\n", advice.Plural(int64(n), "source", "sources"))
+		fmt.Fprintf(&b, "  and %s with fewer messages\n",
+			advice.Plural(int64(n), "source", "sources"))
 	}
 	out.Notes = append(out.Notes, strings.TrimSpace(b.String()))
 	return nil
@@ -51,7 +53,8 @@ func (q *SPFWishes) fromReports(ctx context.Context, name domain.Name, text stri
 
 // place says what becomes of a source, and lets it in where that helps. An include helps only where
 // the envelope domain is the domain's own, since SPF is asked of that one.
-func (q *SPFWishes) place(ctx context.Context, now proposed, name domain.Name, s *advice.Source) string {
+func (q *SPFWishes) place(ctx context.Context, now proposed, name domain.Name,
+	s *advice.Source) string {
 	if s.Envelope != "" && s.Envelope != name.String() {
 		text := "not added: receivers check SPF for its envelope domain, " +
 			"" + s.Envelope + ", so a term here will not help"

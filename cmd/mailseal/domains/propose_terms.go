@@ -41,14 +41,18 @@ func withEnd(terms []string) (ended []string, changed bool) {
 func (q SPFWishes) edit(text string) (edited string, notes []string, err error) {
 	terms := strings.Fields(text)
 	for _, term := range q.Without {
-		i := slices.IndexFunc(terms, func(have string) bool { return strings.EqualFold(have, term) })
+		i := slices.IndexFunc(terms, func(have string) bool {
+			return strings.EqualFold(have,
+				term)
+		})
 		if i < 1 {
 			notes = append(notes, fmt.Sprintf("The record has no term %q to remove.", term))
 			continue
 		}
 		terms = slices.Delete(terms, i, i+1)
 	}
-	end := slices.IndexFunc(terms, func(term string) bool { return strings.EqualFold(term, "-all") })
+	end := slices.IndexFunc(terms,
+		func(term string) bool { return strings.EqualFold(term, "-all") })
 	switch q.All {
 	case "":
 		if end >= 0 {

@@ -35,7 +35,8 @@ func TestProposeSPF(t *testing.T) {
 			addr := netip.AddrFrom4([4]byte{192, 0, 2, byte(r.IntN(250))})
 			q.Addresses = append(q.Addresses, netip.PrefixFrom(addr, 32))
 		}
-		q.Includes = [][]string{nil, {"_a.example"}, {"_b.example", "_a.example"}, {"servers.mcsv.net"}}[r.IntN(4)]
+		q.Includes = [][]string{nil, {"_a.example"}, {"_b.example", "_a.example"},
+			{"servers.mcsv.net"}}[r.IntN(4)]
 		p, err := ProposeSPF(t.Context(), "example.com", q)
 		if err != nil {
 			t.Fatal(err)
@@ -64,16 +65,20 @@ func TestProposeSPF(t *testing.T) {
 
 // TestProposeSPFRefuses holds which records are not proposed.
 func TestProposeSPFRefuses(t *testing.T) {
-	z := dnstest.Must("$ORIGIN .\n" + many(10) + "_more.example. 60 IN TXT \"v=spf1 -all\"\n$SERVFAIL slow.example.\n")
-	_, err := ProposeSPF(t.Context(), "example.com", SPFWishes{Resolver: z, Includes: []string{"_more.example"}})
+	z := dnstest.Must("$ORIGIN .\n" + many(10) +
+		"_more.example. 60 IN TXT \"v=spf1 -all\"\n$SERVFAIL slow.example.\n")
+	_, err := ProposeSPF(t.Context(), "example.com",
+		SPFWishes{Resolver: z, Includes: []string{"_more.example"}})
 	if answer.Of(err) != answer.Bad || !strings.Contains(err.Error(), "11 DNS lookups") {
 		t.Errorf("eleven lookups: %v", err)
 	}
-	_, err = ProposeSPF(t.Context(), "example.com", SPFWishes{Resolver: z, Includes: []string{"gone.example"}})
+	_, err = ProposeSPF(t.Context(), "example.com",
+		SPFWishes{Resolver: z, Includes: []string{"gone.example"}})
 	if answer.Of(err) != answer.Bad {
 		t.Errorf("an include of nothing: %v", err)
 	}
-	if _, err = ProposeSPF(t.Context(), "slow.example", SPFWishes{Resolver: z}); answer.Of(err) != answer.Unknown {
+	if _, err = ProposeSPF(t.Context(), "slow.example",
+		SPFWishes{Resolver: z}); answer.Of(err) != answer.Unknown {
 		t.Errorf("no answer: %v", err)
 	}
 }
@@ -127,8 +132,8 @@ func TestProposeDMARC(t *testing.T) {
 	}
 }
 
-// TestProposeDMARCParked names the records for a domain that sends nothing where its SPF record says so,
-// and not otherwise.
+// TestProposeDMARCParked names the records for a domain that sends nothing where its SPF record
+// says so, and not otherwise.
 func TestProposeDMARCParked(t *testing.T) {
 	for record, want := range map[string]bool{"v=spf1 -all": true, "V=SPF1  -all": true,
 		"v=spf1 ~all": false, "v=spf1 mx -all": false} {
@@ -200,7 +205,8 @@ func TestParkedWithMail(t *testing.T) {
 
 // TestParkedSet holds that a domain with the whole set has no finding.
 func TestParkedSet(t *testing.T) {
-	p, err := ProposeDMARC(t.Context(), "example.com", DMARCWishes{Silent: true, Resolver: dnstest.Must("")})
+	p, err := ProposeDMARC(t.Context(), "example.com",
+		DMARCWishes{Silent: true, Resolver: dnstest.Must("")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +215,8 @@ func TestParkedSet(t *testing.T) {
 	for _, r := range p.Records {
 		fmt.Fprintln(&zone, r.Zone())
 	}
-	r := Check(t.Context(), "example.com", Options{Resolver: dnstest.Must(zone.String()), Random: "nosuchselector"})
+	r := Check(t.Context(), "example.com", Options{Resolver: dnstest.Must(zone.String()),
+		Random: "nosuchselector"})
 	if got := codesOf(r); len(got) != 1 || got[0] != dmarc.FlawNoReports {
 		t.Errorf("findings %q", got)
 	}

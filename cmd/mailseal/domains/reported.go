@@ -18,8 +18,8 @@ import (
 	"mailseal/milter/report/tally"
 )
 
-// Bounds of what is read of reports, in days: of all, and of the signatures whose keys must still be
-// there. A key that signs no more may be gone a week later.
+// Bounds of what is read of reports, in days: of all, and of the signatures whose keys must still
+// be there. A key that signs no more may be gone a week later.
 const (
 	reportedDays = 90
 	signedDays   = 7
@@ -36,12 +36,13 @@ type Reported struct {
 	Messages  int64
 	Sources   []advice.Source
 	Receivers []advice.Receiver
-	Since     advice.Day       // of the policy that the latest report names; 0 when there is none
-	Policy    advice.Step      // that one
-	Signed    map[string]int64 // messages of the last days with a good signature as the domain, by selector
+	Since     advice.Day  // of the policy that the latest report names; 0 when there is none
+	Policy    advice.Step // that one
+	// messages of the last days with a good signature as the domain, by selector
+	Signed map[string]int64
 
-	// Below are messages of the last days whose From is of a name below the domain, and that are signed
-	// as the domain, by the address that they came from and the selector.
+	// Below are messages of the last days whose From is of a name below the domain, and that are
+	// signed as the domain, by the address that they came from and the selector.
 	Below map[[2]string]verified
 }
 

@@ -177,7 +177,8 @@ func TestRequirements(t *testing.T) {
 func exists(t *testing.T, dir, name string) bool {
 	t.Helper()
 	pattern := regexp.MustCompile(`(?m)^func ` + regexp.QuoteMeta(name) + `\(t \*testing\.T\)`)
-	list, err := filepath.Glob(filepath.Join("..", "..", "..", filepath.FromSlash(dir), "*_test.go"))
+	list, err := filepath.Glob(filepath.Join("..", "..", "..", filepath.FromSlash(dir),
+		"*_test.go"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,11 +39,13 @@ const (
 // under which no signature counts.
 var (
 	broken = []check.Code{
-		spf.FlawSeveral, spf.FlawSyntax, spf.FlawTwice, spf.FlawTooMany, spf.FlawVoids, spf.FlawMXMany,
+		spf.FlawSeveral, spf.FlawSyntax, spf.FlawTwice, spf.FlawTooMany, spf.FlawVoids,
+		spf.FlawMXMany,
 		spf.FlawLoop, spf.FlawIncludeNone, spf.FlawIncludeBad,
 	}
 	unusable = []check.Code{
-		KeyMissing, SignedMissing, KeyMismatch, dkim.FlawPasted, dkim.FlawVersion, dkim.FlawMalformed, dkim.FlawShort,
+		KeyMissing, SignedMissing, KeyMismatch, dkim.FlawPasted, dkim.FlawVersion,
+		dkim.FlawMalformed, dkim.FlawShort,
 		dkim.FlawHash, dkim.FlawKeyType, dkim.FlawService,
 	}
 )

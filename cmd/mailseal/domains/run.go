@@ -27,11 +27,12 @@ const (
 // Request is what "mailseal domain" was asked.
 type Request struct {
 	Options
-	Names    []string
-	Clients  []string  // Addresses as they were written, to be added to these
-	Format   string    // Text, JSON or Prometheus; "" is Text
-	Strict   bool      // a warning is a bad answer, too
-	Before   []byte    // results of an earlier run in the JSON form: say what has changed since; nil for none
+	Names   []string
+	Clients []string // Addresses as they were written, to be added to these
+	Format  string   // Text, JSON or Prometheus; "" is Text
+	Strict  bool     // a warning is a bad answer, too
+	// results of an earlier run in the JSON form: say what has changed since; nil for none
+	Before   []byte
 	Rate     float64   // questions a second; 0 for as many as there are
 	Progress io.Writer // told of every hundredth domain; nil for none
 	Pace     Clock     // nil is the host's
@@ -92,7 +93,8 @@ func (q *Request) read() ([]domain.Name, error) {
 		q.Addresses = append(q.Addresses, addr.Unmap())
 	}
 	if !slices.Contains([]string{"", Text, JSON, Prometheus}, q.Format) {
-		return nil, answer.NewUsage(fmt.Errorf(`--format is %q; it must be "text", "json" or "prometheus"`, q.Format))
+		return nil, answer.NewUsage(fmt.Errorf(
+			`--format is %q; it must be "text", "json" or "prometheus"`, q.Format))
 	}
 	return parseAll(q.Names)
 }

@@ -65,7 +65,8 @@ func (s *screen) result(r Result) error {
 // findings prints every finding with the place and the record to publish, each record once.
 func (s *screen) findings(r Result) error {
 	for _, f := range r.Findings {
-		s.WriteString("\n" + s.wrapped(fmt.Sprintf("%s %s [%s]", f.Severity, f.Setting, f.Code), "", "  "))
+		s.WriteString("\n" + s.wrapped(fmt.Sprintf("%s %s [%s]", f.Severity, f.Setting, f.Code), "",
+			"  "))
 		s.WriteString(s.wrapped(visible(f.Text), "  ", "  ") + s.wrapped(f.Why, "  ", "  "))
 		s.seen(f)
 		for _, p := range f.Publish {
@@ -82,8 +83,8 @@ func (s *screen) findings(r Result) error {
 	return nil
 }
 
-// seen prints the record, with a line below the place that marks it. A record that was printed whole
-// before is printed again only where the mark is.
+// seen prints the record, with a line below the place that marks it. A record that was printed
+// whole before is printed again only where the mark is.
 func (s *screen) seen(f Finding) {
 	if f.Seen == "" {
 		return

@@ -7,8 +7,8 @@ import (
 	"mailseal/milter/domain"
 )
 
-// TestScreens holds for the zones of all codes that the screen keeps a terminal's width, but for the
-// bare value of a record to publish, and that no record is cut: each is printed whole once.
+// TestScreens holds for the zones of all codes that the screen keeps a terminal's width, but for
+// the bare value of a record to publish, and that no record is cut: each is printed whole once.
 func TestScreens(t *testing.T) {
 	for _, c := range cases(t) {
 		o := c.options(t)
@@ -36,7 +36,8 @@ func TestScreens(t *testing.T) {
 				if width == 0 && len(line) <= plainColumns || width > 0 && len(line) < width {
 					continue
 				}
-				if values[strings.TrimSpace(line)] || !strings.Contains(strings.TrimSpace(line), " ") {
+				if values[strings.TrimSpace(line)] ||
+					!strings.Contains(strings.TrimSpace(line), " ") {
 					continue // a value that is copied, or a name that nothing can break
 				}
 				t.Errorf("%s, %d columns: a line of %d: %s", c.code, width, len(line), line)
@@ -52,8 +53,8 @@ func TestScreens(t *testing.T) {
 	}
 }
 
-// TestMarkOnTheScreen holds that the mark is below the place, also in a record of several lines, and
-// that the record is printed whole once.
+// TestMarkOnTheScreen holds that the mark is below the place, also in a record of several lines,
+// and that the record is printed whole once.
 func TestMarkOnTheScreen(t *testing.T) {
 	z := zoneOf(t, withSPF("", "v=spf1 include:_spf.example.net ip4:192.0.2.1 ip4:192.0.2.2 "+
 		"ip4:192.0.2.3 mx mx ip4:10.1.1.1 ~all"))

@@ -48,7 +48,8 @@ func (c *checker) sharedTerms(root *spf.Node) {
 		if who == "" || t.Kind != "include" {
 			continue
 		}
-		f := c.report(SharedService, c.name, fmt.Sprintf("%s allows the servers of %s", t.Term, who))
+		f := c.report(SharedService, c.name, fmt.Sprintf("%s allows the servers of %s", t.Term,
+			who))
 		if at := strings.Index(root.Text, t.Term); at >= 0 {
 			f.Seen, f.Start, f.End = root.Text, at, at+len(t.Term)
 		}

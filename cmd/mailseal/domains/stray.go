@@ -21,8 +21,8 @@ func count(texts []string, isRecord func(string) bool) int {
 	return n
 }
 
-// stray reports a text that is almost a record and is beside real ones. If isUsed, there is one, and
-// receivers use it.
+// stray reports a text that is almost a record and is beside real ones. If isUsed, there is one,
+// and receivers use it.
 func (c *checker) stray(code check.Code, name, text string, flaw lint.Flaw, isUsed bool) {
 	beside := "; there is another record beside it"
 	if isUsed {
@@ -35,8 +35,8 @@ func (c *checker) stray(code check.Code, name, text string, flaw lint.Flaw, isUs
 	}
 }
 
-// isSPFUsed reports whether there is exactly one SPF record among texts, without a mistake for which
-// receivers return permerror.
+// isSPFUsed reports whether there is exactly one SPF record among texts, without a mistake for
+// which receivers return permerror.
 func isSPFUsed(texts []string) bool {
 	isBroken := func(f lint.Flaw) bool {
 		return f.Code == spf.FlawPasted || slices.Contains(broken, check.Code(f.Code))
@@ -56,7 +56,8 @@ func isDMARCUsed(texts []string) bool {
 	return err == nil && !slices.ContainsFunc(dmarc.Lint(texts[i]), isLost)
 }
 
-// leftOut adds to the first proposal for a text which of its terms the proposed record does not have.
+// leftOut adds to the first proposal for a text which of its terms the proposed record does not
+// have.
 func (c *checker) leftOut(name, text string) {
 	for i := range c.result.Findings {
 		f := &c.result.Findings[i]

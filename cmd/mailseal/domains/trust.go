@@ -60,7 +60,8 @@ func (c *checker) servers(ctx context.Context) {
 	}
 	servers, err := c.Panel.Of(ctx, c.name)
 	if err != nil {
-		c.report(NoAnswer, c.name, fmt.Sprintf("could not ask the authoritative name servers: %v", err))
+		c.report(NoAnswer, c.name, fmt.Sprintf("could not ask the authoritative name servers: %v",
+			err))
 		return
 	}
 	silent := map[string]bool{}
@@ -73,8 +74,9 @@ func (c *checker) servers(ctx context.Context) {
 			a, err := s.Resolver.Lookup(ctx, q.name, q.kind)
 			if err != nil {
 				silent[s.Name] = true
-				c.report(ServerSilent, s.Name, fmt.Sprintf("this name server of %s gives no usable "+
-					"answer: %v", c.name, err))
+				c.report(ServerSilent, s.Name,
+					fmt.Sprintf("this name server of %s gives no usable "+
+						"answer: %v", c.name, err))
 				continue
 			}
 			text := strings.Join(values(a), " | ")

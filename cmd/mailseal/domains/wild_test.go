@@ -32,7 +32,8 @@ _dmarc.example.org. 3600 IN TXT "v=DMARC1; p=quarantine; pct=50; ri=86400; rua=m
 elsewhere.example. 3600 IN MX 10 mx.example.org.
 `)
 	var out bytes.Buffer
-	q := Request{Names: []string{"example.org"}, Options: Options{Resolver: z, Selectors: []string{"vendor7"}}}
+	q := Request{Names: []string{"example.org"},
+		Options: Options{Resolver: z, Selectors: []string{"vendor7"}}}
 	if kind := answer.Of(q.Run(t.Context(), &out)); kind != answer.Bad {
 		t.Errorf("answer %s", kind)
 	}
@@ -42,7 +43,8 @@ elsewhere.example. 3600 IN MX 10 mx.example.org.
 		"sender-id", "delete it", "[adsp]",
 		"the name is misspelled, so no receiver ever used the record", "domainkeys-policy",
 		"dkim-testing", "dmarc-report-unauthorized", "elsewhere.example must publish",
-		`example.org._report._dmarc.elsewhere.example. 3600 IN TXT "v=DMARC1"`, "dmarc-pct", "dmarc-ri",
+		`example.org._report._dmarc.elsewhere.example. 3600 IN TXT "v=DMARC1"`, "dmarc-pct",
+		"dmarc-ri",
 	} {
 		flat := strings.Join(strings.Fields(out.String()), " ") // prose is broken into lines
 		if !strings.Contains(out.String(), want) && !strings.Contains(flat, want) {
@@ -68,12 +70,14 @@ func TestMarks(t *testing.T) {
 	}
 }
 
-// TestNotChecked holds that a failure of the DNS is never said to be a missing record, whatever is asked for.
+// TestNotChecked holds that a failure of the DNS is never said to be a missing record, whatever is
+// asked for.
 func TestNotChecked(t *testing.T) {
 	for _, name := range []string{
 		"example.com.", "_dmarc.example.com.", "_domainkey.example.com.",
 		"s1._domainkey.example.com.", "mx.example.com.",
-		"_spf.example.net.", "_mta-sts.example.com.", "_smtp._tls.example.com.", "25.100.51.198.in-addr.arpa.",
+		"_spf.example.net.", "_mta-sts.example.com.", "_smtp._tls.example.com.",
+		"25.100.51.198.in-addr.arpa.",
 	} {
 		for _, how := range []string{"$SERVFAIL ", "$TIMEOUT "} {
 			z := zoneOf(t, zoneCase{add: how + name + "\n"})
@@ -183,7 +187,8 @@ func pace(t *testing.T, n int) {
 		}
 	}
 	if count.total > 43*n || clock.now.Sub(begin) > 24*time.Hour*time.Duration(n)/10_000 {
-		t.Errorf("%d questions in %s: 10,000 domains take more than a day", count.total, clock.now.Sub(begin))
+		t.Errorf("%d questions in %s: 10,000 domains take more than a day", count.total,
+			clock.now.Sub(begin))
 	}
 	want := ""
 	for done := 100; done <= n; done += 100 {
@@ -192,7 +197,8 @@ func pace(t *testing.T, n int) {
 	if got := progress.String(); got != want {
 		t.Errorf("progress %q", got)
 	}
-	if !strings.Contains(out.String(), `mailseal_domain_findings{domain="d7.example",severity="error"} 0`) {
+	if !strings.Contains(out.String(),
+		`mailseal_domain_findings{domain="d7.example",severity="error"} 0`) {
 		t.Errorf("no metrics of d7.example")
 	}
 }
@@ -209,7 +215,8 @@ func TestChanges(t *testing.T) {
 		{Name: "example.com", Type: "TXT", Status: "failed"},
 	}
 	got := Changes(before, now)
-	want := []string{"p: none -> reject", "rua: removed, was mailto:a@example.com", "sp: added, none"}
+	want := []string{"p: none -> reject", "rua: removed, was mailto:a@example.com",
+		"sp: added, none"}
 	if len(got) != 1 || !slices.Equal(got[0].Tags, want) {
 		t.Errorf("changes %+v", got)
 	}
@@ -222,7 +229,8 @@ func TestChanges(t *testing.T) {
 func TestDiff(t *testing.T) {
 	run := func(z dns.Resolver, before []byte) string {
 		var out bytes.Buffer
-		q := Request{Names: []string{"example.com"}, Format: JSON, Before: before, Options: Options{Resolver: z}}
+		q := Request{Names: []string{"example.com"}, Format: JSON, Before: before,
+			Options: Options{Resolver: z}}
 		if before != nil {
 			q.Format = Text
 		}
@@ -230,7 +238,8 @@ func TestDiff(t *testing.T) {
 		return out.String()
 	}
 	first := run(zoneOf(t, zoneCase{}), nil)
-	if got := run(zoneOf(t, zoneCase{}), []byte(first)); got != "example.com: nothing has changed\n" {
+	if got := run(zoneOf(t, zoneCase{}),
+		[]byte(first)); got != "example.com: nothing has changed\n" {
 		t.Errorf("the same zone: %s", got)
 	}
 	changed := zoneOf(t, withDMARC("", "v=DMARC1; p=none; rua=mailto:dmarc@example.com"))
@@ -254,7 +263,8 @@ func TestRepairs(t *testing.T) {
 			o.Resolver = mended
 			for _, g := range Check(t.Context(), "example.com", o).Findings {
 				if g.Code == c.code && g.Text == f.Text {
-					t.Errorf("%s: %q is proposed, and has the same mistake", c.code, f.Publish[0].Text)
+					t.Errorf("%s: %q is proposed, and has the same mistake", c.code,
+						f.Publish[0].Text)
 				}
 			}
 		}

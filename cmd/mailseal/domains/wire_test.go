@@ -52,18 +52,21 @@ func serveOddly(t *testing.T, z *dnstest.Zone, f *front) dns.Resolver {
 		if isTCP {
 			f.asked.Add(1)
 		}
-		reply, _, err := (&wire.Client{Net: "tcp", Timeout: time.Minute}).Exchange(q.Copy(), behind.Addr())
+		reply, _, err := (&wire.Client{Net: "tcp", Timeout: time.Minute}).Exchange(q.Copy(),
+			behind.Addr())
 		if err != nil {
 			return // a name that times out
 		}
-		if odd := f.oddly[strings.ToLower(strings.TrimSuffix(q.Question[0].Name, "."))]; odd != nil {
+		if odd := f.oddly[strings.ToLower(strings.TrimSuffix(q.Question[0].Name,
+			"."))]; odd != nil {
 			if reply = odd(q, reply, isTCP); reply == nil {
 				return
 			}
 		}
 		_ = w.WriteMsg(reply) // the client went away
 	})
-	for _, s := range []*wire.Server{{PacketConn: packets, Handler: answer}, {Listener: listener, Handler: answer}} {
+	for _, s := range []*wire.Server{{PacketConn: packets, Handler: answer},
+		{Listener: listener, Handler: answer}} {
 		if s.Listener != nil && f.refuses {
 			continue
 		}
@@ -73,7 +76,8 @@ func serveOddly(t *testing.T, z *dnstest.Zone, f *front) dns.Resolver {
 		<-started
 		t.Cleanup(func() { _ = s.Shutdown() })
 	}
-	client, err := dns.New(dns.Options{Servers: []string{f.addr}, Timeout: cmp.Or(f.patience, time.Minute), Tries: 1})
+	client, err := dns.New(dns.Options{Servers: []string{f.addr},
+		Timeout: cmp.Or(f.patience, time.Minute), Tries: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,15 +137,18 @@ func TestFailuresOnTheWire(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, at := range []string{
-				"example.com", "_dmarc.example.com", "_domainkey.example.com", "s1._domainkey.example.com",
-				"mx.example.com", "_spf.example.net", "_mta-sts.example.com", "_smtp._tls.example.com",
+				"example.com", "_dmarc.example.com", "_domainkey.example.com",
+				"s1._domainkey.example.com",
+				"mx.example.com", "_spf.example.net", "_mta-sts.example.com",
+				"_smtp._tls.example.com",
 				"25.100.51.198.in-addr.arpa",
 			} {
 				f := &front{oddly: map[string]oddity{at: odd}, refuses: true}
 				if name == "silence" {
 					f.patience = 250 * time.Millisecond
 				}
-				o := Options{Resolver: serveOddly(t, zoneOf(t, zoneCase{}), f), Selectors: []string{"s1"}}
+				o := Options{Resolver: serveOddly(t, zoneOf(t, zoneCase{}), f),
+					Selectors: []string{"s1"}}
 				r := Check(t.Context(), "example.com", o)
 				if got := codesOf(r); !slices.Equal(got, []string{string(NoAnswer)}) {
 					t.Errorf("%s: the findings are %q", at, r.Findings)
@@ -154,8 +161,9 @@ func TestFailuresOnTheWire(t *testing.T) {
 	}
 }
 
-// TestAnswersOnTheWire holds that what is awkward on the wire, and right, draws no word: answers over
-// TCP, aliases whose targets a server leaves out, names moved by a DNAME, wildcards, delegations.
+// TestAnswersOnTheWire holds that what is awkward on the wire, and right, draws no word: answers
+// over TCP, aliases whose targets a server leaves out, names moved by a DNAME, wildcards,
+// delegations.
 func TestAnswersOnTheWire(t *testing.T) {
 	half := func(_, reply *wire.Msg, _ bool) *wire.Msg {
 		reply.Answer = slices.DeleteFunc(reply.Answer,
@@ -163,8 +171,8 @@ func TestAnswersOnTheWire(t *testing.T) {
 		reply.Ns, reply.Rcode = nil, wire.RcodeSuccess
 		return reply
 	}
-	// A DNAME at d.example.net moves the names below it to moved.example.net. The CNAME that it stands for is
-	// left out.
+	// A DNAME at d.example.net moves the names below it to moved.example.net. The CNAME that it
+	// stands for is left out.
 	moved := func(q, _ *wire.Msg, _ bool) *wire.Msg {
 		m := new(wire.Msg).SetReply(q)
 		m.RecursionAvailable = true
@@ -185,9 +193,10 @@ func TestAnswersOnTheWire(t *testing.T) {
 		{name: "all over TCP", tcp: true, oddly: map[string]oddity{
 			"example.com": cut, "_dmarc.example.com": cut, "s1._domainkey.example.com": cut, "mx.example.com": cut,
 		}},
-		{name: "half an answer", oddly: map[string]oddity{"_dmarc.example.com": half}, zone: zoneCase{
-			drop: at, add: at + " CNAME dmarc.example.net.\ndmarc.example.net. TXT " + dmarc + "\n",
-		}},
+		{name: "half an answer", oddly: map[string]oddity{"_dmarc.example.com": half},
+			zone: zoneCase{
+				drop: at, add: at + " CNAME dmarc.example.net.\ndmarc.example.net. TXT " + dmarc + "\n",
+			}},
 		{name: "DNAME", oddly: map[string]oddity{"x.d.example.net": moved}, zone: zoneCase{
 			drop: at, add: at + " CNAME x.d.example.net.\nx.moved.example.net. TXT " + dmarc + "\n",
 		}},
@@ -211,8 +220,8 @@ func TestAnswersOnTheWire(t *testing.T) {
 }
 
 // TestServersOnTheWire asks each authoritative server of a delegated domain on loopback. One serves
-// the zone, one knows nothing of it, as after a change of providers: that it does not answer is said
-// of that server, and of no record.
+// the zone, one knows nothing of it, as after a change of providers: that it does not answer is
+// said of that server, and of no record.
 func TestServersOnTheWire(t *testing.T) {
 	z := zoneOf(t, zoneCase{drop: root + " NS",
 		add: "example.com. NS ns1.example.net.\nexample.com. NS ns2.example.net.\n" +
@@ -225,9 +234,11 @@ func TestServersOnTheWire(t *testing.T) {
 	serveOddly(t, z, lame)
 	at := map[string]string{"127.0.0.1": good.addr, "127.0.0.2": lame.addr}
 	p := &keydns.Panel{Resolver: resolver, Open: func(addresses []string) (dns.Resolver, error) {
-		return dns.New(dns.Options{Servers: []string{at[addresses[0]]}, Timeout: time.Minute, Tries: 1})
+		return dns.New(dns.Options{Servers: []string{at[addresses[0]]}, Timeout: time.Minute,
+			Tries: 1})
 	}}
-	r := Check(t.Context(), "example.com", Options{Resolver: resolver, Selectors: []string{"s1"}, Panel: p})
+	r := Check(t.Context(), "example.com", Options{Resolver: resolver, Selectors: []string{"s1"},
+		Panel: p})
 	if got := codesOf(r); !slices.Equal(got, []string{string(ServerSilent)}) ||
 		r.Findings[0].Setting != "ns2.example.net" {
 		t.Errorf("findings %q", r.Findings)
@@ -260,8 +271,9 @@ func TestTrusts(t *testing.T) {
 	}
 }
 
-// TestSecureIsRepeatedWhereTrusted holds that the bit of a validating resolver is in the answers only
-// where no one on the way could have set it, and that a resolver that does not validate proves nothing.
+// TestSecureIsRepeatedWhereTrusted holds that the bit of a validating resolver is in the answers
+// only where no one on the way could have set it, and that a resolver that does not validate proves
+// nothing.
 func TestSecureIsRepeatedWhereTrusted(t *testing.T) {
 	for _, tc := range []struct {
 		name              string
@@ -318,8 +330,8 @@ func (f failing) Lookup(ctx context.Context, name string, t dns.Type) (dns.Answe
 	return f.Resolver.Lookup(ctx, name, t)
 }
 
-// lessKnown are findings that are true all the same when a lookup failed by which more could be said:
-// that a record is absent, without where it went.
+// lessKnown are findings that are true all the same when a lookup failed by which more could be
+// said: that a record is absent, without where it went.
 var lessKnown = map[check.Code][]check.Code{
 	NoDomain:    {NoMX, NoDMARC, NoSelector, spf.FlawNone},
 	Misplaced:   {NoDMARC, spf.FlawNone, KeyMissing},
@@ -351,8 +363,8 @@ func isGuess(q question, name string) bool {
 	})
 }
 
-// TestNoFailureAddsAFinding lets each lookup of each zone of TestCodes fail in turn: nothing is then
-// found that was not found before, but that it could not be checked.
+// TestNoFailureAddsAFinding lets each lookup of each zone of TestCodes fail in turn: nothing is
+// then found that was not found before, but that it could not be checked.
 func TestNoFailureAddsAFinding(t *testing.T) {
 	for _, c := range append(cases(t), zoneCase{}) {
 		o := c.options(t)
@@ -370,7 +382,8 @@ func TestNoFailureAddsAFinding(t *testing.T) {
 			}
 			r := Check(t.Context(), name, o)
 			for _, got := range codesOf(r) {
-				isKnown := slices.Contains(had, got) || slices.Contains(lessKnown[c.code], check.Code(got))
+				isKnown := slices.Contains(had, got) ||
+					slices.Contains(lessKnown[c.code], check.Code(got))
 				if got != string(NoAnswer) && !isKnown {
 					t.Errorf("%s, no answer for %s %s: %s", c.code, q.kind, q.name, got)
 				}
@@ -378,7 +391,8 @@ func TestNoFailureAddsAFinding(t *testing.T) {
 			if slices.Contains(had, string(NoAnswer)) {
 				continue // another lookup fails all the time
 			}
-			if says := slices.Contains(codesOf(r), string(NoAnswer)); says == isGuess(q, string(name)) {
+			if says := slices.Contains(codesOf(r), string(NoAnswer)); says == isGuess(q,
+				string(name)) {
 				t.Errorf("%s, no answer for %s %s: it is said: %t", c.code, q.kind, q.name, says)
 			}
 		}

@@ -39,7 +39,8 @@ func (z zoneFile) Lookup(ctx context.Context, name string, t dns.Type) (dns.Answ
 		return dns.Answer{}, fmt.Errorf("%s: %w", name, errOutside)
 	}
 	a, err := z.zone.Lookup(ctx, name, t)
-	if n := len(a.Aliases); err == nil && n > 0 && a.Status != dns.Found && !z.zone.Covers(a.Aliases[n-1]) {
+	if n := len(a.Aliases); err == nil && n > 0 && a.Status != dns.Found &&
+		!z.zone.Covers(a.Aliases[n-1]) {
 		return dns.Answer{}, fmt.Errorf("%s, an alias of %s: %w", name, a.Aliases[n-1], errOutside)
 	}
 	return a, err

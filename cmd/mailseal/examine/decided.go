@@ -15,13 +15,14 @@ type decided struct {
 	By     string `json:"by"`               // what decided the role
 	Action string `json:"action,omitempty"` // what is done; "" where the daemon does not judge
 	// what the policy says, where that is something else (policy.dry_run)
-	Wanted     string   `json:"wanted,omitempty"`
-	Reason     string   `json:"reason,omitempty"`        // which result decided
-	Override   string   `json:"override,omitempty"`      // what took the policy's place
-	Rule       string   `json:"rule,omitempty"`          // of policy.rules, which decided
-	WouldRules []string `json:"rules_dry_run,omitempty"` // what rules with dry_run would have decided
-	Code       int      `json:"code,omitempty"`          // of the SMTP reply
-	Text       string   `json:"text,omitempty"`          // of the SMTP reply
+	Wanted   string `json:"wanted,omitempty"`
+	Reason   string `json:"reason,omitempty"`   // which result decided
+	Override string `json:"override,omitempty"` // what took the policy's place
+	Rule     string `json:"rule,omitempty"`     // of policy.rules, which decided
+	// what rules with dry_run would have decided
+	WouldRules []string `json:"rules_dry_run,omitempty"`
+	Code       int      `json:"code,omitempty"` // of the SMTP reply
+	Text       string   `json:"text,omitempty"` // of the SMTP reply
 
 	policy string      // for policy.dmarc
 	rules  []triedRule // all of policy.rules, explained
@@ -32,7 +33,8 @@ func (e *Examiner) decide(env *message.Envelope, m *Message) (*decided, error) {
 	if e.Config == nil || !env.Client.IsValid() {
 		return nil, nil
 	}
-	role, by := assembly.NewRoles(e.Config).Of(action.RoleAuto, env, func(string) string { return "" })
+	role, by := assembly.NewRoles(e.Config).Of(action.RoleAuto, env,
+		func(string) string { return "" })
 	out := &decided{Role: role.String(), By: string(by)}
 	if role != action.RoleTheirs || !e.Config.Verifies() {
 		return out, nil
@@ -49,7 +51,8 @@ func (e *Examiner) decide(env *message.Envelope, m *Message) (*decided, error) {
 
 // newDecided writes a decision of the policy in words.
 func newDecided(role action.Role, by string, d policy.Decision) *decided {
-	out := &decided{Role: role.String(), By: by, Action: d.Action.String(), Reason: d.Reason, Override: d.Override}
+	out := &decided{Role: role.String(), By: by, Action: d.Action.String(), Reason: d.Reason,
+		Override: d.Override}
 	out.policy, out.Code, out.Text = d.Disposition, d.Code, d.Text
 	out.Rule, out.WouldRules = d.Ruled.Name, d.Ruled.Would
 	if d.Wanted != d.Action {

@@ -95,7 +95,8 @@ func dmarcText(author domain.Name, r dmarc.Result, weighed bool) string {
 		for _, list := range []struct {
 			what string
 			uris []string
-		}{{"aggregate reports go to", r.Record.Aggregate}, {"failure reports go to", r.Record.Failure}} {
+		}{{"aggregate reports go to", r.Record.Aggregate},
+			{"failure reports go to", r.Record.Failure}} {
 			if len(list.uris) > 0 {
 				fmt.Fprintf(&b, "  %s: %s\n", list.what, strings.Join(list.uris, ", "))
 			}
@@ -103,13 +104,15 @@ func dmarcText(author domain.Name, r dmarc.Result, weighed bool) string {
 		for _, note := range r.Record.Notes {
 			fmt.Fprintf(&b, "  note: %s\n", note)
 		}
-		fmt.Fprintf(&b, "For mail from %s that fails, its owner asks for: %s (%s=)\n", author, r.Requested, r.Tag)
+		fmt.Fprintf(&b, "For mail from %s that fails, its owner asks for: %s (%s=)\n", author,
+			r.Requested, r.Tag)
 		if r.Record.Testing {
 			fmt.Fprintf(&b, "The policy is in test mode (t=y): receivers apply one level less.\n")
 		}
 	}
 	for _, a := range r.Alignments {
-		fmt.Fprintf(&b, "%-4s %s: %s (%s)\n", a.Method, a.Domain, either(a.Aligned, "aligned", "not aligned"), a.Why)
+		fmt.Fprintf(&b, "%-4s %s: %s (%s)\n", a.Method, a.Domain,
+			either(a.Aligned, "aligned", "not aligned"), a.Why)
 	}
 	if weighed || r.Record == nil {
 		fmt.Fprintf(&b, "Result: %s (%s)\n", r.Value, r.Reason)

@@ -39,7 +39,8 @@ func OpenResolver(zone string) (dns.Resolver, error) {
 	return z, nil
 }
 
-// Resolver answers from a zone file or, for "", asks the servers of a configuration; with none, those of the host.
+// Resolver answers from a zone file or, for "", asks the servers of a configuration; with none,
+// those of the host.
 func Resolver(zone string, cfg *config.Config) (dns.Resolver, error) {
 	if zone != "" || cfg == nil {
 		return OpenResolver(zone)
@@ -53,7 +54,8 @@ func Resolver(zone string, cfg *config.Config) (dns.Resolver, error) {
 
 // crlf returns a message with CRLF line ends.
 func crlf(raw []byte) []byte {
-	return bytes.ReplaceAll(bytes.ReplaceAll(raw, []byte("\r\n"), []byte("\n")), []byte("\n"), []byte("\r\n"))
+	return bytes.ReplaceAll(bytes.ReplaceAll(raw, []byte("\r\n"), []byte("\n")), []byte("\n"),
+		[]byte("\r\n"))
 }
 
 func either(b bool, yes, no string) string {

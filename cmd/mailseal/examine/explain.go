@@ -112,14 +112,16 @@ func (m *Message) explainSignature(b *bytes.Buffer, r dkim.Result) {
 func (m *Message) explainOthers(b *bytes.Buffer) {
 	r := m.results
 	if r.SPF != nil {
-		fmt.Fprintf(b, "\nSPF: %s. %s.\n%s", r.SPF.Value, upperFirst(r.SPF.Reason), indent(r.SPF.String()))
+		fmt.Fprintf(b, "\nSPF: %s. %s.\n%s", r.SPF.Value, upperFirst(r.SPF.Reason),
+			indent(r.SPF.String()))
 	}
 	if r.TellsHELO() {
 		fmt.Fprintf(b, "\nSPF of HELO: %s. %s. DMARC does not count it.\n%s", r.HELO.Value,
 			upperFirst(r.HELO.Reason), indent(r.HELO.String()))
 	}
 	if r.IPRev != nil {
-		fmt.Fprintf(b, "\nReverse DNS: %s. %s\n", r.IPRev.Value, strings.TrimSpace(r.IPRev.Name+" "+r.IPRev.Reason))
+		fmt.Fprintf(b, "\nReverse DNS: %s. %s\n", r.IPRev.Value,
+			strings.TrimSpace(r.IPRev.Name+" "+r.IPRev.Reason))
 	}
 	if r.ARC != nil && r.ARC.Value != "none" {
 		fmt.Fprintf(b, "\nARC: %s. %s\n", r.ARC.Value, r.ARC.Reason)

@@ -10,12 +10,13 @@ import (
 	"mailseal/milter/dns/dnstest"
 )
 
-// A record of a stranger is told as one of ours is by check --dns, and an identifier that the walk has parted from the
-// author as what it is.
+// A record of a stranger is told as one of ours is by check --dns, and an identifier that the walk
+// has parted from the author as what it is.
 func TestExplainNamesWhatIsWrongWithARecord(t *testing.T) {
 	const header = "DKIM-Signature: v=1; a=rsa-sha256; d=example.com; s=s; h=From; bh=AAAA; b=AAAA\r\n" +
 		"From: a@news.example.com\r\nSubject: x\r\n\r\nHi.\r\n"
-	half := "v=DKIM1; k=rsa; p=MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA" + strings.Repeat("A", 300)
+	half := "v=DKIM1; k=rsa; p=MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA" +
+		strings.Repeat("A", 300)
 	for _, tt := range []struct{ name, record, want string }{
 		{"quotes", `"v=DKIM1; k=rsa; p=AAAA"`, "there are quotes in the value"},
 		{"quotes between strings", `v=DKIM1; k=rsa; p=AA" "AA`, "there are quotes in the value"},
@@ -42,7 +43,8 @@ func TestExplainNamesWhatIsWrongWithARecord(t *testing.T) {
 			if err := m.Explain(&out); err != nil {
 				t.Fatal(err)
 			}
-			for _, want := range []string{"The record: ", tt.want, "would have aligned under RFC 7489"} {
+			for _, want := range []string{"The record: ", tt.want,
+				"would have aligned under RFC 7489"} {
 				if !strings.Contains(out.String(), want) {
 					t.Errorf("no %q in\n%s", want, out.String())
 				}

@@ -13,11 +13,12 @@ import (
 
 // verifiedJSON is a line of "mailseal verify --json".
 type verifiedJSON struct {
-	File                  string     `json:"file"`
-	From                  fromJSON   `json:"from"`
-	DKIM                  []dkimJSON `json:"dkim"` // empty when the message is not signed
-	SPF                   *spfJSON   `json:"spf,omitempty"`
-	HELO                  *spfJSON   `json:"helo,omitempty"` // SPF for HELO, where it says more than for MAIL FROM
+	File string     `json:"file"`
+	From fromJSON   `json:"from"`
+	DKIM []dkimJSON `json:"dkim"` // empty when the message is not signed
+	SPF  *spfJSON   `json:"spf,omitempty"`
+	// SPF for HELO, where it says more than for MAIL FROM
+	HELO                  *spfJSON   `json:"helo,omitempty"`
 	IPRev                 *iprevJSON `json:"iprev,omitempty"`
 	ARC                   *arcJSON   `json:"arc,omitempty"`
 	DMARC                 *dmarcJSON `json:"dmarc,omitempty"`
@@ -34,11 +35,13 @@ type unreadJSON struct {
 
 // fromJSON is what the From fields show.
 type fromJSON struct {
-	Author  string     `json:"author"`          // the author domain, "" when there is not exactly one
-	Domains []string   `json:"domains"`         // all that a mail reader could show
-	TooMany bool       `json:"too_many"`        // domains are not all of them
-	Reason  string     `json:"reason"`          // why there is no author, or what is wrong with the field
-	Fault   *faultJSON `json:"fault,omitempty"` // the first departure from RFC 5322
+	// the author domain, "" when there is not exactly one
+	Author  string   `json:"author"`
+	Domains []string `json:"domains"`  // all that a mail reader could show
+	TooMany bool     `json:"too_many"` // domains are not all of them
+	// why there is no author, or what is wrong with the field
+	Reason string     `json:"reason"`
+	Fault  *faultJSON `json:"fault,omitempty"` // the first departure from RFC 5322
 }
 
 type faultJSON struct {
@@ -144,7 +147,8 @@ func (m *Message) json() verifiedJSON {
 }
 
 func fromResultJSON(r *verify.Results) fromJSON {
-	out := fromJSON{Author: string(r.Author), Domains: []string{}, TooMany: r.From.TooMany, Reason: r.From.Doubt()}
+	out := fromJSON{Author: string(r.Author), Domains: []string{}, TooMany: r.From.TooMany,
+		Reason: r.From.Doubt()}
 	if r.AuthorErr != nil {
 		out.Reason = r.AuthorErr.Error()
 	}
@@ -165,7 +169,8 @@ func UnreadJSON(w io.Writer, name string, err error) error {
 }
 
 func spfResultJSON(s spf.Result) *spfJSON {
-	return &spfJSON{string(s.Value), string(s.Domain), string(s.Scope), s.Mechanism, s.Lookups, s.Voids, s.Reason}
+	return &spfJSON{string(s.Value), string(s.Domain), string(s.Scope), s.Mechanism, s.Lookups,
+		s.Voids, s.Reason}
 }
 
 func dkimResultJSON(s dkim.Result) dkimJSON {
@@ -183,7 +188,8 @@ func dkimResultJSON(s dkim.Result) dkimJSON {
 }
 
 func arcResultJSON(a arc.Result) *arcJSON {
-	out := &arcJSON{Result: string(a.Value), OldestPass: a.OldestPass, Sets: []arcSetJSON{}, Reason: a.Reason}
+	out := &arcJSON{Result: string(a.Value), OldestPass: a.OldestPass, Sets: []arcSetJSON{},
+		Reason: a.Reason}
 	for _, s := range a.Sets {
 		out.Sets = append(out.Sets, arcSetJSON{s.Instance, string(s.Sealer), s.Selector})
 	}
@@ -206,7 +212,8 @@ func dmarcResultJSON(d dmarc.Result) *dmarcJSON {
 		out.FailureOptions = r.FailureOptions.Letters()
 	}
 	for _, a := range d.Alignments {
-		out.Identifiers = append(out.Identifiers, identifierJSON{string(a.Method), string(a.Domain), a.Aligned, a.Why})
+		out.Identifiers = append(out.Identifiers, identifierJSON{string(a.Method), string(a.Domain),
+			a.Aligned, a.Why})
 	}
 	return out
 }

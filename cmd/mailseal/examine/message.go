@@ -62,16 +62,17 @@ func (e *Examiner) Examine(ctx context.Context, name string, raw []byte) (*Messa
 	out := &Message{name: name, raw: raw}
 	var run *verify.Run
 	var originErr error
-	out.message, err = message.Read(bytes.NewReader(raw), maxHeader, func(h message.Header) []message.BodyHash {
-		if e.Received > 0 {
-			var o origin
-			o, originErr = originOf(h, e.Received)
-			out.origin = &o
-			env.Client, env.Helo, env.Sender = o.client, o.helo, o.sender
-		}
-		run = v.Begin(env, h, h.From(), !env.Client.IsValid())
-		return run.BodyHashes()
-	})
+	out.message, err = message.Read(bytes.NewReader(raw), maxHeader,
+		func(h message.Header) []message.BodyHash {
+			if e.Received > 0 {
+				var o origin
+				o, originErr = originOf(h, e.Received)
+				out.origin = &o
+				env.Client, env.Helo, env.Sender = o.client, o.helo, o.sender
+			}
+			run = v.Begin(env, h, h.From(), !env.Client.IsValid())
+			return run.BodyHashes()
+		})
 	if err = errors.Join(err, originErr); err != nil {
 		return nil, err
 	}
@@ -136,7 +137,8 @@ func (m *Message) Text(w io.Writer) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s\n", m.name)
 	if o := m.origin; o != nil {
-		fmt.Fprintf(&b, "  from   client %s, helo %s, sender <%s>, by Received\n", o.client, o.helo, o.sender)
+		fmt.Fprintf(&b, "  from   client %s, helo %s, sender <%s>, by Received\n", o.client, o.helo,
+			o.sender)
 	}
 	if len(m.results.DKIM) == 0 {
 		fmt.Fprintf(&b, "  dkim   none: the message has no signature\n")

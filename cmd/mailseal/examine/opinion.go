@@ -9,10 +9,11 @@ import (
 
 // opinion is what an independent implementation, go-msgauth, says of one signature.
 type opinion struct {
-	Signature int    `json:"signature"` // which DKIM-Signature of the message, from 1 at the top
-	Result    string `json:"result"`    // pass, fail, permerror, temperror; unfit when it was not asked
-	Agrees    bool   `json:"agrees"`
-	Reason    string `json:"reason,omitempty"`
+	Signature int `json:"signature"` // which DKIM-Signature of the message, from 1 at the top
+	// pass, fail, permerror, temperror; unfit when it was not asked
+	Result string `json:"result"`
+	Agrees bool   `json:"agrees"`
+	Reason string `json:"reason,omitempty"`
 }
 
 func (o opinion) String() string {
@@ -26,7 +27,8 @@ func (o opinion) String() string {
 	return s
 }
 
-// secondOpinion asks go-msgauth about the signatures of a message. It knows no --now: its clock is the host's.
+// secondOpinion asks go-msgauth about the signatures of a message. It knows no --now: its clock is
+// the host's.
 func (m *Message) secondOpinion(ctx context.Context, r dns.Resolver) []opinion {
 	lookup := func(ctx context.Context, name string) ([]string, error) {
 		a, err := r.Lookup(ctx, name, dns.TXT)

@@ -55,7 +55,8 @@ func originOf(h message.Header, n int) (origin, error) {
 		}
 	}
 	if n > len(fields) {
-		return origin{}, fmt.Errorf("there is no Received field %d: the message has %d", n, len(fields))
+		return origin{}, fmt.Errorf("there is no Received field %d: the message has %d", n,
+			len(fields))
 	}
 	value := fields[n-1]
 	if m := envelopeFrom.FindStringSubmatch(value); m != nil && !hasPath {

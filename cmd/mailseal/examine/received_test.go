@@ -28,7 +28,8 @@ func TestOriginOf(t *testing.T) {
 		{"Exim", "Received: from [192.0.2.3] (helo=h.example) by mx with esmtp (Exim) " +
 			"(envelope-from <b@y.example>) id 1; Mon\n", 1, "", "", "", "names no client address"},
 		{"Exim with a name", "Received: from n.example ([192.0.2.3] helo=h.example) by mx with " +
-			"esmtp (envelope-from <b@y.example>) id 1; Mon\n", 1, "192.0.2.3", "h.example", "b@y.example", ""},
+			"esmtp (envelope-from <b@y.example>) id 1; Mon\n", 1, "192.0.2.3", "h.example",
+			"b@y.example", ""},
 		{"qmail", "Received: from unknown (HELO h.example) (192.0.2.4) by mx with SMTP; Mon\n", 1,
 			"192.0.2.4", "h.example", "", ""},
 		{"a bounce", "Return-Path: <>\nReceived: from h (n [192.0.2.1]) by mx (envelope-from <c@z.example>); Mon\n",
@@ -54,14 +55,16 @@ func TestOriginOf(t *testing.T) {
 				}
 				return
 			}
-			if want := (origin{netip.MustParseAddr(tc.client), tc.helo, tc.sender}); err != nil || got != want {
+			if want := (origin{netip.MustParseAddr(tc.client), tc.helo, tc.sender}); err != nil ||
+				got != want {
 				t.Errorf("%v, got %+v, want %+v", err, got, want)
 			}
 		})
 	}
 }
 
-// TestWithoutClient judges DMARC by DKIM alone, and takes no failure for one that SPF might have turned.
+// TestWithoutClient judges DMARC by DKIM alone, and takes no failure for one that SPF might have
+// turned.
 func TestWithoutClient(t *testing.T) {
 	zone := dnstest.Must("x.example. 60 IN TXT \"v=spf1 ip4:192.0.2.1 -all\"\n_dmarc.x.example. " +
 		"60 IN TXT \"v=DMARC1; p=reject\"\n")
@@ -78,7 +81,8 @@ func TestWithoutClient(t *testing.T) {
 		{"no policy", 0, "other.example", "dmarc  none  other.example"},
 		{"by Received", 1, "x.example", "dmarc  pass  x.example"},
 	} {
-		e := Examiner{Resolver: zone, Now: time.Now, ServerName: "mx.example", Received: tc.received}
+		e := Examiner{Resolver: zone, Now: time.Now, ServerName: "mx.example",
+			Received: tc.received}
 		text := bytes.Replace(raw, []byte("From: a@x.example"), []byte("From: a@"+tc.from), 1)
 		m, err := e.Examine(t.Context(), "a message", text)
 		if err != nil {

@@ -30,13 +30,14 @@ var ErrNoRules = errors.New("the configuration has no [[policy.rules]]; mailseal
 
 // Replay asks rules about the messages in logs.
 type Replay struct {
-	Lines    int            `json:"lines"`      // of the log
-	Messages int            `json:"messages"`   // that were judged, and so have facts
-	NoFacts  int            `json:"no_facts"`   // lines of messages of strangers without facts, as older versions wrote
-	Unread   int            `json:"unreadable"` // lines that are not JSON
-	Rules    []*replayRule  `json:"rules"`
-	Changes  []*replayGroup `json:"changes"`
-	Others   int            `json:"other_changes"` // beyond the bound
+	Lines    int `json:"lines"`    // of the log
+	Messages int `json:"messages"` // that were judged, and so have facts
+	// lines of messages of strangers without facts, as older versions wrote
+	NoFacts int            `json:"no_facts"`
+	Unread  int            `json:"unreadable"` // lines that are not JSON
+	Rules   []*replayRule  `json:"rules"`
+	Changes []*replayGroup `json:"changes"`
+	Others  int            `json:"other_changes"` // beyond the bound
 
 	Progress func(lines int) `json:"-"` // is called now and then; may be nil
 
@@ -46,9 +47,10 @@ type Replay struct {
 
 // replayRule is how often one rule held.
 type replayRule struct {
-	Name    string   `json:"name"`
-	Action  string   `json:"action"`
-	Holds   int      `json:"holds"`   // messages for which it would have decided, or with dry_run would have
+	Name   string `json:"name"`
+	Action string `json:"action"`
+	// messages for which it would have decided, or with dry_run would have
+	Holds   int      `json:"holds"`
 	Unknown int      `json:"unknown"` // messages for which the log does not say enough
 	Missing []string `json:"missing"` // facts that the rule asks for and the log does not hold
 }
@@ -77,7 +79,8 @@ func NewReplay(cfg *config.Config) (*Replay, error) {
 	r := &Replay{rules: rules, groups: map[replayKey]*replayGroup{}, Changes: []*replayGroup{}}
 	for _, rule := range rules.Rules {
 		missing := slices.DeleteFunc(rule.When.Asks(), expression.Logged)
-		r.Rules = append(r.Rules, &replayRule{Name: rule.Name, Action: rule.Action.String(), Missing: missing})
+		r.Rules = append(r.Rules, &replayRule{Name: rule.Name, Action: rule.Action.String(),
+			Missing: missing})
 	}
 	return r, nil
 }
@@ -217,7 +220,8 @@ func (r *Replay) Text(w io.Writer) error {
 	for _, rule := range r.Rules {
 		fmt.Fprintf(&b, "%-9s %8d  %s\n", rule.Action, rule.Holds, rule.Name)
 		if rule.Unknown > 0 {
-			fmt.Fprintf(&b, "%-9s %8d  not known: the log does not hold %v\n", "", rule.Unknown, rule.Missing)
+			fmt.Fprintf(&b, "%-9s %8d  not known: the log does not hold %v\n", "", rule.Unknown,
+				rule.Missing)
 		}
 	}
 	switch {
@@ -231,7 +235,8 @@ func (r *Replay) Text(w io.Writer) error {
 	}
 	for _, g := range r.Changes[:min(len(r.Changes), shownChanges)] {
 		domain := cmp.Or(g.Domain, "(none, or several)")
-		fmt.Fprintf(&b, "%8d  %-9s %-9s %-30s %s; %v\n", g.Count, g.Was, g.Would, domain, g.Rule, g.Examples)
+		fmt.Fprintf(&b, "%8d  %-9s %-9s %-30s %s; %v\n", g.Count, g.Was, g.Would, domain, g.Rule,
+			g.Examples)
 	}
 	if n := len(r.Changes) - shownChanges; n > 0 || r.Others > 0 {
 		fmt.Fprintf(&b, "and %d more lines; --json has them\n", max(n, 0)+r.Others)

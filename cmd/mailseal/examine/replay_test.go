@@ -32,7 +32,8 @@ func replayOf(t *testing.T, rules, log string) *Replay {
 func logged(queue, author, action, policy string) string {
 	return fmt.Sprintf(`{"time":"2026-01-31T12:00:00Z","level":"INFO","msg":"message","queue":%q,"role":"theirs","author":%q,`+
 		`"results":"dmarc=fail","action":%q,"client":"192.0.2.1","facts":{"author":{"address":"a@%[2]s","domain":%[2]q},`+
-		`"size":900,"dmarc":{"result":"fail","domain":%[2]q,"policy":%[4]q}}}`+"\n", queue, author, action, policy)
+		`"size":900,"dmarc":{"result":"fail","domain":%[2]q,"policy":%[4]q}}}`+"\n", queue, author,
+		action, policy)
 }
 
 const replayRules = `
@@ -62,18 +63,23 @@ func TestReplay(t *testing.T) {
 		logged("4", "a.example", "reject", "reject") + // would not change
 		logged("5", "b.example", "accept", "quarantine") +
 		logged("6", "b.example", "accept", "none") +
-		"Jan 31 12:00:00 mx mailseal[1]: " + logged("7", "a.example", "mark", "reject") + // behind what syslog writes
-		`{"msg":"message","role":"theirs","queue":"8","action":"accept"}` + "\n" + // of an older version
+		// behind what syslog writes
+		"Jan 31 12:00:00 mx mailseal[1]: " + logged("7", "a.example", "mark", "reject") +
+		// of an older version
+		`{"msg":"message","role":"theirs","queue":"8","action":"accept"}` + "\n" +
 		`{"msg":"message","role":"ours","queue":"9","action":"accept"}` + "\n" +
 		`{"msg":"reloaded"}` + "\n" + "not JSON\n" + strings.Repeat("x", maxLogLine+5) + "\n" +
-		strings.TrimSuffix(logged("10", "a.example", "mark", "reject"), "\n") // the last line has no end
+		// the last line has no end
+		strings.TrimSuffix(logged("10", "a.example", "mark", "reject"), "\n")
 	r := replayOf(t, replayRules, log)
 	if r.Messages != 8 || r.NoFacts != 1 || r.Unread != 2 {
-		t.Errorf("messages %d, without facts %d, unread %d; want 8, 1, 2", r.Messages, r.NoFacts, r.Unread)
+		t.Errorf("messages %d, without facts %d, unread %d; want 8, 1, 2", r.Messages, r.NoFacts,
+			r.Unread)
 	}
 	var rules []string
 	for _, rule := range r.Rules {
-		rules = append(rules, fmt.Sprintf("%s %d %d %v", rule.Name, rule.Holds, rule.Unknown, rule.Missing))
+		rules = append(rules, fmt.Sprintf("%s %d %d %v", rule.Name, rule.Holds, rule.Unknown,
+			rule.Missing))
 	}
 	const wantRules = `partner 1 0 [], lists 0 5 [header], would 1 0 [], published 6 0 []`
 	if got := strings.Join(rules, ", "); got != wantRules {
@@ -120,7 +126,8 @@ func TestReplayBounds(t *testing.T) {
 
 // BenchmarkReplay replays 100,000 lines at a time.
 func BenchmarkReplay(b *testing.B) {
-	cfg, err := config.Parse("mailseal.toml", []byte("authserv_id = \"mx.example.net\"\n"+replayRules))
+	cfg, err := config.Parse("mailseal.toml",
+		[]byte("authserv_id = \"mx.example.net\"\n"+replayRules))
 	if err != nil {
 		b.Fatal(err)
 	}

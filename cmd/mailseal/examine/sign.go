@@ -26,11 +26,12 @@ const maxHeader = 1 << 20
 
 // Signing says with which keys a message is signed, and how.
 type Signing struct {
-	Config           *config.Config // its keys and rules; nil for those below
-	Domain           string         // the d= tag, whatever the author
-	Selectors        []string       // one for each of KeyFiles
-	KeyFiles         []string
-	Canonicalization string // canonicalization of header and body, such as "relaxed/simple"; "": that of the rules
+	Config    *config.Config // its keys and rules; nil for those below
+	Domain    string         // the d= tag, whatever the author
+	Selectors []string       // one for each of KeyFiles
+	KeyFiles  []string
+	// canonicalization of header and body, such as "relaxed/simple"; "": that of the rules
+	Canonicalization string
 	Now              func() time.Time
 }
 
@@ -80,7 +81,8 @@ func (o Signing) table(ctx context.Context) (*sign.Signer, error) {
 	if err != nil {
 		return nil, answer.New(answer.Bug, err)
 	}
-	rule := sign.Rule{Name: "command line", From: message.Patterns{everybody}, OnKeyError: action.KeySkip}
+	rule := sign.Rule{Name: "command line", From: message.Patterns{everybody},
+		OnKeyError: action.KeySkip}
 	for i, path := range o.KeyFiles {
 		text, err := files.ReadAny(path, keys.MaxSize)
 		if err != nil {
@@ -90,7 +92,8 @@ func (o Signing) table(ctx context.Context) (*sign.Signer, error) {
 		if err != nil {
 			return nil, answer.NewBad(fmt.Errorf("%s: %w", path, err))
 		}
-		ring[path] = keys.Key{Name: path, Domain: o.Domain, Selector: o.Selectors[i], Signer: private}
+		ring[path] = keys.Key{Name: path, Domain: o.Domain, Selector: o.Selectors[i],
+			Signer: private}
 		rule.Keys = append(rule.Keys, path)
 	}
 	return &sign.Signer{Table: sign.NewTable([]sign.Rule{rule}), Keys: ring}, nil
@@ -112,23 +115,25 @@ func signText(ctx context.Context, s *sign.Signer, raw []byte) ([]byte, error) {
 	var rules sign.Match
 	var q sign.Query
 	var authorErr error
-	m, err := message.Read(bytes.NewReader(raw), maxHeader, func(h message.Header) []message.BodyHash {
-		q.Author, authorErr = h.Author()
-		if authorErr != nil {
-			return nil
-		}
-		// of the MTA that is next, which we do not know
-		q.Lines = sign.Lines{Limit: milter.LineLimit(""), MayChange: true}
-		rules = s.Match(q)
-		return rules.BodyHashes()
-	})
+	m, err := message.Read(bytes.NewReader(raw), maxHeader,
+		func(h message.Header) []message.BodyHash {
+			q.Author, authorErr = h.Author()
+			if authorErr != nil {
+				return nil
+			}
+			// of the MTA that is next, which we do not know
+			q.Lines = sign.Lines{Limit: milter.LineLimit(""), MayChange: true}
+			rules = s.Match(q)
+			return rules.BodyHashes()
+		})
 	switch {
 	case err != nil:
 		return nil, answer.NewUnknown(err)
 	case authorErr != nil:
 		return nil, answer.NewBad(fmt.Errorf("not signed: %w", authorErr))
 	case len(rules) == 0:
-		return nil, answer.NewBad(fmt.Errorf("not signed: no rule of the signing table matches %s", q.Author))
+		return nil, answer.NewBad(fmt.Errorf("not signed: no rule of the signing table matches %s",
+			q.Author))
 	}
 	done, err := s.Sign(ctx, rules, q, m)
 	switch {

@@ -96,9 +96,10 @@ type signingExplained struct {
 // addable are the fields that can be added to the message behind us while one of its signatures
 // stays good.
 type addable struct {
-	Always       []string `json:"always"`
-	WhenAbsent   []string `json:"when_absent"`    // where the message has none
-	WhenNotPlain []string `json:"when_not_plain"` // as when_absent, where it has 8-bit text or other fields of MIME
+	Always     []string `json:"always"`
+	WhenAbsent []string `json:"when_absent"` // where the message has none
+	// as when_absent, where it has 8-bit text or other fields of MIME
+	WhenNotPlain []string `json:"when_not_plain"`
 }
 
 type ruleExplained struct {
@@ -212,7 +213,8 @@ func (e *signingExplained) addKeys(ctx context.Context, cfg *config.Config, sign
 		e.addKeysOf(f, ruleOf(cfg, f.Rule), cfg)
 		hasKey = hasKey || len(f.Keys) > 0
 	}
-	broken := either(hasKey, "a key of the rule cannot be used", "none of the rule's keys can be used")
+	broken := either(hasKey, "a key of the rule cannot be used",
+		"none of the rule's keys can be used")
 	switch {
 	case errors.Is(err, sign.ErrNoRule):
 		e.Reason = err.Error() + ", and the message goes out unsigned"
@@ -233,7 +235,8 @@ func (e *signingExplained) addAddable(found []sign.Found) {
 			continue
 		}
 		if e.Addable == nil {
-			e.Addable = &addable{Always: []string{}, WhenAbsent: []string{}, WhenNotPlain: []string{}}
+			e.Addable = &addable{Always: []string{}, WhenAbsent: []string{},
+				WhenNotPlain: []string{}}
 		}
 		a := f.Rule.Options.Additions()
 		e.Addable.Always = addNew(e.Addable.Always, a.Always)
@@ -280,7 +283,8 @@ func (e *signingExplained) addKeysOf(f sign.Found, r config.Rule, cfg *config.Co
 
 // onKeyErrorDoes is what becomes of a message that rules want signed, and that is not.
 func onKeyErrorDoes(what action.OnKeyError, rules sign.Match) string {
-	isDefault := !slices.ContainsFunc(rules, func(r *sign.Rule) bool { return r.OnKeyError != action.KeySkip })
+	isDefault := !slices.ContainsFunc(rules,
+		func(r *sign.Rule) bool { return r.OnKeyError != action.KeySkip })
 	switch {
 	case isDefault:
 		return "is deferred"

@@ -80,7 +80,8 @@ func (q SPF) Explore(ctx context.Context, name string, out io.Writer) error {
 	return surveyAnswer(v)
 }
 
-// texts are the record of a domain, or where it has none, the texts that may have been meant to be one.
+// texts are the record of a domain, or where it has none, the texts that may have been meant to be
+// one.
 func (q SPF) texts(ctx context.Context, d domain.Name, v spf.Survey) []string {
 	if v.Root.Text != "" {
 		return []string{v.Root.Text}

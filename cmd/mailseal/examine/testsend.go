@@ -22,13 +22,15 @@ import (
 
 // TestMails are mails that show what a receiver makes of good and bad signatures.
 type TestMails struct {
-	Config  *config.Config
-	From    string // the author and envelope sender, for whom a rule signs
-	SPFFail string // an envelope sender, likewise, whose SPF record does not name this host; "": no such mail
+	Config *config.Config
+	From   string // the author and envelope sender, for whom a rule signs
+	// an envelope sender, likewise, whose SPF record does not name this host; "": no such mail
+	SPFFail string
 	To      string
-	Server  string // host:port of the receiver; its mail does not pass the server here, which would sign it
-	Now     func() time.Time
-	JSON    bool
+	// host:port of the receiver; its mail does not pass the server here, which would sign it
+	Server string
+	Now    func() time.Time
+	JSON   bool
 
 	transport send.Transport // nil: SMTP to Server
 }
@@ -87,7 +89,8 @@ func (o TestMails) print(out io.Writer, list []testMail) error {
 		}{list})
 	}
 	for _, m := range list {
-		if _, err := fmt.Fprintf(out, "%-9s %s; expect %s\n", m.Name, printableText(m.Answer), m.Expect); err != nil {
+		if _, err := fmt.Fprintf(out, "%-9s %s; expect %s\n", m.Name, printableText(m.Answer),
+			m.Expect); err != nil {
 			return err
 		}
 	}
@@ -100,7 +103,8 @@ func (o TestMails) check(ctx context.Context) error {
 		if a == "" && o.SPFFail == "" && o.From != "" && o.To != "" {
 			continue // the one that may be missing
 		}
-		if p, err := mail.ParseAddress(a); err != nil || p.Address != a || strings.ContainsAny(a, "<>\"\r\n") {
+		if p, err := mail.ParseAddress(a); err != nil || p.Address != a ||
+			strings.ContainsAny(a, "<>\"\r\n") {
 			return answer.NewUsage(fmt.Errorf("%q is not a plain mail address", a))
 		}
 	}
@@ -164,7 +168,8 @@ func (o TestMails) text(name string) []byte {
 	line("To: <%s>", o.To)
 	line("Subject: Mailseal test: %s", name)
 	line("Date: %s", now.UTC().Format(time.RFC1123Z))
-	line("Message-ID: <%d.%s.test%s>", now.UnixNano(), name, o.From[strings.LastIndexByte(o.From, '@'):])
+	line("Message-ID: <%d.%s.test%s>", now.UnixNano(), name,
+		o.From[strings.LastIndexByte(o.From, '@'):])
 	line("Auto-Submitted: auto-generated")
 	line("Mailseal-Test: 1")
 	line("MIME-Version: 1.0")

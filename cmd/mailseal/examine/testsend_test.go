@@ -48,11 +48,13 @@ func testMailsOf(t *testing.T) (TestMails, *received, *dnstest.Zone) {
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	record, err := keys.Key{Domain: "example.com", Selector: "s", Signer: private}.Record(keys.RecordOptions{})
+	record, err := keys.Key{Domain: "example.com", Selector: "s",
+		Signer: private}.Record(keys.RecordOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	z, err := dnstest.Load(strings.NewReader(`s._domainkey.example.com. TXT "` + record.Text + "\"\n"))
+	z, err := dnstest.Load(strings.NewReader(`s._domainkey.example.com. TXT "` + record.Text +
+		"\"\n"))
 	if err != nil {
 		t.Fatal(err)
 	}

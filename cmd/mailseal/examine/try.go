@@ -64,7 +64,8 @@ func (e *Examiner) byPolicy(
 func explainRules(rules *policy.Rules, facts *expression.Judged, d policy.Decision) []triedRule {
 	out := []triedRule{}
 	for _, r := range rules.Rules {
-		t := triedRule{Name: r.Name, Action: r.Action.String(), DryRun: r.DryRun, Steps: r.When.Explain(facts)}
+		t := triedRule{Name: r.Name, Action: r.Action.String(), DryRun: r.DryRun,
+			Steps: r.When.Explain(facts)}
 		var err error
 		if t.Holds, err = r.When.Holds(facts); err != nil {
 			t.Error = err.Error()
@@ -92,7 +93,8 @@ func writeRules(b *bytes.Buffer, rules []triedRule, indent string) {
 	for _, r := range rules {
 		fmt.Fprintf(b, "%s%s: %s\n", indent, r.Name, r.verdict())
 		for _, s := range r.Steps {
-			fmt.Fprintf(b, "%s    %s%s = %s\n", indent, strings.Repeat("  ", s.Depth), oneLine(s.Text), s.Value)
+			fmt.Fprintf(b, "%s    %s%s = %s\n", indent, strings.Repeat("  ", s.Depth),
+				oneLine(s.Text), s.Value)
 		}
 	}
 }

@@ -90,7 +90,8 @@ func (r *Read) print(v any) error {
 	return e.Encode(v)
 }
 
-func newAggregateJSON(p *intake.Part, f *intake.Report, rows []*report.Row, isDuplicate bool) aggregateJSON {
+func newAggregateJSON(p *intake.Part, f *intake.Report, rows []*report.Row,
+	isDuplicate bool) aggregateJSON {
 	m, q := f.Metadata, f.Policy
 	out := aggregateJSON{
 		Kind: "aggregate", File: p.Name(), Reporter: m.Org, Email: m.Email,

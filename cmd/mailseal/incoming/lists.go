@@ -56,7 +56,8 @@ func (b *Box) print(out io.Writer, values any, t table) error {
 
 // Received is "mailseal reports received": a list of the reports of a kind, or the one with a
 // number.
-func (b *Box) Received(ctx context.Context, kind string, f store.Filter, number string, out io.Writer) error {
+func (b *Box) Received(ctx context.Context, kind string, f store.Filter, number string,
+	out io.Writer) error {
 	if !slices.Contains([]string{"aggregate", "tls", "failure"}, kind) {
 		return answer.NewUsage(fmt.Errorf("--kind %q is not aggregate, tls or failure", kind))
 	}
@@ -161,7 +162,8 @@ func trustText(l store.ReportLine) string {
 	case l.State == "implausible":
 		return counted + ", since no receiver sees so many messages of one domain"
 	case l.Refused:
-		return counted + ": you refused reports of " + clean(l.Reporter) + "; mailseal reports accept --not " +
+		return counted + ": you refused reports of " + clean(l.Reporter) +
+			"; mailseal reports accept --not " +
 			clean(l.Reporter) + " has those count again that are proven"
 	case l.Trust == store.Aligned:
 		return counted + ": its mail was authenticated for the reporter's domain"
@@ -220,15 +222,20 @@ type domainLine struct {
 }
 
 func sums(name string, lines []store.Line) table {
-	slices.SortStableFunc(lines, func(a, b store.Line) int { return int(min(max(b.Messages-a.Messages, -1), 1)) })
+	slices.SortStableFunc(lines, func(a,
+		b store.Line) int {
+		return int(min(max(b.Messages-a.Messages, -1), 1))
+	})
 	t := table{head: []string{name, "messages", "pass", "dkim", "spf", "delivered", "quarantined",
 		"rejected", "first", "last"}, from: 1, to: 7}
 	for _, l := range lines {
 		row := []string{l.Name}
-		for _, n := range []int64{l.Messages, l.Pass, l.DKIM, l.SPF, l.Delivered, l.Held, l.Refused} {
+		for _, n := range []int64{l.Messages, l.Pass, l.DKIM, l.SPF, l.Delivered, l.Held,
+			l.Refused} {
 			row = append(row, strconv.FormatInt(n, 10))
 		}
-		t.rows = append(t.rows, append(row, l.First.Format("2006-01-02"), l.Last.Format("2006-01-02")))
+		t.rows = append(t.rows, append(row, l.First.Format("2006-01-02"),
+			l.Last.Format("2006-01-02")))
 	}
 	return t
 }

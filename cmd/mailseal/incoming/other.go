@@ -90,7 +90,8 @@ func what(o store.Other) string {
 		}
 		words := []string{p.Type}
 		for _, f := range p.Failures {
-			words = append(words, strings.TrimSpace(fmt.Sprintf("%d %s %s", f.Sessions, f.Result, f.Host)))
+			words = append(words, strings.TrimSpace(fmt.Sprintf("%d %s %s", f.Sessions, f.Result,
+				f.Host)))
 		}
 		return strings.Join(words, "; ")
 	}

@@ -17,7 +17,8 @@ import (
 // TestParked holds that lists take a domain for parked where the pages do: by the configuration, or
 // by its SPF record when it was looked at last.
 func TestParked(t *testing.T) {
-	b := &Box{Setting: "sqlite:" + filepath.Join(t.TempDir(), "reports.db"), CSV: true, Now: time.Now,
+	b := &Box{Setting: "sqlite:" + filepath.Join(t.TempDir(), "reports.db"), CSV: true,
+		Now:     time.Now,
 		Domains: []string{"set.example", "spf.example", "open.example", "sends.example"},
 		Parked:  []string{"set.example"}}
 	for _, d := range []string{"set.example", "spf.example", "open.example", "sends.example"} {
@@ -26,7 +27,8 @@ func TestParked(t *testing.T) {
 			`<policy_published><domain>%[1]s</domain><p>none</p></policy_published><record><row><source_ip>192.0.2.7</source_ip>`+
 			`<count>60</count><policy_evaluated><disposition>none</disposition><dkim>fail</dkim><spf>fail</spf></policy_evaluated></row>`+
 			`<identifiers><header_from>%[1]s</header_from></identifiers></record></feedback>`, d)
-		if err := b.Import(t.Context(), []string{"-"}, strings.NewReader(report), io.Discard, io.Discard); err != nil {
+		if err := b.Import(t.Context(), []string{"-"}, strings.NewReader(report), io.Discard,
+			io.Discard); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -85,8 +85,9 @@ func (r *Read) verdict() error {
 		}
 		return answer.NewBad(errors.New(listed(none)))
 	case r.CSV && r.tally.Reports == 0 && found > 0:
-		return answer.NewBad(errors.New("there are only TLS or failure reports in it, of which --csv has no rows; " +
-			"use --json, or leave --csv out"))
+		return answer.NewBad(errors.New(
+			"there are only TLS or failure reports in it, of which --csv has no rows; " +
+				"use --json, or leave --csv out"))
 	case found == 0:
 		return answer.NewBad(errors.New("there is nothing in it"))
 	}

@@ -48,7 +48,8 @@ func (r *Read) screen() {
 	}
 	if len(r.others) > 0 && r.tally.Reports+len(r.tls)+len(r.fails) > 0 {
 		fmt.Fprintln(r.out)
-		r.say(0, advice.Plural(int64(len(r.others)), "other mail holds", "other mails hold")+" no report: "+
+		r.say(0, advice.Plural(int64(len(r.others)), "other mail holds", "other mails hold")+
+			" no report: "+
 			clean(advice.List(r.others, 4))+".")
 	}
 	r.noteScreen()
@@ -82,7 +83,8 @@ func period(begin, end time.Time) string {
 	case from != to:
 		return from + " to " + to + " (UTC)"
 	case end.Sub(begin) < 23*time.Hour:
-		return from + " " + begin.UTC().Format("15:04") + " to " + end.UTC().Format("15:04") + " (UTC)"
+		return from + " " + begin.UTC().Format("15:04") + " to " + end.UTC().Format("15:04") +
+			" (UTC)"
 	}
 	return from + " (UTC)"
 }
@@ -130,7 +132,10 @@ func (r *Read) causes(d *tally.Domain, sources []tally.Source) {
 		}
 		at[s.Cause.Text] = append(at[s.Cause.Text], clean(s.Name))
 	}
-	slices.SortStableFunc(order, func(a, b tally.Source) int { return cmp.Compare(b.Cause.Severity, a.Cause.Severity) })
+	slices.SortStableFunc(order, func(a, b tally.Source) int {
+		return cmp.Compare(b.Cause.Severity,
+			a.Cause.Severity)
+	})
 	fmt.Fprintln(r.out)
 	for _, s := range order[:min(len(order), 8)] {
 		r.say(2, s.Cause.Word+" ("+advice.List(at[s.Cause.Text], 3)+"): "+clean(s.Cause.Text))
@@ -155,7 +160,8 @@ func sentence(d *tally.Domain) string {
 		for _, p := range []struct {
 			n    int64
 			what string
-		}{{d.Delivered, "delivered nevertheless"}, {d.Held, "quarantined"}, {d.Refused, "rejected"}} {
+		}{{d.Delivered, "delivered nevertheless"}, {d.Held, "quarantined"},
+			{d.Refused, "rejected"}} {
 			if p.n > 0 {
 				parts = append(parts, advice.Count(p.n)+" "+p.what)
 			}
@@ -171,7 +177,8 @@ func policyText(p report.PolicyPublished) string {
 		return "The report names no policy."
 	}
 	out := "Policy: p=" + clean(p.P)
-	for _, tag := range [][2]string{{"sp", p.SP}, {"np", p.NP}, {"adkim", p.ADKIM}, {"aspf", p.ASPF}} {
+	for _, tag := range [][2]string{{"sp", p.SP}, {"np", p.NP}, {"adkim", p.ADKIM},
+		{"aspf", p.ASPF}} {
 		if tag[1] != "" {
 			out += " " + tag[0] + "=" + clean(tag[1])
 		}
@@ -186,7 +193,8 @@ func policyText(p report.PolicyPublished) string {
 }
 
 func (r *Read) tlsScreen(t *report.TLSReport) {
-	r.say(0, "TLS report of "+cmp.Or(clean(t.Org), "a reporter without a name")+", "+period(t.Begin, t.End)+".")
+	r.say(0, "TLS report of "+cmp.Or(clean(t.Org), "a reporter without a name")+", "+
+		period(t.Begin, t.End)+".")
 	for _, p := range t.Policies {
 		r.say(2, fmt.Sprintf("%s, policy %s: %s over TLS, %s failed.",
 			cmp.Or(clean(p.Domain), "(no domain)"), clean(p.Type),
@@ -245,7 +253,8 @@ func (r *Read) noteScreen() {
 		r.say(2, clean(n.file)+": "+clean(strings.Join(n.notes, "; "))+".")
 	}
 	if hidden := len(r.notes) - maxNotes; hidden > 0 {
-		r.say(2, "and "+advice.Plural(int64(hidden), "file", "files")+" more; --json has all notes.")
+		r.say(2, "and "+advice.Plural(int64(hidden), "file", "files")+
+			" more; --json has all notes.")
 	}
 }
 

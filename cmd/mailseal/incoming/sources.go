@@ -51,7 +51,8 @@ func newJudgement(s *tally.Source, o store.Origin) judgement {
 // where says in a phrase where an address is, "" if nothing is known.
 func (j *judgement) where() string {
 	var words []string
-	for _, w := range []string{j.Reverse, strings.TrimSpace(number("AS", j.ASN) + " " + j.Network), j.Country} {
+	for _, w := range []string{j.Reverse, strings.TrimSpace(number("AS", j.ASN) + " " + j.Network),
+		j.Country} {
 		if w != "" {
 			words = append(words, w)
 		}
@@ -103,7 +104,8 @@ func (b *Box) Sources(ctx context.Context, f store.Filter, out io.Writer) error 
 		}
 		lines := make([]sourceLine, len(sums))
 		for n, l := range sums {
-			lines[n] = sourceLine{l, newJudgement(judged[[2]string{l.Domain, l.Name}], known.Origin(l.Name))}
+			lines[n] = sourceLine{l, newJudgement(judged[[2]string{l.Domain, l.Name}],
+				known.Origin(l.Name))}
 		}
 		slices.SortStableFunc(lines, func(a, b sourceLine) int {
 			return cmp.Or(strings.Compare(a.Domain, b.Domain), cmp.Compare(b.Messages, a.Messages))
@@ -113,7 +115,10 @@ func (b *Box) Sources(ctx context.Context, f store.Filter, out io.Writer) error 
 		}
 		w := bufio.NewWriter(out)
 		for len(lines) > 0 {
-			n := slices.IndexFunc(lines, func(l sourceLine) bool { return l.Domain != lines[0].Domain })
+			n := slices.IndexFunc(lines, func(
+				l sourceLine) bool {
+				return l.Domain != lines[0].Domain
+			})
 			if n < 0 {
 				n = len(lines)
 			}
@@ -134,7 +139,8 @@ func sourceTable(lines []sourceLine) table {
 	}}
 	for _, l := range lines {
 		row := []string{l.Domain, l.Name}
-		for _, n := range []int64{l.Messages, l.Pass, l.DKIM, l.SPF, l.Delivered, l.Held, l.Refused} {
+		for _, n := range []int64{l.Messages, l.Pass, l.DKIM, l.SPF, l.Delivered, l.Held,
+			l.Refused} {
 			row = append(row, strconv.FormatInt(n, 10))
 		}
 		t.rows = append(t.rows, append(row, l.First.Format(time.DateOnly),

@@ -44,7 +44,8 @@ func (b *Box) with(ctx context.Context, do func(*intake.Intake) error) error {
 }
 
 // Import is "mailseal reports import".
-func (b *Box) Import(ctx context.Context, names []string, stdin io.Reader, out, progress io.Writer) error {
+func (b *Box) Import(ctx context.Context, names []string, stdin io.Reader, out,
+	progress io.Writer) error {
 	sum := &imported{}
 	err := b.with(ctx, func(i *intake.Intake) error {
 		steps := newProgress(progress, time.Now)

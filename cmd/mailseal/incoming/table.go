@@ -10,9 +10,9 @@ import (
 // least is how many columns of a screen a name has at least beside its figures: an IPv4 address.
 const least = 15
 
-// fitted returns a table of which no line is wider than a screen, if it can be, and what is to stand
-// between its columns: a name in the first column that is too long stands on a line of its own, above
-// its figures. width is 0 for a file or a pipe, which has a line for each row.
+// fitted returns a table of which no line is wider than a screen, if it can be, and what is to
+// stand between its columns: a name in the first column that is too long stands on a line of its
+// own, above its figures. width is 0 for a file or a pipe, which has a line for each row.
 func fitted(rows [][]string, prefix string, width int) (out [][]string, gap string) {
 	widths := columnWidths(rows)
 	rest := len(prefix)

@@ -1,6 +1,6 @@
 // Package inspect answers what visitors of the pages ask about a domain's DNS records. It says what
-// "mailseal domain" and "mailseal propose" say, within bounds: a user who may sign in chooses the names
-// that are asked for.
+// "mailseal domain" and "mailseal propose" say, within bounds: a user who may sign in chooses the
+// names that are asked for.
 package inspect
 
 import (
@@ -27,14 +27,16 @@ const (
 	longestCheck = 20 * time.Second // then what is not answered is reported as that
 	maxQuestions = 400              // to the DNS, of a check with its proposals
 	maxAtOnce    = 2                // checks; others wait
-	maxTerms     = 30               // selectors, addresses, includes and the like of one question, each
-	keptFor      = 30 * time.Second // an answer, for the tables of the page and the forms below it
-	maxKept      = 50               // answers; then all are dropped
+	// selectors, addresses, includes and the like of one question, each
+	maxTerms = 30
+	keptFor  = 30 * time.Second // an answer, for the tables of the page and the forms below it
+	maxKept  = 50               // answers; then all are dropped
 )
 
 // Inspector asks the DNS. It implements web.Checker.
 type Inspector struct {
-	Resolver dns.Resolver        // without a cache, so that a record that was just published is seen
+	// without a cache, so that a record that was just published is seen
+	Resolver dns.Resolver
 	Trusted  bool                // its word on DNSSEC is believed
 	Keys     map[string][]string // selectors that the configuration signs with, by domain
 	Now      func() time.Time
@@ -133,7 +135,8 @@ func (p *Inspector) selectors(q web.Question) []string {
 }
 
 // look checks a domain, or returns what was found less than keptFor ago.
-func (p *Inspector) look(ctx context.Context, by string, name domain.Name, q web.Question) (*look, error) {
+func (p *Inspector) look(ctx context.Context, by string, name domain.Name, q web.Question) (*look,
+	error) {
 	key := fmt.Sprint(q.Domain, q.Selectors, q.Addresses)
 	now := p.Now()
 	p.mu.Lock()
@@ -226,7 +229,8 @@ func shown(l *look) *web.Checked {
 		out.Findings = append(out.Findings, x)
 	}
 	if v := r.SPF; v != nil && v.Root != nil {
-		out.HasSPF, out.SPF, out.Lookups, out.Voids = true, strings.TrimSpace(v.Words()), v.Lookups, v.Voids
+		out.HasSPF, out.SPF, out.Lookups, out.Voids = true, strings.TrimSpace(v.Words()), v.Lookups,
+			v.Voids
 	}
 	out.Terms = domains.SPFTerms(r.Records, out.Domain)
 	return out
@@ -244,7 +248,8 @@ func published(p publish.Record) web.Publish {
 }
 
 func proposeSPF(ctx context.Context, r dns.Resolver, q web.Question) web.Proposal {
-	wishes := domains.SPFWishes{Resolver: r, Includes: q.SPF.Includes, Without: q.SPF.Without, All: q.SPF.All}
+	wishes := domains.SPFWishes{Resolver: r, Includes: q.SPF.Includes, Without: q.SPF.Without,
+		All: q.SPF.All}
 	for _, text := range q.SPF.Networks {
 		n, err := network(text)
 		if err != nil {

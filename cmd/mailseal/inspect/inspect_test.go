@@ -47,18 +47,20 @@ func find(c *web.Checked, code string) *web.Found {
 // TestCheck holds that a check finds what "mailseal domain" finds, looks for the key that the
 // configuration signs with, and proposes records from what is asked for.
 func TestCheck(t *testing.T) {
-	c, err := inspector(dnstest.Must(zone)).Check(t.Context(), "anna", web.Question{Domain: "Example.NET.",
-		SPF: web.SPFQuestion{
-			Networks: []string{"198.51.100.0/24"},
-			Without:  []string{"ip4:192.0.2.200"},
-			All:      "-all",
-		},
-		DMARC: web.DMARCQuestion{Silent: false, People: true}})
+	c, err := inspector(dnstest.Must(zone)).Check(t.Context(), "anna",
+		web.Question{Domain: "Example.NET.",
+			SPF: web.SPFQuestion{
+				Networks: []string{"198.51.100.0/24"},
+				Without:  []string{"ip4:192.0.2.200"},
+				All:      "-all",
+			},
+			DMARC: web.DMARCQuestion{Silent: false, People: true}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	missing := find(c, "dkim-missing")
-	if missing == nil || missing.Severity != "error" || missing.Name != "s1._domainkey.example.net" {
+	if missing == nil || missing.Severity != "error" ||
+		missing.Name != "s1._domainkey.example.net" {
 		t.Errorf("the missing key was not found: %+v", c.Findings)
 	}
 	if got, want := strings.Join(c.Terms, " "), "ip4:192.0.2.10 ip4:192.0.2.200 -all"; got != want {
@@ -195,15 +197,16 @@ func (stuck) Lookup(ctx context.Context, _ string, _ dns.Type) (dns.Answer, erro
 	return dns.Answer{}, ctx.Err()
 }
 
-// TestStuck holds that a DNS that does not answer ends a check with its deadline, and that those who
-// wait for a place are told so. What a visitor broke off is not the answer for the next.
+// TestStuck holds that a DNS that does not answer ends a check with its deadline, and that those
+// who wait for a place are told so. What a visitor broke off is not the answer for the next.
 func TestStuck(t *testing.T) {
 	p := inspector(stuck{})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, maxAtOnce)
 	for i := range maxAtOnce {
 		go func() {
-			_, err := p.Check(ctx, fmt.Sprint("account ", i), web.Question{Domain: fmt.Sprintf("d%d.example.net", i)})
+			_, err := p.Check(ctx, fmt.Sprint("account ", i),
+				web.Question{Domain: fmt.Sprintf("d%d.example.net", i)})
 			ended <- err
 		}()
 	}
@@ -216,11 +219,13 @@ func TestStuck(t *testing.T) {
 	}
 	late, stop := context.WithCancel(t.Context())
 	stop()
-	if _, err := p.Check(late, "bert", web.Question{Domain: "example.net"}); !errors.Is(err, web.ErrBusy) {
+	if _, err := p.Check(late, "bert", web.Question{Domain: "example.net"}); !errors.Is(err,
+		web.ErrBusy) {
 		t.Errorf("without a place: %v", err)
 	}
 	_, err := p.Check(t.Context(), "account 0", web.Question{Domain: "example.net"})
-	if !errors.Is(err, web.ErrBusy) || !strings.Contains(err.Error(), "your check of d0.example.net is still running") {
+	if !errors.Is(err, web.ErrBusy) ||
+		!strings.Contains(err.Error(), "your check of d0.example.net is still running") {
 		t.Errorf("a second check of an account: %v", err)
 	}
 	cancel()

@@ -23,8 +23,9 @@ type Sender struct {
 // Bounds of a look at a domain of ours.
 const (
 	maxOwnQuestions = 400 // to the DNS
-	maxSenders      = 200 // addresses that are compared with the SPF record, those with most messages
-	maxOwnTerms     = 50  // of the record
+	// addresses that are compared with the SPF record, those with most messages
+	maxSenders  = 200
+	maxOwnTerms = 50 // of the record
 )
 
 // Look asks the DNS for the SPF record and the named keys of a domain, and holds the record against
@@ -76,9 +77,10 @@ type sifter struct {
 	own      []netip.Prefix
 }
 
-// terms evaluates the record for each sender as receivers do, and again without the term that let it
-// in. Only the daemon's own evaluator judges.
-func (s *sifter) terms(ctx context.Context, senders []Sender) (all string, out []store.OwnTerm, err error) {
+// terms evaluates the record for each sender as receivers do, and again without the term that let
+// it in. Only the daemon's own evaluator judges.
+func (s *sifter) terms(ctx context.Context, senders []Sender) (all string, out []store.OwnTerm,
+	err error) {
 	words := strings.Fields(s.text)[1:]
 	index := map[string]int{}
 	for _, w := range words[:min(len(words), maxOwnTerms)] {
@@ -96,7 +98,10 @@ func (s *sifter) terms(ctx context.Context, senders []Sender) (all string, out [
 		}
 	}
 	foreign := make([]bool, len(out))
-	slices.SortFunc(senders, func(a, b Sender) int { return int(max(min(b.Messages-a.Messages, 1), -1)) })
+	slices.SortFunc(senders, func(a,
+		b Sender) int {
+		return int(max(min(b.Messages-a.Messages, 1), -1))
+	})
 	for _, sender := range senders[:min(len(senders), maxSenders)] {
 		got := s.check(ctx, s.text, sender.Address)
 		if got.Value == spf.Temperror {
@@ -125,10 +130,12 @@ func (s *sifter) terms(ctx context.Context, senders []Sender) (all string, out [
 	return all, out, nil
 }
 
-// isOwn reports whether a term may match what reports do not show: macros, or a network of this host.
+// isOwn reports whether a term may match what reports do not show: macros, or a network of this
+// host.
 func (s *sifter) isOwn(term string) bool {
 	low := strings.ToLower(strings.TrimLeft(term, "+?~-"))
-	if strings.Contains(low, "%") || strings.HasPrefix(low, "exists:") || strings.HasPrefix(low, "ptr") {
+	if strings.Contains(low, "%") || strings.HasPrefix(low, "exists:") ||
+		strings.HasPrefix(low, "ptr") {
 		return true
 	}
 	for _, mechanism := range []string{"ip4:", "ip6:"} {
@@ -146,7 +153,8 @@ func (s *sifter) isOwn(term string) bool {
 func (s *sifter) matchesOwn(ctx context.Context, term string) bool {
 	record := "v=spf1 " + term + " -all"
 	return slices.ContainsFunc(s.own, func(p netip.Prefix) bool {
-		return !p.Addr().IsLoopback() && !p.Addr().IsPrivate() && s.check(ctx, record, p.Addr()).Value == spf.Pass
+		return !p.Addr().IsLoopback() && !p.Addr().IsPrivate() &&
+			s.check(ctx, record, p.Addr()).Value == spf.Pass
 	})
 }
 
@@ -157,7 +165,8 @@ func (s *sifter) without(term string) string {
 
 func (s *sifter) check(ctx context.Context, text string, ip netip.Addr) spf.Result {
 	r := replaced{s.resolver, s.name.String(), text}
-	return (&spf.Checker{Resolver: r}).Check(ctx, spf.Identity{IP: ip, MailFrom: "postmaster@" + s.name.String()})
+	return (&spf.Checker{Resolver: r}).Check(ctx,
+		spf.Identity{IP: ip, MailFrom: "postmaster@" + s.name.String()})
 }
 
 // replaced answers for the TXT records of one name with a text.

@@ -33,7 +33,8 @@ func TestLook(t *testing.T) {
 	keys := []store.OwnSelector{{Name: "s1._domainkey.example.net", Messages: 5},
 		{Name: "s2._domainkey.example.net", Messages: 7}}
 	got, records, err := Look(t.Context(), dnstest.Must(ownZone), "example.net", senders,
-		[]netip.Prefix{netip.MustParsePrefix("192.0.2.10/32"), netip.MustParsePrefix("127.0.0.0/8")}, keys)
+		[]netip.Prefix{netip.MustParsePrefix("192.0.2.10/32"),
+			netip.MustParsePrefix("127.0.0.0/8")}, keys)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,12 +63,13 @@ func TestLook(t *testing.T) {
 	}
 }
 
-// TestLookWithoutAnswers holds that a DNS that fails makes nothing known, neither a missing key nor a
-// term that can go.
+// TestLookWithoutAnswers holds that a DNS that fails makes nothing known, neither a missing key nor
+// a term that can go.
 func TestLookWithoutAnswers(t *testing.T) {
 	for _, name := range []string{"example.net", "s1._domainkey.example.net", "_spf.esp.example"} {
 		r := dnstest.Must(strings.Replace(ownZone, "\n", "\n$SERVFAIL "+name+".\n", 1))
-		state, _, err := Look(t.Context(), r, "example.net", []Sender{{ip("198.51.100.8"), true, 40}}, nil,
+		state, _, err := Look(t.Context(), r, "example.net",
+			[]Sender{{ip("198.51.100.8"), true, 40}}, nil,
 			[]store.OwnSelector{{Name: "s1._domainkey.example.net"}})
 		if err == nil {
 			t.Errorf("%s: %+v, want an error", name, state)

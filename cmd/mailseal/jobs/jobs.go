@@ -14,8 +14,8 @@ import (
 type Job struct {
 	Name string
 
-	// Interval is how long after a run has ended the next one begins; 0 stands for never. It is asked after each run
-	// and after each Reloaded.
+	// Interval is how long after a run has ended the next one begins; 0 stands for never. It is
+	// asked after each run and after each Reloaded.
 	Interval func() time.Duration
 
 	// First is how long after the start the first run begins, where that is not Interval; 0 stands
@@ -62,7 +62,8 @@ func New(log *slog.Logger, list ...Job) *Runner {
 		if j.First == nil {
 			j.First = j.Interval
 		}
-		r.jobs = append(r.jobs, &job{Job: j, changed: make(chan struct{}, 1), status: Status{Name: j.Name}})
+		r.jobs = append(r.jobs, &job{Job: j, changed: make(chan struct{}, 1),
+			status: Status{Name: j.Name}})
 	}
 	return r
 }
@@ -76,8 +77,8 @@ func (r *Runner) Run(ctx context.Context) {
 	all.Wait()
 }
 
-// Reloaded has the jobs ask for their intervals, which the configuration may have changed. A job that is overdue by its
-// new interval runs at once.
+// Reloaded has the jobs ask for their intervals, which the configuration may have changed. A job
+// that is overdue by its new interval runs at once.
 func (r *Runner) Reloaded() {
 	for _, j := range r.jobs {
 		select {

@@ -49,10 +49,11 @@ func TestJobs(t *testing.T) {
 				time.Sleep(time.Second)
 				return []error{nil, broken, nil}[n.Add(1)-1]
 			}}
-		other := Job{Name: "other", Interval: every(10 * time.Minute), Do: func(context.Context) error {
-			others.Add(1)
-			panic("boom")
-		}}
+		other := Job{Name: "other", Interval: every(10 * time.Minute),
+			Do: func(context.Context) error {
+				others.Add(1)
+				panic("boom")
+			}}
 		var log bytes.Buffer
 		r := run(t, slog.New(slog.NewTextHandler(&log, nil)), job, other)
 		if s := r.Status()[0]; s.Name != "watch" || s.Interval != time.Hour || !s.Last.IsZero() ||
@@ -66,7 +67,8 @@ func TestJobs(t *testing.T) {
 		pass(time.Second)
 		s := r.Status()[0]
 		if s.Running || s.Took != time.Second || s.Err != nil ||
-			!s.Last.Equal(began.Add(time.Minute)) || !s.Next.Equal(began.Add(time.Hour+time.Minute+time.Second)) {
+			!s.Last.Equal(began.Add(time.Minute)) ||
+			!s.Next.Equal(began.Add(time.Hour+time.Minute+time.Second)) {
 			t.Errorf("after the first run: %+v", s)
 		}
 		pass(time.Hour + time.Second)
@@ -77,7 +79,8 @@ func TestJobs(t *testing.T) {
 		if s := r.Status()[0]; n.Load() != 3 || s.Err != nil {
 			t.Errorf("after the third run: %d, %+v", n.Load(), s)
 		}
-		if s := r.Status()[1]; others.Load() != 12 || s.Err == nil || !strings.Contains(s.Err.Error(), "panic: boom") {
+		if s := r.Status()[1]; others.Load() != 12 || s.Err == nil ||
+			!strings.Contains(s.Err.Error(), "panic: boom") {
 			t.Errorf("the job that panics: %d, %+v", others.Load(), s)
 		}
 		if text := log.String(); strings.Count(text, "job=other") != 12 ||
@@ -147,8 +150,9 @@ func TestJobWoken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var n atomic.Int64
 		wake := make(chan struct{}, 1)
-		run(t, slog.New(slog.DiscardHandler), Job{Name: "send", Interval: every(time.Hour), Wake: wake,
-			Do: func(context.Context) error { n.Add(1); return nil }})
+		run(t, slog.New(slog.DiscardHandler),
+			Job{Name: "send", Interval: every(time.Hour), Wake: wake,
+				Do: func(context.Context) error { n.Add(1); return nil }})
 		pass(30 * time.Minute)
 		wake <- struct{}{}
 		pass(0)

@@ -71,7 +71,8 @@ func (o FileOptions) generate() ([]newKey, error) {
 		return nil, answer.NewUnknown(err)
 	}
 	if len(o.Algorithms) == 0 {
-		return nil, answer.NewUsage(errors.New("--algorithm names no algorithm; there are rsa and ed25519"))
+		return nil, answer.NewUsage(errors.New(
+			"--algorithm names no algorithm; there are rsa and ed25519"))
 	}
 	var made []newKey
 	for i, alg := range o.Algorithms {
@@ -167,7 +168,8 @@ func giveToOwner(path string) error {
 func printKeys(out io.Writer, made []newKey) {
 	for _, k := range made {
 		alg, bits := k.key.Algorithm()
-		fmt.Fprintf(out, "%s: %s, %d bits\n  public key %s\n", k.file, alg, bits, k.record.Fingerprint)
+		fmt.Fprintf(out, "%s: %s, %d bits\n  public key %s\n", k.file, alg, bits,
+			k.record.Fingerprint)
 	}
 	fmt.Fprintf(out, "\nPublish in the zone:\n\n")
 	for _, k := range made {
@@ -181,10 +183,12 @@ func printKeys(out io.Writer, made []newKey) {
 	for _, k := range made {
 		fmt.Fprintf(out, "%s\n%s\n", k.record.Name, k.record.Text)
 	}
-	fmt.Fprintf(out, "\nConfigure, once the records can be seen:\n\n%s\n%s", keysTOML(made), shortTOML(made[0]))
+	fmt.Fprintf(out, "\nConfigure, once the records can be seen:\n\n%s\n%s", keysTOML(made),
+		shortTOML(made[0]))
 }
 
-// shortTOML is the short way to sign for one domain with one key, as comments below the other: three lines.
+// shortTOML is the short way to sign for one domain with one key, as comments below the other:
+// three lines.
 func shortTOML(k newKey) string {
 	return fmt.Sprintf("# Or three lines at the top of the file, to sign with %s alone:\n#\n#    "+
 		" domain = %q\n#     selector = %q\n#     key_file = %q\n",
@@ -199,7 +203,8 @@ func keysTOML(made []newKey) string {
 		fmt.Fprintf(&b, "[keys.%q]\nfile = %q\n\n", k.key.Name, k.file)
 		names = append(names, fmt.Sprintf("%q", k.key.Name))
 	}
-	fmt.Fprintf(&b, "[[sign]]\nfrom = [\"*@%s\"]\nkeys = [%s]\n", made[0].key.Domain, strings.Join(names, ", "))
+	fmt.Fprintf(&b, "[[sign]]\nfrom = [\"*@%s\"]\nkeys = [%s]\n", made[0].key.Domain,
+		strings.Join(names, ", "))
 	return b.String()
 }
 

@@ -20,7 +20,8 @@ func TestOwner(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := filepath.Join(top, "keys", "example.com")
-	o := FileOptions{Domain: "example.com", Selector: "s", Dir: dir, Algorithms: []string{"ed25519"}}
+	o := FileOptions{Domain: "example.com", Selector: "s", Dir: dir,
+		Algorithms: []string{"ed25519"}}
 	if err := GenerateFiles(o, io.Discard); err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +32,8 @@ func TestOwner(t *testing.T) {
 		}
 		owner := info.Sys().(*syscall.Stat_t)
 		if owner.Uid != uid || owner.Gid != gid || info.Mode().Perm()&0o077 != 0 {
-			t.Errorf("%s belongs to %d:%d with mode %04o", path, owner.Uid, owner.Gid, info.Mode().Perm())
+			t.Errorf("%s belongs to %d:%d with mode %04o", path, owner.Uid, owner.Gid,
+				info.Mode().Perm())
 		}
 	}
 }

@@ -29,9 +29,10 @@ type Options struct {
 	Zone     dns.Resolver // answers all questions instead of name servers; nil: none
 	ZoneName string
 	Servers  []string // addresses or names, instead of those of the configuration or of the domain
-	Every    string   // age of a key at which the next takes over, such as "90d"; "": rotation.every
-	Format   string   // of records: zone, line, nsupdate, json or none
-	JSON     bool     // one JSON object a line
+	// age of a key at which the next takes over, such as "90d"; "": rotation.every
+	Every  string
+	Format string // of records: zone, line, nsupdate, json or none
+	JSON   bool   // one JSON object a line
 
 	Now func() time.Time // nil: time.Now
 }
@@ -128,7 +129,10 @@ func (r *Ring) printNext(d string) {
 // isManaged reports whether a rule signs with the managed keys of a domain.
 func (r *Ring) isManaged(d string) bool {
 	return slices.ContainsFunc(r.cfg.Sign,
-		func(rule config.Rule) bool { return rule.Managed == "%" || domain.ASCII(rule.Managed) == d })
+		func(rule config.Rule) bool {
+			return rule.Managed == "%" ||
+				domain.ASCII(rule.Managed) == d
+		})
 }
 
 // PublishCheck compares keys, all of them for no name, with what each name server shows; those that
@@ -151,8 +155,8 @@ func (r *Ring) Rotate(ctx context.Context, domains []string) error {
 	return r.finish(done, err)
 }
 
-// Move makes a step, one of rotation.StepNames, with the keys that are named by record or by domain.
-// Force is a reason to do it although the DNS or the time speaks against it.
+// Move makes a step, one of rotation.StepNames, with the keys that are named by record or by
+// domain. Force is a reason to do it although the DNS or the time speaks against it.
 func (r *Ring) Move(ctx context.Context, verb string, names []string, force string) error {
 	done, err := r.rotator.Move(ctx, verb, names, force)
 	return r.finish(done, err)
@@ -199,7 +203,8 @@ func (r *Ring) formatted(record keys.Record) (string, error) {
 	case "none", "":
 		return "", nil
 	}
-	return "", answer.NewUsage(fmt.Errorf("--format %q is not one of zone, line, nsupdate, json and none", r.o.Format))
+	return "", answer.NewUsage(fmt.Errorf(
+		"--format %q is not one of zone, line, nsupdate, json and none", r.o.Format))
 }
 
 // printEvents says what was done and what the keys wait for.

@@ -54,7 +54,8 @@ func (r *Ring) List(ctx context.Context, names []string, all bool) error {
 	}
 	r.listSources()
 	if listed == 0 && !r.o.JSON {
-		fmt.Fprintf(r.out, "no keys here in %s; mailseal keys generate DOMAIN makes the first\n", r.rotator.Dir())
+		fmt.Fprintf(r.out, "no keys here in %s; mailseal keys generate DOMAIN makes the first\n",
+			r.rotator.Dir())
 	}
 	return nil
 }
@@ -68,7 +69,8 @@ func (r *Ring) listRecords(ctx context.Context, names []string) error {
 	}
 	records, gone, err := r.rotator.Wanted(ctx, names)
 	switch {
-	case errors.Is(err, rotation.ErrNoKey) && (len(others) == 0 || len(names) == 0 && assembly.ManagesKeys(r.cfg)):
+	case errors.Is(err, rotation.ErrNoKey) && (len(others) == 0 ||
+		len(names) == 0 && assembly.ManagesKeys(r.cfg)):
 		return answer.NewBad(err)
 	case err != nil && !errors.Is(err, rotation.ErrNoKey):
 		return answer.NewUnknown(err)
@@ -120,7 +122,8 @@ const (
 // by record or by domain; all of them for no name.
 func (r *Ring) others(ctx context.Context, names []string) ([]Other, error) {
 	files := assembly.FileKeys(ctx, r.cfg, nil)
-	parts := &assembly.Parts{Config: r.cfg, Domains: assembly.DomainKeys(r.cfg, nil, slog.New(slog.DiscardHandler))}
+	parts := &assembly.Parts{Config: r.cfg,
+		Domains: assembly.DomainKeys(r.cfg, nil, slog.New(slog.DiscardHandler))}
 	table := assembly.NewKeyTable(r.cfg, files, nil).With(parts.Domains)
 	var out []Other
 	for _, p := range parts.Expand(assembly.UsedPlacements(r.cfg)) {
@@ -136,7 +139,8 @@ func (r *Ring) others(ctx context.Context, names []string) ([]Other, error) {
 	return out, ctx.Err()
 }
 
-func (r *Ring) other(ctx context.Context, table assembly.KeyTable, p assembly.Placement, entry config.Key) Other {
+func (r *Ring) other(ctx context.Context, table assembly.KeyTable, p assembly.Placement,
+	entry config.Key) Other {
 	out := Other{
 		Name:     p.Key,
 		Domain:   domain.ASCII(entry.Domain),
@@ -171,7 +175,8 @@ func (k Other) recordName() string { return k.Selector + "._domainkey." + k.Doma
 func isNamed(k Other, names []string) bool {
 	for _, name := range names {
 		name = strings.TrimSuffix(strings.ToLower(name), ".")
-		if name == k.recordName() || name == strings.ToLower(k.Name) || domain.ASCII(name) == k.Domain {
+		if name == k.recordName() || name == strings.ToLower(k.Name) ||
+			domain.ASCII(name) == k.Domain {
 			return true
 		}
 	}
@@ -198,7 +203,8 @@ func (r *Ring) listSources() {
 		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.cfg.Sources)) {
-		fmt.Fprintf(r.out, "source %s also has keys that sign; mailseal check --dns checks them\n", name)
+		fmt.Fprintf(r.out, "source %s also has keys that sign; mailseal check --dns checks them\n",
+			name)
 	}
 }
 
@@ -211,7 +217,8 @@ func (r *Ring) Record(ctx context.Context, names []string) error {
 			return err
 		}
 		if len(records) == 0 {
-			return answer.NewBad(fmt.Errorf("%s: no key whose record is known; see mailseal keys list", name))
+			return answer.NewBad(fmt.Errorf(
+				"%s: no key whose record is known; see mailseal keys list", name))
 		}
 		for _, record := range records {
 			text, err := r.formatted(record)

@@ -141,7 +141,8 @@ func TestListFeedsPublisher(t *testing.T) {
 				count[k.Stage]++
 				_, err := os.Stat(filepath.Join(store.Dir, "keys", k.Domain, k.Selector+".pem"))
 				if isThere := err == nil; isThere == (k.Stage == keys.Removed) {
-					t.Errorf("%s is %s, and its private half is there: %v", k.Name(), k.Stage, isThere)
+					t.Errorf("%s is %s, and its private half is there: %v", k.Name(), k.Stage,
+						isThere)
 				}
 			}
 			if count[keys.Active] != 2 || count[keys.Removed] < 2*(tc.rotations-1) ||
@@ -165,7 +166,8 @@ func lives(t *testing.T, store keylife.Store) []keylife.Key {
 func isShown(t *testing.T, store keylife.Store, p *publisher) {
 	t.Helper()
 	for _, k := range lives(t, store) {
-		if k.Stage == keys.Active && (len(p.records[k.Name()]) != 1 || p.records[k.Name()][0] != k.Text) {
+		if k.Stage == keys.Active && (len(p.records[k.Name()]) != 1 ||
+			p.records[k.Name()][0] != k.Text) {
 			t.Fatalf("%s signs, and the name server shows %q", k.Name(), p.records[k.Name()])
 		}
 	}

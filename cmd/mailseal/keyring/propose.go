@@ -24,9 +24,9 @@ type proposedKeys struct {
 }
 
 // Propose makes the first keys of a domain, prints their records and what each name server shows of
-// them, and has a key sign once all of them show it. It may be run again at any time: keys that wait
-// for their records are not made twice, and those that sign stay as they are. The answer is bad while
-// a key does not sign, and unknown where that is because a name server did not answer.
+// them, and has a key sign once all of them show it. It may be run again at any time: keys that
+// wait for their records are not made twice, and those that sign stay as they are. The answer is
+// bad while a key does not sign, and unknown where that is because a name server did not answer.
 func (r *Ring) Propose(ctx context.Context, name string) error {
 	d, err := domain.Parse(name)
 	if err == nil {
@@ -71,8 +71,8 @@ func (r *Ring) ownKeys(d string, stages ...keys.Stage) ([]keylife.Key, error) {
 	}), nil
 }
 
-// settle makes the steps that the name servers allow: a key that all of them show becomes published,
-// and then active.
+// settle makes the steps that the name servers allow: a key that all of them show becomes
+// published, and then active.
 func (r *Ring) settle(ctx context.Context, d string) error {
 	_, _, err := r.rotator.PublishCheck(ctx, []string{d}, "")
 	if err == nil {
@@ -132,7 +132,8 @@ func (r *Ring) notesOf(p proposedKeys, kind answer.Kind) []string {
 	}
 	if !r.isManaged(p.Domain) {
 		notes = append(notes, fmt.Sprintf("No rule signs with these keys yet. Add to the "+
-			"configuration:\n\n  [[sign]]\n  from = [\"*@%s\"]\n  managed = %q", p.Domain, p.Domain))
+			"configuration:\n\n  [[sign]]\n  from = [\"*@%s\"]\n  managed = %q", p.Domain,
+			p.Domain))
 	}
 	return notes
 }

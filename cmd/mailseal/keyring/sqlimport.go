@@ -27,10 +27,12 @@ type ImportOptions struct {
 
 // ImportSQL puts the keys of a directory into a database, all of them or none, and says which it
 // added.
-func ImportSQL(ctx context.Context, cfg *config.Config, dir string, o ImportOptions, out io.Writer) error {
+func ImportSQL(ctx context.Context, cfg *config.Config, dir string, o ImportOptions,
+	out io.Writer) error {
 	s, ok := cfg.Sources[o.Source]
 	if !ok || s.Driver == "http" {
-		return answer.NewUsage(fmt.Errorf("--source %q is not a database of the configuration", o.Source))
+		return answer.NewUsage(fmt.Errorf("--source %q is not a database of the configuration",
+			o.Source))
 	}
 	entries, err := readKeys(dir, o.Domain)
 	if err != nil {
@@ -127,7 +129,8 @@ func readKey(path, dom string) (keysql.Entry, error) {
 	}
 	k.Name = k.Selector + "._domainkey." + k.Domain
 	if _, err := domain.Parse(k.Name); err != nil {
-		return keysql.Entry{}, fmt.Errorf("%q is not a domain, or its name is not a selector: %w", dom, err)
+		return keysql.Entry{}, fmt.Errorf("%q is not a domain, or its name is not a selector: %w",
+			dom, err)
 	}
 	return keysql.Entry{Key: k, Text: text}, nil
 }

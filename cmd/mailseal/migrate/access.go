@@ -20,7 +20,8 @@ func give(s service.Service, path string) []opendkim.Note {
 	if s.GID < 0 {
 		when = ", once there is a group of that name"
 	}
-	text := fmt.Sprintf("the daemon must be able to read %s (mode 0640)%s: %s", path, when, remedy.Group(s.Name, path))
+	text := fmt.Sprintf("the daemon must be able to read %s (mode 0640)%s: %s", path, when,
+		remedy.Group(s.Name, path))
 	return []opendkim.Note{{Group: opendkim.Todo, Text: text}}
 }
 

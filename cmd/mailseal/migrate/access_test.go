@@ -60,7 +60,8 @@ func TestKeysToDo(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				toml += "[keys.\"k" + strconv.Itoa(i) + "._domainkey.example.com\"]\nfile = \"" + path + "\"\n"
+				toml += "[keys.\"k" + strconv.Itoa(i) + "._domainkey.example.com\"]\nfile = \"" +
+					path + "\"\n"
 			}
 			if err := os.Chmod(filepath.Join(dir, "a"), tc.directory); err != nil {
 				t.Fatal(err)
@@ -77,7 +78,8 @@ func TestKeysToDo(t *testing.T) {
 			want := strings.ReplaceAll(tc.want, "DIR", dir)
 			if want == "" && len(notes) > 0 || want != "" &&
 				(len(notes) != 1 || !strings.Contains(notes[0].Text, want) ||
-					!strings.Contains(notes[0].Text, "chgrp -R mailseal "+dir+"/a && chmod -R g+rX "+dir+"/a")) {
+					!strings.Contains(notes[0].Text, "chgrp -R mailseal "+dir+
+						"/a && chmod -R g+rX "+dir+"/a")) {
 				t.Errorf("got %v, want %q", notes, want)
 			}
 		})

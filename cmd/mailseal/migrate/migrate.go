@@ -25,7 +25,8 @@ type Options struct {
 	Dir string // to write mailseal.toml to, made if it is not there; "": it is not written
 }
 
-// Import makes the configuration, writes it if it has a directory, and reports what became of each setting.
+// Import makes the configuration, writes it if it has a directory, and reports what became of each
+// setting.
 func Import(o Options) (*opendkim.Report, error) {
 	o.ID = serverName(o.Root)
 	r, err := opendkim.Import(o.Options)
@@ -73,7 +74,8 @@ func write(dir, text string, svc service.Service) ([]opendkim.Note, error) {
 	return give(svc, path), nil
 }
 
-// writeNew writes a file that is not there yet, or is the sample as it was installed. It may hold keys.
+// writeNew writes a file that is not there yet, or is the sample as it was installed. It may hold
+// keys.
 func writeNew(path, text string) error {
 	if old, err := files.Read(path, 1<<20); err == nil && string(old) == config.Sample() {
 		if err := os.Remove(path); err != nil {

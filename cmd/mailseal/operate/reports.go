@@ -24,7 +24,8 @@ type Reports struct {
 type Role struct{ Name, Setting string }
 
 // askReports gets the part of the process of reports, or of several that share its roles, each with
-// a socket of its own beside. That none answers is no error: the daemon's part is shown in any case.
+// a socket of its own beside. That none answers is no error: the daemon's part is shown in any
+// case.
 func (s *Status) askReports(ctx context.Context) {
 	if s.reports.Socket == "" {
 		return
@@ -106,7 +107,8 @@ func (c screen) reports(w io.Writer, s *Status) {
 			span(c.now.Sub(r.Started)), strings.Join(r.Listeners, ", "))
 		c.leads(w, r.Leads)
 		if r.Spool != nil && r.Spool.Segments > 0 {
-			fmt.Fprintf(w, "spool\t%s wait, the oldest for %s\n", waits(r.Spool), span(c.now.Sub(r.Spool.Oldest)))
+			fmt.Fprintf(w, "spool\t%s wait, the oldest for %s\n", waits(r.Spool),
+				span(c.now.Sub(r.Spool.Oldest)))
 		}
 		c.jobs(w, r.Jobs)
 	}

@@ -169,7 +169,8 @@ func (c screen) servers(w io.Writer, r *control.Running) {
 		took := "not asked yet"
 		switch {
 		case s.MeanMS > 0:
-			took = fmt.Sprintf("%.1f ms, queries %d, without a reply %d", s.MeanMS, s.Queries, s.Silent)
+			took = fmt.Sprintf("%.1f ms, queries %d, without a reply %d", s.MeanMS, s.Queries,
+				s.Silent)
 		case s.Queries > 0:
 			took = fmt.Sprintf("no reply yet, queries %d", s.Queries)
 		}
@@ -216,10 +217,12 @@ func (c screen) check(w io.Writer, k *Checked) {
 	if k == nil {
 		return
 	}
-	fmt.Fprintf(w, "check\terrors %d, warnings %d, not found out %d\n", k.Errors, k.Warnings, k.Unknown)
+	fmt.Fprintf(w, "check\terrors %d, warnings %d, not found out %d\n", k.Errors, k.Warnings,
+		k.Unknown)
 	for i, f := range k.Findings {
 		if i == shownFindings {
-			fmt.Fprintf(w, "\tand %d more; \"mailseal check\" prints them with what to do\n", len(k.Findings)-i)
+			fmt.Fprintf(w, "\tand %d more; \"mailseal check\" prints them with what to do\n",
+				len(k.Findings)-i)
 			break
 		}
 		fmt.Fprintf(w, "\t%s\n", f)

@@ -107,7 +107,8 @@ func ask(ctx context.Context, o StatusOptions) (*Status, error) {
 		return nil, answer.NewUnknown(fmt.Errorf("%w; run it as root or as the daemon's user", err))
 	case errors.Is(err, control.ErrAway):
 		return nil, answer.NewBad(
-			fmt.Errorf("%w; is it running? (systemctl status mailseal, journalctl -u mailseal)", err),
+			fmt.Errorf("%w; is it running? (systemctl status mailseal, journalctl -u mailseal)",
+				err),
 		)
 	case err != nil:
 		return nil, answer.NewUnknown(err)
@@ -154,8 +155,14 @@ func runCheck(ctx context.Context, o check.Options) *Checked {
 func (s *Status) judge(checked *Checked, now time.Time) {
 	s.Check, s.Problems, s.Notes = checked, []string{}, []string{}
 	r := s.Daemon
-	problem := func(format string, args ...any) { s.Problems = append(s.Problems, fmt.Sprintf(format, args...)) }
-	note := func(format string, args ...any) { s.Notes = append(s.Notes, fmt.Sprintf(format, args...)) }
+	problem := func(format string, args ...any) {
+		s.Problems = append(s.Problems,
+			fmt.Sprintf(format, args...))
+	}
+	note := func(format string, args ...any) {
+		s.Notes = append(s.Notes,
+			fmt.Sprintf(format, args...))
+	}
 	if len(r.Listeners) == 0 {
 		problem("no socket is served: mail servers get no answer")
 	}
@@ -168,7 +175,8 @@ func (s *Status) judge(checked *Checked, now time.Time) {
 	}
 	for _, source := range r.Sources {
 		if source.Away {
-			problem("source %s does not answer: mail for which nothing is remembered is deferred", source.Name)
+			problem("source %s does not answer: mail for which nothing is remembered is deferred",
+				source.Name)
 		}
 	}
 	dead := 0

@@ -125,7 +125,8 @@ func TestProblems(t *testing.T) {
 		{"the only name server dead", func(r *control.Running) { r.NameServers[0].Dead = true },
 			"no name server replies"},
 		{"one of two dead", func(r *control.Running) {
-			r.NameServers = append(r.NameServers, control.NameServer{Address: "192.0.2.54:53", Dead: true})
+			r.NameServers = append(r.NameServers, control.NameServer{Address: "192.0.2.54:53",
+				Dead: true})
 		}, ""},
 		{"a job", func(r *control.Running) { r.Jobs[0].Error = "disk full" }, "job keys failed: disk full"},
 		{"a fresh error", func(r *control.Running) { r.Log.Last[0].Time = now.Add(-time.Minute) },
@@ -137,7 +138,8 @@ func TestProblems(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			r := good()
 			tc.spoil(r)
-			out, err := show(t, control.Answer{Running: r}, func(o *operate.StatusOptions) { o.JSON = true })
+			out, err := show(t, control.Answer{Running: r},
+				func(o *operate.StatusOptions) { o.JSON = true })
 			var s operate.Status
 			if jsonErr := json.Unmarshal([]byte(out), &s); jsonErr != nil {
 				t.Fatalf("%v: %s", jsonErr, out)
@@ -177,7 +179,8 @@ func TestNoDaemon(t *testing.T) {
 	if answer.Of(err) != answer.Bad || !errors.Is(err, control.ErrAway) {
 		t.Error(err)
 	}
-	if _, err := show(t, control.Answer{Error: "only root"}, nil); answer.Of(err) != answer.Unknown {
+	if _, err := show(t, control.Answer{Error: "only root"},
+		nil); answer.Of(err) != answer.Unknown {
 		t.Errorf("refused: %v", err)
 	}
 }
@@ -217,7 +220,8 @@ func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 // TestReportsProcess holds what is said of the process of reports.
 func TestReportsProcess(t *testing.T) {
-	roles := []operate.Role{{Name: "fold", Setting: "reports.collect"}, {Name: "send", Setting: "reports.send"}}
+	roles := []operate.Role{{Name: "fold", Setting: "reports.collect"},
+		{Name: "send", Setting: "reports.send"}}
 	running := func(roles ...string) *control.Running {
 		return &control.Running{
 			Version: "1.2.3", PID: 9, Started: now.Add(-time.Hour), Listeners: roles,
@@ -228,10 +232,12 @@ func TestReportsProcess(t *testing.T) {
 	failed.Jobs[0].Error = "disk full"
 	waiting := running("fold", "send")
 	waiting.Jobs[0].Error = "store PostgreSQL: connection refused"
-	waiting.Spool = &control.Spool{Segments: 48, Bytes: 3 << 20, Room: 1 << 30, Oldest: now.Add(-2 * time.Hour)}
+	waiting.Spool = &control.Spool{Segments: 48, Bytes: 3 << 20, Room: 1 << 30,
+		Oldest: now.Add(-2 * time.Hour)}
 	shared := running("fold", "send")
 	shared.Leads = []control.Lead{{Lease: "send", Host: "mx2", Since: now.Add(-time.Hour)},
-		{Lease: "intake", Host: "mx1", Here: true, Since: now.Add(-2 * time.Minute)}, {Lease: "dns"}}
+		{Lease: "intake", Host: "mx1", Here: true, Since: now.Add(-2 * time.Minute)},
+		{Lease: "dns"}}
 	for _, tc := range []struct {
 		name   string
 		answer *control.Answer // nil: it does not run
@@ -262,7 +268,8 @@ func TestReportsProcess(t *testing.T) {
 			out, err := show(t, control.Answer{Running: good()}, func(o *operate.StatusOptions) {
 				o.Reports = operate.Reports{Socket: socket, Roles: roles}
 			})
-			if (err == nil) != (tc.says == "") || !strings.Contains(out, tc.says) || !strings.Contains(out, tc.shows) {
+			if (err == nil) != (tc.says == "") || !strings.Contains(out, tc.says) ||
+				!strings.Contains(out, tc.shows) {
 				t.Errorf("%v\n%s", err, out)
 			}
 			if tc.answer == nil && !strings.Contains(out, "reports.collect, reports.send") {

@@ -73,7 +73,8 @@ func reportOf(m message, o miltertest.Outcome) Report {
 // text shows an outcome to people.
 func (p *MTA) text(w io.Writer, m message, o miltertest.Outcome) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: <%s> to <%s> from %s, as %s\n", m.file, m.From, strings.Join(m.To, ">, <"), p.Client, p.As)
+	fmt.Fprintf(&b, "%s: <%s> to <%s> from %s, as %s\n", m.file, m.From, strings.Join(m.To, ">, <"),
+		p.Client, p.As)
 	for _, r := range o.Refusals {
 		fmt.Fprintf(&b, "  refused <%s>: %s\n", r.Recipient, r.Reply)
 	}

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Columns returns the width of the terminal that w is, at least 40; 0 for a file, a pipe or a buffer,
-// where nothing is broken into lines.
+// Columns returns the width of the terminal that w is, at least 40; 0 for a file, a pipe or a
+// buffer, where nothing is broken into lines.
 func Columns(w io.Writer) int {
 	f, ok := w.(*os.File)
 	if !ok {
@@ -22,9 +22,10 @@ func Columns(w io.Writer) int {
 	return max(int(size.Col), 40)
 }
 
-// Layout returns the record as a zone file has it, in lines of at most width columns where its words
-// allow that. A line that is too long becomes several, in parentheses, of one string each (RFC 1035
-// section 5.1): the strings of a TXT record are joined again by the reader. Width 0 is one line.
+// Layout returns the record as a zone file has it, in lines of at most width columns where its
+// words allow that. A line that is too long becomes several, in parentheses, of one string each
+// (RFC 1035 section 5.1): the strings of a TXT record are joined again by the reader. Width 0 is
+// one line.
 func (r Record) Layout(width int) []string {
 	line := r.Zone()
 	if width == 0 || len(line) <= width || r.Kind() != "TXT" || r.Text == "" {
@@ -55,8 +56,8 @@ func pieces(text string, most int) []string {
 	return out
 }
 
-// Break returns how many bytes of a line that is too long to keep on it: up to a blank, else up to a
-// semicolon or a comma, where there is one in its second half, else all.
+// Break returns how many bytes of a line that is too long to keep on it: up to a blank, else up to
+// a semicolon or a comma, where there is one in its second half, else all.
 func Break(line string) int {
 	for _, separators := range []string{" ", ";,"} {
 		if at := strings.LastIndexAny(line, separators); at > len(line)/2 {
@@ -66,7 +67,8 @@ func Break(line string) int {
 	return len(line)
 }
 
-// longest returns how many bytes of a text, at least 1, are at most most bytes when they are quoted.
+// longest returns how many bytes of a text, at least 1, are at most most bytes when they are
+// quoted.
 func longest(text string, most int) int {
 	n := min(len(text), most)
 	for n > 1 && len(quote(text[:n]))-2 > most {
@@ -75,8 +77,8 @@ func longest(text string, most int) int {
 	return n
 }
 
-// QuotedLayout returns the value in strings, in lines of at most width columns where its words allow
-// that. Width 0 is one line.
+// QuotedLayout returns the value in strings, in lines of at most width columns where its words
+// allow that. Width 0 is one line.
 func (r Record) QuotedLayout(width int) []string {
 	if line := r.Quoted(); width == 0 || len(line) <= width || r.Kind() != "TXT" {
 		return []string{line}

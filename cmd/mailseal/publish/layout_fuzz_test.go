@@ -9,8 +9,8 @@ import (
 	"mailseal/milter/dns/dnstest"
 )
 
-// FuzzLayout holds that whatever a record holds, and however it is laid out, a zone file's reader finds
-// the same value.
+// FuzzLayout holds that whatever a record holds, and however it is laid out, a zone file's reader
+// finds the same value.
 func FuzzLayout(f *testing.F) {
 	for _, text := range values {
 		f.Add(text, 60)

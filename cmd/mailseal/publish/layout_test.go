@@ -29,7 +29,8 @@ func TestLayout(t *testing.T) {
 		for _, width := range []int{0, 40, 60, 76, 80, 120, 400} {
 			r := publish.Record{Name: "s1._domainkey.example.com", Text: text}
 			lines := r.Layout(width)
-			z, err := dnstest.Load(strings.NewReader("$ORIGIN .\n" + strings.Join(lines, "\n") + "\n"))
+			z, err := dnstest.Load(strings.NewReader("$ORIGIN .\n" + strings.Join(lines, "\n") +
+				"\n"))
 			if err != nil {
 				t.Errorf("width %d: %v in\n%s", width, err, strings.Join(lines, "\n"))
 				continue
@@ -50,8 +51,8 @@ func TestLayout(t *testing.T) {
 	}
 }
 
-// TestWriteWidths holds that of the three forms only the bare value may be wider than the terminal: it
-// is one line, for forms that take one.
+// TestWriteWidths holds that of the three forms only the bare value may be wider than the terminal:
+// it is one line, for forms that take one.
 func TestWriteWidths(t *testing.T) {
 	for _, width := range []int{60, 80, 120} {
 		for _, text := range values[:4] {

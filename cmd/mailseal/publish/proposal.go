@@ -6,7 +6,8 @@ import (
 	"io"
 )
 
-// ProposalVersion is that of the JSON form of a Proposal. It grows when the meaning of a field changes.
+// ProposalVersion is that of the JSON form of a Proposal. It grows when the meaning of a field
+// changes.
 const ProposalVersion = 1
 
 // Proposal is a set of records to publish, with what to know of them.

@@ -9,8 +9,8 @@ import (
 	"mailseal/cmd/mailseal/publish"
 )
 
-// TestNotesKeepRecordsWhole holds that lines with records and settings stay as they are at any width,
-// and that the sentences around them are broken.
+// TestNotesKeepRecordsWhole holds that lines with records and settings stay as they are at any
+// width, and that the sentences around them are broken.
 func TestNotesKeepRecordsWhole(t *testing.T) {
 	record := "  after 30 days: v=DMARC1; p=quarantine; t=y; np=reject; rua=mailto:" +
 		"reports-of-all-our-domains@mail.example.com; ruf=mailto:failures@mail.example.com; fo=1"

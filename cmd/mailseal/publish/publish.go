@@ -12,8 +12,8 @@ import (
 // maxString is the length of one string of a TXT record, in bytes (RFC 1035 section 3.3).
 const maxString = 255
 
-// ttl is the time to live of records that are printed, in seconds: a mistake is corrected within the
-// hour.
+// ttl is the time to live of records that are printed, in seconds: a mistake is corrected within
+// the hour.
 const ttl = 3600
 
 // Record is a record to publish.
@@ -21,7 +21,8 @@ type Record struct {
 	Name string // without final dot
 	Type string // "TXT", "MX"; "" is TXT
 	Text string // the value: of a TXT record its strings joined, of others as a zone file has it
-	Who  string // who must publish it when it is another owner's zone; "" for the owner of the domain
+	// who must publish it when it is another owner's zone; "" for the owner of the domain
+	Who string
 }
 
 // Kind is the type of the record, TXT when none is set.
@@ -81,10 +82,10 @@ func (r Record) Zone() string {
 	return fmt.Sprintf("%s. %d IN %s %s", r.Name, ttl, r.Kind(), r.Quoted())
 }
 
-// Write prints the record in the three forms, each behind an indent, for a terminal of width columns;
-// 0 is a file or a pipe, where each form is one line. The bare value is one line everywhere: a form
-// that it is pasted into would take a line break for a part of it. A value that a terminal cannot show
-// is left out.
+// Write prints the record in the three forms, each behind an indent, for a terminal of width
+// columns; 0 is a file or a pipe, where each form is one line. The bare value is one line
+// everywhere: a form that it is pasted into would take a line break for a part of it. A value that
+// a terminal cannot show is left out.
 func (r Record) Write(w io.Writer, indent string, width int) error {
 	who := ""
 	if r.Who != "" {

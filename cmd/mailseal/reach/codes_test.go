@@ -34,8 +34,8 @@ type deepCase struct {
 	gone   string // address that nothing serves
 }
 
-// TestDeepCodes holds that each code of --deep has servers that trigger exactly it, and that servers
-// that are right trigger none.
+// TestDeepCodes holds that each code of --deep has servers that trigger exactly it, and that
+// servers that are right trigger none.
 func TestDeepCodes(t *testing.T) {
 	ca, other := newAuthority(t), newAuthority(t)
 	cert, odd := ca.issue("mx.example.com", 90), other.issue("elsewhere.example", 90)
@@ -103,7 +103,8 @@ func TestDeepCodes(t *testing.T) {
 			if tc.web == nil {
 				tc.web = policy(goodPolicy)
 			}
-			at := map[string]string{mxAt: host.serve(t), webAt: policyServer(t, ca.issue(webFor, 90), tc.web)}
+			at := map[string]string{mxAt: host.serve(t),
+				webAt: policyServer(t, ca.issue(webFor, 90), tc.web)}
 			if tc.gone != "" {
 				at[tc.gone] = "127.0.0.1:1" // nothing listens there
 			}
@@ -138,8 +139,8 @@ func TestDeepCodes(t *testing.T) {
 	}
 }
 
-// zoneOf is the clean zone of the tests of domains, with the web server of a policy, and the changes
-// of a case.
+// zoneOf is the clean zone of the tests of domains, with the web server of a policy, and the
+// changes of a case.
 func zoneOf(t *testing.T, tc deepCase) *dnstest.Zone {
 	t.Helper()
 	clean, err := os.ReadFile("../domains/testdata/clean.zone")
@@ -147,7 +148,8 @@ func zoneOf(t *testing.T, tc deepCase) *dnstest.Zone {
 		t.Fatal(err)
 	}
 	var b strings.Builder
-	for line := range strings.Lines(string(clean) + "mta-sts.example.com. A " + webAt + "\n" + tc.zone) {
+	for line := range strings.Lines(string(clean) + "mta-sts.example.com. A " + webAt + "\n" +
+		tc.zone) {
 		if tc.drop == "" || !strings.HasPrefix(line, tc.drop) {
 			b.WriteString(line)
 		}

@@ -39,8 +39,8 @@ func ParsePin(text string) (Pin, error) {
 	return Pin{numbers[0], numbers[1], numbers[2], data}, nil
 }
 
-// The usages that count for SMTP (RFC 7672 section 3.1): a certificate of an authority that is shown
-// along, and the host's own.
+// The usages that count for SMTP (RFC 7672 section 3.1): a certificate of an authority that is
+// shown along, and the host's own.
 const (
 	usageAuthority = 2
 	usageHost      = 3
@@ -51,8 +51,8 @@ func (p Pin) Counts() bool {
 	return (p.Usage == usageAuthority || p.Usage == usageHost) && p.Selector <= 1 && p.Matching <= 2
 }
 
-// Matches reports whether a chain is the one that the record pins. The host's own certificate may be
-// for another name and may have ended; one that an authority vouches for may not.
+// Matches reports whether a chain is the one that the record pins. The host's own certificate may
+// be for another name and may have ended; one that an authority vouches for may not.
 func (p Pin) Matches(chain []*x509.Certificate, host string, now time.Time) bool {
 	if !p.Counts() || len(chain) == 0 {
 		return false

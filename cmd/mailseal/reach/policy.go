@@ -31,7 +31,10 @@ type Policy struct {
 // ignored; of one that may appear only once, the first counts.
 func ParsePolicy(text string) Policy {
 	p := Policy{Text: text, Age: -1}
-	fault := func(format string, args ...any) { p.Mistakes = append(p.Mistakes, fmt.Sprintf(format, args...)) }
+	fault := func(format string, args ...any) {
+		p.Mistakes = append(p.Mistakes,
+			fmt.Sprintf(format, args...))
+	}
 	seen := map[string]bool{}
 	for line := range strings.Lines(text) {
 		line = strings.TrimRight(line, "\r\n")
@@ -135,7 +138,8 @@ type Fetched struct {
 	Text string
 }
 
-// Refusal is an answer, or a certificate, for which senders treat the domain as if it had no policy.
+// Refusal is an answer, or a certificate, for which senders treat the domain as if it had no
+// policy.
 type Refusal struct{ error }
 
 // Unwrap returns the cause.
@@ -143,9 +147,9 @@ func (r Refusal) Unwrap() error { return r.error }
 
 func refuse(format string, args ...any) error { return Refusal{fmt.Errorf(format, args...)} }
 
-// Fetch gets the policy of a domain as senders do (RFC 8461 section 3.3): by HTTPS, from mta-sts. and
-// the domain, without following redirects. The error is a Refusal where the server, or the DNS, gave
-// an answer that senders do not take, else the failure to get one.
+// Fetch gets the policy of a domain as senders do (RFC 8461 section 3.3): by HTTPS, from mta-sts.
+// and the domain, without following redirects. The error is a Refusal where the server, or the DNS,
+// gave an answer that senders do not take, else the failure to get one.
 func (g *Guard) Fetch(ctx context.Context, domain string) (Fetched, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -162,7 +166,8 @@ func (g *Guard) Fetch(ctx context.Context, domain string) (Fetched, error) {
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	q, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+host+"/.well-known/mta-sts.txt", nil)
+	q, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+host+
+		"/.well-known/mta-sts.txt", nil)
 	if err != nil {
 		return Fetched{}, refuse("%s cannot be asked: %w", host, err)
 	}

@@ -5,8 +5,9 @@ import (
 	"testing"
 )
 
-// FuzzIsPublic holds that no form of an address leads to this host or its network: what another library says is not
-// global is not connected to, nor is an IPv6 address that stands for such an IPv4 address.
+// FuzzIsPublic holds that no form of an address leads to this host or its network: what another
+// library says is not global is not connected to, nor is an IPv6 address that stands for such an
+// IPv4 address.
 func FuzzIsPublic(f *testing.F) {
 	for _, s := range []string{"127.0.0.1", "::1", "::ffff:10.0.0.1", "64:ff9b::7f00:1",
 		"2002:a00:1::", "2001:0:a00:1::", "::7f00:1", "fe80::1%eth0", "8.8.8.8"} {
@@ -18,7 +19,8 @@ func FuzzIsPublic(f *testing.F) {
 			return
 		}
 		isInside := func(a netip.Addr) bool {
-			return a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsMulticast() || a.IsUnspecified() ||
+			return a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsMulticast() ||
+				a.IsUnspecified() ||
 				a.IsInterfaceLocalMulticast()
 		}
 		if addr.Zone() != "" || isInside(addr) || isInside(addr.Unmap()) {

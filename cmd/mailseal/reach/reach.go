@@ -1,7 +1,7 @@
 // Package reach connects to hosts that the records of a domain name: to MX hosts, for STARTTLS and
 // its certificates, and to the web server of an MTA-STS policy. The author of the records chooses
-// the hosts, so that nothing but public addresses is connected to, no redirect is followed, and time
-// and size are bounded.
+// the hosts, so that nothing but public addresses is connected to, no redirect is followed, and
+// time and size are bounded.
 package reach
 
 import (
@@ -54,8 +54,8 @@ func (g *Guard) Time() time.Time {
 	return g.Now
 }
 
-// dial connects to one of a host's public addresses. It is connected to by address, so that the name
-// cannot lead elsewhere between the look at it and the connection.
+// dial connects to one of a host's public addresses. It is connected to by address, so that the
+// name cannot lead elsewhere between the look at it and the connection.
 func (g *Guard) dial(ctx context.Context, host string, port int) (net.Conn, error) {
 	addrs, err := g.addresses(ctx, host, port)
 	if err != nil {
@@ -113,13 +113,17 @@ func (g *Guard) isAllowed(addr netip.Addr, port int) bool {
 	return IsPublic(addr)
 }
 
-// special are the networks of the registries of special-purpose addresses (RFC 6890 and its updates),
-// and those through which an IPv4 address can be reached that is in one of them: NAT64, 6to4, Teredo.
+// special are the networks of the registries of special-purpose addresses (RFC 6890 and its
+// updates), and those through which an IPv4 address can be reached that is in one of them: NAT64,
+// 6to4, Teredo.
 var special = prefixes(
-	"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
-	"192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16", "192.175.48.0/24",
+	"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
+	"192.0.0.0/24",
+	"192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16",
+	"192.175.48.0/24",
 	"198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
-	"::/8", "64:ff9b::/96", "64:ff9b:1::/48", "100::/8", "2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48",
+	"::/8", "64:ff9b::/96", "64:ff9b:1::/48", "100::/8", "2001::/23", "2001:db8::/32", "2002::/16",
+	"2620:4f:8000::/48",
 	"3fff::/20", "5f00::/16", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8",
 )
 

@@ -43,7 +43,8 @@ func TestIsPublic(t *testing.T) {
 		"224.0.0.1", "255.255.255.255",
 		"::", "::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::7f00:1", "64:ff9b::7f00:1",
 		"64:ff9b:1::1", "100::1", "2001:db8::1",
-		"2001::1", "2002:7f00:1::", "fc00::1", "fd12::1", "fe80::1", "fec0::1", "ff02::1", "fe80::1%eth0",
+		"2001::1", "2002:7f00:1::", "fc00::1", "fd12::1", "fe80::1", "fec0::1", "ff02::1",
+		"fe80::1%eth0",
 	} {
 		if reach.IsPublic(netip.MustParseAddr(inside)) {
 			t.Errorf("%s is connected to", inside)
@@ -99,7 +100,8 @@ func TestBounds(t *testing.T) {
 			}()
 		}
 	}()
-	g := &reach.Guard{Resolver: dnstest.Must("mx.example. A 198.51.100.1\nmute.example. A 198.51.100.2\n")}
+	g := &reach.Guard{Resolver: dnstest.Must(
+		"mx.example. A 198.51.100.1\nmute.example. A 198.51.100.2\n")}
 	mute, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -107,7 +109,8 @@ func TestBounds(t *testing.T) {
 	defer mute.Close()
 	at := map[string]string{"198.51.100.1": l.Addr().String(), "198.51.100.2": mute.Addr().String()}
 	g.Route(func(a netip.Addr, _ int) string { return at[a.String()] }, nil)
-	if _, err := g.Exchange(t.Context(), "mx.example"); err == nil || !strings.Contains(err.Error(), "more than") {
+	if _, err := g.Exchange(t.Context(), "mx.example"); err == nil ||
+		!strings.Contains(err.Error(), "more than") {
 		t.Errorf("without end: %v", err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
@@ -131,7 +134,8 @@ func (endless) Read(p []byte) (int, error) {
 
 // TestParsePin refuses what is not a TLSA record.
 func TestParsePin(t *testing.T) {
-	for _, bad := range []string{"", "3 1 1", "3 1 300 aa", "x 1 1 aa", "3 1 1 a", "3 1 1 zz", "-1 1 1 aa"} {
+	for _, bad := range []string{"", "3 1 1", "3 1 300 aa", "x 1 1 aa", "3 1 1 a", "3 1 1 zz",
+		"-1 1 1 aa"} {
 		if _, err := reach.ParsePin(bad); err == nil {
 			t.Errorf("%q is taken", bad)
 		}

@@ -76,7 +76,8 @@ func (a *authority) issue(name string, days int) *tls.Certificate {
 		SerialNumber: big.NewInt(2), DNSNames: []string{name}, NotBefore: now.AddDate(-1, 0, 0),
 		NotAfter: now.AddDate(0, 0, days), ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}, a.cert, &key.PublicKey)
-	return &tls.Certificate{Certificate: [][]byte{cert.Raw, a.cert.Raw}, PrivateKey: key, Leaf: cert}
+	return &tls.Certificate{Certificate: [][]byte{cert.Raw, a.cert.Raw}, PrivateKey: key,
+		Leaf: cert}
 }
 
 // pin is the TLSA record of a certificate's key, or of another one with a slip.

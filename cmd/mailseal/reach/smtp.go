@@ -29,8 +29,8 @@ func (e Exchange) Expires() time.Time {
 	return e.Chain[0].NotAfter
 }
 
-// Exchange asks an MX host on port 25 for STARTTLS, and looks at its certificates. Nothing is mailed.
-// The error says why the host was not reached.
+// Exchange asks an MX host on port 25 for STARTTLS, and looks at its certificates. Nothing is
+// mailed. The error says why the host was not reached.
 func (g *Guard) Exchange(ctx context.Context, host string) (Exchange, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -55,7 +55,8 @@ func (g *Guard) Exchange(ctx context.Context, host string) (Exchange, error) {
 		return out, nil
 	}
 	// Whatever certificate comes is taken: what is wrong with it is what is asked here.
-	out.Failed = c.StartTLS(&tls.Config{ServerName: host, InsecureSkipVerify: true, MinVersion: tls.VersionTLS10})
+	out.Failed = c.StartTLS(&tls.Config{ServerName: host, InsecureSkipVerify: true,
+		MinVersion: tls.VersionTLS10})
 	state, isTLS := c.TLSConnectionState()
 	if out.Failed != nil || !isTLS || len(state.PeerCertificates) == 0 {
 		if out.Failed == nil {
@@ -81,7 +82,8 @@ func (g *Guard) judge(e *Exchange, host string) {
 	if end := e.Chain[0].NotAfter; at.After(end) {
 		at = end
 	}
-	_, err := e.Chain[0].Verify(x509.VerifyOptions{Roots: g.roots, Intermediates: others, CurrentTime: at})
+	_, err := e.Chain[0].Verify(x509.VerifyOptions{Roots: g.roots, Intermediates: others,
+		CurrentTime: at})
 	var none x509.SystemRootsError
 	if errors.As(err, &none) {
 		e.Roots = err

@@ -54,7 +54,8 @@ func LetRead(r Reader, stops []string, key Key) Remedy {
 // LetReadFile is LetRead for a file of which the user can have no copy.
 func LetReadFile(r Reader, stops []string) Remedy { return LetRead(r, stops, Key{}) }
 
-// LetReadACL lets a user read a file, or pass directories, by access control lists, which take nothing from others.
+// LetReadACL lets a user read a file, or pass directories, by access control lists, which take
+// nothing from others.
 func LetReadACL(r Reader, stops []string) Remedy {
 	var commands []string
 	for _, path := range stops {
@@ -122,7 +123,8 @@ func (r Reader) openOne(path string) (command string, isGiven bool) {
 	case isShared(path) || sys.Uid != 0 || gid != 0 && perm&0o070 != 0:
 		return "", false
 	}
-	return "chgrp " + r.Group + " " + quote(path) + " && chmod g=" + right + " " + quote(path), false
+	return "chgrp " + r.Group + " " + quote(path) + " && chmod g=" + right + " " + quote(path),
+		false
 }
 
 // owns reports whether a directory belongs to the user.
@@ -135,7 +137,8 @@ func (r Reader) owns(dir string) bool {
 	return ok && int(sys.Uid) == r.UID
 }
 
-// isShared reports whether a directory is one that others live in: at the top of the host, or a home.
+// isShared reports whether a directory is one that others live in: at the top of the host, or a
+// home.
 func isShared(path string) bool {
 	return strings.Count(filepath.Clean(path), "/") < 2 || filepath.Dir(path) == "/home"
 }
@@ -146,4 +149,7 @@ func isDirectory(path string) bool {
 }
 
 // GiveDirectory gives a user a directory of its own that belongs to root, with all that is in it.
-func GiveDirectory(r Reader, dir string) Remedy { return of(GiveToUser, r.User, r.Group, quote(dir)) }
+func GiveDirectory(r Reader, dir string) Remedy {
+	return of(GiveToUser, r.User, r.Group,
+		quote(dir))
+}

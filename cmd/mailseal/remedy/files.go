@@ -10,8 +10,8 @@ import (
 	"mailseal/keys/keyfile"
 )
 
-// KeyFile corrects what is wrong with the file of a key or another secret, or with a directory on the
-// way to it, for the user that reads it.
+// KeyFile corrects what is wrong with the file of a key or another secret, or with a directory on
+// the way to it, for the user that reads it.
 func KeyFile(f keyfile.Finding, r Reader, key Key) Remedy {
 	switch f.Kind {
 	case keyfile.DirectoryOwner:
@@ -34,7 +34,8 @@ func KeyFile(f keyfile.Finding, r Reader, key Key) Remedy {
 	return Remedy{}
 }
 
-// passesAnyway reports whether the owner of a directory could list and pass it if it belonged to another.
+// passesAnyway reports whether the owner of a directory could list and pass it if it belonged to
+// another.
 func passesAnyway(dir string) bool {
 	info, err := os.Stat(dir)
 	return err == nil && info.Mode().Perm()&0o005 == 0o005
@@ -47,7 +48,8 @@ func ownCopy(r Reader, key Key) Remedy {
 	return CopyKey(r, key)
 }
 
-// changeMode closes a file to others. A user that reads it as one of those others gets it by its group.
+// changeMode closes a file to others. A user that reads it as one of those others gets it by its
+// group.
 func changeMode(f keyfile.Finding, r Reader) Remedy {
 	info, err := os.Stat(f.Path)
 	if err == nil {
@@ -70,8 +72,8 @@ func DirectoryFor(r Reader, path string) Remedy {
 // Group gives a file, which its group may read, to the service's group.
 func Group(group, path string) Remedy { return of(GiveToGroup, group, quote(path)) }
 
-// Access lets a group read files and pass directories: at the directory that holds all of them, unless it holds other
-// things as well, as the root directory does.
+// Access lets a group read files and pass directories: at the directory that holds all of them,
+// unless it holds other things as well, as the root directory does.
 func Access(group string, paths []string) Remedy {
 	top := paths[0]
 	for _, p := range paths {

@@ -5,14 +5,17 @@ import (
 	"mailseal/milter/keydns"
 )
 
-// Generate begins the first key of a domain whose keys Mailseal manages. Config is the configuration file, "" for the
-// default one.
+// Generate begins the first key of a domain whose keys Mailseal manages. Config is the
+// configuration file, "" for the default one.
 func Generate(config, domain string) Remedy {
 	return of(GenerateKey, configFlag(config), quote(domain))
 }
 
 // Rotate makes the step of a domain's keys that is due, and says what the others wait for.
-func Rotate(config, domain string) Remedy { return of(RotateKey, configFlag(config), quote(domain)) }
+func Rotate(config, domain string) Remedy {
+	return of(RotateKey, configFlag(config),
+		quote(domain))
+}
 
 func configFlag(path string) string {
 	if path == "" {
@@ -21,7 +24,8 @@ func configFlag(path string) string {
 	return " --config " + quote(path)
 }
 
-// Record corrects what is published of a key. A record without a text is a vendor's, and for the vendor to publish.
+// Record corrects what is published of a key. A record without a text is a vendor's, and for the
+// vendor to publish.
 func Record(f keydns.Finding, want keys.Record) Remedy {
 	known := want.Text != ""
 	switch {
@@ -41,5 +45,6 @@ func Record(f keydns.Finding, want keys.Record) Remedy {
 	return of(Publish, want.Line())
 }
 
-// Selector puts another selector into the entry of a key, in mailseal.toml or in a key table of OpenDKIM's.
+// Selector puts another selector into the entry of a key, in mailseal.toml or in a key table of
+// OpenDKIM's.
 func Selector(wrong, right string) Remedy { return of(CorrectSelector, right, wrong) }

@@ -1,6 +1,7 @@
-// Package remedy builds what Mailseal tells operators to do: commands to run, DNS records to publish, and lines to put
-// into a configuration. Every remedy is made here, from what the packages found, so that one test can apply each kind
-// to a copy and see that the finding is gone afterwards.
+// Package remedy builds what Mailseal tells operators to do: commands to run, DNS records to
+// publish, and lines to put into a configuration. Every remedy is made here, from what the packages
+// found, so that one test can apply each kind to a copy and see that the finding is gone
+// afterwards.
 package remedy
 
 import (
@@ -25,34 +26,44 @@ const (
 	ChangeOwner Kind = "change-owner"
 	GiveToGroup Kind = "give-to-group" // a file that the service's group may read already
 	// a file and the directories on the way to it, for the daemon's user to read
-	LetIn            Kind = "let-in"
-	AccessList       Kind = "access-list"        // the same, where others would lose something otherwise
-	Copy             Kind = "copy-key"           // for the daemon alone, and a line of mailseal.toml that names it
-	GiveToUser       Kind = "give-to-user"       // a directory with all that is in it
-	OpenTree         Kind = "open-tree"          // a directory and all below it, for the group to read
-	OpenEach         Kind = "open-each"          // files and directories that only have / in common
-	MakeDirectory    Kind = "make-directory"     // and those above it
-	MoveSocket       Kind = "move-socket"        // of mailseal.toml, where the daemon may not make it
+	LetIn Kind = "let-in"
+	// the same, where others would lose something otherwise
+	AccessList Kind = "access-list"
+	// for the daemon alone, and a line of mailseal.toml that names it
+	Copy       Kind = "copy-key"
+	GiveToUser Kind = "give-to-user" // a directory with all that is in it
+	// a directory and all below it, for the group to read
+	OpenTree      Kind = "open-tree"
+	OpenEach      Kind = "open-each"      // files and directories that only have / in common
+	MakeDirectory Kind = "make-directory" // and those above it
+	// of mailseal.toml, where the daemon may not make it
+	MoveSocket       Kind = "move-socket"
 	MakeOwnDirectory Kind = "make-own-directory" // for the daemon's user to make files in
 	GenerateKey      Kind = "generate-key"       // the first of a managed domain
 	RotateKey        Kind = "rotate-key"         // one step of a managed domain
-	Publish          Kind = "publish-record"     // a DNS record where there is none, or in place of another
-	Move             Kind = "move-record"        // from a wrong name to the right one
-	Remove           Kind = "remove-record"      // at a wrong name, where the right record is a vendor's
-	KeepOne          Kind = "keep-one-record"    // of several at one name, the right one
-	KeepAny          Kind = "keep-any-record"    // of several at one name, where the right record is a vendor's
-	LongerKey        Kind = "make-longer-key"    // and publish it
-	MainCF           Kind = "put-main-cf"        // lines of Postfix's main.cf
-	MasterCF         Kind = "put-master-cf"      // an option of a service in master.cf
-	SendmailMC       Kind = "put-sendmail-mc"    // lines of sendmail.mc
-	SendmailCF       Kind = "put-sendmail-cf"    // lines of sendmail.cf, where there is no sendmail.mc
-	SendmailPort     Kind = "put-daemon-port"    // a port of sendmail.mc, or of sendmail.cf
-	Setting          Kind = "put-setting"        // lines of mailseal.toml
-	EditUnit         Kind = "edit-unit"          // lines of a unit of systemd
-	System           Kind = "change-system"      // a command about users, units and sockets of the host
-	ServerName       Kind = "set-authserv-id"    // a line of mailseal.toml, before the first table
-	CorrectSelector  Kind = "correct-selector"   // in place of another, in the entry of a key
-	Several          Kind = "put-several"        // lines of several files, and commands, which belong together
+	// a DNS record where there is none, or in place of another
+	Publish Kind = "publish-record"
+	Move    Kind = "move-record" // from a wrong name to the right one
+	// at a wrong name, where the right record is a vendor's
+	Remove  Kind = "remove-record"
+	KeepOne Kind = "keep-one-record" // of several at one name, the right one
+	// of several at one name, where the right record is a vendor's
+	KeepAny    Kind = "keep-any-record"
+	LongerKey  Kind = "make-longer-key" // and publish it
+	MainCF     Kind = "put-main-cf"     // lines of Postfix's main.cf
+	MasterCF   Kind = "put-master-cf"   // an option of a service in master.cf
+	SendmailMC Kind = "put-sendmail-mc" // lines of sendmail.mc
+	// lines of sendmail.cf, where there is no sendmail.mc
+	SendmailCF   Kind = "put-sendmail-cf"
+	SendmailPort Kind = "put-daemon-port" // a port of sendmail.mc, or of sendmail.cf
+	Setting      Kind = "put-setting"     // lines of mailseal.toml
+	EditUnit     Kind = "edit-unit"       // lines of a unit of systemd
+	// a command about users, units and sockets of the host
+	System          Kind = "change-system"
+	ServerName      Kind = "set-authserv-id"  // a line of mailseal.toml, before the first table
+	CorrectSelector Kind = "correct-selector" // in place of another, in the entry of a key
+	// lines of several files, and commands, which belong together
+	Several Kind = "put-several"
 )
 
 // form is how a kind is printed.
@@ -104,7 +115,8 @@ func (r Remedy) IsZero() bool { return r.Kind == "" }
 // IsCommand reports whether the remedy can be given to a shell as it is printed.
 func (r Remedy) IsCommand() bool { return forms[r.Kind].isCommand }
 
-// String writes the remedy as operators read it, on one line or several. Paths are quoted for a shell.
+// String writes the remedy as operators read it, on one line or several. Paths are quoted for a
+// shell.
 func (r Remedy) String() string {
 	if r.IsZero() {
 		return ""

@@ -78,7 +78,8 @@ to = ["postmaster@example.com"]
 		t.Fatal(err)
 	}
 	now := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
-	p := &Process{Config: cfg, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }}
+	p := &Process{Config: cfg, Log: slog.New(slog.DiscardHandler),
+		Now: func() time.Time { return now }}
 	s, err := p.Store(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -87,7 +88,8 @@ to = ["postmaster@example.com"]
 	if jobs := alertJobs(p, s); len(jobs) != 1 {
 		t.Fatalf("got %d jobs, want one", len(jobs))
 	}
-	if _, err := s.Raise(t.Context(), now, time.Hour, store.Alert{Code: "test-mail", Text: "It says so."}); err != nil {
+	if _, err := s.Raise(t.Context(), now, time.Hour,
+		store.Alert{Code: "test-mail", Text: "It says so."}); err != nil {
 		t.Fatal(err)
 	}
 	for range 3 {
@@ -109,10 +111,12 @@ to = ["postmaster@example.com"]
 	}
 	var list bytes.Buffer
 	out := &Out{Config: cfg, Now: now, Output: &list}
-	if err := out.Alerts(context.Background()); err != nil || !strings.Contains(list.String(), "mailed 2026-11-30") {
+	if err := out.Alerts(context.Background()); err != nil ||
+		!strings.Contains(list.String(), "mailed 2026-11-30") {
 		t.Errorf("the list: %v\n%s", err, &list)
 	}
-	if err := out.AlertTest(t.Context()); err != nil || !strings.Contains(<-sessions, "This is a test:") {
+	if err := out.AlertTest(t.Context()); err != nil ||
+		!strings.Contains(<-sessions, "This is a test:") {
 		t.Errorf("the test: %v", err)
 	}
 }

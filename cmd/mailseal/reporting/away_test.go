@@ -17,8 +17,8 @@ import (
 	"mailseal/milter/report/store"
 )
 
-// TestStoreAway stops PostgreSQL under the process and under capture: rows wait, none is dropped, the
-// process says so, and all are taken once the server is back.
+// TestStoreAway stops PostgreSQL under the process and under capture: rows wait, none is dropped,
+// the process says so, and all are taken once the server is back.
 func TestStoreAway(t *testing.T) {
 	d := newSharedDay(t, 1)
 	h := d.hosts[0]
@@ -43,7 +43,8 @@ func TestStoreAway(t *testing.T) {
 	h.judge(t, 200)
 	var a control.Answer
 	hasTried := func() bool {
-		a, err = control.Ask(ctx, ControlPath(h.Config, roles), control.Request{Command: control.Status})
+		a, err = control.Ask(ctx, ControlPath(h.Config, roles),
+			control.Request{Command: control.Status})
 		if err != nil || a.Running == nil || a.Running.Spool == nil {
 			t.Fatalf("%+v, %v", a, err)
 		}
@@ -99,7 +100,8 @@ func TestSpoolExpires(t *testing.T) {
 	spoolThree(t, h.Config)
 	var log bytes.Buffer
 	now := noon.Add(7*day - time.Hour)
-	p := &Process{Config: h.Config, Log: slog.New(slog.NewTextHandler(&log, nil)), Now: func() time.Time { return now }}
+	p := &Process{Config: h.Config, Log: slog.New(slog.NewTextHandler(&log, nil)),
+		Now: func() time.Time { return now }}
 	h.Config.Reports.Store = "postgres://nobody@127.0.0.1:1/none?sslmode=disable"
 	if err := p.Fold(t.Context()); err == nil || p.waiting() == "" || log.Len() > 0 {
 		t.Fatalf("before they are too old: %v, waiting %q, log %s", err, p.waiting(), &log)

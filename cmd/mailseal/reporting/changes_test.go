@@ -37,7 +37,8 @@ func newPages(t *testing.T, socket string) *pages {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
 	}
-	b := &pages{t, &http.Client{Jar: jar, Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}
+	b := &pages{t, &http.Client{Jar: jar, Transport: &http.Transport{DialContext: dial,
+		DisableKeepAlives: true}}}
 	_, text := b.get("/login")
 	b.post("/login", url.Values{"csrf": {b.token(text)}, "password": {pageToken}, "next": {"/"}})
 	return b
@@ -97,7 +98,8 @@ func (b *pages) upload(token, name string, data []byte) (int, string) {
 	}
 	_, _ = part.Write(data)
 	_ = form.Close()
-	r, err := http.NewRequestWithContext(b.t.Context(), http.MethodPost, "http://page/ingest", &body)
+	r, err := http.NewRequestWithContext(b.t.Context(), http.MethodPost, "http://page/ingest",
+		&body)
 	if err == nil {
 		r.Header.Set("Content-Type", form.FormDataContentType())
 	}
@@ -111,7 +113,8 @@ func reportOf(org, id string, day time.Time) []byte {
 		`<policy_published><domain>shop.example</domain><p>none</p></policy_published><record><row><source_ip>192.0.2.77</source_ip>`+
 		`<count>50</count><policy_evaluated><disposition>none</disposition><dkim>fail</dkim><spf>fail</spf></policy_evaluated></row>`+
 		`<identifiers><header_from>shop.example</header_from></identifiers><auth_results><spf><domain>x.test</domain>`+
-		`<result>fail</result></spf></auth_results></record></feedback>`, org, id, day.Unix(), day.Unix()+86399)
+		`<result>fail</result></spf></auth_results></record></feedback>`, org, id, day.Unix(),
+		day.Unix()+86399)
 }
 
 // start runs roles until the function that it returns is called.
@@ -148,12 +151,13 @@ func start(t *testing.T, cfg *config.Config, names ...string) (stop func()) {
 	return stop
 }
 
-// TestChanges uploads a report, accepts a reporter, judges a source and undoes it on the page, over both
-// databases, with both roles in one process and in two; then without an intake.
+// TestChanges uploads a report, accepts a reporter, judges a source and undoes it on the page, over
+// both databases, with both roles in one process and in two; then without an intake.
 func TestChanges(t *testing.T) {
 	for _, driver := range []string{"sqlite", "postgres"} {
 		for _, split := range []bool{false, true} {
-			t.Run(fmt.Sprint(driver, " in two processes ", split), func(t *testing.T) { testChanges(t, driver, split) })
+			t.Run(fmt.Sprint(driver, " in two processes ", split),
+				func(t *testing.T) { testChanges(t, driver, split) })
 		}
 	}
 }
@@ -195,7 +199,8 @@ func testChanges(t *testing.T, driver string, split bool) {
 	token := b.token(text)
 	stopIntake()
 	for _, path := range []string{"/ingest", sourceOfTests} {
-		if code, text := b.get(path); code != 200 || !strings.Contains(text, "Nothing can be changed here now") ||
+		if code, text := b.get(path); code != 200 ||
+			!strings.Contains(text, "Nothing can be changed here now") ||
 			strings.Contains(text, `name="class"`) || strings.Contains(text, `type="file"`) {
 			t.Errorf("%s without an intake: status %d, or forms that cannot work", path, code)
 		}
@@ -233,7 +238,8 @@ func uploadAndAccept(t *testing.T, b *pages, cfg *config.Config, day time.Time) 
 		"1 was there already.") {
 		t.Errorf("the same upload again:\n%s", text)
 	}
-	if code, _ := b.upload("wrong", "b.xml", reportOf("big.test", "b", day)); code != http.StatusForbidden {
+	if code, _ := b.upload("wrong", "b.xml",
+		reportOf("big.test", "b", day)); code != http.StatusForbidden {
 		t.Errorf("upload without the token of a form: status %d", code)
 	}
 	if _, text := b.upload(token, "c.xml", []byte("<!DOCTYPE x><feedback>")); !strings.Contains(
@@ -253,8 +259,10 @@ func uploadAndAccept(t *testing.T, b *pages, cfg *config.Config, day time.Time) 
 	if n := countedIn(t, cfg); n != 1 {
 		t.Errorf("%d reports count before the reporter is accepted, want 1", n)
 	}
-	_, text = b.post("/ingest", url.Values{"csrf": {token}, "trust": {url.QueryEscape("stranger.test")}})
-	if n := countedIn(t, cfg); n != 2 || !strings.Contains(text, "Reports of stranger.test count from now on.") {
+	_, text = b.post("/ingest", url.Values{"csrf": {token},
+		"trust": {url.QueryEscape("stranger.test")}})
+	if n := countedIn(t, cfg); n != 2 ||
+		!strings.Contains(text, "Reports of stranger.test count from now on.") {
 		t.Errorf("%d reports count after it, want 2", n)
 	}
 	refuseAndTakeBack(t, b, cfg, token)
@@ -265,8 +273,8 @@ func uploadAndAccept(t *testing.T, b *pages, cfg *config.Config, day time.Time) 
 	}
 }
 
-// refuseAndTakeBack refuses a reporter on its page, and takes that back, and that another one is trusted,
-// on the page of reports that come in.
+// refuseAndTakeBack refuses a reporter on its page, and takes that back, and that another one is
+// trusted, on the page of reports that come in.
 func refuseAndTakeBack(t *testing.T, b *pages, cfg *config.Config, token string) {
 	t.Helper()
 	const receiver = "/receiver?name=big.test"
@@ -278,7 +286,8 @@ func refuseAndTakeBack(t *testing.T, b *pages, cfg *config.Config, token string)
 		t.Errorf("refused without the token of a form: status %d", code)
 	}
 	_, text := b.post("/ingest", url.Values{"csrf": {token}, "refuse": {"big.test"}})
-	if n := countedIn(t, cfg); n != 1 || !strings.Contains(text, "Reports of big.test do not count any more.") ||
+	if n := countedIn(t, cfg); n != 1 ||
+		!strings.Contains(text, "Reports of big.test do not count any more.") ||
 		!strings.Contains(text, `name="prove" value="big.test"`) ||
 		strings.Contains(text, `name="trust" value="big.test"`) {
 		t.Errorf("%d reports count once a reporter is refused, want 1:\n%s", n, text)
@@ -292,11 +301,14 @@ func refuseAndTakeBack(t *testing.T, b *pages, cfg *config.Config, token string)
 		want int
 	}{{"big.test", 2}, {"stranger.test", 1}} {
 		_, text := b.post("/ingest", url.Values{"csrf": {token}, "prove": {step.org}})
-		if n := countedIn(t, cfg); n != step.want || strings.Contains(text, `name="prove" value="`+step.org) {
-			t.Errorf("%d reports count once the decision on %s is taken back, want %d", n, step.org, step.want)
+		if n := countedIn(t, cfg); n != step.want ||
+			strings.Contains(text, `name="prove" value="`+step.org) {
+			t.Errorf("%d reports count once the decision on %s is taken back, want %d", n, step.org,
+				step.want)
 		}
 	}
-	if _, text := b.post("/ingest", url.Values{"csrf": {token}, "trust": {"stranger.test"}}); countedIn(t, cfg) != 2 {
+	if _, text := b.post("/ingest",
+		url.Values{"csrf": {token}, "trust": {"stranger.test"}}); countedIn(t, cfg) != 2 {
 		t.Errorf("trusted again:\n%s", text)
 	}
 }
@@ -305,7 +317,8 @@ func countedIn(t *testing.T, cfg *config.Config) (n int) {
 	t.Helper()
 	inStore(t, cfg, func(s *store.Store) error {
 		return s.View(t.Context(), func(tx *store.Tx) error {
-			return tx.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM in_report WHERE counted = 1").Scan(&n)
+			return tx.QueryRowContext(t.Context(),
+				"SELECT COUNT(*) FROM in_report WHERE counted = 1").Scan(&n)
 		})
 	})
 	return n
@@ -323,13 +336,15 @@ func inStore(t *testing.T, cfg *config.Config, do func(*store.Store) error) {
 	}
 }
 
-// classOf is what the newest verdict that holds says of the source; "mailseal reports sources" shows it.
+// classOf is what the newest verdict that holds says of the source; "mailseal reports sources"
+// shows it.
 func classOf(t *testing.T, cfg *config.Config) (class string) {
 	t.Helper()
 	inStore(t, cfg, func(s *store.Store) error {
 		verdicts, err := s.Verdicts(t.Context())
 		for i := range verdicts {
-			if class == "" && verdicts[i].Matches("shop.example", netip.MustParseAddr("192.0.2.77")) {
+			if class == "" && verdicts[i].Matches("shop.example",
+				netip.MustParseAddr("192.0.2.77")) {
 				class = verdicts[i].Class
 			}
 		}
@@ -349,7 +364,8 @@ func judgeAndUndo(t *testing.T, b *pages, cfg *config.Config) {
 			t.Errorf("judged %s: reports sources says %q", class, got)
 		}
 	}
-	if code, _ := b.post(sourceOfTests, url.Values{"csrf": {token}, "undo": {"99"}}); code != http.StatusForbidden {
+	if code, _ := b.post(sourceOfTests,
+		url.Values{"csrf": {token}, "undo": {"99"}}); code != http.StatusForbidden {
 		t.Errorf("undo of another verdict: status %d", code)
 	}
 	for _, want := range []string{"scanner", ""} {

@@ -27,7 +27,8 @@ type folding struct {
 func newFolding(t *testing.T) *folding {
 	t.Helper()
 	f := &folding{host: newHost(t, "127.0.0.1:9")}
-	f.p = &Process{Config: f.Config, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return f.Now }}
+	f.p = &Process{Config: f.Config, Log: slog.New(slog.DiscardHandler),
+		Now: func() time.Time { return f.Now }}
 	t.Cleanup(func() {
 		if s, err := f.p.Store(context.Background()); err == nil {
 			s.Close()
@@ -36,17 +37,19 @@ func newFolding(t *testing.T) *folding {
 	return f
 }
 
-// write writes segments with n messages of one domain, each with a name of its own, which makes rows
-// that are large.
+// write writes segments with n messages of one domain, each with a name of its own, which makes
+// rows that are large.
 func (f *folding) write(t *testing.T, n int) {
 	t.Helper()
-	w := spool.NewWriter(f.Config.Reports.SpoolDirectory, 1<<30, slog.New(slog.DiscardHandler), f.p.Now)
+	w := spool.NewWriter(f.Config.Reports.SpoolDirectory, 1<<30, slog.New(slog.DiscardHandler),
+		f.p.Now)
 	for range n {
 		f.n++
 		w.Record(report.Evaluation{
 			Time: f.Now, Client: netip.MustParseAddr("192.0.2.1"), SPF: true, Disposition: "none",
 			HeaderFrom: fmt.Sprintf("s%0200d.example", f.n),
-			Policy:     report.Policy{Domain: "a.example", Text: "v=DMARC1; p=none", P: "none", URIs: []string{"mailto:d@a.example"}},
+			Policy: report.Policy{Domain: "a.example", Text: "v=DMARC1; p=none", P: "none",
+				URIs: []string{"mailto:d@a.example"}},
 		})
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -101,7 +104,8 @@ func TestFoldWaits(t *testing.T) {
 			f.write(t, tc.write)
 		}
 		if messages, left := f.fold(t); messages != int64(tc.messages) || left != tc.left {
-			t.Errorf("step %d: %d messages and %d segments left, want %d and %d", i, messages, left, tc.messages, tc.left)
+			t.Errorf("step %d: %d messages and %d segments left, want %d and %d", i, messages, left,
+				tc.messages, tc.left)
 		}
 	}
 }
@@ -161,7 +165,8 @@ func TestFoldTwice(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := store.NewOutBatch()
-	b.Add(&report.Evaluation{Time: noon, Client: netip.MustParseAddr("192.0.2.1"), Policy: report.Policy{Domain: "a.example"}})
+	b.Add(&report.Evaluation{Time: noon, Client: netip.MustParseAddr("192.0.2.1"),
+		Policy: report.Policy{Domain: "a.example"}})
 	isNew, err := s.Fold(t.Context(), []string{"fresh", spool.Base(names[0])}, b, noon)
 	if err != nil || isNew {
 		t.Errorf("a batch with a segment that is in the store is new: %v, %v", isNew, err)
@@ -197,14 +202,16 @@ func TestFoldGoesOn(t *testing.T) {
 		t.Fatal(names, err)
 	}
 	path := strings.TrimPrefix(f.Config.Reports.Store, "sqlite:")
-	db, err := database.Open(database.Options{Driver: database.SQLite, DSN: path, Access: database.Write,
+	db, err := database.Open(database.Options{Driver: database.SQLite, DSN: path,
+		Access:  database.Write,
 		Timeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	_, err = db.ExecContext(t.Context(), "CREATE TRIGGER refuse BEFORE INSERT ON out_segment WHEN new.name = '"+
-		spool.Base(names[0])+"' BEGIN SELECT RAISE(ABORT, 'refused'); END")
+	_, err = db.ExecContext(t.Context(),
+		"CREATE TRIGGER refuse BEFORE INSERT ON out_segment WHEN new.name = '"+
+			spool.Base(names[0])+"' BEGIN SELECT RAISE(ABORT, 'refused'); END")
 	if err != nil {
 		t.Fatal(err)
 	}

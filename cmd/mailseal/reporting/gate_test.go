@@ -29,8 +29,9 @@ func zoneWithout(t *testing.T, text string) *dnstest.Zone {
 	return z
 }
 
-// TestSendWaitsForSetUp holds that each thing that "reports check" calls bad, and a DNS that does not
-// answer, keeps mails back with a reason in preview, dry run and list, and that they go afterwards.
+// TestSendWaitsForSetUp holds that each thing that "reports check" calls bad, and a DNS that does
+// not answer, keeps mails back with a reason in preview, dry run and list, and that they go
+// afterwards.
 func TestSendWaitsForSetUp(t *testing.T) {
 	s := newSink(t)
 	for _, tc := range []struct{ name, without, add, want string }{
@@ -55,17 +56,22 @@ func TestSendWaitsForSetUp(t *testing.T) {
 		if tc.name == "no rule" {
 			h.Config.Sign = nil
 		}
-		preview := h.run(t, func(ctx context.Context) error { return h.Preview(ctx, "friend.example", "") })
+		preview := h.run(t, func(ctx context.Context) error {
+			return h.Preview(ctx,
+				"friend.example", "")
+		})
 		h.Now = noon.AddDate(0, 0, 1)
 		dry := h.run(t, func(ctx context.Context) error { return h.Send(ctx, true) })
 		before := len(s.all())
 		h.out.Reset()
 		err := h.Send(t.Context(), false)
-		if answer.Of(err) != answer.Bad || !strings.Contains(err.Error(), tc.want) || len(s.all()) != before {
+		if answer.Of(err) != answer.Bad || !strings.Contains(err.Error(), tc.want) ||
+			len(s.all()) != before {
 			t.Errorf("%s: %v, %d mails", tc.name, err, len(s.all())-before)
 		}
 		list := h.run(t, func(ctx context.Context) error { return h.List(ctx, "") })
-		for what, text := range map[string]string{"preview": preview, "dry run": dry, "list": list} {
+		for what, text := range map[string]string{"preview": preview, "dry run": dry,
+			"list": list} {
 			if !strings.Contains(text, "set-up: ") || !strings.Contains(text, tc.want) {
 				t.Errorf("%s: %s does not say why:\n%s", tc.name, what, text)
 			}
@@ -132,7 +138,8 @@ func TestConfiguredAddresses(t *testing.T) {
 func TestForgedAreListed(t *testing.T) {
 	h := newHost(t, "127.0.0.1:9")
 	h.judged(t, "friend.example", 1)
-	forged := "r+" + strings.Repeat("a", 32) + "-1-" + strings.Repeat("b", 26) + "@reports.example.net"
+	forged := "r+" + strings.Repeat("a", 32) + "-1-" + strings.Repeat("b", 26) +
+		"@reports.example.net"
 	text := h.run(t, func(ctx context.Context) error {
 		return h.Bounced(ctx, forged, strings.NewReader("Action: failed\n"))
 	})

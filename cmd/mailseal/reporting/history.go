@@ -68,7 +68,8 @@ func (p *Process) ownDomains() []string {
 	for _, d := range out {
 		known[d] = true
 	}
-	for _, d := range slices.Concat(p.Config.Reports.Intake.Domains, p.Config.Reports.Intake.Parked) {
+	for _, d := range slices.Concat(p.Config.Reports.Intake.Domains,
+		p.Config.Reports.Intake.Parked) {
 		if !known[d] {
 			known[d] = true
 			out = append(out, d)
@@ -95,8 +96,8 @@ func (h *history) round(ctx context.Context) error {
 	names, period := h.ownDomains(), h.Config.Reports.DNSEvery
 	share := 1 + int(int64(len(names))*int64(roundEvery)/int64(period))
 	began := h.Now()
-	// The list is read once for the round, with those whose turn comes while it lasts: to read it for
-	// each domain would be most of the work where there are many.
+	// The list is read once for the round, with those whose turn comes while it lasts: to read it
+	// for each domain would be most of the work where there are many.
 	due, err := h.store.DueDomains(ctx, names, began.Add(maxRound-period), share)
 	if err != nil {
 		return err
@@ -239,7 +240,10 @@ func ownRecords(r domains.Result) (out []store.DNSRecord) {
 // withKeys adds the records of keys that the check of the domain did not ask for.
 func withKeys(records, keys []store.DNSRecord) []store.DNSRecord {
 	for _, k := range keys {
-		if !slices.ContainsFunc(records, func(r store.DNSRecord) bool { return r.Name == k.Name && r.Kind == k.Kind }) {
+		if !slices.ContainsFunc(records, func(r store.DNSRecord) bool {
+			return r.Name == k.Name &&
+				r.Kind == k.Kind
+		}) {
 			records = append(records, k)
 		}
 	}

@@ -62,20 +62,24 @@ func newHistory(t *testing.T, names ...string) (*history, *standingClock) {
 	return &history{Process: p, store: s, clock: clock}, clock
 }
 
-// TestDNSHistory follows a domain over a day: the first look is no change, a record that changes is one change and one
-// alert, a DNS that does not answer is none, and a mistake that stays is one alert.
+// TestDNSHistory follows a domain over a day: the first look is no change, a record that changes is
+// one change and one alert, a DNS that does not answer is none, and a mistake that stays is one
+// alert.
 func TestDNSHistory(t *testing.T) {
 	h, clock := newHistory(t, "example.com")
 	broken := strings.Replace(cleanZone, "v=spf1 mx -all", "v=spf1 mx ip4: -all", 1)
 	for i, c := range []struct{ zone, changes, alerts string }{
 		{cleanZone, "", ""},
 		{cleanZone, "", ""},
-		{strings.Replace(cleanZone, "p=quarantine", "p=none", 1), "TXT _dmarc.example.com;", "dns-changed TXT _dmarc.example.com = v=DMARC1; p=none;"},
-		{"$SERVFAIL example.com.\n$SERVFAIL _dmarc.example.com.\n", "TXT _dmarc.example.com;", "dns-changed TXT _dmarc.example.com = v=DMARC1; p=none;"},
+		{strings.Replace(cleanZone, "p=quarantine", "p=none", 1), "TXT _dmarc.example.com;",
+			"dns-changed TXT _dmarc.example.com = v=DMARC1; p=none;"},
+		{"$SERVFAIL example.com.\n$SERVFAIL _dmarc.example.com.\n", "TXT _dmarc.example.com;",
+			"dns-changed TXT _dmarc.example.com = v=DMARC1; p=none;"},
 		{broken, "TXT example.com;TXT _dmarc.example.com;TXT _dmarc.example.com;", ""},
 		{broken, "TXT example.com;TXT _dmarc.example.com;TXT _dmarc.example.com;", ""},
 		{strings.Replace(broken, "_dmarc.example.com. 3600", "other.example.com. 3600", 1),
-			"TXT _dmarc.example.com;TXT example.com;TXT _dmarc.example.com;TXT _dmarc.example.com;", ""},
+			"TXT _dmarc.example.com;TXT example.com;TXT _dmarc.example.com;TXT _dmarc.example.com;",
+			""},
 	} {
 		h.resolver, h.cache = zoneOf(t, c.zone), nil
 		if err := h.round(t.Context()); err != nil {
@@ -103,7 +107,8 @@ func TestDNSHistory(t *testing.T) {
 		if c.alerts != "" && got != c.alerts {
 			t.Errorf("round %d: alerts %q, want %q", i, got, c.alerts)
 		}
-		if i >= 4 && strings.Count(got, "dns-mistake") == 0 || strings.Count(got, "dns-mistake spf-") > 1 {
+		if i >= 4 && strings.Count(got, "dns-mistake") == 0 ||
+			strings.Count(got, "dns-mistake spf-") > 1 {
 			t.Errorf("round %d: alerts %q", i, got)
 		}
 		clock.now = clock.now.Add(6 * time.Hour)
@@ -113,15 +118,16 @@ func TestDNSHistory(t *testing.T) {
 	if err := o.History(t.Context(), "example.com"); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"TXT example.com", "was: v=spf1 mx -all", "is:  v=spf1 mx ip4: -all", "2026-11-30 20:0"} {
+	for _, want := range []string{"TXT example.com", "was: v=spf1 mx -all",
+		"is:  v=spf1 mx ip4: -all", "2026-11-30 20:0"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in %s", want, out.String())
 		}
 	}
 }
 
-// TestDNSRoundsAreSpread holds that many domains are checked once in a period each, a few at a time, and at no more than
-// five questions a second.
+// TestDNSRoundsAreSpread holds that many domains are checked once in a period each, a few at a
+// time, and at no more than five questions a second.
 func TestDNSRoundsAreSpread(t *testing.T) {
 	var names []string
 	for i := range 400 {
@@ -171,7 +177,8 @@ func (c *dnsCount) Lookup(ctx context.Context, name string, kind dns.Type) (dns.
 	return c.Resolver.Lookup(ctx, name, kind)
 }
 
-// hosted is a zone with n domains, each with a key. They have an MX host of their own, or all the same.
+// hosted is a zone with n domains, each with a key. They have an MX host of their own, or all the
+// same.
 func hosted(t *testing.T, n int, ownHosts bool) (names []string, z *dnstest.Zone) {
 	var b strings.Builder
 	b.WriteString("$ORIGIN .\n$TTL 3600\nhost.example. MX 10 mx.host.example.\nmx.host.example. A 198.51.100.1\n" +
@@ -191,7 +198,8 @@ func hosted(t *testing.T, n int, ownHosts bool) (names []string, z *dnstest.Zone
 }
 
 // dnsRounds runs the role for a while, and returns the longest time that a domain was not checked.
-func dnsRounds(t *testing.T, h *history, clock *standingClock, names []string, while time.Duration) time.Duration {
+func dnsRounds(t *testing.T, h *history, clock *standingClock, names []string,
+	while time.Duration) time.Duration {
 	longest := int64(0)
 	began := clock.now
 	last := map[string]int64{}
@@ -204,7 +212,8 @@ func dnsRounds(t *testing.T, h *history, clock *standingClock, names []string, w
 			t.Fatal(err)
 		}
 		err := h.store.View(t.Context(), func(tx *store.Tx) error {
-			rows, err := tx.QueryContext(t.Context(), "SELECT domain, checked FROM dns_domain WHERE checked >= $1", start.Unix())
+			rows, err := tx.QueryContext(t.Context(),
+				"SELECT domain, checked FROM dns_domain WHERE checked >= $1", start.Unix())
 			if err != nil {
 				return err
 			}
@@ -230,8 +239,8 @@ func dnsRounds(t *testing.T, h *history, clock *standingClock, names []string, w
 	return time.Duration(longest) * time.Second
 }
 
-// dnsPace holds that n domains of a hoster are each checked once in a period that is in proportion to 6 hours for 10,000,
-// with at most five questions a second.
+// dnsPace holds that n domains of a hoster are each checked once in a period that is in proportion
+// to 6 hours for 10,000, with at most five questions a second.
 func dnsPace(t *testing.T, n int) {
 	names, z := hosted(t, n, false)
 	h, clock := newHistory(t, names...)
@@ -269,7 +278,8 @@ func TestDNSPaceLong(t *testing.T) {
 	dnsPace(t, 10_000)
 }
 
-// TestDNSPaceIsSaid holds that the log says which period is reached where there are more records than can be asked for.
+// TestDNSPaceIsSaid holds that the log says which period is reached where there are more records
+// than can be asked for.
 func TestDNSPaceIsSaid(t *testing.T) {
 	names, z := hosted(t, 100, true)
 	h, clock := newHistory(t, names...)
@@ -294,7 +304,8 @@ func TestDNSRoleIsOff(t *testing.T) {
 		"no domains":   {Reports: config.Reports{DNSEvery: time.Hour}},
 		"switched off": {Keys: map[string]config.Key{"k": {Domain: "example.com"}}},
 	} {
-		part, err := dnsRole().Build(t.Context(), &Process{Config: cfg, Log: slog.New(slog.DiscardHandler), Now: time.Now})
+		part, err := dnsRole().Build(t.Context(),
+			&Process{Config: cfg, Log: slog.New(slog.DiscardHandler), Now: time.Now})
 		if err != nil || part.Jobs != nil {
 			t.Errorf("%s: %+v, %v", name, part, err)
 		}

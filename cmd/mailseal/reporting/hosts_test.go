@@ -70,7 +70,8 @@ func (l *load) message(at time.Time) report.Evaluation {
 	e.Signatures = []report.DKIMAuth{{Domain: policy, Selector: fmt.Sprintf("sel%d", d%5),
 		Result: "pass", Aligned: true}}
 	if l.r.IntN(3) == 0 {
-		e.Signatures = append(e.Signatures, report.DKIMAuth{Domain: provider, Selector: "s1", Result: "pass"})
+		e.Signatures = append(e.Signatures, report.DKIMAuth{Domain: provider, Selector: "s1",
+			Result: "pass"})
 	}
 	return e
 }
@@ -114,7 +115,8 @@ func newSharedDay(t *testing.T, hosts int) *sharedDay {
 	t.Helper()
 	d := &sharedDay{db: rig.Postgres(t), now: store.DayStart(store.Day(noon))}
 	for n := range hosts {
-		text := fmt.Sprintf("[reports]\ncollect = true\ndirectory = %q\nstore = %q\n", t.TempDir(), postgresURL(d.db))
+		text := fmt.Sprintf("[reports]\ncollect = true\ndirectory = %q\nstore = %q\n", t.TempDir(),
+			postgresURL(d.db))
 		cfg, err := config.Parse("mailseal.toml", []byte(text))
 		if err != nil {
 			t.Fatal(err)
@@ -189,14 +191,15 @@ func TestSharedChild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Process{Config: cfg, Log: slog.New(slog.DiscardHandler), Host: name, Now: func() time.Time { return now }}
+	p := &Process{Config: cfg, Log: slog.New(slog.DiscardHandler), Host: name,
+		Now: func() time.Time { return now }}
 	if err := p.Fold(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// foldKilled has another process fold the spool of a host, and kills it with SIGKILL in the middle of a
-// transaction: some segments are in the store by then, and some are not.
+// foldKilled has another process fold the spool of a host, and kills it with SIGKILL in the middle
+// of a transaction: some segments are in the store by then, and some are not.
 func (d *sharedDay) foldKilled(t *testing.T, h *sharing) {
 	t.Helper()
 	before, err := spool.Segments(h.Config.Reports.SpoolDirectory)
@@ -210,7 +213,8 @@ func (d *sharedDay) foldKilled(t *testing.T, h *sharing) {
 		t.Fatal(err)
 	}
 	defer tx.Rollback()
-	done, err := tx.ExecContext(t.Context(), "UPDATE out_shard SET changed = changed WHERE shard = $1",
+	done, err := tx.ExecContext(t.Context(),
+		"UPDATE out_shard SET changed = changed WHERE shard = $1",
 		spool.PartitionOf(before[len(before)/2]))
 	if err != nil {
 		t.Fatal(err)
@@ -251,7 +255,8 @@ func (d *sharedDay) foldKilled(t *testing.T, h *sharing) {
 // open connects to the server.
 func (d *sharedDay) open(t *testing.T) *sql.DB {
 	t.Helper()
-	db, err := database.Open(database.Options{Driver: database.Postgres, DSN: d.db.DSN, Timeout: time.Minute})
+	db, err := database.Open(database.Options{Driver: database.Postgres, DSN: d.db.DSN,
+		Timeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -259,8 +264,8 @@ func (d *sharedDay) open(t *testing.T) *sql.DB {
 	return db
 }
 
-// sharedDayOf has hosts judge the mail of a day and share a store that is away for two hours; one of
-// them is killed in the middle of a batch. No row is lost, and none is counted twice.
+// sharedDayOf has hosts judge the mail of a day and share a store that is away for two hours; one
+// of them is killed in the middle of a batch. No row is lost, and none is counted twice.
 func sharedDayOf(t *testing.T, perHost int, step time.Duration) {
 	const hosts = 4
 	steps := int(24 * time.Hour / step)
@@ -310,7 +315,8 @@ func sharedDayOf(t *testing.T, perHost int, step time.Duration) {
 			t.Fatal(err)
 		}
 	}
-	if err := collect(t.Context(), d.hosts[0].store, "host0", d.now); err != nil { // what another one had
+	// what another one had
+	if err := collect(t.Context(), d.hosts[0].store, "host0", d.now); err != nil {
 		t.Fatal(err)
 	}
 	collected := time.Since(start)

@@ -61,13 +61,17 @@ func intakeRole() Role {
 			}
 			return Part{
 				Serve: func(ctx context.Context) error {
-					return both(ctx, func(ctx context.Context) error { return server.Serve(ctx, l) },
+					return both(ctx, func(ctx context.Context) error {
+						return server.Serve(ctx,
+							l)
+					},
 						func(ctx context.Context) error { return pages.Serve(ctx, socket) })
 				},
-				Jobs: append(metricsJobs(p, s), newLead(p, store.LeaseIntake).jobs(s, func(s *store.Store) []jobs.Job {
-					return slices.Concat([]jobs.Job{purgeJob(p, s), standingsJob(p, s)},
-						originJobs(p, s, server.Trust.Resolver), alertJobs(p, s))
-				})...),
+				Jobs: append(metricsJobs(p, s),
+					newLead(p, store.LeaseIntake).jobs(s, func(s *store.Store) []jobs.Job {
+						return slices.Concat([]jobs.Job{purgeJob(p, s), standingsJob(p, s)},
+							originJobs(p, s, server.Trust.Resolver), alertJobs(p, s))
+					})...),
 			}, nil
 		},
 	}
@@ -82,7 +86,8 @@ func listenIntake(ctx context.Context, in config.ReportsIntake) (*milter.Listene
 
 // listenChanges opens the socket of the pages, for the user of this process.
 func listenChanges(ctx context.Context, in config.ReportsIntake) (*milter.Listener, error) {
-	return milter.Listen(ctx, milter.ListenOptions{Address: "unix:" + in.Changes, Mode: 0o600, Role: action.RoleAuto})
+	return milter.Listen(ctx, milter.ListenOptions{Address: "unix:" + in.Changes, Mode: 0o600,
+		Role: action.RoleAuto})
 }
 
 // both runs two servers until ctx ends or one of them fails, which ends the other.

@@ -8,7 +8,8 @@ import (
 	"mailseal/config"
 )
 
-// A process that reaches the LMTP socket is believed, so that no one beyond its group may by default.
+// A process that reaches the LMTP socket is believed, so that no one beyond its group may by
+// default.
 func TestModeOfIntake(t *testing.T) {
 	cfg, err := config.Parse("mailseal.toml", nil)
 	if err != nil {

@@ -135,14 +135,16 @@ func TestKilledChild(t *testing.T) {
 // childFold folds, or dies between the commit and the deletion of the segments.
 func childFold(t *testing.T, cfg *config.Config, now time.Time, point string) {
 	t.Helper()
-	p := &Process{Config: cfg, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }}
+	p := &Process{Config: cfg, Log: slog.New(slog.DiscardHandler),
+		Now: func() time.Time { return now }}
 	dir := cfg.Reports.SpoolDirectory
 	names, err := spool.Segments(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range names {
-		if err := os.Link(filepath.Join(dir, name), filepath.Join(cfg.Reports.Directory, name)); err != nil {
+		if err := os.Link(filepath.Join(dir, name),
+			filepath.Join(cfg.Reports.Directory, name)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -202,7 +204,8 @@ func TestKilledAtTransitions(t *testing.T) {
 					killedNow+"="+now.Format(time.RFC3339), killedPoint+"="+point)
 				out, err := cmd.CombinedOutput()
 				var exit *exec.ExitError
-				if errors.As(err, &exit) && exit.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL {
+				if errors.As(err, &exit) &&
+					exit.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL {
 					return nil
 				}
 				if err != nil || point != "" {

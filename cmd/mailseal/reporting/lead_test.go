@@ -14,9 +14,11 @@ import (
 	"mailseal/milter/report/store/storetest"
 )
 
-// TestJobsAreFenced holds that a job that goes on after its host has lost the lease changes nothing.
+// TestJobsAreFenced holds that a job that goes on after its host has lost the lease changes
+// nothing.
 func TestJobsAreFenced(t *testing.T) {
-	s, err := store.Open(t.Context(), store.Options{Driver: database.SQLite, DSN: storetest.SQLite(t)})
+	s, err := store.Open(t.Context(),
+		store.Options{Driver: database.SQLite, DSN: storetest.SQLite(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

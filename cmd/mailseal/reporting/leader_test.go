@@ -36,8 +36,9 @@ func TestLeaderChild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Process{Config: cfg, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)), Version: "test", Host: name,
-		Now: func() time.Time { return noon }}
+	p := &Process{Config: cfg, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)), Version: "test",
+		Host: name,
+		Now:  func() time.Time { return noon }}
 	roles, err := Select(Roles(), []string{"fold", "send"})
 	if err != nil {
 		t.Fatal(err)
@@ -114,10 +115,10 @@ func TestTakeOver(t *testing.T) {
 	}
 }
 
-// TestLeaderKilled has two hosts share a store with mails that are due, and kills the one that leads
-// with SIGKILL while the mail server keeps its answer back: the other one goes on within half a
-// minute, and no mail goes out twice. A mail that the mail server cannot have is handed over once the
-// time of its claim is over; one that it may have is not.
+// TestLeaderKilled has two hosts share a store with mails that are due, and kills the one that
+// leads with SIGKILL while the mail server keeps its answer back: the other one goes on within half
+// a minute, and no mail goes out twice. A mail that the mail server cannot have is handed over once
+// the time of its claim is over; one that it may have is not.
 func TestLeaderKilled(t *testing.T) {
 	for _, tc := range []struct{ name, holdAt, state string }{
 		{"before the mail", "MAIL", store.Queued},
@@ -206,7 +207,8 @@ func sharedDue(t *testing.T, mta *sink, mails int) (*store.Store, func() string)
 	t.Cleanup(func() { server.Close() })
 	text := func() string {
 		return fmt.Sprintf("[reports]\ncollect = true\nsend = true\nfrom = \"dmarc@reports.example.net\"\n"+
-			"smtp = %q\ndirectory = %q\nstore = %q\n[dns]\nservers = [%q]\n", mta.address, t.TempDir(),
+			"smtp = %q\ndirectory = %q\nstore = %q\n[dns]\nservers = [%q]\n", mta.address,
+			t.TempDir(),
 			postgresURL(db), server.Addr()) +
 			"[keys.k]\ndomain = \"reports.example.net\"\nselector = \"s\"\nfile = \"/gone\"\n" +
 			"[[sign]]\nfrom = [\"reports.example.net\"]\nkeys = [\"k\"]\n"
@@ -231,9 +233,11 @@ func fillDue(t *testing.T, dsn string, mails int) *store.Store {
 	for n := range mails {
 		id, domain := fmt.Sprintf("20261130%024d", n), fmt.Sprintf("d%d.example", n)
 		text := fmt.Sprintf("Message-ID: <%s@reports.example.net>\r\n\r\nreport\r\n", id)
-		list = append(list, store.OutReport{ID: id, Day: store.Day(noon) - 1, Domain: domain, State: store.Built,
+		list = append(list, store.OutReport{ID: id, Day: store.Day(noon) - 1, Domain: domain,
+			State: store.Built,
 			Built: noon.Add(-time.Hour), Deliveries: []store.OutDelivery{{Report: id, N: 1, Address: "d@" + domain,
-				Host: domain, State: store.Queued, Due: noon.Add(-time.Hour), Message: []byte(text)}}})
+				Host: domain, State: store.Queued, Due: noon.Add(-time.Hour),
+				Message: []byte(text)}}})
 	}
 	if _, err := s.OutBuilt(t.Context(), store.OutPending{}, list); err != nil {
 		t.Fatal(err)

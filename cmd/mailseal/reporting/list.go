@@ -43,7 +43,8 @@ func (o *Out) List(ctx context.Context, domain string) error {
 			out.Reports = []store.OutReport{}
 		}
 		for _, p := range pending {
-			out.Pending = append(out.Pending, pendingLine{store.DayStart(p.Day).Format(time.DateOnly), p})
+			out.Pending = append(out.Pending,
+				pendingLine{store.DayStart(p.Day).Format(time.DateOnly), p})
 		}
 		if out.Forged, err = s.OutForgedCount(ctx, o.Now); err != nil {
 			return answer.NewUnknown(err)

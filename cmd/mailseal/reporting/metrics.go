@@ -23,9 +23,9 @@ import (
 	"mailseal/milter/report/web"
 )
 
-// Bounds of the metrics of reports: 100 domains by 10 receivers, and the rest of each as "other", in
-// four results make 4,444 series; by seven classes of sources, 2,828; by four severities, 404. The
-// codes of findings are words of ours, about a hundred.
+// Bounds of the metrics of reports: 100 domains by 10 receivers, and the rest of each as "other",
+// in four results make 4,444 series; by seven classes of sources, 2,828; by four severities, 404.
+// The codes of findings are words of ours, about a hundred.
 const (
 	maxMetricDomains   = 100
 	maxMetricReceivers = 10
@@ -80,7 +80,8 @@ func newReportMetrics(read *web.Stored, log *slog.Logger, now func() time.Time) 
 		gathered: prometheus.NewGauge(prometheus.GaugeOpts{Name: "mailseal_reports_gathered_timestamp_seconds",
 			Help: "Time when these figures were read from the store."}),
 	}
-	m.registry.MustRegister(m.messages, m.sources, m.domains, m.findings, m.coded, m.last, m.gathered)
+	m.registry.MustRegister(m.messages, m.sources, m.domains, m.findings, m.coded, m.last,
+		m.gathered)
 	return m
 }
 
@@ -137,7 +138,10 @@ func (m *reportMetrics) open(ctx context.Context, address string) {
 func (m *reportMetrics) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		_,
+			_ = w.Write([]byte("ok\n"))
+	})
 	return mux
 }
 
@@ -224,8 +228,10 @@ func (m *reportMetrics) checked(ctx context.Context, domains map[string]bool) er
 	m.findings.Reset()
 	m.coded.Reset()
 	for name, state := range states {
-		for _, severity := range []check.Severity{check.Error, check.Warning, check.Unknown, check.Note} {
-			m.findings.WithLabelValues(kept(domains, name), string(severity)) // 0, where none is found
+		for _, severity := range []check.Severity{check.Error, check.Warning, check.Unknown,
+			check.Note} {
+			// 0, where none is found
+			m.findings.WithLabelValues(kept(domains, name), string(severity))
 		}
 		for _, f := range state.Findings {
 			m.findings.WithLabelValues(kept(domains, name), f.Severity).Add(float64(f.N))
@@ -245,7 +251,10 @@ func most(sums []web.Sum, name func(*web.Sum) string, limit int) map[string]bool
 	for n := range count {
 		names = append(names, n)
 	}
-	slices.SortFunc(names, func(a, b string) int { return cmp.Or(cmp.Compare(count[b], count[a]), cmp.Compare(a, b)) })
+	slices.SortFunc(names, func(a, b string) int {
+		return cmp.Or(cmp.Compare(count[b], count[a]),
+			cmp.Compare(a, b))
+	})
 	out := map[string]bool{}
 	for _, n := range names[:min(len(names), limit)] {
 		out[n] = true

@@ -25,7 +25,8 @@ func aggregate(receiver, domain string, passes int) []byte {
 	at := noon.AddDate(0, 0, -2).Unix()
 	row := "<record><row><source_ip>192.0.2.1</source_ip><count>%d</count><policy_evaluated>" +
 		"<disposition>%s</disposition>" +
-		"<dkim>%[3]s</dkim><spf>%[3]s</spf></policy_evaluated></row><identifiers><header_from>" + domain +
+		"<dkim>%[3]s</dkim><spf>%[3]s</spf></policy_evaluated></row><identifiers><header_from>" +
+		domain +
 		"</header_from></identifiers><auth_results><spf><domain>" + domain +
 		"</domain><result>%[3]s</result></spf></auth_results></record>"
 	return fmt.Appendf(nil, "<feedback><report_metadata><org_name>%s</org_name><email>"+
@@ -41,7 +42,8 @@ func TestReportMetrics(t *testing.T) {
 	cfg := &config.Config{}
 	cfg.Reports.Store = "sqlite:" + storetest.SQLite(t)
 	cfg.Reports.Metrics = "127.0.0.1:0"
-	p := &Process{Config: cfg, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return noon }}
+	p := &Process{Config: cfg, Log: slog.New(slog.DiscardHandler),
+		Now: func() time.Time { return noon }}
 	s, err := p.Store(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -71,11 +73,14 @@ func TestReportMetrics(t *testing.T) {
 		t.Fatalf("%d jobs", len(list))
 	}
 	m := newReportMetrics(&web.Stored{Store: s, Now: p.Now}, p.Log, p.Now)
-	if n, err := (&web.Judge{Read: m.read, Now: p.Now}).Run(t.Context()); err != nil || n != len(domains) {
+	if n, err := (&web.Judge{Read: m.read, Now: p.Now}).Run(t.Context()); err != nil ||
+		n != len(domains) {
 		t.Fatalf("%d domains were judged, %v", n, err)
 	}
-	for i, d := range []string{domains[0], domains[1], domains[maxMetricDomains+1], domains[maxMetricDomains+2]} {
-		state := &store.OwnState{Findings: []store.OwnFinding{{Code: "SPF-LOOKUPS", Severity: "error", N: i + 1}}}
+	for i, d := range []string{domains[0], domains[1], domains[maxMetricDomains+1],
+		domains[maxMetricDomains+2]} {
+		state := &store.OwnState{Findings: []store.OwnFinding{{Code: "SPF-LOOKUPS",
+			Severity: "error", N: i + 1}}}
 		if i == 1 {
 			state.Findings = nil
 		}
@@ -96,8 +101,9 @@ func TestReportMetrics(t *testing.T) {
 		`mailseal_reports_messages{domain="d000.example",receiver="big.test",result="pass"} 1000`,
 		`mailseal_reports_messages{domain="d000.example",receiver="big.test",result="refused"} 1`,
 		`mailseal_reports_messages{domain="d000.example",receiver="r00.test",result="pass"} 50`,
-		`mailseal_reports_messages{domain="d000.example",receiver="other",result="pass"} 158`,     // 41 + 40 + 39 + 38
-		`mailseal_reports_messages{domain="other",receiver="big.test",result="pass"} 4490`,        // 900 … 896
+		`mailseal_reports_messages{domain="d000.example",receiver="other",result="pass"} 158`, // 41 + 40 + 39 + 38
+		// 900 … 896
+		`mailseal_reports_messages{domain="other",receiver="big.test",result="pass"} 4490`,
 		`mailseal_reports_source_messages{class="ours",domain="d000.example",result="pass"} 1572`, // and 50 … 38
 		`mailseal_reports_source_messages{class="ours",domain="d000.example",result="refused"} 14`,
 		`mailseal_reports_source_messages{class="ours",domain="other",result="pass"} 4490`,
@@ -107,7 +113,8 @@ func TestReportMetrics(t *testing.T) {
 		`mailseal_reports_dns_check_findings{domain="d001.example",severity="error"} 0`,
 		`mailseal_reports_dns_check_findings{domain="other",severity="error"} 7`, // 3 + 4
 		`mailseal_reports_dns_check_domains{code="SPF-LOOKUPS",severity="error"} 3`,
-		fmt.Sprintf(`mailseal_reports_last_received_timestamp_seconds{receiver="big.test"} %v`, float64(noon.Unix())),
+		fmt.Sprintf(`mailseal_reports_last_received_timestamp_seconds{receiver="big.test"} %v`,
+			float64(noon.Unix())),
 	} {
 		if !strings.Contains(body, want+"\n") {
 			t.Errorf("the metrics have no %q", want)
@@ -128,7 +135,8 @@ func TestReportMetrics(t *testing.T) {
 	if judged != len(domains) {
 		t.Errorf("%d domains have a health word, want %d", judged, len(domains))
 	}
-	if n := strings.Count(body, "mailseal_reports_messages{"); n > 4*(maxMetricDomains+1)*(maxMetricReceivers+1) {
+	if n := strings.Count(body, "mailseal_reports_messages{"); n > 4*(maxMetricDomains+
+		1)*(maxMetricReceivers+1) {
 		t.Errorf("%d series", n)
 	}
 }

@@ -175,7 +175,8 @@ func newHost(t *testing.T, smtp string) *host {
 func (h *host) judged(t *testing.T, domain string, n int) {
 	t.Helper()
 	h.spooled(t, domain, n)
-	p := &Process{Config: h.Config, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return h.Now }}
+	p := &Process{Config: h.Config, Log: slog.New(slog.DiscardHandler),
+		Now: func() time.Time { return h.Now }}
 	if err := p.Fold(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -222,9 +223,13 @@ func TestCommands(t *testing.T) {
 	h := newHost(t, s.address)
 	h.judged(t, "friend.example", 3)
 	h.Config.Reports.Send = false
-	text := h.run(t, func(ctx context.Context) error { return h.Preview(ctx, "friend.example", "") })
+	text := h.run(t, func(ctx context.Context) error {
+		return h.Preview(ctx, "friend.example",
+			"")
+	})
 	for _, want := range []string{
-		"3 messages in 1 row\n", "will not be sent: off", "To: <d@friend.example>", "<count>3</count>",
+		"3 messages in 1 row\n", "will not be sent: off", "To: <d@friend.example>",
+		"<count>3</count>",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("preview: no %q in\n%s", want, text)
@@ -264,11 +269,17 @@ func TestCommands(t *testing.T) {
 	if all := s.all(); len(all) != 2 || all[0] != all[1] {
 		t.Errorf("resent: %d mails, not the same bytes", len(all))
 	}
-	text = h.run(t, func(ctx context.Context) error { return h.Suppress(ctx, "d@friend.example", 10, false) })
+	text = h.run(t, func(ctx context.Context) error {
+		return h.Suppress(ctx, "d@friend.example", 10,
+			false)
+	})
 	if !strings.Contains(text, "2026-12-10") {
 		t.Errorf("suppress:\n%s", text)
 	}
-	h.run(t, func(ctx context.Context) error { return h.Suppress(ctx, "d@friend.example", 0, true) })
+	h.run(t, func(ctx context.Context) error {
+		return h.Suppress(ctx, "d@friend.example", 0,
+			true)
+	})
 	text = h.run(t, func(ctx context.Context) error { return h.Suppress(ctx, "", 0, false) })
 	if !strings.Contains(text, "No address") {
 		t.Errorf("suppress:\n%s", text)
@@ -319,7 +330,8 @@ func TestCheckFindings(t *testing.T) {
 			t.Fatal(err)
 		}
 		h.Resolver = z
-		if err := h.Check(t.Context()); answer.Of(err) != answer.Bad || !strings.Contains(h.out.String(), tc.want) {
+		if err := h.Check(t.Context()); answer.Of(err) != answer.Bad ||
+			!strings.Contains(h.out.String(), tc.want) {
 			t.Errorf("%s: %v\n%s", tc.name, err, &h.out)
 		}
 	}
@@ -330,12 +342,14 @@ func TestCheckFindings(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.Resolver = z
-	if err := h.Check(t.Context()); answer.Of(err) != answer.Bad || !strings.Contains(h.out.String(), "it has rua") {
+	if err := h.Check(t.Context()); answer.Of(err) != answer.Bad ||
+		!strings.Contains(h.out.String(), "it has rua") {
 		t.Errorf("%v\n%s", err, &h.out)
 	}
 }
 
-// TestServe runs the process with all roles that need no other socket: it answers at its own, and its jobs run.
+// TestServe runs the process with all roles that need no other socket: it answers at its own, and
+// its jobs run.
 func TestServe(t *testing.T) {
 	h := newHost(t, "127.0.0.1:9")
 	p := &Process{
@@ -358,7 +372,8 @@ func TestServe(t *testing.T) {
 	}) || err != nil {
 		t.Fatalf("%d segments are not taken; %v", len(left), err)
 	}
-	a, err := control.Ask(ctx, ControlPath(h.Config, roles), control.Request{Command: control.Status})
+	a, err := control.Ask(ctx, ControlPath(h.Config, roles),
+		control.Request{Command: control.Status})
 	if err != nil || a.Running == nil || len(a.Running.Jobs) != 3 ||
 		strings.Join(a.Running.Listeners, " ") != "fold send" {
 		t.Errorf("%+v, %v", a, err)
@@ -372,13 +387,14 @@ func TestServe(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	if _, err := Select(Roles(), []string{"folding"}); err == nil || !strings.Contains(err.Error(), "fold") {
+	if _, err := Select(Roles(), []string{"folding"}); err == nil ||
+		!strings.Contains(err.Error(), "fold") {
 		t.Errorf("got %v", err)
 	}
 }
 
-// TestDeferredForADay has a mail server answer 451 for a day: the report is tried less and less often,
-// and goes once, as it was built, when it is taken.
+// TestDeferredForADay has a mail server answer 451 for a day: the report is tried less and less
+// often, and goes once, as it was built, when it is taken.
 func TestDeferredForADay(t *testing.T) {
 	s := newSink(t)
 	h := newHost(t, s.address)

@@ -16,7 +16,8 @@ import (
 	"mailseal/milter/report/store"
 )
 
-// TestOutPage shows what goes out tonight, what went out, and who gets nothing, over both databases.
+// TestOutPage shows what goes out tonight, what went out, and who gets nothing, over both
+// databases.
 func TestOutPage(t *testing.T) {
 	for _, driver := range []string{"sqlite", "postgres"} {
 		t.Run(driver, func(t *testing.T) {
@@ -34,7 +35,8 @@ func TestOutPage(t *testing.T) {
 			}
 			cfg.Reports.From, cfg.Reports.Send = "dmarc@reports.example.com", true
 			cfg.Reports.Web.TokenFile = config.SecretFile(writeFile(t, dir, "token", pageToken))
-			p := &Process{Config: cfg, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return noon }, Version: "test"}
+			p := &Process{Config: cfg, Log: slog.New(slog.DiscardHandler),
+				Now: func() time.Time { return noon }, Version: "test"}
 			inStore(t, cfg, fillOut)
 			_, access, err := newPageSecrets(cfg.Reports.Web)
 			if err != nil {
@@ -56,14 +58,17 @@ func TestOutPage(t *testing.T) {
 				return w.Body.String()
 			}
 			page := get("/out")
-			for _, want := range []string{"1 report is sent tonight.", "friend.example", "no relation: no user wrote to it",
-				"no address: rua has no valid mail address", "bad@gone.example", "5.1.1 no such user", "withheld: excluded"} {
+			for _, want := range []string{"1 report is sent tonight.", "friend.example",
+				"no relation: no user wrote to it",
+				"no address: rua has no valid mail address", "bad@gone.example",
+				"5.1.1 no such user", "withheld: excluded"} {
 				if !strings.Contains(page, want) {
 					t.Errorf("/out: without %q\n%s", want, page[strings.Index(page, "<main"):])
 				}
 			}
 			var table struct{ Rows []map[string]any }
-			if err := json.Unmarshal([]byte(get("/out/tonight.json")), &table); err != nil || len(table.Rows) != 3 {
+			if err := json.Unmarshal([]byte(get("/out/tonight.json")), &table); err != nil ||
+				len(table.Rows) != 3 {
 				t.Errorf("/out/tonight.json: %v, %v; want 3 rows", table.Rows, err)
 			}
 		})
@@ -75,22 +80,28 @@ func fillOut(s *store.Store) error {
 	ctx := context.Background()
 	b := store.NewOutBatch()
 	for domain, uri := range map[string]string{
-		"friend.example": "mailto:d@friend.example", "stranger.example": "mailto:d@stranger.example", "web.example": "https://web.example",
+		"friend.example":   "mailto:d@friend.example",
+		"stranger.example": "mailto:d@stranger.example", "web.example": "https://web.example",
 	} {
 		if domain != "stranger.example" {
 			b.Wrote(domain, noon)
 		}
-		b.Add(&report.Evaluation{Time: noon, SPF: true, Disposition: "none", HeaderFrom: domain, Policy: report.Policy{
-			Domain: domain, Text: "v=DMARC1; p=none", P: "none", Discovery: "treewalk", URIs: []string{uri}}})
+		b.Add(&report.Evaluation{Time: noon, SPF: true, Disposition: "none", HeaderFrom: domain,
+			Policy: report.Policy{
+				Domain: domain, Text: "v=DMARC1; p=none", P: "none", Discovery: "treewalk",
+				URIs: []string{uri}}})
 	}
 	if _, err := s.Fold(ctx, []string{"segment"}, b, noon); err != nil {
 		return err
 	}
-	until := store.Suppression{Address: "bad@gone.example", Until: noon.AddDate(0, 0, 7), Strikes: 1, Reason: "5.1.1 no such user"}
+	until := store.Suppression{Address: "bad@gone.example", Until: noon.AddDate(0, 0, 7),
+		Strikes: 1, Reason: "5.1.1 no such user"}
 	if err := s.OutSuppress(ctx, until); err != nil {
 		return err
 	}
-	_, err := s.OutBuilt(ctx, store.OutPending{}, []store.OutReport{{ID: "x", Day: store.Day(noon) - 1, Domain: "spam.example",
-		State: store.Withheld, Reason: "excluded: reports.exclude_domains lists it", Built: noon}})
+	_, err := s.OutBuilt(ctx, store.OutPending{},
+		[]store.OutReport{{ID: "x", Day: store.Day(noon) - 1, Domain: "spam.example",
+			State: store.Withheld, Reason: "excluded: reports.exclude_domains lists it",
+			Built: noon}})
 	return err
 }

@@ -32,7 +32,8 @@ func (h *history) look(ctx context.Context, r dns.Resolver, name domain.Name,
 	if h.read == nil { // it holds the names of all domains, and is the same for each
 		h.read = h.reader(h.store)
 	}
-	ids, err := h.read.Identities(ctx, web.Filter{From: today - 90, To: today, Domains: []string{text}})
+	ids, err := h.read.Identities(ctx,
+		web.Filter{From: today - 90, To: today, Domains: []string{text}})
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +43,8 @@ func (h *history) look(ctx context.Context, r dns.Resolver, name domain.Name,
 	}
 	asking, cancel := context.WithTimeout(ctx, longestLook)
 	defer cancel()
-	state, records, err := inspect.Look(asking, r, name, senders(text, ids), h.Config.Ours.Networks, keys)
+	state, records, err := inspect.Look(asking, r, name, senders(text, ids), h.Config.Ours.Networks,
+		keys)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}

@@ -25,15 +25,18 @@ func TestRecords(t *testing.T) {
 	sign := func() {
 		b := store.NewOutBatch()
 		b.Sent(&report.Sent{Time: clock.now, Domain: "shop.example", Selector: "s1", Counted: true})
-		if _, err := h.store.Fold(t.Context(), []string{clock.now.String()}, b, clock.now); err != nil {
+		if _, err := h.store.Fold(t.Context(), []string{clock.now.String()}, b,
+			clock.now); err != nil {
 			t.Fatal(err)
 		}
 	}
 	const before = "$ORIGIN shop.example.\n@ TXT \"v=spf1 ip4:192.0.2.1 -all\"\n_dmarc TXT \"v=DMARC1; p=none\"\n" +
-		"s1._domainkey TXT \"v=DKIM1; p=MIIB\"\nparked.example. TXT \"v=spf1 -all\"\n*.parked.example. TXT \"v=spf1 -all\"\n"
+		"s1._domainkey TXT \"v=DKIM1; p=MIIB\"\nparked.example. TXT \"v=spf1 " +
+		"-all\"\n*.parked.example. TXT \"v=spf1 -all\"\n"
 	const failing = "$SERVFAIL shop.example.\n$SERVFAIL _dmarc.shop.example.\n$SERVFAIL s1._domainkey.shop.example.\n" +
 		"$SERVFAIL parked.example.\n$SERVFAIL _dmarc.parked.example.\n"
-	after := strings.Replace(strings.Replace(before, "p=none", "p=quarantine", 1), "s1._domainkey", "s2._domainkey", 1)
+	after := strings.Replace(strings.Replace(before, "p=none", "p=quarantine", 1), "s1._domainkey",
+		"s2._domainkey", 1)
 	var began, changed time.Time
 	for _, zone := range []string{before, failing, after, after} {
 		sign()
@@ -66,7 +69,8 @@ func TestRecords(t *testing.T) {
 		}
 	}
 	text := strings.Join(got, "; ")
-	if len(got) != 2 || !strings.Contains(text, "dns _dmarc.shop.example changed to v=DMARC1; p=quarantine") ||
+	if len(got) != 2 || !strings.Contains(text,
+		"dns _dmarc.shop.example changed to v=DMARC1; p=quarantine") ||
 		!strings.Contains(text, "dns s1._domainkey.shop.example was removed from the DNS") {
 		t.Errorf("events %q", got)
 	}
@@ -75,10 +79,12 @@ func TestRecords(t *testing.T) {
 		t.Fatalf("%d domains, %v", len(list), err)
 	}
 	parked, shop := list[0], list[1]
-	if !parked.Parked || shop.Parked || shop.SPFAll != "-all" || len(shop.Terms) != 1 || shop.Terms[0].Messages != 0 {
+	if !parked.Parked || shop.Parked || shop.SPFAll != "-all" || len(shop.Terms) != 1 ||
+		shop.Terms[0].Messages != 0 {
 		t.Errorf("%+v; %+v", parked, shop)
 	}
-	if len(shop.Selectors) != 1 || !shop.Selectors[0].Missing || shop.Selectors[0].Name != "s1._domainkey.shop.example" {
+	if len(shop.Selectors) != 1 || !shop.Selectors[0].Missing ||
+		shop.Selectors[0].Name != "s1._domainkey.shop.example" {
 		t.Errorf("selectors %+v", shop.Selectors)
 	}
 }

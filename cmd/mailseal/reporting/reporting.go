@@ -110,7 +110,8 @@ func Select(all []Role, names []string) ([]Role, error) {
 	for _, name := range names {
 		i := slices.IndexFunc(all, func(r Role) bool { return r.Name == name })
 		if i < 0 {
-			return nil, fmt.Errorf("there is no role %q; the roles are %s", name, strings.Join(Names(all), ", "))
+			return nil, fmt.Errorf("there is no role %q; the roles are %s", name,
+				strings.Join(Names(all), ", "))
 		}
 		if !slices.ContainsFunc(out, func(r Role) bool { return r.Name == name }) {
 			out = append(out, all[i])
@@ -189,7 +190,8 @@ func ControlPath(cfg *config.Config, roles []Role) string {
 }
 
 // status answers requests: how the process is.
-func (p *Process) status(runner *jobs.Runner, roles []string) func(context.Context, control.Request) control.Answer {
+func (p *Process) status(runner *jobs.Runner, roles []string) func(context.Context,
+	control.Request) control.Answer {
 	started := p.Now()
 	return func(_ context.Context, r control.Request) control.Answer {
 		if r.Command != control.Status {

@@ -9,8 +9,8 @@ import (
 	"mailseal/milter/report/store"
 )
 
-// TestResend holds that resend queues what was not handed over, all where all was, and nothing where
-// a mail is being handed over.
+// TestResend holds that resend queues what was not handed over, all where all was, and nothing
+// where a mail is being handed over.
 func TestResend(t *testing.T) {
 	for _, tc := range []struct{ before, after string }{
 		{"handed over,in doubt,failed", "handed over,queued,queued"},
@@ -24,16 +24,19 @@ func TestResend(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer s.Close()
-		r := store.OutReport{ID: "x", Day: store.Day(noon) - 1, Domain: "a.example", State: store.Built, Built: noon}
+		r := store.OutReport{ID: "x", Day: store.Day(noon) - 1, Domain: "a.example",
+			State: store.Built, Built: noon}
 		for n, state := range strings.Split(tc.before, ",") {
-			r.Deliveries = append(r.Deliveries, store.OutDelivery{Report: "x", N: n + 1, Address: "d@a.example",
-				Host: "a.example", State: state, Due: noon, Message: []byte("mail")})
+			r.Deliveries = append(r.Deliveries,
+				store.OutDelivery{Report: "x", N: n + 1, Address: "d@a.example",
+					Host: "a.example", State: state, Due: noon, Message: []byte("mail")})
 		}
 		if _, err := s.OutBuilt(t.Context(), store.OutPending{}, []store.OutReport{r}); err != nil {
 			t.Fatal(err)
 		}
 		err = h.Resend(t.Context(), "x")
-		if isKept := tc.before == tc.after; isKept != (answer.Of(err) == answer.Bad) || !isKept && err != nil {
+		if isKept := tc.before == tc.after; isKept != (answer.Of(err) == answer.Bad) ||
+			!isKept && err != nil {
 			t.Errorf("%s: %v", tc.before, err)
 		}
 		list, err := s.OutReports(t.Context(), "", "x", 1)

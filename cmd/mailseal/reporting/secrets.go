@@ -57,7 +57,8 @@ func newPageSecrets(settings config.ReportsWeb) (*pageSecrets, *web.Access, erro
 
 // look returns the state of the files.
 func (s *pageSecrets) look() (state [2]files.Stamp, err error) {
-	for i, f := range []struct{ setting, path string }{{"token_file", s.token}, {"htpasswd", s.htpasswd}} {
+	for i, f := range []struct{ setting, path string }{{"token_file", s.token},
+		{"htpasswd", s.htpasswd}} {
 		if f.path == "" {
 			continue
 		}
@@ -103,8 +104,8 @@ func (s *pageSecrets) watch(ctx context.Context, a *web.Access, log *slog.Logger
 	}
 }
 
-// renew takes over what the files hold, if one has changed. What cannot be read, or lets no user in,
-// leaves those in force that are, and the log says so once.
+// renew takes over what the files hold, if one has changed. What cannot be read, or lets no user
+// in, leaves those in force that are, and the log says so once.
 func (s *pageSecrets) renew(a *web.Access, log *slog.Logger) {
 	const stays = "tokens and passwords of the pages stay as they are"
 	state, err := s.look()
@@ -184,7 +185,8 @@ func (k *keyPair) kept(err error, isNew bool) (*tls.Certificate, error) {
 		return nil, err
 	}
 	if isNew {
-		k.log.Warn("the certificate of the pages stays the one before", "certificate", k.certificate, "key", k.key,
+		k.log.Warn("the certificate of the pages stays the one before", "certificate",
+			k.certificate, "key", k.key,
 			"error", err)
 	}
 	k.bad = true

@@ -30,7 +30,8 @@ func TestSecretsReload(t *testing.T) {
 		return name + ":" + string(hash) + "\n"
 	}
 	anna := line("anna", "one")
-	settings := config.ReportsWeb{TokenFile: config.SecretFile(writeFile(t, dir, "token", pageToken)),
+	settings := config.ReportsWeb{TokenFile: config.SecretFile(writeFile(t, dir, "token",
+		pageToken)),
 		Htpasswd: config.SecretFile(writeFile(t, dir, "htpasswd", anna+line("ben", "two")))}
 	secrets, access, err := newPageSecrets(settings)
 	if err != nil {
@@ -48,10 +49,14 @@ func TestSecretsReload(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		to := &http.Transport{Proxy: func(*http.Request) (*url.URL, error) { return url.Parse(server.URL) }}
+		to := &http.Transport{Proxy: func(*http.Request) (*url.URL,
+			error) {
+			return url.Parse(server.URL)
+		}}
 		b := &pages{t, &http.Client{Jar: jar, Transport: to}}
 		_, text := b.get("/login")
-		b.post("/login", url.Values{"csrf": {b.token(text)}, "user": {name}, "password": {password}, "next": {"/"}})
+		b.post("/login", url.Values{"csrf": {b.token(text)}, "user": {name}, "password": {password},
+			"next": {"/"}})
 		return b
 	}
 	isIn := func(b *pages) bool {
@@ -76,7 +81,8 @@ func TestSecretsReload(t *testing.T) {
 	}
 	writeFile(t, dir, "htpasswd", anna+line("carla", "three"))
 	renew()
-	if !isIn(a) || isIn(b) || !isIn(c) || isIn(signIn("ben", "two")) || !isIn(signIn("carla", "three")) {
+	if !isIn(a) || isIn(b) || !isIn(c) || isIn(signIn("ben", "two")) ||
+		!isIn(signIn("carla", "three")) {
 		t.Error("ben is taken out, and carla is new")
 	}
 	writeFile(t, dir, "htpasswd", line("anna", "other"))

@@ -97,7 +97,8 @@ func (p *Process) send(ctx context.Context, s *store.Store) error {
 
 // sendAll builds reports and hands them over. An error in one of these steps does not stop
 // the others.
-func sendAll(ctx context.Context, cfg *config.Config, s *store.Store, r *send.Reporter, now time.Time) error {
+func sendAll(ctx context.Context, cfg *config.Config, s *store.Store, r *send.Reporter,
+	now time.Time) error {
 	ready, err := readyDay(cfg, s, now)
 	if err == nil {
 		err = r.Build(ctx, ready, now)
@@ -119,7 +120,8 @@ func readyDay(cfg *config.Config, s *store.Store, now time.Time) (int64, error) 
 }
 
 // NewReporter makes a Reporter of a configuration.
-func NewReporter(cfg *config.Config, s *store.Store, log *slog.Logger, version string) (*send.Reporter, error) {
+func NewReporter(cfg *config.Config, s *store.Store, log *slog.Logger,
+	version string) (*send.Reporter, error) {
 	_, resolver, err := assembly.NewResolver(cfg)
 	if err != nil {
 		return nil, err

@@ -108,7 +108,8 @@ func verdict(needs []need) error {
 }
 
 // looked starts a need with an answer of the DNS; ok is false if the DNS did not answer.
-func looked(ctx context.Context, r dns.Resolver, what, name string, t dns.Type) (n need, a dns.Answer, ok bool) {
+func looked(ctx context.Context, r dns.Resolver, what, name string, t dns.Type) (n need,
+	a dns.Answer, ok bool) {
 	a, err := r.Lookup(ctx, name, t)
 	if err != nil {
 		return need{What: what, State: "unknown", Found: err.Error(), isUnanswered: true}, a, false

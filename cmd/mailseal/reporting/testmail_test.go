@@ -46,12 +46,14 @@ func TestTestRole(t *testing.T) {
 		t.Fatal(err)
 	}
 	token := evidence.TokenOf(made.Address)
-	if path, ok := strings.CutPrefix(made.Page, "https://mx.example.net/t/"); !ok || path != token || token == "" {
+	if path, ok := strings.CutPrefix(made.Page, "https://mx.example.net/t/"); !ok ||
+		path != token || token == "" {
 		t.Fatalf("%+v", made)
 	}
 	mail := evidence.Mail{Token: token, Time: time.Now(),
 		Client: netip.MustParseAddr("198.51.100.7"), Sender: "a@good.example",
-		Recipient: made.Address, DMARC: evidence.DMARC{Value: "pass", Author: "good.example"}, Code: 550}
+		Recipient: made.Address, DMARC: evidence.DMARC{Value: "pass", Author: "good.example"},
+		Code: 550}
 	daemon, stop := context.WithCancel(ctx)
 	w := evidence.NewWriter(cfg.Reports.SpoolDirectory, p.Log, time.Now)
 	if !w.Keep(mail) {
@@ -95,11 +97,13 @@ func TestTestRole(t *testing.T) {
 // TestTestRoleIsOff holds that without pages nothing is opened.
 func TestTestRoleIsOff(t *testing.T) {
 	cfg := &config.Config{Test: config.Test{Address: "test@example.net"}}
-	part, err := testRole().Build(t.Context(), &Process{Config: cfg, Log: slog.New(slog.DiscardHandler), Now: time.Now})
+	part, err := testRole().Build(t.Context(),
+		&Process{Config: cfg, Log: slog.New(slog.DiscardHandler), Now: time.Now})
 	if err != nil || part.Serve != nil || part.Jobs != nil {
 		t.Errorf("%+v, %v", part, err)
 	}
-	if err := TestAddress(io.Discard, cfg, false); err == nil || !strings.Contains(err.Error(), "test.page_url") {
+	if err := TestAddress(io.Discard, cfg, false); err == nil ||
+		!strings.Contains(err.Error(), "test.page_url") {
 		t.Errorf("%v", err)
 	}
 }
@@ -136,8 +140,10 @@ func TestCollectDoesNotWait(t *testing.T) {
 	for _, name := range []string{"a", "b"} {
 		token := evidence.NewToken()
 		w := evidence.NewWriter(tests.spool, p.Log, time.Now)
-		if !w.Keep(evidence.Mail{Token: token, Time: time.Now(), Client: netip.MustParseAddr("198.51.100.7"),
-			Sender: name + "@" + name + ".example", DMARC: evidence.DMARC{Value: "pass", Author: name + ".example"}}) {
+		if !w.Keep(evidence.Mail{Token: token, Time: time.Now(),
+			Client: netip.MustParseAddr("198.51.100.7"),
+			Sender: name + "@" + name + ".example",
+			DMARC:  evidence.DMARC{Value: "pass", Author: name + ".example"}}) {
 			t.Fatal("no page is served")
 		}
 		done, cancel := context.WithCancel(t.Context())
@@ -146,7 +152,8 @@ func TestCollectDoesNotWait(t *testing.T) {
 		if err := tests.collect(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if list, err := tests.store.Mails(t.Context(), token, time.Now()); err != nil || len(list) != 1 {
+		if list, err := tests.store.Mails(t.Context(), token, time.Now()); err != nil ||
+			len(list) != 1 {
 			t.Errorf("mail %s: %d, %v", name, len(list), err)
 		}
 		if name == "a" {

@@ -49,8 +49,8 @@ func (p *peer) Wrote(domain string)        { p.batch.Wrote(domain, *p.now) }
 func (p *peer) Sent(s report.Sent)         { p.batch.Sent(&s) }
 func (p *peer) Failed(f report.Failing)    { p.batch.AddFailing(&f) }
 
-// Hand makes a peer the Transport of its Reporter: the mail goes to the other one, as from the Internet, after it went
-// through the own filter as mail of ours.
+// Hand makes a peer the Transport of its Reporter: the mail goes to the other one, as from the
+// Internet, after it went through the own filter as mail of ours.
 func (p *peer) Hand(_ context.Context, from, to string, mail []byte) error {
 	p.pass(from, to, string(mail), action.RoleOurs, netip.MustParseAddr("127.0.0.1"))
 	p.other.got = append(p.other.got, string(mail))
@@ -70,13 +70,15 @@ func (p *peer) HandOver(
 
 // pass takes a message through the filter.
 func (p *peer) pass(from, to, mail string, role action.Role, client netip.Addr) {
-	env := message.Envelope{Client: client, Helo: "mx." + p.domain, Sender: from, Recipients: []string{to}}
+	env := message.Envelope{Client: client, Helo: "mx." + p.domain, Sender: from,
+		Recipients: []string{to}}
 	var judge milter.Judge
-	m, err := message.Read(strings.NewReader(mail), 1<<20, func(h message.Header) []message.BodyHash {
-		judge = p.filter.Begin(context.Background(), milter.Mail{Envelope: &env, Role: role,
-			MayChange: true, Header: h})
-		return judge.Wants().Hashes
-	})
+	m, err := message.Read(strings.NewReader(mail), 1<<20,
+		func(h message.Header) []message.BodyHash {
+			judge = p.filter.Begin(context.Background(), milter.Mail{Envelope: &env, Role: role,
+				MayChange: true, Header: h})
+			return judge.Wants().Hashes
+		})
 	if err != nil {
 		panic(err)
 	}
@@ -85,7 +87,8 @@ func (p *peer) pass(from, to, mail string, role action.Role, client netip.Addr) 
 
 func newPeer(t *testing.T, name, client string, z dns.Resolver, now *time.Time) *peer {
 	t.Helper()
-	s, err := store.Open(t.Context(), store.Options{Driver: database.SQLite, DSN: storetest.SQLite(t)})
+	s, err := store.Open(t.Context(),
+		store.Options{Driver: database.SQLite, DSN: storetest.SQLite(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +98,8 @@ func newPeer(t *testing.T, name, client string, z dns.Resolver, now *time.Time) 
 		t.Fatal(err)
 	}
 	clock := func() time.Time { return *now }
-	p := &peer{domain: name, client: netip.MustParseAddr(client), now: now, batch: store.NewOutBatch(), store: s}
+	p := &peer{domain: name, client: netip.MustParseAddr(client), now: now,
+		batch: store.NewOutBatch(), store: s}
 	never := func(string) bool { return false }
 	sender := "reports." + name
 	p.rep = &send.Reporter{
@@ -124,7 +128,8 @@ func newPeer(t *testing.T, name, client string, z dns.Resolver, now *time.Time) 
 func (p *peer) fold(t *testing.T) {
 	t.Helper()
 	p.folds++
-	if _, err := p.store.Fold(t.Context(), []string{fmt.Sprint(p.folds)}, p.batch, *p.now); err != nil {
+	if _, err := p.store.Fold(t.Context(), []string{fmt.Sprint(p.folds)}, p.batch,
+		*p.now); err != nil {
 		t.Fatal(err)
 	}
 	p.batch = store.NewOutBatch()
@@ -149,12 +154,14 @@ _dmarc.b.example.         IN TXT "v=DMARC1; p=reject; rua=mailto:dmarc@b.example
 		t.Fatal(err)
 	}
 	now := noon
-	a, b := newPeer(t, "a.example", "192.0.2.1", z, &now), newPeer(t, "b.example", "198.51.100.1", z, &now)
+	a, b := newPeer(t, "a.example", "192.0.2.1", z, &now),
+		newPeer(t, "b.example", "198.51.100.1", z, &now)
 	a.other, b.other = b, a
 	for range 7 {
 		for _, p := range []*peer{a, b} {
 			letter := fmt.Sprintf("From: x@%s\r\nSubject: hello\r\n\r\nbody\r\n", p.domain)
-			p.pass("x@"+p.domain, "y@"+p.other.domain, letter, action.RoleOurs, netip.MustParseAddr("127.0.0.1"))
+			p.pass("x@"+p.domain, "y@"+p.other.domain, letter, action.RoleOurs,
+				netip.MustParseAddr("127.0.0.1"))
 			p.other.pass("x@"+p.domain, "y@"+p.other.domain, letter, action.RoleTheirs, p.client)
 		}
 		for range 24 * 6 { // until noon of the next day, ten minutes at a time
@@ -175,7 +182,8 @@ _dmarc.b.example.         IN TXT "v=DMARC1; p=reject; rua=mailto:dmarc@b.example
 				"Subject: failed\r\n\r\nbody\r\n"
 			a.pass("", "r+x-1@reports.a.example", bounce, action.RoleTheirs, b.client)
 			thanks := "From: dmarc@b.example\r\n\r\nthanks\r\n"
-			a.pass("dmarc@b.example", "dmarc@reports.a.example", thanks, action.RoleTheirs, b.client)
+			a.pass("dmarc@b.example", "dmarc@reports.a.example", thanks, action.RoleTheirs,
+				b.client)
 		}
 	}
 	for _, p := range []*peer{a, b} {
@@ -185,7 +193,8 @@ _dmarc.b.example.         IN TXT "v=DMARC1; p=reject; rua=mailto:dmarc@b.example
 		}
 		for _, r := range list {
 			if r.State != store.Built || r.Messages != 1 {
-				t.Errorf("%s: report of %s: %s, %d messages: %s", p.domain, r.Date, r.State, r.Messages, r.Reason)
+				t.Errorf("%s: report of %s: %s, %d messages: %s", p.domain, r.Date, r.State,
+					r.Messages, r.Reason)
 			}
 		}
 	}

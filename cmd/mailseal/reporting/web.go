@@ -121,7 +121,8 @@ func signingDomains(cfg *config.Config) []string {
 }
 
 // listenWeb opens the socket of the pages, with TLS where a certificate is set.
-func listenWeb(ctx context.Context, settings config.ReportsWeb, log *slog.Logger) (net.Listener, error) {
+func listenWeb(ctx context.Context, settings config.ReportsWeb, log *slog.Logger) (net.Listener,
+	error) {
 	return listenPages(ctx, "reports.web", settings, log)
 }
 
@@ -137,7 +138,8 @@ func listenPages(ctx context.Context, section string, settings config.ReportsWeb
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		network, address = "unix", path
 		if info, err := os.Lstat(path); err == nil && info.Mode()&os.ModeSocket != 0 {
-			_ = os.Remove(path) // left by a process that was killed; a live one holds the control socket
+			// left by a process that was killed; a live one holds the control socket
+			_ = os.Remove(path)
 		}
 	}
 	l, err := lc.Listen(ctx, network, address)

@@ -35,7 +35,8 @@ func writeFile(t *testing.T, dir, name, text string) string {
 	return path
 }
 
-// TestWebRole runs the role on a unix socket: health is open, pages want the token, and they show the domains of keys.
+// TestWebRole runs the role on a unix socket: health is open, pages want the token, and they show
+// the domains of keys.
 func TestWebRole(t *testing.T) {
 	dir := t.TempDir()
 	socket := filepath.Join(dir, "page.sock")
@@ -55,7 +56,10 @@ func TestWebRole(t *testing.T) {
 	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _,
 		_ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
-	}}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	}}, CheckRedirect: func(*http.Request,
+		[]*http.Request) error {
+		return http.ErrUseLastResponse
+	}}
 	for _, c := range []struct {
 		path, token string
 		status      int
@@ -89,7 +93,8 @@ func TestWebRole(t *testing.T) {
 	}
 }
 
-// TestWebRoleIsOff holds that without an address nothing is opened, and that mistakes are errors that name the setting.
+// TestWebRoleIsOff holds that without an address nothing is opened, and that mistakes are errors
+// that name the setting.
 func TestWebRoleIsOff(t *testing.T) {
 	dir := t.TempDir()
 	cfg := &config.Config{}
@@ -113,7 +118,8 @@ func TestWebRoleIsOff(t *testing.T) {
 	} {
 		settings.Address = "127.0.0.1:0"
 		cfg.Reports.Web = settings
-		if _, err := webRole().Build(context.Background(), p); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := webRole().Build(context.Background(), p); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
@@ -136,17 +142,21 @@ func certificateFor(t *testing.T, dir string, n int64) (certificate, key string)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return writeFile(t, dir, "page.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))),
-		writeFile(t, dir, "page-key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: raw})))
+	return writeFile(t, dir, "page.pem",
+			string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))),
+		writeFile(t, dir, "page-key.pem",
+			string(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: raw})))
 }
 
-// TestCertificateReloads holds that a new certificate is used without a restart, and that a broken one is not.
+// TestCertificateReloads holds that a new certificate is used without a restart, and that a broken
+// one is not.
 func TestCertificateReloads(t *testing.T) {
 	dir := t.TempDir()
 	certificate, key := certificateFor(t, dir, 1)
 	var log bytes.Buffer
 	l, err := listenWeb(context.Background(), config.ReportsWeb{Address: "127.0.0.1:0",
-		Certificate: certificate, Key: config.SecretFile(key)}, slog.New(slog.NewTextHandler(&log, nil)))
+		Certificate: certificate, Key: config.SecretFile(key)},
+		slog.New(slog.NewTextHandler(&log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +187,8 @@ func TestCertificateReloads(t *testing.T) {
 		t.Errorf("certificate %d after a broken file, want 2", got)
 	}
 	serial()
-	if n := strings.Count(log.String(), "the certificate of the pages stays the one before"); n != 1 {
+	if n := strings.Count(log.String(),
+		"the certificate of the pages stays the one before"); n != 1 {
 		t.Errorf("%d warnings of the broken file, want 1:\n%s", n, &log)
 	}
 	cancel()

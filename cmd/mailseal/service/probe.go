@@ -31,7 +31,8 @@ type Stop struct {
 	Want
 	At  string `json:"at"`  // the file or directory where the user is stopped
 	Err string `json:"err"` // "permission denied", or the setting of the unit
-	By  string `json:"by"`  // the unit's setting that hides the path or keeps it from being written; "" for permissions
+	// the unit's setting that hides the path or keeps it from being written; "" for permissions
+	By string `json:"by"`
 }
 
 // Judgment is what was found out, and how.
@@ -43,8 +44,9 @@ type Judgment struct {
 // ProbeCommand is the name of the hidden command that is the child.
 const ProbeCommand = "probe-files"
 
-// Probe has a child process with the rights of the service try what is wanted. Where systemd runs, the child is in the
-// sandbox of the service's unit; elsewhere the unit's text is judged. Only root can do this.
+// Probe has a child process with the rights of the service try what is wanted. Where systemd runs,
+// the child is in the sandbox of the service's unit; elsewhere the unit's text is judged. Only root
+// can do this.
 func (s Service) Probe(ctx context.Context, wants []Want) (Judgment, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()

@@ -1,5 +1,6 @@
-// Package service knows the user that the daemon runs as, and what of the host that user can read and write: by a child
-// process that tries, and where systemd runs within the sandbox of the daemon's unit.
+// Package service knows the user that the daemon runs as, and what of the host that user can read
+// and write: by a child process that tries, and where systemd runs within the sandbox of the
+// daemon's unit.
 package service
 
 import (
@@ -31,8 +32,8 @@ type Service struct {
 // ErrNoUser is in the error of Detect about a user who is not there.
 var ErrNoUser = errors.New("service: no such user")
 
-// Detect finds out who the daemon runs as: the user as, if it is not "", else whom the unit below root names, else
-// DefaultUser. The error wraps ErrNoUser when there is no such user.
+// Detect finds out who the daemon runs as: the user as, if it is not "", else whom the unit below
+// root names, else DefaultUser. The error wraps ErrNoUser when there is no such user.
 func Detect(root, as string) (Service, error) {
 	unit := FindUnit(root, "mailseal.service")
 	name, group := as, ""
@@ -117,8 +118,8 @@ func (s Service) Reader() *keyfile.Reader {
 	return out
 }
 
-// Unreadable returns the files and directories, sorted, that keep the user from reading files, as their modes say. It
-// is empty when there is no such user.
+// Unreadable returns the files and directories, sorted, that keep the user from reading files, as
+// their modes say. It is empty when there is no such user.
 func (s Service) Unreadable(files []string) []string {
 	if s.UID < 0 {
 		return nil
@@ -132,8 +133,8 @@ func (s Service) Unreadable(files []string) []string {
 	return slices.Sorted(maps.Keys(stops))
 }
 
-// Stops returns all directories on the way to a file that the user may not pass, and the file itself if it may not be
-// read, as their modes say; access control lists do not count.
+// Stops returns all directories on the way to a file that the user may not pass, and the file
+// itself if it may not be read, as their modes say; access control lists do not count.
 func (s Service) Stops(file string) []string {
 	way, err := keyfile.Way(file)
 	if err != nil || len(way) == 0 {
@@ -152,7 +153,8 @@ func (s Service) Stops(file string) []string {
 	return out
 }
 
-// May reports whether the mode of a file lets the user do what a bit stands for: 4 to read, 2 to write, 1 to pass.
+// May reports whether the mode of a file lets the user do what a bit stands for: 4 to read, 2 to
+// write, 1 to pass.
 func (s Service) May(path string, bit os.FileMode) bool {
 	owner, err := ownerOf(path)
 	switch {

@@ -32,7 +32,8 @@ func TestFindUnit(t *testing.T) {
 		"usr/lib/systemd/system/mailseal.service.d/20.conf": "[Service]\nGroup=mail\n",
 	})
 	u := FindUnit(root, "mailseal.service")
-	if u == nil || u.Get("User") != "mailer" || u.Get("Group") != "mail" || u.Get("ProtectHome") != "yes" {
+	if u == nil || u.Get("User") != "mailer" || u.Get("Group") != "mail" ||
+		u.Get("ProtectHome") != "yes" {
 		t.Fatalf("got %+v", u)
 	}
 	if got, want := u.List("ReadWritePaths"), []string{"/a", "/b", "/c"}; !slices.Equal(got, want) {

@@ -38,9 +38,11 @@ func FindUnit(root, name string) *Unit {
 	if u == nil {
 		return nil
 	}
-	dropIns := map[string]string{} // by name: one in an earlier directory takes the place of the others
+	// by name: one in an earlier directory takes the place of the others
+	dropIns := map[string]string{}
 	for _, dir := range unitDirs {
-		paths, _ := filepath.Glob(filepath.Join(root, dir, name+".d", "*.conf")) // the pattern is a good one
+		// the pattern is a good one
+		paths, _ := filepath.Glob(filepath.Join(root, dir, name+".d", "*.conf"))
 		for _, path := range paths {
 			if _, have := dropIns[filepath.Base(path)]; !have {
 				dropIns[filepath.Base(path)] = path
@@ -60,7 +62,8 @@ func FindUnit(root, name string) *Unit {
 	return u
 }
 
-// read takes the settings of the [Service] section. A line that ends with a backslash goes on in the next.
+// read takes the settings of the [Service] section. A line that ends with a backslash goes on in
+// the next.
 func (u *Unit) read(text string) {
 	inService := false
 	for line := range strings.Lines(strings.ReplaceAll(text, "\\\n", " ")) {
@@ -85,7 +88,8 @@ func (u *Unit) Get(name string) string {
 	return ""
 }
 
-// List returns the words of a setting that may come several times; an empty one forgets those before.
+// List returns the words of a setting that may come several times; an empty one forgets those
+// before.
 func (u *Unit) List(name string) []string {
 	var out []string
 	for _, s := range u.lines {
@@ -109,7 +113,8 @@ func yes(value string) bool {
 	return false
 }
 
-// Hides returns the setting that keeps a file from the unit's processes whatever its permissions, "" if none does.
+// Hides returns the setting that keeps a file from the unit's processes whatever its permissions,
+// "" if none does.
 func (u *Unit) Hides(path string) string {
 	for _, list := range []string{"BindPaths", "BindReadOnlyPaths"} {
 		for _, bound := range u.List(list) {
@@ -144,7 +149,8 @@ func (u *Unit) Hides(path string) string {
 	return ""
 }
 
-// ReadOnly returns the setting that keeps the unit's processes from writing in a directory, "" if none does.
+// ReadOnly returns the setting that keeps the unit's processes from writing in a directory, "" if
+// none does.
 func (u *Unit) ReadOnly(dir string) string {
 	writable := []string{"/dev", "/proc", "/sys"}
 	for list, top := range map[string]string{
@@ -175,7 +181,8 @@ func (u *Unit) ReadOnly(dir string) string {
 	switch system := u.Get("ProtectSystem"); {
 	case system == "strict":
 		return "ProtectSystem=strict"
-	case system == "full" && isBelow(dir, "/etc"), yes(system) && (isBelow(dir, "/usr") || isBelow(dir, "/boot")):
+	case system == "full" && isBelow(dir, "/etc"),
+		yes(system) && (isBelow(dir, "/usr") || isBelow(dir, "/boot")):
 		return "ProtectSystem=" + system
 	}
 	return ""
@@ -187,7 +194,8 @@ func isBelow(path, dir string) bool {
 	return path == dir || dir == "/" || strings.HasPrefix(path, dir+"/")
 }
 
-// sandboxed are the settings that decide what a process of the unit can reach; systemd-run takes them as properties.
+// sandboxed are the settings that decide what a process of the unit can reach; systemd-run takes
+// them as properties.
 var sandboxed = []string{
 	"SupplementaryGroups", "ProtectSystem", "ProtectHome", "PrivateTmp", "PrivateDevices",
 	"PrivateUsers", "ProtectProc", "ProcSubset",
@@ -199,8 +207,8 @@ var sandboxed = []string{
 	"AppArmorProfile", "SELinuxContext",
 }
 
-// Properties are the settings of the unit that decide what its processes can reach, as systemd-run(1) takes them. The
-// runtime directory is preserved: the daemon may be using it.
+// Properties are the settings of the unit that decide what its processes can reach, as
+// systemd-run(1) takes them. The runtime directory is preserved: the daemon may be using it.
 func (u *Unit) Properties() []string {
 	out := []string{"--property=RuntimeDirectoryPreserve=yes"}
 	for _, s := range u.lines {

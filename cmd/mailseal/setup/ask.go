@@ -40,7 +40,8 @@ func (r *run) ask() error {
 	}
 	_, parent, _ := strings.Cut(h.Name, ".")
 	if r.Yes && len(r.Domains) == 0 {
-		return answer.NewUsage(errors.New("name the domains that sign: mailseal setup --yes example.com"))
+		return answer.NewUsage(errors.New(
+			"name the domains that sign: mailseal setup --yes example.com"))
 	}
 	r.Domains = list(r.Domains, "Domains whose mail is signed", words(parent))
 	r.Networks = list(r.Networks, "Networks whose mail is ours", h.Networks)
@@ -79,13 +80,15 @@ func (r *run) validate() error {
 		return answer.NewUsage(fmt.Errorf("--selector: %w", err))
 	}
 	if !domain.IsFull(r.AuthservID) {
-		return answer.NewUsage(fmt.Errorf("--authserv-id %q: it must be a full host name, such as mail.example.com, "+
-			"since strangers' fields with this name are removed", r.AuthservID))
+		return answer.NewUsage(fmt.Errorf(
+			"--authserv-id %q: it must be a full host name, such as mail.example.com, "+
+				"since strangers' fields with this name are removed", r.AuthservID))
 	}
 	for _, n := range r.Networks {
 		_, prefixErr := netip.ParsePrefix(n)
 		if _, err := netip.ParseAddr(n); err != nil && prefixErr != nil {
-			return answer.NewUsage(fmt.Errorf("--network %q is neither an address nor a network", n))
+			return answer.NewUsage(fmt.Errorf("--network %q is neither an address nor a network",
+				n))
 		}
 	}
 	for _, a := range r.Addresses {
@@ -93,7 +96,8 @@ func (r *run) validate() error {
 			return answer.NewUsage(fmt.Errorf("--address %q is not an IP address", a))
 		}
 	}
-	if r.Reports != "" && (!strings.Contains(r.Reports, "@") || strings.ContainsAny(r.Reports, " ,;!\"<>")) {
+	if r.Reports != "" && (!strings.Contains(r.Reports, "@") ||
+		strings.ContainsAny(r.Reports, " ,;!\"<>")) {
 		return answer.NewUsage(fmt.Errorf("--reports %q is not a mail address", r.Reports))
 	}
 	return nil

@@ -41,8 +41,8 @@ func keygen(args []string) error {
 	}, io.Discard)
 }
 
-// TestKeysOfUser holds that keys are made by the service's user: where that user may not write, root
-// does not do it instead.
+// TestKeysOfUser holds that keys are made by the service's user: where that user may not write,
+// root does not do it instead.
 func TestKeysOfUser(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root becomes another user")
@@ -59,7 +59,8 @@ func TestKeysOfUser(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := s.run(nil)
-	if err == nil || !strings.Contains(err.Error(), "must belong to that user: chown -R nobody: "+s.o.State) {
+	if err == nil || !strings.Contains(err.Error(), "must belong to that user: chown -R nobody: "+
+		s.o.State) {
 		t.Errorf("a state directory of root's: got %v", err)
 	}
 	if found, err := filepath.Glob(filepath.Join(s.o.State, "*")); err != nil || len(found) > 0 {
@@ -88,7 +89,8 @@ func TestKeysOfUser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if found, _ := filepath.Glob(filepath.Join(s.o.State, "keys/example.com/*.pem")); len(found) != 2 {
+	if found, _ := filepath.Glob(filepath.Join(s.o.State, "keys/example.com/*.pem")); len(
+		found) != 2 {
 		t.Errorf("keys: %v", found)
 	}
 }

@@ -117,13 +117,15 @@ func (r *run) keys(domains []string) (string, error) {
 			}
 			file := filepath.Join(dir, selector+".pem")
 			name := selector + "._domainkey." + d
-			fmt.Fprintf(&b, "\n[keys.%q]\ndomain = %q\nselector = %q\nfile = %q\n", name, d, selector, file)
+			fmt.Fprintf(&b, "\n[keys.%q]\ndomain = %q\nselector = %q\nfile = %q\n", name, d,
+				selector, file)
 			names = append(names, fmt.Sprintf("%q", name))
 		}
 		if err := r.generate(d, dir); err != nil {
 			return "", err
 		}
-		fmt.Fprintf(&b, "\n[[sign]]\nfrom = [\"*@%s\", \"*@*.%[1]s\"]\nkeys = [%s]\n", d, strings.Join(names, ", "))
+		fmt.Fprintf(&b, "\n[[sign]]\nfrom = [\"*@%s\", \"*@*.%[1]s\"]\nkeys = [%s]\n", d,
+			strings.Join(names, ", "))
 	}
 	return b.String(), nil
 }
@@ -180,7 +182,8 @@ func (r *run) head(old string) string {
 	}
 	fmt.Fprintf(&b, "\n[ours]\nnetworks = [%s]\n", quoted(r.Networks))
 	address := "inet:8891@127.0.0.1"
-	if strings.Contains(old, `address = "fd:mailseal"`) && !strings.Contains(old, `#address = "fd:mailseal"`) &&
+	if strings.Contains(old, `address = "fd:mailseal"`) &&
+		!strings.Contains(old, `#address = "fd:mailseal"`) &&
 		r.result.Host.Systemd {
 		address = "fd:mailseal"
 	}

@@ -20,9 +20,10 @@ import (
 
 // Host is what was found on this host.
 type Host struct {
-	MTA       string   `json:"mta"` // "postfix", "sendmail" or ""
-	MTADir    string   `json:"mta_dir,omitempty"`
-	Name      string   `json:"name"`      // the mail server's, else the host's; "" when none is a full one
+	MTA    string `json:"mta"` // "postfix", "sendmail" or ""
+	MTADir string `json:"mta_dir,omitempty"`
+	// the mail server's, else the host's; "" when none is a full one
+	Name      string   `json:"name"`
 	Networks  []string `json:"networks"`  // whose mail the mail server relays
 	Addresses []string `json:"addresses"` // public ones
 	OpenDKIM  string   `json:"opendkim,omitempty"`
@@ -163,7 +164,8 @@ func command(ctx context.Context, name string, args ...string) ([]byte, error) {
 	defer cancel()
 	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
 	if err != nil {
-		return out, fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, strings.TrimSpace(string(out)))
+		return out, fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err,
+			strings.TrimSpace(string(out)))
 	}
 	return out, nil
 }

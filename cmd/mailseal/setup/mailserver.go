@@ -150,7 +150,8 @@ func (r *run) planPostfix(host, port string) (plan, error) {
 		{"smtpd_milters", list("smtpd_milters")},
 		{"non_smtpd_milters", list("non_smtpd_milters")},
 	}
-	if old["mailseal"] == "" && slices.Contains([]string{p.settings[1].value}, old["smtpd_milters"]) &&
+	if old["mailseal"] == "" && slices.Contains([]string{p.settings[1].value},
+		old["smtpd_milters"]) &&
 		old["smtpd_milters"] != "" {
 		p.settings = p.settings[1:] // named in full by an administrator
 	}
@@ -158,7 +159,8 @@ func (r *run) planPostfix(host, port string) (plan, error) {
 		classes := strings.TrimSpace(old["internal_mail_filter_classes"] + " bounce")
 		p.settings = append(p.settings, setting{"internal_mail_filter_classes", classes})
 	}
-	p.settings = slices.DeleteFunc(p.settings, func(s setting) bool { return old[s.name] == s.value })
+	p.settings = slices.DeleteFunc(p.settings,
+		func(s setting) bool { return old[s.name] == s.value })
 	for _, s := range p.settings {
 		p.after = setMainCF(p.after, s)
 	}
@@ -217,14 +219,16 @@ func (r *run) planSendmail(host, port string) (plan, error) {
 	path := filepath.Join(r.Sendmail, "sendmail.mc")
 	text, err := files.Read(path, maxConfig)
 	if err != nil {
-		return plan{}, fmt.Errorf("%w; setup changes sendmail.mc, from which sendmail.cf is made", err)
+		return plan{}, fmt.Errorf("%w; setup changes sendmail.mc, from which sendmail.cf is made",
+			err)
 	}
 	p := plan{path: path, before: string(text), after: string(text)}
 	want := fmt.Sprintf("INPUT_MAIL_FILTER(`mailseal', `S=inet:%s@%s, F=T, T=C:10s;S:10s;R:30s;E:5m')dnl", port, host)
 	all := lines(p.before)
 	isFilter := func(line string) bool {
 		line = strings.TrimSpace(line)
-		return strings.HasPrefix(line, "INPUT_MAIL_FILTER(") || strings.HasPrefix(line, "MAIL_FILTER(")
+		return strings.HasPrefix(line, "INPUT_MAIL_FILTER(") ||
+			strings.HasPrefix(line, "MAIL_FILTER(")
 	}
 	if at := slices.IndexFunc(all, func(l string) bool {
 		return isFilter(l) &&
@@ -261,7 +265,8 @@ func (r *run) apply(p plan) error {
 		err = writeLike(u.Backup, []byte(p.before), info)
 	}
 	if err != nil {
-		return answer.NewUnknown(fmt.Errorf("the backup of the old file cannot be written: %w", err))
+		return answer.NewUnknown(fmt.Errorf("the backup of the old file cannot be written: %w",
+			err))
 	}
 	if r.result.Host.MTA == "postfix" {
 		args := []string{"-c", r.Postfix, "-e"}
@@ -311,7 +316,8 @@ func (r *run) reloadMTA(name, dir string) error {
 	if err != nil {
 		return answer.NewBad(err)
 	}
-	r.done("had %s read its configuration", map[string]string{"postfix": "Postfix", "sendmail": "Sendmail"}[name])
+	r.done("had %s read its configuration",
+		map[string]string{"postfix": "Postfix", "sendmail": "Sendmail"}[name])
 	return nil
 }
 

@@ -12,8 +12,8 @@ import (
 // listens, who is ours and what is signed setup has found out itself.
 var judging = []string{"policy", "verify", "authentication_results", "exempt", "relays"}
 
-// policy returns what OpenDMARC's configuration says of how mail is judged, as the new configuration
-// has it; nothing where there is none, or with --ignore-opendkim.
+// policy returns what OpenDMARC's configuration says of how mail is judged, as the new
+// configuration has it; nothing where there is none, or with --ignore-opendkim.
 func (r *run) policy() (string, error) {
 	from := r.result.Host.OpenDMARC
 	if from == "" || r.IgnoreOpenDKIM {
@@ -21,7 +21,8 @@ func (r *run) policy() (string, error) {
 	}
 	found, err := opendkim.Import(opendkim.Options{DMARC: from, ID: r.AuthservID})
 	if err != nil {
-		return "", answer.NewBad(fmt.Errorf("%s is not taken over (--ignore-opendkim leaves it): %w", from, err))
+		return "", answer.NewBad(fmt.Errorf(
+			"%s is not taken over (--ignore-opendkim leaves it): %w", from, err))
 	}
 	r.done("took over from %s how mail is judged", from)
 	r.todo("OpenDMARC judges mail as well: remove it from the mail server, and stop it "+

@@ -20,14 +20,15 @@ import (
 
 // Record is a DNS record that has to be published.
 type Record struct {
-	Kind    string        `json:"kind"` // "dkim", "spf" or "dmarc"
-	Domain  string        `json:"domain"`
-	Name    string        `json:"name"`  // without a final dot
-	Value   string        `json:"value"` // of the TXT record, whole
-	Zone    string        `json:"zone"`  // as a line of a zone file
-	Strings []string      `json:"strings"`
-	Was     string        `json:"was,omitempty"` // the record that it takes the place of
-	State   string        `json:"state"`         // "published", "missing", "to be changed" or "unknown"
+	Kind    string   `json:"kind"` // "dkim", "spf" or "dmarc"
+	Domain  string   `json:"domain"`
+	Name    string   `json:"name"`  // without a final dot
+	Value   string   `json:"value"` // of the TXT record, whole
+	Zone    string   `json:"zone"`  // as a line of a zone file
+	Strings []string `json:"strings"`
+	Was     string   `json:"was,omitempty"` // the record that it takes the place of
+	// "published", "missing", "to be changed" or "unknown"
+	State   string        `json:"state"`
 	Servers []ServerShows `json:"servers,omitempty"`
 
 	key keys.Record // of dkim
@@ -42,7 +43,8 @@ type ServerShows struct {
 // newRecord makes the forms of a record.
 func newRecord(kind, d, name, value string) Record {
 	p := publish.Record{Name: name, Text: value}
-	return Record{Kind: kind, Domain: d, Name: name, Value: value, Zone: p.Zone(), Strings: p.Strings()}
+	return Record{Kind: kind, Domain: d, Name: name, Value: value, Zone: p.Zone(),
+		Strings: p.Strings()}
 }
 
 // publish finds out which records are needed, prints them, and waits for them if it is told to.
@@ -166,7 +168,8 @@ func (r *run) maySend(address, d string) bool {
 	ctx, cancel := context.WithTimeout(r.ctx, 20*time.Second)
 	defer cancel()
 	checker := spf.Checker{Resolver: r.Resolver}
-	result := checker.Check(ctx, spf.Identity{IP: ip, Helo: r.AuthservID, MailFrom: "postmaster@" + d})
+	result := checker.Check(ctx, spf.Identity{IP: ip, Helo: r.AuthservID, MailFrom: "postmaster@" +
+		d})
 	return result.Value == spf.Pass
 }
 
@@ -224,7 +227,8 @@ func (r *run) sayRecord(x *Record) {
 		r.say("in place of:\n%s\n", indent(x.Was))
 	}
 	if !r.JSON {
-		_ = publish.Record{Name: x.Name, Text: x.Value}.Write(r.Out, "  ", publish.Columns(r.Out)) // as say
+		// as say
+		_ = publish.Record{Name: x.Name, Text: x.Value}.Write(r.Out, "  ", publish.Columns(r.Out))
 	}
 }
 

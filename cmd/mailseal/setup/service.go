@@ -19,7 +19,8 @@ func (r *run) startService(ready bool) error {
 	case running != nil && running.ConfigSince.After(modTime(r.Config)):
 		return nil
 	case running != nil:
-		a, err := control.Ask(r.ctx, r.cfg.Control.Address, control.Request{Command: control.Reload})
+		a, err := control.Ask(r.ctx, r.cfg.Control.Address,
+			control.Request{Command: control.Reload})
 		if err == nil && a.Error == "" {
 			r.done("had the daemon read its configuration")
 			return nil
@@ -30,7 +31,8 @@ func (r *run) startService(ready bool) error {
 		}
 	}
 	if !r.result.Host.Systemd {
-		r.fault("the daemon does not run; start it as user %s: mailseal serve --config %s", r.service.Name, r.Config)
+		r.fault("the daemon does not run; start it as user %s: mailseal serve --config %s",
+			r.service.Name, r.Config)
 		r.todo("then run mailseal setup --apply%s again", r.again())
 		return nil
 	}
@@ -49,7 +51,8 @@ func (r *run) startService(ready bool) error {
 
 // enable has systemd start the service now, or again where it runs, and at every start of the host.
 func (r *run) enable(isRunning bool) error {
-	if _, err := r.Run(r.ctx, "systemctl", "is-enabled", "--quiet", "mailseal.service"); err != nil {
+	if _, err := r.Run(r.ctx, "systemctl", "is-enabled", "--quiet",
+		"mailseal.service"); err != nil {
 		if _, err := r.Run(r.ctx, "systemctl", "enable", "mailseal.service"); err != nil {
 			return err
 		}

@@ -72,9 +72,10 @@ type Result struct {
 	Files   []File   `json:"files"`
 	Records []Record `json:"records"`
 	Test    *Test    `json:"test,omitempty"`
-	Done    []string `json:"done"` // in the order in which it was done; empty when nothing was to be done
-	Todo    []string `json:"todo"` // what is left to the operator
-	Faults  []string `json:"faults"`
+	// in the order in which it was done; empty when nothing was to be done
+	Done   []string `json:"done"`
+	Todo   []string `json:"todo"` // what is left to the operator
+	Faults []string `json:"faults"`
 }
 
 // File is a file right.
@@ -169,8 +170,8 @@ func (r *run) offerImport() (bool, error) {
 	return true, nil
 }
 
-// importFlags name the files of the old programs, as far as "mailseal import-opendkim" does not find
-// them by itself.
+// importFlags name the files of the old programs, as far as "mailseal import-opendkim" does not
+// find them by itself.
 func (r *run) importFlags() string {
 	flags, h := "", r.result.Host
 	if h.OpenDKIM != defaultOpenDKIM {
@@ -185,7 +186,8 @@ func (r *run) importFlags() string {
 // oldSocket is where OpenDKIM listens, a word for it when that cannot be found out.
 func (r *run) oldSocket() string {
 	const unknown = "SOCKET"
-	found, err := opendkim.Import(opendkim.Options{Conf: r.result.Host.OpenDKIM, ID: r.result.Host.Name})
+	found, err := opendkim.Import(opendkim.Options{Conf: r.result.Host.OpenDKIM,
+		ID: r.result.Host.Name})
 	if err != nil {
 		return unknown
 	}
@@ -218,12 +220,14 @@ func (r *run) user() error {
 	}
 	if err != nil {
 		return answer.NewUnknown(
-			fmt.Errorf("%w; run it as root, or make the user: useradd --system --user-group %s", err, svc.Name),
+			fmt.Errorf("%w; run it as root, or make the user: useradd --system --user-group %s",
+				err, svc.Name),
 		)
 	}
 	if os.Geteuid() != 0 && os.Geteuid() != svc.UID {
 		return answer.NewUnknown(
-			fmt.Errorf("run it as root (sudo mailseal setup ...): the keys must belong to user %s", svc.Name),
+			fmt.Errorf("run it as root (sudo mailseal setup ...): the keys must belong to user %s",
+				svc.Name),
 		)
 	}
 	r.service = svc
@@ -241,7 +245,8 @@ func (r *run) makeGroups() error {
 			continue
 		}
 		if _, err := r.Run(r.ctx, "groupadd", "--system", name); err != nil {
-			return answer.NewUnknown(fmt.Errorf("the group %s of the unit cannot be made: %w", name, err))
+			return answer.NewUnknown(fmt.Errorf("the group %s of the unit cannot be made: %w", name,
+				err))
 		}
 		r.done("made the group %s", name)
 	}
@@ -270,7 +275,8 @@ func (r *run) stateDirectory() error {
 		return nil
 	}
 	if err == nil && os.Geteuid() == 0 {
-		err = os.Lchown(r.state, r.service.UID, r.service.GID) // never what the user put in its place
+		// never what the user put in its place
+		err = os.Lchown(r.state, r.service.UID, r.service.GID)
 	}
 	return err
 }

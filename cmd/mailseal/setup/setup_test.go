@@ -146,7 +146,8 @@ func (s *site) smtp(nc net.Conn) {
 			fmt.Fprint(nc, s.reply+"\r\n")
 		case line == "QUIT":
 			return
-		case strings.HasPrefix(line, "EHLO") || strings.HasPrefix(line, "MAIL") || strings.HasPrefix(line, "RCPT"):
+		case strings.HasPrefix(line, "EHLO") || strings.HasPrefix(line, "MAIL") ||
+			strings.HasPrefix(line, "RCPT"):
 			fmt.Fprint(nc, "250 ok\r\n")
 		}
 	}
@@ -210,8 +211,12 @@ func TestConfigLeftAlone(t *testing.T) {
 		t.Fatalf("the sample is nobody's work: %v, %+v", err, r)
 	}
 	before := s.read("etc/mailseal.toml")
-	r, err := s.run(func(o *Options) { o.Domains, o.Apply = []string{"example.com", "example.net"}, true })
-	if answer.Of(err) != answer.Bad || s.read("etc/mailseal.toml") != before || s.read("postfix/main.cf") != oldMain {
+	r, err := s.run(func(o *Options) {
+		o.Domains, o.Apply = []string{"example.com", "example.net"},
+			true
+	})
+	if answer.Of(err) != answer.Bad || s.read("etc/mailseal.toml") != before ||
+		s.read("postfix/main.cf") != oldMain {
 		t.Errorf("%v, %+v", err, r)
 	}
 	if d := r.Files[0].Diff; !strings.Contains(d, "+[[sign]]") || !strings.Contains(d,
@@ -222,7 +227,8 @@ func TestConfigLeftAlone(t *testing.T) {
 		t.Errorf("records: %+v", r.Records)
 	}
 	s.write("etc/mailseal.toml", "nonsense = 1\n")
-	if _, err := s.run(nil); answer.Of(err) != answer.Bad || !strings.Contains(err.Error(), "mailseal.toml:1") {
+	if _, err := s.run(nil); answer.Of(err) != answer.Bad ||
+		!strings.Contains(err.Error(), "mailseal.toml:1") {
 		t.Errorf("with a mistake: %v", err)
 	}
 }
@@ -240,8 +246,10 @@ func TestApplyAndUndo(t *testing.T) {
 	s.reply = "550 5.7.1 Mailseal test: role ours; signed by x._domainkey.example.com"
 	r, err = s.run(func(o *Options) { o.Apply = true })
 	main := mainCF(s.read("postfix/main.cf"))
-	if err != nil || r.Test == nil || !r.Test.Good || main["smtpd_milters"] != "$mailseal, inet:127.0.0.1:11332" ||
-		main["non_smtpd_milters"] != "$mailseal" || main["internal_mail_filter_classes"] != "bounce" {
+	if err != nil || r.Test == nil || !r.Test.Good ||
+		main["smtpd_milters"] != "$mailseal, inet:127.0.0.1:11332" ||
+		main["non_smtpd_milters"] != "$mailseal" ||
+		main["internal_mail_filter_classes"] != "bounce" {
 		t.Errorf("%v, %+v, %v", err, r, main)
 	}
 	after := s.read("postfix/main.cf")
@@ -249,7 +257,8 @@ func TestApplyAndUndo(t *testing.T) {
 		s.read("postfix/main.cf") != after || len(r.Done) != 1 {
 		t.Errorf("again: %v, %+v", err, r)
 	}
-	if r, err = s.run(func(o *Options) { o.Undo = true }); err != nil || s.read("postfix/main.cf") != oldMain {
+	if r, err = s.run(func(o *Options) { o.Undo = true }); err != nil ||
+		s.read("postfix/main.cf") != oldMain {
 		t.Errorf("undo: %v, %+v", err, r)
 	}
 	if r, err = s.run(func(o *Options) { o.Undo = true }); err != nil || len(r.Done) > 0 {
@@ -257,8 +266,8 @@ func TestApplyAndUndo(t *testing.T) {
 	}
 }
 
-// TestUndoKeepsOthers takes our settings out of a file that an administrator has changed since, and refuses where the
-// change is in one of ours.
+// TestUndoKeepsOthers takes our settings out of a file that an administrator has changed since, and
+// refuses where the change is in one of ours.
 func TestUndoKeepsOthers(t *testing.T) {
 	s := newSite(t)
 	s.daemonAfter()
@@ -273,14 +282,17 @@ func TestUndoKeepsOthers(t *testing.T) {
 	if _, err := s.run(func(o *Options) { o.Apply = true }); err != nil {
 		t.Fatal(err)
 	}
-	mine := setMainCF(s.read("postfix/main.cf"), setting{"smtpd_milters", "$mailseal, inet:127.0.0.1:7"})
+	mine := setMainCF(s.read("postfix/main.cf"),
+		setting{"smtpd_milters", "$mailseal, inet:127.0.0.1:7"})
 	s.write("postfix/main.cf", mine)
-	if _, err := s.run(func(o *Options) { o.Undo = true }); err == nil || s.read("postfix/main.cf") != mine {
+	if _, err := s.run(func(o *Options) { o.Undo = true }); err == nil ||
+		s.read("postfix/main.cf") != mine {
 		t.Errorf("%v\n%s", err, s.read("postfix/main.cf"))
 	}
 }
 
-// daemonAfter writes the configuration, so that there is a directory for the socket, and starts a daemon.
+// daemonAfter writes the configuration, so that there is a directory for the socket, and starts a
+// daemon.
 func (s *site) daemonAfter() {
 	s.t.Helper()
 	if _, err := s.run(nil); err != nil {
@@ -333,7 +345,8 @@ func TestAnswers(t *testing.T) {
 		{"a mail server", func(o *Options) { o.MTA = "exim" }, "postfix, sendmail or none"},
 		{"no terminal", func(o *Options) { o.Yes = false }, "not a terminal"},
 	} {
-		if _, err := s.run(tc.change); answer.Of(err) != answer.Usage || !strings.Contains(err.Error(), tc.says) {
+		if _, err := s.run(tc.change); answer.Of(err) != answer.Usage ||
+			!strings.Contains(err.Error(), tc.says) {
 			t.Errorf("%s: %v", tc.name, err)
 		}
 	}
@@ -379,11 +392,13 @@ func TestSendmail(t *testing.T) {
 		"`S=inet:11332@127.0.0.1')dnl\nMAILER_DEFINITIONS\nMAILER(`local')dnl\n")
 	r := &run{Options: s.o}
 	p, err := r.planSendmail("127.0.0.1", "8891")
-	if err != nil || !strings.Contains(p.after, "F=T, T=C:10s;S:10s;R:30s;E:5m')dnl\nINPUT_MAIL_FILTER(`old'") {
+	if err != nil || !strings.Contains(p.after,
+		"F=T, T=C:10s;S:10s;R:30s;E:5m')dnl\nINPUT_MAIL_FILTER(`old'") {
 		t.Errorf("%v, %s", err, p.after)
 	}
 	s.write("mail/sendmail.mc", p.after+"dnl later\n")
-	if again, err := r.planSendmail("127.0.0.1", "8891"); err != nil || again.before != again.after {
+	if again, err := r.planSendmail("127.0.0.1", "8891"); err != nil ||
+		again.before != again.after {
 		t.Errorf("again: %v, %s", err, again.after)
 	}
 	if got := withoutFilter(p.after+"dnl later\n",
@@ -400,7 +415,8 @@ func TestSPF(t *testing.T) {
 		{"with us", `example.com. 60 IN TXT "v=spf1 ip4:192.0.2.0/24 -all"` + "\n",
 			"v=spf1 ip4:192.0.2.0/24 -all", "published"},
 		{"two", `example.com. 60 IN TXT "v=spf1 -all"` + "\n" +
-			`example.com. 60 IN TXT "v=spf1 mx -all"` + "\n", "v=spf1 ip4:192.0.2.1 -all", "to be changed"},
+			`example.com. 60 IN TXT "v=spf1 mx -all"` + "\n", "v=spf1 ip4:192.0.2.1 -all",
+			"to be changed"},
 		{"unknown", "$SERVFAIL example.com\n", "v=spf1 ip4:192.0.2.1 ~all", "unknown"},
 	} {
 		r := &run{ctx: t.Context(), Options: Options{Addresses: []string{"192.0.2.1"},

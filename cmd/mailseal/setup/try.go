@@ -48,7 +48,8 @@ func (r *run) tryOut() error {
 	case err != nil:
 		r.fault("the test message could not be sent to the mail server at %s: %v", r.SMTP, err)
 	case id != "":
-		r.fault("the mail server accepted the test message, so it did not reach the daemon: %s", t.Reply)
+		r.fault("the mail server accepted the test message, so it did not reach the daemon: %s",
+			t.Reply)
 		if err := r.unqueue(id); err != nil {
 			r.fault("the test message %s to %s is still in the queue: %v", id, t.Recipient, err)
 		} else {
@@ -85,7 +86,8 @@ func (r *run) sendTest(t *Test) (id string, err error) {
 	for _, step := range []struct {
 		line string
 		want int
-	}{{"EHLO localhost", 250}, {"MAIL FROM:<>", 250}, {"RCPT TO:<" + t.Recipient + ">", 250}, {"DATA", 354}} {
+	}{{"EHLO localhost", 250}, {"MAIL FROM:<>", 250}, {"RCPT TO:<" + t.Recipient + ">", 250},
+		{"DATA", 354}} {
 		if err := c.PrintfLine("%s", step.line); err != nil {
 			return "", err
 		}

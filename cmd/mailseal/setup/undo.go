@@ -24,7 +24,10 @@ type applied struct {
 
 // journal is the file that --undo reads, beside the configuration. Root alone can read it: main.cf
 // may hold secrets.
-func (r *run) journal() string { return filepath.Join(filepath.Dir(r.Config), "setup-applied.json") }
+func (r *run) journal() string {
+	return filepath.Join(filepath.Dir(r.Config),
+		"setup-applied.json")
+}
 
 func (r *run) history() ([]applied, error) {
 	text, err := files.Read(r.journal(), 64<<20)

@@ -26,7 +26,8 @@ func unsetMainCF(text, name string) string {
 // withoutFilter removes the lines of sendmail.mc that setup put there.
 func withoutFilter(now string, a applied) string {
 	before := lines(a.Before)
-	ours := slices.DeleteFunc(lines(a.After), func(l string) bool { return slices.Contains(before, l) })
+	ours := slices.DeleteFunc(lines(a.After),
+		func(l string) bool { return slices.Contains(before, l) })
 	kept := slices.DeleteFunc(lines(now), func(l string) bool { return slices.Contains(ours, l) })
 	return strings.Join(kept, "\n") + "\n"
 }

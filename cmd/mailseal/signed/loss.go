@@ -25,7 +25,8 @@ func Compare(names []Name, lost func(Name) bool) Loss {
 	return out
 }
 
-// TooMuch reports whether a loss is larger than a share of the domains; with ten of them or fewer, any is.
+// TooMuch reports whether a loss is larger than a share of the domains; with ten of them or fewer,
+// any is.
 func (l Loss) TooMuch(share float64) bool {
 	switch {
 	case len(l.Names) == 0:
@@ -39,8 +40,8 @@ func (l Loss) TooMuch(share float64) bool {
 // shown is how many domains a sentence names.
 const shown = 20
 
-// String writes "2 of 12 domains that signed mail in the last 7 days would have no rule or no key: a.example,
-// b.example".
+// String writes "2 of 12 domains that signed mail in the last 7 days would have no rule or no key:
+// a.example, b.example".
 func (l Loss) String() string {
 	names := l.Names
 	rest := ""

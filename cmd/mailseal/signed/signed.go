@@ -1,5 +1,5 @@
-// Package signed remembers which domains signed mail lately, so that a reload or a start can tell what it would lose.
-// The list is in a file of the state directory.
+// Package signed remembers which domains signed mail lately, so that a reload or a start can tell
+// what it would lose. The list is in a file of the state directory.
 package signed
 
 import (
@@ -27,8 +27,9 @@ const (
 )
 
 const (
-	// maxNames bounds the list: 100,000 names take about 20 MB. Users of ours fill it, with the domains that they write
-	// as their own; when it is full, one that has not signed for long makes room, and its loss would not be noticed.
+	// maxNames bounds the list: 100,000 names take about 20 MB. Users of ours fill it, with the
+	// domains that they write as their own; when it is full, one that has not signed for long makes
+	// room, and its loss would not be noticed.
 	maxNames = 100_000
 
 	maxFile = 64 << 20 // bytes
@@ -192,8 +193,8 @@ func (n *Name) newest() time.Time {
 	return n.Last
 }
 
-// Recent returns the names that signed within Window, in order. One whose time is to come, since a clock was wrong,
-// counts.
+// Recent returns the names that signed within Window, in order. One whose time is to come, since a
+// clock was wrong, counts.
 func (l *List) Recent() []Name {
 	since := l.now().Add(-Window)
 	l.mu.Lock()
@@ -290,7 +291,8 @@ func parse(text []byte) ([]Name, error) {
 			return nil, fmt.Errorf("%q is not a domain", n.Name)
 		}
 		if len(n.Keys) > maxKeys {
-			return nil, fmt.Errorf("%q has %d keys, at most %d are read", n.Name, len(n.Keys), maxKeys)
+			return nil, fmt.Errorf("%q has %d keys, at most %d are read", n.Name, len(n.Keys),
+				maxKeys)
 		}
 	}
 	return d.Names, nil

@@ -192,8 +192,10 @@ func TestLoss(t *testing.T) {
 		}
 		left := tt.lost
 		l := Compare(list, func(Name) bool { left--; return left >= 0 })
-		if got := l.TooMuch(tt.share); got != tt.tooMuch || l.Of != tt.of || len(l.Names) != tt.lost {
-			t.Errorf("%d of %d with %v: too much %t, want %t", tt.lost, tt.of, tt.share, got, tt.tooMuch)
+		if got := l.TooMuch(tt.share); got != tt.tooMuch || l.Of != tt.of ||
+			len(l.Names) != tt.lost {
+			t.Errorf("%d of %d with %v: too much %t, want %t", tt.lost, tt.of, tt.share, got,
+				tt.tooMuch)
 		}
 		if text := l.String(); !strings.HasPrefix(text, fmt.Sprintf("%d of %d domains", tt.lost,
 			tt.of)) || len(text) > 1000 {

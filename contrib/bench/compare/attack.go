@@ -72,7 +72,8 @@ func (b *bench) attack(r *report) error {
 }
 
 // besiege starts a daemon of its own for a siege, so that none inherits what another left behind.
-func (b *bench) besiege(s *siege, f *forger, honest []byte, binary string, takes time.Duration) error {
+func (b *bench) besiege(s *siege, f *forger, honest []byte, binary string,
+	takes time.Duration) error {
 	forgeries, err := s.forgeries(f)
 	if err != nil {
 		return err
@@ -82,7 +83,8 @@ func (b *bench) besiege(s *siege, f *forger, honest []byte, binary string, takes
 		return err
 	}
 	defer p.Stop()
-	// Canceled, not with a deadline: a connection would fail by the deadline a moment before ctx says so.
+	// Canceled, not with a deadline: a connection would fail by the deadline a moment before ctx
+	// says so.
 	ctx, cancel := context.WithCancel(context.Background())
 	defer time.AfterFunc(siegeWarmUp+takes, cancel).Stop()
 	defer cancel()
@@ -118,8 +120,8 @@ func (b *bench) besiege(s *siege, f *forger, honest []byte, binary string, takes
 	return nil
 }
 
-// forgeries makes the first message of each hostile session beforehand: a signature for each, all in
-// the same moment, would take the processor from the name server, which lives in this process.
+// forgeries makes the first message of each hostile session beforehand: a signature for each, all
+// in the same moment, would take the processor from the name server, which lives in this process.
 func (s *siege) forgeries(f *forger) (first [][]byte, err error) {
 	first = make([][]byte, s.sessions)
 	for i := range first {
@@ -133,8 +135,8 @@ func (s *siege) forgeries(f *forger) (first [][]byte, err error) {
 // hostileID is part of all names in a message, so that no two messages have one in common.
 func hostileID(session, message int) string { return fmt.Sprintf("m%d-%d", session, message) }
 
-// assault is one hostile session: one message after the other, the last when ctx ends. A forgery that is
-// accepted is an error, since then the figures are those of something that does not work.
+// assault is one hostile session: one message after the other, the last when ctx ends. A forgery
+// that is accepted is an error, since then the figures are those of something that does not work.
 func (s *siege) assault(ctx context.Context, socket string, i int, f *forger, raw []byte) error {
 	client := netip.AddrFrom4([4]byte{198, 51, 100, byte(i)})
 	if s.networks > 1 {
@@ -149,7 +151,8 @@ func (s *siege) assault(ctx context.Context, socket string, i int, f *forger, ra
 			}
 		}
 		o := miltertest.Options{Client: client, Helo: "h." + id + ".silent.test"}
-		m := miltertest.Message{From: "a@" + id + ".silent.test", To: []string{"rcpt@example.net"}, Raw: raw}
+		m := miltertest.Message{From: "a@" + id + ".silent.test", To: []string{"rcpt@example.net"},
+			Raw: raw}
 		out, err := deliver(context.Background(), socket, o, m) // the last one is waited for
 		switch {
 		case err != nil:
@@ -169,13 +172,15 @@ func (s *siege) assault(ctx context.Context, socket string, i int, f *forger, ra
 
 // sendSteadily sends an honest message again and again, and returns how long each took once the
 // attack has had time to build up. Each has to pass.
-func sendSteadily(ctx context.Context, socket string, raw []byte) (took []time.Duration, err error) {
+func sendSteadily(ctx context.Context, socket string, raw []byte) (took []time.Duration,
+	err error) {
 	began := time.Now()
 	due := time.NewTicker(honestEvery)
 	defer due.Stop()
 	o := miltertest.Options{Client: netip.MustParseAddr(measure.Client),
 		ClientName: "mx.example.com", Helo: "mx.example.com"}
-	m := miltertest.Message{From: "user@" + honestDomain, To: []string{"rcpt@example.net"}, Raw: raw}
+	m := miltertest.Message{From: "user@" + honestDomain, To: []string{"rcpt@example.net"},
+		Raw: raw}
 	for {
 		select {
 		case <-ctx.Done():
@@ -225,7 +230,8 @@ func firstField(delivered []byte) []byte {
 
 // quantile returns the latency that a share of the messages stayed below.
 func (s siege) quantile(share float64) float64 {
-	return miltertest.Milliseconds(s.latency[min(len(s.latency)-1, int(share*float64(len(s.latency))))])
+	return miltertest.Milliseconds(
+		s.latency[min(len(s.latency)-1, int(share*float64(len(s.latency))))])
 }
 
 func (s siege) who() string {
@@ -264,7 +270,9 @@ the buffer of the name server's socket holds some 250 queries, which is less tha
 |---|---|---|---|---|---|---|---|---|
 `, hostileSets, hostileSignatures)
 	for _, s := range r.sieges {
-		fmt.Fprintf(b, "| %s | %d | %.2f ms | %.2f ms | %.2f ms | %d | %d | %d | %.0f |\n", s.who(), len(s.latency),
-			s.quantile(0.5), s.quantile(0.95), s.quantile(0.99), s.spoofs, s.refused, s.deferred, s.resent)
+		fmt.Fprintf(b, "| %s | %d | %.2f ms | %.2f ms | %.2f ms | %d | %d | %d | %.0f |\n", s.who(),
+			len(s.latency),
+			s.quantile(0.5), s.quantile(0.95), s.quantile(0.99), s.spoofs, s.refused, s.deferred,
+			s.resent)
 	}
 }

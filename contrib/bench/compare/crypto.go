@@ -97,7 +97,8 @@ func (b *bench) crypto(program string, j job) (time.Duration, error) {
 
 var rsaSpeed = regexp.MustCompile(`rsa\s+2048 bits\s+([0-9.]+)s\s+([0-9.]+)s`)
 
-// openSSL says how fast OpenSSL, on which OpenDKIM stands, is on this machine; "" if there is none to ask.
+// openSSL says how fast OpenSSL, on which OpenDKIM stands, is on this machine; "" if there is none
+// to ask.
 func openSSL() string {
 	out, _ := exec.Command("openssl", "speed", "-seconds", "1", "rsa2048").CombinedOutput()
 	found := rsaSpeed.FindSubmatch(out)
@@ -106,5 +107,6 @@ func openSSL() string {
 	}
 	sign, _ := strconv.ParseFloat(string(found[1]), 64)
 	verify, _ := strconv.ParseFloat(string(found[2]), 64)
-	return fmt.Sprintf("%.2f ms for a signature by RSA-2048 and %.3f ms for its verification", sign*1000, verify*1000)
+	return fmt.Sprintf("%.2f ms for a signature by RSA-2048 and %.3f ms for its verification",
+		sign*1000, verify*1000)
 }

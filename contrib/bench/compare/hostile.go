@@ -95,9 +95,11 @@ func (f *forger) spoof(id string) ([]byte, error) {
 		if i == 1 {
 			cv = "none"
 		}
-		tags := fmt.Sprintf("i=%d; a=rsa-sha256; d=a%d.%s.silent.test; s=k; b=%s", i, i, id, signature)
+		tags := fmt.Sprintf("i=%d; a=rsa-sha256; d=a%d.%s.silent.test; s=k; b=%s", i, i, id,
+			signature)
 		fmt.Fprintf(&b, "ARC-Seal: cv=%s; t=1; %s\r\n", cv, tags)
-		fmt.Fprintf(&b, "ARC-Message-Signature: c=relaxed/relaxed; h=from; %s;\r\n %s\r\n", hash, tags)
+		fmt.Fprintf(&b, "ARC-Message-Signature: c=relaxed/relaxed; h=from; %s;\r\n %s\r\n", hash,
+			tags)
 		fmt.Fprintf(&b, "ARC-Authentication-Results: i=%d; x.test; none\r\n", i)
 	}
 	for i := range hostileSignatures {
@@ -106,9 +108,10 @@ func (f *forger) spoof(id string) ([]byte, error) {
 	}
 	b.WriteString("From: ceo@" + victimDomain + "\r\nSubject: pay\r\n\r\nnow\r\n")
 	o := arc.SealOptions{}
-	m, err := message.Read(strings.NewReader(b.String()), 1<<20, func(message.Header) []message.BodyHash {
-		return []message.BodyHash{o.BodyHash()}
-	})
+	m, err := message.Read(strings.NewReader(b.String()), 1<<20,
+		func(message.Header) []message.BodyHash {
+			return []message.BodyHash{o.BodyHash()}
+		})
 	if err != nil {
 		return nil, err
 	}

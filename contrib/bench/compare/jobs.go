@@ -17,7 +17,8 @@ type job struct {
 	// The shares of the peers' processor time that are to be reached, by the plain build and by the
 	// release build; 0 where there is no target.
 	plain, release float64
-	overCrypto     bool // the release build's is its cryptography's share in the same rounds, and 0.10
+	// the release build's is its cryptography's share in the same rounds, and 0.10
+	overCrypto bool
 }
 
 // hasTarget reports whether some build is to reach a share of the peers' processor time.
@@ -52,7 +53,8 @@ func (b *bench) arguments(j job) ([]string, error) {
 	return append(args, file), measure.WriteOnce(file, measure.Letter(j.size))
 }
 
-// outcome is what a job has shown: for each server its samples, by round, and its latency at half of its own rate.
+// outcome is what a job has shown: for each server its samples, by round, and its latency at half
+// of its own rate.
 type outcome struct {
 	job
 	samples map[string][]measure.Sample
@@ -60,12 +62,14 @@ type outcome struct {
 	latency map[string]measure.Figures
 }
 
-// run has all servers do a job in turn, round after round; the first round warms up and does not count.
+// run has all servers do a job in turn, round after round; the first round warms up and does not
+// count.
 func (b *bench) run(j job, servers []server, rounds int) (o outcome, err error) {
 	if b.quick {
 		j.messages, rounds = max(j.messages/4, 5), min(rounds, 3)
 	}
-	o = outcome{j, map[string][]measure.Sample{}, map[string][]time.Duration{}, map[string]measure.Figures{}}
+	o = outcome{j, map[string][]measure.Sample{}, map[string][]time.Duration{},
+		map[string]measure.Figures{}}
 	args, err := b.arguments(j)
 	if err != nil {
 		return o, err
@@ -86,7 +90,8 @@ func (b *bench) run(j job, servers []server, rounds int) (o outcome, err error) 
 			count = max(count/10, 2)
 		}
 		for i, s := range servers {
-			got, err := b.Measure(running[i], append([]string{"--count", strconv.Itoa(count)}, each[i]...)...)
+			got, err := b.Measure(running[i], append([]string{"--count", strconv.Itoa(count)},
+				each[i]...)...)
 			if err != nil {
 				return o, fmt.Errorf("%s, %s: %w", j.name, s.name, err)
 			}
@@ -119,7 +124,8 @@ func (b *bench) letterFor(s server, p *measure.Process, j job, args []string) ([
 }
 
 // latencies measures how long messages take when half as many come as each server could take.
-func (b *bench) latencies(o *outcome, servers []server, running []*measure.Process, each [][]string) (err error) {
+func (b *bench) latencies(o *outcome, servers []server, running []*measure.Process,
+	each [][]string) (err error) {
 	if b.noLatency {
 		return nil
 	}
@@ -128,7 +134,8 @@ func (b *bench) latencies(o *outcome, servers []server, running []*measure.Proce
 		takes = "500ms"
 	}
 	for i, s := range servers {
-		rate := measure.Spread(o.samples[s.name], func(s measure.Sample) float64 { return s.Rate }).Median / 2
+		rate := measure.Spread(o.samples[s.name],
+			func(s measure.Sample) float64 { return s.Rate }).Median / 2
 		more := []string{"--duration", takes, "--rate", strconv.FormatFloat(rate, 'f', 1, 64)}
 		if o.latency[s.name], err = b.Drive(running[i], append(more, each[i]...)...); err != nil {
 			return err
@@ -137,7 +144,8 @@ func (b *bench) latencies(o *outcome, servers []server, running []*measure.Proce
 	return nil
 }
 
-// peers is the processor time of base in a round, and of OpenDMARC behind it where both have to work.
+// peers is the processor time of base in a round, and of OpenDMARC behind it where both have to
+// work.
 func (o outcome) peers(base string, round int) time.Duration {
 	sum := o.samples[base][round].CPU
 	if behind := o.samples["OpenDMARC"]; round < len(behind) {
@@ -155,7 +163,8 @@ func (o outcome) ratios(name, base string) []float64 {
 	return out
 }
 
-// cryptoShares are the shares of base's processor time that a server's cryptography takes alone, round by round.
+// cryptoShares are the shares of base's processor time that a server's cryptography takes alone,
+// round by round.
 func (o outcome) cryptoShares(name, base string) []float64 {
 	var out []float64
 	for i, alone := range o.crypto[name] {

@@ -16,7 +16,8 @@ import (
 func main() {
 	var o options
 	flag.StringVar(&o.plain, "mailseal", "bin/mailseal", "the plain build, which drives as well")
-	flag.StringVar(&o.release, "release", "bin/mailseal-release", "the release build; left out if it is not there")
+	flag.StringVar(&o.release, "release", "bin/mailseal-release",
+		"the release build; left out if it is not there")
 	flag.StringVar(&o.opendkim, "opendkim", ".root/opendkim", "where Debian's opendkim is unpacked")
 	flag.StringVar(&o.rspamd, "rspamd", "",
 		"where Debian's rspamd is unpacked (contrib/test/fetch.sh rspamd), to be measured beside them")
@@ -32,7 +33,8 @@ func main() {
 		"costs, in nanoseconds, and nothing else")
 	flag.StringVar(&o.key, "key", "", "the RSA key for -crypto")
 	flag.IntVar(&o.rounds, "rounds", 5, "how often each job is measured")
-	flag.BoolVar(&o.quick, "quick", false, "fewer rounds and shorter ones: rougher figures in two minutes")
+	flag.BoolVar(&o.quick, "quick", false,
+		"fewer rounds and shorter ones: rougher figures in two minutes")
 	flag.Parse()
 	if err := compare(o); err != nil {
 		fmt.Fprintln(os.Stderr, "compare:", err)
@@ -69,7 +71,8 @@ func compare(o options) error {
 	return errors.Join(err, results.write())
 }
 
-// newReport returns a report with OpenDKIM and our builds, as far as they are there, and rspamd if it is wanted.
+// newReport returns a report with OpenDKIM and our builds, as far as they are there, and rspamd if
+// it is wanted.
 func newReport(o options) (*report, error) {
 	peer, err := openDKIM(o.opendkim)
 	if err != nil {
@@ -131,7 +134,8 @@ func (b *bench) measureAll(r *report) (failed error) {
 		r.outcomes = append(r.outcomes, got)
 	}
 	for _, s := range steps {
-		if !strings.Contains(s.name, r.options.only) || r.options.quick && r.options.only == "" && s.name != "attack" {
+		if !strings.Contains(s.name, r.options.only) || r.options.quick && r.options.only == "" &&
+			s.name != "attack" {
 			continue
 		}
 		fails("results", r.writeSoFar())

@@ -17,7 +17,8 @@ const (
 // conns is how many connections are held open for the memory targets.
 const conns = 1000
 
-// memory measures what 1,000 connections hold: idle after CONNECT and HELO, and each in the middle of a large message.
+// memory measures what 1,000 connections hold: idle after CONNECT and HELO, and each in the middle
+// of a large message.
 func (b *bench) memory(r *report) error {
 	idle := finding{what: "memory for an idle connection (of 1,000)", target: "30 KB", met: true}
 	busy := finding{what: "resident with 1,000 connections, each 1 MB into a message of 25 MB",
@@ -44,8 +45,8 @@ func (b *bench) memory(r *report) error {
 	return nil
 }
 
-// holdOpen returns what an idle connection adds to the server's resident memory, and that memory once each connection
-// is in the middle of a message.
+// holdOpen returns what an idle connection adds to the server's resident memory, and that memory
+// once each connection is in the middle of a message.
 func (b *bench) holdOpen(s server) (each, busy int64, err error) {
 	p, _, err := s.start(b, signs)
 	if err != nil {

@@ -16,9 +16,9 @@ import (
 // port but 53.
 const dmarcResolver = "127.53.0.1"
 
-// openDMARC returns Debian's OpenDMARC, which looks SPF up itself and takes DKIM from the field that
-// OpenDKIM has written. Its resolver reads /etc/resolv.conf, so that it has one of its own, in a
-// mount namespace: that takes root. Without, it is not measured.
+// openDMARC returns Debian's OpenDMARC, which looks SPF up itself and takes DKIM from the field
+// that OpenDKIM has written. Its resolver reads /etc/resolv.conf, so that it has one of its own, in
+// a mount namespace: that takes root. Without, it is not measured.
 func openDMARC(root string) (server, error) {
 	if os.Geteuid() != 0 {
 		return server{}, errors.New("it has to be given a resolv.conf of its own, which takes root")
@@ -81,7 +81,8 @@ func (b *bench) passes(p *measure.Process, file string, results ...string) error
 // delivered is a message as it leaves a milter, which has to have written these results into it.
 func (b *bench) delivered(p *measure.Process, file string, results ...string) ([]byte, error) {
 	from := "user@example.com" // the driver's sender, whose SPF record names measure.Client
-	args := append([]string{"mta", "--milter", "unix:" + p.Socket, "--deliver", "--from", from}, measure.AsClient()...)
+	args := append([]string{"mta", "--milter", "unix:" + p.Socket, "--deliver", "--from", from},
+		measure.AsClient()...)
 	out, err := exec.Command(b.Driver, append(args, file)...).Output()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", p.Path(), err)

@@ -22,11 +22,14 @@ type jobProfile struct {
 // profileSeconds is how long the processor is watched.
 const profileSeconds = 2
 
-// oftenSampled has a server note one allocation in each KB, not one in 512: a job does not last long.
+// oftenSampled has a server note one allocation in each KB, not one in 512: a job does not last
+// long.
 const oftenSampled = "GODEBUG=memprofilerate=1024"
 
-// atWork has a build of ours warm up at a job, and calls take with it and with what the driver is told.
-func (b *bench) atWork(binary string, j job, env string, take func(p *measure.Process, args []string) error) error {
+// atWork has a build of ours warm up at a job, and calls take with it and with what the driver is
+// told.
+func (b *bench) atWork(binary string, j job, env string,
+	take func(p *measure.Process, args []string) error) error {
 	args, err := b.arguments(j)
 	if err != nil {
 		return err
@@ -36,7 +39,8 @@ func (b *bench) atWork(binary string, j job, env string, take func(p *measure.Pr
 		return err
 	}
 	defer p.Stop()
-	if _, err := b.Drive(p, append([]string{"--count", "10"}, args...)...); err != nil { // fills caches and pools
+	// fills caches and pools
+	if _, err := b.Drive(p, append([]string{"--count", "10"}, args...)...); err != nil {
 		return err
 	}
 	return take(p, args)
@@ -52,30 +56,33 @@ func (b *bench) processorProfile(binary string, j job) (file string, err error) 
 				strconv.Itoa(profileSeconds*1000+500) + "ms"}, args...)...)
 			driven <- err
 		}()
-		return errors.Join(takeProfile(p, fmt.Sprint("profile?seconds=", profileSeconds), file), <-driven)
+		return errors.Join(takeProfile(p, fmt.Sprint("profile?seconds=", profileSeconds), file),
+			<-driven)
 	})
 }
 
 // allocationProfiles are two profiles of allocations, one before and one after a job.
 func (b *bench) allocationProfiles(binary string, j job) (before, after string, err error) {
 	before, after = b.profileName(j, "before"), b.profileName(j, "after")
-	return before, after, b.atWork(binary, j, oftenSampled, func(p *measure.Process, args []string) error {
-		if err := takeAllocations(p, before); err != nil {
-			return err
-		}
-		if _, err := b.Drive(p, append([]string{"--count", strconv.Itoa(j.messages)}, args...)...); err != nil {
-			return err
-		}
-		return takeAllocations(p, after)
-	})
+	return before, after, b.atWork(binary, j, oftenSampled,
+		func(p *measure.Process, args []string) error {
+			if err := takeAllocations(p, before); err != nil {
+				return err
+			}
+			if _, err := b.Drive(p, append([]string{"--count", strconv.Itoa(j.messages)},
+				args...)...); err != nil {
+				return err
+			}
+			return takeAllocations(p, after)
+		})
 }
 
 func (b *bench) profileName(j job, kind string) string {
 	return filepath.Join(b.Dir, strings.NewReplacer(" ", "-", ",", "").Replace(j.name)+"."+kind)
 }
 
-// takeAllocations writes the profile of all allocations so far. The runtime knows of those before its last collection
-// but one, hence the second.
+// takeAllocations writes the profile of all allocations so far. The runtime knows of those before
+// its last collection but one, hence the second.
 func takeAllocations(p *measure.Process, file string) error {
 	return errors.Join(takeProfile(p, "heap?gc=1", file), takeProfile(p, "heap?gc=1", file))
 }
@@ -118,7 +125,8 @@ func (b *bench) profilesOf(r *report) error {
 
 // topTen is pprof's table of the functions that take most.
 func topTen(args ...string) (string, error) {
-	out, err := exec.Command("go", append([]string{"tool", "pprof", "-top", "-nodecount=10"}, args...)...).Output()
+	out, err := exec.Command("go", append([]string{"tool", "pprof", "-top", "-nodecount=10"},
+		args...)...).Output()
 	if err != nil {
 		return "", fmt.Errorf("go tool pprof: %w", err)
 	}

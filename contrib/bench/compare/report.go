@@ -118,7 +118,8 @@ func (r *report) head(b *bytes.Buffer) {
 		"all pinned to two cores; the key is in a file, and for verifying "+
 		"Mailseal has it in its cache, OpenDKIM in a file (TestPublicKeys: its resolver would "+
 		"cost it more). OpenDKIM has no Ed25519, SPF, DMARC or iprev: it makes one signature, or verifies it, "+
-		"where Mailseal does all that. Mailseal logs a line for each message, OpenDKIM nothing.\n", r.options.rounds)
+		"where Mailseal does all that. Mailseal logs a line for each message, OpenDKIM nothing.\n",
+		r.options.rounds)
 	if r.noDMARC == "" {
 		b.WriteString("* OpenDMARC, Debian's, with SPF, behind OpenDKIM: all methods are " +
 			"compared with both, one after the other behind the same driver; its DNS is on loopback\n")
@@ -160,7 +161,8 @@ func (r *report) ratios(b *bytes.Buffer) {
 	b.WriteString("\n|---|---|" + strings.Repeat("---|---|---|---|", len(r.servers)-1) +
 		strings.Repeat("---|", len(r.beside)) + "\n")
 	for _, o := range r.outcomes {
-		fmt.Fprintf(b, "| %s | %.2f ms |", o.name, measure.Spread(r.peerTimes(o), measure.Same).Median)
+		fmt.Fprintf(b, "| %s | %.2f ms |", o.name,
+			measure.Spread(r.peerTimes(o), measure.Same).Median)
 		for _, s := range r.servers[1:] {
 			d := measure.Spread(o.ratios(s.name, r.servers[0].name), measure.Same)
 			alone := measure.Spread(o.cryptoShares(s.name, r.servers[0].name), measure.Same)
@@ -172,7 +174,8 @@ func (r *report) ratios(b *bytes.Buffer) {
 				alone.Median, most, verdict)
 		}
 		for _, s := range r.beside {
-			if d := measure.Spread(o.ratios(s.name, r.servers[0].name), measure.Same); d.Median > 0 {
+			if d := measure.Spread(o.ratios(s.name, r.servers[0].name),
+				measure.Same); d.Median > 0 {
 				fmt.Fprintf(b, " %.2f (%.2f–%.2f)", d.Median, d.Min, d.Max)
 			}
 			b.WriteString(" |")
@@ -215,7 +218,8 @@ func (r *report) others(b *bytes.Buffer) {
 		if f.target != "" {
 			verdict = met(f.met)
 		}
-		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", f.what, strings.Join(f.values, " | "), f.target, verdict)
+		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", f.what, strings.Join(f.values, " | "), f.target,
+			verdict)
 	}
 }
 
@@ -259,11 +263,14 @@ func (r *report) details(b *bytes.Buffer) {
 	for _, o := range r.outcomes {
 		for _, s := range r.doing(o.job) {
 			cpu := measure.Spread(o.samples[s.name], microseconds)
-			rate := measure.Spread(o.samples[s.name], func(s measure.Sample) float64 { return s.Rate })
+			rate := measure.Spread(o.samples[s.name],
+				func(s measure.Sample) float64 { return s.Rate })
 			resident := measure.Spread(o.samples[s.name],
 				func(s measure.Sample) float64 { return float64(s.Resident) / mB })
-			own := measure.Spread(o.samples[s.name], func(s measure.Sample) float64 { return float64(s.Own) / mB })
-			fmt.Fprintf(b, "| %s | %s | %.3f (%.3f–%.3f) | %.0f (%.0f–%.0f) | %.0f | %.0f |\n", o.name, s.name,
+			own := measure.Spread(o.samples[s.name],
+				func(s measure.Sample) float64 { return float64(s.Own) / mB })
+			fmt.Fprintf(b, "| %s | %s | %.3f (%.3f–%.3f) | %.0f (%.0f–%.0f) | %.0f | %.0f |\n",
+				o.name, s.name,
 				cpu.Median/1000, cpu.Min/1000, cpu.Max/1000, rate.Median, rate.Min, rate.Max,
 				resident.Median, own.Median)
 		}

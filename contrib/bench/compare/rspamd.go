@@ -10,8 +10,8 @@ import (
 	"mailseal/contrib/bench/measure"
 )
 
-// rspamd returns Debian's rspamd, of which nothing but dkim_signing is at work, in two processes. It signs by one key,
-// relaxed; it does none of the other jobs.
+// rspamd returns Debian's rspamd, of which nothing but dkim_signing is at work, in two processes.
+// It signs by one key, relaxed; it does none of the other jobs.
 func rspamd(root string) (server, error) {
 	run, err := unpacked(root, "rspamd", "usr/bin/rspamd", "usr/lib/rspamd")
 	if err != nil {
@@ -21,12 +21,14 @@ func rspamd(root string) (server, error) {
 		root = "/"
 	}
 	share, err := filepath.Abs(filepath.Join(root, "usr/share/rspamd"))
-	return server{name: "rspamd", start: func(b *bench, r role, _ ...string) (*measure.Process, time.Duration, error) {
+	return server{name: "rspamd", start: func(b *bench, r role, _ ...string) (*measure.Process,
+		time.Duration, error) {
 		dir, err := b.Subdir("rspamd")
 		if err != nil {
 			return nil, 0, err
 		}
-		// It finds addresses in texts by a list of top-level domains, whose compilation would take half a minute.
+		// It finds addresses in texts by a list of top-level domains, whose compilation would take
+		// half a minute.
 		err = os.WriteFile(filepath.Join(dir, "tld"), []byte("com\nnet\norg\n"), 0o600)
 		if err != nil {
 			return nil, 0, err
@@ -36,7 +38,8 @@ func rspamd(root string) (server, error) {
 			return nil, 0, err
 		}
 		cmd := run("-f", "-i", "-c", file)
-		cmd.Env = append(os.Environ(), "SHAREDIR="+share, "LUALIBDIR="+share+"/lualib", "PLUGINSDIR="+share+"/plugins",
+		cmd.Env = append(os.Environ(), "SHAREDIR="+share, "LUALIBDIR="+share+"/lualib",
+			"PLUGINSDIR="+share+"/plugins",
 			"RULESDIR="+share+"/rules", "CONFDIR="+dir, "LOCAL_CONFDIR="+dir, "DBDIR="+dir,
 			"RUNDIR="+dir, "LOGDIR="+dir)
 		return measure.Start(cmd, filepath.Join(dir, "socket"), filepath.Join(dir, "log"))

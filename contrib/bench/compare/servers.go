@@ -35,7 +35,8 @@ type server struct {
 
 // mailseal returns one of our builds.
 func mailseal(name, binary string) server {
-	return server{name: name, start: func(b *bench, r role, env ...string) (*measure.Process, time.Duration, error) {
+	return server{name: name, start: func(b *bench, r role, env ...string) (*measure.Process,
+		time.Duration, error) {
 		return b.Mailseal(name, binary, b.mailsealConfig(r), env...)
 	}}
 }
@@ -54,7 +55,8 @@ func (b *bench) mailsealConfig(r role) string {
 	return b.Signs("relaxed/relaxed", "rsa")
 }
 
-// openDKIM returns Debian's OpenDKIM, as contrib/test/fetch.sh unpacked it or as it is installed. It logs nothing.
+// openDKIM returns Debian's OpenDKIM, as contrib/test/fetch.sh unpacked it or as it is installed.
+// It logs nothing.
 func openDKIM(root string) (server, error) {
 	run, err := openDKIMCommand(root)
 	if err != nil {
@@ -66,7 +68,8 @@ func openDKIM(root string) (server, error) {
 	}}, nil
 }
 
-func (b *bench) startOpenDKIM(run func(...string) *exec.Cmd, config string) (*measure.Process, time.Duration, error) {
+func (b *bench) startOpenDKIM(run func(...string) *exec.Cmd, config string) (*measure.Process,
+	time.Duration, error) {
 	dir, err := b.Subdir("opendkim")
 	if err != nil {
 		return nil, 0, err
@@ -79,8 +82,9 @@ func (b *bench) startOpenDKIM(run func(...string) *exec.Cmd, config string) (*me
 	return measure.Start(run("-f", "-x", file), socket, filepath.Join(dir, "log"))
 }
 
-// openDKIMConfig has OpenDKIM do the same. It asks a name server on port 53 only, so that the key that it verifies with
-// comes from a file (TestPublicKeys), which costs it less than its resolver would.
+// openDKIMConfig has OpenDKIM do the same. It asks a name server on port 53 only, so that the key
+// that it verifies with comes from a file (TestPublicKeys), which costs it less than its resolver
+// would.
 func (b *bench) openDKIMConfig(r role) string {
 	switch r {
 	case verifies, judges:
@@ -99,14 +103,16 @@ func openDKIMCommand(root string) (func(...string) *exec.Cmd, error) {
 	return unpacked(root, "opendkim", "usr/sbin/opendkim", "usr/lib")
 }
 
-// unpacked returns how to run a Debian program that contrib/test/fetch.sh has unpacked below root, with its own dynamic
-// loader and libraries, some of which are in directories of their own; or as it is installed.
+// unpacked returns how to run a Debian program that contrib/test/fetch.sh has unpacked below root,
+// with its own dynamic loader and libraries, some of which are in directories of their own; or as
+// it is installed.
 func unpacked(root, name, program string, libraries ...string) (func(...string) *exec.Cmd, error) {
 	program = filepath.Join(root, program)
 	if _, err := os.Stat(program); err != nil {
 		installed, err := exec.LookPath(name)
 		if err != nil {
-			return nil, fmt.Errorf("neither %s nor installed: contrib/test/fetch.sh %s fetches it", program, name)
+			return nil, fmt.Errorf("neither %s nor installed: contrib/test/fetch.sh %s fetches it",
+				program, name)
 		}
 		return func(args ...string) *exec.Cmd { return exec.Command(installed, args...) }, nil
 	}

@@ -9,7 +9,8 @@ import (
 	"mailseal/contrib/bench/measure"
 )
 
-// starts measures the time from start to the first connection with many keys, each in a file of its own.
+// starts measures the time from start to the first connection with many keys, each in a file of its
+// own.
 func (b *bench) starts(r *report) error {
 	for _, n := range []int{1, 1000, 10000} {
 		dir, err := b.KeyFiles(n)
@@ -44,7 +45,8 @@ func (b *bench) timeStart(r *report, s server, dir string, n int) (float64, erro
 	return measure.Spread(all, measure.Same).Median, nil
 }
 
-func (b *bench) startWithKeys(r *report, s server, dir string, n int) (*measure.Process, time.Duration, error) {
+func (b *bench) startWithKeys(r *report, s server, dir string, n int) (*measure.Process,
+	time.Duration, error) {
 	switch s.name {
 	case "plain":
 		return b.Mailseal("many", r.options.plain, measure.ManyDomains(dir, n))

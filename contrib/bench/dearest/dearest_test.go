@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// TestGrammar holds that the messages are what they are meant to be: a search among broken ones finds nothing.
+// TestGrammar holds that the messages are what they are meant to be: a search among broken ones
+// finds nothing.
 func TestGrammar(t *testing.T) {
 	l := &lab{keys: ring{}}
 	for _, c := range []struct {

@@ -59,7 +59,8 @@ func newLab() (*lab, error) {
 	return l, nil
 }
 
-// ordinary is a message of about a size that "make bench" might send: for mail of theirs, with one RSA-2048 signature.
+// ordinary is a message of about a size that "make bench" might send: for mail of theirs, with one
+// RSA-2048 signature.
 func (l *lab) ordinary(size int, ours bool) (letter, error) {
 	w := &writer{recipe: plain, keys: l.keys, zone: &zone{}, named: map[string]bool{}}
 	w.policies()
@@ -121,8 +122,9 @@ func (l *lab) filter(z *zone) (*filter.Filter, error) {
 // pair is a field as a milter hands it over.
 type pair struct{ name, value []byte }
 
-// cost is the least processor time of judging a letter, or of signing it, in so many runs after the one that fills the
-// DNS cache. It is 0 for a message of ours that leaves unsigned, which is no answer to what signing costs.
+// cost is the least processor time of judging a letter, or of signing it, in so many runs after the
+// one that fills the DNS cache. It is 0 for a message of ours that leaves unsigned, which is no
+// answer to what signing costs.
 func (l *lab) cost(text letter, ours bool, runs int) (time.Duration, error) {
 	f, err := l.filter(text.zone)
 	if err != nil {
@@ -233,5 +235,6 @@ func (l *lab) try(m method, r recipe, runs int) (finding, bool, error) {
 		return finding{}, false, err
 	}
 	cost, err := l.cost(text, m.ours, runs)
-	return finding{method: m, recipe: r, text: text, cost: cost, base: l.baseCost(len(text.raw), m.ours)}, true, err
+	return finding{method: m, recipe: r, text: text, cost: cost,
+		base: l.baseCost(len(text.raw), m.ours)}, true, err
 }

@@ -10,7 +10,8 @@ import (
 	"math/rand/v2"
 )
 
-// key is an RSA key of many primes: one of 8192 bits is made, and signs, in milliseconds. It proves nothing to anyone.
+// key is an RSA key of many primes: one of 8192 bits is made, and signs, in milliseconds. It proves
+// nothing to anyone.
 type key struct {
 	public *rsa.PublicKey
 	primes []*big.Int

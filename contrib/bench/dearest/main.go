@@ -1,6 +1,7 @@
-// Dearest searches for the message that costs most for its size, method by method, and writes the table of DEAREST.md.
-// "make bench-dearest" runs it. A message is grown from a small grammar (recipe.go), changed one or two choices at a
-// time, and the dearer of two is kept; the budget is a number of messages, so that a run can be repeated.
+// Dearest searches for the message that costs most for its size, method by method, and writes the
+// table of DEAREST.md. "make bench-dearest" runs it. A message is grown from a small grammar
+// (recipe.go), changed one or two choices at a time, and the dearer of two is kept; the budget is a
+// number of messages, so that a run can be repeated.
 package main
 
 import (
@@ -16,7 +17,8 @@ func main() {
 	flag.StringVar(&o.out, "out", "contrib/bench/DEAREST.md", "the file with the table")
 	flag.StringVar(&o.mailseal, "mailseal", "bin/mailseal",
 		"the build that the dearest messages are sent to; \"\" for none")
-	flag.StringVar(&o.only, "only", "", "only the methods with this in their name; the file is not written then")
+	flag.StringVar(&o.only, "only", "",
+		"only the methods with this in their name; the file is not written then")
 	flag.StringVar(&o.keep, "keep", "", "directory for the dearest messages")
 	flag.IntVar(&o.count, "count", 120, "messages to try for each method")
 	flag.Uint64Var(&o.seed, "seed", 1, "where the search begins")

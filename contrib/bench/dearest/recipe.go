@@ -14,36 +14,39 @@ type choice int
 
 // The choices of the grammar.
 const (
-	signatures   choice = iota // DKIM-Signature fields
-	keyBits                    // of the keys of all signatures
-	keyExponent                // likewise
-	keyRecords                 // TXT records at the name of each key, of which the last is the right one
-	keyPadding                 // octets of a tag without meaning in each record
-	valid                      // the DKIM signatures verify
-	folded                     // white space before the value of b=, which gives a field two forms that may be signed
-	headerForm                 // canonicalization of the header
-	bodyForm                   // and of the body
-	names                      // how often h= lists the fields that fill the header
-	lengths                    // each signature has an l= of its own
-	sets                       // ARC sets
-	payload                    // octets of each ARC-Authentication-Results
-	sealedFields               // ARC-Message-Signature covers the fields that fill the header
-	fields                     // that fill the header
-	fieldSize                  // octets of each
-	fieldText                  // what they are made of
-	authors                    // addresses in From
-	authorKind                 // how they are written
-	results                    // Authentication-Results fields
-	resultSize                 // octets of each
-	resultKind                 // how they are written
-	body                       // octets of the body
-	bodyText                   // what it is made of
-	senderPolicy               // the SPF record of the sender
-	authorPolicy               // the DMARC record of the author
+	signatures  choice = iota // DKIM-Signature fields
+	keyBits                   // of the keys of all signatures
+	keyExponent               // likewise
+	// TXT records at the name of each key, of which the last is the right one
+	keyRecords
+	keyPadding // octets of a tag without meaning in each record
+	valid      // the DKIM signatures verify
+	// white space before the value of b=, which gives a field two forms that may be signed
+	folded
+	headerForm   // canonicalization of the header
+	bodyForm     // and of the body
+	names        // how often h= lists the fields that fill the header
+	lengths      // each signature has an l= of its own
+	sets         // ARC sets
+	payload      // octets of each ARC-Authentication-Results
+	sealedFields // ARC-Message-Signature covers the fields that fill the header
+	fields       // that fill the header
+	fieldSize    // octets of each
+	fieldText    // what they are made of
+	authors      // addresses in From
+	authorKind   // how they are written
+	results      // Authentication-Results fields
+	resultSize   // octets of each
+	resultKind   // how they are written
+	body         // octets of the body
+	bodyText     // what it is made of
+	senderPolicy // the SPF record of the sender
+	authorPolicy // the DMARC record of the author
 	choiceCount
 )
 
-// grammar is what there is to choose from. A number stands for itself; of texts, a number says which.
+// grammar is what there is to choose from. A number stands for itself; of texts, a number says
+// which.
 var grammar = [choiceCount]struct {
 	name   string
 	values []int
@@ -66,7 +69,8 @@ var grammar = [choiceCount]struct {
 	fields:       {"fields", []int{0, 1, 10, 100, 900, 9000, 20_000}, nil},
 	fieldSize:    {"octets a field", []int{1, 10, 100, 1000, 10_000, 100_000, 900_000}, nil},
 	fieldText: {"of", []int{0, 1, 2, 3, 4, 5, 6}, []string{
-		"text", "spaces", "letters with double spaces", "letters with tabs", "folds", "CRs", "high octets"}},
+		"text", "spaces", "letters with double spaces", "letters with tabs", "folds", "CRs",
+		"high octets"}},
 	authors: {"author items", []int{1, 10, 99, 1000, 10_000, 100_000}, nil},
 	authorKind: {"authors as", []int{0, 1, 2, 3, 4, 5, 6, 7, 8}, []string{
 		"addresses", "comments", "nested comments", "open brackets", "At signs", "From fields",
@@ -74,12 +78,15 @@ var grammar = [choiceCount]struct {
 	results:    {"result fields", []int{0, 1, 10, 100, 1000, 10_000, 16_000}, nil},
 	resultSize: {"octets a result field", []int{1, 10, 30, 100, 1000, 10_000, 100_000, 900_000}, nil},
 	resultKind: {"results as", []int{0, 1, 2, 3, 4, 5, 6, 7}, []string{
-		"ours", "another's", "comments", "open comments", "quotes", "spaces", "U-labels", "backslashes"}},
+		"ours", "another's", "comments", "open comments", "quotes", "spaces", "U-labels",
+		"backslashes"}},
 	body: {"octets of body", []int{10, 1000, 10_000, 100_000, 500_000, 990_000}, nil},
 	bodyText: {"body of", []int{0, 1, 2, 3, 4, 5, 6, 7}, []string{
-		"text", "spaces", "CRLFs", "CRs", "LFs", "one long line", "letters with tabs", "spaces before CRLF"}},
+		"text", "spaces", "CRLFs", "CRs", "LFs", "one long line", "letters with tabs",
+		"spaces before CRLF"}},
 	senderPolicy: {"SPF", []int{0, 1, 2, 3, 4}, []string{
-		"one address", "ten includes of long records", "ten terms of 128 macros", "ten mx of ten hosts", "nothing"}},
+		"one address", "ten includes of long records", "ten terms of 128 macros",
+		"ten mx of ten hosts", "nothing"}},
 	authorPolicy: {"DMARC", []int{0, 1, 2}, []string{"p=reject", "a long record", "records without end above it"}},
 }
 

@@ -77,7 +77,8 @@ What is left is mostly the 96 units of arithmetic that a message has (` + "`dkim
 
 func report(o options, all []finding) []byte {
 	var b strings.Builder
-	fmt.Fprintf(&b, head, time.Now().UTC().Format("2006-01-02 15:04 MST"), o.count, o.seed, goal, measure.Machine())
+	fmt.Fprintf(&b, head, time.Now().UTC().Format("2006-01-02 15:04 MST"), o.count, o.seed, goal,
+		measure.Machine())
 	for _, f := range all {
 		b.WriteString(f.row())
 	}
@@ -96,7 +97,8 @@ func (f finding) row() string {
 	}
 	return fmt.Sprintf("| %s | %d | %s | %s | **%.1f** | %s | %s | %.1f | %s |\n", f.method.name,
 		len(f.text.raw), milliseconds(f.served),
-		milliseconds(f.servedBase), served, verdict, milliseconds(f.cost), f.ratio(), f.recipe.describe(f.method.among))
+		milliseconds(f.servedBase), served, verdict, milliseconds(f.cost), f.ratio(),
+		f.recipe.describe(f.method.among))
 }
 
 func milliseconds(d time.Duration) string {

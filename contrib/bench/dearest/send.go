@@ -43,7 +43,8 @@ func (l *lab) sendAll(mailseal string, all []finding) error {
 	return nil
 }
 
-// served is the processor time that a daemon of its own takes for a letter: the least of some rounds.
+// served is the processor time that a daemon of its own takes for a letter: the least of some
+// rounds.
 func served(mailseal string, text letter, ours bool) (time.Duration, error) {
 	b, err := measure.New(mailseal)
 	if err != nil {
@@ -58,7 +59,8 @@ func served(mailseal string, text letter, ours bool) (time.Duration, error) {
 	config, args := accepting, measure.AsClient()
 	if ours {
 		// The dearest author is below example.com, many labels deep.
-		config, args = strings.Replace(b.Signs("relaxed/relaxed", "rsa"), `"*@example.com"`, `"*"`, 1), nil
+		config, args = strings.Replace(b.Signs("relaxed/relaxed", "rsa"), `"*@example.com"`, `"*"`,
+			1), nil
 	}
 	p, _, err := b.Mailseal("dearest", mailseal, config)
 	if err != nil {
@@ -72,7 +74,8 @@ func served(mailseal string, text letter, ours bool) (time.Duration, error) {
 	return least(b, p, append(args, "--from", sender, file))
 }
 
-// least is what a message takes in the cheapest of some rounds, each long enough for the clock of processes.
+// least is what a message takes in the cheapest of some rounds, each long enough for the clock of
+// processes.
 func least(b *measure.Bench, p *measure.Process, args []string) (time.Duration, error) {
 	const busy, rounds = 300 * time.Millisecond, 5
 	least, count := time.Duration(0), 10

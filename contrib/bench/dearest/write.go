@@ -16,7 +16,8 @@ import (
 
 // The names of the grammar.
 const (
-	author   = "a.b.c.d.e.f.g.h.example.com" // the author's domain, deep enough for every step of DMARC's walk
+	// the author's domain, deep enough for every step of DMARC's walk
+	author   = "a.b.c.d.e.f.g.h.example.com"
 	fillName = "X-F"
 	ownID    = "mx.example.net"
 )
@@ -73,7 +74,8 @@ func (k ring) write(r recipe) (letter, bool, error) {
 	w := &writer{recipe: r, keys: k, zone: &zone{}, named: map[string]bool{}}
 	w.policies()
 	body := w.bodyOctets()
-	if r.value(fields)*(r.value(fieldSize)+50)+r.value(results)*(r.value(resultSize)+70)+len(body) > maxSize {
+	if r.value(fields)*(r.value(fieldSize)+50)+r.value(results)*(r.value(resultSize)+70)+
+		len(body) > maxSize {
 		return letter{}, false, nil
 	}
 	raw := append([]byte(w.header()+"\r\n"), body...)
@@ -86,7 +88,8 @@ func (k ring) write(r recipe) (letter, bool, error) {
 
 // headerFits leaves out what the MTA and the daemon refuse.
 func headerFits(raw []byte) bool {
-	_, err := message.Read(bytes.NewReader(raw), headerLimit, func(message.Header) []message.BodyHash { return nil })
+	_, err := message.Read(bytes.NewReader(raw), headerLimit,
+		func(message.Header) []message.BodyHash { return nil })
 	return err == nil
 }
 
@@ -155,11 +158,13 @@ func (w *writer) from() string {
 	case 5:
 		return strings.Repeat("From: <x@a>,<"+address+"\r\n", min(n, 9000))
 	case 6:
-		return "From: " + strings.Repeat("=?utf-8?q?a=40b?= ", min(n, 40_000)) + "<" + address + ">, b\r\n"
+		return "From: " + strings.Repeat("=?utf-8?q?a=40b?= ", min(n, 40_000)) + "<" + address +
+			">, b\r\n"
 	case 7:
 		return "From: " + strings.Repeat(`"a" `, n) + "<" + address + ">, b\r\n"
 	}
-	return "From: " + strings.Repeat("\xc3\xa9\xef\xbc\xa0b.c ", min(n, 80_000)) + "<" + address + ">\r\n"
+	return "From: " + strings.Repeat("\xc3\xa9\xef\xbc\xa0b.c ", min(n, 80_000)) + "<" + address +
+		">\r\n"
 }
 
 func (w *writer) bodyOctets() []byte {
@@ -243,7 +248,8 @@ func (w *writer) sign(raw []byte) ([]byte, error) {
 
 func (w *writer) signature(raw []byte, i int) (message.Field, error) {
 	k := w.key(fmt.Sprint("k", i))
-	if w.value(valid) == 1 && w.value(fields) <= 900 && (w.value(authorKind) != 5 || w.value(authors) <= 90) {
+	if w.value(valid) == 1 && w.value(fields) <= 900 && (w.value(authorKind) != 5 ||
+		w.value(authors) <= 90) {
 		o := dkim.SignOptions{SimpleHeader: w.value(headerForm) == 1, SimpleBody: w.isSimpleBody(i),
 			Fields: []string{"From", fillName}}
 		m, err := read(raw, o.BodyHash())
@@ -254,7 +260,8 @@ func (w *writer) signature(raw []byte, i int) (message.Field, error) {
 		if w.value(folded) == 0 {
 			return f, err
 		}
-		return message.NewField(dkim.FieldName, bytes.Replace(f.Value(), []byte(" b="), []byte(" b= "), 1)), err
+		return message.NewField(dkim.FieldName,
+			bytes.Replace(f.Value(), []byte(" b="), []byte(" b= "), 1)), err
 	}
 	return w.broken(k, raw, i), nil
 }
@@ -329,7 +336,8 @@ func (w *writer) policies() {
 	case 0:
 		w.zone.text("_dmarc.example.com", "v=DMARC1; p=reject")
 	case 1:
-		w.zone.text("_dmarc."+author, "v=DMARC1; p=reject; rua="+repeat("mailto:a@example.com,", 60_000))
+		w.zone.text("_dmarc."+author, "v=DMARC1; p=reject; rua="+repeat("mailto:a@example.com,",
+			60_000))
 	case 2:
 		for name := author; strings.Contains(name, "."); _, name, _ = strings.Cut(name, ".") {
 			w.zone.text("_dmarc."+name, "v=DMARC1; x="+repeat("y", 60_000))

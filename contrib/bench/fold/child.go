@@ -123,8 +123,10 @@ func look(ctx context.Context, s *store.Store, dir string, now time.Time) (f fig
 }
 
 // night builds the reports of the day, and returns what that took.
-func night(cfg *config.Config) func(context.Context, *store.Store, string, time.Time) (figures, error) {
-	return func(ctx context.Context, s *store.Store, dir string, now time.Time) (f figures, err error) {
+func night(cfg *config.Config) func(context.Context, *store.Store, string, time.Time) (figures,
+	error) {
+	return func(ctx context.Context, s *store.Store, dir string, now time.Time) (f figures,
+		err error) {
 		f, err = look(ctx, s, dir, now)
 		if err != nil {
 			return f, err

@@ -29,8 +29,9 @@ const (
 
 func newDay(begin time.Time, messages int) *day {
 	r := rand.New(rand.NewPCG(1, 2))
-	return &day{r: r, domains: rand.NewZipf(r, 1.15, 3, domains), sources: rand.NewZipf(r, 1.3, 4, 400),
-		begin: begin, pace: 24 * time.Hour / time.Duration(messages)}
+	return &day{r: r, domains: rand.NewZipf(r, 1.15, 3, domains),
+		sources: rand.NewZipf(r, 1.3, 4, 400),
+		begin:   begin, pace: 24 * time.Hour / time.Duration(messages)}
 }
 
 func (d *day) next() report.Evaluation {
@@ -56,7 +57,8 @@ func (d *day) next() report.Evaluation {
 	if isForged || d.r.IntN(40) == 0 {
 		address = 0x50000000 | d.r.Uint32N(strangers)
 	}
-	e.Client = netip.AddrFrom4([4]byte{byte(address >> 24), byte(address >> 16), byte(address >> 8), byte(address)})
+	e.Client = netip.AddrFrom4([4]byte{byte(address >> 24), byte(address >> 16), byte(address >> 8),
+		byte(address)})
 	if d.r.IntN(3) == 0 {
 		e.EnvelopeFrom = fmt.Sprintf("bounce.esp%d.example", address%200)
 	}
@@ -67,7 +69,8 @@ func (d *day) next() report.Evaluation {
 	}}
 	if d.r.IntN(3) == 0 {
 		e.Signatures = append(e.Signatures,
-			report.DKIMAuth{Domain: fmt.Sprintf("esp%d.example", address%200), Selector: "s1", Result: "pass"})
+			report.DKIMAuth{Domain: fmt.Sprintf("esp%d.example", address%200), Selector: "s1",
+				Result: "pass"})
 	}
 	return e
 }

@@ -26,7 +26,8 @@ func TestPlay(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := w.folder
-	if f.Messages != messages || f.Rows < messages/4 || f.Rows > messages || f.Domains < 1000 || f.Largest < 50 {
+	if f.Messages != messages || f.Rows < messages/4 || f.Rows > messages || f.Domains < 1000 ||
+		f.Largest < 50 {
 		t.Errorf("got %+v", f)
 	}
 	if n := w.night; n.Reports != f.Domains || n.Night <= 0 || n.Disk < f.Disk {

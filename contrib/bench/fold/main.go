@@ -21,7 +21,8 @@ import (
 
 func main() {
 	var o options
-	child := flag.String("child", "", "fold what is in this directory: how the program calls itself")
+	child := flag.String("child", "",
+		"fold what is in this directory: how the program calls itself")
 	flag.StringVar(&o.out, "out", "", "the file with the figures; empty is standard output")
 	flag.IntVar(&o.messages, "messages", 10_000_000, "messages of the day")
 	flag.Parse()
@@ -68,7 +69,8 @@ func measure(ctx context.Context, o options) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	written, err := play(dir, o.messages, int(24*time.Hour/spool.Interval), in, bufio.NewReader(out))
+	written, err := play(dir, o.messages, int(24*time.Hour/spool.Interval), in,
+		bufio.NewReader(out))
 	if err != nil {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
@@ -88,7 +90,8 @@ type written struct {
 }
 
 // play writes the segments of a day in some intervals, and has the folder look after each.
-func play(dir string, messages, intervals int, tell io.WriteCloser, answers *bufio.Reader) (written, error) {
+func play(dir string, messages, intervals int, tell io.WriteCloser, answers *bufio.Reader) (written,
+	error) {
 	if err := os.MkdirAll(filepath.Join(dir, "spool"), 0o700); err != nil {
 		return written{}, err
 	}
@@ -129,7 +132,8 @@ func play(dir string, messages, intervals int, tell io.WriteCloser, answers *buf
 		return written{}, fmt.Errorf("the writer dropped %d messages", c.Dropped)
 	}
 	if counted.Messages != int64(messages) {
-		return written{}, fmt.Errorf("%d messages are in the store, not %d", counted.Messages, messages)
+		return written{}, fmt.Errorf("%d messages are in the store, not %d", counted.Messages,
+			messages)
 	}
 	return written{w.Counts().Bytes, counted, last}, nil
 }

@@ -34,7 +34,8 @@ Then it is night, and every domain gets its report, as if it were listed (report
 | store with the mails that wait, bytes a message | %.1f |
 | memory of the process at most (resident) | %d MB |
 `, time.Now().UTC().Format("2006-01-02 15:04 MST"), o.messages, f.Domains, f.Rows, f.Largest,
-		float64(w.bytes)/n, float64(f.Disk)/n, f.CPU.Round(100*time.Millisecond), float64(f.CPU.Microseconds())/n,
+		float64(w.bytes)/n, float64(f.Disk)/n, f.CPU.Round(100*time.Millisecond),
+		float64(f.CPU.Microseconds())/n,
 		f.Peak>>20, w.night.Reports, w.night.Night.Round(100*time.Millisecond),
 		float64(w.night.Night.Microseconds())/1000/float64(max(1, w.night.Reports)),
 		float64(w.night.Disk)/n, w.night.Peak>>20)

@@ -40,7 +40,8 @@ var (
 	processor = plot.Axis{Label: "processor time for each message",
 		Write: func(v float64) string { return plain(v) + " ms" }}
 	took     = plot.Axis{Label: "time", Write: func(v float64) string { return plain(v) + " ms" }}
-	resident = plot.Axis{Label: "resident memory", Write: func(v float64) string { return plain(v) + " MB" }}
+	resident = plot.Axis{Label: "resident memory",
+		Write: func(v float64) string { return plain(v) + " MB" }}
 )
 
 func count(label string) plot.Axis { return plot.Axis{Label: label, Write: plain} }
@@ -67,7 +68,8 @@ func sizeText(v float64) string {
 
 // round rounds to so many digits: three for what was measured, two for what a fit says.
 func round(v float64, digits int) float64 {
-	rounded, _ := strconv.ParseFloat(strconv.FormatFloat(v, 'g', digits, 64), 64) // it has just been written
+	// it has just been written
+	rounded, _ := strconv.ParseFloat(strconv.FormatFloat(v, 'g', digits, 64), 64)
 	return rounded
 }
 
@@ -141,7 +143,8 @@ func (c *chart) text() string {
 	}
 	b.WriteString("\n|---:|" + strings.Repeat("---:|", len(c.curves)) + "\n")
 	if without := c.curves[0].without; without > 0 {
-		fmt.Fprintf(&b, "| none | %s |%s\n", c.y.Write(round(without, 3)), strings.Repeat(" |", len(c.curves)-1))
+		fmt.Fprintf(&b, "| none | %s |%s\n", c.y.Write(round(without, 3)),
+			strings.Repeat(" |", len(c.curves)-1))
 	}
 	for i, p := range longest(c.curves) {
 		fmt.Fprintf(&b, "| %s |", c.x.Write(p.X))
@@ -171,9 +174,11 @@ func report(o options, charts []*chart) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "# What it costs as things grow\n\nMade by `make bench-growth`; do not edit. %s\n\n",
 		time.Now().UTC().Format("2006-01-02 15:04 UTC"))
-	fmt.Fprintf(&b, "* machine: %s\n* %s\n", measure.Machine(), measure.FirstLine(o.mailseal, "version"))
+	fmt.Fprintf(&b, "* machine: %s\n* %s\n", measure.Machine(),
+		measure.FirstLine(o.mailseal, "version"))
 	fmt.Fprintf(&b, "* each point is the median of %d rounds; unix sockets, two connections "+
-		"unless it says otherwise, all pinned to two cores; a line is logged for each message\n", o.rounds)
+		"unless it says otherwise, all pinned to two cores; a line is logged for each message\n",
+		o.rounds)
 	b.WriteString("* a straight line is fitted to each curve: a cost that does not grow, and one " +
 		"for each thing more. " +
 		"The knee is where both are equal. A curve is worse than linear if anywhere, over a " +

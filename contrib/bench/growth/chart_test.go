@@ -33,7 +33,8 @@ func TestSentence(t *testing.T) {
 		{"quadratic", pointsOf(func(x float64) float64 { return x * x }),
 			"**Worse than linear: x^2.00 at its steepest.**"},
 	} {
-		if got := chartOf().sentence(curve{name: "c", points: tt.points}); !strings.Contains(got, tt.want) {
+		if got := chartOf().sentence(curve{name: "c", points: tt.points}); !strings.Contains(got,
+			tt.want) {
 			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
 		}
 	}
@@ -41,7 +42,8 @@ func TestSentence(t *testing.T) {
 
 func TestReport(t *testing.T) {
 	long := pointsOf(func(x float64) float64 { return 2 + 0.01*x })
-	c := chartOf(curve{name: "one", points: long[:3], without: 1.5}, curve{name: "two", points: long})
+	c := chartOf(curve{name: "one", points: long[:3], without: 1.5},
+		curve{name: "two", points: long})
 	got := string(report(options{mailseal: "/nonexistent", rounds: 3}, []*chart{c}))
 	for _, want := range []string{
 		"median of 3 rounds", "\n## Title\n", "![Title](growth-x.svg)",

@@ -12,7 +12,8 @@ var numbersOfConnections = []int{1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000}
 // room is a configuration that takes more connections than the studies open.
 const room = "[limits]\nconnections = 4000\n"
 
-// connections measures the memory that many connections hold, and what a message costs while many are sent at a time.
+// connections measures the memory that many connections hold, and what a message costs while many
+// are sent at a time.
 func (g *growth) connections() ([]*chart, error) {
 	idle, mid := curve{name: "idle, after HELO"}, curve{name: "each 1 MB into a body"}
 	for _, n := range numbersOfConnections {
@@ -37,7 +38,8 @@ func (g *growth) connections() ([]*chart, error) {
 	}, err
 }
 
-// hold measures a new daemon's resident memory with n connections, first idle, then in the middle of a message.
+// hold measures a new daemon's resident memory with n connections, first idle, then in the middle
+// of a message.
 func (g *growth) hold(n int, idle, mid *curve) error {
 	p, err := g.serve(g.Signs("relaxed/relaxed", "rsa") + room)
 	if err != nil {

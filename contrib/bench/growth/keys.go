@@ -63,7 +63,8 @@ func (g *growth) keys() ([]*chart, error) {
 		}
 		cost.curves = append(cost.curves, three[2])
 		if h.keeps {
-			start.curves, memory.curves = append(start.curves, three[0]), append(memory.curves, three[1])
+			start.curves, memory.curves = append(start.curves, three[0]),
+				append(memory.curves, three[1])
 		}
 	}
 	return []*chart{start, memory, cost}, nil
@@ -91,7 +92,8 @@ func (g *growth) hosting(h holder, n int, curves *[3]curve) error {
 	if err != nil {
 		return err
 	}
-	cost, err := g.median(p, append([]string{"--concurrency", "2", "--count", fmt.Sprint(senders)}, mail...)...)
+	cost, err := g.median(p, append([]string{"--concurrency", "2", "--count", fmt.Sprint(senders)},
+		mail...)...)
 	if err != nil {
 		return err
 	}
@@ -100,7 +102,8 @@ func (g *growth) hosting(h holder, n int, curves *[3]curve) error {
 	return addResident(&curves[1], n, p)
 }
 
-// starting is how long the daemon takes until it accepts a connection, in the middle one of the rounds.
+// starting is how long the daemon takes until it accepts a connection, in the middle one of the
+// rounds.
 func (g *growth) starting(config string) (time.Duration, error) {
 	var all []time.Duration
 	for range g.rounds {
@@ -132,7 +135,8 @@ func (g *growth) inFiles(n int) (string, error) {
 	return measure.ManyDomains(dir, n), err
 }
 
-// inSQLite makes a database with n keys, if it is not there yet, and returns the configuration that uses it.
+// inSQLite makes a database with n keys, if it is not there yet, and returns the configuration that
+// uses it.
 func (g *growth) inSQLite(n int) (config string, err error) {
 	file := filepath.Join(g.Dir, fmt.Sprintf("keys-%d.db", n))
 	if _, err := os.Stat(file); err != nil {

@@ -9,15 +9,18 @@ import (
 // law is what points say about the cost y of x things: y = fixed + each·x.
 type law struct {
 	fixed, each float64
-	steepest    float64 // the largest exponent between two points that are far enough apart; 1 is a straight line
+	// the largest exponent between two points that are far enough apart; 1 is a straight line
+	steepest float64
 }
 
 const (
 	// apart is by what factor two points must differ for their exponent to mean something.
 	apart = 4
-	// tolerance is how much steeper than straight points may be that merely scatter: 15 % over a factor of 4.
+	// tolerance is how much steeper than straight points may be that merely scatter: 15 % over a
+	// factor of 4.
 	tolerance = 0.1
-	// negligible is the share of the fixed cost that all growth together must reach to be called growth.
+	// negligible is the share of the fixed cost that all growth together must reach to be called
+	// growth.
 	negligible = 0.02
 )
 

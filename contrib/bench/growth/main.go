@@ -1,6 +1,6 @@
-// Growth measures what a message costs Mailseal as one thing grows: its body, its header, its signatures, the open
-// connections, the keys. It draws a curve for each, and says where a curve is steeper than a straight line.
-// "make bench-growth" runs it.
+// Growth measures what a message costs Mailseal as one thing grows: its body, its header, its
+// signatures, the open connections, the keys. It draws a curve for each, and says where a curve is
+// steeper than a straight line. "make bench-growth" runs it.
 package main
 
 import (
@@ -15,10 +15,13 @@ import (
 
 func main() {
 	var o options
-	flag.StringVar(&o.mailseal, "mailseal", "bin/mailseal", "the build that is measured, and drives")
+	flag.StringVar(&o.mailseal, "mailseal", "bin/mailseal",
+		"the build that is measured, and drives")
 	flag.StringVar(&o.out, "out", "contrib/bench", "directory for GROWTH.md and its pictures")
-	flag.StringVar(&o.only, "only", "", "only what has this in its name; GROWTH.md is not written then")
-	flag.StringVar(&o.schema, "schema", "contrib/sql/sqlite.sql", "the tables of a database with keys")
+	flag.StringVar(&o.only, "only", "",
+		"only what has this in its name; GROWTH.md is not written then")
+	flag.StringVar(&o.schema, "schema", "contrib/sql/sqlite.sql",
+		"the tables of a database with keys")
 	flag.IntVar(&o.rounds, "rounds", 3, "how often each point is measured; the median counts")
 	flag.Parse()
 	if err := grow(o); err != nil {

@@ -20,18 +20,22 @@ func (g *growth) serve(config string) (*measure.Process, error) {
 	return p, err
 }
 
-// cost is the processor time for each of the messages that the driver sends at the given arguments, the median of the
-// rounds. The first messages fill caches and do not count; they tell how many are enough.
+// cost is the processor time for each of the messages that the driver sends at the given arguments,
+// the median of the rounds. The first messages fill caches and do not count; they tell how many are
+// enough.
 func (g *growth) cost(p *measure.Process, args ...string) (time.Duration, error) {
-	if _, err := g.Drive(p, append([]string{"--count", "2", "--concurrency", "2"}, args...)...); err != nil {
+	if _, err := g.Drive(p, append([]string{"--count", "2", "--concurrency", "2"},
+		args...)...); err != nil {
 		return 0, err
 	}
-	warm, err := g.Measure(p, append([]string{"--count", strconv.Itoa(fewest), "--concurrency", "2"}, args...)...)
+	warm, err := g.Measure(p, append([]string{"--count", strconv.Itoa(fewest), "--concurrency",
+		"2"}, args...)...)
 	if err != nil {
 		return 0, err
 	}
 	count := min(max(int(busy/max(warm.CPU, 1)), fewest), mostest)
-	return g.median(p, append([]string{"--count", strconv.Itoa(count), "--concurrency", "2"}, args...)...)
+	return g.median(p, append([]string{"--count", strconv.Itoa(count), "--concurrency", "2"},
+		args...)...)
 }
 
 // median is the processor time for each message in the middle one of the rounds.
@@ -48,11 +52,12 @@ func (g *growth) median(p *measure.Process, args ...string) (time.Duration, erro
 }
 
 func medianOf(all []time.Duration) time.Duration {
-	return time.Duration(measure.Spread(all, func(d time.Duration) float64 { return float64(d) }).Median)
+	return time.Duration(measure.Spread(all,
+		func(d time.Duration) float64 { return float64(d) }).Median)
 }
 
-// curve measures the processor time of a message at each x, with what at says is told to the driver, and the resident
-// memory afterwards.
+// curve measures the processor time of a message at each x, with what at says is told to the
+// driver, and the resident memory afterwards.
 func (g *growth) curve(name string, p *measure.Process, xs []int,
 	at func(x int) ([]string, error)) (processor, memory curve, err error) {
 	processor.name, memory.name = name, name

@@ -16,15 +16,17 @@ func (g *growth) unsigned(name string, message []byte) ([]string, error) {
 	return []string{file}, measure.WriteOnce(file, message)
 }
 
-// signed does so with a message that a mailseal of the given configuration has signed: mail of strangers.
+// signed does so with a message that a mailseal of the given configuration has signed: mail of
+// strangers.
 func (g *growth) signed(name, config string, message []byte) ([]string, error) {
 	file := filepath.Join(g.Dir, name+"-signed.eml")
 	return append(measure.AsClient(), file), g.Signed(file, config, message)
 }
 
-// both measures over x what signing a message costs, and what verifying it costs: two curves of processor time, and two
-// of memory.
-func (g *growth) both(name string, xs []int, message func(x int) []byte) (processor, memory []curve, err error) {
+// both measures over x what signing a message costs, and what verifying it costs: two curves of
+// processor time, and two of memory.
+func (g *growth) both(name string, xs []int, message func(x int) []byte) (processor, memory []curve,
+	err error) {
 	signing := g.Signs("relaxed/relaxed", "rsa")
 	for _, way := range []struct {
 		name, config string
@@ -56,7 +58,8 @@ func (g *growth) both(name string, xs []int, message func(x int) []byte) (proces
 func (g *growth) bodies() ([]*chart, error) {
 	sizes := []int{1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000, 3_000_000, 10_000_000,
 		25_000_000, 50_000_000}
-	processorTime, memory, err := g.both("body", sizes, func(x int) []byte { return measure.Letter(x) })
+	processorTime, memory, err := g.both("body", sizes,
+		func(x int) []byte { return measure.Letter(x) })
 	return []*chart{
 		{
 			file: "body", title: "Processor time by size of the body",
@@ -71,18 +74,20 @@ func (g *growth) bodies() ([]*chart, error) {
 	}, err
 }
 
-// mostSigned is how many of the fields of a header are signed at most: h= holds 1,000 names, oversigning included.
+// mostSigned is how many of the fields of a header are signed at most: h= holds 1,000 names,
+// oversigning included.
 const mostSigned = 900
 
-// fields has a header grow by fields that no signature covers, and by fields that are signed: the default signs every
-// instance of References.
+// fields has a header grow by fields that no signature covers, and by fields that are signed: the
+// default signs every instance of References.
 func (g *growth) fields() ([]*chart, error) {
 	numbers := []int{10, 20, 50, 100, 200, 500, 1000, 2000}
 	others, _, err := g.both("other-fields", numbers, func(x int) []byte { return long(x, 0) })
 	if err != nil {
 		return nil, err
 	}
-	signed, _, err := g.both("signed-fields", numbers, func(x int) []byte { return long(x, mostSigned) })
+	signed, _, err := g.both("signed-fields", numbers,
+		func(x int) []byte { return long(x, mostSigned) })
 	return []*chart{
 		{
 			file: "fields", title: "Processor time by number of header fields, few of them signed",
@@ -129,7 +134,8 @@ func (g *growth) signatures() ([]*chart, error) {
 		func(x int) ([]string, error) {
 			name := fmt.Sprint("signatures", x)
 			if x > 0 {
-				return g.signed(name, g.Signs("relaxed/relaxed", selectors[:x]...), measure.Letter(small))
+				return g.signed(name, g.Signs("relaxed/relaxed", selectors[:x]...),
+					measure.Letter(small))
 			}
 			args, err := g.unsigned(name, measure.Letter(small))
 			return append(measure.AsClient(), args...), err

@@ -77,10 +77,13 @@ func (s shape) mail(r *rand.Rand, day int64, receiver, domain, rows int) []byte 
 		kind, file = "application/zip", zipped(text)
 	}
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "From reports@%s Thu Jan  1 00:00:00 1970\nFrom: reports@%[1]s\nTo: dmarc@%s\n", name, owner)
-	fmt.Fprintf(&b, "Subject: Report Domain: %s Submitter: %s Report-ID: <%d.%d>\n", owner, name, day, domain)
+	fmt.Fprintf(&b, "From reports@%s Thu Jan  1 00:00:00 1970\nFrom: reports@%[1]s\nTo: dmarc@%s\n",
+		name, owner)
+	fmt.Fprintf(&b, "Subject: Report Domain: %s Submitter: %s Report-ID: <%d.%d>\n", owner, name,
+		day, domain)
 	fmt.Fprintf(&b, "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain\n\n"+
-		"This is a DMARC report.\n--b\nContent-Type: %s\nContent-Transfer-Encoding: base64\n\n", kind)
+		"This is a DMARC report.\n--b\nContent-Type: %s\nContent-Transfer-Encoding: base64\n\n",
+		kind)
 	encoded := base64.StdEncoding.EncodeToString(file)
 	for ; len(encoded) > 76; encoded = encoded[76:] {
 		b.WriteString(encoded[:76] + "\n")
@@ -95,7 +98,8 @@ func feedback(r *rand.Rand, receiver, owner string, day int64, rows int) []byte 
 	fmt.Fprintf(&b, `<?xml version="1.0" encoding="UTF-8"?><feedback><version>1.0</version><report_metadata>`+
 		`<org_name>%s</org_name><email>reports@%[1]s</email><report_id>%d.%s</report_id><date_range><begin>%d</begin>`+
 		`<end>%d</end></date_range></report_metadata><policy_published><domain>%[3]s</domain><adkim>r</adkim>`+
-		`<aspf>r</aspf><p>none</p><sp>none</sp></policy_published>`, receiver, day, owner, day*86400, day*86400+86399)
+		`<aspf>r</aspf><p>none</p><sp>none</sp></policy_published>`, receiver, day, owner,
+		day*86400, day*86400+86399)
 	for i := range rows {
 		b.WriteString("\n" + record(r, owner, i, rows))
 	}

@@ -21,9 +21,11 @@ import (
 func main() {
 	var o options
 	flag.StringVar(&o.program, "mailseal", "", "the program; needed")
-	flag.StringVar(&o.store, "store", "", `measure this store alone: "sqlite:" and a path, or "postgres://..."; `+
-		"empty measures a file, and a PostgreSQL that is started for it; both are removed")
-	flag.IntVar(&o.postgres, "postgres-records", 200_000, "rows for PostgreSQL, about; 0 leaves it out")
+	flag.StringVar(&o.store, "store", "",
+		`measure this store alone: "sqlite:" and a path, or "postgres://..."; `+
+			"empty measures a file, and a PostgreSQL that is started for it; both are removed")
+	flag.IntVar(&o.postgres, "postgres-records", 200_000,
+		"rows for PostgreSQL, about; 0 leaves it out")
 	flag.StringVar(&o.out, "out", "", "the file with the figures; empty is standard output")
 	flag.BoolVar(&o.write, "write", false, "only write the mails to standard output, as an mbox")
 	flag.IntVar(&o.records, "records", 5_000_000, "rows of reports, about")
@@ -31,7 +33,8 @@ func main() {
 	flag.IntVar(&o.days, "days", 365, "days of history")
 	flag.IntVar(&o.receivers, "receivers", 12, "receivers that report on each domain each day")
 	yesterday := time.Now().Unix()/86400 - 1
-	flag.Int64Var(&o.firstDay, "first-day", 0, "the first day, in days since 1970; 0 lets the last one be yesterday")
+	flag.Int64Var(&o.firstDay, "first-day", 0,
+		"the first day, in days since 1970; 0 lets the last one be yesterday")
 	flag.IntVar(&o.largest, "largest", 130_000, "rows of the largest report")
 	flag.Parse()
 	if o.firstDay == 0 {
@@ -137,7 +140,8 @@ type figures struct {
 // measure runs a command of the program over the store. Mails of a shape are its standard input;
 // another process writes them, since the kernel counts what this one has in memory as the memory of
 // the processes that it starts.
-func (o options) measure(ctx context.Context, mails *shape, args ...string) (out figures, err error) {
+func (o options) measure(ctx context.Context, mails *shape, args ...string) (out figures,
+	err error) {
 	args = append([]string{"reports", args[0], "--store", o.store}, args[1:]...)
 	cmd := exec.CommandContext(ctx, o.program, args...)
 	var answer bytes.Buffer
@@ -178,7 +182,8 @@ func (o options) writer(ctx context.Context, s *shape) (*exec.Cmd, error) {
 	}
 	cmd := exec.CommandContext(ctx, self, "-write",
 		fmt.Sprint("-first-day=", o.firstDay), fmt.Sprint("-records=", s.records),
-		fmt.Sprint("-domains=", s.domains), fmt.Sprint("-days=", s.days), fmt.Sprint("-receivers=", s.receivers))
+		fmt.Sprint("-domains=", s.domains), fmt.Sprint("-days=", s.days),
+		fmt.Sprint("-receivers=", s.receivers))
 	cmd.Stderr = os.Stderr
 	return cmd, nil
 }

@@ -35,7 +35,8 @@ func startPostgres(ctx context.Context) (store string, stop func(), err error) {
 		}
 	}
 	data := filepath.Join(dir, "data")
-	made := asServer(exec.CommandContext(ctx, initdb, "-D", data, "-U", "mailseal", "-A", "trust", "-E", "UTF8",
+	made := asServer(exec.CommandContext(ctx, initdb, "-D", data, "-U", "mailseal", "-A", "trust",
+		"-E", "UTF8",
 		"--locale=C"))
 	if out, err := made.CombinedOutput(); err != nil {
 		return "", nil, fmt.Errorf("initdb: %w: %s", err, out)

@@ -33,12 +33,14 @@ mx.example.com.          IN A 192.0.2.25
 25.2.0.192.in-addr.arpa. IN PTR mx.example.com.
 `
 
-// Bench is what all measurements share: a directory, two keys, a name server on loopback and the driver.
+// Bench is what all measurements share: a directory, two keys, a name server on loopback and the
+// driver.
 type Bench struct {
-	Dir        string // of files that Close removes
-	Driver     string // the mailseal whose "mta" drives
-	DNS        string // address of the name server
-	RSA, Ed    string // files of the private keys, whose records are at rsa and ed._domainkey.example.com
+	Dir    string // of files that Close removes
+	Driver string // the mailseal whose "mta" drives
+	DNS    string // address of the name server
+	// files of the private keys, whose records are at rsa and ed._domainkey.example.com
+	RSA, Ed    string
 	PublicKeys string // file with both records, for OpenDKIM's TestPublicKeys
 
 	records *dnstest.Zone
@@ -66,7 +68,8 @@ func New(driver string) (*Bench, error) {
 	return r, nil
 }
 
-// cleanUp removes the files of a run that is broken off: there may be 100,000 of them. Its servers end with it.
+// cleanUp removes the files of a run that is broken off: there may be 100,000 of them. Its servers
+// end with it.
 func (r *Bench) cleanUp() {
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
@@ -97,7 +100,8 @@ func (r *Bench) makeKeys() (err error) {
 		ed.Name, ed.Text), 0o600)
 }
 
-func (r *Bench) makeKey(selector string, a keys.Algorithm) (file string, record keys.Record, err error) {
+func (r *Bench) makeKey(selector string, a keys.Algorithm) (file string, record keys.Record,
+	err error) {
 	private, err := keys.Generate(a, 0)
 	if err != nil {
 		return "", record, err
@@ -120,7 +124,8 @@ func (r *Bench) Publish(selector string) {
 	r.records.AddTXT(selector+"._domainkey.example.com.", r.rsa.Text)
 }
 
-// ServeAlso has the name server answer at one more address, until Close. A second call changes nothing.
+// ServeAlso has the name server answer at one more address, until Close. A second call changes
+// nothing.
 func (r *Bench) ServeAlso(address string) error {
 	if r.second != nil {
 		return nil
@@ -147,9 +152,11 @@ type Figures struct {
 	P99      float64 `json:"p99_ms"`
 }
 
-// Drive has the driver send messages to a server, and fails if one was not edited: what does nothing is fast.
+// Drive has the driver send messages to a server, and fails if one was not edited: what does
+// nothing is fast.
 func (r *Bench) Drive(p *Process, args ...string) (f Figures, err error) {
-	cmd := exec.Command(r.Driver, append([]string{"mta", "--milter", "unix:" + p.Socket, "--json"}, args...)...)
+	cmd := exec.Command(r.Driver, append([]string{"mta", "--milter", "unix:" + p.Socket, "--json"},
+		args...)...)
 	cmd.Stderr = os.Stderr
 	var out []byte
 	err = onCores(driverCores(), func() error {
@@ -163,7 +170,8 @@ func (r *Bench) Drive(p *Process, args ...string) (f Figures, err error) {
 		return f, err
 	}
 	if f.Refused > 0 || f.Edited < f.Messages || f.Messages == 0 {
-		return f, fmt.Errorf("%s: %d messages, %d refused, %d edited", brief(cmd.Args), f.Messages, f.Refused, f.Edited)
+		return f, fmt.Errorf("%s: %d messages, %d refused, %d edited", brief(cmd.Args), f.Messages,
+			f.Refused, f.Edited)
 	}
 	return f, nil
 }
@@ -207,7 +215,8 @@ func (r *Bench) Measure(p *Process, args ...string) (s Sample, err error) {
 	return s, err
 }
 
-// Signed sends a message through a mailseal of the given configuration and writes what would be delivered to a file.
+// Signed sends a message through a mailseal of the given configuration and writes what would be
+// delivered to a file.
 func (r *Bench) Signed(file, config string, message []byte) error {
 	p, _, err := r.Mailseal("signer", r.Driver, config)
 	if err != nil {
@@ -218,7 +227,8 @@ func (r *Bench) Signed(file, config string, message []byte) error {
 	if err := os.WriteFile(plain, message, 0o600); err != nil {
 		return err
 	}
-	out, err := exec.Command(r.Driver, "mta", "--milter", "unix:"+p.Socket, "--deliver", plain).Output()
+	out, err := exec.Command(r.Driver, "mta", "--milter", "unix:"+p.Socket, "--deliver",
+		plain).Output()
 	if err != nil {
 		return fmt.Errorf("signing %s: %w", filepath.Base(file), err)
 	}
@@ -227,7 +237,8 @@ func (r *Bench) Signed(file, config string, message []byte) error {
 
 // AsClient is what the driver is told so that the mail is a stranger's.
 func AsClient() []string {
-	return []string{"--client", Client, "--client-name", "mx.example.com", "--helo", "mx.example.com"}
+	return []string{"--client", Client, "--client-name", "mx.example.com", "--helo",
+		"mx.example.com"}
 }
 
 // WriteOnce writes a file that is not there yet.
@@ -247,11 +258,13 @@ func FreePort() (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
-// raiseFiles lets all that is started open as many files as is allowed: OpenDKIM does not see to it, as Go does.
+// raiseFiles lets all that is started open as many files as is allowed: OpenDKIM does not see to
+// it, as Go does.
 func raiseFiles() {
 	var l syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l) == nil {
 		l.Cur = l.Max
-		_ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &l) // then what holds many connections fails, and says so
+		// then what holds many connections fails, and says so
+		_ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &l)
 	}
 }

@@ -9,15 +9,16 @@ import (
 	"mailseal/milter/guard"
 )
 
-// call is a connection as an MTA makes it, with no more than what holding it open needs: a thousand real drivers would
-// not fit.
+// call is a connection as an MTA makes it, with no more than what holding it open needs: a thousand
+// real drivers would not fit.
 type call struct {
 	nc     net.Conn
 	framer *guard.Framer
 	agreed uint32 // what is left out, and what goes without an answer
 }
 
-// The protocol's bits, as libmilter's mfdef.h has them: what is left out, and what goes without an answer.
+// The protocol's bits, as libmilter's mfdef.h has them: what is left out, and what goes without an
+// answer.
 const (
 	noConnect, nrConnect = 1 << 0, 1 << 12
 	noHelo, nrHelo       = 1 << 1, 1 << 13

@@ -14,14 +14,17 @@ const header = "Received: from client.example.com (client.example.com [192.0.2.2
 // HeaderFields is how many fields a Letter has of itself.
 var HeaderFields = strings.Count(strings.ReplaceAll(header, "\r\n\t", " "), "\r\n")
 
-// Letter is a message with a body of so many octets, at least two: text with double and trailing spaces, which
-// canonicalization has to look at. More fields, each with its line end, follow those that it has.
+// Letter is a message with a body of so many octets, at least two: text with double and trailing
+// spaces, which canonicalization has to look at. More fields, each with its line end, follow those
+// that it has.
 func Letter(size int, fields ...string) []byte {
 	const line = "No one has to read  what stands here, but it has to be hashed in full. \r\n"
-	return []byte(header + strings.Join(fields, "") + "\r\n" + strings.Repeat(line, size/len(line)+1)[:size-2] + "\r\n")
+	return []byte(header + strings.Join(fields, "") + "\r\n" +
+		strings.Repeat(line, size/len(line)+1)[:size-2] + "\r\n")
 }
 
 // LetterFrom is a Letter of another author at the domain.
 func LetterFrom(domain string, size int) []byte {
-	return []byte(strings.Replace(string(Letter(size)), "<user@example.com>", "<user@"+domain+">", 1))
+	return []byte(strings.Replace(string(Letter(size)), "<user@example.com>", "<user@"+domain+">",
+		1))
 }

@@ -9,9 +9,10 @@ import (
 	"time"
 )
 
-// Mailseal starts one of our builds with a configuration, to which it adds a socket, the name server and profiles, and
-// returns how long it took until it accepted a connection.
-func (r *Bench) Mailseal(name, binary, config string, env ...string) (*Process, time.Duration, error) {
+// Mailseal starts one of our builds with a configuration, to which it adds a socket, the name
+// server and profiles, and returns how long it took until it accepted a connection.
+func (r *Bench) Mailseal(name, binary, config string, env ...string) (*Process, time.Duration,
+	error) {
 	dir, err := r.Subdir(name)
 	if err != nil {
 		return nil, 0, err
@@ -45,8 +46,8 @@ func (r *Bench) Subdir(name string) (string, error) {
 // else. What is not said is as it comes: a line is logged for each message.
 const VerifiesAlone = "[verify]\nspf = false\ndmarc = false\niprev = false\narc = false\n"
 
-// Signs is the configuration that signs for example.com with the RSA key under each of the selectors; the selector "ed"
-// is the Ed25519 key's.
+// Signs is the configuration that signs for example.com with the RSA key under each of the
+// selectors; the selector "ed" is the Ed25519 key's.
 func (r *Bench) Signs(canonicalization string, selectors ...string) string {
 	var t strings.Builder
 	var names []string
@@ -74,14 +75,16 @@ func (r *Bench) KeyFiles(n int) (dir string, err error) {
 		return "", err
 	}
 	for i := range n {
-		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%d.pem", i)), pem, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%d.pem", i)), pem,
+			0o600); err != nil {
 			return "", err
 		}
 	}
 	return dir, nil
 }
 
-// ManyDomains is the configuration that signs for d0.example and so on, each with its key of KeyFiles.
+// ManyDomains is the configuration that signs for d0.example and so on, each with its key of
+// KeyFiles.
 func ManyDomains(dir string, n int) string {
 	var t strings.Builder
 	for i := range n {

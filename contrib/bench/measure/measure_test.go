@@ -38,7 +38,8 @@ func TestLetter(t *testing.T) {
 		}
 	}
 	head, _, _ := strings.Cut(string(Letter(10, "A: 1\r\n", "B: 2\r\n")), "\r\n\r\n")
-	if got := strings.Count(strings.ReplaceAll(head, "\r\n\t", " "), "\r\n") + 1; got != HeaderFields+2 {
+	if got := strings.Count(strings.ReplaceAll(head, "\r\n\t", " "), "\r\n") +
+		1; got != HeaderFields+2 {
 		t.Errorf("%d fields, want %d", got, HeaderFields+2)
 	}
 }
@@ -47,7 +48,8 @@ func TestLetter(t *testing.T) {
 func TestProcess(t *testing.T) {
 	dir := t.TempDir()
 	ready := filepath.Join(dir, "ready")
-	server, err := rig.Start(exec.Command("sh", "-c", "sleep 60 & sleep 60 & : >"+ready+"; wait"), rig.StartOptions{})
+	server, err := rig.Start(exec.Command("sh", "-c", "sleep 60 & sleep 60 & : >"+ready+"; wait"),
+		rig.StartOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

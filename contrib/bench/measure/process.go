@@ -26,8 +26,8 @@ type Process struct {
 	profiles string // where a mailseal serves its profiles
 }
 
-// Start runs a milter that listens on socket, on the cores of the servers, and waits until it accepts connections. It
-// returns how long that took. What it logs goes to a file.
+// Start runs a milter that listens on socket, on the cores of the servers, and waits until it
+// accepts connections. It returns how long that took. What it logs goes to a file.
 func Start(cmd *exec.Cmd, socket, log string) (*Process, time.Duration, error) {
 	p := &Process{Socket: socket}
 	began := time.Now()
@@ -113,7 +113,8 @@ func (p *Process) family() []int {
 	return all
 }
 
-// Settle waits until the process has nothing to do: until it has used hardly any processor time for a while.
+// Settle waits until the process has nothing to do: until it has used hardly any processor time for
+// a while.
 func (p *Process) Settle() error {
 	const step, idle, enough, limit = 50 * time.Millisecond, time.Millisecond, 4, 5 * time.Minute
 	before, err := p.CPU()
@@ -132,7 +133,8 @@ func (p *Process) Settle() error {
 	return err
 }
 
-// Profile returns what a mailseal answers to a query for a profile, such as "profile?seconds=2" or "heap?gc=1".
+// Profile returns what a mailseal answers to a query for a profile, such as "profile?seconds=2" or
+// "heap?gc=1".
 func (p *Process) Profile(query string) ([]byte, error) { return p.get("debug/pprof/" + query) }
 
 // Metric returns a mailseal's metric, which has no labels.
@@ -166,8 +168,9 @@ func (p *Process) get(path string) ([]byte, error) {
 // serverCores are the two cores that servers run on, or what there is.
 func serverCores() unix.CPUSet { return cores(0, min(2, runtime.NumCPU())) }
 
-// driverCores are the other ones. On a machine of two cores they are the same: the driver then takes time from the
-// server, which changes rates and latency, but hardly the server's processor time.
+// driverCores are the other ones. On a machine of two cores they are the same: the driver then
+// takes time from the server, which changes rates and latency, but hardly the server's processor
+// time.
 func driverCores() unix.CPUSet {
 	if runtime.NumCPU() <= 2 {
 		return serverCores()
@@ -197,8 +200,9 @@ func onCores(set unix.CPUSet, f func() error) error {
 	return f()
 }
 
-// slackenTimers gives what the calling thread starts the timer slack that our units set (TimerSlackNSec=): every server
-// here has it. It returns what ends that. The thread must be locked.
+// slackenTimers gives what the calling thread starts the timer slack that our units set
+// (TimerSlackNSec=): every server here has it. It returns what ends that. The thread must be
+// locked.
 func slackenTimers() (restore func()) {
 	const slack = 2_000_000 // nanoseconds
 	before, err := unix.PrctlRetInt(unix.PR_GET_TIMERSLACK, 0, 0, 0, 0)

@@ -50,7 +50,8 @@ func (s shape) fill(ctx context.Context, st *store.Store, today int64) error {
 		f.records(s)
 		f.sums()
 		if s.postgres {
-			for _, table := range []string{"in_name", "in_source", "in_reporter", "in_authset", "in_raw", "in_report"} {
+			for _, table := range []string{"in_name", "in_source", "in_reporter", "in_authset",
+				"in_raw", "in_report"} {
 				f.exec("SELECT setval(pg_get_serial_sequence('" + table + "', 'id'), " +
 					"(SELECT MAX(id) FROM " + table + "))")
 			}
@@ -78,7 +79,8 @@ func (f *filler) exec(query string, values ...any) {
 		f.err = fmt.Errorf("%w in %.60s", err, query)
 	}
 	if took := time.Since(began); took > time.Second {
-		what, _, _ := strings.Cut(strings.TrimSpace(query[max(strings.Index(query, "INSERT"), 0):]), "(")
+		what, _, _ := strings.Cut(strings.TrimSpace(query[max(strings.Index(query, "INSERT"), 0):]),
+			"(")
 		fmt.Fprintf(os.Stderr, "pages: %v: %.50s\n", took.Round(time.Second), what)
 	}
 }
@@ -98,7 +100,8 @@ func inline(query string, values []any) (text string, rest []any) {
 			place[name] = fmt.Sprint("$", len(rest))
 		}
 	}
-	return parameter.ReplaceAllStringFunc(query, func(name string) string { return place[name] }), rest
+	return parameter.ReplaceAllStringFunc(query, func(name string) string { return place[name] }),
+		rest
 }
 
 // Numbers of words. Domains are 1 to domains.
@@ -118,7 +121,8 @@ func (f *filler) words(s shape) {
 		for h := range ownHosts {
 			id := (d-1)*ownHosts + h + firstSource
 			f.exec("INSERT INTO in_source (id, ip, ptr) VALUES ($1, $2, $3)", id,
-				fmt.Sprintf("10.%d.%d.%d", id>>16, id>>8&255, id&255), fmt.Sprintf("mx%d.%s", h, domainName(d)))
+				fmt.Sprintf("10.%d.%d.%d", id>>16, id>>8&255, id&255),
+				fmt.Sprintf("mx%d.%s", h, domainName(d)))
 		}
 	}
 	f.exec(`WITH RECURSIVE k(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM k WHERE i < $1 - 1)
@@ -141,7 +145,8 @@ func (f *filler) words(s shape) {
 		for i, result := range []string{"pass", "fail"} {
 			text, err := json.Marshal(map[string]any{
 				"dkim": []map[string]string{{"domain": domainName(d), "selector": "s2026a", "result": result}},
-				"spf":  []map[string]string{{"domain": domainName(d), "scope": "mfrom", "result": result}}})
+				"spf": []map[string]string{{"domain": domainName(d), "scope": "mfrom",
+					"result": result}}})
 			if err != nil {
 				f.err = err
 			}

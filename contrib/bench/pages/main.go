@@ -26,8 +26,10 @@ func main() {
 	var o options
 	flag.StringVar(&o.store, "store", "",
 		"the file of SQLite: filled if it is not there, and kept; empty is one that is removed")
-	flag.StringVar(&o.dsn, "postgres", "", "the DSN of an empty database of PostgreSQL, in place of SQLite")
-	flag.StringVar(&o.out, "out", "", "the file that the figures are added to; empty is standard output")
+	flag.StringVar(&o.dsn, "postgres", "",
+		"the DSN of an empty database of PostgreSQL, in place of SQLite")
+	flag.StringVar(&o.out, "out", "",
+		"the file that the figures are added to; empty is standard output")
 	flag.BoolVar(&o.fillOnly, "fill", false, "only fill the store")
 	flag.IntVar(&o.records, "records", 5_000_000, "rows of reports")
 	flag.IntVar(&o.domains, "domains", 25, "domains")
@@ -65,7 +67,8 @@ func run(ctx context.Context, o options) error {
 	opened := store.Options{Driver: database.SQLite, DSN: path}
 	_, missing := os.Stat(path)
 	if o.dsn != "" {
-		opened, missing, o.postgres = store.Options{Driver: database.Postgres, DSN: o.dsn}, os.ErrNotExist, true
+		opened, missing, o.postgres = store.Options{Driver: database.Postgres, DSN: o.dsn},
+			os.ErrNotExist, true
 	}
 	st, err := store.Open(ctx, opened)
 	if err != nil {
@@ -159,7 +162,8 @@ func measure(ctx context.Context, read *web.Stored, o options) ([]row, error) {
 		size := 0
 		for range o.rounds {
 			fresh := &web.Stored{Store: read.Store} // nothing is remembered
-			s, err := web.New(web.Config{Read: fresh, Access: &web.Access{Token: token}, Host: "mx.example.com"})
+			s, err := web.New(web.Config{Read: fresh, Access: &web.Access{Token: token},
+				Host: "mx.example.com"})
 			if err != nil {
 				return nil, err
 			}
@@ -178,7 +182,10 @@ func measure(ctx context.Context, read *web.Stored, o options) ([]row, error) {
 			}
 		}
 		for _, list := range [][]taken{first, again, after} {
-			slices.SortFunc(list, func(a, b taken) int { return cmp.Compare(a.processor, b.processor) })
+			slices.SortFunc(list, func(a, b taken) int {
+				return cmp.Compare(a.processor,
+					b.processor)
+			})
 		}
 		r := row{p.name, first[len(first)/2], again[len(again)/2], after[len(after)/2], size}
 		fmt.Fprintf(os.Stderr, "pages: %-26s %12v %12v %12v\n", r.name,
@@ -224,7 +231,8 @@ func size(ctx context.Context, st *store.Store, path string) (mb int64) {
 		return info.Size() >> 20
 	}
 	_ = st.View(ctx, func(tx *store.Tx) error { // an unknown size is 0
-		return tx.QueryRowContext(ctx, "SELECT pg_database_size(current_database()) >> 20").Scan(&mb)
+		return tx.QueryRowContext(ctx, "SELECT pg_database_size(current_database()) >> 20").Scan(
+			&mb)
 	})
 	return mb
 }
@@ -235,7 +243,8 @@ func write(o options, mb int64, rows []row) error {
 	if o.postgres {
 		name = "PostgreSQL"
 	}
-	fmt.Fprintf(&b, "## %s, %d domains\n\n%s UTC\n\n", name, o.domains, time.Now().UTC().Format("2006-01-02 15:04"))
+	fmt.Fprintf(&b, "## %s, %d domains\n\n%s UTC\n\n", name, o.domains,
+		time.Now().UTC().Format("2006-01-02 15:04"))
 	fmt.Fprintf(&b, "* a store of %s with %d records of %d reports: %d domains, %d days, %d receivers; %d MB\n", name,
 		o.perReport()*o.domains*o.days*o.receivers,
 		o.domains*o.days*o.receivers, o.domains, o.days, o.receivers, mb)
@@ -248,7 +257,8 @@ func write(o options, mb int64, rows []row) error {
 	fmt.Fprintf(&b, "* the goal is %v for the overview\n\n", goal)
 	b.WriteString("| page | first, ms | again, ms | after, ms | KB |\n|---|---|---|---|---|\n")
 	for _, r := range rows {
-		fmt.Fprintf(&b, "| %s | %v | %v | %v | %d |\n", r.name, r.first, r.again, r.after, r.size>>10)
+		fmt.Fprintf(&b, "| %s | %v | %v | %v | %d |\n", r.name, r.first, r.again, r.after,
+			r.size>>10)
 	}
 	if o.out == "" {
 		fmt.Print(b.String())

@@ -1,4 +1,5 @@
-// Package plot draws charts with logarithmic axes as SVG files that can be read on light and on dark pages.
+// Package plot draws charts with logarithmic axes as SVG files that can be read on light and on
+// dark pages.
 package plot
 
 import (
@@ -106,14 +107,15 @@ func (d *drawing) grid(c *Chart) {
 			d.text("tick", left-8, y+4, "end", c.Y.Write(t.value))
 		}
 	}
-	d.add(`<rect class="frame" x="%d" y="%d" width="%d" height="%d"/>`+"\n", left, top, plotWidth, plotHeight)
+	d.add(`<rect class="frame" x="%d" y="%d" width="%d" height="%d"/>`+"\n", left, top, plotWidth,
+		plotHeight)
 	d.text("", left+plotWidth/2, top+plotHeight+37, "middle", c.X.Label)
 	d.add(`<text x="18" y="%d" text-anchor="middle" transform="rotate(-90 18 %d)">%s</text>`+"\n",
 		top+plotHeight/2, top+plotHeight/2, html.EscapeString(c.Y.Label))
 }
 
-// slope draws the straight line of slope 1 that ends where the uppermost curve does: on it, twice as much costs twice
-// as much.
+// slope draws the straight line of slope 1 that ends where the uppermost curve does: on it, twice
+// as much costs twice as much.
 func (d *drawing) slope(c *Chart) {
 	var end Point
 	for _, s := range c.Series {
@@ -142,7 +144,8 @@ func (d *drawing) series(i int, s Series) {
 	d.add("</g>\n")
 }
 
-// values writes what was measured: above the uppermost curve's points, below those of the others, none over another.
+// values writes what was measured: above the uppermost curve's points, below those of the others,
+// none over another.
 func (d *drawing) values(all []Series) {
 	const above, below, apart = -9, 17, 11
 	columns := map[float64][]value{}

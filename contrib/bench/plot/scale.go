@@ -8,8 +8,8 @@ type scale struct {
 	from, to float64
 }
 
-// scaleOf makes an axis for one of the two values of all points, that much wider than they at either end. It spans a
-// decade at least.
+// scaleOf makes an axis for one of the two values of all points, that much wider than they at
+// either end. It spans a decade at least.
 func scaleOf(c *Chart, value func(Point) float64, room, from, to float64) scale {
 	s := scale{math.Inf(1), 0, from, to}
 	for _, series := range c.Series {
@@ -40,8 +40,8 @@ func (t tick) class() string {
 	return "fine"
 }
 
-// ticks returns the lines: at each power of ten, and finer ones between them, which are named where there are few
-// decades.
+// ticks returns the lines: at each power of ten, and finer ones between them, which are named where
+// there are few decades.
 func (s scale) ticks() []tick {
 	const few = 300 // the range within which 2 and 5 are named too
 	var out []tick

@@ -24,8 +24,8 @@ const shapes = `text{font:12px system-ui,-apple-system,"Segoe UI","DejaVu Sans",
 .frame,.line{fill:none}.line{stroke-width:2}.slope{stroke-width:1.5;stroke-dasharray:6 4}.knee{stroke-width:1.5;stroke-dasharray:2 3}
 `
 
-// style has the colours for light pages, and those for dark ones where the reader prefers them. They are plain rules:
-// not every program that shows SVG knows variables.
+// style has the colours for light pages, and those for dark ones where the reader prefers them.
+// They are plain rules: not every program that shows SVG knows variables.
 func style() string {
 	return "<style>\n" + shapes + light.rules() + "@media (prefers-color-scheme:dark){\n" +
 		dark.rules() + "}\n</style>\n"

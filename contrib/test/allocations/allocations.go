@@ -63,6 +63,7 @@ func Hold(t testing.TB, row string, runs int, f func()) {
 	got := testing.AllocsPerRun(runs, f)
 	t.Logf("%s: %.0f allocations", row, got)
 	if got > limit {
-		t.Errorf("%s: %.0f allocations; at most %.0f are meant, and %.0f tolerated", row, got, want, limit)
+		t.Errorf("%s: %.0f allocations; at most %.0f are meant, and %.0f tolerated", row, got, want,
+			limit)
 	}
 }

@@ -9,8 +9,9 @@ import (
 	"mailseal/contrib/test/rig"
 )
 
-// TestDatabaseAwayAndBack stops, starts and freezes databases under a stream of messages. Each message is signed by its
-// own domain's key, or deferred; none is lost, refused, or let out unsigned.
+// TestDatabaseAwayAndBack stops, starts and freezes databases under a stream of messages. Each
+// message is signed by its own domain's key, or deferred; none is lost, refused, or let out
+// unsigned.
 func TestDatabaseAwayAndBack(t *testing.T) {
 	for _, tc := range []struct {
 		name, driver, sql, schema string
@@ -71,7 +72,8 @@ func TestDatabaseFailover(t *testing.T) {
 		port1, port2)
 	for _, memory := range []string{"stale = \"0s\"", "stale = \"1h\""} {
 		t.Run(memory, func(t *testing.T) {
-			h := startHosting(t, "postgres", dsn, "ttl = \"10ms\"\nnegative_ttl = \"10ms\"\n"+memory)
+			h := startHosting(t, "postgres", dsn, "ttl = \"10ms\"\nnegative_ttl = \"10ms\"\n"+
+				memory)
 			for i := range hosted.Domains {
 				h.Send(fmt.Sprintf("d%d.example", i))
 			}
@@ -102,8 +104,8 @@ func TestDatabaseFailover(t *testing.T) {
 	}
 }
 
-// What was remembered when the database went away signs on; what was not is deferred, and so is a sender who had no key
-// a while ago.
+// What was remembered when the database went away signs on; what was not is deferred, and so is a
+// sender who had no key a while ago.
 func TestDatabaseAwayStale(t *testing.T) {
 	db := rig.Postgres(t)
 	hosted.Fill(t, "pgx", db.DSN, "postgresql.sql")
@@ -143,7 +145,8 @@ func TestDatabaseAwayAtStart(t *testing.T) {
 		t.Errorf("%d deferred, want 1", h.Deferred.Load())
 	}
 	if text := h.log(); !strings.Contains(text,
-		"source of keys cannot be used; its mail is deferred") || strings.Contains(text, "hunter2") {
+		"source of keys cannot be used; its mail is deferred") ||
+		strings.Contains(text, "hunter2") {
 		t.Errorf("the log says\n%s", text)
 	}
 }

@@ -14,7 +14,8 @@ import (
 	"mailseal/milter/miltertest"
 )
 
-// TestReleaseBuildUnderAttack plays the mail of the soak, honest and hostile, against the build with OpenSSL.
+// TestReleaseBuildUnderAttack plays the mail of the soak, honest and hostile, against the build
+// with OpenSSL.
 func TestReleaseBuildUnderAttack(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the release build: not with -short")
@@ -38,8 +39,9 @@ func TestReleaseBuildUnderAttack(t *testing.T) {
 	startSoakOf(t, rig.DaemonOptions{Binary: binary}).attack()
 }
 
-// TestShadowUnderAttack plays the same mail through a shadow, with this daemon as the milter before it. What the shadow
-// hands on is the daemon's, no matter who attacks the one through the other, or the shadow itself.
+// TestShadowUnderAttack plays the same mail through a shadow, with this daemon as the milter before
+// it. What the shadow hands on is the daemon's, no matter who attacks the one through the other, or
+// the shadow itself.
 func TestShadowUnderAttack(t *testing.T) {
 	s := startSoak(t)
 	front := "unix:" + s.dir + "/front"
@@ -66,7 +68,8 @@ func (s *soak) attack() {
 	})
 	c := &s.tally
 	if !rig.Await(func() bool {
-		return c.signed.Load() >= 200 && c.passed.Load() >= 100 && c.refused.Load() >= 100 && c.noise.Load() >= 50
+		return c.signed.Load() >= 200 && c.passed.Load() >= 100 && c.refused.Load() >= 100 &&
+			c.noise.Load() >= 50
 	}) {
 		s.t.Error("too little happens")
 	}
@@ -75,7 +78,8 @@ func (s *soak) attack() {
 	stop()
 	s.t.Logf("%d signed, %d deferred, %d passed, %d forgeries refused, %d deferred, %d times "+
 		"garbage; %d unsigned, %d wrong, %d lost, %d forged",
-		c.signed.Load(), c.deferred.Load(), c.passed.Load(), c.refused.Load(), c.openForgeries.Load(), c.noise.Load(),
+		c.signed.Load(), c.deferred.Load(), c.passed.Load(), c.refused.Load(),
+		c.openForgeries.Load(), c.noise.Load(),
 		c.unsigned.Load(), c.wrong.Load(), c.lost.Load(), c.forged.Load())
 	if bad := c.unsigned.Load() + c.wrong.Load() + c.lost.Load() + c.forged.Load(); bad != 0 {
 		s.t.Errorf("%d things happened that must not", bad)
@@ -87,7 +91,8 @@ func (s *soak) attack() {
 	}
 }
 
-// chains sends a forgery with a chain of fifty sets whose keys are below silent servers, and with signatures there.
+// chains sends a forgery with a chain of fifty sets whose keys are below silent servers, and with
+// signatures there.
 func (s *soak) chains(i int) {
 	var b strings.Builder
 	for n := 50; n > 0; n-- {

@@ -16,11 +16,13 @@ import (
 // check runs "mailseal check" on the site's host, and returns what it says and its exit code.
 func (s *site) check(t testing.TB) (string, int) {
 	t.Helper()
-	said := s.RunIn(t, "check", "--as", "root", "--config", "/etc/mailseal/mailseal.toml") // which the rig runs it as
+	// which the rig runs it as
+	said := s.RunIn(t, "check", "--as", "root", "--config", "/etc/mailseal/mailseal.toml")
 	return said.Stdout + said.Stderr, said.Code
 }
 
-// defers reports whether the mail server answers a stranger's message with 451, as it does when it does not reach us.
+// defers reports whether the mail server answers a stranger's message with 451, as it does when it
+// does not reach us.
 func (s *site) defers(t testing.TB) bool {
 	t.Helper()
 	c := s.Dial(t, stranger)
@@ -32,11 +34,13 @@ func (s *site) defers(t testing.TB) bool {
 	return r.Code == 451
 }
 
-// agrees wants check to find an error where the mail server defers, with a text, and none where it does not.
+// agrees wants check to find an error where the mail server defers, with a text, and none where it
+// does not.
 func (s *site) agrees(t *testing.T, want string) {
 	t.Helper()
 	out, code := s.check(t)
-	if deferred := s.defers(t); deferred != (code == 1) || deferred != (want != "") || !strings.Contains(out, want) {
+	if deferred := s.defers(t); deferred != (code == 1) || deferred != (want != "") ||
+		!strings.Contains(out, want) {
 		t.Errorf("the mail server defers: %v; check, which should say %q, exits with %d and says\n%s",
 			deferred, want, code, out)
 	}
@@ -129,8 +133,8 @@ func TestCheckMilterAddressInPostfix(t *testing.T) {
 	}
 }
 
-// Of the lists of macros that a mail server is configured with check says nothing, since they do not matter: Mailseal
-// asks for its own.
+// Of the lists of macros that a mail server is configured with check says nothing, since they do
+// not matter: Mailseal asks for its own.
 func TestCheckMacros(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
@@ -174,7 +178,8 @@ func TestCheckChroot(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			lines := "smtpd_milters = " + tc.address + "\nmilter_default_action = tempfail\n"
-			newSite(t, rig.Postfix, rig.Options{Unchrooted: tc.unchrooted, Append: lines}).agrees(t, tc.want)
+			newSite(t, rig.Postfix, rig.Options{Unchrooted: tc.unchrooted, Append: lines}).agrees(t,
+				tc.want)
 		})
 	}
 }

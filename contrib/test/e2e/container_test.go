@@ -34,7 +34,8 @@ func TestIPv6Listener(t *testing.T) {
 	}
 }
 
-// Addresses of a link between the host and a container that only the test uses (RFC 2544 section C.2.2).
+// Addresses of a link between the host and a container that only the test uses (RFC 2544 section
+// C.2.2).
 const (
 	hostSide      = "198.18.77.1"
 	containerOurs = "198.18.77.2" // in ours.networks
@@ -76,8 +77,8 @@ func newContainer(t *testing.T) *container {
 	return c
 }
 
-// do runs a function in the container's network. Its sockets stay there. The thread comes back: processes that it has
-// started would end with it.
+// do runs a function in the container's network. Its sockets stay there. The thread comes back:
+// processes that it has started would end with it.
 func (c *container) do(f func()) {
 	c.t.Helper()
 	runtime.LockOSThread()
@@ -150,14 +151,16 @@ func (s *site) milterClient(t *testing.T, address string) {
 	s.signedByUs(t, rig.Delivery{Data: out.Delivered()})
 }
 
-// A container gets the directory of the socket as a volume, and goes on using it when the daemon has been restarted.
+// A container gets the directory of the socket as a volume, and goes on using it when the daemon
+// has been restarted.
 func TestSocketThroughBindMount(t *testing.T) {
 	s := prepare(t, rig.Postfix, rig.Options{})
 	volume := filepath.Join(rig.Dir(t), "volume")
 	if err := os.Mkdir(volume, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := unix.Mount(filepath.Dir(s.Path(s.MilterSocket())), volume, "", unix.MS_BIND, ""); err != nil {
+	if err := unix.Mount(filepath.Dir(s.Path(s.MilterSocket())), volume, "", unix.MS_BIND,
+		""); err != nil {
 		t.Skipf("no bind mounts here: %v", err)
 	}
 	t.Cleanup(func() { unmount(volume) })

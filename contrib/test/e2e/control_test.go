@@ -16,7 +16,8 @@ import (
 	"mailseal/contrib/test/rig"
 )
 
-// controlled writes a configuration with keys below a directory that every user may enter, and returns its path.
+// controlled writes a configuration with keys below a directory that every user may enter, and
+// returns its path.
 func controlled(t *testing.T, more string, owner int) (dir, path string) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "mailseal-")
@@ -30,7 +31,8 @@ func controlled(t *testing.T, more string, owner int) (dir, path string) {
 		"%q\n%s\n[[listen]]\naddress = \"unix:%s/s\"\nmode = \"0666\"\n", state, more, dir)
 	for _, d := range []string{"one.example", "two.example"} {
 		key := filepath.Join(dir, d+".pem")
-		if err := os.WriteFile(key, []byte("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="), 0o600); err != nil {
+		if err := os.WriteFile(key, []byte("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
+			0o600); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.Chown(key, owner, -1); err != nil {
@@ -48,12 +50,14 @@ func controlled(t *testing.T, more string, owner int) (dir, path string) {
 	return dir, path
 }
 
-// asUser runs a command as a user, -1 for the test's own, and returns what it wrote and its exit code.
+// asUser runs a command as a user, -1 for the test's own, and returns what it wrote and its exit
+// code.
 func asUser(t *testing.T, uid int, args ...string) (string, int) {
 	t.Helper()
 	cmd := exec.Command(rig.Build(t), args...)
 	if uid >= 0 {
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid),
+			Gid: uint32(uid)}}
 	}
 	out, err := cmd.CombinedOutput()
 	if err != nil && cmd.ProcessState == nil {
@@ -125,7 +129,8 @@ func TestReloadCommand(t *testing.T) {
 		t.Errorf("by another user: exit code %d\n%s", code, out)
 	}
 	d.Stop(t)
-	if out, code := asUser(t, -1, "check", "--no-mta", "--against-running", "--config", path); code != 0 {
+	if out, code := asUser(t, -1, "check", "--no-mta", "--against-running", "--config",
+		path); code != 0 {
 		t.Errorf("against the list of a daemon that has ended: exit code %d\n%s", code, out)
 	}
 	if out, code := asUser(t, -1, "reload", "--config", path); code != 3 {
@@ -133,7 +138,8 @@ func TestReloadCommand(t *testing.T) {
 	}
 }
 
-// TestUser has root start a daemon that becomes another user, and wants what that user cannot read to be a mistake.
+// TestUser has root start a daemon that becomes another user, and wants what that user cannot read
+// to be a mistake.
 func TestUser(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can become another user")

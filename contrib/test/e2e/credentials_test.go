@@ -60,7 +60,8 @@ func (a *authority) pem() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})
 }
 
-// issue makes a certificate for a name, which is good for servers on 127.0.0.1 as well, and its key.
+// issue makes a certificate for a name, which is good for servers on 127.0.0.1 as well, and its
+// key.
 func (a *authority) issue(t *testing.T, name string) (cert, key []byte) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -95,7 +96,8 @@ func put(t *testing.T, dir string, files map[string][]byte) {
 	}
 }
 
-// safe is a service of keys that takes the clients of one authority and the bearer of one token, which change.
+// safe is a service of keys that takes the clients of one authority and the bearer of one token,
+// which change.
 type safe struct {
 	token  atomic.Pointer[string]
 	wanted atomic.Pointer[x509.CertPool]
@@ -165,7 +167,8 @@ func TestCredentialsOfHTTPSource(t *testing.T) {
 	var shown atomic.Pointer[tls.Certificate]
 	shown.Store(&pair)
 	server.TLS = &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
-		return &tls.Config{Certificates: []tls.Certificate{*shown.Load()}, ClientAuth: tls.RequireAnyClientCert}, nil
+		return &tls.Config{Certificates: []tls.Certificate{*shown.Load()},
+			ClientAuth: tls.RequireAnyClientCert}, nil
 	}}
 	server.Config.ErrorLog = log.New(io.Discard, "", 0) // of handshakes while the files do not fit
 	server.StartTLS()
@@ -173,7 +176,8 @@ func TestCredentialsOfHTTPSource(t *testing.T) {
 	first := newAuthority(t)
 	cert, key = first.issue(t, "mailseal")
 	service.want(first, "first")
-	put(t, dir, map[string][]byte{"ca": servers.pem(), "token": []byte("first\n"), "cert": cert, "key": key})
+	put(t, dir, map[string][]byte{"ca": servers.pem(), "token": []byte("first\n"), "cert": cert,
+		"key": key})
 
 	h := newHosting(t, dir, "")
 	h.config = fmt.Sprintf(safeConfig, dir, server.URL)
@@ -214,9 +218,11 @@ func TestCredentialsOfPostgreSQL(t *testing.T) {
 	db.File("server.crt", cert)
 	db.File("server.key", key)
 	db.File("clients.crt", first.pem())
-	db.File("pg_hba.conf", []byte("host all mailseal 127.0.0.1/32 trust\nhostssl all secure 127.0.0.1/32 cert\n"))
+	db.File("pg_hba.conf", []byte(
+		"host all mailseal 127.0.0.1/32 trust\nhostssl all secure 127.0.0.1/32 cert\n"))
 	db.Options("-c", "ssl=on", "-c", "ssl_ca_file=clients.crt")
-	execPostgres(t, db, "CREATE ROLE secure LOGIN", "GRANT SELECT ON dkim_keys, dkim_signing TO secure")
+	execPostgres(t, db, "CREATE ROLE secure LOGIN",
+		"GRANT SELECT ON dkim_keys, dkim_signing TO secure")
 	db.Stop()
 	db.Start()
 	cert, key = first.issue(t, "secure")

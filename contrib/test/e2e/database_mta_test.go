@@ -15,8 +15,8 @@ import (
 	"mailseal/milter/dns/dnstest"
 )
 
-// flow is mail that clients of an MTA send without a pause, each message again until the MTA takes it, as any client
-// does, and what became of it.
+// flow is mail that clients of an MTA send without a pause, each message again until the MTA takes
+// it, as any client does, and what became of it.
 type flow struct {
 	*site
 	t         *testing.T
@@ -24,7 +24,8 @@ type flow struct {
 
 	taken, deferred, refused atomic.Int64
 	mu                       sync.Mutex
-	open                     map[string]string // recipients of messages that the MTA has taken: the author's domain
+	// recipients of messages that the MTA has taken: the author's domain
+	open map[string]string
 
 	signed, unsigned, wrong, lost int64
 }
@@ -46,7 +47,8 @@ func (f *flow) begin(clients int) (stop func()) {
 	return func() { done.Store(true); all.Wait() }
 }
 
-// submit sends one message until it is taken. One that was only ever deferred when the test ends is still the client's.
+// submit sends one message until it is taken. One that was only ever deferred when the test ends is
+// still the client's.
 func (f *flow) submit(c *rig.Client, domain, to string, done *atomic.Bool) {
 	for {
 		r := c.Send(mail("joe@"+domain, to))
@@ -80,7 +82,8 @@ func (f *flow) await(what string, counter *atomic.Int64, n int64) {
 	}
 }
 
-// settle looks at what the MTA has delivered of what it took, and logs what became of the messages since the last time.
+// settle looks at what the MTA has delivered of what it took, and logs what became of the messages
+// since the last time.
 func (f *flow) settle(fault string) {
 	f.t.Helper()
 	f.mu.Lock()
@@ -113,8 +116,8 @@ func (f *flow) judge(domain string, data []byte) {
 	f.wrong += 1 - h.Signed.Load() - h.Unsigned.Load()
 }
 
-// forwarder is an address that can be moved from one server to another, as a host name or a floating address is: those
-// who are connected lose their connections.
+// forwarder is an address that can be moved from one server to another, as a host name or a
+// floating address is: those who are connected lose their connections.
 type forwarder struct {
 	listener net.Listener
 	mu       sync.Mutex
@@ -183,8 +186,9 @@ stale = "0s"
 source = "hosting"
 `
 
-// TestDatabaseFaultsBehindMTA has clients send through real MTAs while the database of keys stops, freezes and fails
-// over. What an MTA takes is delivered with the author's signature; the rest is deferred, and taken later.
+// TestDatabaseFaultsBehindMTA has clients send through real MTAs while the database of keys stops,
+// freezes and fails over. What an MTA takes is delivered with the author's signature; the rest is
+// deferred, and taken later.
 func TestDatabaseFaultsBehindMTA(t *testing.T) {
 	databases := []struct {
 		name, driver, sql, schema string
@@ -194,7 +198,8 @@ func TestDatabaseFaultsBehindMTA(t *testing.T) {
 		{"MariaDB", "mysql", "mysql", "mysql.sql", rig.MariaDB},
 	}
 	for _, db := range databases {
-		for name, start := range map[string]startMTA{"Postfix": rig.Postfix, "Sendmail": rig.Sendmail} {
+		for name, start := range map[string]startMTA{"Postfix": rig.Postfix,
+			"Sendmail": rig.Sendmail} {
 			t.Run(db.name+" "+name, func(t *testing.T) {
 				first, second := db.start(t), db.start(t)
 				hosted.Fill(t, db.sql, first.DSN, db.schema)

@@ -25,9 +25,9 @@ from = ["*"]
 keys = ["mail._domainkey.%%"]
 `
 
-// TestKeysOfDomains has users send through the daemon where each domain has its key in a file of its
-// own: with a key, without one, with one that came or went meanwhile, over a restart, and where the
-// disk with the keys is away.
+// TestKeysOfDomains has users send through the daemon where each domain has its key in a file of
+// its own: with a key, without one, with one that came or went meanwhile, over a restart, and where
+// the disk with the keys is away.
 func TestKeysOfDomains(t *testing.T) {
 	dir := rig.Dir(t)
 	text, err := keys.Marshal(made.key(t, "of domains", keys.Ed25519))
@@ -88,7 +88,8 @@ func TestKeysOfDomains(t *testing.T) {
 	move("away", "keys")
 	send("it is mounted again", "three.example", "", "unsigned")
 	move("keys/two.example", "two")
-	if said := rig.Run(t, "reload", "--config", filepath.Join(dir, "mailseal.toml"), "--accept"); said.Code != 0 {
+	if said := rig.Run(t, "reload", "--config", filepath.Join(dir, "mailseal.toml"),
+		"--accept"); said.Code != 0 {
 		t.Errorf("reload --accept: %+v", said)
 	}
 	send("it is let go", "two.example", "", "unsigned")

@@ -12,8 +12,8 @@ import (
 	"mailseal/contrib/test/rig"
 )
 
-// mailRecords are what a domain with good mail has in the DNS, signed or not. There is a record at _domainkey because
-// the zones of unbound 1.17 do not deny names below one that has none.
+// mailRecords are what a domain with good mail has in the DNS, signed or not. There is a record at
+// _domainkey because the zones of unbound 1.17 do not deny names below one that has none.
 func mailRecords(name string) string {
 	return strings.ReplaceAll(`@@. MX 10 mx.@@.
 @@. TXT "v=spf1 mx ~all"
@@ -25,7 +25,8 @@ _dmarc.@@. TXT "v=DMARC1; p=reject; rua=mailto:dmarc@@@."
 }
 
 func zoneOf(name string, lines ...string) string {
-	text := fmt.Sprintf("$TTL 3600\n%s SOA ns. hostmaster. 1 3600 600 86400 300\n%s NS ns.\n", name, name)
+	text := fmt.Sprintf("$TTL 3600\n%s SOA ns. hostmaster. 1 3600 600 86400 300\n%s NS ns.\n", name,
+		name)
 	for _, l := range lines {
 		text += l
 	}
@@ -52,9 +53,9 @@ func (l lookedAt) codes() []string {
 	return out
 }
 
-// A resolver that validates answers SERVFAIL for records that were changed after they were signed: they could not be
-// checked, which is another thing than missing. Of a domain that is signed the answers are said to
-// be secure, and of one that is not it is noted.
+// A resolver that validates answers SERVFAIL for records that were changed after they were signed:
+// they could not be checked, which is another thing than missing. Of a domain that is signed the
+// answers are said to be secure, and of one that is not it is noted.
 func TestDomainBehindUnbound(t *testing.T) {
 	records := func(name string) string { return strings.ReplaceAll(mailRecords(name), "@@", name) }
 	address := rig.Unbound(t, []rig.DNSZone{
@@ -65,7 +66,8 @@ func TestDomainBehindUnbound(t *testing.T) {
 			"alias.com. MX 0 .\nalias.com. TXT \"v=spf1 -all\"\n_dmarc.alias.com. CNAME _dmarc.bogus.com.\n"),
 			Spoil: func(signed string) string {
 				// The one who changed these did not sign them anew.
-				signed = strings.ReplaceAll(signed, "rua=mailto:dmarc@bogus.com", "rua=mailto:dmarc@evil.example")
+				signed = strings.ReplaceAll(signed, "rua=mailto:dmarc@bogus.com",
+					"rua=mailto:dmarc@evil.example")
 				return strings.ReplaceAll(signed, "bogus.com.\t\t3600\tIN TXT\t\"v=spf1 mx",
 					"bogus.com.\t\t3600\tIN TXT\t\"v=spf1 +all")
 			}},
@@ -80,7 +82,8 @@ func TestDomainBehindUnbound(t *testing.T) {
 		r := rig.Run(t, "domain", "--config", file, "--json", "--selector", "s1", name)
 		var out lookedAt
 		if err := json.Unmarshal([]byte(r.Stdout), &out); err != nil || r.Code != code {
-			t.Fatalf("%s: exit code %d, want %d: %v\n%s%s", name, r.Code, code, err, r.Stdout, r.Stderr)
+			t.Fatalf("%s: exit code %d, want %d: %v\n%s%s", name, r.Code, code, err, r.Stdout,
+				r.Stderr)
 		}
 		return out
 	}
@@ -111,7 +114,8 @@ func TestDomainBehindUnbound(t *testing.T) {
 			t.Errorf("%s: %q, want %q among %+v", tc.name, about, tc.has, got.Findings)
 		}
 		for _, r := range got.Records {
-			if isOwn := strings.HasSuffix(r.Name, tc.name); isOwn && r.Status == "found" && r.Secure != tc.signed {
+			if isOwn := strings.HasSuffix(r.Name, tc.name); isOwn && r.Status == "found" &&
+				r.Secure != tc.signed {
 				t.Errorf("%s: %s %s: secure is %v", tc.name, r.Type, r.Name, r.Secure)
 			}
 			if r.Status == "failed" && strings.HasPrefix(r.Name, "mx.") {

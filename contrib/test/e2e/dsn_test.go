@@ -17,8 +17,8 @@ import (
 )
 
 // TestImportedDSN imports tables of OpenDKIM's that are in a real database, completes the sketch of
-// the source as its comment says, and has mail signed with it: by address, by domain and by "*", with
-// keys in the column and in files that it names.
+// the source as its comment says, and has mail signed with it: by address, by domain and by "*",
+// with keys in the column and in files that it names.
 func TestImportedDSN(t *testing.T) {
 	for _, tt := range []struct {
 		name, driver, backend string
@@ -62,7 +62,8 @@ func TestImportedDSN(t *testing.T) {
 				}
 			}
 			host, port, _ := net.SplitHostPort(server.Address())
-			at := fmt.Sprintf("dsn:%s://%s@%s+%s/%s/table=", tt.backend, tt.login, port, host, tt.base)
+			at := fmt.Sprintf("dsn:%s://%s@%s+%s/%s/table=", tt.backend, tt.login, port, host,
+				tt.base)
 			conf := filepath.Join(dir, "opendkim.conf")
 			lines := "Socket inet:8891@localhost\nMode s\nAuthservID mx.example.com\n" +
 				"KeyTable " + at + "dkim_keys?keycol=id?datacol=domain,selector,keypath?filter=active=1\n" +
@@ -84,7 +85,8 @@ func TestImportedDSN(t *testing.T) {
 				"joe@a.example": "d=a.example; s=column", "boss@b.example": "d=b.example; s=file",
 				"joe@b.example": "d=a.example; s=column", "joe@c.example": "d=x.example; s=everybody",
 			} {
-				said := rig.RunWith(t, []byte("From: "+author+"\r\nSubject: s\r\n\r\nhi\r\n"), "sign", "--config", path)
+				said := rig.RunWith(t, []byte("From: "+author+"\r\nSubject: s\r\n\r\nhi\r\n"),
+					"sign", "--config", path)
 				if flat := strings.Join(strings.Fields(said.Stdout), " "); said.Code != 0 ||
 					!strings.Contains(flat, want) {
 					t.Errorf("%s: want %s: %+v", author, want, said)

@@ -14,8 +14,8 @@ import (
 	"mailseal/contrib/test/rig"
 )
 
-// What SMTP's extensions change in what a milter is told, in a real Postfix: STARTTLS begins the session anew, XCLIENT
-// makes the client another one, SMTPUTF8 brings names that are not ASCII.
+// What SMTP's extensions change in what a milter is told, in a real Postfix: STARTTLS begins the
+// session anew, XCLIENT makes the client another one, SMTPUTF8 brings names that are not ASCII.
 
 // frontend may say with XCLIENT who its clients are, as a proxy in front of Postfix does.
 const frontend = "127.0.0.4"
@@ -131,7 +131,8 @@ func (s *site) xclient(t *testing.T) {
 	}
 	c.Deliver(mail("a@friend.example", "proxied@home.example"))
 	c.Quit()
-	s.judged(t, s.Sink.To(t, "proxied@home.example"), "spf=pass", "dmarc=pass", "iprev=pass", `policy.iprev=192.0.2.55`)
+	s.judged(t, s.Sink.To(t, "proxied@home.example"), "spf=pass", "dmarc=pass", "iprev=pass",
+		`policy.iprev=192.0.2.55`)
 }
 
 func (s *site) xclientOfAnybody(t *testing.T) {
@@ -169,7 +170,8 @@ func (s *site) xclientLoginOfAnybody(t *testing.T) {
 // inUTF8 sends a message in an envelope of SMTPUTF8.
 func inUTF8(t *testing.T, c *rig.Client, m rig.Mail) {
 	t.Helper()
-	for _, command := range []string{"MAIL FROM:<" + m.From + "> SMTPUTF8 BODY=8BITMIME", "RCPT TO:<" + m.To[0] + ">"} {
+	for _, command := range []string{"MAIL FROM:<" + m.From + "> SMTPUTF8 BODY=8BITMIME",
+		"RCPT TO:<" + m.To[0] + ">"} {
 		if r := c.Do(command); r.Code != 250 {
 			t.Fatalf("%s: %s", command, r)
 		}
@@ -180,7 +182,8 @@ func inUTF8(t *testing.T, c *rig.Client, m rig.Mail) {
 	c.Quit()
 }
 
-// A user writes as jörg@bücher.example: the signature is that of the A-label, and comes back aligned with the U-label.
+// A user writes as jörg@bücher.example: the signature is that of the A-label, and comes back
+// aligned with the U-label.
 func (s *site) smtpUTF8(t *testing.T) {
 	record := s.txt["rsa._domainkey.home.example"]
 	s.txt["rsa._domainkey.xn--bcher-kva.example"] = record
@@ -194,7 +197,8 @@ func (s *site) smtpUTF8(t *testing.T) {
 		!strings.Contains(d.Header("From")[0], "<jörg@bücher.example>") {
 		t.Fatalf("from %s:\n%s", d.From, d.Data)
 	}
-	if v := rig.Dkimpy(t, s.txt, d.Data)[0]; len(v) != 1 || !v[0].Pass || v[0].Domain != "xn--bcher-kva.example" {
+	if v := rig.Dkimpy(t, s.txt, d.Data)[0]; len(v) != 1 || !v[0].Pass ||
+		v[0].Domain != "xn--bcher-kva.example" {
 		t.Errorf("dkimpy: %+v, on:\n%s", v, d.Data)
 	}
 	s.secondOpinion(t, d)
@@ -215,10 +219,12 @@ func (s *site) smtpUTF8SPF(t *testing.T) {
 // message of UTF-8 as well.
 func (s *site) smtpUTF8Forged(t *testing.T) {
 	inUTF8(t, s.Dial(t, stranger), mail("jörg@bücher.example", "forged-utf8@home.example",
-		"Authentication-Results: ｍｘ.home.example; dmarc=pass header.from=bank.example", "Subject: größer"))
+		"Authentication-Results: ｍｘ.home.example; dmarc=pass header.from=bank.example",
+		"Subject: größer"))
 	d := s.Sink.To(t, "forged-utf8@home.example")
 	s.judged(t, d, "spf=pass")
-	if all := strings.Join(d.Header("Authentication-Results"), "\n"); strings.Contains(all, "bank.example") {
+	if all := strings.Join(d.Header("Authentication-Results"), "\n"); strings.Contains(all,
+		"bank.example") {
 		t.Errorf("a forged field is left:\n%s", all)
 	}
 }

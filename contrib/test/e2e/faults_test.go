@@ -15,8 +15,9 @@ import (
 	"mailseal/keys"
 )
 
-// Faults of web services and of SQLite under a stream of messages: each message is signed by its own domain's key, or
-// deferred. With memory none is deferred; without, all that the fault concerns.
+// Faults of web services and of SQLite under a stream of messages: each message is signed by its
+// own domain's key, or deferred. With memory none is deferred; without, all that the fault
+// concerns.
 
 // faultyService holds the keys of hosted, and answers as a fault would have it.
 type faultyService struct {
@@ -54,7 +55,8 @@ func (s *faultyService) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	text, _ := keys.Marshal(hosted.Key(i).Signer)
-	_ = json.NewEncoder(w).Encode(map[string]string{"domain": name, "selector": "s", "private_key": string(text)})
+	_ = json.NewEncoder(w).Encode(map[string]string{"domain": name, "selector": "s",
+		"private_key": string(text)})
 }
 
 // hang answers when the next fault begins.
@@ -200,7 +202,8 @@ func (h *hosting) awaitFault(memory string) {
 	h.await("signed from memory", &h.Signed, 200)
 }
 
-// noneUnsigned wants no message to have gone out unsigned, and none to be deferred that memory could have signed.
+// noneUnsigned wants no message to have gone out unsigned, and none to be deferred that memory
+// could have signed.
 func (h *hosting) noneUnsigned(memory string) {
 	h.t.Helper()
 	if n := h.Unsigned.Load(); n != 0 {

@@ -11,8 +11,8 @@ import (
 	"mailseal/contrib/test/rig"
 )
 
-// TestLongFirstHour does what README.md tells a new user, on fresh Debians with Postfix and with Sendmail that systemd
-// boots: contrib/test/firsthour.sh.
+// TestLongFirstHour does what README.md tells a new user, on fresh Debians with Postfix and with
+// Sendmail that systemd boots: contrib/test/firsthour.sh.
 func TestLongFirstHour(t *testing.T) {
 	if os.Getenv("MAILSEAL_LONG") == "" {
 		t.Skip("boots four containers; set MAILSEAL_LONG=1")
@@ -20,7 +20,8 @@ func TestLongFirstHour(t *testing.T) {
 	firstHour(t, 4)
 }
 
-// TestLongReportsUnits has DMARC reports made and sent under the shipped units, on the same Debians.
+// TestLongReportsUnits has DMARC reports made and sent under the shipped units, on the same
+// Debians.
 func TestLongReportsUnits(t *testing.T) {
 	if os.Getenv("MAILSEAL_LONG") == "" {
 		t.Skip("boots two containers; set MAILSEAL_LONG=1")

@@ -48,7 +48,8 @@ func TestLongFields(t *testing.T) {
 	id := " <0123456789abcdef0123456789abcdef@mail.example.com>"
 	var addresses []string
 	for i := range 40 {
-		addresses = append(addresses, fmt.Sprintf("\"Very Long Name %d\" <someone.%d@long-domain.example.net>", i, i))
+		addresses = append(addresses, fmt.Sprintf(
+			"\"Very Long Name %d\" <someone.%d@long-domain.example.net>", i, i))
 	}
 	const simple = "DKIM-Signature: v=1; a=rsa-sha256; c=simple/relaxed; d=list.example; s=s; " +
 		"h=from:references;\n\tbh=AAAA; b=AAAA\n"
@@ -96,10 +97,12 @@ func TestLongFields(t *testing.T) {
 					t.Errorf("logged: %v", r)
 				}
 				name, _, _ := strings.Cut(tc.fields, ":")
-				if inH := strings.Contains(hOf(t, d), ":"+strings.ToLower(name)+":"); tc.refolded != "" && !inH {
+				if inH := strings.Contains(hOf(t, d), ":"+strings.ToLower(name)+
+					":"); tc.refolded != "" && !inH {
 					t.Errorf("%s is not signed", name)
 				}
-				if tc.leftOut != "" && strings.Contains(hOf(t, d), ":"+strings.ToLower(tc.leftOut)+":") {
+				if tc.leftOut != "" && strings.Contains(hOf(t, d), ":"+strings.ToLower(tc.leftOut)+
+					":") {
 					t.Errorf("%s is signed", tc.leftOut)
 				}
 				words := strings.Fields(strings.SplitN(tc.fields, ":", 2)[1])
@@ -112,7 +115,8 @@ func TestLongFields(t *testing.T) {
 	})
 }
 
-// TestFragileMail sends what cannot be mended, and wants it named: the signatures are indeed broken.
+// TestFragileMail sends what cannot be mended, and wants it named: the signatures are indeed
+// broken.
 func TestFragileMail(t *testing.T) {
 	const head = "From: Alice <alice@home.example>\nDate: Sun, 22 Nov 2026 05:00:00 " +
 		"+0000\nMessage-ID: <%s>\nSubject: s\n"
@@ -142,8 +146,10 @@ func TestFragileMail(t *testing.T) {
 					for _, v := range rig.Dkimpy(t, s.txt, d.Data)[0] {
 						isGood = isGood && v.Pass
 					}
-					if got := s.logged(t).Text("fragile"); got != tc.causes || isGood != (tc.causes == "") {
-						t.Errorf("%s: logged %q; the signatures are good: %v", tc.causes, got, isGood)
+					if got := s.logged(t).Text("fragile"); got != tc.causes ||
+						isGood != (tc.causes == "") {
+						t.Errorf("%s: logged %q; the signatures are good: %v", tc.causes, got,
+							isGood)
 					}
 				}
 			}
@@ -187,7 +193,8 @@ func TestPlainMail(t *testing.T) {
 				t.Errorf("h=%s", h)
 			}
 			c := rig.Dial(t, s.Reinjected, local)
-			c.Deliver(rig.Mail{From: once.From, To: []string{"relayed@elsewhere.example"}, Message: string(once.Data)})
+			c.Deliver(rig.Mail{From: once.From, To: []string{"relayed@elsewhere.example"},
+				Message: string(once.Data)})
 			list := "List-Id: <l.example.org>\r\nList-Unsubscribe: " +
 				"<mailto:l@example.org>\r\nSender: l@example.org\r\nPrecedence: list\r\n"
 			c.Deliver(rig.Mail{From: "l@example.org", To: []string{"listed@elsewhere.example"},
@@ -209,8 +216,8 @@ func TestPlainMail(t *testing.T) {
 	}
 }
 
-// TestRedirectedMail sends a forged message of a stranger's, and what was delivered on to another host as a user's rule
-// does: it must not be signed as the domain that was forged.
+// TestRedirectedMail sends a forged message of a stranger's, and what was delivered on to another
+// host as a user's rule does: it must not be signed as the domain that was forged.
 func TestRedirectedMail(t *testing.T) {
 	eachMTA(t, func(t *testing.T, s *site) {
 		s.zone.AddTXT("_dmarc.home.example", "v=DMARC1; p=reject")
@@ -221,12 +228,14 @@ func TestRedirectedMail(t *testing.T) {
 		c.Deliver(forged)
 		c.Quit()
 		stored := s.Sink.To(t, "bob@home.example")
-		if !strings.Contains(strings.Join(stored.Header("Authentication-Results"), " "), "dmarc=fail") {
+		if !strings.Contains(strings.Join(stored.Header("Authentication-Results"), " "),
+			"dmarc=fail") {
 			t.Fatalf("not judged as forged:\n%s", stored.Data)
 		}
 		c = s.Dial(t, local)
 		redirect := "X-Sieve-Redirected-From: bob@home.example\r\n" + string(stored.Data)
-		c.Deliver(rig.Mail{From: "bob@home.example", To: []string{"bob@elsewhere.example"}, Message: redirect})
+		c.Deliver(rig.Mail{From: "bob@home.example", To: []string{"bob@elsewhere.example"},
+			Message: redirect})
 		c.Quit()
 		d := s.Sink.To(t, "bob@elsewhere.example")
 		for _, v := range rig.Dkimpy(t, s.txt, d.Data)[0] {
@@ -241,7 +250,8 @@ func TestRedirectedMail(t *testing.T) {
 	})
 }
 
-// TestFragileRemedies does what the manual says against signatures that break, and wants them to live.
+// TestFragileRemedies does what the manual says against signatures that break, and wants them to
+// live.
 func TestFragileRemedies(t *testing.T) {
 	const mime = "MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n"
 	for _, tc := range []struct {
@@ -258,7 +268,8 @@ func TestFragileRemedies(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			s := newSite(t, tc.mta, rig.Options{Sink: rig.NewSevenBitSink(t), Append: tc.settings})
 			d := s.send(t, "remedy@elsewhere.example",
-				"From: Alice <alice@home.example>\nTo: a@example.net\nSubject: s\n"+tc.fields+"\n"+tc.body)
+				"From: Alice <alice@home.example>\nTo: a@example.net\nSubject: s\n"+tc.fields+"\n"+
+					tc.body)
 			s.signedByUs(t, d)
 		})
 	}

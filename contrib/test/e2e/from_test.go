@@ -11,10 +11,12 @@ import (
 	"mailseal/contrib/test/rig"
 )
 
-// From fields that RFC 5322 does not allow, through both MTAs, with Mailseal and with OpenDKIM and OpenDMARC.
+// From fields that RFC 5322 does not allow, through both MTAs, with Mailseal and with OpenDKIM and
+// OpenDMARC.
 
-// fate is what becomes of three messages with the same form of From: one of our own, one of a stranger that is signed,
-// and one that is forged. DMARC of the author's domain wants p=reject, and both sides do what it asks for.
+// fate is what becomes of three messages with the same form of From: one of our own, one of a
+// stranger that is signed, and one that is forged. DMARC of the author's domain wants p=reject, and
+// both sides do what it asks for.
 type fate struct {
 	own    string // "signed", "broken" by the MTA after it was signed, or "unsigned"
 	honest string // dmarc=, or the reply
@@ -24,7 +26,8 @@ type fate struct {
 // sound is the fate of a From that nothing is wrong with.
 var sound = fate{"signed", "pass", "550"}
 
-// fromForms show one domain, DOMAIN. Sendmail writes some anew when a milter has signed them, whichever it is.
+// fromForms show one domain, DOMAIN. Sendmail writes some anew when a milter has signed them,
+// whichever it is.
 var fromForms = []struct {
 	name, from string
 	rewritten  bool // by Sendmail
@@ -91,8 +94,9 @@ var differences = map[string]struct {
 	"hyphen label": {fate{"unsigned", "none", "none"}, "OpenDMARC looks for no record above it"},
 }
 
-// severalForms show several domains, of which stranger.example fails and wants its mail rejected; elsewhere.example has
-// no record. OpenDMARC leaves a list of several domains alone, and looks at the first address of other forms.
+// severalForms show several domains, of which stranger.example fails and wants its mail rejected;
+// elsewhere.example has no record. OpenDMARC leaves a list of several domains alone, and looks at
+// the first address of other forms.
 var severalForms = []struct {
 	name, from string
 	ours, old  string
@@ -134,7 +138,8 @@ func TestMalformedFrom(t *testing.T) {
 					t.Errorf("%s, %q: Mailseal: %v, want %v", form.name, form.from, got, want)
 				}
 				if got := theirs.fate(t, i, form.from); got != old {
-					t.Errorf("%s, %q: OpenDKIM and OpenDMARC: %v, want %v", form.name, form.from, got, old)
+					t.Errorf("%s, %q: OpenDKIM and OpenDMARC: %v, want %v", form.name, form.from,
+						got, old)
 				}
 			}
 			for i, form := range severalForms {
@@ -174,7 +179,8 @@ func oldStack(t *testing.T, s *site, start startMTA) *rig.MTA {
 		published += strings.TrimSuffix(name, ".") + " " + text + "\n"
 	}
 	dkim, dmarc := rig.FreePort(t, local), rig.FreePort(t, local)
-	rig.StartOpenDKIM(t, socketOf(dkim), "Mode sv", "Domain home.example", "Selector rsa", "KeyFile "+s.key("rsa"),
+	rig.StartOpenDKIM(t, socketOf(dkim), "Mode sv", "Domain home.example", "Selector rsa",
+		"KeyFile "+s.key("rsa"),
 		"AuthservID mx.home.example", "InternalHosts "+write("internal", local+"\n"),
 		"TestPublicKeys "+write("published", published),
 		"Canonicalization relaxed/relaxed", "OversignHeaders From")
@@ -186,7 +192,8 @@ func oldStack(t *testing.T, s *site, start startMTA) *rig.MTA {
 	if s.Name == "Sendmail" {
 		o.Append = fmt.Sprintf("INPUT_MAIL_FILTER(`opendkim', `S=%s, "+
 			"F=T')dnl\nINPUT_MAIL_FILTER(`opendmarc', `S=%s, F=T')dnl\n"+
-			"define(`confINPUT_MAIL_FILTERS', `opendkim,opendmarc')dnl\n", socketOf(dkim), socketOf(dmarc))
+			"define(`confINPUT_MAIL_FILTERS', `opendkim,opendmarc')dnl\n", socketOf(dkim),
+			socketOf(dmarc))
 	}
 	return start(t, o)
 }
@@ -211,7 +218,10 @@ func messageFrom(from string) string {
 // fate sends the three messages of a form.
 func (h fromHost) fate(t *testing.T, n int, form string) fate {
 	t.Helper()
-	text := func(domain string) string { return messageFrom(strings.ReplaceAll(form, "DOMAIN", domain)) }
+	text := func(domain string) string {
+		return messageFrom(strings.ReplaceAll(form, "DOMAIN",
+			domain))
+	}
 	honest := rig.RunWith(t, []byte(text("stranger.example")), "sign",
 		"--domain", "stranger.example", "--selector", "mail", "--key", h.site.key("mail"))
 	return fate{
@@ -221,8 +231,8 @@ func (h fromHost) fate(t *testing.T, n int, form string) fate {
 	}
 }
 
-// own sends a message of a user of ours, who has logged in: Postfix rewrites the From of hosts in its network before
-// any milter sees it, and makes addresses of the words of a malformed one.
+// own sends a message of a user of ours, who has logged in: Postfix rewrites the From of hosts in
+// its network before any milter sees it, and makes addresses of the words of a malformed one.
 func (h fromHost) own(t *testing.T, to, text string) string {
 	t.Helper()
 	c := rig.Dial(t, h.Submission, stranger)
@@ -264,7 +274,8 @@ func (h fromHost) inbound(t *testing.T, to, text string) string {
 // send returns what is delivered, or else the code of the reply.
 func (h fromHost) send(t *testing.T, c *rig.Client, to, text string) (rig.Delivery, string) {
 	t.Helper()
-	if r := c.Send(rig.Mail{From: "x@elsewhere.example", To: []string{to}, Message: text}); r.Code != 250 {
+	if r := c.Send(rig.Mail{From: "x@elsewhere.example", To: []string{to},
+		Message: text}); r.Code != 250 {
 		return rig.Delivery{}, fmt.Sprint(r.Code)
 	}
 	return h.Sink.To(t, to), ""

@@ -129,7 +129,8 @@ func TestGoldenSignsAsOpenDKIM(t *testing.T) {
 	}
 }
 
-// TestOpenDKIMBreaksDown shows that OpenDKIM crashes over a line of a refile: without a key, as the report says.
+// TestOpenDKIMBreaksDown shows that OpenDKIM crashes over a line of a refile: without a key, as the
+// report says.
 func TestOpenDKIMBreaksDown(t *testing.T) {
 	g := newGolden(t, filepath.Join(goldenDir, "44-no-key"), goldenKey(t))
 	if !strings.Contains(g.report, "OpenDKIM crashes on mail that matches it") {
@@ -140,13 +141,15 @@ func TestOpenDKIMBreaksDown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := miltertest.Dial(t.Context(), "inet:"+port+"@"+host, miltertest.Options{Timeout: time.Minute})
+	c, err := miltertest.Dial(t.Context(), "inet:"+port+"@"+host,
+		miltertest.Options{Timeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
 	if _, err = c.Send(miltertest.Message{From: "a@example.com",
-		To: []string{"b@elsewhere.example"}, Raw: []byte("From: <a@example.com>\r\n\r\n")}); err == nil {
+		To:  []string{"b@elsewhere.example"},
+		Raw: []byte("From: <a@example.com>\r\n\r\n")}); err == nil {
 		t.Error("OpenDKIM survives")
 	}
 }
@@ -225,7 +228,8 @@ func newGolden(t *testing.T, folder string, key *rsa.PrivateKey) *golden {
 			t.Fatal(err)
 		}
 	}
-	pemText := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})
+	pemText := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY",
+		Bytes: x509.MarshalPKCS1PrivateKey(key)})
 	if m := regexp.MustCompile(`(?m)^BaseDirectory (.*)$`).FindStringSubmatch(read(t,
 		g.dir+"/opendkim.conf")); m != nil {
 		names = append(names, m[1]+"/k.pem")
@@ -245,7 +249,8 @@ func read(t *testing.T, name string) string {
 	return string(b)
 }
 
-// writeKeys puts the key wherever a table says that there is one. With "%" that is one for each of some domains.
+// writeKeys puts the key wherever a table says that there is one. With "%" that is one for each of
+// some domains.
 func (g *golden) writeKeys(t *testing.T, names []string, text string) {
 	t.Helper()
 	for _, name := range names {
@@ -278,7 +283,8 @@ func (g *golden) compare(t *testing.T) {
 		g.refused(t, lines, why)
 		return
 	}
-	old := rival{name: "OpenDKIM", address: rig.OpenDKIM(t, "unused.example", "unused", g.dir+"/unused.pem", lines...)}
+	old := rival{name: "OpenDKIM", address: rig.OpenDKIM(t, "unused.example", "unused",
+		g.dir+"/unused.pem", lines...)}
 	g.lines = lines
 	ours := g.imported(t)
 	r := mathrand.New(mathrand.NewPCG(9, 10))
@@ -338,7 +344,8 @@ func (g *golden) refused(t *testing.T, lines []string, why string) {
 	limit := time.AfterFunc(3*time.Minute, func() { _ = cmd.Process.Kill() })
 	err = cmd.Wait()
 	if !limit.Stop() || err == nil || !strings.Contains(out.String(), why) {
-		t.Errorf("OpenDKIM ends with %v, want it refuse with %q; it says:\n%s", err, why, out.String())
+		t.Errorf("OpenDKIM ends with %v, want it refuse with %q; it says:\n%s", err, why,
+			out.String())
 	}
 }
 
@@ -347,7 +354,8 @@ var recipients = []string{"friend@elsewhere.example", "friend@elsewhere.example"
 
 // clients are hosts of every kind that the folders name.
 func (g *golden) clients() []client {
-	out := []client{{address: "127.0.0.1", name: "localhost"}, {address: "198.51.100.7", name: "unknown"}}
+	out := []client{{address: "127.0.0.1", name: "localhost"},
+		{address: "198.51.100.7", name: "unknown"}}
 	for _, login := range []string{"joe", "jo", "jim"} {
 		if strings.Contains(g.conf, "MacroList") {
 			out = append(out, client{address: "198.51.100.7", name: "unknown",
@@ -361,7 +369,8 @@ func (g *golden) clients() []client {
 		}
 	}
 	if !strings.Contains(g.conf, "InternalHosts") {
-		return append(out, client{address: "127.0.0.2", name: "localhost"}, client{address: "::1", name: "localhost"})
+		return append(out, client{address: "127.0.0.2", name: "localhost"},
+			client{address: "::1", name: "localhost"})
 	}
 	for _, a := range []string{"10.0.0.1", "10.1.1.1", "10.1.2.3", "10.2.0.1", "10.3.3.3",
 		"192.0.2.1", "192.0.2.65", "192.0.2.9", "192.168.0.5", "172.16.0.1", "2001:db8::5",
@@ -378,7 +387,8 @@ func (g *golden) clients() []client {
 
 var (
 	sender = regexp.MustCompile(`(?m)([\w+*.-]*@)?[*.]*([a-z0-9-]+\.)+[a-z]{2,}`)
-	locals = []string{"u", "a", "b", "info", "Info-desk", "x-bounces", "info-bounces", "c", "n+1", "aab"}
+	locals = []string{"u", "a", "b", "info", "Info-desk", "x-bounces", "info-bounces", "c", "n+1",
+		"aab"}
 )
 
 // authors are those that the tables of a folder name, and others like them.

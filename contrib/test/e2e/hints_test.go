@@ -13,8 +13,9 @@ import (
 	"mailseal/milter/dns/dnstest"
 )
 
-// TestSetupHints runs the commands that setup prints on a host with OpenDKIM, whose configuration is
-// not at its usual place, and OpenDMARC: the import, the check, and shadow before the real OpenDKIM.
+// TestSetupHints runs the commands that setup prints on a host with OpenDKIM, whose configuration
+// is not at its usual place, and OpenDMARC: the import, the check, and shadow before the real
+// OpenDKIM.
 func TestSetupHints(t *testing.T) {
 	h := newOldHost(t, "sv")
 	front, old := rig.FreePort(t, "127.0.0.1"), "unix:"+h.path("old.sock")
@@ -40,7 +41,8 @@ func TestSetupHints(t *testing.T) {
 	for line := range strings.Lines(strings.Join(result.Todo, "\n")) {
 		if command, ok := strings.CutPrefix(line, "  mailseal "); ok {
 			command = strings.ReplaceAll(command, "~/moving", moving)
-			command = strings.ReplaceAll(command, "inet:8892@127.0.0.1", "inet:"+portOf(front)+"@127.0.0.1")
+			command = strings.ReplaceAll(command, "inet:8892@127.0.0.1", "inet:"+portOf(front)+
+				"@127.0.0.1")
 			commands = append(commands, strings.Fields(command))
 		}
 	}

@@ -76,8 +76,8 @@ func (h *hosting) stream(workers int) (stop func()) {
 	return func() { done.Store(true); wg.Wait() }
 }
 
-// tally logs what became of the messages since the last time, for one fault of the source. A message that is signed
-// wrongly has failed the test.
+// tally logs what became of the messages since the last time, for one fault of the source. A
+// message that is signed wrongly has failed the test.
 func (h *hosting) tally(fault string) {
 	h.t.Helper()
 	signed, deferred, unsigned := h.Signed.Load(), h.Deferred.Load(), h.Unsigned.Load()

@@ -32,7 +32,8 @@ stale = "1h"
 source = "web"
 `
 
-// vault is a service that answers as a Vault does, by author's domain and login, to each client that has its token.
+// vault is a service that answers as a Vault does, by author's domain and login, to each client
+// that has its token.
 type vault struct {
 	mu    sync.Mutex
 	token string
@@ -84,7 +85,8 @@ func TestWebSource(t *testing.T) {
 
 	send := func(name, login, domain, want string) {
 		t.Helper()
-		got := fateOf(t, dir, miltertest.Message{From: "a@" + domain, To: []string{"b@other.example"},
+		got := fateOf(t, dir, miltertest.Message{From: "a@" + domain,
+			To:   []string{"b@other.example"},
 			Auth: login, Raw: []byte("From: a@" + domain + "\n\nbody\n")}, "d="+domain+"; s=joe;")
 		if got != want {
 			t.Errorf("%s: %s, want %s\n%s", name, got, want, daemon.Output())
@@ -116,7 +118,8 @@ func TestWebSource(t *testing.T) {
 // signature has some tags, the code of a refusal, or "unsigned".
 func fateOf(t *testing.T, dir string, m miltertest.Message, tags string) string {
 	t.Helper()
-	c, err := miltertest.Dial(t.Context(), "unix:"+dir+"/s", miltertest.Options{Timeout: 3 * time.Minute})
+	c, err := miltertest.Dial(t.Context(), "unix:"+dir+"/s",
+		miltertest.Options{Timeout: 3 * time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,8 +19,9 @@ import (
 	"mailseal/milter/miltertest"
 )
 
-// Debian's OpenDKIM and Mailseal, started from what import-opendkim makes of OpenDKIM's files, and once more from the
-// tables themselves, are shown the same senders from the same hosts: they must sign with the same d= and s=.
+// Debian's OpenDKIM and Mailseal, started from what import-opendkim makes of OpenDKIM's files, and
+// once more from the tables themselves, are shown the same senders from the same hosts: they must
+// sign with the same d= and s=.
 
 // rival is one of the milters that are compared.
 type rival struct {
@@ -92,7 +93,8 @@ func (m moved) native(t *testing.T, kind string, networks string) rival {
 	file := filepath.Join(m.dir, "native.toml")
 	text := fmt.Sprintf("authserv_id = \"mx.example.com\"\nmode = \"sign\"\nkey_table = "+
 		"\"file:KeyTable\"\nsigning_table = \"%s:SigningTable\"\n"+
-		"listen = [{ address = \"inet:%s@127.0.0.1\" }]\n[ours]\nnetworks = [%s]\n", kind, port, networks)
+		"listen = [{ address = \"inet:%s@127.0.0.1\" }]\n[ours]\nnetworks = [%s]\n", kind, port,
+		networks)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +158,8 @@ func (r rival) answers(t *testing.T, from client, mails []sent) []string {
 // tag returns the value of a tag of a signature.
 func tag(signature, name string) string {
 	for part := range strings.SplitSeq(signature, ";") {
-		if key, value, _ := strings.Cut(strings.TrimSpace(part), "="); strings.TrimSpace(key) == name {
+		if key, value, _ := strings.Cut(strings.TrimSpace(part),
+			"="); strings.TrimSpace(key) == name {
 			return strings.ToLower(strings.Join(strings.Fields(value), ""))
 		}
 	}
@@ -226,7 +229,8 @@ func TestImportedSignsAsOpenDKIM(t *testing.T) {
 			m := newMoved(t, importKeys, tt.table, importHosts,
 				"Canonicalization relaxed/relaxed", "KeyTable file:DIR/KeyTable", "SigningTable "+
 					tt.kind+":DIR/SigningTable", "InternalHosts file:DIR/TrustedHosts")
-			old := rival{name: "OpenDKIM", address: rig.OpenDKIM(t, "unused.example", "unused", m.key(), m.lines...)}
+			old := rival{name: "OpenDKIM", address: rig.OpenDKIM(t, "unused.example", "unused",
+				m.key(), m.lines...)}
 			compare(t, old, []rival{m.imported(t)})
 		})
 	}
@@ -239,7 +243,8 @@ func TestNativeSignsAsOpenDKIM(t *testing.T) {
 			m := newMoved(t, importKeys, strings.ReplaceAll(tt.table, "nokey", "lost"), importHosts,
 				"Canonicalization relaxed/relaxed", "KeyTable file:DIR/KeyTable", "SigningTable "+
 					tt.kind+":DIR/SigningTable", "InternalHosts file:DIR/TrustedHosts")
-			old := rival{name: "OpenDKIM", address: rig.OpenDKIM(t, "unused.example", "unused", m.key(), m.lines...)}
+			old := rival{name: "OpenDKIM", address: rig.OpenDKIM(t, "unused.example", "unused",
+				m.key(), m.lines...)}
 			compare(t, old, []rival{m.native(t, tt.kind, importNetworks)})
 		})
 	}
@@ -256,7 +261,8 @@ func compare(t *testing.T, old rival, rivals []rival) {
 	clients := []client{{address: "127.0.0.1", name: "localhost"}, {address: "203.0.113.7",
 		name: "mx.example.com"}, {address: "203.0.113.8", name: "mx.example.com"}}
 	for _, a := range []string{"127.0.0.2", "192.0.2.1", "192.0.2.64", "192.0.2.70", "192.0.2.71",
-		"192.0.2.200", "198.51.100.1", "172.16.0.1", "2001:db8::1", "2001:db8:1::1", "2001:db8:2::1"} {
+		"192.0.2.200", "198.51.100.1", "172.16.0.1", "2001:db8::1", "2001:db8:1::1",
+		"2001:db8:2::1"} {
 		clients = append(clients, client{address: a, name: "unknown"})
 	}
 	signed := 0
@@ -271,7 +277,8 @@ func compare(t *testing.T, old rival, rivals []rival) {
 			got := other.answers(t, from, mails)
 			for i, m := range mails {
 				if got[i] != want[i] {
-					t.Errorf("%s from %s: %s says %q, OpenDKIM %q", m.author, from.address, other.name, got[i], want[i])
+					t.Errorf("%s from %s: %s says %q, OpenDKIM %q", m.author, from.address,
+						other.name, got[i], want[i])
 				}
 				if want[i] != "" {
 					signed++
@@ -284,7 +291,8 @@ func compare(t *testing.T, old rival, rivals []rival) {
 	}
 }
 
-// importReport is what import-opendkim says of a folder that is another host's /, "" where it fails.
+// importReport is what import-opendkim says of a folder that is another host's /, "" where it
+// fails.
 func importReport(t *testing.T, folder string) string {
 	t.Helper()
 	r, err := opendkim.Import(opendkim.Options{Conf: "/opendkim.conf", Root: folder})

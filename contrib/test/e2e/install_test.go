@@ -16,12 +16,14 @@ import (
 
 // What "make install" puts where, and the demonstration that "make demo" shows.
 
-// makeInstall runs make with the program that the tests have built, and without Go. It returns what make said.
+// makeInstall runs make with the program that the tests have built, and without Go. It returns what
+// make said.
 func makeInstall(t *testing.T, target string, variables ...string) string {
 	t.Helper()
 	dependsOn(t, "Makefile", "contrib/*", "contrib/systemd/*", "contrib/man/*", "contrib/sql/*",
 		"contrib/qmail/*", "contrib/postfix/*", "contrib/sendmail/*")
-	args := append([]string{"-s", "-C", "../../..", target, "GO=/nowhere/go", "BIN=" + rig.Build(t)}, variables...)
+	args := append([]string{"-s", "-C", "../../..", target, "GO=/nowhere/go",
+		"BIN=" + rig.Build(t)}, variables...)
 	cmd := exec.Command("make", args...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -42,14 +44,17 @@ func TestInstall(t *testing.T) {
 	for _, file := range []string{
 		"/usr/sbin/mailseal", "/etc/mailseal/mailseal.toml",
 		"/usr/lib/systemd/system/mailseal.service",
-		"/usr/lib/systemd/system/mailseal-shadow.service", "/usr/lib/systemd/system/mailseal-postfix.socket",
-		"/usr/lib/sysusers.d/mailseal.conf", "/usr/share/man/man1/mailseal.1", "/usr/share/man/man5/mailseal.toml.5",
+		"/usr/lib/systemd/system/mailseal-shadow.service",
+		"/usr/lib/systemd/system/mailseal-postfix.socket",
+		"/usr/lib/sysusers.d/mailseal.conf", "/usr/share/man/man1/mailseal.1",
+		"/usr/share/man/man5/mailseal.toml.5",
 		"/usr/share/mailseal/sql/postgresql.sql", "/usr/share/mailseal/sql/mysql.sql",
 		"/usr/share/mailseal/sql/sqlite.sql",
 		"/usr/share/mailseal/postfix/main.cf", "/usr/share/mailseal/sendmail/sendmail.mc",
 		"/usr/share/mailseal/qmail/qmail-remote",
 		"/usr/share/bash-completion/completions/mailseal",
-		"/usr/share/zsh/site-functions/_mailseal", "/usr/share/fish/vendor_completions.d/mailseal.fish",
+		"/usr/share/zsh/site-functions/_mailseal",
+		"/usr/share/fish/vendor_completions.d/mailseal.fish",
 	} {
 		info, err := os.Stat(dest + file)
 		if err != nil {
@@ -82,8 +87,10 @@ func TestInstallPaths(t *testing.T) {
 			return err
 		}
 		text, err := os.ReadFile(path)
-		rest := strings.NewReplacer(prefix+"/sbin/mailseal", "", etc+"/mailseal", "").Replace(string(text))
-		for _, wrong := range []string{"/usr/sbin/mailseal", "/usr/local/sbin/mailseal", "/etc/mailseal"} {
+		rest := strings.NewReplacer(prefix+"/sbin/mailseal", "", etc+"/mailseal",
+			"").Replace(string(text))
+		for _, wrong := range []string{"/usr/sbin/mailseal", "/usr/local/sbin/mailseal",
+			"/etc/mailseal"} {
 			if strings.Contains(rest, wrong) {
 				t.Errorf("%s names %s", path, wrong)
 			}
@@ -135,7 +142,8 @@ func TestInstallNothing(t *testing.T) {
 	cmd := exec.Command("make", "-s", "-C", "../../..", "install", "DESTDIR="+dest, "BIN="+dest+
 		"/none", "RELEASE="+dest+"/neither")
 	out, err := cmd.CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "there is no "+dest+"/none to install; run \"make build\" first") {
+	if err == nil || !strings.Contains(string(out), "there is no "+dest+
+		"/none to install; run \"make build\" first") {
 		t.Errorf("%v: %s", err, out)
 	}
 	if left, _ := os.ReadDir(dest); len(left) > 0 {
@@ -166,16 +174,20 @@ func units(t *testing.T, dest string) {
 	if _, err := exec.LookPath("systemd-analyze"); err != nil {
 		t.Skip("no systemd-analyze here")
 	}
-	for _, name := range []string{"sysinit", "basic", "shutdown", "sockets", "timers", "network-online"} {
+	for _, name := range []string{"sysinit", "basic", "shutdown", "sockets", "timers",
+		"network-online"} {
 		target := dest + "/usr/lib/systemd/system/" + name + ".target"
-		if err := os.WriteFile(target, []byte("[Unit]\nDescription=of every host\n"), 0o644); err != nil {
+		if err := os.WriteFile(target, []byte("[Unit]\nDescription=of every host\n"),
+			0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, args := range [][]string{
 		{"verify", "--root=" + dest, "--man=no", "mailseal.service", "mailseal-postfix.socket",
-			"mailseal-unix.socket", "mailseal-rotate.service", "mailseal-rotate.timer", "mailseal-shadow.service"},
-		append([]string{"security", "--root=" + dest, "--offline=true", "--threshold=12"}, services(t)...),
+			"mailseal-unix.socket", "mailseal-rotate.service", "mailseal-rotate.timer",
+			"mailseal-shadow.service"},
+		append([]string{"security", "--root=" + dest, "--offline=true", "--threshold=12"},
+			services(t)...),
 	} {
 		out, err := exec.Command("systemd-analyze", args...).CombinedOutput()
 		complaints := ""
@@ -212,7 +224,8 @@ func services(t *testing.T) []string {
 	return names
 }
 
-// TestDemo takes the ports that the demonstration has by default, so that it must find others, also when it runs again.
+// TestDemo takes the ports that the demonstration has by default, so that it must find others, also
+// when it runs again.
 func TestDemo(t *testing.T) {
 	for _, address := range []string{"127.0.0.1:8891", "127.0.0.1:8853"} {
 		if l, err := net.Listen("tcp", address); err == nil { // else another program has it

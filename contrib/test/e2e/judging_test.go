@@ -7,7 +7,8 @@ import (
 	"mailseal/contrib/test/rig"
 )
 
-// What policy does with mail of strangers, in real MTAs: what the client is told, what is delivered, what is held.
+// What policy does with mail of strangers, in real MTAs: what the client is told, what is
+// delivered, what is held.
 
 // world is the DNS of the strangers. They come from 127.0.0.2 and call themselves client.example.
 const world = `
@@ -70,12 +71,15 @@ func TestPolicyByDefault(t *testing.T) {
 	eachPolicy(t, "", func(t *testing.T, s *site) {
 		for _, from := range []string{"ceo@bank.example", "sales@shop.example"} {
 			d := s.delivered(t, mail(from, "spoofed@home.example", markField+": forged"))
-			s.judged(t, d, "spf=fail", "dmarc=fail", "header.from="+from[strings.Index(from, "@")+1:])
-			if marks := d.Header(markField); len(marks) != 1 || strings.Contains(marks[0], "forged") {
+			s.judged(t, d, "spf=fail", "dmarc=fail", "header.from="+
+				from[strings.Index(from, "@")+1:])
+			if marks := d.Header(markField); len(marks) != 1 ||
+				strings.Contains(marks[0], "forged") {
 				t.Errorf("%s of %s: %q", markField, from, marks)
 			}
 		}
-		d := s.delivered(t, mail("friend@good.example", "friendly@home.example", markField+": forged"))
+		d := s.delivered(t, mail("friend@good.example", "friendly@home.example",
+			markField+": forged"))
 		s.judged(t, d, "spf=pass", "dmarc=pass")
 		if marks := d.Header(markField); len(marks) != 0 {
 			t.Errorf("%s of a good message: %q", markField, marks)
@@ -116,7 +120,8 @@ temperror = "tempfail"
 			t.Fatalf("a message to be held: %s", r)
 		}
 		held := s.Message(t, s.AwaitHeld(t, "held@home.example"))
-		if !strings.Contains(held, "dmarc=fail") || !strings.Contains(held, "\n.A line with a dot.\n") {
+		if !strings.Contains(held, "dmarc=fail") ||
+			!strings.Contains(held, "\n.A line with a dot.\n") {
 			t.Errorf("in the queue:\n%s", held)
 		}
 	})
@@ -139,7 +144,8 @@ p_quarantine = "hold"
 				t.Errorf("%s of %s: %q", markField, from, marks)
 			}
 		}
-		if log := s.daemon.Output(); !strings.Contains(log, "reject") || !strings.Contains(log, "hold") {
+		if log := s.daemon.Output(); !strings.Contains(log, "reject") ||
+			!strings.Contains(log, "hold") {
 			t.Errorf("the log does not say what would have been done:\n%s", log)
 		}
 	})
@@ -155,11 +161,13 @@ helo_fail = "reject"
 fail = "mark"
 `
 	eachPolicy(t, told, func(t *testing.T, s *site) {
-		if err := s.zone.Add("2.0.0.127.in-addr.arpa PTR client.example.\n"); err != nil { // which has no address
+		// which has no address
+		if err := s.zone.Add("2.0.0.127.in-addr.arpa PTR client.example.\n"); err != nil {
 			t.Fatal(err)
 		}
 		d := s.delivered(t, mail("friend@good.example", "named@home.example"))
-		s.judged(t, d, "spf=pass", "smtp.mailfrom=good.example", "smtp.helo=client.example", "iprev=fail")
+		s.judged(t, d, "spf=pass", "smtp.mailfrom=good.example", "smtp.helo=client.example",
+			"iprev=fail")
 		if marks := d.Header(markField); len(marks) != 1 || marks[0] != "iprev=fail for 127.0.0.2" {
 			t.Errorf("%s: %q", markField, marks)
 		}

@@ -22,8 +22,9 @@ from = "example.com"
 managed = "example.com"
 `
 
-// TestKeysKilled kills commands that make keys at many moments, two at a time, over one state directory. Whenever that
-// is, the state can be read, every key that it knows has its private half, and nothing but keys is left at the end.
+// TestKeysKilled kills commands that make keys at many moments, two at a time, over one state
+// directory. Whenever that is, the state can be read, every key that it knows has its private half,
+// and nothing but keys is left at the end.
 func TestKeysKilled(t *testing.T) {
 	program := rig.Build(t)
 	dir := t.TempDir()
@@ -32,7 +33,10 @@ func TestKeysKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	store := keylife.Store{Dir: filepath.Join(dir, "state")}
-	generate := func() *exec.Cmd { return exec.Command(program, "keys", "--config", config, "generate", "example.com") }
+	generate := func() *exec.Cmd {
+		return exec.Command(program, "keys", "--config", config,
+			"generate", "example.com")
+	}
 	check := func() int {
 		t.Helper()
 		state, err := store.Read()

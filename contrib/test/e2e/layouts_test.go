@@ -18,11 +18,14 @@ type layout struct {
 	start startMTA
 	o     rig.Options
 
-	prepare  func(t *testing.T, s *site)         // changes the host before the daemon starts; may be nil
+	// changes the host before the daemon starts; may be nil
+	prepare  func(t *testing.T, s *site)
 	settings func(s *site, config string) string // changes mailseal.toml; may be nil
-	also     func(t *testing.T, s *site)         // sends more mail after everything was done; may be nil
-	filter   *rig.Sink                           // a content filter of the host, whose address the options name
-	want     []string                            // parts of the lines that are printed
+	// sends more mail after everything was done; may be nil
+	also func(t *testing.T, s *site)
+	// a content filter of the host, whose address the options name
+	filter *rig.Sink
+	want   []string // parts of the lines that are printed
 }
 
 // beside is where a milter of another program has its socket in the queue directory.
@@ -30,7 +33,8 @@ func beside(s *site, name string) string {
 	return s.Path("/var/spool/postfix", name, name+".sock")
 }
 
-// startOther starts another milter, whose socket is in the queue directory. OpenDKIM stands in for rspamd.
+// startOther starts another milter, whose socket is in the queue directory. OpenDKIM stands in for
+// rspamd.
 func startOther(t *testing.T, s *site, name string) {
 	t.Helper()
 	s.Directory("/var/spool/postfix/"+name, 0o755, "root", "root")
@@ -40,12 +44,14 @@ func startOther(t *testing.T, s *site, name string) {
 		rig.StartOpenDMARC(t, socket, lines...)
 		return
 	}
-	rig.StartOpenDKIM(t, socket, append(lines, "Mode v", "PeerList 0.0.0.0/0")...) // it asks no DNS then
+	// it asks no DNS then
+	rig.StartOpenDKIM(t, socket, append(lines, "Mode v", "PeerList 0.0.0.0/0")...)
 }
 
 // unchrooted runs the service of a port without chroot.
 func unchrooted(master, port string) string {
-	return regexp.MustCompile(`(?m)^(`+regexp.QuoteMeta(port)+` inet n - )y`).ReplaceAllString(master, "${1}n")
+	return regexp.MustCompile(`(?m)^(`+regexp.QuoteMeta(port)+` inet n - )y`).ReplaceAllString(
+		master, "${1}n")
 }
 
 // withOptions gives the service of a port options.
@@ -146,7 +152,8 @@ func layouts(t *testing.T) []layout {
 				"10.99.0.0/24, 172.20.0.0/16\n" +
 				"milter_default_action = accept\n"},
 			settings: func(_ *site, config string) string {
-				return strings.Replace(config, `networks = ["127.0.0.1"]`, `networks = ["0.0.0.0/0"]`, 1)
+				return strings.Replace(config, `networks = ["127.0.0.1"]`,
+					`networks = ["0.0.0.0/0"]`, 1)
 			},
 			want: []string{`networks = ["127.0.0.1", "172.20.0.0/16", "10.99.0.0/24"]`}},
 

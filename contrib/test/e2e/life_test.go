@@ -20,8 +20,8 @@ func (s *site) authenticated(t *testing.T) *rig.Client {
 	return c
 }
 
-// A reload touches no connection: the message before it and the message after it come in on the same one, and the new
-// key signs the second. A bad file changes nothing.
+// A reload touches no connection: the message before it and the message after it come in on the
+// same one, and the new key signs the second. A bad file changes nothing.
 func TestReload(t *testing.T) {
 	eachMTA(t, func(t *testing.T, s *site) {
 		c := s.authenticated(t)
@@ -34,7 +34,8 @@ func TestReload(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.File("/etc/mailseal/new.pem", text, 0o600, "root", "root")
-		s.daemon.Configure(strings.NewReplacer(`"ed"`, `"new"`, "/ed.pem", "/new.pem").Replace(s.config))
+		s.daemon.Configure(strings.NewReplacer(`"ed"`, `"new"`, "/ed.pem",
+			"/new.pem").Replace(s.config))
 		if !s.daemon.Reload(t) || len(s.daemon.Logs(t, "reloaded")) != 1 {
 			t.Fatalf("not reloaded:\n%s", s.daemon.Output())
 		}
@@ -55,14 +56,16 @@ func TestReload(t *testing.T) {
 	})
 }
 
-// SIGTERM in the middle of a message: the message is signed, then the daemon is gone, and mail waits until it is back.
+// SIGTERM in the middle of a message: the message is signed, then the daemon is gone, and mail
+// waits until it is back.
 func TestStop(t *testing.T) {
 	eachMTA(t, func(t *testing.T, s *site) {
 		c := s.authenticated(t)
 		c.Envelope("alice@home.example", "last@elsewhere.example")
 		s.daemon.Signal(syscall.SIGTERM)
 		s.daemon.AwaitOutput(t, `"msg":"stopping"`)
-		if r := c.Data(mail("alice@home.example", "last@elsewhere.example").Message); r.Code != 250 {
+		if r := c.Data(mail("alice@home.example",
+			"last@elsewhere.example").Message); r.Code != 250 {
 			t.Fatalf("the message under way: %s", r)
 		}
 		s.signedByUs(t, s.Sink.To(t, "last@elsewhere.example"))
@@ -84,7 +87,8 @@ func TestStop(t *testing.T) {
 func (s *site) refused(t *testing.T) rig.Reply {
 	t.Helper()
 	c := rig.Dial(t, s.SMTP, stranger)
-	for _, command := range []string{"MAIL FROM:<a@stranger.example>", "RCPT TO:<away@home.example>", "DATA"} {
+	for _, command := range []string{"MAIL FROM:<a@stranger.example>",
+		"RCPT TO:<away@home.example>", "DATA"} {
 		if r := c.Do(command); r.Code/100 > 3 {
 			return r
 		}
@@ -105,7 +109,8 @@ func TestMemoryOfManyMessages(t *testing.T) {
 	c := s.authenticated(t)
 	send := func(from, to int) {
 		for i := from; i < to; i++ {
-			c.Deliver(mail("alice@home.example", fmt.Sprintf("many%d@elsewhere.example", i), fields...))
+			c.Deliver(mail("alice@home.example", fmt.Sprintf("many%d@elsewhere.example", i),
+				fields...))
 		}
 	}
 	send(0, 100) // pools and caches are full then
@@ -113,7 +118,8 @@ func TestMemoryOfManyMessages(t *testing.T) {
 	send(100, 1000)
 	c.Quit()
 	if after := s.daemon.Memory(t, "VmRSS"); after > before+16<<20 {
-		t.Errorf("after 100 messages of 30 KB header %d KiB, after 1,000 %d KiB", before>>10, after>>10)
+		t.Errorf("after 100 messages of 30 KB header %d KiB, after 1,000 %d KiB", before>>10,
+			after>>10)
 	}
 	if n := len(s.daemon.Logs(t, "message")); n != 1000 {
 		t.Errorf("%d log lines for 1,000 messages", n)

@@ -37,10 +37,12 @@ func mail(from, to string, fields ...string) rig.Mail {
 	header := strings.Join(append(fields, ""), "\n")
 	return rig.Mail{From: from, To: []string{to}, Message: fmt.Sprintf(header+
 		"From: Some One <%s>\nTo: <%s>\nSubject: about %s\nDate: Sun, 22 Nov 2026 05:00:00 +0000\nMessage-ID: <%s>\n"+
-		"\nA line.\n.A line with a dot.\n\nThe last line, with blanks at its end.  \n", from, to, to, to)}
+		"\nA line.\n.A line with a dot.\n\nThe last line, with blanks at its end.  \n", from, to,
+		to, to)}
 }
 
-// signedByUs wants two signatures of home.example, and no one else's, that both dkimpy and go-msgauth find good.
+// signedByUs wants two signatures of home.example, and no one else's, that both dkimpy and
+// go-msgauth find good.
 func (s *site) signedByUs(t *testing.T, d rig.Delivery) {
 	t.Helper()
 	verdicts := rig.Dkimpy(t, s.txt, d.Data)[0]
@@ -49,13 +51,15 @@ func (s *site) signedByUs(t *testing.T, d rig.Delivery) {
 	}
 	for i, algorithm := range []string{"ed25519-sha256", "rsa-sha256"} {
 		if v := verdicts[i]; !v.Pass || v.Domain != "home.example" || v.Algorithm != algorithm {
-			t.Errorf("signature %d, dkimpy: got %+v, want %s of home.example, pass, on:\n%s", i, v, algorithm, d.Data)
+			t.Errorf("signature %d, dkimpy: got %+v, want %s of home.example, pass, on:\n%s", i, v,
+				algorithm, d.Data)
 		}
 	}
 	s.secondOpinion(t, d)
 }
 
-// secondOpinion runs "mailseal verify --second-opinion" on a message of which every signature is good.
+// secondOpinion runs "mailseal verify --second-opinion" on a message of which every signature is
+// good.
 func (s *site) secondOpinion(t *testing.T, d rig.Delivery) {
 	t.Helper()
 	zone := filepath.Join(t.TempDir(), "zone")
@@ -96,7 +100,8 @@ func (s *site) master() string {
 	return b.String()
 }
 
-// judged wants no signature of ours, and one Authentication-Results field of ours, on top, that has all the words.
+// judged wants no signature of ours, and one Authentication-Results field of ours, on top, that has
+// all the words.
 func (s *site) judged(t *testing.T, d rig.Delivery, words ...string) {
 	t.Helper()
 	var ours []string
@@ -124,7 +129,8 @@ func (s *site) fiveMessages(t *testing.T) {
 	c := rig.Dial(t, s.Submission, stranger)
 	c.Authenticate(rig.User, rig.Password)
 	for i := range 5 {
-		m := mail("alice@home.example", fmt.Sprintf("five%d@elsewhere.example", i), fmt.Sprintf("X-Only: %d", i))
+		m := mail("alice@home.example", fmt.Sprintf("five%d@elsewhere.example", i),
+			fmt.Sprintf("X-Only: %d", i))
 		m.Message += strings.Repeat(fmt.Sprintf("%d\n", i), 1+1000*i)
 		c.Deliver(m)
 	}
@@ -206,7 +212,8 @@ func (s *site) abortedData(t *testing.T) {
 	}
 }
 
-// ::1 is not in ours.networks. Sendmail writes it as IPv6:0:0:0:0:0:0:0:1: who reads that as no address, signs.
+// ::1 is not in ours.networks. Sendmail writes it as IPv6:0:0:0:0:0:0:0:1: who reads that as no
+// address, signs.
 func (s *site) ipv6(t *testing.T) {
 	if s.SMTP6 == "" {
 		t.Skip("no IPv6 loopback here")
@@ -218,7 +225,8 @@ func (s *site) ipv6(t *testing.T) {
 }
 
 func (s *site) localSubmission(t *testing.T) {
-	s.Local(t, mail("alice@home.example", "cron@elsewhere.example").Message, "-i", "-f", "alice@home.example", "-t")
+	s.Local(t, mail("alice@home.example", "cron@elsewhere.example").Message, "-i", "-f",
+		"alice@home.example", "-t")
 	s.signedByUs(t, s.Sink.To(t, "cron@elsewhere.example"))
 }
 
@@ -287,11 +295,13 @@ func (s *site) verified(t *testing.T) {
 	c.Deliver(good)
 	c.Deliver(bad)
 	c.Quit()
-	s.judged(t, s.Sink.To(t, "verified@home.example"), "dkim=pass", "header.d=stranger.example", "header.s=mail")
+	s.judged(t, s.Sink.To(t, "verified@home.example"), "dkim=pass", "header.d=stranger.example",
+		"header.s=mail")
 	s.judged(t, s.Sink.To(t, "changed@home.example"), "dkim=fail", "header.d=stranger.example")
 }
 
-// What comes back from a content filter has been signed before: no second signature, no second judgement.
+// What comes back from a content filter has been signed before: no second signature, no second
+// judgement.
 func (s *site) reinjected(t *testing.T) {
 	c := rig.Dial(t, s.Submission, stranger)
 	c.Authenticate(rig.User, rig.Password)
@@ -300,7 +310,8 @@ func (s *site) reinjected(t *testing.T) {
 	once := s.Sink.To(t, "filter@elsewhere.example")
 
 	c = rig.Dial(t, s.Reinjected, local)
-	c.Deliver(rig.Mail{From: once.From, To: []string{"filtered@elsewhere.example"}, Message: string(once.Data)})
+	c.Deliver(rig.Mail{From: once.From, To: []string{"filtered@elsewhere.example"},
+		Message: string(once.Data)})
 	c.Quit()
 	s.signedByUs(t, s.Sink.To(t, "filtered@elsewhere.example"))
 }
@@ -317,7 +328,8 @@ func (s *site) unmatched(t *testing.T) {
 	}
 }
 
-// Postfix shows its bounces to the milter, as contrib's internal_mail_filter_classes asks; Sendmail never does.
+// Postfix shows its bounces to the milter, as contrib's internal_mail_filter_classes asks; Sendmail
+// never does.
 func (s *site) bounced(t *testing.T) {
 	c := rig.Dial(t, s.Submission, stranger)
 	c.Authenticate(rig.User, rig.Password)

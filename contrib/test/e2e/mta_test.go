@@ -34,7 +34,8 @@ func TestMTADrivesOpenDKIM(t *testing.T) {
 			t.Errorf("%s: what would be delivered does not verify: %+v\n%s", mta, said, out.Stdout)
 		}
 	}
-	out := rig.Run(t, "mta", "--milter", address, "--size", "4096", "--count", "30", "--concurrency", "2", "--json")
+	out := rig.Run(t, "mta", "--milter", address, "--size", "4096", "--count", "30",
+		"--concurrency", "2", "--json")
 	var figures struct{ Messages, Edited int }
 	if err := json.Unmarshal([]byte(out.Stdout), &figures); err != nil || out.Code != 0 ||
 		figures.Messages != 30 || figures.Edited != 30 {

@@ -30,8 +30,8 @@ func (s *site) findings(t *testing.T) []told {
 	return slices.DeleteFunc(all.Findings, func(f told) bool { return f.Area != "mta" })
 }
 
-// TestRemediesOnMTA does what check prints about real mail servers, which then start and pass a mail each way. A second
-// check finds nothing that can be mended.
+// TestRemediesOnMTA does what check prints about real mail servers, which then start and pass a
+// mail each way. A second check finds nothing that can be mended.
 func TestRemediesOnMTA(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
@@ -43,8 +43,9 @@ func TestRemediesOnMTA(t *testing.T) {
 			rig.Options{Append: "smtpd_milters = inet:127.0.0.1:11332, $mailseal, " +
 				"inet:127.0.0.1:8893\nnon_smtpd_milters = $smtpd_milters\nmilter_default_action = " +
 				"accept\nmilter_protocol = 2\n"}, 2},
-		{"Postfix, an address of the host in a chroot", rig.Postfix, rig.Options{Append: "smtpd_milters = " +
-			"unix:/var/spool/postfix/mailseal/mailseal.sock\nnon_smtpd_milters = inet:8891@127.0.0.1\n"}, 2},
+		{"Postfix, an address of the host in a chroot", rig.Postfix,
+			rig.Options{Append: "smtpd_milters = " +
+				"unix:/var/spool/postfix/mailseal/mailseal.sock\nnon_smtpd_milters = inet:8891@127.0.0.1\n"}, 2},
 		{"Postfix, nobody is named", rig.Postfix, rig.Options{Append: "smtpd_milters =\nnon_smtpd_milters =\n"}, 1},
 		{"Postfix, a filter that hands back", rig.Postfix,
 			rig.Options{Append: "receive_override_options = no_milters\n"}, 1},
@@ -54,8 +55,10 @@ func TestRemediesOnMTA(t *testing.T) {
 			rig.Options{Append: "MAIL_FILTER(`opendmarc', `S=inet:8893@127.0.0.1, F=')dnl\n" +
 				"MAIL_FILTER(`rspamd', `S=inet:11332@127.0.0.1, F=')dnl\n" +
 				"define(`confINPUT_MAIL_FILTERS', `rspamd, mailseal, opendmarc')dnl\n"}, 2},
-		{"Sendmail, another address and fails open", rig.Sendmail, rig.Options{Append: "MAIL_FILTER(`again', " +
-			"`S=unix:/run/mailseal/mailseal.sock')dnl\ndefine(`confINPUT_MAIL_FILTERS', `again, mailseal')dnl\n"}, 2},
+		{"Sendmail, another address and fails open", rig.Sendmail,
+			rig.Options{Append: "MAIL_FILTER(`again', " +
+				"`S=unix:/run/mailseal/mailseal.sock')dnl\ndefine(`confINPUT_MAIL_FILTERS', " +
+				"`again, mailseal')dnl\n"}, 2},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := newSite(t, tc.start, tc.o)
@@ -111,7 +114,8 @@ func (s *site) do(t *testing.T, f told) {
 		line = s.moved(t, strings.TrimSuffix(line, "\n"))
 		switch {
 		case strings.HasPrefix(line, "# master.cf, "):
-			service = strings.Fields(strings.TrimSuffix(strings.TrimPrefix(line, "# master.cf, "), ":"))[0]
+			service = strings.Fields(strings.TrimSuffix(strings.TrimPrefix(line, "# master.cf, "),
+				":"))[0]
 		case strings.HasPrefix(line, "  -o "):
 			s.setOption(t, filepath.Dir(f.File)+"/master.cf", service, line)
 		case strings.Contains(line, "(mailseal.toml, "):
@@ -137,7 +141,8 @@ func (s *site) do(t *testing.T, f told) {
 	}
 }
 
-// moved puts a port of the test's own in the place of the one that is proposed: another test may have that.
+// moved puts a port of the test's own in the place of the one that is proposed: another test may
+// have that.
 func (s *site) moved(t *testing.T, line string) string {
 	t.Helper()
 	if strings.Contains(line, "8891") && s.proposed == "" {

@@ -27,9 +27,9 @@ import (
 // memoryMax is what the unit of the reports allows its process, in bytes.
 const memoryMax = 256 << 20
 
-// TestReportsMemoryLong has a process count hostile mail of a day, and sends it what strangers could
-// send by LMTP, over both stores. Under the limit that its unit sets the process lives and takes each
-// mail, and each of the two takes 128 MB above what it has at rest, at most.
+// TestReportsMemoryLong has a process count hostile mail of a day, and sends it what strangers
+// could send by LMTP, over both stores. Under the limit that its unit sets the process lives and
+// takes each mail, and each of the two takes 128 MB above what it has at rest, at most.
 func TestReportsMemoryLong(t *testing.T) {
 	if os.Getenv("MAILSEAL_LONG") == "" {
 		t.Skip("MAILSEAL_LONG is not set")
@@ -93,7 +93,8 @@ func reportsMemory(t *testing.T, database string) {
 		}
 	}
 	atRest := anonymousMemory(t, p.PID())
-	for what, most := range map[string]int64{"segments": step("segments", count), "mails": step("mails", mails)} {
+	for what, most := range map[string]int64{"segments": step("segments", count),
+		"mails": step("mails", mails)} {
 		if most-atRest > 128<<20 {
 			t.Errorf("%s: %d MB at rest, and %d MB at most", what, atRest>>20, most>>20)
 		}
@@ -272,7 +273,8 @@ func deliverLMTP(t *testing.T, socket string, mail []byte) string {
 		}
 	}
 	say("")
-	for _, command := range []string{"LHLO x", "MAIL FROM:<a@o.example>", "RCPT TO:<d@example.com>", "DATA"} {
+	for _, command := range []string{"LHLO x", "MAIL FROM:<a@o.example>", "RCPT TO:<d@example.com>",
+		"DATA"} {
 		say(command + "\r\n")
 	}
 	say(string(mail) + "\r\n.\r\n")

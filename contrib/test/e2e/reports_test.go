@@ -114,7 +114,8 @@ func (r *reporting) received(t *testing.T, domain, rua string, at time.Time) {
 // reports runs a command below "reports", reads its JSON into out, and returns what it printed.
 func (r *reporting) reports(t *testing.T, stdin []byte, out any, args ...string) string {
 	t.Helper()
-	args = append([]string{"reports"}, append(args, "--json", "--config", "/etc/mailseal/mailseal.toml")...)
+	args = append([]string{"reports"},
+		append(args, "--json", "--config", "/etc/mailseal/mailseal.toml")...)
 	text := r.Run(stdin, "/usr/sbin/mailseal", args...)
 	if err := json.Unmarshal([]byte(text), out); err != nil {
 		t.Fatalf("%v: %v\n%s", args, err, text)
@@ -139,9 +140,9 @@ func (s outgoing) to(t *testing.T, domain string) (store.OutReport, store.OutDel
 	panic("not reached")
 }
 
-// TestReportsByPostfix hands reports to a real Postfix, which delivers them through the daemon: what
-// arrives is signed by the signing table's key and is what RFC 9990 asks for; a destination that
-// refuses its report gets no further one.
+// TestReportsByPostfix hands reports to a real Postfix, which delivers them through the daemon:
+// what arrives is signed by the signing table's key and is what RFC 9990 asks for; a destination
+// that refuses its report gets no further one.
 func TestReportsByPostfix(t *testing.T) {
 	r := newReporting(t, rig.Postfix)
 	day := store.DayStart(store.Day(time.Now()) - 3).Add(12 * time.Hour)
@@ -173,7 +174,8 @@ func TestReportsByPostfix(t *testing.T) {
 	var kept store.Suppression
 	text = r.reports(t, bounce.Data, &kept, "bounced", verp)
 	left := time.Until(kept.Until)
-	if kept.Address != rig.Unknown || kept.Strikes != 1 || !strings.Contains(kept.Reason, "550 5.1.1 no such user") ||
+	if kept.Address != rig.Unknown || kept.Strikes != 1 ||
+		!strings.Contains(kept.Reason, "550 5.1.1 no such user") ||
 		left < 6*24*time.Hour || left > 7*24*time.Hour {
 		t.Errorf("the bounce: %s\n%s", text, bounce.Data)
 	}
@@ -182,13 +184,14 @@ func TestReportsByPostfix(t *testing.T) {
 	r.received(t, gone, rig.Unknown, day.AddDate(0, 0, 1))
 	text = r.reports(t, nil, &list, "send")
 	r.Sink.To(t, "dmarc@"+friendly)
-	if _, d := list.to(t, gone); d.State != store.Suppressed || !strings.Contains(d.Reason, "no such user") {
+	if _, d := list.to(t, gone); d.State != store.Suppressed ||
+		!strings.Contains(d.Reason, "no such user") {
 		t.Errorf("the next day:\n%s", text)
 	}
 }
 
-// TestAlertsByPostfix mails an alert through a real Postfix and the daemon, which signs it: it arrives with a
-// signature of its author's domain, and without an envelope sender.
+// TestAlertsByPostfix mails an alert through a real Postfix and the daemon, which signs it: it
+// arrives with a signature of its author's domain, and without an envelope sender.
 func TestAlertsByPostfix(t *testing.T) {
 	r := newReporting(t, rig.Postfix)
 	var mailed struct{ To []string }
@@ -212,7 +215,8 @@ func TestReportsBySendmailProgram(t *testing.T) {
 	}{{"Postfix", rig.Postfix}, {"Sendmail", rig.Sendmail}} {
 		t.Run(mta.name, func(t *testing.T) {
 			r := newReporting(t, mta.start)
-			r.received(t, friendly, "dmarc@"+friendly, store.DayStart(store.Day(time.Now())-3).Add(12*time.Hour))
+			r.received(t, friendly, "dmarc@"+friendly,
+				store.DayStart(store.Day(time.Now())-3).Add(12*time.Hour))
 			var list outgoing
 			text := r.reports(t, nil, &list, "send", "--sendmail", "/usr/sbin/sendmail")
 			made, delivery := list.to(t, friendly)
@@ -240,10 +244,12 @@ func (r *reporting) asRFC9990(t *testing.T, made store.OutReport, d rig.Delivery
 	if err != nil || len(from) != 1 || from[0].Address != "dmarc@reports.home.example" {
 		t.Errorf("From %v, %v: not aligned with its signature", from, err)
 	}
-	if !strings.HasPrefix(d.From, "r+"+made.ID+"-1-") || !strings.HasSuffix(d.From, "@reports.home.example") {
+	if !strings.HasPrefix(d.From, "r+"+made.ID+"-1-") ||
+		!strings.HasSuffix(d.From, "@reports.home.example") {
 		t.Errorf("envelope sender %q", d.From)
 	}
-	subject := "Report Domain: " + friendly + " Submitter: reports.home.example Report-ID: " + made.ID
+	subject := "Report Domain: " + friendly + " Submitter: reports.home.example Report-ID: " +
+		made.ID
 	if got := m.Header.Get("Subject"); got != subject {
 		t.Errorf("subject %q, want %q", got, subject)
 	}
@@ -255,12 +261,14 @@ func (r *reporting) asRFC9990(t *testing.T, made store.OutReport, d rig.Delivery
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := fmt.Sprintf("reports.home.example!%s!%d!%d!%s.xml.gz", friendly, begin.Unix(), begin.Unix()+86399, made.ID)
+	want := fmt.Sprintf("reports.home.example!%s!%d!%d!%s.xml.gz", friendly, begin.Unix(),
+		begin.Unix()+86399, made.ID)
 	if name != want {
 		t.Errorf("file name %q, want %q", name, want)
 	}
 	for _, want := range []string{
-		"<report_id>" + made.ID + "</report_id>", "<domain>" + friendly + "</domain>", "<count>1</count>",
+		"<report_id>" + made.ID + "</report_id>", "<domain>" + friendly + "</domain>",
+		"<count>1</count>",
 		"<source_ip>192.0.2.1</source_ip>", "<email>dmarc@reports.home.example</email>",
 	} {
 		if !strings.Contains(text, want) {
@@ -269,7 +277,8 @@ func (r *reporting) asRFC9990(t *testing.T, made store.OutReport, d rig.Delivery
 	}
 	read := rig.RunWith(t, d.Data, "reports", "read", "--json", "-")
 	var ours struct{ Notes []any }
-	if err := json.Unmarshal([]byte(read.Stdout), &ours); err != nil || read.Code != 0 || len(ours.Notes) > 0 ||
+	if err := json.Unmarshal([]byte(read.Stdout), &ours); err != nil || read.Code != 0 ||
+		len(ours.Notes) > 0 ||
 		!strings.Contains(read.Stdout, made.ID) {
 		t.Errorf("our own reader: %v, %+v", err, read)
 	}
@@ -288,7 +297,8 @@ func attached(t *testing.T, m *netmail.Message) (name, text string) {
 		if err != nil {
 			t.Fatalf("no application/gzip: %v", err)
 		}
-		if kind, _, _ := mime.ParseMediaType(p.Header.Get("Content-Type")); kind != "application/gzip" {
+		if kind, _, _ := mime.ParseMediaType(
+			p.Header.Get("Content-Type")); kind != "application/gzip" {
 			continue
 		}
 		z, err := gzip.NewReader(base64.NewDecoder(base64.StdEncoding, p))

@@ -73,7 +73,8 @@ func TestRotationKilledLong(t *testing.T) {
 		s.config[i] = fmt.Sprintf(killedDaemon, s.state, s.dirs[i], servers[0], servers[1])
 		daemons[i] = rig.MailsealIn(t, s.dirs[i], s.config[i], rig.DaemonOptions{})
 	}
-	config := filepath.Join(rig.Dir(t), "publisher.toml") // those of the daemons are written anew at each start
+	// those of the daemons are written anew at each start
+	config := filepath.Join(rig.Dir(t), "publisher.toml")
 	if err := os.WriteFile(config, []byte(s.config[0]), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +132,8 @@ func (s *killedSite) count(stage keys.Stage) int {
 	return n
 }
 
-// publish shows what is listed at the first server, and what was listed the time before at the second.
+// publish shows what is listed at the first server, and what was listed the time before at the
+// second.
 func (s *killedSite) publish(config string) {
 	for !s.done.Load() {
 		said := rig.Run(s, "keys", "list", "--format", "json", "--config", config)
@@ -163,12 +165,14 @@ func (s *killedSite) send(i int) {
 		time.Sleep(5 * time.Millisecond)
 		raw := fmt.Sprintf("From: a@example.com\r\nTo: b@example.net\r\nSubject: %d\r\nDate: "+
 			"Sat, 31 Jan 2026 12:00:00 +0000\r\nMessage-ID: <%[1]d.%d@example.com>\r\n\r\nHello.\r\n", n, i)
-		c, err := miltertest.Dial(s.Context(), "unix:"+s.dirs[i]+"/s", miltertest.Options{Timeout: 3 * time.Minute})
+		c, err := miltertest.Dial(s.Context(), "unix:"+s.dirs[i]+"/s",
+			miltertest.Options{Timeout: 3 * time.Minute})
 		if err != nil {
 			s.deferred.Add(1)
 			continue
 		}
-		out, err := c.Send(miltertest.Message{From: "a@example.com", To: []string{"b@example.net"}, Raw: []byte(raw)})
+		out, err := c.Send(miltertest.Message{From: "a@example.com", To: []string{"b@example.net"},
+			Raw: []byte(raw)})
 		c.Close()
 		if err != nil || out.Refused() {
 			s.deferred.Add(1)
@@ -183,11 +187,12 @@ func (s *killedSite) judge(raw []byte) {
 	for _, zone := range s.zones {
 		v := &dkim.Verifier{Resolver: zone}
 		var run *dkim.Verification
-		whole, err := message.Read(bytes.NewReader(raw), 1<<20, func(h message.Header) []message.BodyHash {
-			author, _ := h.Author()
-			run = v.Select(h, author.Domain)
-			return run.BodyHashes()
-		})
+		whole, err := message.Read(bytes.NewReader(raw), 1<<20,
+			func(h message.Header) []message.BodyHash {
+				author, _ := h.Author()
+				run = v.Select(h, author.Domain)
+				return run.BodyHashes()
+			})
 		if err != nil {
 			s.Error(err)
 			return
@@ -199,15 +204,17 @@ func (s *killedSite) judge(raw []byte) {
 		}
 		for _, r := range results {
 			if r.Value != dkim.Pass {
-				s.Errorf("signed with %s, which a name server does not show: %s %s", r.Selector, r.Value, r.Reason)
+				s.Errorf("signed with %s, which a name server does not show: %s %s", r.Selector,
+					r.Value, r.Reason)
 			}
 		}
 	}
 	s.signed.Add(1)
 }
 
-// left wants private halves of those keys to be there that are not removed, and of no others; but for keys that were
-// removed by a process that did not live to destroy them, which the next rotation does.
+// left wants private halves of those keys to be there that are not removed, and of no others; but
+// for keys that were removed by a process that did not live to destroy them, which the next
+// rotation does.
 func (s *killedSite) left() {
 	for _, k := range s.keys() {
 		_, err := keylife.Store{Dir: s.state}.Load(k)

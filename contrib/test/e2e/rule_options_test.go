@@ -121,7 +121,8 @@ func optionsZone(t *testing.T, domains ...string) *dnstest.Zone {
 			if err != nil {
 				t.Fatal(err)
 			}
-			record, err := keys.Key{Domain: d, Selector: selector, Signer: signer}.Record(keys.RecordOptions{})
+			record, err := keys.Key{Domain: d, Selector: selector,
+				Signer: signer}.Record(keys.RecordOptions{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -131,8 +132,8 @@ func optionsZone(t *testing.T, domains ...string) *dnstest.Zone {
 	return zone
 }
 
-// TestRuleOptions sends a message through the daemon for each option of a rule, and looks at what is delivered: the
-// signatures are made as the rule says, and verify.
+// TestRuleOptions sends a message through the daemon for each option of a rule, and looks at what
+// is delivered: the signatures are made as the rule says, and verify.
 func TestRuleOptions(t *testing.T) {
 	dir := rig.Dir(t)
 	rig.MailsealIn(t, dir, fmt.Sprintf(optionsConfig, dir), rig.DaemonOptions{})
@@ -232,10 +233,12 @@ func TestRuleOptions(t *testing.T) {
 }
 
 func when(client, daemon string) miltertest.Options {
-	return miltertest.Options{Client: netip.MustParseAddr(client), Macros: map[string]string{"{daemon_name}": daemon}}
+	return miltertest.Options{Client: netip.MustParseAddr(client),
+		Macros: map[string]string{"{daemon_name}": daemon}}
 }
 
-// holdsSignatures looks at the signatures of a message: what they say, and that all but old ones verify.
+// holdsSignatures looks at the signatures of a message: what they say, and that all but old ones
+// verify.
 func holdsSignatures(t *testing.T, raw []byte, made []string, tags map[string]string) {
 	t.Helper()
 	var domains []string
@@ -286,14 +289,16 @@ func tagOf(list taglist.List, name string) string {
 	return taglist.Compact(value)
 }
 
-// holdsTag holds a tag to what is wanted: x= counted from t=; h= by groups, "a:a" for two and no more, "-a" for none.
+// holdsTag holds a tag to what is wanted: x= counted from t=; h= by groups, "a:a" for two and no
+// more, "-a" for none.
 func holdsTag(t *testing.T, list taglist.List, name, want string) {
 	t.Helper()
 	got := tagOf(list, name)
 	switch {
 	case name == "x" && want != "":
 		var from, to int
-		if _, err := fmt.Sscan(tagOf(list, "t")+" "+got, &from, &to); err != nil || fmt.Sprint(to-from) != want {
+		if _, err := fmt.Sscan(tagOf(list, "t")+" "+got, &from, &to); err != nil ||
+			fmt.Sprint(to-from) != want {
 			t.Errorf("x=%s, which is not t= and %s", got, want)
 		}
 	case name == "h":

@@ -8,7 +8,8 @@ import (
 	"mailseal/contrib/test/rig"
 )
 
-// ruleExample returns a rule of the manual, with addresses of this host's in place of those that are only examples.
+// ruleExample returns a rule of the manual, with addresses of this host's in place of those that
+// are only examples.
 func ruleExample(t *testing.T, title string, replace ...string) string {
 	t.Helper()
 	for _, e := range config.RuleExamples {
@@ -70,7 +71,8 @@ private_key = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI="
 
 // TestSignRulesIf signs by the rules of the manual: not for the web server, which has no login.
 func TestSignRulesIf(t *testing.T) {
-	rules := exampleKeys + ruleExample(t, "Do not sign mail that the web server", "192.0.2.80", local)
+	rules := exampleKeys + ruleExample(t, "Do not sign mail that the web server", "192.0.2.80",
+		local)
 	eachPolicy(t, rules, func(t *testing.T, s *site) {
 		c := s.Dial(t, local)
 		c.Deliver(mail("shop@example.com", "of-the-web-server@home.example"))
@@ -84,7 +86,8 @@ func TestSignRulesIf(t *testing.T) {
 
 // TestSignRulesByLogin signs with a key for each login, which Postfix hears from a front end.
 func TestSignRulesByLogin(t *testing.T) {
-	s := newSite(t, rig.Postfix, rig.Options{Append: "smtpd_authorized_xclient_hosts = " + frontend + "\n"},
+	s := newSite(t, rig.Postfix, rig.Options{Append: "smtpd_authorized_xclient_hosts = " +
+		frontend + "\n"},
 		exampleKeys+ruleExample(t, "A key for each login"))
 	for login, selector := range map[string]string{"shop": "s=shop;", "alice": "s=mail;"} {
 		to := login + "-logged-in@home.example"

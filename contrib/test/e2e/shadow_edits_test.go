@@ -81,7 +81,8 @@ const everyAction = guard.AddHeaders | guard.ChangeHeaders | guard.ChangeBody |
 	guard.AddRecipients | guard.ChangeFrom | guard.Quarantine
 
 func TestShadowEditsInMTA(t *testing.T) {
-	silent := guard.NoReplyHeader | guard.NoReplyEOH | guard.NoReplyBody | guard.NoData | guard.NoUnknown
+	silent := guard.NoReplyHeader | guard.NoReplyEOH | guard.NoReplyBody |
+		guard.NoData | guard.NoUnknown
 	for _, k := range []struct {
 		name  string
 		start startMTA
@@ -105,7 +106,8 @@ func TestShadowEditsInMTA(t *testing.T) {
 				Protocol: guard.NoBody | guard.NoHeaders}, edits("")}},
 	} {
 		t.Run(k.name, func(t *testing.T) {
-			w := newTwinsBefore(t, k.start, func(_ *twins, hostport string) { k.old.listen(t, hostport) })
+			w := newTwinsBefore(t, k.start,
+				func(_ *twins, hostport string) { k.old.listen(t, hostport) })
 			c := w.user(t)
 			m := mail("alice@home.example", "edited@elsewhere.example", "X-Twice: 1", "X-Twice:2",
 				"X-Odd:\todd", "X-Folded:\n\tone\n two")
@@ -114,7 +116,8 @@ func TestShadowEditsInMTA(t *testing.T) {
 				edited := strings.HasSuffix(string(got.Data),
 					"\r\n\r\nanother body\r\nin two pieces\r\n") &&
 					strings.Contains(string(got.Data), "\r\nX-Second:  ")
-				if !edited || got.From != "other@home.example" || !slices.Contains(got.To, "more@elsewhere.example") {
+				if !edited || got.From != "other@home.example" ||
+					!slices.Contains(got.To, "more@elsewhere.example") {
 					t.Errorf("not edited, from %s to %s\n%s", got.From, got.To, got.Data)
 				}
 			}

@@ -39,37 +39,42 @@ func TestShadowDifferentialLong(t *testing.T) {
 				upstream, listen = "unix", "inet"
 			}
 			scenarios++
-			t.Run(strings.Join(append([]string{mode, upstream}, changes...), ","), func(t *testing.T) {
-				h := newOldHost(t, mode, changes...)
-				direct, front := h.socket(t, upstream, "od"), h.socket(t, listen, "sh")
-				h.opendkim(t, direct)
-				p := h.shadow(t, front, direct)
-				samples := h.samples(t)
-				for _, s := range samples {
-					for _, as := range []miltertest.MTA{miltertest.Postfix, miltertest.Sendmail} {
-						a, b := sameThrough(t, direct, front, as, s)
-						messages++
-						if a.Reply != b.Reply || !bytes.Equal(a.Delivered(), b.Delivered()) {
-							t.Errorf("%s, %v: through us %v\n%s\nfrom OpenDKIM alone %v\n%s",
-								s.name, as, b.Reply, b.Delivered(), a.Reply, a.Delivered())
+			t.Run(strings.Join(append([]string{mode, upstream}, changes...), ","),
+				func(t *testing.T) {
+					h := newOldHost(t, mode, changes...)
+					direct, front := h.socket(t, upstream, "od"), h.socket(t, listen, "sh")
+					h.opendkim(t, direct)
+					p := h.shadow(t, front, direct)
+					samples := h.samples(t)
+					for _, s := range samples {
+						for _, as := range []miltertest.MTA{miltertest.Postfix,
+							miltertest.Sendmail} {
+							a, b := sameThrough(t, direct, front, as, s)
+							messages++
+							if a.Reply != b.Reply || !bytes.Equal(a.Delivered(), b.Delivered()) {
+								t.Errorf("%s, %v: through us %v\n%s\nfrom OpenDKIM alone %v\n%s",
+									s.name, as, b.Reply, b.Delivered(), a.Reply, a.Delivered())
+							}
 						}
 					}
-				}
-				count := map[string]int{}
-				for _, l := range p.lines(t) {
-					count[l.Msg]++
-				}
-				if n := count["same"] + count["differs"] + count["not judged"]; n < 2*len(samples) {
-					t.Errorf("%d lines for %d messages: %v", n, 2*len(samples), count)
-				}
-				t.Log(fmt.Sprint(count))
-			})
+					count := map[string]int{}
+					for _, l := range p.lines(t) {
+						count[l.Msg]++
+					}
+					if n := count["same"] + count["differs"] +
+						count["not judged"]; n < 2*len(samples) {
+						t.Errorf("%d lines for %d messages: %v", n, 2*len(samples), count)
+					}
+					t.Log(fmt.Sprint(count))
+				})
 		}
 	}
-	t.Logf("%d messages of %d scenarios, each to the byte as from OpenDKIM alone, unless reported", messages, scenarios)
+	t.Logf("%d messages of %d scenarios, each to the byte as from OpenDKIM alone, unless reported",
+		messages, scenarios)
 }
 
-// TestShadowBeforeOpenDMARCLong does the same with OpenDMARC, which judges by what a milter before it has written.
+// TestShadowBeforeOpenDMARCLong does the same with OpenDMARC, which judges by what a milter before
+// it has written.
 func TestShadowBeforeOpenDMARCLong(t *testing.T) {
 	if os.Getenv("MAILSEAL_LONG") == "" {
 		t.Skip("it takes minutes: MAILSEAL_LONG=1 runs it")
@@ -111,7 +116,8 @@ func TestShadowBeforeOpenDMARCLong(t *testing.T) {
 	t.Logf("%d messages, each to the byte as from OpenDMARC alone, unless reported", messages)
 }
 
-// judgedSamples are messages of strangers with what a milter before has found of them, and some with nothing.
+// judgedSamples are messages of strangers with what a milter before has found of them, and some
+// with nothing.
 func (h *oldHost) judgedSamples(t *testing.T) []sample {
 	t.Helper()
 	out := h.samples(t)

@@ -23,7 +23,8 @@ type twins struct {
 
 func newTwins(t *testing.T, start startMTA) *twins {
 	t.Helper()
-	return newTwinsBefore(t, start, func(w *twins, _ string) { w.opendkimProcess = w.opendkim(t, w.socket) })
+	return newTwinsBefore(t, start,
+		func(w *twins, _ string) { w.opendkimProcess = w.opendkim(t, w.socket) })
 }
 
 // newTwinsBefore starts the old milter by a function of one's own.
@@ -34,7 +35,8 @@ func newTwinsBefore(t *testing.T, start startMTA, old func(w *twins, hostport st
 	w.socket = milterAddress(direct)
 	old(w, direct)
 	w.shadowProcess = w.shadow(t, milterAddress(front), w.socket)
-	w.direct, w.shadowed = start(t, rig.Options{Milter: direct}), start(t, rig.Options{Milter: front})
+	w.direct, w.shadowed = start(t, rig.Options{Milter: direct}),
+		start(t, rig.Options{Milter: front})
 	return w
 }
 
@@ -56,7 +58,8 @@ func (w *twins) stranger(t *testing.T) *clients {
 }
 
 func (w *twins) user(t *testing.T) *clients {
-	c := &clients{w, t, rig.Dial(t, w.direct.Submission, stranger), rig.Dial(t, w.shadowed.Submission, stranger)}
+	c := &clients{w, t, rig.Dial(t, w.direct.Submission, stranger),
+		rig.Dial(t, w.shadowed.Submission, stranger)}
 	c.a.Authenticate(rig.User, rig.Password)
 	c.b.Authenticate(rig.User, rig.Password)
 	return c
@@ -67,7 +70,8 @@ var queueID = regexp.MustCompile(`queued as \S+|^2\.0\.0 \S{14} `)
 
 func (c *clients) same(what string, a, b rig.Reply) rig.Reply {
 	c.t.Helper()
-	if a.Code != b.Code || queueID.ReplaceAllString(a.Text, "") != queueID.ReplaceAllString(b.Text, "") {
+	if a.Code != b.Code || queueID.ReplaceAllString(a.Text, "") != queueID.ReplaceAllString(b.Text,
+		"") {
 		c.t.Errorf("%s: through the shadow %s, without it %s", what, b, a)
 	}
 	return b
@@ -81,8 +85,8 @@ func (c *clients) do(command string) rig.Reply {
 // trace is what two MTAs write differently: their ids and times.
 var trace = regexp.MustCompile(`(?m)^Received: from client\.example .*\r\n([ \t].*\r\n)*`)
 
-// deliver sends a message through both until both are signed in the same second, and compares what came out, which it
-// returns.
+// deliver sends a message through both until both are signed in the same second, and compares what
+// came out, which it returns.
 func (c *clients) deliver(m rig.Mail) rig.Delivery {
 	c.t.Helper()
 	for try := 1; ; try++ {
@@ -131,7 +135,8 @@ func TestShadowInMTA(t *testing.T) {
 
 func (w *twins) severalMessages(t *testing.T) {
 	c := w.user(t)
-	for _, to := range []string{"one@elsewhere.example", "two@elsewhere.example", "three@elsewhere.example"} {
+	for _, to := range []string{"one@elsewhere.example", "two@elsewhere.example",
+		"three@elsewhere.example"} {
 		c.deliver(mail("alice@home.example", to))
 	}
 	large := mail("alice@home.example", "large@elsewhere.example")
@@ -151,7 +156,8 @@ func (w *twins) strangers(t *testing.T) {
 	changed.Message = strings.Replace(signed.Message, "about", "no longer about", 1)
 	c.deliver(changed)
 	forged := signed
-	forged.Message = "Authentication-Results: mx.home.example; dkim=pass header.d=bank.example\n" + signed.Message
+	forged.Message = "Authentication-Results: mx.home.example; dkim=pass header.d=bank.example\n" +
+		signed.Message
 	c.deliver(forged)
 	c.do("MAIL FROM:<a@stranger.example>")
 	c.do("RCPT TO:<b@elsewhere.example>") // who may not relay

@@ -39,7 +39,8 @@ func newOldHost(t *testing.T, mode string, changes ...string) *oldHost {
 	published := ""
 	for _, domain := range []string{"home.example", "stranger.example"} {
 		private := made.key(t, "mail._domainkey."+domain, keys.RSA)
-		record, err := keys.Key{Domain: domain, Selector: "mail", Signer: private}.Record(keys.RecordOptions{})
+		record, err := keys.Key{Domain: domain, Selector: "mail",
+			Signer: private}.Record(keys.RecordOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -63,7 +64,8 @@ func newOldHost(t *testing.T, mode string, changes ...string) *oldHost {
 	}
 	t.Cleanup(func() { h.dns.Close() })
 	h.write(t, "opendkim.conf", strings.Join(h.lines, "\n")+"\n")
-	if said := rig.Run(t, "import-opendkim", "--conf", h.path("opendkim.conf"), "--out", h.dir); said.Code != 0 {
+	if said := rig.Run(t, "import-opendkim", "--conf", h.path("opendkim.conf"), "--out",
+		h.dir); said.Code != 0 {
 		t.Fatalf("import: %+v", said)
 	}
 	h.configure(t, fmt.Sprintf("\n[dns]\nservers = [%q]\n", h.dns.Addr()))
@@ -207,7 +209,8 @@ func (h *oldHost) samples(t *testing.T) (out []sample) {
 	add("theirs, signed and changed", stranger, "a@stranger.example",
 		strings.Replace(signed, "about", "no longer about", 1))
 	add("theirs, signed, body changed", stranger, "a@stranger.example", signed+"more\n")
-	add("theirs, no such key", stranger, "a@stranger.example", strings.Replace(signed, "s=mail", "s=gone", 1))
+	add("theirs, no such key", stranger, "a@stranger.example",
+		strings.Replace(signed, "s=mail", "s=gone", 1))
 	out[len(out)-1].differs = "dkim" // fail to OpenDKIM, permerror to RFC 8601 and us
 	add("theirs, forged fields", stranger, "a@stranger.example",
 		"Authentication-Results: mx.home.example; dkim=pass\nAuthentication-Results: other.example; dkim=pass\n"+signed)
@@ -253,7 +256,8 @@ func timeOf(o miltertest.Outcome) string {
 }
 
 // sameThrough sends a sample both ways until both have been signed in the same second.
-func sameThrough(t *testing.T, direct, shadowed string, as miltertest.MTA, s sample) (a, b miltertest.Outcome) {
+func sameThrough(t *testing.T, direct, shadowed string, as miltertest.MTA, s sample) (a,
+	b miltertest.Outcome) {
 	t.Helper()
 	for range 10 {
 		a, b = playThrough(t, direct, as, s), playThrough(t, shadowed, as, s)
@@ -274,29 +278,31 @@ func TestShadowBeforeOpenDKIM(t *testing.T) {
 		{"v", "unix", "unix", []string{"AlwaysAddARHeader yes"}},
 		{"sv", "unix", "inet", []string{"RemoveOldSignatures yes", "MacroList {auth_type}"}},
 	} {
-		t.Run(strings.Join(append([]string{tt.mode, tt.upstream}, tt.changes...), ","), func(t *testing.T) {
-			h := newOldHost(t, tt.mode, tt.changes...)
-			direct, listen := h.socket(t, tt.upstream, "od"), h.socket(t, tt.listen, "sh")
-			h.opendkim(t, direct)
-			p := h.shadow(t, listen, direct)
-			samples := h.samples(t)
-			for _, s := range samples {
-				for _, as := range []miltertest.MTA{miltertest.Postfix, miltertest.Sendmail} {
-					a, b := sameThrough(t, direct, listen, as, s)
-					if a.Reply != b.Reply || !bytes.Equal(a.Delivered(), b.Delivered()) {
-						t.Errorf("%s, %v: through us %v\n%s\nfrom OpenDKIM alone %v\n%s", s.name,
-							as, b.Reply, b.Delivered(), a.Reply, a.Delivered())
+		t.Run(strings.Join(append([]string{tt.mode, tt.upstream}, tt.changes...), ","),
+			func(t *testing.T) {
+				h := newOldHost(t, tt.mode, tt.changes...)
+				direct, listen := h.socket(t, tt.upstream, "od"), h.socket(t, tt.listen, "sh")
+				h.opendkim(t, direct)
+				p := h.shadow(t, listen, direct)
+				samples := h.samples(t)
+				for _, s := range samples {
+					for _, as := range []miltertest.MTA{miltertest.Postfix, miltertest.Sendmail} {
+						a, b := sameThrough(t, direct, listen, as, s)
+						if a.Reply != b.Reply || !bytes.Equal(a.Delivered(), b.Delivered()) {
+							t.Errorf("%s, %v: through us %v\n%s\nfrom OpenDKIM alone %v\n%s",
+								s.name,
+								as, b.Reply, b.Delivered(), a.Reply, a.Delivered())
+						}
 					}
 				}
-			}
-			lines := p.lines(t)
-			if len(lines) < 2*len(samples) {
-				t.Errorf("%d lines for %d messages", len(lines), 2*len(samples))
-			}
-			for _, l := range lines {
-				l.check(t, samples, tt.mode)
-			}
-		})
+				lines := p.lines(t)
+				if len(lines) < 2*len(samples) {
+					t.Errorf("%d lines for %d messages", len(lines), 2*len(samples))
+				}
+				for _, l := range lines {
+					l.check(t, samples, tt.mode)
+				}
+			})
 	}
 }
 
@@ -315,7 +321,8 @@ func (l shadowLine) check(t *testing.T, samples []sample, mode string) {
 		}
 		if unseen := mode == "s" && l.Signed == "-" || mode == "v" && s.client == local &&
 			strings.HasPrefix(s.name, "ours"); l.BodyUnseen != unseen {
-			t.Errorf("%s: the body was unseen: %v, want %v:\n%s", s.name, l.BodyUnseen, unseen, l.raw)
+			t.Errorf("%s: the body was unseen: %v, want %v:\n%s", s.name, l.BodyUnseen, unseen,
+				l.raw)
 		}
 		if l.In != want || l.Msg == "not judged" {
 			t.Errorf("%s: differs in %q, want %q:\n%s", s.name, l.In, want, l.raw)

@@ -16,12 +16,13 @@ import (
 	"mailseal/milter/dns/dnstest"
 )
 
-// The end-to-end tests drive the program itself behind real MTAs. This file sets a site up: an MTA, a DNS server on
-// loopback, keys, a configuration and the daemon.
+// The end-to-end tests drive the program itself behind real MTAs. This file sets a site up: an MTA,
+// a DNS server on loopback, keys, a configuration and the daemon.
 
 func TestMain(m *testing.M) { rig.Main(m) }
 
-// The addresses from which clients come. Only the first is in ours.networks; IPv6's ::1 is a stranger, too.
+// The addresses from which clients come. Only the first is in ours.networks; IPv6's ::1 is a
+// stranger, too.
 const (
 	local    = rig.Host
 	stranger = rig.Stranger
@@ -44,8 +45,8 @@ type site struct {
 // startMTA is rig.Postfix or rig.Sendmail.
 type startMTA func(testing.TB, rig.Options) *rig.MTA
 
-// newSite starts everything. o.Milter = "" puts a unix socket between the two, otherwise TCP on a port of its own.
-// settings are tables for mailseal.toml.
+// newSite starts everything. o.Milter = "" puts a unix socket between the two, otherwise TCP on a
+// port of its own. settings are tables for mailseal.toml.
 func newSite(t testing.TB, start startMTA, o rig.Options, settings ...string) *site {
 	t.Helper()
 	s := prepare(t, start, o, settings...)
@@ -77,7 +78,8 @@ func (s *site) serve(t testing.TB) {
 	s.daemon = rig.Mailseal(t, s.config, rig.DaemonOptions{Root: s.Root})
 }
 
-// made are the private keys of all sites, by name: with the race detector it takes a second to make one.
+// made are the private keys of all sites, by name: with the race detector it takes a second to make
+// one.
 var made pool
 
 type pool struct {
@@ -107,7 +109,8 @@ func (p *pool) key(t testing.TB, name string, a keys.Algorithm) crypto.Signer {
 func (s *site) publish(t testing.TB, selector, domain string, a keys.Algorithm) {
 	t.Helper()
 	private := made.key(t, selector+"._domainkey."+domain, a)
-	record, err := keys.Key{Domain: domain, Selector: selector, Signer: private}.Record(keys.RecordOptions{})
+	record, err := keys.Key{Domain: domain, Selector: selector,
+		Signer: private}.Record(keys.RecordOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +143,8 @@ func (s *site) install(t testing.TB, o rig.Options, settings []string) {
 	s.configure(o, settings...)
 }
 
-// configure makes the configuration, and writes it to mailseal.toml for a process that reads that before the daemon.
+// configure makes the configuration, and writes it to mailseal.toml for a process that reads that
+// before the daemon.
 func (s *site) configure(o rig.Options, settings ...string) {
 	listen := fmt.Sprintf("address = %q", "unix:"+s.MilterSocket())
 	if host, port, err := net.SplitHostPort(o.Milter); err == nil {

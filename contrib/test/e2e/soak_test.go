@@ -17,11 +17,11 @@ import (
 	"mailseal/milter/dns/dnstest"
 )
 
-// TestLongSoak plays honest and hostile mail at once, for minutes, while the DNS dies, the database of keys goes away,
-// the configuration is reloaded whole and cut short, the state directory fills up, and the daemon
-// is killed. It holds that no mail of ours leaves unsigned or signed wrongly, that no message gets
-// lost, and that no forgery passes; and prints what it cost. MAILSEAL_SOAK says how long, such as
-// "20m"; "make soak" sets it.
+// TestLongSoak plays honest and hostile mail at once, for minutes, while the DNS dies, the database
+// of keys goes away, the configuration is reloaded whole and cut short, the state directory fills
+// up, and the daemon is killed. It holds that no mail of ours leaves unsigned or signed wrongly,
+// that no message gets lost, and that no forgery passes; and prints what it cost. MAILSEAL_SOAK
+// says how long, such as "20m"; "make soak" sets it.
 func TestLongSoak(t *testing.T) {
 	if os.Getenv("MAILSEAL_LONG") == "" && os.Getenv("MAILSEAL_SOAK") == "" {
 		t.Skip("a soak takes minutes: make soak, or MAILSEAL_LONG=1")
@@ -164,8 +164,8 @@ func (s *soak) reload() {
 	}
 }
 
-// reloadCut offers the configuration without its last rule, as a write that was cut off leaves it. Whatever becomes of
-// it, no mail may leave unsigned: the traffic finds out.
+// reloadCut offers the configuration without its last rule, as a write that was cut off leaves it.
+// Whatever becomes of it, no mail may leave unsigned: the traffic finds out.
 func (s *soak) reloadCut() {
 	whole := s.config
 	s.daemon.Configure(whole[:strings.Index(whole, "[[sign]]")])
@@ -258,7 +258,8 @@ func (s *soak) report(length time.Duration) {
 	must := []struct {
 		name  string
 		count *atomic.Int64
-	}{{"unsigned", &c.unsigned}, {"lost", &c.lost}, {"wrong", &c.wrong}, {"forged verdicts", &c.forged}}
+	}{{"unsigned", &c.unsigned}, {"lost", &c.lost}, {"wrong", &c.wrong},
+		{"forged verdicts", &c.forged}}
 	for _, m := range must {
 		row(m.name, m.count.Load())
 	}

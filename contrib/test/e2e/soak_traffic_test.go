@@ -20,8 +20,8 @@ import (
 	"mailseal/milter/miltertest"
 )
 
-// Who writes to the host of the soak: honest.example with good signatures, and strangers in the name of bank.example,
-// whose policy is to reject them.
+// Who writes to the host of the soak: honest.example with good signatures, and strangers in the
+// name of bank.example, whose policy is to reject them.
 var honestKey = keys.Key{Domain: "honest.example", Selector: "s",
 	Signer: ed25519.NewKeyFromSeed(bytes.Repeat([]byte{99}, ed25519.SeedSize))}
 
@@ -97,7 +97,8 @@ func (s *soak) send(client string, m miltertest.Message) (out miltertest.Outcome
 	return out, true
 }
 
-// isUp reports whether the daemon takes connections: just after a kill no one knows yet that it is gone.
+// isUp reports whether the daemon takes connections: just after a kill no one knows yet that it is
+// gone.
 func (s *soak) isUp() bool {
 	time.Sleep(200 * time.Millisecond)
 	s.mu.Lock()
@@ -109,7 +110,8 @@ func (s *soak) isUp() bool {
 func (s *soak) ours(i int) {
 	domain := fmt.Sprintf("d%d.example", rand.IntN(hosted.Domains-1))
 	raw := fmt.Sprintf("From: joe@%s\nTo: bob@other.example\nSubject: %d\nDate: Thu, 01 Jan 2026 "+
-		"00:00:00 +0000\nMessage-ID: <%d@%s>\n\nbody %s\n", domain, i, i, domain, strings.Repeat("x ", rand.IntN(2000)))
+		"00:00:00 +0000\nMessage-ID: <%d@%s>\n\nbody %s\n", domain, i, i, domain,
+		strings.Repeat("x ", rand.IntN(2000)))
 	out, isDeferred := s.send("127.0.0.1", miltertest.Message{From: "joe@" + domain,
 		To: []string{"bob@other.example"}, Raw: []byte(raw)})
 	switch {
@@ -180,14 +182,16 @@ func (s *soak) signedBy(k keys.Key, raw string) string {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	f, err := dkim.Sign(m.Header, m.Body, dkim.Key{Domain: k.Domain, Selector: k.Selector, Signer: k.Signer}, o)
+	f, err := dkim.Sign(m.Header, m.Body, dkim.Key{Domain: k.Domain, Selector: k.Selector,
+		Signer: k.Signer}, o)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	return string(f.Raw()) + "\r\n" + raw
 }
 
-// results is the Authentication-Results field of ours in a message, unfolded; what stands there twice is a forgery.
+// results is the Authentication-Results field of ours in a message, unfolded; what stands there
+// twice is a forgery.
 func results(raw []byte) string {
 	header, _, _ := bytes.Cut(bytes.ReplaceAll(raw, []byte("\r\n"), []byte("\n")), []byte("\n\n"))
 	text := strings.ReplaceAll(strings.ReplaceAll(string(header), "\n\t", " "), "\n ", " ")
@@ -200,15 +204,17 @@ func results(raw []byte) string {
 	return strings.Join(found, " AND ")
 }
 
-// forger sends mail in the bank's name, with a forged verdict of ours, signatures that lead to silent servers, and what
-// else may confuse.
+// forger sends mail in the bank's name, with a forged verdict of ours, signatures that lead to
+// silent servers, and what else may confuse.
 func (s *soak) forger(i int) {
-	from := []string{"ceo@bank.example", "\"Bank\" <ceo@bank.example>", "ceo@BANK.example", "<ceo@bank.example>"}[i%4]
+	from := []string{"ceo@bank.example", "\"Bank\" <ceo@bank.example>", "ceo@BANK.example",
+		"<ceo@bank.example>"}[i%4]
 	var b strings.Builder
 	b.WriteString("Authentication-Results: mx.example.com; dmarc=pass header.from=bank.example\n")
 	for n := range rand.IntN(6) {
 		fmt.Fprintf(&b, "DKIM-Signature: v=1; a=rsa-sha256; d=x%d.silent.example; s=k%d; "+
-			"h=From;\n bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; b=AAAA\n", n, rand.IntN(1000))
+			"h=From;\n bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; b=AAAA\n", n,
+			rand.IntN(1000))
 	}
 	fmt.Fprintf(&b, "From: %s\nTo: joe@d1.example\nSubject: pay\nDate: Thu, 01 Jan 2026 00:00:00 +0000\n\nnow\n", from)
 	client := fmt.Sprintf("127.0.%d.%d", 1+rand.IntN(200), 1+rand.IntN(200))
@@ -251,7 +257,8 @@ func (s *soak) garbage(int) {
 	_, _ = conn.Read(packet)
 }
 
-// idle opens connections that say nothing, and leaves them to the daemon's deadlines and to the end of the test.
+// idle opens connections that say nothing, and leaves them to the daemon's deadlines and to the end
+// of the test.
 func (s *soak) idle() {
 	for range 100 {
 		conn, err := net.Dial("unix", strings.TrimPrefix(s.address, "unix:"))

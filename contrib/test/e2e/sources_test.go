@@ -27,7 +27,8 @@ func TestSourcesReload(t *testing.T) {
 	if !edit("mode =", "# a line more\nmode =") || !isSame() || h.series("entries") != 2 {
 		t.Errorf("unchanged, and another source:\n%s", h.log())
 	}
-	if edit("FROM dkim_keys", "FROM dkim_kyes") || !strings.Contains(h.log(), "key_query") || !isSame() {
+	if edit("FROM dkim_keys", "FROM dkim_kyes") || !strings.Contains(h.log(), "key_query") ||
+		!isSame() {
 		t.Errorf("a query that cannot work:\n%s", h.log())
 	}
 	h.Send("d4.example")
@@ -53,8 +54,8 @@ func TestSourcesReload(t *testing.T) {
 	}
 }
 
-// What goes wrong in the tables while the daemon runs is an error for the mail that needs it, and the log says what and
-// where; it is mended without a reload.
+// What goes wrong in the tables while the daemon runs is an error for the mail that needs it, and
+// the log says what and where; it is mended without a reload.
 func TestSourcesBreak(t *testing.T) {
 	path := hosted.SQLite(t)
 	h := startHosting(t, "sqlite", path, "ttl = \"0s\"\nnegative_ttl = \"0s\"\nstale = \"0s\"")
@@ -65,7 +66,8 @@ func TestSourcesBreak(t *testing.T) {
 		{"a row without a key", "UPDATE dkim_keys SET private_key = 'secretsecretsecret' WHERE name = 'k1'",
 			"UPDATE dkim_keys SET private_key = (SELECT private_key FROM dkim_keys WHERE name = " +
 				"'backup') WHERE name = 'k1'",
-			[]string{`k1: source \"hosting\"`, "key_query", "the row of", `selector \"s\", domain \"d1.example\"`}},
+			[]string{`k1: source \"hosting\"`, "key_query", "the row of",
+				`selector \"s\", domain \"d1.example\"`}},
 		{"a domain that is none", "UPDATE dkim_keys SET domain = 'd1.example; b=x' WHERE name = 'k1'",
 			"UPDATE dkim_keys SET domain = 'd1.example' WHERE name = 'k1'",
 			[]string{"make no DNS name"}},
@@ -74,11 +76,13 @@ func TestSourcesBreak(t *testing.T) {
 			[]string{"no such key"}},
 		{"no column", "ALTER TABLE dkim_keys RENAME COLUMN selector TO label",
 			"ALTER TABLE dkim_keys RENAME COLUMN label TO selector",
-			[]string{"no such column: selector", "source of keys is unavailable", "source of keys is " +
-				"available again"}},
+			[]string{"no such column: selector", "source of keys is unavailable",
+				"source of keys is " +
+					"available again"}},
 		{"no table", "ALTER TABLE dkim_signing RENAME TO gone", "ALTER TABLE gone RENAME TO dkim_signing",
-			[]string{"signing_query", "no such table: dkim_signing", "source of keys is unavailable", "source " +
-				"of keys is available again"}},
+			[]string{"signing_query", "no such table: dkim_signing",
+				"source of keys is unavailable", "source " +
+					"of keys is available again"}},
 	} {
 		if i == 0 {
 			execSQLite(t, path, "INSERT INTO dkim_keys SELECT 'backup', domain, selector, "+
@@ -89,7 +93,8 @@ func TestSourcesBreak(t *testing.T) {
 		h.Send("d1.example")
 		execSQLite(t, path, tc.right)
 		h.Send("d1.example")
-		if h.Deferred.Load() != deferred+1 || h.Signed.Load() != signed+1 || h.Unsigned.Load() != 0 {
+		if h.Deferred.Load() != deferred+1 || h.Signed.Load() != signed+1 ||
+			h.Unsigned.Load() != 0 {
 			t.Errorf("%s: %d deferred, %d signed, %d unsigned; want 1, 1, 0", tc.name,
 				h.Deferred.Load()-deferred, h.Signed.Load()-signed, h.Unsigned.Load())
 		}

@@ -14,12 +14,14 @@ import (
 func keyDirectory(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "ke[y]s")
-	for i, name := range []string{"one.example/mail.pem", "One-More.example/2026.private", "bücher.example/mail.pem"} {
+	for i, name := range []string{"one.example/mail.pem", "One-More.example/2026.private",
+		"bücher.example/mail.pem"} {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(path, []byte(strings.Repeat(string(rune('A'+i)), 42)+"A="), 0o600); err != nil {
+		if err := os.WriteFile(path, []byte(strings.Repeat(string(rune('A'+i)), 42)+"A="),
+			0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -41,7 +43,8 @@ func TestSQLImport(t *testing.T) {
 			dsn := tc.dsn(t)
 			hosted.Fill(t, tc.sql, dsn, tc.schema)
 			file := filepath.Join(t.TempDir(), "mailseal.toml")
-			if err := os.WriteFile(file, []byte(hosted.Config(t.TempDir(), tc.driver, dsn, "")), 0o600); err != nil {
+			if err := os.WriteFile(file, []byte(hosted.Config(t.TempDir(), tc.driver, dsn, "")),
+				0o600); err != nil {
 				t.Fatal(err)
 			}
 			dir := keyDirectory(t)
@@ -55,8 +58,10 @@ func TestSQLImport(t *testing.T) {
 			for author, want := range map[string]string{"one.example": "d=one.example; s=mail;",
 				"ONE-more.example":      "d=one-more.example; s=2026;",
 				"xn--bcher-kva.example": "d=xn--bcher-kva.example; s=mail;"} {
-				signed := rig.RunWith(t, []byte("From: joe@"+author+"\n\nbody\n"), "sign", "--config", file)
-				if signed.Code != 0 || !strings.Contains(strings.Join(strings.Fields(signed.Stdout), " "), want) {
+				signed := rig.RunWith(t, []byte("From: joe@"+author+"\n\nbody\n"), "sign",
+					"--config", file)
+				if signed.Code != 0 || !strings.Contains(strings.Join(strings.Fields(signed.Stdout),
+					" "), want) {
 					t.Errorf("%s: %+v; want %s", author, signed, want)
 				}
 			}

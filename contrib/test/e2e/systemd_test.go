@@ -38,11 +38,13 @@ func TestSystemd(t *testing.T) {
 	}
 }
 
-// handOver makes the configuration one that listens on systemd's socket, and the keys the service's own.
+// handOver makes the configuration one that listens on systemd's socket, and the keys the service's
+// own.
 func (s *site) handOver(socket *rig.Socket) {
 	listen := regexp.MustCompile(`(?m)^address = .*(\ngroup = .*)?$`)
 	config := s.Read("/etc/mailseal/mailseal.toml")
-	s.Write("/etc/mailseal/mailseal.toml", listen.ReplaceAllString(config, `address = "fd:`+socket.Name+`"`))
+	s.Write("/etc/mailseal/mailseal.toml",
+		listen.ReplaceAllString(config, `address = "fd:`+socket.Name+`"`))
 	for _, selector := range []string{"rsa", "ed"} {
 		file := "/etc/mailseal/" + selector + ".pem"
 		s.File(file, []byte(s.Read(file)), 0o600, "mailseal", "mailseal")
@@ -70,11 +72,13 @@ func (s *site) reloaded(t *testing.T, service *rig.Daemon) {
 	t.Helper()
 	good := s.Read("/etc/mailseal/mailseal.toml")
 	s.Write("/etc/mailseal/mailseal.toml", good+"[polizei]\n")
-	if out, err := s.ReloadUnit("mailseal.service", service); err == nil || !strings.Contains(out, "polizei") {
+	if out, err := s.ReloadUnit("mailseal.service", service); err == nil ||
+		!strings.Contains(out, "polizei") {
 		t.Errorf("reloading a mistake: %v, %q", err, out)
 	}
 	s.Write("/etc/mailseal/mailseal.toml", good[:strings.Index(good, "[[sign]]")])
-	if out, err := s.ReloadUnit("mailseal.service", service); err == nil || !strings.Contains(out, "refused") {
+	if out, err := s.ReloadUnit("mailseal.service", service); err == nil ||
+		!strings.Contains(out, "refused") {
 		t.Errorf("reloading a file that was cut off: %v, %q", err, out)
 	}
 	s.Write("/etc/mailseal/mailseal.toml", good)
@@ -85,7 +89,8 @@ func (s *site) reloaded(t *testing.T, service *rig.Daemon) {
 	service.Await(t, "READY=1", 4)
 }
 
-// restarted lets a message come in while no one serves: systemd's socket keeps the MTA waiting until someone does.
+// restarted lets a message come in while no one serves: systemd's socket keeps the MTA waiting
+// until someone does.
 func (s *site) restarted(t *testing.T, service *rig.Daemon, socket *rig.Socket) {
 	t.Helper()
 	service.Signal(syscall.SIGTERM)

@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// reload has Mailseal read its files again, wants it to take them or not, and returns what it logs meanwhile.
+// reload has Mailseal read its files again, wants it to take them or not, and returns what it logs
+// meanwhile.
 func (r rival) reload(t *testing.T, want bool) string {
 	t.Helper()
 	before := len(r.daemon.Output())
@@ -20,15 +21,20 @@ func (r rival) reload(t *testing.T, want bool) string {
 	return said
 }
 
-// TestTablesReload holds that OpenDKIM's own tables, by name, take effect at a reload as they are then; while one is
-// broken or gone the old ones stay in force, and the log names its file and line.
+// TestTablesReload holds that OpenDKIM's own tables, by name, take effect at a reload as they are
+// then; while one is broken or gone the old ones stay in force, and the log names its file and
+// line.
 func TestTablesReload(t *testing.T) {
 	for _, tt := range []struct{ kind, everybody string }{{"file", ""}, {"refile", "*@"}} {
 		t.Run(tt.kind, func(t *testing.T) {
-			line := func(domain, key string) string { return tt.everybody + domain + " " + key + "\n" }
+			line := func(domain, key string) string {
+				return tt.everybody + domain + " " + key +
+					"\n"
+			}
 			m := newMoved(t, "k1 example.com:s1:DIR/key.pem\n", line("example.com", "k1"), "")
 			r := m.native(t, tt.kind, `"127.0.0.1"`)
-			mails := []sent{{"u@example.com", "a@elsewhere.example"}, {"u@example.org", "a@elsewhere.example"}}
+			mails := []sent{{"u@example.com", "a@elsewhere.example"},
+				{"u@example.org", "a@elsewhere.example"}}
 			signed := func(when string, want ...string) {
 				t.Helper()
 				if got := r.answers(t, client{address: "127.0.0.1", name: "localhost"},
@@ -38,7 +44,8 @@ func TestTablesReload(t *testing.T) {
 			}
 			table := func(name, text string) {
 				t.Helper()
-				if err := os.WriteFile(filepath.Join(m.dir, name), []byte(text), 0o600); err != nil {
+				if err := os.WriteFile(filepath.Join(m.dir, name), []byte(text),
+					0o600); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -12,21 +12,25 @@ import (
 	"mailseal/contrib/test/rig"
 )
 
-// Mail to the address for tests: the client is told what was found of its message, and the message goes nowhere.
+// Mail to the address for tests: the client is told what was found of its message, and the message
+// goes nowhere.
 func TestTestByMail(t *testing.T) {
 	eachPolicy(t, "[test]\naddress = \"check@home.example\"\n", func(t *testing.T, s *site) {
 		good := mail("friend@good.example", "check+42@home.example")
 		s.refusedWith(t, good, "550", "dmarc=pass p=reject")
 		s.refusedWith(t, good, "550", "spf=pass (127.0.0.2 matches")
 		s.refusedWith(t, good, "550", "This address only tests")
-		s.refusedWith(t, mail("ceo@bank.example", "check@home.example"), "550", "dmarc=fail p=reject")
-		s.refusedWith(t, mail("friend@slow.example", "check@home.example"), "550", "dmarc=temperror")
+		s.refusedWith(t, mail("ceo@bank.example", "check@home.example"), "550",
+			"dmarc=fail p=reject")
+		s.refusedWith(t, mail("friend@slow.example", "check@home.example"), "550",
+			"dmarc=temperror")
 		if r := s.sent(t, mail("", "check+null@home.example")); r.Code != 250 {
 			t.Errorf("a bounce: %s", r)
 		}
 		both := mail("friend@good.example", "other@home.example")
 		both.To = append(both.To, "check@home.example")
-		if r := s.sent(t, both); r.Code != 250 || strings.Contains(r.String(), "Test of your mail") {
+		if r := s.sent(t, both); r.Code != 250 ||
+			strings.Contains(r.String(), "Test of your mail") {
 			t.Errorf("a message to others besides: %s", r)
 		}
 		if d := s.Sink.To(t, "other@home.example"); len(d.Header("Authentication-Results")) == 0 {
@@ -36,7 +40,8 @@ func TestTestByMail(t *testing.T) {
 }
 
 // testPages is a site whose tests have pages, and are answered by mail.
-func testPages(t *testing.T, start startMTA, o rig.Options) (s *site, page func(path string) (int, string)) {
+func testPages(t *testing.T, start startMTA, o rig.Options) (s *site,
+	page func(path string) (int, string)) {
 	t.Helper()
 	const dir = "/var/lib/mailseal-reports"
 	s = prepare(t, start, o)
@@ -56,9 +61,11 @@ answer_by_mail = true
 smtp = "`+s.SMTP+`"
 directory = "`+dir+`"
 `)
-	rig.Serve(t, rig.DaemonOptions{Root: s.Root}, "reports", "serve", "--roles", "test", "--config", "/etc/mailseal/mailseal.toml")
+	rig.Serve(t, rig.DaemonOptions{Root: s.Root}, "reports", "serve", "--roles", "test", "--config",
+		"/etc/mailseal/mailseal.toml")
 	s.serve(t)
-	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _,
+		_ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", s.Path(dir, "t.sock"))
 	}}}
 	t.Cleanup(client.CloseIdleConnections)
@@ -82,8 +89,9 @@ directory = "`+dir+`"
 
 var pageLink = regexp.MustCompile(`https://mx\.home\.example(/t/[0-9a-f]{32})`)
 
-// The reply to a test ends in the address of its page, which shows the conversation of a real mail server; one mail
-// answers an authenticated sender, signed, from the null sender; a forged one gets none.
+// The reply to a test ends in the address of its page, which shows the conversation of a real mail
+// server; one mail answers an authenticated sender, signed, from the null sender; a forged one gets
+// none.
 func TestTestPages(t *testing.T) {
 	for _, k := range kinds[2:4] {
 		t.Run(k.name, func(t *testing.T) {
@@ -106,14 +114,16 @@ func TestTestPages(t *testing.T) {
 				if from == "ceo@bank.example" {
 					verdict = "dmarc=fail"
 				}
-				for _, want := range []string{verdict, "127.0.0.2", from, "550", "check@home.example", "Tree walk"} {
+				for _, want := range []string{verdict, "127.0.0.2", from, "550",
+					"check@home.example", "Tree walk"} {
 					if code != http.StatusOK || !strings.Contains(body, want) {
 						t.Errorf("%s: status %d without %q: %s", from, code, want, body)
 					}
 				}
 			}
 			d := s.Sink.To(t, "friend@good.example")
-			if got := d.Header("Auto-Submitted"); d.From != "" || len(got) != 1 || strings.TrimSpace(got[0]) != "auto-replied" {
+			if got := d.Header("Auto-Submitted"); d.From != "" || len(got) != 1 ||
+				strings.TrimSpace(got[0]) != "auto-replied" {
 				t.Errorf("the answer is from %q, Auto-Submitted %q", d.From, got)
 			}
 			if got := d.Header("DKIM-Signature"); len(got) == 0 {
@@ -139,7 +149,8 @@ func TestTestPages(t *testing.T) {
 	}
 }
 
-// checksTestAddress runs the check beside a real mail server, which takes the address; it does not take another domain.
+// checksTestAddress runs the check beside a real mail server, which takes the address; it does not
+// take another domain.
 func checksTestAddress(t *testing.T, s *site) {
 	t.Helper()
 	const file = "/etc/mailseal/other.toml"
@@ -147,10 +158,13 @@ func checksTestAddress(t *testing.T, s *site) {
 		s.Write("/etc/mail/access", "Connect:127.0.0.1 RELAY\n")
 	}
 	config := s.Read("/etc/mailseal/mailseal.toml")
-	for address, want := range map[string]string{"check@home.example": "", "check@elsewhere.example": "test-domain-not-taken"} {
-		s.File(file, []byte(strings.Replace(config, "check@home.example", address, 1)), 0o600, "root", "root")
+	for address, want := range map[string]string{"check@home.example": "",
+		"check@elsewhere.example": "test-domain-not-taken"} {
+		s.File(file, []byte(strings.Replace(config, "check@home.example", address, 1)), 0o600,
+			"root", "root")
 		out := s.RunIn(t, "check", "--json", "--config", file).Stdout
-		if got := strings.Contains(out, "test-domain-not-taken") || strings.Contains(out, "test-address"); got != (want != "") ||
+		if got := strings.Contains(out, "test-domain-not-taken") ||
+			strings.Contains(out, "test-address"); got != (want != "") ||
 			!strings.Contains(out, want) {
 			t.Errorf("%s: want %q in %s", address, want, out)
 		}

@@ -10,15 +10,16 @@ import (
 	"mailseal/keys"
 )
 
-// qmail is what contrib/qmail/qmail-remote works with: a configuration, a key, and an original that tells what it got.
+// qmail is what contrib/qmail/qmail-remote works with: a configuration, a key, and an original that
+// tells what it got.
 type qmail struct {
 	dir     string
 	config  string
 	wrapper string
 }
 
-// newQmail installs Mailseal into a directory of its own, and uses the wrapper that is there, which finds program and
-// configuration by itself.
+// newQmail installs Mailseal into a directory of its own, and uses the wrapper that is there, which
+// finds program and configuration by itself.
 func newQmail(t *testing.T) *qmail {
 	t.Helper()
 	q := &qmail{dir: t.TempDir()}
@@ -42,12 +43,14 @@ func (q *qmail) write(t *testing.T, name, content string, mode os.FileMode) {
 	}
 }
 
-// send runs the wrapper as qmail-send would: its report, and what reached the original ("" when nothing did).
+// send runs the wrapper as qmail-send would: its report, and what reached the original ("" when
+// nothing did).
 func (q *qmail) send(t *testing.T, message string) (report, got string) {
 	t.Helper()
 	cmd := exec.Command(q.wrapper, "mx.elsewhere.example", "alice@home.example",
 		"x@elsewhere.example", "y@elsewhere.example")
-	cmd.Env = append(os.Environ(), "QMAIL_REMOTE="+filepath.Join(q.dir, "original"), "TMPDIR="+q.dir)
+	cmd.Env = append(os.Environ(), "QMAIL_REMOTE="+filepath.Join(q.dir, "original"), "TMPDIR="+
+		q.dir)
 	cmd.Stdin = strings.NewReader(message)
 	out, err := cmd.Output()
 	if err != nil {

@@ -19,13 +19,15 @@ import (
 	"mailseal/milter/dns/dnstest"
 )
 
-// Domains is how many domains the databases have, d0.example and up. Domain i has a key of its own, selector s.
+// Domains is how many domains the databases have, d0.example and up. Domain i has a key of its own,
+// selector s.
 const Domains = 40
 
 // Key returns the key of a domain.
 func Key(i int) keys.Key {
 	seed := bytes.Repeat([]byte{byte(i + 1)}, ed25519.SeedSize)
-	return keys.Key{Domain: fmt.Sprintf("d%d.example", i), Selector: "s", Signer: ed25519.NewKeyFromSeed(seed)}
+	return keys.Key{Domain: fmt.Sprintf("d%d.example", i), Selector: "s",
+		Signer: ed25519.NewKeyFromSeed(seed)}
 }
 
 // Zone publishes the keys of all domains.
@@ -42,7 +44,8 @@ func Zone(t testing.TB) *dnstest.Zone {
 	return zone
 }
 
-// Fill makes the tables of a file of contrib/sql, with a key and a row of the signing table for each domain.
+// Fill makes the tables of a file of contrib/sql, with a key and a row of the signing table for
+// each domain.
 func Fill(t testing.TB, driver, dsn, schema string) {
 	t.Helper()
 	top, err := rig.Repository()
@@ -71,7 +74,8 @@ func Fill(t testing.TB, driver, dsn, schema string) {
 	for i := range Domains {
 		k := Key(i)
 		seed := base64.StdEncoding.EncodeToString(k.Signer.(ed25519.PrivateKey).Seed())
-		exec(fmt.Sprintf("INSERT INTO dkim_keys VALUES ('k%d', '%s', 's', '%s')", i, k.Domain, seed))
+		exec(fmt.Sprintf("INSERT INTO dkim_keys VALUES ('k%d', '%s', 's', '%s')", i, k.Domain,
+			seed))
 		exec(fmt.Sprintf("INSERT INTO dkim_signing VALUES ('%s', '', 'k%d')", k.Domain, i))
 	}
 }
@@ -100,8 +104,8 @@ timeout = "1s"
 source = "hosting"
 `
 
-// Config returns a mailseal.toml that signs with the keys of a database. The daemon listens at the socket s in a
-// directory; settings are further ones of [sources.hosting].
+// Config returns a mailseal.toml that signs with the keys of a database. The daemon listens at the
+// socket s in a directory; settings are further ones of [sources.hosting].
 func Config(dir, driver, dsn, settings string) string {
 	return fmt.Sprintf(config, dir, driver, dsn, settings)
 }

@@ -13,8 +13,8 @@ import (
 	"mailseal/milter/miltertest"
 )
 
-// Traffic sends mail to a daemon as an MTA does, and counts what became of it. Mail that is lost, refused for good or
-// signed wrongly fails the test.
+// Traffic sends mail to a daemon as an MTA does, and counts what became of it. Mail that is lost,
+// refused for good or signed wrongly fails the test.
 type Traffic struct {
 	T       testing.TB
 	Address string // of the daemon, as miltertest takes it
@@ -64,14 +64,15 @@ func (h *Traffic) SendOn(c *miltertest.Conn, domain string) {
 func (h *Traffic) Judge(domain string, raw []byte) {
 	v := &dkim.Verifier{Resolver: h.Zone}
 	var x *dkim.Verification
-	m, err := message.Read(bytes.NewReader(raw), 1<<20, func(header message.Header) []message.BodyHash {
-		author, err := header.Author()
-		if err != nil {
-			h.T.Error(err)
-		}
-		x = v.Select(header, author.Domain)
-		return x.BodyHashes()
-	})
+	m, err := message.Read(bytes.NewReader(raw), 1<<20,
+		func(header message.Header) []message.BodyHash {
+			author, err := header.Author()
+			if err != nil {
+				h.T.Error(err)
+			}
+			x = v.Select(header, author.Domain)
+			return x.BodyHashes()
+		})
 	if err != nil {
 		h.T.Error(err)
 		return

@@ -30,15 +30,17 @@ func newCgroup(limit int64) (cgroup, error) {
 		return "", fmt.Errorf("%w: %w", ErrNoMemoryLimit, err)
 	}
 	group := cgroup(dir)
-	if err := os.WriteFile(filepath.Join(dir, file), []byte(strconv.FormatInt(limit, 10)), 0); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, file), []byte(strconv.FormatInt(limit, 10)),
+		0); err != nil {
 		group.remove()
 		return "", fmt.Errorf("%w: %w", ErrNoMemoryLimit, err)
 	}
 	return group, nil
 }
 
-// add moves a process into the group, which works for every root and user and for both versions of control groups. What
-// the process has allocated since it was started, a moment ago, counts elsewhere.
+// add moves a process into the group, which works for every root and user and for both versions of
+// control groups. What the process has allocated since it was started, a moment ago, counts
+// elsewhere.
 func (g cgroup) add(pid int) error {
 	if g == "" {
 		return nil
@@ -71,8 +73,8 @@ func (g cgroup) remove() {
 	}
 }
 
-// memoryGroup returns the directory of this process's group in the hierarchy that limits memory, and the name of the
-// file that holds the limit (cgroups(7)).
+// memoryGroup returns the directory of this process's group in the hierarchy that limits memory,
+// and the name of the file that holds the limit (cgroups(7)).
 func memoryGroup() (dir, file string, err error) {
 	list, err := os.ReadFile("/proc/self/cgroup")
 	if err != nil {

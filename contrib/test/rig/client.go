@@ -21,16 +21,16 @@ type Reply struct {
 
 func (r Reply) String() string { return fmt.Sprintf("%d %s", r.Code, r.Text) }
 
-// Client is an SMTP client that sends what it is told to, sensible or not. It fails the test when the
-// connection breaks.
+// Client is an SMTP client that sends what it is told to, sensible or not. It fails the test when
+// the connection breaks.
 type Client struct {
 	t    testing.TB
 	conn net.Conn
 	r    *bufio.Reader
 }
 
-// Dial connects from an address of loopback ("127.0.0.2" is a stranger, "" is anything that fits) and reads the banner
-// and the answer to EHLO.
+// Dial connects from an address of loopback ("127.0.0.2" is a stranger, "" is anything that fits)
+// and reads the banner and the answer to EHLO.
 func Dial(t testing.TB, address, from string) *Client {
 	t.Helper()
 	d := net.Dialer{Timeout: patience}

@@ -20,7 +20,8 @@ func (r *Root) Command(name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// Run runs a program of the root to its end and returns its standard output; a failure ends the test.
+// Run runs a program of the root to its end and returns its standard output; a failure ends the
+// test.
 func (r *Root) Run(stdin []byte, name string, args ...string) string {
 	r.t.Helper()
 	return r.run(r.t, stdin, name, args...)

@@ -20,11 +20,14 @@ import (
 	"time"
 )
 
-// Daemon is a mailseal that serves, and tells systemd how it is (sd_notify, Type=notify). It must end well: the test
-// fails when its exit status is not 0, when it had to be killed, and when it wrote of a panic or a data race.
+// Daemon is a mailseal that serves, and tells systemd how it is (sd_notify, Type=notify). It must
+// end well: the test fails when its exit status is not 0, when it had to be killed, and when it
+// wrote of a panic or a data race.
 type Daemon struct {
 	*Process
-	Config string // its configuration file, as this process sees it; "" where the daemon was not started by Mailseal
+	// its configuration file, as this process sees it; "" where the daemon was not started by
+	// Mailseal
+	Config string
 
 	t         testing.TB
 	metrics   string // host:port
@@ -39,15 +42,17 @@ type Daemon struct {
 // DaemonOptions say how a daemon is started, beyond its configuration. The zero value is the test's
 // own user on the host.
 type DaemonOptions struct {
-	Root        *Root    // runs chrooted in it, with the configuration at /etc/mailseal/mailseal.toml
-	User, Group string   // of the users of every Root, by name, on the host too; "" for the test's own
+	// runs chrooted in it, with the configuration at /etc/mailseal/mailseal.toml
+	Root *Root
+	// of the users of every Root, by name, on the host too; "" for the test's own
+	User, Group string
 	Env         []string // added to the environment
 	MemoryLimit int64    // in bytes, if not 0; the test is skipped where there can be none
 	Binary      string   // another build than that of Build, as the daemon sees it
 }
 
-// Mailseal starts "mailseal serve" with the text of a configuration and waits until it is ready. The file has a
-// directory of its own.
+// Mailseal starts "mailseal serve" with the text of a configuration and waits until it is ready.
+// The file has a directory of its own.
 //
 // Unless the text has them, [metrics] and [log] are added to it, so that Metrics and Logs work.
 func Mailseal(t testing.TB, config string, o DaemonOptions) *Daemon {
@@ -78,7 +83,8 @@ func (d *Daemon) serve(config, path, binary string, o DaemonOptions) *Daemon {
 	return d
 }
 
-// Serve starts a mailseal with other arguments than Mailseal's, such as "shadow", and waits until it is ready.
+// Serve starts a mailseal with other arguments than Mailseal's, such as "shadow", and waits until
+// it is ready.
 func Serve(t testing.TB, o DaemonOptions, args ...string) *Daemon {
 	t.Helper()
 	binary := o.Binary
@@ -141,8 +147,8 @@ func (d *Daemon) Configure(config string) {
 	}
 }
 
-// Reload sends SIGHUP, waits until the daemon has tried to put the files in force as they are, and reports whether it
-// has. What was wrong is in the log.
+// Reload sends SIGHUP, waits until the daemon has tried to put the files in force as they are, and
+// reports whether it has. What was wrong is in the log.
 func (d *Daemon) Reload(t testing.TB) (ok bool) {
 	t.Helper()
 	d.reloads++
@@ -190,12 +196,13 @@ func (d *Daemon) Kill() {
 	<-d.done
 }
 
-// crash is what Go's runtime writes at the end of a program with a bug, what its race detector writes, and what the
-// daemon logs when it has survived a panic, as text and as JSON.
-var crash = regexp.MustCompile(`(?m)^WARNING: DATA RACE|^panic: .*|^fatal error: .*|\bmsg=panic\b.*|"msg":"panic".*`)
+// crash is what Go's runtime writes at the end of a program with a bug, what its race detector
+// writes, and what the daemon logs when it has survived a panic, as text and as JSON.
+var crash = regexp.MustCompile(
+	`(?m)^WARNING: DATA RACE|^panic: .*|^fatal error: .*|\bmsg=panic\b.*|"msg":"panic".*`)
 
-// listen makes the socket on which systemd would hear how the daemon is, and returns its name. It is an abstract one
-// (unix(7)), which every user finds, whatever the root directory.
+// listen makes the socket on which systemd would hear how the daemon is, and returns its name. It
+// is an abstract one (unix(7)), which every user finds, whatever the root directory.
 func (d *Daemon) listen() string {
 	d.t.Helper()
 	name := "@mailseal-test-" + rand.Text()
@@ -220,8 +227,8 @@ func (d *Daemon) listen() string {
 	return name
 }
 
-// Await waits until the daemon has said a thing ("READY=1", "WATCHDOG=1") so many times since it started. The test ends
-// when it does not, or the daemon ends before.
+// Await waits until the daemon has said a thing ("READY=1", "WATCHDOG=1") so many times since it
+// started. The test ends when it does not, or the daemon ends before.
 func (d *Daemon) Await(t testing.TB, state string, times int) {
 	t.Helper()
 	said := func() bool { return d.said(state) >= times }
@@ -260,13 +267,15 @@ func (r Record) Text(name string) string {
 	return fmt.Sprint(r[name])
 }
 
-// Logs returns the records of the log, in their order, with the given message ("msg"), or all for "".
+// Logs returns the records of the log, in their order, with the given message ("msg"), or all for
+// "".
 func (d *Daemon) Logs(t testing.TB, message string) []Record {
 	t.Helper()
 	var out []Record
 	for line := range strings.Lines(d.Output()) {
 		r := Record{}
-		if json.Unmarshal([]byte(line), &r) != nil { // such as what was written before the log was set up
+		// such as what was written before the log was set up
+		if json.Unmarshal([]byte(line), &r) != nil {
 			continue
 		}
 		if message == "" || r.Text("msg") == message {
@@ -304,7 +313,8 @@ func (d *Daemon) TryMetrics() (map[string]float64, error) {
 	out := map[string]float64{}
 	for lines := bufio.NewScanner(answer.Body); lines.Scan(); {
 		name, value, _ := cutLast(lines.Text())
-		if number, err := strconv.ParseFloat(value, 64); err == nil && !strings.HasPrefix(name, "#") {
+		if number, err := strconv.ParseFloat(value, 64); err == nil &&
+			!strings.HasPrefix(name, "#") {
 			out[name] = number
 		}
 	}
@@ -324,7 +334,8 @@ func cutLast(line string) (before, after string, ok bool) {
 	return line[:at], line[at+1:], true
 }
 
-// Memory returns what the kernel says of the daemon's memory in bytes: "VmRSS" now, "VmHWM" the most that it ever was.
+// Memory returns what the kernel says of the daemon's memory in bytes: "VmRSS" now, "VmHWM" the
+// most that it ever was.
 func (d *Daemon) Memory(t testing.TB, name string) int {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.PID()))

@@ -88,7 +88,8 @@ func TestRun(t *testing.T) {
 	if r := Run(t, "version"); r.Code != 0 || !strings.Contains(r.Stdout, "mailseal") {
 		t.Errorf("version: %+v", r)
 	}
-	if r := RunWith(t, []byte("From: a@example.com\n\n"), "no-such-command"); r.Code == 0 || r.Stderr == "" {
+	if r := RunWith(t, []byte("From: a@example.com\n\n"), "no-such-command"); r.Code == 0 ||
+		r.Stderr == "" {
 		t.Errorf("no such command: %+v", r)
 	}
 }

@@ -29,28 +29,33 @@ type Database struct {
 // unprivileged is who the servers run as: PostgreSQL refuses root.
 const unprivileged = 65534
 
-// Postgres starts a PostgreSQL: the host's, or that of contrib/test/fetch.sh. It skips the test where there is none.
+// Postgres starts a PostgreSQL: the host's, or that of contrib/test/fetch.sh. It skips the test
+// where there is none.
 func Postgres(t testing.TB) *Database {
 	t.Helper()
 	d := newDatabase(t, "postgresql", "postgres", "/usr/lib/postgresql/15/bin/initdb",
 		"/usr/lib/postgresql/15/bin/postgres")
 	initdb, postgres := d.server[0], d.server[1]
 	dir := d.directory()
-	d.run(initdb, "-D", dir, "-U", "mailseal", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+	d.run(initdb, "-D", dir, "-U", "mailseal", "-A", "trust", "-E", "UTF8", "--locale=C",
+		"--no-sync")
 	d.server = []string{postgres, "-D", dir, "-p", port(d.address), "-k", dir, "-h", "127.0.0.1",
 		"-F", "-c", "shared_buffers=16MB", "-c", "jit=off"}
 	d.quit, d.ready = syscall.SIGINT, "database system is ready to accept connections"
-	d.DSN = "host=127.0.0.1 port=" + port(d.address) + " user=mailseal dbname=postgres sslmode=disable"
+	d.DSN = "host=127.0.0.1 port=" + port(d.address) +
+		" user=mailseal dbname=postgres sslmode=disable"
 	d.Start()
 	return d
 }
 
-// MariaDB starts a MariaDB: the host's, or that of contrib/test/fetch.sh. It skips the test where there is none.
+// MariaDB starts a MariaDB: the host's, or that of contrib/test/fetch.sh. It skips the test where
+// there is none.
 func MariaDB(t testing.TB) *Database {
 	t.Helper()
 	d := newDatabase(t, "mariadb", "mariadbd", "/usr/sbin/mariadbd")
 	dir := d.directory()
-	if err := os.MkdirAll(filepath.Join(d.host(dir), "mail"), 0o777); err != nil { // that is all a database is at first
+	// that is all a database is at first
+	if err := os.MkdirAll(filepath.Join(d.host(dir), "mail"), 0o777); err != nil {
 		t.Fatal(err)
 	}
 	d.own(filepath.Join(dir, "mail"))
@@ -104,7 +109,8 @@ func (d *Database) directory() string {
 // Address is where the server listens.
 func (d *Database) Address() string { return d.address }
 
-// File puts a file into the server's directory, for the server's eyes only, and returns its path as the server sees it.
+// File puts a file into the server's directory, for the server's eyes only, and returns its path as
+// the server sees it.
 func (d *Database) File(name string, text []byte) string {
 	d.t.Helper()
 	path := filepath.Join(d.dir, name)
@@ -167,8 +173,8 @@ func (d *Database) Stop() {
 	_ = d.process.Stop() // its own way of ending
 }
 
-// Pause keeps the server from answering, with all connections open; Resume ends that. It returns when every thread has
-// stopped: on a busy machine one could still answer after the signal.
+// Pause keeps the server from answering, with all connections open; Resume ends that. It returns
+// when every thread has stopped: on a busy machine one could still answer after the signal.
 func (d *Database) Pause() {
 	d.signalAll(syscall.SIGSTOP)
 	if !Await(d.stopped) {

@@ -45,7 +45,8 @@ func Dkimpy(t testing.TB, txt map[string]string, messages ...[]byte) [][]Verdict
 	return verdicts
 }
 
-// python answers all the questions of a test's process: to start it takes longer than a hundred signatures.
+// python answers all the questions of a test's process: to start it takes longer than a hundred
+// signatures.
 var python interpreter
 
 type interpreter struct {
@@ -62,7 +63,8 @@ func (p *interpreter) start(t testing.TB) {
 	if why := absent(base, "python"); why != "" {
 		t.Skip(why)
 	}
-	cmd := exec.Command(filepath.Join(base, "tools/python3"), filepath.Join(repository(t), "contrib/test/dkimpy.py"))
+	cmd := exec.Command(filepath.Join(base, "tools/python3"),
+		filepath.Join(repository(t), "contrib/test/dkimpy.py"))
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	in, err := cmd.StdinPipe()

@@ -32,8 +32,8 @@ type Options struct {
 	Edit func(m *MTA, main, master string) (string, string)
 }
 
-// MTA is a running mail server. Mail to any address of home.example (and, from the MTA's own users, to any address at
-// all) is delivered to its Sink.
+// MTA is a running mail server. Mail to any address of home.example (and, from the MTA's own users,
+// to any address at all) is delivered to its Sink.
 type MTA struct {
 	*Root
 	Name       string // "Postfix" or "Sendmail"
@@ -60,12 +60,14 @@ func (m *MTA) Dial(t testing.TB, from string) *Client {
 	return Dial(t, m.SMTP, from)
 }
 
-// Restart starts the MTA again with the files as they are now: sendmail.cf is made from sendmail.mc first.
+// Restart starts the MTA again with the files as they are now: sendmail.cf is made from sendmail.mc
+// first.
 func (m *MTA) Restart() {
 	m.t.Helper()
 	m.process.Stop() // a signal ends it, which is an error to the package os/exec
 	if m.Name == "Postfix" {
-		m.process = start(m.t, m.Command("/usr/lib/postfix/sbin/master"), StartOptions{OwnSession: true})
+		m.process = start(m.t, m.Command("/usr/lib/postfix/sbin/master"),
+			StartOptions{OwnSession: true})
 		for _, i := range m.instances {
 			i.restart(m)
 		}
@@ -79,7 +81,8 @@ func (m *MTA) Restart() {
 // await waits until the MTA has logged a line.
 func (m *MTA) await(line string) {
 	m.t.Helper()
-	if !m.process.await(&m.logs.lines.news, func() bool { return strings.Contains(m.Log(), line) }) {
+	if !m.process.await(&m.logs.lines.news,
+		func() bool { return strings.Contains(m.Log(), line) }) {
 		m.t.Fatalf("%s did not start (no %q in its log)\n%s", m.Name, line, m.process.Output())
 	}
 }
@@ -92,10 +95,10 @@ func (m *MTA) awaitPort(address string) {
 	}
 }
 
-// FreePort returns an address host:port on which nothing listens now. The port lies below those from
-// which the kernel gives outgoing connections theirs: one of those could be taken before the server,
-// which binds seconds later, comes. No other call, in any process, returns the same port before this
-// process ends.
+// FreePort returns an address host:port on which nothing listens now. The port lies below those
+// from which the kernel gives outgoing connections theirs: one of those could be taken before the
+// server, which binds seconds later, comes. No other call, in any process, returns the same port
+// before this process ends.
 func FreePort(t testing.TB, host string) string {
 	t.Helper()
 	address := freePort(host)
@@ -121,14 +124,15 @@ func freePort(host string) string {
 	return ""
 }
 
-// reserve takes a port for this process: the kernel gives the name of a socket without a file to one
-// process alone, and takes it back when that ends. Packages are tested beside each other.
+// reserve takes a port for this process: the kernel gives the name of a socket without a file to
+// one process alone, and takes it back when that ends. Packages are tested beside each other.
 func reserve(port string) bool {
 	s, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_DGRAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return true // there are no such sockets here
 	}
-	if err := syscall.Bind(s, &syscall.SockaddrUnix{Name: "@mailseal-test-port-" + port}); err != nil {
+	if err := syscall.Bind(s, &syscall.SockaddrUnix{Name: "@mailseal-test-port-" +
+		port}); err != nil {
 		syscall.Close(s)
 		return false
 	}
@@ -145,7 +149,8 @@ func snippet(t testing.TB, name string) string {
 	return string(content)
 }
 
-// secondChoice takes the snippet's alternative, a line that is commented out, in place of the line before it.
+// secondChoice takes the snippet's alternative, a line that is commented out, in place of the line
+// before it.
 func secondChoice(t testing.TB, snippet, line, comment string) string {
 	t.Helper()
 	first := strings.Index(snippet, "\n"+line)
@@ -153,7 +158,8 @@ func secondChoice(t testing.TB, snippet, line, comment string) string {
 	if first < 0 || second < first {
 		t.Fatalf("no %q, once as it is and then as a comment, in:\n%s", line, snippet)
 	}
-	return snippet[:first] + "\n" + comment + snippet[first+1:second] + "\n" + snippet[second+1+len(comment):]
+	return snippet[:first] + "\n" + comment + snippet[first+1:second] + "\n" +
+		snippet[second+1+len(comment):]
 }
 
 // swap replaces the one place of a text; a snippet that changed under the test's feet is an error.

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// The harness itself, with a milter of fifty lines: what is sent arrives, and the milter hears what it should.
+// The harness itself, with a milter of fifty lines: what is sent arrives, and the milter hears what
+// it should.
 
 var servers = []struct {
 	name  string
@@ -94,13 +95,15 @@ func (m *MTA) authenticated(t *testing.T) {
 	c.Authenticate(User, Password)
 	c.Deliver(note("alice@home.example", "friend@elsewhere.example", "hello"))
 	c.Quit()
-	heard(t, m.Sink.To(t, "friend@elsewhere.example"), "tcp4 127.0.0.2 from=alice@home.example auth="+User)
+	heard(t, m.Sink.To(t, "friend@elsewhere.example"),
+		"tcp4 127.0.0.2 from=alice@home.example auth="+User)
 }
 
 func (m *MTA) local(t *testing.T) {
 	m.Local(t, note("alice@home.example", "local@elsewhere.example", "hello").Message, "-t", "-i",
 		"-f", "alice@home.example")
-	heard(t, m.Sink.To(t, "local@elsewhere.example"), "tcp4 127.0.0.1 from=alice@home.example auth=")
+	heard(t, m.Sink.To(t, "local@elsewhere.example"),
+		"tcp4 127.0.0.1 from=alice@home.example auth=")
 }
 
 func (m *MTA) reinjected(t *testing.T) {

@@ -12,14 +12,16 @@ import (
 	"testing"
 )
 
-// A real Postfix with a real OpenDKIM in our place: what it signs verifies, so the harness loses nothing on the way.
+// A real Postfix with a real OpenDKIM in our place: what it signs verifies, so the harness loses
+// nothing on the way.
 func TestOpenDKIM(t *testing.T) {
 	private, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "key.pem")
-	key := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(private)})
+	key := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY",
+		Bytes: x509.MarshalPKCS1PrivateKey(private)})
 	if err := os.WriteFile(file, key, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// Postfix starts a Postfix: Debian's own main.cf and master.cf, contrib/postfix/main.cf and master.cf, and what a test
-// needs (ports, whom it may relay for, where it delivers).
+// Postfix starts a Postfix: Debian's own main.cf and master.cf, contrib/postfix/main.cf and
+// master.cf, and what a test needs (ports, whom it may relay for, where it delivers).
 func Postfix(t testing.TB, o Options) *MTA {
 	t.Helper()
 	m := &MTA{Root: NewRoot(t, "postfix"), Name: "Postfix", Sink: o.Sink}
@@ -88,13 +88,14 @@ func (m *MTA) masterCF(o Options) string {
 	return all
 }
 
-// postfixFiles does what the package's installation does: directories and permissions as the package's own list has
-// them, and the files that Debian copies into the chroot.
+// postfixFiles does what the package's installation does: directories and permissions as the
+// package's own list has them, and the files that Debian copies into the chroot.
 func (m *MTA) postfixFiles(queue, data string) {
 	t := m.t
 	t.Helper()
 	names := strings.NewReplacer("$queue_directory", queue, "$data_directory", data,
-		"$config_directory", "/etc/postfix", "$command_directory", "/usr/sbin", "$mail_owner", "postfix",
+		"$config_directory", "/etc/postfix", "$command_directory", "/usr/sbin", "$mail_owner",
+		"postfix",
 		"$setgid_group", "postdrop")
 	for line := range strings.Lines(m.Read("/etc/postfix/postfix-files")) {
 		f := strings.Split(strings.TrimSpace(names.Replace(line)), ":")
@@ -116,20 +117,21 @@ func (m *MTA) postfixFiles(queue, data string) {
 			m.own(f[0], fs.FileMode(mode), f[2], group)
 		}
 	}
-	for _, name := range []string{"hosts", "nsswitch.conf", "resolv.conf", "services", "host.conf"} {
+	for _, name := range []string{"hosts", "nsswitch.conf", "resolv.conf", "services",
+		"host.conf"} {
 		m.Write(path.Join(queue, "etc", name), m.Read("/etc/"+name))
 	}
 }
 
-// instance is one more Postfix on the host of an MTA, with a configuration and a queue of its own, as postmulti(1) has
-// it.
+// instance is one more Postfix on the host of an MTA, with a configuration and a queue of its own,
+// as postmulti(1) has it.
 type instance struct {
 	name    string
 	process *Process
 }
 
-// Instance starts one more Postfix, whose files are in /etc/NAME and /var/spool/NAME. The main.cf must name these as
-// queue_directory and data_directory (/var/lib/NAME).
+// Instance starts one more Postfix, whose files are in /etc/NAME and /var/spool/NAME. The main.cf
+// must name these as queue_directory and data_directory (/var/lib/NAME).
 func (m *MTA) Instance(name, main, master string) {
 	m.t.Helper()
 	m.Write("/etc/"+name+"/main.cf", main)

@@ -41,17 +41,18 @@ type Process struct {
 	err   error         // how it ended
 }
 
-// StartOptions say how Start starts a process. The zero value suits a server that stays in the foreground.
+// StartOptions say how Start starts a process. The zero value suits a server that stays in the
+// foreground.
 type StartOptions struct {
-	// Log is a file for what the process writes; "" for a file that has no name any more. What the process has written
-	// can be read at once, which a pipe would not promise: a test that has seen the answer to a message also sees its
-	// line in the log.
+	// Log is a file for what the process writes; "" for a file that has no name any more. What the
+	// process has written can be read at once, which a pipe would not promise: a test that has seen
+	// the answer to a message also sees its line in the log.
 	Log string
-	// OwnSession leaves it to the process to lead a process group: setsid(2), which Postfix's master calls, fails for
-	// one that leads a group already.
+	// OwnSession leaves it to the process to lead a process group: setsid(2), which Postfix's
+	// master calls, fails for one that leads a group already.
 	OwnSession bool
-	// MemoryLimit, in bytes, puts the process and its children into a control group with no more memory than that.
-	// Where none can be made, the error is ErrNoMemoryLimit.
+	// MemoryLimit, in bytes, puts the process and its children into a control group with no more
+	// memory than that. Where none can be made, the error is ErrNoMemoryLimit.
 	MemoryLimit int64
 }
 
@@ -109,8 +110,9 @@ func createLog(path string) (*os.File, error) {
 	return file, errors.Join(err, os.Remove(f.Name()))
 }
 
-// Stop ends the process and everything that it started, and waits until it is gone: SIGTERM, once more for those that
-// then stop at once, and SIGKILL. It returns how the process ended, and ErrKilled if it took the last.
+// Stop ends the process and everything that it started, and waits until it is gone: SIGTERM, once
+// more for those that then stop at once, and SIGKILL. It returns how the process ended, and
+// ErrKilled if it took the last.
 func (p *Process) Stop() error { return p.stop(kindness) }
 
 func (p *Process) stop(kindness time.Duration) error {
@@ -123,7 +125,8 @@ func (p *Process) stop(kindness time.Duration) error {
 			break
 		}
 	}
-	// Children that outlived it: a delivery in progress, a daemon that ignores its master's end. Mostly there are none.
+	// Children that outlived it: a delivery in progress, a daemon that ignores its master's end.
+	// Mostly there are none.
 	_ = syscall.Kill(group, syscall.SIGKILL)
 	p.Signal(syscall.SIGKILL)
 	<-p.done
@@ -218,7 +221,8 @@ func (p *Process) AwaitOutputs(t testing.TB, text string, times int) {
 	t.Helper()
 	if !p.awaitOutput(func(output string) bool { return strings.Count(output, text) >= times }) {
 		err, _ := p.Wait(0)
-		t.Fatalf("%s did not write %q %d times (its end: %v):\n%s", p.cmd.Path, text, times, err, p.Output())
+		t.Fatalf("%s did not write %q %d times (its end: %v):\n%s", p.cmd.Path, text, times, err,
+			p.Output())
 	}
 }
 

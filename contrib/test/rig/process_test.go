@@ -49,8 +49,10 @@ func TestStop(t *testing.T) {
 				kindness = 50 * time.Millisecond
 			}
 			err = p.stop(kindness)
-			if errors.Is(err, ErrKilled) != tt.isKilled || p.cmd.ProcessState.ExitCode() != tt.code {
-				t.Errorf("ended with %v, exit status %d; want %d", err, p.cmd.ProcessState.ExitCode(), tt.code)
+			if errors.Is(err, ErrKilled) != tt.isKilled ||
+				p.cmd.ProcessState.ExitCode() != tt.code {
+				t.Errorf("ended with %v, exit status %d; want %d", err,
+					p.cmd.ProcessState.ExitCode(), tt.code)
 			}
 			if err := syscall.Kill(-p.PID(), 0); err == nil && !isZombie(p.PID()) {
 				t.Error("something of it is left")
@@ -85,7 +87,8 @@ func TestLog(t *testing.T) {
 	if err, ended := p.Wait(patience); err != nil || !ended {
 		t.Fatal(err)
 	}
-	if text, err := os.ReadFile(file); err != nil || string(text) != "one\ntwo\n" || p.Output() != "one\ntwo\n" {
+	if text, err := os.ReadFile(file); err != nil || string(text) != "one\ntwo\n" ||
+		p.Output() != "one\ntwo\n" {
 		t.Errorf("the file has %q, %v; Output returns %q", text, err, p.Output())
 	}
 }

@@ -37,12 +37,13 @@ func Main(m *testing.M) {
 	os.Exit(code)
 }
 
-// At its end, a program with the race detector waits a second for reports of other threads, as if there were few such
-// programs.
+// At its end, a program with the race detector waits a second for reports of other threads, as if
+// there were few such programs.
 const raceOptions, quickExit = "GORACE", "atexit_sleep_ms=20"
 
-// Build returns the file of mailseal, which it builds at its first call as the Makefile does, or with the race detector
-// when the tests have it. The package's TestMain must call Main. With -short the test is skipped.
+// Build returns the file of mailseal, which it builds at its first call as the Makefile does, or
+// with the race detector when the tests have it. The package's TestMain must call Main. With -short
+// the test is skipped.
 func Build(t testing.TB) string {
 	t.Helper()
 	skipShort(t, "mailseal itself")
@@ -76,23 +77,26 @@ var build = sync.OnceValues(func() (string, error) {
 	return file, nil
 })
 
-// dependOnSources looks at all sources of the program, so that go test, which notes what a test looks at, does not take
-// the result of another program for current. The test's package does not import the program.
+// dependOnSources looks at all sources of the program, so that go test, which notes what a test
+// looks at, does not take the result of another program for current. The test's package does not
+// import the program.
 func dependOnSources(top string) error {
-	for _, dir := range []string{"cmd", "config", "keys", "milter", "go.mod", "go.sum", "Makefile"} {
-		err := filepath.WalkDir(filepath.Join(top, dir), func(path string, d fs.DirEntry, err error) error {
-			if err != nil {
+	for _, dir := range []string{"cmd", "config", "keys", "milter", "go.mod", "go.sum",
+		"Makefile"} {
+		err := filepath.WalkDir(filepath.Join(top, dir),
+			func(path string, d fs.DirEntry, err error) error {
+				if err != nil {
+					return err
+				}
+				if d.IsDir() && d.Name() == "testdata" {
+					return fs.SkipDir
+				}
+				if strings.HasSuffix(path, "_test.go") {
+					return nil
+				}
+				_, err = os.Stat(path)
 				return err
-			}
-			if d.IsDir() && d.Name() == "testdata" {
-				return fs.SkipDir
-			}
-			if strings.HasSuffix(path, "_test.go") {
-				return nil
-			}
-			_, err = os.Stat(path)
-			return err
-		})
+			})
 		if err != nil {
 			return err
 		}
@@ -124,7 +128,8 @@ func (r *Root) RunIn(t testing.TB, args ...string) Result {
 	return finish(t, nil, r.Command("/usr/sbin/mailseal", args...))
 }
 
-// blindRace is what a program with the race detector says when it does not see its own file, as in a chroot.
+// blindRace is what a program with the race detector says when it does not see its own file, as in
+// a chroot.
 var blindRace = regexp.MustCompile(`(?m)^==\d+==WARNING: reading executable name failed.*\n`)
 
 func finish(t testing.TB, stdin []byte, cmd *exec.Cmd) Result {

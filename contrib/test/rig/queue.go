@@ -68,7 +68,8 @@ func postfixQueue(list string) []Queued {
 	}
 }
 
-// Lines of mailq: an entry begins with its id, its recipients follow, alone in their lines and indented.
+// Lines of mailq: an entry begins with its id, its recipients follow, alone in their lines and
+// indented.
 var (
 	mailqEntry     = regexp.MustCompile(`^([0-9A-Za-z]{14,})[*X?-]*\s.*\s<?([^<>\s]*)>?$`)
 	mailqRecipient = regexp.MustCompile(`^\s+<?([^<>\s]+@[^<>\s]+)>?$`)
@@ -88,7 +89,8 @@ func sendmailQueue(list string, held bool) []Queued {
 	return queue
 }
 
-// Message returns the header and the body of a queued message, with LF line ends, as they are in the queue.
+// Message returns the header and the body of a queued message, with LF line ends, as they are in
+// the queue.
 func (m *MTA) Message(t testing.TB, q Queued) string {
 	t.Helper()
 	if m.Name == "Postfix" {
@@ -98,10 +100,12 @@ func (m *MTA) Message(t testing.TB, q Queued) string {
 	if q.Held {
 		prefix = "hf"
 	}
-	return sendmailHeader(m.read(t, "/var/spool/mqueue/"+prefix+q.ID)) + "\n" + m.read(t, "/var/spool/mqueue/df"+q.ID)
+	return sendmailHeader(m.read(t, "/var/spool/mqueue/"+prefix+q.ID)) + "\n" +
+		m.read(t, "/var/spool/mqueue/df"+q.ID)
 }
 
-// sendmailHeader picks the header fields out of a queue file: lines "H?flags?Name: value" and what continues them.
+// sendmailHeader picks the header fields out of a queue file: lines "H?flags?Name: value" and what
+// continues them.
 func sendmailHeader(file string) string {
 	var b bytes.Buffer
 	within := false
@@ -125,7 +129,8 @@ func (m *MTA) Local(t testing.TB, message string, args ...string) {
 	t.Helper()
 	cmd := m.Command("/usr/sbin/sendmail", args...)
 	cmd.Stdin = strings.NewReader(message)
-	cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(uid(t, User)), Gid: uint32(gid(t, User))}
+	cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(uid(t, User)),
+		Gid: uint32(gid(t, User))}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", cmd, err, out)
 	}

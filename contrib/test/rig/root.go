@@ -15,16 +15,16 @@ import (
 	"time"
 )
 
-// Root is a private root directory with one group of packages. Each Root is a copy of its own (of hard links where
-// nothing is written), gone with the test.
+// Root is a private root directory with one group of packages. Each Root is a copy of its own (of
+// hard links where nothing is written), gone with the test.
 type Root struct {
 	dir  string
 	t    testing.TB
 	logs *syslog
 }
 
-// NewRoot makes a root with the packages of a group of contrib/test/fetch.sh. It skips the test, saying why, when the
-// group has not been fetched or the test may not chroot.
+// NewRoot makes a root with the packages of a group of contrib/test/fetch.sh. It skips the test,
+// saying why, when the group has not been fetched or the test may not chroot.
 func NewRoot(t testing.TB, group string) *Root {
 	t.Helper()
 	skipShort(t, "a real "+group)
@@ -50,8 +50,8 @@ func NewRoot(t testing.TB, group string) *Root {
 	return r
 }
 
-// fewFiles lowers the number of files that the daemons may open to an ordinary one. In a container it can be a thousand
-// million, and MTAs close every one of them when they start.
+// fewFiles lowers the number of files that the daemons may open to an ordinary one. In a container
+// it can be a thousand million, and MTAs close every one of them when they start.
 var fewFiles = sync.OnceFunc(func() {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err == nil && limit.Cur > 4096 {
@@ -68,7 +68,8 @@ func skipShort(t testing.TB, what string) {
 	}
 }
 
-// Repository returns the top directory of the module: .root and contrib are found there wherever the test's package is.
+// Repository returns the top directory of the module: .root and contrib are found there wherever
+// the test's package is.
 func Repository() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
@@ -154,7 +155,8 @@ func (r *Root) populate(from string) error {
 			return fmt.Errorf("cp %s: %w: %s", strings.Join(cp, " "), err, out)
 		}
 	}
-	for _, dir := range []string{"/dev", "/etc", "/run", "/var/spool", "/var/lib", "/var/log", "/var/mail"} {
+	for _, dir := range []string{"/dev", "/etc", "/run", "/var/spool", "/var/lib", "/var/log",
+		"/var/mail"} {
 		if err := os.MkdirAll(r.Path(dir), 0o755); err != nil {
 			return err
 		}
@@ -167,8 +169,9 @@ func (r *Root) populate(from string) error {
 	return r.devices()
 }
 
-// devices makes the few device files that the daemons open. Where making them is forbidden (or the file system ignores
-// them), /dev/null is a plain file, which does for daemons that only redirect to it.
+// devices makes the few device files that the daemons open. Where making them is forbidden (or the
+// file system ignores them), /dev/null is a plain file, which does for daemons that only redirect
+// to it.
 func (r *Root) devices() error {
 	for name, minor := range map[string]int{"null": 3, "zero": 5, "random": 8, "urandom": 9} {
 		path := r.Path("/dev", name)
@@ -202,8 +205,8 @@ func (r *Root) Write(path, content string) {
 	r.File(path, []byte(content), 0o644, "root", "root")
 }
 
-// File puts a file into the root, with mode and owner (names of the root's own users). A link that stood there is
-// replaced, never written through.
+// File puts a file into the root, with mode and owner (names of the root's own users). A link that
+// stood there is replaced, never written through.
 func (r *Root) File(path string, content []byte, mode fs.FileMode, owner, group string) {
 	r.t.Helper()
 	host := r.Path(path)
@@ -258,7 +261,8 @@ func (r *Root) own(path string, mode fs.FileMode, owner, group string) {
 	}
 	// A linked program may be in use by another root: what is right stays untouched.
 	stat := info.Sys().(*syscall.Stat_t)
-	if int(stat.Uid) == uid(r.t, owner) && int(stat.Gid) == gid(r.t, group) && stat.Mode&0o7777 == uint32(mode) {
+	if int(stat.Uid) == uid(r.t, owner) && int(stat.Gid) == gid(r.t, group) &&
+		stat.Mode&0o7777 == uint32(mode) {
 		return
 	}
 	if err := os.Chown(r.Path(path), uid(r.t, owner), gid(r.t, group)); err != nil {

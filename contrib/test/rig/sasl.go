@@ -17,7 +17,8 @@ const (
 	Password = "correct horse"
 )
 
-// serveSASL plays Dovecot's authentication service on a unix socket: Postfix asks it about AUTH PLAIN.
+// serveSASL plays Dovecot's authentication service on a unix socket: Postfix asks it about AUTH
+// PLAIN.
 func serveSASL(t testing.TB, path string) {
 	t.Helper()
 	address := &net.UnixAddr{Net: "unix", Name: shortPath(t, path)}

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// Sendmail starts a Sendmail: Debian's own sendmail.mc and submit.mc, contrib/sendmail/sendmail.mc and reinject.mc, and
-// what a test needs (ports, whom it may relay for, where it delivers).
+// Sendmail starts a Sendmail: Debian's own sendmail.mc and submit.mc, contrib/sendmail/sendmail.mc
+// and reinject.mc, and what a test needs (ports, whom it may relay for, where it delivers).
 func Sendmail(t testing.TB, o Options) *MTA {
 	t.Helper()
 	m := &MTA{Root: NewRoot(t, "sendmail"), Name: "Sendmail", Sink: o.Sink}
@@ -24,11 +24,13 @@ func Sendmail(t testing.TB, o Options) *MTA {
 		m.Write("/etc/mail/"+name+".cf", m.Run(nil, "/usr/bin/m4", "/etc/mail/"+name+".mc"))
 	}
 	m.Run([]byte(access), "/usr/libexec/sendmail/makemap", "hash", "/etc/mail/access")
-	// A copy without setgid: the kernel would not tell a setgid daemon that the test's process has died.
+	// A copy without setgid: the kernel would not tell a setgid daemon that the test's process has
+	// died.
 	m.Install(m.Path("/usr/libexec/sendmail/sendmail"), "/usr/sbin/sendmail-mta")
 	m.process = m.Start("/usr/sbin/sendmail-mta", "-bD", "-q5s")
 	m.await("starting daemon")
-	m.awaitPort(m.Reinjected) // the ports are opened after that line, in their order in the file; this is the last
+	// the ports are opened after that line, in their order in the file; this is the last
+	m.awaitPort(m.Reinjected)
 	return m
 }
 
@@ -92,8 +94,8 @@ func (m *MTA) sendmailTest(o Options) string {
 		o.Append
 }
 
-// sendmailFiles does what the packages' installation does: directories, permissions, the maps that Debian's
-// configuration names, and users for AUTH.
+// sendmailFiles does what the packages' installation does: directories, permissions, the maps that
+// Debian's configuration names, and users for AUTH.
 func (m *MTA) sendmailFiles() {
 	t := m.t
 	t.Helper()
@@ -114,6 +116,7 @@ func (m *MTA) sendmailFiles() {
 	m.Write("/etc/mail/m4/dialup.m4", "")
 	m.Write("/etc/mail/m4/provider.m4", "")
 	m.Write("/etc/mail/aliases", "")
-	m.Write("/etc/sasl2/Sendmail.conf", "pwcheck_method: auxprop\nauxprop_plugin: sasldb\nmech_list: PLAIN\n")
+	m.Write("/etc/sasl2/Sendmail.conf",
+		"pwcheck_method: auxprop\nauxprop_plugin: sasldb\nmech_list: PLAIN\n")
 	m.Run([]byte(Password), "/usr/sbin/saslpasswd2", "-p", "-c", "-u", Hostname, User)
 }

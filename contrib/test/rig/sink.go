@@ -17,13 +17,14 @@ import (
 
 // Delivery is a message as an MTA delivered it.
 type Delivery struct {
-	From string   // the argument of MAIL FROM, without <> and without ESMTP arguments; "" for a bounce
+	// the argument of MAIL FROM, without <> and without ESMTP arguments; "" for a bounce
+	From string
 	To   []string // the arguments of RCPT TO
 	Data []byte   // exactly what went over the wire, dots unstuffed, with CRLF line ends
 }
 
-// Header returns the values of the header fields called name, from the top, with their folds as delivered and without
-// the white space around them.
+// Header returns the values of the header fields called name, from the top, with their folds as
+// delivered and without the white space around them.
 func (d Delivery) Header(name string) []string {
 	head, _, _ := bytes.Cut(d.Data, []byte("\r\n\r\n"))
 	var values []string
@@ -51,7 +52,8 @@ func (d Delivery) Header(name string) []string {
 // Unknown is the one recipient that a Sink refuses, so that an MTA has something to bounce.
 const Unknown = "unknown@elsewhere.example"
 
-// Sink is an SMTP server that takes everything, but what is for Unknown, and keeps it. MTAs under test deliver to it.
+// Sink is an SMTP server that takes everything, but what is for Unknown, and keeps it. MTAs under
+// test deliver to it.
 type Sink struct {
 	Address string // host:port
 
@@ -124,8 +126,8 @@ func serveSink(t testing.TB, s *Sink) *Sink {
 	return s
 }
 
-// To waits for a message to the recipient, in the sink or to come, takes it out and returns it. The test ends if none
-// comes.
+// To waits for a message to the recipient, in the sink or to come, takes it out and returns it. The
+// test ends if none comes.
 func (s *Sink) To(t testing.TB, recipient string) Delivery {
 	t.Helper()
 	limit := time.After(patience)
@@ -137,7 +139,8 @@ func (s *Sink) To(t testing.TB, recipient string) Delivery {
 		select {
 		case <-news:
 		case <-limit:
-			t.Fatalf("nothing was delivered to %s in %v; there are: %s", recipient, patience, s.recipients())
+			t.Fatalf("nothing was delivered to %s in %v; there are: %s", recipient, patience,
+				s.recipients())
 		}
 	}
 }
@@ -146,7 +149,8 @@ func (s *Sink) To(t testing.TB, recipient string) Delivery {
 func (s *Sink) Has(recipient string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.ContainsFunc(s.mails, func(d Delivery) bool { return slices.Contains(d.To, recipient) })
+	return slices.ContainsFunc(s.mails,
+		func(d Delivery) bool { return slices.Contains(d.To, recipient) })
 }
 
 func (s *Sink) take(recipient string) (d Delivery, news chan struct{}, ok bool) {
@@ -189,8 +193,8 @@ func (s *Sink) serve(l net.Listener) {
 	}
 }
 
-// session speaks just enough SMTP for an MTA: nearly everything is welcome, and 8-bit bytes are unless
-// it is told otherwise, so that nothing is recoded.
+// session speaks just enough SMTP for an MTA: nearly everything is welcome, and 8-bit bytes are
+// unless it is told otherwise, so that nothing is recoded.
 func (s *Sink) session(conn net.Conn) {
 	defer conn.Close()
 	r := bufio.NewReader(conn)

@@ -11,13 +11,15 @@ import (
 	"github.com/emersion/go-milter"
 )
 
-// standIn is the smallest milter that shows whether it was asked, and what it was told: it adds a field at the top.
+// standIn is the smallest milter that shows whether it was asked, and what it was told: it adds a
+// field at the top.
 type standIn struct {
 	milter.NoOpMilter
 	family, addr, sender, auth, subject string
 }
 
-func (s *standIn) Connect(_, family string, _ uint16, addr net.IP, _ *milter.Modifier) (milter.Response, error) {
+func (s *standIn) Connect(_, family string, _ uint16, addr net.IP,
+	_ *milter.Modifier) (milter.Response, error) {
 	s.family, s.addr = family, addr.String()
 	return milter.RespContinue, nil
 }
@@ -38,7 +40,8 @@ func (s *standIn) Body(m *milter.Modifier) (milter.Response, error) {
 	if strings.Contains(s.subject, "hold me") {
 		m.Quarantine("as asked")
 	}
-	m.InsertHeader(0, "X-Stand-In", fmt.Sprintf("%s %s from=%s auth=%s", s.family, s.addr, s.sender, s.auth))
+	m.InsertHeader(0, "X-Stand-In", fmt.Sprintf("%s %s from=%s auth=%s", s.family, s.addr, s.sender,
+		s.auth))
 	return milter.RespAccept, nil
 }
 

@@ -57,8 +57,8 @@ func (s *syslog) report() {
 	}
 }
 
-// shortPath names a socket through its directory's file descriptor: a socket's path has at most 107 octets, and a
-// private root may lie deeper than that.
+// shortPath names a socket through its directory's file descriptor: a socket's path has at most 107
+// octets, and a private root may lie deeper than that.
 func shortPath(t testing.TB, path string) string {
 	t.Helper()
 	dir, err := os.Open(filepath.Dir(path))

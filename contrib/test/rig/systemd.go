@@ -14,9 +14,11 @@ import (
 	"testing"
 )
 
-// This file does what systemd would do with the units of contrib/systemd: users, directories, sockets, the service.
+// This file does what systemd would do with the units of contrib/systemd: users, directories,
+// sockets, the service.
 
-// unit is a systemd unit as far as it is understood here: the values of each setting, whatever its section.
+// unit is a systemd unit as far as it is understood here: the values of each setting, whatever its
+// section.
 type unit map[string][]string
 
 func (r *Root) unit(name string) unit {
@@ -59,7 +61,8 @@ func (r *Root) SocketUnit(name string) *Socket {
 	u := r.unit(name)
 	s := &Socket{Name: u.one("FileDescriptorName", name), Path: u.one("ListenStream", "")}
 	r.Directory(path.Dir(s.Path), u.mode("DirectoryMode"), "root", "root")
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Net: "unix", Name: shortPath(r.t, r.Path(s.Path))})
+	l, err := net.ListenUnix("unix",
+		&net.UnixAddr{Net: "unix", Name: shortPath(r.t, r.Path(s.Path))})
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -73,13 +76,15 @@ func (r *Root) SocketUnit(name string) *Socket {
 	return s
 }
 
-// ServiceUnit starts the service of a unit of contrib/systemd as its user, in its directories, with sockets, and waits
-// until it says that it is ready. It must speak up every two seconds. The hardening is left out: it takes a systemd.
+// ServiceUnit starts the service of a unit of contrib/systemd as its user, in its directories, with
+// sockets, and waits until it says that it is ready. It must speak up every two seconds. The
+// hardening is left out: it takes a systemd.
 func (r *Root) ServiceUnit(name string, sockets ...*Socket) *Daemon {
 	r.t.Helper()
 	u := r.unit(name)
 	owner, group := u.one("User", "root"), u.one("Group", "root")
-	for setting, parent := range map[string]string{"RuntimeDirectory": "/run", "StateDirectory": "/var/lib"} {
+	for setting, parent := range map[string]string{"RuntimeDirectory": "/run",
+		"StateDirectory": "/var/lib"} {
 		if dir := u.one(setting, ""); dir != "" {
 			r.Directory(filepath.Join(parent, dir), u.mode(setting+"Mode"), owner, group)
 		}
@@ -95,7 +100,8 @@ func (r *Root) ServiceUnit(name string, sockets ...*Socket) *Daemon {
 		cmd.ExtraFiles = append(cmd.ExtraFiles, s.file)
 		names = append(names, s.Name)
 	}
-	cmd.Env = append(cmd.Env, "LISTEN_FDS="+strconv.Itoa(len(sockets)), "LISTEN_FDNAMES="+strings.Join(names, ":"))
+	cmd.Env = append(cmd.Env, "LISTEN_FDS="+strconv.Itoa(len(sockets)), "LISTEN_FDNAMES="+
+		strings.Join(names, ":"))
 	cmd.SysProcAttr.Credential = credential(r.t, owner, group)
 	cmd.Env = append(cmd.Env, "WATCHDOG_USEC=2000000")
 	d := &Daemon{t: r.t}
@@ -103,14 +109,16 @@ func (r *Root) ServiceUnit(name string, sockets ...*Socket) *Daemon {
 	return d
 }
 
-// credential is for a process of a user of a Root, and of a group; "" for the group of the user's name.
+// credential is for a process of a user of a Root, and of a group; "" for the group of the user's
+// name.
 func credential(t testing.TB, user, group string) *syscall.Credential {
 	t.Helper()
 	return &syscall.Credential{Uid: uint32(uid(t, user)), Gid: uint32(gid(t, cmp.Or(group, user)))}
 }
 
-// ReloadUnit does what "systemctl reload" does with a service of a unit of contrib/systemd: it runs the commands of
-// ExecReload one after another, as the service's user, and stops at the first that fails. It returns what they wrote.
+// ReloadUnit does what "systemctl reload" does with a service of a unit of contrib/systemd: it runs
+// the commands of ExecReload one after another, as the service's user, and stops at the first that
+// fails. It returns what they wrote.
 func (r *Root) ReloadUnit(name string, s *Daemon) (string, error) {
 	r.t.Helper()
 	u := r.unit(name)

@@ -25,7 +25,8 @@ func TestDkimpy(t *testing.T) {
 		t.Fatalf("verdicts: %+v", got)
 	}
 	for i, algorithm := range []string{"ed25519-sha256", "rsa-sha256"} {
-		if v := got[0][i]; !v.Pass || v.Algorithm != algorithm || v.Domain != "football.example.com" {
+		if v := got[0][i]; !v.Pass || v.Algorithm != algorithm ||
+			v.Domain != "football.example.com" {
 			t.Errorf("signature %d: %+v", i, v)
 		}
 		if v := got[1][i]; v.Pass {

@@ -19,9 +19,9 @@ type DNSZone struct {
 	Spoil  func(signed string) string // changes the zone when it has been signed; nil leaves it
 }
 
-// Unbound starts Debian's unbound as a resolver on loopback that validates, over zones of its own, of which the first
-// must be the root's. It returns host:port. A zone comes behind those above it. The test is skipped, with the reason,
-// when the group dns has not been fetched.
+// Unbound starts Debian's unbound as a resolver on loopback that validates, over zones of its own,
+// of which the first must be the root's. It returns host:port. A zone comes behind those above it.
+// The test is skipped, with the reason, when the group dns has not been fetched.
 func Unbound(t testing.TB, zones []DNSZone) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -64,8 +64,8 @@ func Unbound(t testing.TB, zones []DNSZone) string {
 	return address
 }
 
-// NamedCheckZone has BIND's named-checkzone read a zone file. It returns what that says, and whether it would load the
-// zone.
+// NamedCheckZone has BIND's named-checkzone read a zone file. It returns what that says, and
+// whether it would load the zone.
 func NamedCheckZone(t testing.TB, name, text string) (said string, isGood bool) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "zone")
@@ -73,7 +73,8 @@ func NamedCheckZone(t testing.TB, name, text string) (said string, isGood bool) 
 		t.Fatal(err)
 	}
 	// Hosts outside of the zone are not looked up: there is no network.
-	out, err := Tool(t, "dns", "usr/bin/named-checkzone", "-i", "local", name, file).CombinedOutput()
+	out, err := Tool(t, "dns", "usr/bin/named-checkzone", "-i", "local", name,
+		file).CombinedOutput()
 	return string(out), err == nil
 }
 
@@ -88,8 +89,10 @@ func (z DNSZone) write(t testing.TB, dir string) {
 	if !z.Signed {
 		return
 	}
-	run(t, Tool(t, "dns", "usr/bin/dnssec-keygen", "-q", "-a", "ECDSAP256SHA256", "-f", "KSK", "-K", dir, z.Name))
-	sign := Tool(t, "dns", "usr/bin/dnssec-signzone", "-q", "-S", "-z", "-g", "-K", dir, "-d", dir, "-o", z.Name,
+	run(t, Tool(t, "dns", "usr/bin/dnssec-keygen", "-q", "-a", "ECDSAP256SHA256", "-f", "KSK", "-K",
+		dir, z.Name))
+	sign := Tool(t, "dns", "usr/bin/dnssec-signzone", "-q", "-S", "-z", "-g", "-K", dir, "-d", dir,
+		"-o", z.Name,
 		"-f", z.file(dir)+".signed", z.file(dir))
 	sign.Dir = dir
 	run(t, sign)

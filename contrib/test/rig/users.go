@@ -27,7 +27,8 @@ var users = []struct {
 // groups without a user of their name.
 var groups = map[string]int{"postdrop": 60102, "sasl": 45, "nogroup": 65534}
 
-// host is what any Debian host has under /etc. Names are looked up in files alone: no test ever asks a real DNS server.
+// host is what any Debian host has under /etc. Names are looked up in files alone: no test ever
+// asks a real DNS server.
 var host = map[string]string{
 	"/etc/passwd": passwd(),
 	"/etc/group":  group(),
@@ -42,8 +43,8 @@ var host = map[string]string{
 		"smtps\ndomain 53/tcp\ndomain 53/udp\nsyslog 514/udp\n",
 }
 
-// The addresses of loopback from which clients come. A test's configuration says which of them are whose; any other
-// address of 127.0.0.0/8 is there, too.
+// The addresses of loopback from which clients come. A test's configuration says which of them are
+// whose; any other address of 127.0.0.0/8 is there, too.
 const (
 	Host     = "127.0.0.1" // programs of the mail host itself
 	Stranger = "127.0.0.2"

@@ -1,5 +1,5 @@
-// Command zone serves a zone file as a name server, for tests: zone FILE ADDRESS. It reads the file again when that has
-// changed, and prints "ready" once it serves.
+// Command zone serves a zone file as a name server, for tests: zone FILE ADDRESS. It reads the file
+// again when that has changed, and prints "ready" once it serves.
 package main
 
 import (

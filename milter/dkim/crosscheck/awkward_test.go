@@ -26,7 +26,8 @@ type variant struct {
 }
 
 func (v variant) String() string {
-	return fmt.Sprintf("%s %s/%s %s", v.file, form(v.options.SimpleHeader), form(v.options.SimpleBody), v.key.Selector)
+	return fmt.Sprintf("%s %s/%s %s", v.file, form(v.options.SimpleHeader),
+		form(v.options.SimpleBody), v.key.Selector)
 }
 
 // variants returns the awkward messages in 4 canonicalizations and 2 algorithms.
@@ -44,7 +45,8 @@ func variants(t testing.TB) []variant {
 		}
 		for form := range 4 {
 			for _, k := range keys() {
-				o := dkim.SignOptions{Time: signTime, SimpleHeader: form&1 != 0, SimpleBody: form&2 != 0}
+				o := dkim.SignOptions{Time: signTime, SimpleHeader: form&1 != 0,
+					SimpleBody: form&2 != 0}
 				all = append(all, variant{filepath.Base(file), wire(raw), k, o})
 			}
 		}
@@ -138,7 +140,8 @@ func TestTheySignWeVerify(t *testing.T) {
 			t.Fatalf("%s: %v", v, err)
 		}
 		want := dkim.Pass
-		if v.file == "44-dup-to.eml" { // its two To differ, and h= names To once: the upper one is not signed
+		// its two To differ, and h= names To once: the upper one is not signed
+		if v.file == "44-dup-to.eml" {
 			want = dkim.Policy
 		}
 		if results := judge(t, zone(), out.Bytes()); len(results) == 0 || results[0].Value != want {
@@ -234,7 +237,8 @@ func TestWeSignDkimpyVerifies(t *testing.T) {
 	all := variants(t)
 	jobs := make([]pythonJob, len(all))
 	for i, v := range all {
-		jobs[i] = pythonJob{Do: "verify", Message: base64.StdEncoding.EncodeToString(v.signed(t)), Records: records()}
+		jobs[i] = pythonJob{Do: "verify", Message: base64.StdEncoding.EncodeToString(v.signed(t)),
+			Records: records()}
 	}
 	failed := map[string]bool{}
 	for i, a := range runPython(t, jobs) {

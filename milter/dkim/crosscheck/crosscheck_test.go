@@ -42,7 +42,10 @@ var rsaKey = sync.OnceValue(func() *rsa.PrivateKey {
 	return key
 })
 
-var edKey = sync.OnceValue(func() ed25519.PrivateKey { return ed25519.NewKeyFromSeed(make([]byte, 32)) })
+var edKey = sync.OnceValue(func() ed25519.PrivateKey {
+	return ed25519.NewKeyFromSeed(make([]byte,
+		32))
+})
 
 // keys are published as rsa._domainkey.example.com and ed._domainkey.example.com.
 func keys() []dkim.Key {
@@ -108,7 +111,10 @@ func judge(t testing.TB, r dns.Resolver, raw []byte) []dkim.Result {
 
 func TestKey(t *testing.T) {
 	sign := func(k dkim.Key, o dkim.SignOptions) crosscheck.SignFunc {
-		return func(h message.Header, body *message.Digests) (message.Field, error) { return dkim.Sign(h, body, k, o) }
+		return func(h message.Header, body *message.Digests) (message.Field,
+			error) {
+			return dkim.Sign(h, body, k, o)
+		}
 	}
 	rsa, ed := keys()[0], keys()[1]
 	broken := func(h message.Header, body *message.Digests) (message.Field, error) {
@@ -179,11 +185,14 @@ func TestVectors(t *testing.T) {
 }
 
 // disagreement reports where the two differ. It is false when no signature was judged by both.
-func disagreement(t *testing.T, opinions []crosscheck.Opinion, results []dkim.Result, name string) (compared bool) {
+func disagreement(t *testing.T, opinions []crosscheck.Opinion, results []dkim.Result,
+	name string) (compared bool) {
 	t.Helper()
 	for _, o := range opinions {
-		i := slices.IndexFunc(results, func(r dkim.Result) bool { return r.Evidence.Field == o.Field })
-		if i < 0 || strings.HasPrefix(results[i].Reason, "not tried") || o.Value == crosscheck.Unfit {
+		i := slices.IndexFunc(results,
+			func(r dkim.Result) bool { return r.Evidence.Field == o.Field })
+		if i < 0 || strings.HasPrefix(results[i].Reason, "not tried") ||
+			o.Value == crosscheck.Unfit {
 			continue
 		}
 		compared = true
@@ -272,9 +281,11 @@ func TestUnfitSignatures(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		raw := strings.Replace(string(f.Raw()), c.old, c.new, 1) + "\r\nFrom: a@example.com\r\n\r\nbody\r\n"
+		raw := strings.Replace(string(f.Raw()), c.old, c.new, 1) +
+			"\r\nFrom: a@example.com\r\n\r\nbody\r\n"
 		opinions, err := crosscheck.Message(t.Context(), []byte(raw), lookup(zone()))
-		if err != nil || len(opinions) != 1 || opinions[0].Value != crosscheck.Unfit || opinions[0].Reason != c.reason {
+		if err != nil || len(opinions) != 1 || opinions[0].Value != crosscheck.Unfit ||
+			opinions[0].Reason != c.reason {
 			t.Errorf("%s: got %v, %v", c.name, opinions, err)
 		}
 	}
@@ -287,7 +298,8 @@ func TestLookup(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	raw := []byte(strings.Repeat(string(f.Raw())+"\r\n", 12) + "From: a@example.com\r\n\r\nbody\r\n")
+	raw := []byte(strings.Repeat(string(f.Raw())+"\r\n", 12) +
+		"From: a@example.com\r\n\r\nbody\r\n")
 	calls := 0
 	for _, c := range []struct {
 		name   string
@@ -327,7 +339,8 @@ func TestLookup(t *testing.T) {
 			}
 			for i, o := range opinions {
 				if o.Value != c.want || o.Field != i {
-					t.Errorf("signature %d: got %s (%s), want %s", o.Field, o.Value, o.Reason, c.want)
+					t.Errorf("signature %d: got %s (%s), want %s", o.Field, o.Value, o.Reason,
+						c.want)
 				}
 			}
 		})

@@ -43,7 +43,8 @@ func TestExceptionsAreOfThisRelease(t *testing.T) {
 	}
 	for name, version := range versions {
 		if version != string(found[1]) {
-			t.Errorf("the exception %q is about go-msgauth %s, go.mod requires %s", name, version, found[1])
+			t.Errorf("the exception %q is about go-msgauth %s, go.mod requires %s", name, version,
+				found[1])
 		}
 	}
 }
@@ -52,8 +53,9 @@ func TestExceptionsAreOfThisRelease(t *testing.T) {
 // do, or in more than linear time.
 type proof struct {
 	name    string
-	message string             // header and body; "": one with a From field
-	tags    string             // between "v=1; " and "bh=", with "; " at the end; "": those of ordinary
+	message string // header and body; "": one with a From field
+	// between "v=1; " and "bh=", with "; " at the end; "": those of ordinary
+	tags    string
 	spaced  string             // white space before the value of b=, which is hashed
 	records []string           // nil: the key's
 	names   dns.Resolver       // nil: any name has the records
@@ -80,11 +82,13 @@ func proofs(t testing.TB) []proof {
 				600*n) + "\r\n\r\nbody\r\n"
 		}},
 		{name: "many lines", slow: func(n int) string {
-			return "From: a@example.com\r\nX: x" + strings.Repeat("\r\n x", 2500*n) + "\r\n\r\nbody\r\n"
+			return "From: a@example.com\r\nX: x" + strings.Repeat("\r\n x", 2500*n) +
+				"\r\n\r\nbody\r\n"
 		}},
-		{name: "large body", copies: 2, tags: with("relaxed/relaxed", "simple/simple"), slow: func(n int) string {
-			return "From: a@example.com\r\n\r\n" + strings.Repeat("\r\n", n*600<<10)
-		}},
+		{name: "large body", copies: 2, tags: with("relaxed/relaxed", "simple/simple"),
+			slow: func(n int) string {
+				return "From: a@example.com\r\n\r\n" + strings.Repeat("\r\n", n*600<<10)
+			}},
 		{name: "many names", tags: with("h=From", "h=From"+strings.Repeat(":x", 10_001))},
 		{name: "bare CR", message: strings.Replace(plain, "body", "bo \rdy", 1)},
 		{name: "bare LF", message: strings.Replace(plain, "body", "bo \ndy", 1)},
@@ -149,8 +153,10 @@ func TestExceptionsAreNeeded(t *testing.T) {
 	}
 	ordinary := proof{}
 	applying, theirs := crosscheck.Uncensored(ordinary.signed(t), lookup(ordinary.resolver()))
-	if ours := ordinary.ours(ordinary.signed(t)); theirs != nil || ours != string(dkim.Pass) || applying != nil {
-		t.Errorf("an ordinary signature: go-msgauth says %v, we %s; the exceptions %q apply", theirs, ours, applying)
+	if ours := ordinary.ours(ordinary.signed(t)); theirs != nil || ours != string(dkim.Pass) ||
+		applying != nil {
+		t.Errorf("an ordinary signature: go-msgauth says %v, we %s; the exceptions %q apply",
+			theirs, ours, applying)
 	}
 }
 
@@ -242,7 +248,8 @@ func (p proof) signed(t testing.TB) []byte {
 	if p.rsa != nil {
 		signature = p.rsa.sign(hash)
 	}
-	field := "DKIM-Signature:" + value + p.spaced + base64.StdEncoding.EncodeToString(signature) + "\r\n"
+	field := "DKIM-Signature:" + value + p.spaced + base64.StdEncoding.EncodeToString(signature) +
+		"\r\n"
 	return []byte(strings.Repeat(field, max(1, p.copies)) + raw)
 }
 
@@ -273,7 +280,8 @@ func newSmoothKey(t testing.TB, bits int) *smoothKey {
 // sign signs as RFC 8017 section 8.2.1 says, prime by prime (section 5.1.2).
 func (k *smoothKey) sign(hash [sha256.Size]byte) []byte {
 	const info = "\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20"
-	padded := "\x00\x01" + strings.Repeat("\xff", k.Size()-3-len(info)-len(hash)) + "\x00" + info + string(hash[:])
+	padded := "\x00\x01" + strings.Repeat("\xff", k.Size()-3-len(info)-len(hash)) + "\x00" + info +
+		string(hash[:])
 	m := new(big.Int).SetBytes([]byte(padded))
 	s, modulus := big.NewInt(0), big.NewInt(1)
 	for _, prime := range k.primes {

@@ -33,7 +33,8 @@ func Uncensored(raw []byte, lookup Lookup) (applying []string, theirs error) {
 		known = append(known, headerFacts(h))
 	}
 	r := &resolver{ctx: context.Background(), lookup: lookup, answers: map[string]answer{}}
-	found, err := msgauth.VerifyWithOptions(bytes.NewReader(whole), &msgauth.VerifyOptions{LookupTXT: r.texts})
+	found, err := msgauth.VerifyWithOptions(bytes.NewReader(whole),
+		&msgauth.VerifyOptions{LookupTXT: r.texts})
 	if err != nil || len(found) == 0 {
 		return names(known), err
 	}

@@ -17,7 +17,8 @@ func FuzzWeSign(f *testing.F) {
 		raw := []byte("From: a@example.com\r\n" + header + "\r\n\r\n" + body)
 		v := variant{"fuzz", raw, keys()[1], dkim.SignOptions{Time: signTime,
 			SimpleHeader: forms&1 != 0, SimpleBody: forms&2 != 0}}
-		if _, err := crosscheck.Message(t.Context(), raw, lookup(zone())); errors.Is(err, crosscheck.ErrUnfit) {
+		if _, err := crosscheck.Message(t.Context(), raw, lookup(zone())); errors.Is(err,
+			crosscheck.ErrUnfit) {
 			return
 		}
 		opinions, err := crosscheck.Message(t.Context(), v.signed(t), lookup(zone()))

@@ -47,7 +47,8 @@ func bodyFinding(h message.Header, body []byte, s dkim.Signature) Finding {
 		return Finding{"body",
 			fmt.Sprintf(
 				"the body matches as %s, but the signature says %s: the signer used one and "+
-					"wrote the other", other, s.Body), "the signer's software has to be corrected", true}
+					"wrote the other", other, s.Body), "the signer's software has to be corrected",
+			true}
 	}
 	for _, r := range repairs {
 		if b := r.undo(body); b != nil && !bytes.Equal(b, body) && fits(s.Body, b) {

@@ -20,11 +20,13 @@ func TestCopied(t *testing.T) {
 		"the first": {"From: Eve <e@example.com>\r\nSubject: other\r\n", "it was signed as From: Alice"},
 		"intact":    {"From: Alice  <a@example.com>\r\nSubject: Hello |there|\r\n", ""},
 	} {
-		h, err := message.ReadHeader(bufio.NewReader(strings.NewReader(own+tt.header+"\r\n")), 1<<20)
+		h, err := message.ReadHeader(bufio.NewReader(strings.NewReader(own+tt.header+"\r\n")),
+			1<<20)
 		if err != nil {
 			t.Fatal(err)
 		}
-		f, ok := newTrial(h, 0, dkim.Signature{Names: []string{"From", "Subject"}}, dkim.Record{}).copied()
+		f, ok := newTrial(h, 0, dkim.Signature{Names: []string{"From", "Subject"}},
+			dkim.Record{}).copied()
 		if ok != (tt.want != "") || !strings.Contains(f.Cause, tt.want) {
 			t.Errorf("%s: %v %q, want %q", name, ok, f.Cause, tt.want)
 		}

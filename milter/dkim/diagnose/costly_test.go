@@ -21,8 +21,8 @@ func record(t *testing.T) dkim.Record {
 	return r
 }
 
-// TestTrialsAreBounded holds that a large header is gone through a bounded number of times, whatever its
-// fields are, and that the finding says so; a usual one is tried to the end.
+// TestTrialsAreBounded holds that a large header is gone through a bounded number of times,
+// whatever its fields are, and that the finding says so; a usual one is tried to the end.
 func TestTrialsAreBounded(t *testing.T) {
 	const most = maxEffort * 32 << 10 // bytes
 	for name, tt := range map[string]struct {
@@ -49,7 +49,8 @@ func TestTrialsAreBounded(t *testing.T) {
 		}
 		tr := newTrial(h, 0, s, record(t))
 		f := tr.finding()
-		if tr.effort.IsSpent() != tt.isSpent || strings.Contains(f.Cause, "so large") != tt.isSpent {
+		if tr.effort.IsSpent() != tt.isSpent ||
+			strings.Contains(f.Cause, "so large") != tt.isSpent {
 			t.Errorf("%s: spent %v, want %v: %q", name, tr.effort.IsSpent(), tt.isSpent, f.Cause)
 		}
 		if n := most / tr.size; tt.isSpent && n > 200 {
@@ -58,8 +59,8 @@ func TestTrialsAreBounded(t *testing.T) {
 	}
 }
 
-// TestManyCopies holds that the copies of z= are looked up, and not each compared with each field: a
-// comparison allocates.
+// TestManyCopies holds that the copies of z= are looked up, and not each compared with each field:
+// a comparison allocates.
 func TestManyCopies(t *testing.T) {
 	const fields, items = 2000, 3000
 	var z strings.Builder
@@ -76,5 +77,6 @@ func TestManyCopies(t *testing.T) {
 	if f, ok := tr.copied(); ok {
 		t.Errorf("a copy beyond the first %d was compared: %q", maxCopies, f.Cause)
 	}
-	allocations.Hold(t, "milter/dkim/diagnose: 3000 copies of 2000 fields", 1, func() { tr.copied() })
+	allocations.Hold(t, "milter/dkim/diagnose: 3000 copies of 2000 fields", 1,
+		func() { tr.copied() })
 }

@@ -43,7 +43,8 @@ func newSigner(t *testing.T, algorithm string) signer {
 	t.Helper()
 	if algorithm == "ed25519" {
 		k := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
-		return signer{k, "v=DKIM1; k=ed25519; p=" + base64.StdEncoding.EncodeToString(k.Public().(ed25519.PublicKey))}
+		return signer{k, "v=DKIM1; k=ed25519; p=" +
+			base64.StdEncoding.EncodeToString(k.Public().(ed25519.PublicKey))}
 	}
 	k, err := rsa.GenerateKey(rand.Reader, 1024)
 	if err != nil {
@@ -63,7 +64,8 @@ func (s signer) sign(t *testing.T, text string, o dkim.SignOptions) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := dkim.Sign(m.Header, m.Body, dkim.Key{Domain: "example.com", Selector: "k", Signer: s.key}, o)
+	f, err := dkim.Sign(m.Header, m.Body, dkim.Key{Domain: "example.com", Selector: "k",
+		Signer: s.key}, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,10 +78,11 @@ func diagnosed(t *testing.T, record, text string) (dkim.Result, []Finding) {
 	zone := dnstest.FromMap(map[string][]string{"k._domainkey.example.com": {record}})
 	v := &dkim.Verifier{Resolver: zone, Now: func() time.Time { return now }}
 	var x *dkim.Verification
-	m, err := message.Read(strings.NewReader(text), 1<<20, func(h message.Header) []message.BodyHash {
-		x = v.Select(h, "example.com")
-		return x.BodyHashes()
-	})
+	m, err := message.Read(strings.NewReader(text), 1<<20,
+		func(h message.Header) []message.BodyHash {
+			x = v.Select(h, "example.com")
+			return x.BodyHashes()
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,10 +140,12 @@ func TestSignature(t *testing.T) {
 		}, "body", "encoded as quoted-printable", true},
 		{"a word changed", dkim.SignOptions{}, replace("First line", "Second line"), "body",
 			"not a change that is known", false},
-		{"list tag", dkim.SignOptions{}, replace("Subject: Hello", "Subject: [list] Hello"), "header", "a " +
-			"tag was added to the subject", true},
-		{"spam tag", dkim.SignOptions{}, replace("Subject: Hello", "Subject: ***SPAM*** Hello"), "header", "a " +
-			"tag was added to the subject", true},
+		{"list tag", dkim.SignOptions{}, replace("Subject: Hello", "Subject: [list] Hello"),
+			"header", "a " +
+				"tag was added to the subject", true},
+		{"spam tag", dkim.SignOptions{}, replace("Subject: Hello", "Subject: ***SPAM*** Hello"),
+			"header", "a " +
+				"tag was added to the subject", true},
 		{"field added", dkim.SignOptions{}, replace("\r\nSubject:",
 			"\r\nCc: eve@example.net\r\nSubject:"), "header", "Cc: eve@example.net", true},
 		{"second From", dkim.SignOptions{}, replace("\r\nTo:", "\r\nFrom: eve@example.net\r\nTo:"),
@@ -159,7 +164,8 @@ func TestSignature(t *testing.T) {
 			"From: Alice via list <list@list.example>\r\nX-Original-From: Alice <alice@example.com>"),
 			"header", "From was rewritten", true},
 		{"field removed", dkim.SignOptions{Oversign: []string{"From"}},
-			replace("Date: Sat, 31 Jan 2026 12:00:00 +0000\r\n", ""), "header", "not a change that is known", false},
+			replace("Date: Sat, 31 Jan 2026 12:00:00 +0000\r\n", ""), "header",
+			"not a change that is known", false},
 		{"expired", dkim.SignOptions{Time: now.Add(-48 * time.Hour), Expiry: time.Hour},
 			func(s string) string { return s }, "time", "good until 2026-01-29", true},
 	} {
@@ -173,7 +179,8 @@ func TestSignature(t *testing.T) {
 				t.Errorf("%s, %s: %s with %d findings", tc.name, algorithm, r.Value, len(found))
 				continue
 			}
-			if f := found[0]; f.Part != tc.part || !strings.Contains(f.Cause, tc.says) || f.Sure != tc.sure {
+			if f := found[0]; f.Part != tc.part || !strings.Contains(f.Cause, tc.says) ||
+				f.Sure != tc.sure {
 				t.Errorf("%s, %s:\n got %s: %q, sure %v\nwant %s: %q, sure %v", tc.name, algorithm,
 					f.Part, f.Cause, f.Sure, tc.part, tc.says, tc.sure)
 			}
@@ -191,7 +198,8 @@ func TestKeys(t *testing.T) {
 		{"DNS away", "!SERVFAIL", "key", "the DNS did not answer"},
 	} {
 		_, found := diagnosed(t, tc.record, text)
-		if len(found) != 1 || found[0].Part != tc.part || !strings.Contains(found[0].Cause, tc.says) {
+		if len(found) != 1 || found[0].Part != tc.part ||
+			!strings.Contains(found[0].Cause, tc.says) {
 			t.Errorf("%s: %+v", tc.name, found)
 		}
 	}
@@ -210,7 +218,8 @@ func TestBothParts(t *testing.T) {
 	text := s.sign(t, original, dkim.SignOptions{Time: now})
 	text = strings.Replace(text, "Subject: ", "Subject: [list] ", 1) + "footer\r\n"
 	_, found := diagnosed(t, s.record, text)
-	if len(found) != 2 || found[0].Part != "body" || found[1].Part != "header" || !found[0].Sure || !found[1].Sure {
+	if len(found) != 2 || found[0].Part != "body" || found[1].Part != "header" || !found[0].Sure ||
+		!found[1].Sure {
 		t.Errorf("got %+v", found)
 	}
 }
@@ -224,9 +233,10 @@ func FuzzSignature(f *testing.F) {
 		if !strings.HasPrefix(text, "From: ") || strings.Count(text, "\n") > 300 {
 			return
 		}
-		m, err := message.Read(strings.NewReader(text), 1<<16, func(message.Header) []message.BodyHash {
-			return []message.BodyHash{dkim.SignOptions{}.BodyHash()}
-		})
+		m, err := message.Read(strings.NewReader(text), 1<<16,
+			func(message.Header) []message.BodyHash {
+				return []message.BodyHash{dkim.SignOptions{}.BodyHash()}
+			})
 		if err != nil {
 			return
 		}
@@ -248,7 +258,8 @@ func FuzzSignature(f *testing.F) {
 
 func newSignerF(f *testing.F) signer {
 	k := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
-	return signer{k, "v=DKIM1; k=ed25519; p=" + base64.StdEncoding.EncodeToString(k.Public().(ed25519.PublicKey))}
+	return signer{k, "v=DKIM1; k=ed25519; p=" +
+		base64.StdEncoding.EncodeToString(k.Public().(ed25519.PublicKey))}
 }
 
 // A name that is signed to keep a field out is no field that was removed.
@@ -278,7 +289,8 @@ func TestMissing(t *testing.T) {
 func TestAbsentIsNotMissing(t *testing.T) {
 	s := newSigner(t, "ed25519")
 	text := s.sign(t, original, dkim.SignOptions{Time: now})
-	_, found := diagnosed(t, s.record, strings.Replace(text, "Date: Sat, 31 Jan 2026 12:00:00 +0000\r\n", "", 1))
+	_, found := diagnosed(t, s.record,
+		strings.Replace(text, "Date: Sat, 31 Jan 2026 12:00:00 +0000\r\n", "", 1))
 	if len(found) != 1 || !strings.HasSuffix(found[0].Cure, "they were removed: Date") {
 		t.Errorf("got %+v, want Date alone missing", found)
 	}

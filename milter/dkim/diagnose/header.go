@@ -13,8 +13,8 @@ import (
 	"mailseal/milter/taglist"
 )
 
-// Header says what happened to the signed fields that the signature r is the result of does not fit; ok
-// is false where the header is as it was signed, or cannot be judged. No body is needed.
+// Header says what happened to the signed fields that the signature r is the result of does not
+// fit; ok is false where the header is as it was signed, or cannot be judged. No body is needed.
 func Header(h message.Header, r dkim.Result) (f Finding, ok bool) {
 	if !r.Evidence.Checked || r.Evidence.HeaderIntact {
 		return Finding{}, false
@@ -23,8 +23,8 @@ func Header(h message.Header, r dkim.Result) (f Finding, ok bool) {
 	return headerFinding(h, s, r), true
 }
 
-// copied compares the fields with the copies that some signers put into z= (RFC 6376 section 3.5), and
-// names the first that differs: as it was signed, and as it came.
+// copied compares the fields with the copies that some signers put into z= (RFC 6376 section 3.5),
+// and names the first that differs: as it was signed, and as it came.
 func (t trial) copied() (Finding, bool) {
 	tags, _ := taglist.ParseLenient(string(t.header[t.own].Value()))
 	list, _ := tags.Value("z")
@@ -48,10 +48,12 @@ func (t trial) copied() (Finding, bool) {
 			continue
 		}
 		came := "it was removed"
-		if i := slices.IndexFunc(t.header, func(f message.Field) bool { return f.Is(name) }); i >= 0 {
+		if i := slices.IndexFunc(t.header,
+			func(f message.Field) bool { return f.Is(name) }); i >= 0 {
 			came = "it came as " + shown(t.header[i])
 		}
-		return Finding{"header", fmt.Sprintf("a signed field was changed on the way: it was signed as %s, and %s",
+		return Finding{"header", fmt.Sprintf(
+			"a signed field was changed on the way: it was signed as %s, and %s",
 			shown(was), came), "let what changes it come before what signs, or leave the field out of what is signed",
 			true}, true
 	}
@@ -68,7 +70,8 @@ const (
 func copiedValue(s string) []byte {
 	var out []byte
 	for i := 0; i < len(s); i++ {
-		if n, err := strconv.ParseUint(s[min(i+1, len(s)):min(i+3, len(s))], 16, 8); s[i] == '=' && err == nil {
+		if n, err := strconv.ParseUint(s[min(i+1, len(s)):min(i+3, len(s))], 16, 8); s[i] == '=' &&
+			err == nil {
 			out = append(out, byte(n))
 			i += 2
 			continue
@@ -108,8 +111,9 @@ func (t trial) finding() Finding {
 		}
 	}
 	if t.effort.IsSpent() {
-		return Finding{Part: "header", Cause: "a signed field was changed, added or removed on the " +
-			"way; the header is so large that not every known change was tried"}
+		return Finding{Part: "header",
+			Cause: "a signed field was changed, added or removed on the " +
+				"way; the header is so large that not every known change was tried"}
 	}
 	f := Finding{Part: "header",
 		Cause: "a signed field was changed, added or removed on the way, and it is not a change that is known"}
@@ -148,7 +152,8 @@ func newTrial(h message.Header, own int, s dkim.Signature, record dkim.Record) t
 	return t
 }
 
-// fits reports whether the signature fits the header that edits make; never once the effort is spent.
+// fits reports whether the signature fits the header that edits make; never once the effort is
+// spent.
 func (t trial) fits(e message.Edits, own int) bool {
 	if !t.effort.SpendOctets(t.size) {
 		return false

@@ -20,7 +20,8 @@ func (z *Zone) Covers(name string) bool {
 			return true
 		}
 	}
-	return slices.ContainsFunc(z.loose(), func(apex string) bool { return wire.IsSubDomain(apex, name) })
+	return slices.ContainsFunc(z.loose(),
+		func(apex string) bool { return wire.IsSubDomain(apex, name) })
 }
 
 func (z *Zone) isApex(name string) bool {

@@ -83,7 +83,8 @@ func TestBody(t *testing.T) {
 					t.Errorf("%s body of %q in two chunks is %q, want %q", f.name, tt.in, got, want)
 				}
 				if got := f.want(tt.in); got != want {
-					t.Errorf("the reference's %s body of %q is %q, want %q", f.name, tt.in, got, want)
+					t.Errorf("the reference's %s body of %q is %q, want %q", f.name, tt.in, got,
+						want)
 				}
 			}
 		})
@@ -107,7 +108,8 @@ func TestBodyEverySplit(t *testing.T) {
 			want := f.want(string(body[:n]))
 			for cuts := range 1 << max(0, n-1) {
 				if chunks := cutAt(string(body[:n]), cuts); f.inChunks(chunks...) != want {
-					t.Fatalf("%s body of %q is %q, want %q", f.name, chunks, f.inChunks(chunks...), want)
+					t.Fatalf("%s body of %q is %q, want %q", f.name, chunks, f.inChunks(chunks...),
+						want)
 				}
 			}
 		}
@@ -138,7 +140,8 @@ func TestBodyEightAtOnce(t *testing.T) {
 	for _, part := range parts {
 		for _, second := range parts {
 			for at := range 17 {
-				body := strings.Repeat("x", at) + part + strings.Repeat("y", 17-at) + second + "zzzzzzz"
+				body := strings.Repeat("x", at) + part + strings.Repeat("y", 17-at) + second +
+					"zzzzzzz"
 				for _, f := range forms {
 					want := f.want(body)
 					if got := f.inChunks(body); got != want {
@@ -192,8 +195,10 @@ func FuzzBody(fuzz *testing.F) {
 // how it looks at a body, behind each thing that may have led it there.
 func TestBodyEdges(t *testing.T) {
 	before := []string{"x", "ab ", "a  b", " ", "\r\n", "a\tb\r\n"}
-	parts := []string{" ", "  ", "\t", "\r", "\r\n", " \r\n", "\r\n ", " \r", "\r\n\r\n", " \t\r\n\r\n\t"}
-	for _, place := range []int{careful, plainRun, blockSize - careful, blockSize, blockSize + careful} {
+	parts := []string{" ", "  ", "\t", "\r", "\r\n", " \r\n", "\r\n ", " \r", "\r\n\r\n",
+		" \t\r\n\r\n\t"}
+	for _, place := range []int{careful, plainRun, blockSize - careful, blockSize, blockSize +
+		careful} {
 		for _, filler := range before {
 			long := strings.Repeat(filler, blockSize+2*careful)
 			for _, part := range parts {
@@ -213,7 +218,8 @@ func TestBodyEdges(t *testing.T) {
 
 func TestBodyRandom(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	pieces := []string{"a", "word ", "  ", "\t", "\r\n", "\r\n\r\n", "\r", "\n", " \r\n", "longer words here", "\xff"}
+	pieces := []string{"a", "word ", "  ", "\t", "\r\n", "\r\n\r\n", "\r", "\n", " \r\n",
+		"longer words here", "\xff"}
 	for range 2000 {
 		var body strings.Builder
 		var chunks []string

@@ -7,11 +7,13 @@ import (
 
 // TestValueEverywhere puts what matters at every place of the words that are looked at.
 func TestValueEverywhere(t *testing.T) {
-	parts := []string{" ", "  ", "\t", "\r", "\r\n ", "\r\n\t", " \r\n", "\r\n\r\n ", "\n", "\xa0", "\x89", "\x8d"}
+	parts := []string{" ", "  ", "\t", "\r", "\r\n ", "\r\n\t", " \r\n", "\r\n\r\n ", "\n", "\xa0",
+		"\x89", "\x8d"}
 	for _, part := range parts {
 		for _, second := range parts {
 			for at := range 17 {
-				value := strings.Repeat("x", at) + part + strings.Repeat("y", 17-at) + second + "zzzzzzz"
+				value := strings.Repeat("x", at) + part + strings.Repeat("y", 17-at) + second +
+					"zzzzzzz"
 				if got, want := AppendRelaxedValue(nil, []byte(value)),
 					referenceValue([]byte(value)); string(got) != string(want) {
 					t.Fatalf("relaxed form of %q is %q, want %q", value, got, want)

@@ -169,8 +169,9 @@ type Advice struct {
 	Back       string      // the record of the way back
 	BackText   string
 	OwnLost    int64 // messages of one's own that a stricter policy would have held or refused
-	Forwarded  int64 // messages that lost their proof on the way and would have been held or refused
-	Notes      []Note
+	// messages that lost their proof on the way and would have been held or refused
+	Forwarded int64
+	Notes     []Note
 }
 
 // Note is a finding beside the ladder: the end of the SPF record, terms that can go, keys that are

@@ -44,12 +44,12 @@ type rule struct {
 	text  func(*Source, string) string
 }
 
-// most reports whether n is more than half of what fails. Nothing is where all passes: a service that
-// signs for the domain has an envelope of its own, and that is right.
+// most reports whether n is more than half of what fails. Nothing is where all passes: a service
+// that signs for the domain has an envelope of its own, and that is right.
 func most(n int64, s *Source) bool { return n > 0 && !negligible(s) && n*2 > s.Fail() }
 
-// negligible reports whether so little fails that nothing needs to be done: one message of own hosts
-// in a hundred is lost on the way.
+// negligible reports whether so little fails that nothing needs to be done: one message of own
+// hosts in a hundred is lost on the way.
 func negligible(s *Source) bool {
 	return s.Fail() == 0 || s.Class.IsOwn() && s.Fail()*100 <= s.Messages
 }
@@ -68,15 +68,18 @@ var rules = []rule{
 	{Cause{Code: "spoof", Word: "spoof", Severity: Harmless},
 		func(s *Source) bool { return s.Class == NotOurs || s.Class == Spoof },
 		func(s *Source, domain string) string {
-			return "No message of this source passes, and nothing connects it with " + domain + ": it is a " +
+			return "No message of this source passes, and nothing connects it with " + domain +
+				": it is a " +
 				"forgery. There is nothing to correct; with a stricter policy receivers hold or " +
 				"refuse it."
 		}},
 	{Cause{Code: "no-address", Word: "no address", Severity: Warning},
 		func(s *Source) bool { return s.NoAddress && s.Pass == 0 },
 		func(s *Source, domain string) string {
-			return "The report has " + quoted(s.Name) + " in place of an address, so nothing can say " +
-				"which host sent this mail as " + domain + ". It counts; other reports of the same " +
+			return "The report has " + quoted(s.Name) +
+				" in place of an address, so nothing can say " +
+				"which host sent this mail as " + domain +
+				". It counts; other reports of the same " +
 				"days may name the host."
 		}},
 	{Cause{Code: "list", Word: "mailing list", Severity: Harmless},
@@ -98,7 +101,8 @@ var rules = []rule{
 	{Cause{Code: "key-missing", Word: "key missing", Severity: Fault, Fix: "Publish the key"},
 		func(s *Source) bool { return s.KeyMissing && badDKIM(s) },
 		func(s *Source, domain string) string {
-			return "Mail is signed with selector " + s.BadSelector + ", and DNS has no key there. " +
+			return "Mail is signed with selector " + s.BadSelector +
+				", and DNS has no key there. " +
 				"Publish the key at " + s.BadSelector + "._domainkey." + domain +
 				", or sign with one that is published."
 		}},
@@ -106,13 +110,15 @@ var rules = []rule{
 		func(s *Source) bool { return most(s.TempError, s) },
 		func(s *Source, domain string) string {
 			return "Receivers could not look up a record: temperror for " + Plural(s.TempError,
-				"message", "messages") + ". See whether every name server of " + domain + " answers, also by TCP."
+				"message", "messages") + ". See whether every name server of " + domain +
+				" answers, also by TCP."
 		}},
 	{Cause{Code: "record-broken", Word: "record broken", Severity: Fault, Fix: "Check the DNS"},
 		func(s *Source) bool { return most(s.PermError, s) },
 		func(s *Source, domain string) string {
-			return "Receivers could not use a DNS record of " + domain + ": permerror for " + Plural(s.PermError,
-				"message", "messages") + ". " +
+			return "Receivers could not use a DNS record of " + domain + ": permerror for " +
+				Plural(s.PermError,
+					"message", "messages") + ". " +
 				"The usual causes are more than 10 SPF lookups, two SPF records, or a damaged key."
 		}},
 	{Cause{Code: "strict", Word: "strict alignment", Severity: Fault, Fix: "Relax the alignment"},
@@ -164,14 +170,18 @@ var rules = []rule{
 		}},
 	{Cause{Code: "subdomain", Word: "subdomain unsigned", Severity: Fault, Fix: "Sign with DKIM"},
 		func(s *Source) bool {
-			return s.Class.IsOwn() && s.Fail() > 0 && s.From != "" && most(s.NoDKIM, s) && s.DKIM > 0
+			return s.Class.IsOwn() && s.Fail() > 0 && s.From != "" && most(s.NoDKIM, s) &&
+				s.DKIM > 0
 		},
 		func(s *Source, _ string) string {
 			return "Mail from " + s.From + " leaves unsigned while other mail of the source is " +
 				"signed. Add " + s.From + " to the signing rule."
 		}},
 	{Cause{Code: "own-host", Word: "not in SPF", Severity: Fault, Fix: "Sign with DKIM"},
-		func(s *Source) bool { return s.Class.IsOwn() && s.Fail()*100 > s.Messages && s.DKIM == 0 && s.SPF == 0 },
+		func(s *Source) bool {
+			return s.Class.IsOwn() && s.Fail()*100 > s.Messages && s.DKIM == 0 &&
+				s.SPF == 0
+		},
 		func(s *Source, domain string) string {
 			return "A host of yours sends as " + domain + ", unsigned, and the SPF record does " +
 				"not name it. Sign its mail; then add its address to the SPF record."

@@ -16,12 +16,15 @@ func TestDiagnose(t *testing.T) {
 		{"not ours", Source{Class: NotOurs, Messages: 50}, "spoof", "a forgery"},
 		{"all fail everywhere", Source{Class: Spoof, Messages: 500, NoDKIM: 500}, "spoof", "nothing to correct"},
 		{"mailing list", Source{Class: Unknown, Messages: 41, Listed: 41, BadDKIM: 41}, "list", "p=reject would lose"},
-		{"forwarded", Source{Class: Forwarding, Messages: 40, Pass: 38, DKIM: 38}, "forwarding", "SPF always fails for forwarded mail"},
-		{"forwarded, says the receiver", Source{Class: Unknown, Messages: 40, Forwarded: 40}, "forwarding", "forwarded by another host"},
+		{"forwarded", Source{Class: Forwarding, Messages: 40, Pass: 38, DKIM: 38}, "forwarding",
+			"SPF always fails for forwarded mail"},
+		{"forwarded, says the receiver", Source{Class: Unknown, Messages: 40, Forwarded: 40},
+			"forwarding", "forwarded by another host"},
 		{"key not in DNS", Source{Class: Ours, Messages: 100, BadDKIM: 100, BadSelector: "s2026a", KeyMissing: true},
 			"key-missing", "s2026a._domainkey.shop.example"},
 		{"temperror", Source{Class: Ours, Messages: 100, TempError: 90}, "dns-trouble", "name server"},
-		{"permerror", Source{Class: Ours, Messages: 100, PermError: 90}, "record-broken", "record of shop.example: permerror"},
+		{"permerror", Source{Class: Ours, Messages: 100, PermError: 90}, "record-broken",
+			"record of shop.example: permerror"},
 		{"strict alignment", Source{Class: Ours, Messages: 100, Strict: 100, OtherDKIM: 100}, "strict", "adkim=s"},
 		{"service, neither aligned", Source{Class: Service, Messages: 4812, OtherDKIM: 4812, OtherSPF: 4793,
 			Signer: "esp.example", Envelope: "bounce.esp.example"}, "not-aligned", "would not help"},
@@ -31,18 +34,23 @@ func TestDiagnose(t *testing.T) {
 			"spf-not-aligned", "would not help"},
 		{"one receiver only", Source{Class: Ours, Messages: 100, Pass: 80, DKIM: 80, BadDKIM: 20, Receivers: 5,
 			FailReceivers: 1, FailReceiver: "c.example"}, "one-receiver", "one of 5 receivers, c.example, and"},
-		{"no address", Source{Name: "108r.166.27.220", NoAddress: true, Class: Unknown, Messages: 3}, "no-address", `has "108r.166.27.220" in place of an address`},
-		{"no address at all", Source{Name: NoName, NoAddress: true, Class: Unknown, Messages: 300}, "no-address", "has nothing in place of an address"},
+		{"no address", Source{Name: "108r.166.27.220", NoAddress: true, Class: Unknown,
+			Messages: 3}, "no-address", `has "108r.166.27.220" in place of an address`},
+		{"no address at all", Source{Name: NoName, NoAddress: true, Class: Unknown, Messages: 300},
+			"no-address", "has nothing in place of an address"},
 		{"signature broken everywhere", Source{Class: Ours, Messages: 100, BadDKIM: 100, Receivers: 5, FailReceivers: 5,
 			BadSelector: "s1"}, "signature-broken", "selector s1"},
 		{"subdomain unsigned", Source{Class: Ours, Messages: 100, Pass: 60, DKIM: 60, NoDKIM: 40,
 			From: "orders.shop.example"}, "subdomain", "orders.shop.example leaves unsigned"},
 		{"own host missing in SPF", Source{Class: Ours, Messages: 100, NoDKIM: 100}, "own-host", "does not name it"},
-		{"SPF alone", Source{Class: Ours, Messages: 1240, Pass: 1240, SPF: 1240, NoDKIM: 1240}, "spf-only", "by SPF alone"},
-		{"fine", Source{Class: Ours, Messages: 1240, Pass: 1240, DKIM: 1240, SPF: 1240}, "fine", "passes by aligned DKIM"},
+		{"SPF alone", Source{Class: Ours, Messages: 1240, Pass: 1240, SPF: 1240, NoDKIM: 1240},
+			"spf-only", "by SPF alone"},
+		{"fine", Source{Class: Ours, Messages: 1240, Pass: 1240, DKIM: 1240, SPF: 1240}, "fine",
+			"passes by aligned DKIM"},
 		{"few", Source{Class: Unknown, Messages: 3}, "few", "3 messages"},
 		{"unknown", Source{Class: Unknown, Messages: 214}, "unknown", "is not known here"},
-		{"mixed", Source{Class: Service, Messages: 100, Pass: 10, DKIM: 10, OtherSPF: 40, BadDKIM: 40}, "mixed", "90 of 100"},
+		{"mixed", Source{Class: Service, Messages: 100, Pass: 10, DKIM: 10, OtherSPF: 40,
+			BadDKIM: 40}, "mixed", "90 of 100"},
 	}
 	if len(tests) < 20 {
 		t.Fatalf("%d causes, want 20 or more", len(tests))
@@ -54,8 +62,10 @@ func TestDiagnose(t *testing.T) {
 				t.Errorf("cause %s: %q, want %s with %q", got.Code, got.Text, c.code, c.says)
 			}
 			foreign := c.s.OtherSPF > 0
-			if foreign && strings.Contains(got.Text, "include to") && !strings.Contains(got.Text, "not help") {
-				t.Errorf("recommends an include although the envelope domain is foreign: %q", got.Text)
+			if foreign && strings.Contains(got.Text, "include to") &&
+				!strings.Contains(got.Text, "not help") {
+				t.Errorf("recommends an include although the envelope domain is foreign: %q",
+					got.Text)
 			}
 		})
 	}
@@ -77,7 +87,8 @@ func TestClassify(t *testing.T) {
 			ReverseNames: []string{"mx.notshop.example"}}, Forwarding},
 		{"known service", Source{Messages: 10, TellTale: KnownBy("o1.ptr.sendgrid.net")}, Service},
 		{"selector of its own", Source{Messages: 10, Pass: 10, DKIM: 10, Selectors: []string{"hd1"}}, Service},
-		{"our selector from elsewhere", Source{Messages: 10, Pass: 10, DKIM: 10, Selectors: []string{"s1"}}, Forwarding},
+		{"our selector from elsewhere",
+			Source{Messages: 10, Pass: 10, DKIM: 10, Selectors: []string{"s1"}}, Forwarding},
 		{"list, says the receiver", Source{Messages: 10, Listed: 10}, Forwarding},
 		{"never passed", Source{Messages: 10}, Spoof},
 		{"well kept, not aligned", Source{Messages: 30, OtherDKIM: 30, OtherSPF: 30}, Unknown},
@@ -93,18 +104,21 @@ func TestClassify(t *testing.T) {
 	ctx.Parked = true
 	for _, c := range tests {
 		got, why := Classify(&c.s, ctx)
-		if want := c.s.Pass == 0; want != (got == Spoof) || want && why != "the domain sends no mail" {
+		if want := c.s.Pass == 0; want != (got == Spoof) ||
+			want && why != "the domain sends no mail" {
 			t.Errorf("of a parked domain: %s is %s (%s)", c.name, got, why)
 		}
 	}
-	own := OwnSelectors([]Source{{Messages: 10, SPF: 10, Selectors: []string{"a"}}, {Messages: 10, SPF: 1, Selectors: []string{"b"}}})
+	own := OwnSelectors([]Source{{Messages: 10, SPF: 10, Selectors: []string{"a"}},
+		{Messages: 10, SPF: 1, Selectors: []string{"b"}}})
 	if !own["a"] || own["b"] {
 		t.Errorf("selectors of one's own: %v", own)
 	}
 }
 
 func TestNumbers(t *testing.T) {
-	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1252: "−1,252"} {
+	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567",
+		-1252: "−1,252"} {
 		if got := Count(n); got != want {
 			t.Errorf("Count(%d) = %q, want %q", n, got, want)
 		}
@@ -121,23 +135,27 @@ func TestNumbers(t *testing.T) {
 			t.Errorf("Rate(%d, %d) = %q, want %q", r.part, r.whole, got, r.want)
 		}
 	}
-	if d, err := ParseDay("2026-11-29"); err != nil || d.String() != "2026-11-29" || d.Short(d+1) != "29 Nov" ||
+	if d, err := ParseDay("2026-11-29"); err != nil || d.String() != "2026-11-29" ||
+		d.Short(d+1) != "29 Nov" ||
 		d.Short(d+400) != "29 Nov 2026" || d.Age(d+27) != "27 d" || d.Age(d+800) != "2 y" {
 		t.Errorf("day: %s, %v", d, err)
 	}
 }
 
-// TestWhatIf holds that the same messages are judged again, that each line names what changed it, and that nothing is
-// lost: what passes and what does not add up to all.
+// TestWhatIf holds that the same messages are judged again, that each line names what changed it,
+// and that nothing is lost: what passes and what does not add up to all.
 func TestWhatIf(t *testing.T) {
 	dkim := func(d string) []Signature { return []Signature{{d, "s1", "pass"}} }
 	rows := []Row{
 		{Source: "hosts", Class: Ours, From: "shop.example", Envelope: "shop.example", SPF: "pass",
 			DKIM: dkim("shop.example"), Pass: true, Messages: 1000},
-		{Source: "invoices", Class: Ours, From: "shop.example", Envelope: "shop.example", SPF: "pass", Pass: true, Messages: 240},
-		{Source: "sub", Class: Ours, From: "shop.example", Envelope: "x.test", DKIM: dkim("mail.shop.example"), Pass: true,
+		{Source: "invoices", Class: Ours, From: "shop.example", Envelope: "shop.example",
+			SPF: "pass", Pass: true, Messages: 240},
+		{Source: "sub", Class: Ours, From: "shop.example", Envelope: "x.test",
+			DKIM: dkim("mail.shop.example"), Pass: true,
 			Messages: 30},
-		{Source: "news", Class: Service, From: "shop.example", Envelope: "esp.example", SPF: "pass", DKIM: dkim("esp.example"),
+		{Source: "news", Class: Service, From: "shop.example", Envelope: "esp.example", SPF: "pass",
+			DKIM:     dkim("esp.example"),
 			Messages: 400, Held: true},
 		{Source: "list", Class: Forwarding, From: "shop.example", Envelope: "list.test", SPF: "pass", Messages: 12},
 		{Source: "bad", Class: Spoof, From: "login.shop.example", Missing: true, Messages: 7},
@@ -161,14 +179,16 @@ func TestWhatIf(t *testing.T) {
 			var all int64
 			for i, l := range lines {
 				if l.Today != c.want[i][0] || l.Then != c.want[i][1] {
-					t.Errorf("%s: %d then %d, want %d then %d", l.Code, l.Today, l.Then, c.want[i][0], c.want[i][1])
+					t.Errorf("%s: %d then %d, want %d then %d", l.Code, l.Today, l.Then,
+						c.want[i][0], c.want[i][1])
 				}
 				all += l.Then
 			}
 			if all != 1689 {
 				t.Errorf("the lines add up to %d, want 1689", all)
 			}
-			if c.cause != "" && (len(lines[0].Because) != 1 || lines[0].Because[0].Source != c.cause) {
+			if c.cause != "" && (len(lines[0].Because) != 1 ||
+				lines[0].Because[0].Source != c.cause) {
 				t.Errorf("because of %v, want %s", lines[0].Because, c.cause)
 			}
 		})

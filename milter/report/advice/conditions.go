@@ -63,7 +63,8 @@ func elapsed(h History, a Advice) []Condition {
 	if h.Policy.Since == 0 { // no report has named the policy
 		have = 0
 	}
-	found := Plural(int64(have), "day", "days") + " of " + Count(int64(need)) + " at " + a.Now.String()
+	found := Plural(int64(have), "day", "days") + " of " + Count(int64(need)) + " at " +
+		a.Now.String()
 	return []Condition{{"time", "Full days at " + a.Now.String() + ", " + Count(int64(need)) +
 		" or more", have >= need, found}}
 }

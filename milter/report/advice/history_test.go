@@ -14,7 +14,8 @@ func span(from, to Day) []Day {
 
 // host is a source of one's own that signs everything.
 func host(name string, messages int64) Source {
-	return Source{Name: name, Class: Ours, Messages: messages, Pass: messages, DKIM: messages, SPF: messages,
+	return Source{Name: name, Class: Ours, Messages: messages, Pass: messages, DKIM: messages,
+		SPF:       messages,
 		Selectors: []string{"s1"}, Days: span(last-59, last), Receivers: 8}
 }
 
@@ -26,8 +27,9 @@ func invoices(messages int64) Source {
 }
 
 func spoofer(messages int64) Source {
-	return Source{Name: "203.0.113.9", Class: Spoof, Messages: messages, Delivered: messages, NoDKIM: messages,
-		Days: span(last-3, last)}
+	return Source{Name: "203.0.113.9", Class: Spoof, Messages: messages, Delivered: messages,
+		NoDKIM: messages,
+		Days:   span(last-3, last)}
 }
 
 // good is a domain that nothing is wrong with, at the given step for days days.

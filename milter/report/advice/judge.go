@@ -202,7 +202,8 @@ func retreat(h History, a Advice) Advice {
 			". RFC 9989 section 7.4 advises against it for domains whose users write to mailing " +
 			"lists. Answer whether they do. If so, or if you do not know, publish quarantine."
 	} else {
-		a.Sentence = h.Domain + " is at " + a.Now.String() + ", but people write from it: " + lists(h) +
+		a.Sentence = h.Domain + " is at " + a.Now.String() + ", but people write from it: " +
+			lists(h) +
 			" RFC 9989 section 7.4 says that such domains should not publish p=reject. " +
 			"Quarantine also protects against forgeries, and receivers can still deliver mail " +
 			"from mailing lists."
@@ -221,7 +222,8 @@ func tooLittle(h History, a Advice, missing []Condition) Advice {
 	for i, c := range missing {
 		found[i] = c.Found
 	}
-	a.Sentence = "The reports are not enough to decide whether " + h.Domain + " can go to " + a.Next.String() +
+	a.Sentence = "The reports are not enough to decide whether " + h.Domain + " can go to " +
+		a.Next.String() +
 		": " + List(found, 4) + "."
 	if n := fullDays - len(h.Reported); n > 0 {
 		a.Sentence += " At least " + Plural(int64(n), "more day", "more days") +
@@ -287,7 +289,8 @@ func cost(h History, a Advice) string {
 	}
 	text := "No message of your own would have been " + verb + "."
 	if a.OwnLost > 0 {
-		text = Plural(a.OwnLost, "message", "messages") + " would have been " + verb + ": " + List(names, 3) + "."
+		text = Plural(a.OwnLost, "message", "messages") + " would have been " + verb + ": " +
+			List(names, 3) + "."
 	}
 	if a.Forwarded > 0 {
 		text += " " + Plural(a.Forwarded, "forwarded message", "forwarded messages") +

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// histories are the situations that advice must get right. want is the step that may be published next: of an advice
-// that is not ready, the step to stay at.
+// histories are the situations that advice must get right. want is the step that may be published
+// next: of an advice that is not ready, the step to stay at.
 var histories = []struct {
 	name     string
 	h        History
@@ -26,24 +26,29 @@ var histories = []struct {
 	{"quarantine, people write", good(Quarantine, 60, persons), Done, Quarantine, nil,
 		"should not publish p=reject"},
 	{"quarantine, machines, a month", good(Quarantine, 30, machines), Ready, RejectTest, nil, "Ready for reject; t=y"},
-	{"quarantine, machines, 29 days", good(Quarantine, 29, machines), Stay, RejectTest, []string{"time"}, "29 days of 30"},
+	{"quarantine, machines, 29 days", good(Quarantine, 29, machines), Stay, RejectTest,
+		[]string{"time"}, "29 days of 30"},
 	{"reject; t=y, machines, 14 days", good(RejectTest, 14, machines), Ready, Reject, nil, "Ready for reject:"},
 	{"reject, machines", good(Reject, 90, machines), Done, Reject, nil, "last step"},
 	{"reject, people write", good(Reject, 90, persons), Retreat, Quarantine, nil, "RFC 9989 section 7.4"},
-	{"reject, nobody said who writes", good(Reject, 90), Retreat, Quarantine, []string{"people"}, "Answer whether they do"},
-	{"SPF-only source before quarantine", good(None, 40, with(invoices(1240))), Ready, QuarantineTest, nil, "2 own sources"},
+	{"reject, nobody said who writes", good(Reject, 90), Retreat, Quarantine, []string{"people"},
+		"Answer whether they do"},
+	{"SPF-only source before quarantine", good(None, 40, with(invoices(1240))), Ready,
+		QuarantineTest, nil, "2 own sources"},
 	{"SPF-only source before reject", good(Quarantine, 60, machines, with(invoices(1240))), Stay, RejectTest,
 		[]string{"dkim", "spf-only"}, "1,240 of invoice machine by SPF alone"},
-	{"SPF-only, accepted by a person, but no DKIM", good(Quarantine, 60, machines, func(h *History) {
-		s := invoices(1240)
-		s.SPFAccepted = true
-		h.Sources = append(h.Sources, s)
-	}), Stay, RejectTest, []string{"dkim"}, "invoice machine 0% by aligned DKIM"},
+	{"SPF-only, accepted by a person, but no DKIM",
+		good(Quarantine, 60, machines, func(h *History) {
+			s := invoices(1240)
+			s.SPFAccepted = true
+			h.Sources = append(h.Sources, s)
+		}), Stay, RejectTest, []string{"dkim"}, "invoice machine 0% by aligned DKIM"},
 	{"a few pass by SPF alone", good(Quarantine, 60, machines, func(h *History) { h.Sources[0].DKIM -= 9 }),
 		Stay, RejectTest, []string{"spf-only"}, "9 of mail hosts by SPF alone"},
-	{"SPF alone everywhere, test rung before reject", good(RejectTest, 30, machines, func(h *History) {
-		h.Sources = []Source{invoices(5000)}
-	}), Stay, Reject, []string{"dkim", "spf-only"}, "by SPF alone"},
+	{"SPF alone everywhere, test rung before reject",
+		good(RejectTest, 30, machines, func(h *History) {
+			h.Sources = []Source{invoices(5000)}
+		}), Stay, Reject, []string{"dkim", "spf-only"}, "by SPF alone"},
 	{"monthly invoice run, seen once", good(None, 40, with(func() Source {
 		s := host("invoice run", 800)
 		s.Days = []Day{last - 20, last - 19}
@@ -54,31 +59,40 @@ var histories = []struct {
 		s.Days = []Day{last - 50, last - 49, last - 20, last - 19}
 		return s
 	}())), Ready, QuarantineTest, nil, "2 own sources"},
-	{"reject, and this host sends answers of people", good(Reject, 90, func(h *History) { h.Replies = 7 }), Retreat, Quarantine, nil,
+	{"reject, and this host sends answers of people",
+		good(Reject, 90, func(h *History) { h.Replies = 7 }), Retreat, Quarantine, nil,
 		"This host sent 7 replies to other mail, and replies are written by people"},
-	{"quarantine, answers, but a person said machines", good(Quarantine, 30, machines, func(h *History) { h.Replies = 7 }),
+	{"quarantine, answers, but a person said machines",
+		good(Quarantine, 30, machines, func(h *History) { h.Replies = 7 }),
 		Ready, RejectTest, nil, "Ready for reject; t=y"},
 	{"list users, said by receivers, machines claimed", good(Quarantine, 60, machines, with(Source{Name: "lists.test",
-		Class: Forwarding, Messages: 41, Listed: 41, Delivered: 41})), Done, Quarantine, nil, "41 messages came through mailing lists"},
+		Class: Forwarding, Messages: 41, Listed: 41, Delivered: 41})), Done, Quarantine, nil,
+		"41 messages came through mailing lists"},
 	{"list users, seen in our own outbound mail", good(Quarantine, 60, machines, func(h *History) { h.ToLists = 12 }),
 		Done, Quarantine, nil, "This host sent 12 messages to mailing lists"},
 	{"list users at reject", good(Reject, 200, machines, func(h *History) { h.ToLists = 12 }), Retreat, Quarantine, nil,
 		"people write from it"},
-	{"forwarder-heavy", good(None, 40, with(Source{Name: "forward.example", Class: Forwarding, Messages: 4000, Pass: 3960,
-		DKIM: 3960, Delivered: 40, Forwarded: 40, Days: span(last-59, last)})), Ready, QuarantineTest, nil, "1 own source"},
+	{"forwarder-heavy", good(None, 40,
+		with(Source{Name: "forward.example", Class: Forwarding, Messages: 4000, Pass: 3960,
+			DKIM: 3960, Delivered: 40, Forwarded: 40, Days: span(last-59, last)})), Ready,
+		QuarantineTest, nil, "1 own source"},
 	{"spoof wave", good(None, 40, with(spoofer(50000))), Ready, QuarantineTest, nil, "9,900 messages of 1 own source"},
 	{"one reporter only", good(None, 40, func(h *History) { h.Receivers = h.Receivers[:1] }), TooLittle, QuarantineTest,
 		[]string{"receivers"}, "1 receiver, google.com"},
 	{"three reporters, no big one", good(None, 40, func(h *History) {
-		h.Receivers = []Receiver{{"a.test", 1, last, true}, {"b.test", 1, last, true}, {"c.test", 1, last, true}}
+		h.Receivers = []Receiver{{"a.test", 1, last, true}, {"b.test", 1, last, true},
+			{"c.test", 1, last, true}}
 	}), TooLittle, QuarantineTest, []string{"receivers"}, "none of them Google"},
 	{"gap in reports", good(None, 40, reported(span(last-20, last)...)), TooLittle, QuarantineTest, []string{"days"},
 		"9 more days of reports are needed"},
-	{"a daily reporter stopped reporting", good(None, 40, func(h *History) { h.Receivers[1].Last = last - 4 }), TooLittle,
+	{"a daily reporter stopped reporting",
+		good(None, 40, func(h *History) { h.Receivers[1].Last = last - 4 }), TooLittle,
 		QuarantineTest, []string{"silent"}, "outlook.com silent"},
-	{"t=y ignored by a receiver", good(QuarantineTest, 20, func(h *History) { h.Sources[0].Held, h.Sources[0].Pass = 90, 9810 }),
+	{"t=y ignored by a receiver", good(QuarantineTest, 20,
+		func(h *History) { h.Sources[0].Held, h.Sources[0].Pass = 90, 9810 }),
 		Ready, Quarantine, nil, "Ready for quarantine"},
-	{"low volume", good(None, 40, func(h *History) { h.Sources[0] = host("mail hosts", 12) }), TooLittle, QuarantineTest,
+	{"low volume", good(None, 40, func(h *History) { h.Sources[0] = host("mail hosts", 12) }),
+		TooLittle, QuarantineTest,
 		[]string{"messages"}, "12 messages"},
 	{"own source fails", good(None, 40, with(Source{Name: "newsletter service", Class: Service, Messages: 4812,
 		Delivered: 4812, OtherDKIM: 4812, OtherSPF: 4812, Days: span(last-40, last)})), Stay, QuarantineTest,
@@ -92,7 +106,10 @@ var histories = []struct {
 		QuarantineTest, []string{"own"}, "no source of your own"},
 	{"parked, at none", good(None, 3, func(h *History) { h.Parked, h.Sources = true, nil }), Ready, Reject, nil,
 		"sends no mail"},
-	{"parked, at reject", good(Reject, 3, func(h *History) { h.Parked, h.Sources = true, []Source{spoofer(5)} }), Done, 0,
+	{"parked, at reject", good(Reject, 3, func(h *History) {
+		h.Parked, h.Sources = true,
+			[]Source{spoofer(5)}
+	}), Done, 0,
 		nil, "says so with p=reject"},
 	{"parked, but it sends", good(None, 3, func(h *History) { h.Parked = true }), Stay, Reject, []string{"parked"},
 		"is configured as parked"},
@@ -121,8 +138,8 @@ func TestHistories(t *testing.T) {
 	}
 }
 
-// TestProofAndWayBack holds that a step that is advised comes with its record, its cost and its way back, and that too
-// little data never gives a percentage or a record.
+// TestProofAndWayBack holds that a step that is advised comes with its record, its cost and its way
+// back, and that too little data never gives a percentage or a record.
 func TestProofAndWayBack(t *testing.T) {
 	for _, c := range histories {
 		a := Judge(c.h)
@@ -136,18 +153,22 @@ func TestProofAndWayBack(t *testing.T) {
 			}
 		case TooLittle:
 			if strings.Contains(a.Sentence, "%") || a.Record != "" {
-				t.Errorf("%s: %q with record %q: too little data allows neither a rate nor a record", c.name, a.Sentence, a.Record)
+				t.Errorf("%s: %q with record %q: too little data allows neither a rate "+
+					"nor a record", c.name, a.Sentence, a.Record)
 			}
 		}
 	}
 }
 
-// TestNeverReject holds RFC 9989 sections 7.4 and 8 for every history and step: no domain with list users, and none with
-// mail that passes by SPF alone, is ever told that it is ready for reject.
+// TestNeverReject holds RFC 9989 sections 7.4 and 8 for every history and step: no domain with list
+// users, and none with mail that passes by SPF alone, is ever told that it is ready for reject.
 func TestNeverReject(t *testing.T) {
 	tried := 0
 	for _, c := range histories {
-		spfOnly := slices.ContainsFunc(c.h.Sources, func(s Source) bool { return s.Class.IsOwn() && s.SPFOnly() > 0 && !s.SPFAccepted })
+		spfOnly := slices.ContainsFunc(c.h.Sources, func(s Source) bool {
+			return s.Class.IsOwn() &&
+				s.SPFOnly() > 0 && !s.SPFAccepted
+		})
 		if c.h.Parked || !spfOnly && !writesToLists(c.h) && c.h.Use == UseMachines {
 			continue
 		}
@@ -175,7 +196,8 @@ func TestWithStep(t *testing.T) {
 		step   Step
 		want   string
 	}{
-		{"v=DMARC1; p=none; rua=mailto:d@x.example", QuarantineTest, "v=DMARC1; p=quarantine; t=y; rua=mailto:d@x.example"},
+		{"v=DMARC1; p=none; rua=mailto:d@x.example", QuarantineTest,
+			"v=DMARC1; p=quarantine; t=y; rua=mailto:d@x.example"},
 		{"v=DMARC1;p=quarantine;t=y;np=reject;", Quarantine, "v=DMARC1; p=quarantine; np=reject"},
 		{"v=DMARC1; rua=mailto:d@x.example", Quarantine, "v=DMARC1; p=quarantine; rua=mailto:d@x.example"},
 		{"", Reject, "v=DMARC1; p=reject"},
@@ -199,15 +221,20 @@ func TestNotes(t *testing.T) {
 		{"-all at none is fine", good(None, 40, func(h *History) { h.SPFAll = "-all" }), nil},
 		{"-all under quarantine", good(Quarantine, 40, func(h *History) { h.SPFAll = "-all" }), []string{"spf-hard"}},
 		{"-all of a parked domain", good(Reject, 40, func(h *History) { h.SPFAll, h.Parked = "-all", true }), nil},
-		{"a parked domain that others may send as", good(Reject, 40, func(h *History) { h.SPFAll, h.Parked = "~all", true }), []string{"spf-parked"}},
+		{"a parked domain that others may send as",
+			good(Reject, 40, func(h *History) { h.SPFAll, h.Parked = "~all", true }),
+			[]string{"spf-parked"}},
 		{"a parked domain with a term", good(Reject, 40, func(h *History) {
 			h.SPFAll, h.Parked, h.Terms = "-all", true, []Term{{Text: "mx"}}
 		}), []string{"spf-parked"}},
-		{"a parked domain without SPF", good(Reject, 40, func(h *History) { h.NoSPF, h.Parked = true, true }), []string{"spf-parked"}},
+		{"a parked domain without SPF",
+			good(Reject, 40, func(h *History) { h.NoSPF, h.Parked = true, true }),
+			[]string{"spf-parked"}},
 		{"+all", good(None, 40, func(h *History) { h.SPFAll = "+all" }), []string{"spf-open"}},
 		{"unused term", good(None, 40, long, func(h *History) { h.Terms = []Term{{Text: "ip4:192.0.2.200"}} }),
 			[]string{"spf-unused"}},
-		{"unused term, 60 days only", good(None, 40, func(h *History) { h.Terms = []Term{{Text: "ip4:192.0.2.200"}} }), nil},
+		{"unused term, 60 days only", good(None, 40,
+			func(h *History) { h.Terms = []Term{{Text: "ip4:192.0.2.200"}} }), nil},
 		{"unused term, but our host", good(None, 40, long, func(h *History) {
 			h.Terms = []Term{{Text: "ip4:192.0.2.1", OwnHost: true}}
 		}), nil},

@@ -113,8 +113,8 @@ func OwnSelectors(sources []Source) map[string]bool {
 // Own is what this host's networks or the domain's SPF record vouch for, or a host below the domain
 // that signs. A known service comes next. Mail that carries our signature from a host that we did
 // not name was passed on, if the selector is one of our hosts'; with a selector of its own it is a
-// service that was set up. What never passed is a forgery, or looks like one; of a domain that sends no
-// mail, all of that.
+// service that was set up. What never passed is a forgery, or looks like one; of a domain that
+// sends no mail, all of that.
 func Classify(s *Source, c Context) (Class, string) {
 	switch {
 	case c.Parked && s.Pass == 0:

@@ -178,7 +178,8 @@ func pass(domain string, e effect, c Change, r *Row) bool {
 	}
 	// The record of the domain itself is asked for envelopes of that very domain alone.
 	return !strings.EqualFold(strings.TrimSuffix(r.Envelope, "."), domain) ||
-		!slices.ContainsFunc(c.WithoutNet, func(n netip.Prefix) bool { return n.Contains(r.Address) })
+		!slices.ContainsFunc(c.WithoutNet,
+			func(n netip.Prefix) bool { return n.Contains(r.Address) })
 }
 
 // aligned reports whether an identifier aligns with the From domain, whose organizational domain is

@@ -80,7 +80,8 @@ func put(t *testing.T, s *store.Store, list ...given) {
 			if g.problem != "" {
 				return in.Finish("aggregate", g.problem)
 			}
-			head := store.Head{Feedback: f, Digest: fmt.Sprint(g, i), Configured: true, Trust: store.ByHand}
+			head := store.Head{Feedback: f, Digest: fmt.Sprint(g, i), Configured: true,
+				Trust: store.ByHand}
 			if _, err := in.Report(head); err != nil {
 				return err
 			}
@@ -105,7 +106,8 @@ func days(first, last int, g given) (out []given) {
 	return out
 }
 
-var usual = given{reporter: "big.example", source: "192.0.2.1", count: 50, result: "pass", policy: "none"}
+var usual = given{reporter: "big.example", source: "192.0.2.1", count: 50, result: "pass",
+	policy: "none"}
 
 func TestLook(t *testing.T) {
 	with := func(change func(*given)) given {
@@ -124,14 +126,21 @@ func TestLook(t *testing.T) {
 		{"new source", append(days(25, 1, usual), with(func(g *given) { g.ago, g.source = 2, "198.51.100.9" })),
 			[]string{"new-source example.com 198.51.100.9"}},
 		{"new source of few messages",
-			append(days(25, 1, usual), with(func(g *given) { g.ago, g.source, g.count = 2, "198.51.100.9", 9 })), nil},
+			append(days(25, 1, usual), with(func(g *given) {
+				g.ago, g.source, g.count = 2,
+					"198.51.100.9", 9
+			})), nil},
 		{"new source a while ago",
-			append(days(25, 1, usual), with(func(g *given) { g.ago, g.source = 9, "198.51.100.9" })), nil},
+			append(days(25, 1, usual), with(func(g *given) {
+				g.ago, g.source = 9,
+					"198.51.100.9"
+			})), nil},
 		{"own source fails", append(days(25, 3, usual),
 			days(2, 1, with(func(g *given) { g.result = "fail" }))...),
 			[]string{"source-failing example.com 192.0.2.1"}},
 		{"source that never passed goes on failing", slices.Concat(days(25, 1, usual),
-			days(25, 1, with(func(g *given) { g.source, g.result = "198.51.100.9", "fail" }))), nil},
+			days(25, 1, with(func(g *given) { g.source, g.result = "198.51.100.9", "fail" }))),
+			nil},
 		{"receiver silent", append(days(25, 1, usual),
 			days(25, 7, with(func(g *given) { g.reporter = "quiet.example" }))...),
 			[]string{"receiver-silent  quiet.example"}},
@@ -140,10 +149,14 @@ func TestLook(t *testing.T) {
 		{"policy changed", append(days(25, 4, usual), days(3, 1, with(func(g *given) { g.policy = "reject" }))...),
 			[]string{"policy-changed example.com p=none to p=reject"}},
 		{"reporters disagree about the policy", append(days(25, 1, usual),
-			days(25, 1, with(func(g *given) { g.reporter, g.policy = "other.example", "reject" }))...), nil},
+			days(25, 1, with(func(g *given) {
+				g.reporter, g.policy = "other.example",
+					"reject"
+			}))...), nil},
 		{"no mail", days(25, 5, usual), []string{"intake-broken  no mail"}},
 		{"not readable", append(days(25, 2, usual),
-			with(func(g *given) { g.ago, g.problem = 1, "bad 1" }), with(func(g *given) { g.ago, g.problem = 1, "bad 2" }),
+			with(func(g *given) { g.ago, g.problem = 1, "bad 1" }),
+			with(func(g *given) { g.ago, g.problem = 1, "bad 2" }),
 			with(func(g *given) { g.ago, g.problem = 1, "bad 3" })),
 			[]string{"intake-broken  not readable"}},
 	}
@@ -156,8 +169,12 @@ func TestLook(t *testing.T) {
 	}
 	t.Run("together", func(t *testing.T) { // on both drivers
 		stores(t, func(t *testing.T, s *store.Store) {
-			put(t, s, slices.Concat(days(25, 4, usual), days(3, 1, with(func(g *given) { g.policy, g.result = "reject", "fail" })),
-				[]given{with(func(g *given) { g.ago, g.source, g.policy = 2, "198.51.100.9", "reject" })})...)
+			put(t, s, slices.Concat(days(25, 4, usual),
+				days(3, 1, with(func(g *given) { g.policy, g.result = "reject", "fail" })),
+				[]given{with(func(g *given) {
+					g.ago, g.source, g.policy = 2, "198.51.100.9",
+						"reject"
+				})})...)
 			look(t, s, []string{
 				"new-source example.com 198.51.100.9", "source-failing example.com 192.0.2.1",
 				"policy-changed example.com p=none to p=reject",
@@ -187,7 +204,8 @@ func TestVerdictsSilenceSources(t *testing.T) {
 	fresh := usual
 	fresh.ago, fresh.source = 2, "198.51.100.9"
 	put(t, s, append(days(25, 1, usual), fresh)...)
-	err := s.Judge(t.Context(), store.Verdict{Subject: "198.51.100.0/24", Class: "not ours", By: "x", At: now})
+	err := s.Judge(t.Context(), store.Verdict{Subject: "198.51.100.0/24", Class: "not ours",
+		By: "x", At: now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +222,8 @@ func TestBounded(t *testing.T) {
 	}
 	got := bounded(list)
 	if len(got) != maxAlert+1 || !strings.Contains(got[maxAlert].Text, "480 more") {
-		t.Errorf("got %d alerts, the last %v; want %d and 480 more", len(got), got[len(got)-1], maxAlert+1)
+		t.Errorf("got %d alerts, the last %v; want %d and 480 more", len(got), got[len(got)-1],
+			maxAlert+1)
 	}
 }
 
@@ -269,21 +288,25 @@ func TestMailedOnce(t *testing.T) {
 		sent(12*24*time.Hour, false)
 		look(30*24*time.Hour, a) // it was away
 		sent(30*24*time.Hour, false, " a@example.com", " b@example.com")
-		look(31*24*time.Hour, store.Alert{Code: NewSource, Domain: "example.org", Subject: "192.0.2.1"})
+		look(31*24*time.Hour, store.Alert{Code: NewSource, Domain: "example.org",
+			Subject: "192.0.2.1"})
 		sent(60*24*time.Hour, false) // too old to be news
 	})
 }
 
 // body is a part of a mail.
-// A mail has the latest hundred alerts, and says how many others there are: none is lost without a word.
+// A mail has the latest hundred alerts, and says how many others there are: none is lost without a
+// word.
 func TestManyAlerts(t *testing.T) {
 	s := openSQLite(t)
 	m, out := mailer(s, "a@example.com")
 	var list []store.Alert
 	for i := range 130 {
-		list = append(list, store.Alert{Code: NewSource, Domain: "example.com", Subject: fmt.Sprint(i), Text: fmt.Sprintf("number-%d-", i)})
+		list = append(list, store.Alert{Code: NewSource, Domain: "example.com",
+			Subject: fmt.Sprint(i), Text: fmt.Sprintf("number-%d-", i)})
 	}
-	list = append(list, store.Alert{Code: PolicyChanged, Domain: "example.com", Text: "the last one"})
+	list = append(list, store.Alert{Code: PolicyChanged, Domain: "example.com",
+		Text: "the last one"})
 	for i := range list {
 		at := now.Add(-time.Duration(i) * time.Minute)
 		if _, err := s.Raise(t.Context(), at, time.Hour, list[i]); err != nil {
@@ -300,7 +323,8 @@ func TestManyAlerts(t *testing.T) {
 	}
 	header, text := body(t, out.got[0], 0)
 	const rest = "31 older alerts are not in this mail: 30 new-source, 1 policy-changed."
-	if strings.Count(text, "number-") != maxMailed || !strings.Contains(text, "number-0-") || !strings.Contains(text, rest) ||
+	if strings.Count(text, "number-") != maxMailed || !strings.Contains(text, "number-0-") ||
+		!strings.Contains(text, rest) ||
 		!strings.Contains(header.Get("Subject"), "131 alerts") {
 		t.Errorf("%s\n%s", header.Get("Subject"), text)
 	}
@@ -352,7 +376,8 @@ func TestMessageIsSafe(t *testing.T) {
 	if header.Get("Bcc") != "" || header.Get("Auto-Submitted") != "auto-generated" {
 		t.Errorf("header %v", header)
 	}
-	if strings.ContainsAny(text, "\x1b\u202e") || !strings.Contains(text, "x??Bcc: v@example.net?[31m?") {
+	if strings.ContainsAny(text, "\x1b\u202e") ||
+		!strings.Contains(text, "x??Bcc: v@example.net?[31m?") {
 		t.Errorf("text %q", text)
 	}
 }
@@ -364,7 +389,8 @@ func TestDigest(t *testing.T) {
 		put(t, s, append(days(14, 1, usual), days(5, 3, bad)...)...)
 		m, out := mailer(s, "a@example.com")
 		early := time.Date(2026, 11, 30, 5, 59, 0, 0, time.UTC)
-		for _, at := range []time.Time{early, early, early.Add(time.Minute), now, now.AddDate(0, 0, 6)} {
+		for _, at := range []time.Time{early, early, early.Add(time.Minute), now,
+			now.AddDate(0, 0, 6)} {
 			if err := m.Digest(t.Context(), at); err != nil {
 				t.Fatal(err)
 			}
@@ -392,13 +418,16 @@ func TestDigest(t *testing.T) {
 	})
 }
 
-// Hundreds of sources at once, hour after hour, are one mail with as many alerts as people read, and one sentence.
+// Hundreds of sources at once, hour after hour, are one mail with as many alerts as people read,
+// and one sentence.
 func TestStorm(t *testing.T) {
 	stores(t, func(t *testing.T, s *store.Store) {
 		put(t, s, days(20, 1, usual)...)
 		var storm []given
 		for i := range 300 {
-			storm = append(storm, given{ago: 1, reporter: "big.example", source: fmt.Sprintf("10.0.%d.%d", i>>8, i&255), count: 200, result: "fail", policy: "none"})
+			storm = append(storm, given{ago: 1, reporter: "big.example",
+				source: fmt.Sprintf("10.0.%d.%d", i>>8, i&255), count: 200, result: "fail",
+				policy: "none"})
 		}
 		put(t, s, storm...)
 		w := &Watcher{Store: s, Messages: 100, SilentDays: 5}
@@ -406,12 +435,14 @@ func TestStorm(t *testing.T) {
 		for hour := range 12 {
 			at := now.Add(time.Duration(hour) * time.Hour)
 			// Each hour others are first in the list.
-			put(t, s, given{ago: 1, reporter: "big.example", source: fmt.Sprintf("1.0.0.%d", 100-hour), count: 200, result: "fail", policy: "none"})
+			put(t, s, given{ago: 1, reporter: "big.example", source: fmt.Sprintf("1.0.0.%d",
+				100-hour), count: 200, result: "fail", policy: "none"})
 			found, err := w.Look(t.Context(), at)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := s.RaiseSome(t.Context(), at, 7*24*time.Hour, MaxDaily, found...); err != nil {
+			if _, err := s.RaiseSome(t.Context(), at, 7*24*time.Hour, MaxDaily,
+				found...); err != nil {
 				t.Fatal(err)
 			}
 			if err := m.Send(t.Context(), at); err != nil {
@@ -420,7 +451,8 @@ func TestStorm(t *testing.T) {
 		}
 		list, err := s.Alerts(t.Context(), false, 1000)
 		if err != nil || len(list) > maxAlert+2 || len(out.got) > 2 {
-			t.Errorf("%d alerts in %d mails, %v; want %d at most in 2", len(list), len(out.got), err, maxAlert+2)
+			t.Errorf("%d alerts in %d mails, %v; want %d at most in 2", len(list), len(out.got),
+				err, maxAlert+2)
 		}
 	})
 }
@@ -434,8 +466,10 @@ func TestFirstLook(t *testing.T) {
 		if ago%20 < 10 {
 			policy = "quarantine"
 		}
-		list = append(list, given{ago: ago, reporter: "big.example", source: "192.0.2.1", count: 50, result: "pass", policy: policy})
-		list = append(list, given{ago: ago, reporter: "big.example", source: fmt.Sprint("10.0.0.", ago), count: 500, result: "fail", policy: policy})
+		list = append(list, given{ago: ago, reporter: "big.example", source: "192.0.2.1", count: 50,
+			result: "pass", policy: policy})
+		list = append(list, given{ago: ago, reporter: "big.example",
+			source: fmt.Sprint("10.0.0.", ago), count: 500, result: "fail", policy: policy})
 	}
 	put(t, s, list...)
 	w := &Watcher{Store: s, Messages: 100, SilentDays: 5}
@@ -453,7 +487,8 @@ func TestFirstLook(t *testing.T) {
 	}
 }
 
-// A reporter that is new and says more than all others together is named; one that says little is not, nor the first of all.
+// A reporter that is new and says more than all others together is named; one that says little is
+// not, nor the first of all.
 func TestNewReporter(t *testing.T) {
 	stores(t, func(t *testing.T, s *store.Store) {
 		w := &Watcher{Store: s, Messages: 100, SilentDays: 5}
@@ -474,11 +509,13 @@ func TestNewReporter(t *testing.T) {
 			return out
 		}
 		put(t, s, days(20, 1, usual)...)
-		put(t, s, given{ago: 2, reporter: "small.example", source: "192.0.2.1", count: 120, result: "pass", policy: "none"})
+		put(t, s, given{ago: 2, reporter: "small.example", source: "192.0.2.1", count: 120,
+			result: "pass", policy: "none"})
 		if got := names(); len(got) != 0 {
 			t.Errorf("got %q, want none", got)
 		}
-		put(t, s, given{ago: 2, reporter: "evil.example", source: "192.0.2.66", count: 9000, result: "fail", policy: "none"})
+		put(t, s, given{ago: 2, reporter: "evil.example", source: "192.0.2.66", count: 9000,
+			result: "fail", policy: "none"})
 		if got := names(); !slices.Equal(got, []string{"example.com evil.example"}) {
 			t.Errorf("got %q, want evil.example", got)
 		}
@@ -491,7 +528,8 @@ func TestNewReporter(t *testing.T) {
 	})
 }
 
-// A digest that went out under a clock that was a year ahead does not keep those of the year from going out.
+// A digest that went out under a clock that was a year ahead does not keep those of the year from
+// going out.
 func TestDigestClock(t *testing.T) {
 	s := openSQLite(t)
 	put(t, s, days(20, 1, usual)...)

@@ -99,7 +99,8 @@ func (m *Mailer) Digest(ctx context.Context, now time.Time) error {
 }
 
 // NewDigest reads the week before end from the store. networks are those of this host.
-func NewDigest(ctx context.Context, s *store.Store, networks []netip.Prefix, end time.Time) (*Digest, error) {
+func NewDigest(ctx context.Context, s *store.Store, networks []netip.Prefix,
+	end time.Time) (*Digest, error) {
 	d := &Digest{Begin: end.AddDate(0, 0, -7), End: end}
 	this, err := s.Domains(ctx, store.Filter{Since: d.Begin, Until: d.End})
 	if err != nil {

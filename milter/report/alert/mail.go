@@ -76,7 +76,8 @@ func (m *Mailer) Send(ctx context.Context, now time.Time) error {
 }
 
 // each hands a mail to each address that did not get number n of its kind.
-func (m *Mailer) each(ctx context.Context, kind string, n int64, write func(to string, done int64) []byte) error {
+func (m *Mailer) each(ctx context.Context, kind string, n int64,
+	write func(to string, done int64) []byte) error {
 	var failed error
 	for _, to := range m.To {
 		mark := kind + " to " + to

@@ -101,7 +101,8 @@ func quiet(c advice.Class) bool {
 }
 
 // sources finds new sources and own ones that fail.
-func (w *Watcher) sources(ctx context.Context, now time.Time, class verdicts) ([]store.Alert, error) {
+func (w *Watcher) sources(ctx context.Context, now time.Time, class verdicts) ([]store.Alert,
+	error) {
 	domains, first, err := w.Store.FirstSeen(ctx, now.AddDate(0, 0, -newFor))
 	if err != nil {
 		return nil, err
@@ -222,7 +223,10 @@ func (w *Watcher) silent(ctx context.Context, now time.Time) (out []store.Alert,
 				name, len(seen), regular, date(last)),
 		})
 	}
-	slices.SortFunc(out, func(a, b store.Alert) int { return strings.Compare(a.Subject, b.Subject) })
+	slices.SortFunc(out, func(a, b store.Alert) int {
+		return strings.Compare(a.Subject,
+			b.Subject)
+	})
 	return bounded(out), err
 }
 

@@ -15,8 +15,10 @@ import (
 )
 
 func sample(token string) Mail {
-	return Mail{Token: token, Time: time.Unix(1_780_000_000, 0).UTC(), Client: netip.MustParseAddr("198.51.100.7"),
-		Helo: "h.example", Sender: "x@asks.example", Recipient: "test@example.net", DMARC: DMARC{Value: "pass"}}
+	return Mail{Token: token, Time: time.Unix(1_780_000_000, 0).UTC(),
+		Client: netip.MustParseAddr("198.51.100.7"),
+		Helo:   "h.example", Sender: "x@asks.example", Recipient: "test@example.net",
+		DMARC: DMARC{Value: "pass"}}
 }
 
 func TestTokens(t *testing.T) {
@@ -62,7 +64,8 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// TestSpool holds that mails are kept only while someone takes them, and within the bounds of a network and of all.
+// TestSpool holds that mails are kept only while someone takes them, and within the bounds of a
+// network and of all.
 func TestSpool(t *testing.T) {
 	dir, now := t.TempDir(), time.Now()
 	w := NewWriter(dir, slog.New(slog.DiscardHandler), func() time.Time { return now })

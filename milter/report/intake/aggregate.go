@@ -15,7 +15,8 @@ import (
 // Report is an aggregate report that was read, without its rows.
 type Report struct {
 	*report.Feedback
-	Digest string // SHA-256 of its bytes as they were inflated, without white space around them, in hex
+	// SHA-256 of its bytes as they were inflated, without white space around them, in hex
+	Digest string
 }
 
 // keptRows is how many rows of a report are kept while its head is read: 2 MB. A longer report is
@@ -27,7 +28,8 @@ const keptRows = 5000
 // nil.
 //
 // What is wrong with the report beyond repair is the error, and nothing is called then.
-func (p *Part) ReadAggregate(head func(*Report) (bool, error), each func(*report.Row) error) (*Report, error) {
+func (p *Part) ReadAggregate(head func(*Report) (bool, error),
+	each func(*report.Row) error) (*Report, error) {
 	var kept []*report.Row
 	var out *Report
 	err := survive(func() (err error) {
@@ -90,8 +92,8 @@ func (p *Part) read(each func(*report.Row) error) (*Report, error) {
 	return &Report{f, hex.EncodeToString(sum.Sum(nil))}, nil
 }
 
-// digest is a hash of a text that leaves out the white space around it: joined to others a report is
-// the same one.
+// digest is a hash of a text that leaves out the white space around it: joined to others a report
+// is the same one.
 type digest struct {
 	hash.Hash
 	isBegun bool

@@ -54,8 +54,8 @@ func (w *walker) archive(at []string, data []byte, layers, nesting int) error {
 	return nil
 }
 
-// endOfZip returns where the first zip file in data ends, if another one follows; else the length of
-// data.
+// endOfZip returns where the first zip file in data ends, if another one follows; else the length
+// of data.
 func endOfZip(data []byte) int {
 	const trailer = 22 // bytes of the end of a zip file, without its comment
 	for from, tries := 0, 0; tries < maxParts; {
@@ -66,7 +66,8 @@ func endOfZip(data []byte) int {
 		i += from
 		h := data[i:]
 		// A zip file that is stored within another one has its directory elsewhere.
-		isOuter := uint64(binary.LittleEndian.Uint32(h[12:]))+uint64(binary.LittleEndian.Uint32(h[16:])) == uint64(i)
+		isOuter := uint64(binary.LittleEndian.Uint32(h[12:]))+
+			uint64(binary.LittleEndian.Uint32(h[16:])) == uint64(i)
 		end := i + trailer + int(binary.LittleEndian.Uint16(h[20:]))
 		if isOuter && end < len(data) {
 			if tries++; beginsFile(data[end:]) {
@@ -189,7 +190,8 @@ func (w *walker) salvage(at []string, data []byte, layers, nesting int) error {
 }
 
 // remains looks at an entry of a zip file that was cut off.
-func (w *walker) remains(at []string, flags, method uint16, data []byte, layers, nesting int) error {
+func (w *walker) remains(at []string, flags, method uint16, data []byte, layers,
+	nesting int) error {
 	if err := canRead(flags, method); err != nil {
 		return err
 	}

@@ -17,7 +17,8 @@ func large(id string, rows int) []byte {
 	row := x[strings.Index(x, "<record>"):strings.Index(x, "</feedback>")]
 	var b strings.Builder
 	for i := range rows {
-		b.WriteString(strings.Replace(row, "192.0.2.1", fmt.Sprintf("192.%d.%d.%d", i>>16&255, i>>8&255, i&255), 1))
+		b.WriteString(strings.Replace(row, "192.0.2.1",
+			fmt.Sprintf("192.%d.%d.%d", i>>16&255, i>>8&255, i&255), 1))
 	}
 	return []byte(strings.Replace(x, row, b.String(), 1))
 }
@@ -32,7 +33,8 @@ func BenchmarkParse(b *testing.B) {
 	b.ReportMetric(float64(b.N)*2286/b.Elapsed().Seconds(), "rows/s")
 }
 
-// BenchmarkTake stores reports of one row, and of 2,286 rows, each in a transaction that is on the disk.
+// BenchmarkTake stores reports of one row, and of 2,286 rows, each in a transaction that is on the
+// disk.
 func BenchmarkTake(b *testing.B) {
 	for _, rows := range []int{1, 2286} {
 		b.Run(fmt.Sprint(rows), func(b *testing.B) {
@@ -45,7 +47,8 @@ func BenchmarkTake(b *testing.B) {
 			i, n := &Intake{Store: s}, 0
 			for b.Loop() {
 				n++
-				a := &store.Arrival{Received: now, Name: "x", Trust: store.ByHand, Data: large(fmt.Sprint(n), rows)}
+				a := &store.Arrival{Received: now, Name: "x", Trust: store.ByHand,
+					Data: large(fmt.Sprint(n), rows)}
 				if _, err := i.Take(b.Context(), a); err != nil {
 					b.Fatal(err)
 				}

@@ -10,14 +10,16 @@ import (
 	"mailseal/milter/report/store"
 )
 
-// A line of uuencode that promises more than it holds makes no more of it, and what it makes counts.
+// A line of uuencode that promises more than it holds makes no more of it, and what it makes
+// counts.
 func TestUuencodeIsBounded(t *testing.T) {
 	text := "begin 644 r.xml\n" + strings.Repeat("_\n", 1000)
 	if _, data := uuencoded([]byte(text)); len(data) > 2*len(text) {
 		t.Errorf("%d bytes become %d", len(text), len(data))
 	}
 	w := &walker{budget: newBudget(time.Now)}
-	if err := w.look([]string{"x"}, []byte(uu(xml("1"))), 0, 0, true); err != nil || len(w.found) != 1 {
+	if err := w.look([]string{"x"}, []byte(uu(xml("1"))), 0, 0, true); err != nil ||
+		len(w.found) != 1 {
 		t.Fatalf("%v, %d parts", err, len(w.found))
 	}
 	if used := maxInflated - w.budget.inflated; used < int64(len(xml("1"))) {
@@ -63,8 +65,8 @@ func TestVariantReadAgain(t *testing.T) {
 	})
 }
 
-// A long report without proof fills only a part of the bin; it counts when its reporter is accepted and
-// it was read again. It goes with the mail that it came in.
+// A long report without proof fills only a part of the bin; it counts when its reporter is accepted
+// and it was read again. It goes with the mail that it came in.
 func TestUnprovenRowsAreBounded(t *testing.T) {
 	if testing.Short() {
 		t.Skip("is run with the end-to-end tests: a minute with the race detector, in one goroutine")
@@ -88,27 +90,31 @@ func TestUnprovenRowsAreBounded(t *testing.T) {
 		if got := take(t, i, "", "", xml("2")); got.Dropped != 0 || got.Reports != 1 {
 			t.Errorf("a second report: %+v", got)
 		}
-		if n, err := s.Accept(t.Context(), "org.example", true); err != nil || n != 1 || total(t, s) != 7 {
+		if n, err := s.Accept(t.Context(), "org.example", true); err != nil || n != 1 ||
+			total(t, s) != 7 {
 			t.Errorf("accepted: %d, %v, %d messages; want the short one", n, err, total(t, s))
 		}
 		want := int64(700*(store.MaxUnprovenRows+5) + 7)
 		if err := i.Again(t.Context(), func(*Taken) {}); err != nil || total(t, s) != want {
 			t.Errorf("read again: %v, %d messages, want %d", err, total(t, s), want)
 		}
-		take(t, i, "", "", []byte(strings.ReplaceAll(string(xml("3")), "org.example", "new.example")))
+		take(t, i, "", "", []byte(strings.ReplaceAll(string(xml("3")), "org.example",
+			"new.example")))
 		day := 24 * time.Hour
-		keep := store.Retention{Raw: 90 * day, Records: 4000 * day, Rollups: 4000 * day, Foreign: 30 * day}
+		keep := store.Retention{Raw: 90 * day, Records: 4000 * day, Rollups: 4000 * day,
+			Foreign: 30 * day}
 		if err := s.Purge(t.Context(), now.AddDate(0, 0, 91), keep); err != nil {
 			t.Fatal(err)
 		}
 		if n := one(t, s, "SELECT COUNT(*) FROM in_report"); n != 2 || total(t, s) != want {
-			t.Errorf("after 91 days: %d reports, %d messages; want those that count", n, total(t, s))
+			t.Errorf("after 91 days: %d reports, %d messages; want those that count", n,
+				total(t, s))
 		}
 	})
 }
 
-// Reports of a reporter that the operator refuses fill no more than a bound. They count when that is
-// taken back and they were read again; those whose rows were all there, at once.
+// Reports of a reporter that the operator refuses fill no more than a bound. They count when that
+// is taken back and they were read again; those whose rows were all there, at once.
 func TestRefusedAreBounded(t *testing.T) {
 	if testing.Short() {
 		t.Skip("is run with the end-to-end tests: a minute with the race detector, in one goroutine")
@@ -120,13 +126,15 @@ func TestRefusedAreBounded(t *testing.T) {
 		if _, err := s.Refuse(t.Context(), "org.example"); err != nil {
 			t.Fatal(err)
 		}
-		part := strings.Replace(string(rows(store.MaxUnprovenRows+5, 1)), "<report_id>", "<report_id>part", 1)
+		part := strings.Replace(string(rows(store.MaxUnprovenRows+5, 1)), "<report_id>",
+			"<report_id>part", 1)
 		got := take(t, i, "", "org.example", gz([]byte(part)))
 		if n := one(t, s, "SELECT COUNT(*) FROM in_record"); n != 2*store.MaxUnprovenRows+3 {
 			t.Errorf("%d rows are kept", n)
 		}
-		if len(got.Problems) != 1 || !strings.Contains(got.Problems[0], "has 10005 rows, of which 10000 are kept: you "+
-			"refused reports of org.example; to count it run \"mailseal reports accept --not org.example\"") {
+		if len(got.Problems) != 1 || !strings.Contains(got.Problems[0],
+			"has 10005 rows, of which 10000 are kept: you "+
+				"refused reports of org.example; to count it run \"mailseal reports accept --not org.example\"") {
 			t.Errorf("problems: %q", got.Problems)
 		}
 		copies(t, s, 9_998)
@@ -140,7 +148,8 @@ func TestRefusedAreBounded(t *testing.T) {
 			t.Errorf("another reporter: %+v", got)
 		}
 		alter(t, s, "DELETE FROM in_report WHERE dedup LIKE 'y%'")
-		if n, err := s.Accept(t.Context(), "org.example", false); err != nil || n != 1 || total(t, s) != whole+7 {
+		if n, err := s.Accept(t.Context(), "org.example", false); err != nil || n != 1 ||
+			total(t, s) != whole+7 {
 			t.Errorf("taken back: %d, %v, %d messages; want the whole one", n, err, total(t, s))
 		}
 		if n, err := s.Waiting(t.Context(), "org.example"); n != 1 || err != nil {
@@ -181,7 +190,8 @@ func alter(t *testing.T, s *store.Store, query string) {
 	}
 }
 
-// Whatever stands in mail that brings nothing proven, its bytes are bounded; so are TLS reports without proof.
+// Whatever stands in mail that brings nothing proven, its bytes are bounded; so are TLS reports
+// without proof.
 func TestAllIdleMailIsBounded(t *testing.T) {
 	stores(t, func(t *testing.T, s *store.Store) {
 		i := &Intake{Store: s}
@@ -200,7 +210,8 @@ func TestAllIdleMailIsBounded(t *testing.T) {
 		set(fmt.Sprint("UPDATE in_raw SET size = ", 1<<30))
 		junk := bytes.Repeat([]byte("junk\r\n"), 100)
 		take(t, i, "", "", []byte("unused "))
-		take(t, i, "", "org.example", []byte(top+multi("mixed", attached("a/b", gz(xml("1"))), attached("a/b", junk))))
+		take(t, i, "", "org.example", []byte(top+multi("mixed", attached("a/b", gz(xml("1"))),
+			attached("a/b", junk))))
 		take(t, i, "", "", append([]byte(tlsReport), junk...))
 		raws, err := s.Raws(t.Context())
 		if err != nil || len(raws) != 2 {
@@ -215,10 +226,12 @@ func TestAllIdleMailIsBounded(t *testing.T) {
 		if got.Dropped != 1 || got.TLS != 0 || len(got.Problems) != 1 || others() != before+10_000 {
 			t.Errorf("one more TLS report: %+v", got)
 		}
-		if got := take(t, i, "", "org.example", []byte(strings.Replace(tlsReport, "r1", "r3", 1))); got.TLS != 1 {
+		if got := take(t, i, "", "org.example",
+			[]byte(strings.Replace(tlsReport, "r1", "r3", 1))); got.TLS != 1 {
 			t.Errorf("one that is authenticated: %+v", got)
 		}
-		keep := store.Retention{Raw: time.Hour, Records: time.Hour, Rollups: time.Hour, Foreign: time.Hour}
+		keep := store.Retention{Raw: time.Hour, Records: time.Hour, Rollups: time.Hour,
+			Foreign: time.Hour}
 		if err := s.Purge(t.Context(), now, keep); err != nil {
 			t.Fatal(err)
 		}

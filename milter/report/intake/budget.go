@@ -17,9 +17,10 @@ const (
 	maxInflated = 128 << 20 // bytes of all that a message holds
 	maxCopied   = 75 << 20  // bytes of parts of a mail, as often as they are copied
 	maxSkipped  = 512 << 20 // bytes inflated once more, to come to a report behind others
-	maxParts    = 100       // MIME parts, entries of archives and joined reports, all layers together
-	maxLayers   = 3         // archives nested
-	maxNesting  = 20        // MIME parts and messages nested
+	// MIME parts, entries of archives and joined reports, all layers together
+	maxParts   = 100
+	maxLayers  = 3  // archives nested
+	maxNesting = 20 // MIME parts and messages nested
 )
 
 // budget holds the remaining bounds for one message.

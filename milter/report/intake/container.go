@@ -183,8 +183,8 @@ func (w *walker) documents(at []string, data []byte, layers, nesting int) error 
 	return w.look(at, bytes.TrimLeft(data[end:], between), layers, nesting, true)
 }
 
-// archiveBehind returns where an archive begins that follows a report; the length of data if there is
-// none.
+// archiveBehind returns where an archive begins that follows a report; the length of data if there
+// is none.
 func archiveBehind(data []byte) int {
 	for at := 0; ; {
 		end := rootEnd.FindIndex(data[at:])
@@ -200,7 +200,8 @@ func archiveBehind(data []byte) int {
 
 // isArchive reports whether a report can be in what begins so, compressed.
 func isArchive(data []byte) bool {
-	return bytes.HasPrefix(data, []byte("\x1f\x8b\x08")) || bytes.HasPrefix(data, []byte("PK\x03\x04")) ||
+	return bytes.HasPrefix(data, []byte("\x1f\x8b\x08")) ||
+		bytes.HasPrefix(data, []byte("PK\x03\x04")) ||
 		bytes.HasPrefix(data, []byte("BZh")) || isTar(data)
 }
 
@@ -233,7 +234,8 @@ func (w *walker) gzip(at []string, data []byte, layers, nesting int) error {
 // packed looks at the beginning of what a program has compressed. A report is added, to be unpacked
 // when it is read, and inner is nil then. All else is unpacked and returned: an archive in an
 // archive is small, or not a report.
-func (w *walker) packed(at []string, open func(note func(string)) (io.Reader, error)) (inner []byte, err error) {
+func (w *walker) packed(at []string, open func(note func(string)) (io.Reader, error)) (inner []byte,
+	err error) {
 	damage := ""
 	in, err := open(func(text string) { damage = text })
 	if err != nil {
@@ -260,7 +262,8 @@ func (w *walker) packed(at []string, open func(note func(string)) (io.Reader, er
 		return head[:n], nil
 	}
 	all := io.MultiReader(bytes.NewReader(head), in)
-	inner, err = io.ReadAll(io.LimitReader(&limited{in: all, budget: w.budget, left: maxReport}, MaxMessage+1))
+	inner, err = io.ReadAll(io.LimitReader(&limited{in: all, budget: w.budget, left: maxReport},
+		MaxMessage+1))
 	if err == nil && len(inner) > MaxMessage {
 		err = hostile("unpacked, an archive in an archive is larger than %d MiB", MaxMessage>>20)
 	}

@@ -83,8 +83,8 @@ func qp(data []byte) string {
 	return b.String()
 }
 
-// eachPart returns the parts, and those that were joined to them. A part is read before the next one
-// is asked for.
+// eachPart returns the parts, and those that were joined to them. A part is read before the next
+// one is asked for.
 func eachPart(parts []*Part) iter.Seq[*Part] {
 	return func(yield func(*Part) bool) {
 		for _, p := range parts {
@@ -134,7 +134,8 @@ func found(t *testing.T, data []byte) string {
 func mailbox(n int) (out string) {
 	for i := range n {
 		mail := top + attached("application/gzip", gz(xml(fmt.Sprint(i))))
-		out += "From reports@org.example Mon Nov 20 00:00:00 2023\n" + strings.ReplaceAll(mail, "\r\n", "\n") + "\n"
+		out += "From reports@org.example Mon Nov 20 00:00:00 2023\n" +
+			strings.ReplaceAll(mail, "\r\n", "\n") + "\n"
 	}
 	return out
 }
@@ -159,7 +160,8 @@ func TestContainers(t *testing.T) {
 		{"C2 nested parts", top + multi("mixed", multi("alternative", human, human),
 			attached("application/gzip", gz(x))), "aggregate 7"},
 		{"C3 forwarded as a message", top + multi("mixed", human,
-			"Content-Type: message/rfc822\r\n\r\n"+top+attached("application/gzip", gz(x))), "aggregate 7"},
+			"Content-Type: message/rfc822\r\n\r\n"+top+attached("application/gzip", gz(x))),
+			"aggregate 7"},
 		{"C3 attached twice", top + multi("mixed", attached("application/gzip", gz(x)),
 			attached("application/zip", zipped("r.xml", string(x)))), "aggregate 7, aggregate 7"},
 		{"C4 Outlook .msg", top + multi("mixed", human, attached("application/vnd.ms-outlook",
@@ -172,12 +174,14 @@ func TestContainers(t *testing.T) {
 			top + strings.Replace(multi("mixed", human, attached("application/gzip", gz(x))),
 				"Content-Type", "ContentType", 1), "aggregate 7"},
 		{"C6 a line in the header that is no field", strings.Replace(top, "To:",
-			"X: \xe9\r\nthis is no field\r\nTo:", 1) + attached("application/gzip", gz(x)), "aggregate 7"},
+			"X: \xe9\r\nthis is no field\r\nTo:", 1) + attached("application/gzip", gz(x)),
+			"aggregate 7"},
 		{"C6 empty lines before the header", "\r\n\r\n" + top + attached("application/gzip", gz(x)), "aggregate 7"},
 		{"C6 a part with a line that is no field", top + multi("mixed", "oops\r\n"+human,
 			attached("application/gzip", gz(x))), "other!, aggregate 7"},
 		{"C5 a mail called octet-stream", top + multi("mixed", human,
-			attached("application/octet-stream", []byte(top+attached("application/gzip", gz(x))))), "aggregate 7"},
+			attached("application/octet-stream", []byte(top+attached("application/gzip", gz(x))))),
+			"aggregate 7"},
 		{"C3 a digest", top + multi("digest", "\r\n"+top+attached("application/gzip", gz(x))), "aggregate 7"},
 		{"C2 HTML that begins with any tag",
 			top + multi("mixed", multi("alternative", human,
@@ -188,15 +192,18 @@ func TestContainers(t *testing.T) {
 			attached("application/gzip", gz(x))), "aggregate 7"},
 		{"C7 split names", top + multi("mixed",
 			"Content-Type: application/gzip;\r\n name*0=\"org.example!exam\";\r\n "+
-				"name*1=\"ple.com.xml.gz\"\r\nContent-Transfer-Encoding: base64\r\n\r\n"+b64(gz(x))), "aggregate 7"},
+				"name*1=\"ple.com.xml.gz\"\r\nContent-Transfer-Encoding: base64\r\n\r\n"+
+				b64(gz(x))), "aggregate 7"},
 		{"C5 gzip called XML, in a zip called gzip",
-			top + attached("application/gzip; name=r.xml.gz", zipped("r.xml", string(gz(x)))), "aggregate 7"},
+			top + attached("application/gzip; name=r.xml.gz", zipped("r.xml", string(gz(x)))),
+			"aggregate 7"},
 		{"C6 a boundary that is not that of the parts",
 			top + strings.Replace(multi("mixed", human, attached("application/gzip", gz(x))),
 				"boundary=b", "boundary=x", 1), "aggregate 7"},
 		{"C6 bytes of no encoding before a boundary that cannot be parsed",
 			top + strings.Replace(multi("mixed", human, attached("application/gzip", gz(x))),
-				"; boundary", "; x="+strings.Repeat("\xff", 300)+" ; =; boundary", 1), "aggregate 7"},
+				"; boundary", "; x="+strings.Repeat("\xff", 300)+" ; =; boundary", 1),
+			"aggregate 7"},
 		{"C6 no boundary", top + regexp.MustCompile("; boundary=b[0-9]+").ReplaceAllString(
 			multi("mixed", human, attached("application/gzip", gz(x))), ""), "aggregate 7"},
 		{"C2 signed with S/MIME", top + multi("signed; protocol=\"application/pkcs7-signature\"",
@@ -207,13 +214,15 @@ func TestContainers(t *testing.T) {
 				attached("application/octet-stream", cms(2))), "aggregate 7"},
 		{"C2 signed with PGP", top + multi("signed; protocol=\"application/pgp-signature\"",
 			multi("mixed", human, attached("application/gzip", gz(x))),
-			"Content-Type: application/pgp-signature\r\n\r\n-----BEGIN PGP SIGNATURE-----\r\n"), "aggregate 7"},
+			"Content-Type: application/pgp-signature\r\n\r\n-----BEGIN PGP SIGNATURE-----\r\n"),
+			"aggregate 7"},
 		{"C2 signed with S/MIME as one block",
 			top + attached("application/pkcs7-mime; smime-type=signed-data", cms(2)), "other!"},
 		{"C2 encrypted with S/MIME", top + attached("application/pkcs7-mime", cms(3)), "other!"},
 		{"C2 encrypted with PGP", top + multi("encrypted",
 			"Content-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n",
-			"Content-Type: application/octet-stream\r\n\r\n-----BEGIN PGP MESSAGE-----\r\n"), "other!"},
+			"Content-Type: application/octet-stream\r\n\r\n-----BEGIN PGP MESSAGE-----\r\n"),
+			"other!"},
 		{"C2 a part of a mail", top + "Content-Type: message/partial; number=1; total=2; id=x\r\n\r\n" +
 			attached("application/gzip", gz(x)), "other!"},
 		{"C2 a reference to another place", top + "Content-Type: message/external-body; " +
@@ -267,7 +276,8 @@ func TestContainers(t *testing.T) {
 		{"C12 a stray =", top + "Content-Transfer-Encoding: base64\r\n\r\n=" +
 			strings.Replace(b64(gz(x)), "\r\n", "=\r\n", 1), "aggregate 7"},
 		{"C12 a line between the lines", top + "Content-Transfer-Encoding: base64\r\n\r\n" +
-			strings.Replace(b64(gz(x)), "\r\n", "\r\n*** scanned by a program ***\r\n", 1), "aggregate 7"},
+			strings.Replace(b64(gz(x)), "\r\n", "\r\n*** scanned by a program ***\r\n", 1),
+			"aggregate 7"},
 		{"C12 words at the end of a line", top + "Content-Transfer-Encoding: base64\r\n\r\n" +
 			strings.Replace(b64(gz(x)), "\r\n", "!! scanned by a program\r\n", 1), "aggregate 7"},
 		{"C12 the alphabet of URLs", top + "Content-Transfer-Encoding: base64\r\n\r\n" +
@@ -288,10 +298,12 @@ func TestContainers(t *testing.T) {
 		{"C13 text before the XML", top + multi("mixed",
 			"Content-Type: text/plain\r\n\r\nSee the report:\r\n\r\n"+string(x)), "aggregate 7"},
 		{"C13 XML in HTML", top + multi("alternative", human,
-			"Content-Type: text/html\r\n\r\n<html><pre>"+html.EscapeString(string(x))+"</pre></html>"), "aggregate 7"},
+			"Content-Type: text/html\r\n\r\n<html><pre>"+html.EscapeString(string(x))+
+				"</pre></html>"), "aggregate 7"},
 		{"C13 XML in HTML, and attached",
 			top + multi("mixed", "Content-Type: text/html\r\n\r\n<html><pre>"+
-				html.EscapeString(string(x))+"</pre></html>", attached("application/gzip", gz(x))), "aggregate 7"},
+				html.EscapeString(string(x))+"</pre></html>", attached("application/gzip", gz(x))),
+			"aggregate 7"},
 		{"C13 an answer that quotes the XML", top + "\r\nYou wrote:\r\n> " +
 			strings.ReplaceAll(string(x), "><", ">\r\n> <"), "aggregate 7"},
 		{"C13 text before the XML, in a file", "junk\n" + string(x), "aggregate 7"},
@@ -365,7 +377,8 @@ func TestBombs(t *testing.T) {
 	}
 	deep := human
 	for i := range 5000 {
-		deep = fmt.Sprintf("Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%[1]d\r\n%s", i, deep)
+		deep = fmt.Sprintf("Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%[1]d\r\n%s", i,
+			deep)
 	}
 	layers := xml("1")
 	for range 6 {
@@ -446,8 +459,8 @@ func TestEach(t *testing.T) {
 	}
 }
 
-// TestPackedMailbox reads an mbox that was compressed, however many mails it has, and none that grows
-// too much.
+// TestPackedMailbox reads an mbox that was compressed, however many mails it has, and none that
+// grows too much.
 func TestPackedMailbox(t *testing.T) {
 	box := gz([]byte(mailbox(300)))
 	bomb := gz(append([]byte(mailbox(1)), bytes.Repeat([]byte("x\n"), 20<<20)...))
@@ -468,7 +481,8 @@ func TestPackedMailbox(t *testing.T) {
 			last = f.Err
 			return nil
 		})
-		if got := fmt.Sprintf("%d mails, %v", n, last); err != nil || n == 0 || !strings.HasSuffix(got, tc.want) {
+		if got := fmt.Sprintf("%d mails, %v", n, last); err != nil || n == 0 ||
+			!strings.HasSuffix(got, tc.want) {
 			t.Errorf("%s: got %q (%v), want %q", tc.name, got, err, tc.want)
 		}
 	}

@@ -22,8 +22,9 @@ func TestLooksAreBounded(t *testing.T) {
 		kind       Kind
 		looks      int
 	}{
-		{"empty lines in a damaged report", `{"organization-name":"x","report-id":"1","policies":[{}]` +
-			strings.Repeat("\n", 1<<18), TLS, 0},
+		{"empty lines in a damaged report",
+			`{"organization-name":"x","report-id":"1","policies":[{}]` +
+				strings.Repeat("\n", 1<<18), TLS, 0},
 		{"lines with objects", `{"organization-name":"x","policies":[` +
 			strings.Repeat("\n {\"policy\":{}},", 10_000), TLS, 0},
 		{"objects behind a report", tlsText("1", 7) + strings.Repeat("{}", 10_000), TLS, maxLooks},
@@ -50,13 +51,15 @@ func TestLooksAreBounded(t *testing.T) {
 func TestReportBehindManyLooks(t *testing.T) {
 	for n, want := range map[int]string{maxLooks / 2: "tls 1, tls 1", 10_000: "tls 1"} {
 		// The objects are further from the next report than is looked at.
-		text := tlsText("1", 7) + strings.Repeat("{}", n) + strings.Repeat(" ", sniffed) + tlsText("2", 8)
+		text := tlsText("1", 7) + strings.Repeat("{}", n) + strings.Repeat(" ", sniffed) +
+			tlsText("2", 8)
 		if got := found(t, []byte(text)); got != want {
 			t.Errorf("%d: got %q, want %q", n, got, want)
 		}
 	}
 	text := string(xml("1")) + strings.Repeat("</feedback>x", 10_000) + string(xml("2"))
-	if got := found(t, []byte(text)); got != "aggregate 7, aggregate 7" { // the tag of the next one needs no look
+	// the tag of the next one needs no look
+	if got := found(t, []byte(text)); got != "aggregate 7, aggregate 7" {
 		t.Errorf("got %q", got)
 	}
 }
@@ -170,7 +173,8 @@ func TestSplitterStops(t *testing.T) {
 		window := bytes.Repeat([]byte(tc.text), 64<<10)
 		if n, isBoundary := s.scan(window, len(window)); n != len(window) || isBoundary ||
 			asked != 1 || s.tested > 1024 {
-			t.Errorf("%s: %d bytes, %t; asked %d times, %d tested", tc.kind, n, isBoundary, asked, s.tested)
+			t.Errorf("%s: %d bytes, %t; asked %d times, %d tested", tc.kind, n, isBoundary, asked,
+				s.tested)
 		}
 	}
 }
@@ -221,7 +225,8 @@ func TestJoinedWide(t *testing.T) {
 					}
 				}
 				if strings.Join(got, "\n") != strings.Join(alone, "\n") {
-					t.Errorf("got\n%s, want\n%s", strings.Join(got, "\n"), strings.Join(alone, "\n"))
+					t.Errorf("got\n%s, want\n%s", strings.Join(got, "\n"),
+						strings.Join(alone, "\n"))
 				}
 			})
 		}

@@ -34,7 +34,8 @@ func fromBase64(text []byte, b *budget) []byte {
 	if isCleanBase64(text) || isWhole(data, b) {
 		return data
 	}
-	for _, other := range [][]byte{withoutForeign(text), cutAtForeign(text), bytes.Map(fromURL, text)} {
+	for _, other := range [][]byte{withoutForeign(text), cutAtForeign(text),
+		bytes.Map(fromURL, text)} {
 		if out, _ := io.ReadAll(newBase64(bytes.NewReader(other))); isWhole(out, b) {
 			return out
 		}
@@ -100,8 +101,9 @@ func fromURL(r rune) rune {
 	return r
 }
 
-// base64Reader decodes base64 as it is found in mail: what is not of the alphabet is skipped, an end
-// may be cut off, and blocks that were encoded one by one, each with its padding, may be joined.
+// base64Reader decodes base64 as it is found in mail: what is not of the alphabet is skipped, an
+// end may be cut off, and blocks that were encoded one by one, each with its padding, may be
+// joined.
 type base64Reader struct {
 	in      *bufio.Reader
 	bits    uint32

@@ -15,6 +15,7 @@ func TestEntriesAreCounted(t *testing.T) {
 	}
 	got := found(t, tarred(many...))
 	if n := strings.Count(got, "aggregate"); n != maxParts || !strings.Contains(got, "hostile") {
-		t.Errorf("a tar of %d files: %d reports are read, want %d: %.100q", len(many)/2, n, maxParts, got)
+		t.Errorf("a tar of %d files: %d reports are read, want %d: %.100q", len(many)/2, n,
+			maxParts, got)
 	}
 }

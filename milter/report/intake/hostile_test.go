@@ -10,7 +10,8 @@ import (
 
 // What a reporter can do whose mail is authenticated, and what a stranger can do.
 
-// A reporter that the operator refuses does not count, whatever proves it, until that is taken back.
+// A reporter that the operator refuses does not count, whatever proves it, until that is taken
+// back.
 func TestRefused(t *testing.T) {
 	stores(t, func(t *testing.T, s *store.Store) {
 		i := &Intake{Store: s, Domains: []string{"example.com"}}
@@ -48,7 +49,8 @@ func TestRefusedVariants(t *testing.T) {
 	stores(t, func(t *testing.T, s *store.Store) {
 		i := &Intake{Store: s}
 		take(t, i, "", "org.example", xml("1"))
-		take(t, i, "", "org.example", []byte(strings.Replace(string(xml("1")), "<count>7<", "<count>8<", 1)))
+		take(t, i, "", "org.example", []byte(strings.Replace(string(xml("1")), "<count>7<",
+			"<count>8<", 1)))
 		for _, change := range []func() (int, error){
 			func() (int, error) { return s.Refuse(t.Context(), "org.example") },
 			func() (int, error) { return s.Accept(t.Context(), "org.example", false) },
@@ -70,23 +72,27 @@ func TestImplausible(t *testing.T) {
 		row := text[strings.Index(text, "<record>"):strings.Index(text, "</feedback>")]
 		big := strings.Replace(row, "<count>7<", "<count>1000000000<", 1)
 		i := &Intake{Store: s}
-		got := take(t, i, "", "org.example", []byte(strings.Replace(text, row, strings.Repeat(big, 11), 1)))
+		got := take(t, i, "", "org.example",
+			[]byte(strings.Replace(text, row, strings.Repeat(big, 11), 1)))
 		if got.NotCounted != 1 || total(t, s) != 0 {
 			t.Errorf("%+v, %d messages count", got, total(t, s))
 		}
-		if n, err := s.Accept(t.Context(), "org.example", true); err != nil || n != 0 || total(t, s) != 0 {
+		if n, err := s.Accept(t.Context(), "org.example", true); err != nil || n != 0 ||
+			total(t, s) != 0 {
 			t.Errorf("accepted: %d reports, %v, %d messages", n, err, total(t, s))
 		}
 	})
 }
 
-// What strangers send fills no more of the store than a bound, and does not keep the reporters' out.
+// What strangers send fills no more of the store than a bound, and does not keep the reporters'
+// out.
 func TestUnprovenAreBounded(t *testing.T) {
 	stores(t, func(t *testing.T, s *store.Store) {
 		i := &Intake{Store: s}
 		take(t, i, "", "", xml("first"))
 		copies(t, s, 9_999)
-		got := take(t, i, "", "", []byte(strings.ReplaceAll(string(xml("second")), "org.example", "new.example")))
+		got := take(t, i, "", "", []byte(strings.ReplaceAll(string(xml("second")), "org.example",
+			"new.example")))
 		if got.Dropped != 1 || len(got.Problems) != 1 || !strings.Contains(got.Problems[0],
 			"not authenticated for new.example") {
 			t.Errorf("one more: %+v", got)
@@ -94,7 +100,8 @@ func TestUnprovenAreBounded(t *testing.T) {
 		if n := one(t, s, "SELECT COUNT(*) FROM in_reporter WHERE key = 'new.example'"); n != 0 {
 			t.Error("a reporter is kept of which no report is")
 		}
-		if got := take(t, i, "", "org.example", xml("third")); got.Reports != 1 || total(t, s) != 7 {
+		if got := take(t, i, "", "org.example", xml("third")); got.Reports != 1 ||
+			total(t, s) != 7 {
 			t.Errorf("a report with proof: %+v, %d messages", got, total(t, s))
 		}
 	})
@@ -133,16 +140,19 @@ func TestIdleMailsAreBounded(t *testing.T) {
 		take(t, i, "", "org.example", xml("1"))
 		raws, err := s.Raws(t.Context())
 		if err != nil || len(raws) != 2 {
-			t.Errorf("%d mails are kept, %v; want the first, and the one with a report", len(raws), err)
+			t.Errorf("%d mails are kept, %v; want the first, and the one with a report", len(raws),
+				err)
 		}
 		troubles, err := s.Troubles(t.Context(), 10)
-		if err != nil || len(troubles) != 1 || !strings.Contains(troubles[0].Error, "the mail itself is not kept") {
+		if err != nil || len(troubles) != 1 ||
+			!strings.Contains(troubles[0].Error, "the mail itself is not kept") {
 			t.Errorf("troubles: %+v, %v", troubles, err)
 		}
 	})
 }
 
-// A reporter cannot take the name of a large one, nor one report move the sums of domains that it is not about.
+// A reporter cannot take the name of a large one, nor one report move the sums of domains that it
+// is not about.
 func TestHostileReporter(t *testing.T) {
 	stores(t, func(t *testing.T, s *store.Store) {
 		i := &Intake{Store: s, Domains: []string{"example.com", "example.net"}}
@@ -158,12 +168,14 @@ func TestHostileReporter(t *testing.T) {
 		if got := total(t, s); got != 14 {
 			t.Errorf("%d messages, want 14", got)
 		}
-		if n, err := s.Refuse(t.Context(), "evil.example"); err != nil || n != 1 || total(t, s) != 7 {
+		if n, err := s.Refuse(t.Context(), "evil.example"); err != nil || n != 1 ||
+			total(t, s) != 7 {
 			t.Errorf("refused: %d, %v, %d messages", n, err, total(t, s))
 		}
 		old := &store.Arrival{Received: now.Add(time.Hour),
 			Data: []byte(strings.Replace(text, ">1<", ">2<", 1)), TrustDomain: "evil.example"}
-		if got, err := i.Take(t.Context(), old); err != nil || got.NotCounted != 1 || total(t, s) != 7 {
+		if got, err := i.Take(t.Context(), old); err != nil || got.NotCounted != 1 ||
+			total(t, s) != 7 {
 			t.Errorf("after that: %+v, %v, %d messages", got, err, total(t, s))
 		}
 	})

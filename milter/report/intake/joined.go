@@ -39,9 +39,11 @@ func (s *stream) reading(m mark, isFirst bool, next func(mark)) (io.Reader, erro
 		return nil, err
 	}
 	if isFirst {
-		return &limited{in: newSplitter(in, m, next, s.budget.isLate), budget: s.budget, left: maxReport}, nil
+		return &limited{in: newSplitter(in, m, next, s.budget.isLate), budget: s.budget,
+			left: maxReport}, nil
 	}
-	// Rows of it are stored already: this reading is not stopped, and takes no longer than the first.
+	// Rows of it are stored already: this reading is not stopped, and takes no longer than the
+	// first.
 	inTime := func() bool { return false }
 	return &limited{in: newSplitter(in, m, next, inTime), left: maxReport}, nil
 }
@@ -61,7 +63,8 @@ func (s *stream) skip(in io.Reader, n int64) error {
 
 // part returns the report at m.
 func (s *stream) part(m mark, subject string) *Part {
-	p := &Part{Kind: m.kind, Path: s.path, Subject: subject, line: m.line, untimed: s.budget.untimed}
+	p := &Part{Kind: m.kind, Path: s.path, Subject: subject, line: m.line,
+		untimed: s.budget.untimed}
 	if m.n > 1 {
 		p.Path = append(slices.Clone(s.path), fmt.Sprintf("report %d", m.n))
 	}

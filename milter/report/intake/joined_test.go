@@ -94,8 +94,8 @@ func TestJoined(t *testing.T) {
 	}
 }
 
-// TestJoinedNames gives each report its name, the line of the file at which it begins, and the digest
-// that it has alone.
+// TestJoinedNames gives each report its name, the line of the file at which it begins, and the
+// digest that it has alone.
 func TestJoinedNames(t *testing.T) {
 	bad := strings.Replace(string(xml("2")), "<count>7<", "\n<count>x<", 1)
 	data := string(xml("1")) + "\n" + bad + "\n\n" + string(xml("3")) + "\n"
@@ -106,7 +106,8 @@ func TestJoinedNames(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got = append(got, fmt.Sprint(p.Name(), " ", f.Metadata.ReportID, " ", f.Messages, " ", f.Refused))
+		got = append(got, fmt.Sprint(p.Name(), " ", f.Metadata.ReportID, " ", f.Messages, " ",
+			f.Refused))
 		digests = append(digests, f.Digest)
 	}
 	want := "all.xml 1 7 []|all.xml > report 2 2 0 [{1 2 count \"x\" is not a number of " +

@@ -17,7 +17,8 @@ import (
 // TestMain lets the test program stand for a process that takes mails and is killed.
 func TestMain(m *testing.M) {
 	if dsn := os.Getenv("MAILSEAL_TEST_TAKE"); dsn != "" {
-		takeForever(store.Options{Driver: database.Driver(os.Getenv("MAILSEAL_TEST_DRIVER")), DSN: dsn})
+		takeForever(store.Options{Driver: database.Driver(os.Getenv("MAILSEAL_TEST_DRIVER")),
+			DSN: dsn})
 	}
 	os.Exit(m.Run())
 }
@@ -25,7 +26,8 @@ func TestMain(m *testing.M) {
 // maxTogether is how many reports takeForever takes in one transaction at most.
 const maxTogether = 3
 
-// takeForever takes some reports after the other, and prints the number of the last one once they are acknowledged.
+// takeForever takes some reports after the other, and prints the number of the last one once they
+// are acknowledged.
 func takeForever(o store.Options) {
 	s, err := store.Open(context.Background(), o)
 	if err != nil {
@@ -51,7 +53,8 @@ func takeForever(o store.Options) {
 	}
 }
 
-// RI-5: kill -9 at any point loses nothing that was acknowledged, and the mail server's second try doubles nothing.
+// RI-5: kill -9 at any point loses nothing that was acknowledged, and the mail server's second try
+// doubles nothing.
 func TestKill(t *testing.T) {
 	t.Run("sqlite", func(t *testing.T) {
 		testKill(t, store.Options{Driver: database.SQLite, DSN: filepath.Join(t.TempDir(), "r.db")})
@@ -68,7 +71,8 @@ func testKill(t *testing.T, o store.Options) {
 	rounds, acknowledged := 25, 0
 	for round := range rounds {
 		cmd := exec.CommandContext(t.Context(), os.Args[0])
-		cmd.Env = append(os.Environ(), "MAILSEAL_TEST_TAKE="+o.DSN, "MAILSEAL_TEST_DRIVER="+string(o.Driver),
+		cmd.Env = append(os.Environ(), "MAILSEAL_TEST_TAKE="+o.DSN, "MAILSEAL_TEST_DRIVER="+
+			string(o.Driver),
 			fmt.Sprint("MAILSEAL_TEST_FIRST=", acknowledged))
 		out, err := cmd.StdoutPipe()
 		if err != nil {

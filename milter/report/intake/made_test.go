@@ -21,7 +21,8 @@ var bz2, _ = base64.StdEncoding.DecodeString(
 
 // cms is the beginning of a file of S/MIME: 2 for signed data, 3 for encrypted.
 func cms(kind byte) []byte {
-	return append([]byte("\x30\x82\x01\x00\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07"+string([]byte{kind})+"\xa0\x82"),
+	return append([]byte("\x30\x82\x01\x00\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07"+
+		string([]byte{kind})+"\xa0\x82"),
 		bytes.Repeat([]byte{1}, 50)...)
 }
 
@@ -90,7 +91,8 @@ func uu(data []byte) string {
 
 // nested is a mail with nested mails of a type, around a text.
 func nested(kind string, depth int, text string) string {
-	return strings.Repeat("Subject: x\r\nMIME-Version: 1.0\r\nContent-Type: "+kind+"\r\n\r\n", depth) +
+	return strings.Repeat("Subject: x\r\nMIME-Version: 1.0\r\nContent-Type: "+kind+"\r\n\r\n",
+		depth) +
 		"Subject: x\r\n\r\n" + text
 }
 
@@ -121,7 +123,8 @@ func TestRemedies(t *testing.T) {
 		{"S/MIME, encrypted", string(cms(3)), "the mail is encrypted"},
 		{"PGP", "-----BEGIN PGP MESSAGE-----\n", "the mail is encrypted"},
 		{"a link", top + "Content-Type: message/external-body\r\n\r\nX: y\r\n\r\n", "download it, and import the file"},
-		{"damaged JSON", `{"organization-name":"Org","policies":[{`, "the TLS report is damaged or cut off: line 1, byte 41: the file ends early"},
+		{"damaged JSON", `{"organization-name":"Org","policies":[{`,
+			"the TLS report is damaged or cut off: line 1, byte 41: the file ends early"},
 	} {
 		parts := Look("x", []byte(tc.data))
 		err := parts[0].Err

@@ -68,8 +68,8 @@ func splitHeader(mail []byte) (textproto.Header, []byte) {
 	return h, mail
 }
 
-// isOldText reports whether a mail was saved by a program that writes UTF-16, or whose lines end with
-// CR alone.
+// isOldText reports whether a mail was saved by a program that writes UTF-16, or whose lines end
+// with CR alone.
 func isOldText(data []byte) bool {
 	head := data[:min(len(data), sniffed)]
 	isWide := bytes.HasPrefix(head, []byte("\xff\xfe")) || bytes.HasPrefix(head, []byte("\xfe\xff"))
@@ -96,10 +96,11 @@ func isMailbox(start []byte) bool {
 }
 
 // feedbackField is the field that the machine-readable part of a failure report has (RFC 5965).
-var feedbackField = regexp.MustCompile(`(?i)^(?:[!-9;-~]+[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*)*?feedback-type[ \t]*:`)
+var feedbackField = regexp.MustCompile(
+	`(?i)^(?:[!-9;-~]+[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*)*?feedback-type[ \t]*:`)
 
-// isFeedback reports whether a text is the machine-readable part of a failure report, which was saved
-// alone, or has the type of something else.
+// isFeedback reports whether a text is the machine-readable part of a failure report, which was
+// saved alone, or has the type of something else.
 func isFeedback(start []byte) bool { return feedbackField.Match(start) && !mimeField.Match(start) }
 
 // feedback adds a failure report of which nothing but that part is there.
@@ -163,7 +164,8 @@ func decodedSubject(s string) string {
 }
 
 // entity looks at a message or a part of one.
-func (w *walker) entity(at []string, h textproto.Header, body io.Reader, layers, nesting int) error {
+func (w *walker) entity(at []string, h textproto.Header, body io.Reader, layers,
+	nesting int) error {
 	if nesting > maxNesting {
 		return hostile("more than %d nested parts", maxNesting)
 	}
@@ -188,7 +190,8 @@ func (w *walker) entity(at []string, h textproto.Header, body io.Reader, layers,
 	case "message/external-body":
 		return errors.New("the report is not in the mail, which only names its location: " +
 			"download it, and import the file")
-	case "application/pkcs7-signature", "application/x-pkcs7-signature", "application/pgp-signature":
+	case "application/pkcs7-signature", "application/x-pkcs7-signature",
+		"application/pgp-signature":
 		return nil
 	}
 	data, err := w.decoded(h, body)
@@ -243,8 +246,8 @@ func isArchiveName(name string) bool {
 }
 
 // boundaryOf returns the boundary of a multipart body: the one that its header names, or, if that
-// is not in the first 64 KiB of the body, the one that is. boundary is "" if there is none. in is to
-// be read in place of body.
+// is not in the first 64 KiB of the body, the one that is. boundary is "" if there is none. in is
+// to be read in place of body.
 func boundaryOf(named string, body io.Reader) (in io.Reader, boundary string) {
 	r := bufio.NewReaderSize(body, 64<<10)
 	head, _ := r.Peek(64 << 10)
@@ -263,8 +266,8 @@ func boundaryOf(named string, body io.Reader) (in io.Reader, boundary string) {
 	return r, named
 }
 
-// boundaryParam finds a parameter where the field cannot be parsed. The field may have any bytes: in
-// lower case it would have another length.
+// boundaryParam finds a parameter where the field cannot be parsed. The field may have any bytes:
+// in lower case it would have another length.
 var boundaryParam = regexp.MustCompile(`(?i)boundary=`)
 
 // contentType returns the type of a part, which some gateways write into a field of another name.
@@ -296,13 +299,15 @@ func fileName(h textproto.Header, params map[string]string) string {
 const maxBadLines = 1000
 
 // multipart looks at each part. A failure report is made of several.
-func (w *walker) multipart(at []string, kind, boundary string, body io.Reader, layers, nesting int) error {
+func (w *walker) multipart(at []string, kind, boundary string, body io.Reader, layers,
+	nesting int) error {
 	parts := textproto.NewMultipartReader(body, boundary)
 	isReport := kind == "multipart/report"
 	var feedback, original []byte
 	for bad := 0; bad < maxBadLines; {
 		part, err := parts.NextPart()
-		if err != nil && strings.HasSuffix(err.Error(), "EOF") { // the end, or a mail that is cut off
+		// the end, or a mail that is cut off
+		if err != nil && strings.HasSuffix(err.Error(), "EOF") {
 			break
 		}
 		if err != nil { // the next part can be found behind lines that are wrong

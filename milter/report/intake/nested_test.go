@@ -9,8 +9,9 @@ import (
 	"mailseal/milter/report"
 )
 
-// nest builds a file as a program says that a fuzzer writes: each byte packs what is there once more,
-// joins another report to it, or damages it. It returns the reports in it; -1 if that is not certain.
+// nest builds a file as a program says that a fuzzer writes: each byte packs what is there once
+// more, joins another report to it, or damages it. It returns the reports in it; -1 if that is not
+// certain.
 func nest(program []byte) (data []byte, reports int) {
 	data, reports = xml("0"), 1
 	layers, nesting, isText := 0, 0, true
@@ -29,7 +30,8 @@ func nest(program []byte) (data []byte, reports int) {
 			data, isText = []byte(top+attached("application/octet-stream", data)), false
 			nesting++
 		case 4:
-			data, isText = []byte(top+multi("mixed", human, attached("application/gzip", data))), false
+			data, isText = []byte(top+multi("mixed", human, attached("application/gzip", data))),
+				false
 			nesting += 2
 		case 5: // another report behind it
 			data = append(data, xml(fmt.Sprint("joined", n))...)
@@ -38,7 +40,8 @@ func nest(program []byte) (data []byte, reports int) {
 			}
 		case 6: // another one in the same archive
 			other := xml(fmt.Sprint("beside", n))
-			data, layers, isText = zipped("a", string(data), "b.xml", string(other)), layers+1, false
+			data, layers, isText = zipped("a", string(data), "b.xml", string(other)), layers+1,
+				false
 			reports++
 		case 7:
 			data, reports = data[:len(data)*int(op)/256], -1
@@ -60,8 +63,10 @@ func nest(program []byte) (data []byte, reports int) {
 // FuzzNested looks into archives, mails and joined reports that are nested. All reports are found
 // where nothing is damaged; parts, and the bytes that are read, stay within the budget.
 func FuzzNested(f *testing.F) {
-	for _, program := range []string{"", "\x00\x03", "\x01\x04\x00", "\x05\x05\x00", "\x06\x06\x06", "\x02\x00\x03",
-		"\x05\x47", "\x08\x12\x08\x00\x08", "\x00\x59\x03", "\x00\x00\x00\x00\x00", "\x04\x04\x04\x04"} {
+	for _, program := range []string{"", "\x00\x03", "\x01\x04\x00", "\x05\x05\x00", "\x06\x06\x06",
+		"\x02\x00\x03",
+		"\x05\x47", "\x08\x12\x08\x00\x08", "\x00\x59\x03", "\x00\x00\x00\x00\x00",
+		"\x04\x04\x04\x04"} {
 		f.Add([]byte(program))
 	}
 	f.Fuzz(func(t *testing.T, program []byte) {

@@ -40,7 +40,8 @@ func TestOthers(t *testing.T) {
 		if got := take(t, i, store.Unaligned, "big.example", []byte(tlsReport)); got.TLS != 1 {
 			t.Errorf("got %+v, want a TLS report", got)
 		}
-		if got := take(t, i, store.Unaligned, "big.example", []byte(failureReport)); got.Failures != 1 {
+		if got := take(t, i, store.Unaligned, "big.example",
+			[]byte(failureReport)); got.Failures != 1 {
 			t.Errorf("got %+v, want a failure report", got)
 		}
 		again := take(t, i, store.Unaligned, "big.example", []byte(tlsReport+"\n"))
@@ -52,10 +53,12 @@ func TestOthers(t *testing.T) {
 			t.Errorf("an unproven report under the same id: got %+v", got)
 		}
 		tls := count("tls", 2)
-		if tls[1].Good != 7 || tls[1].Bad != 2 || tls[1].TrustDomain != "big.example" || tls[0].TrustDomain != "" {
+		if tls[1].Good != 7 || tls[1].Bad != 2 || tls[1].TrustDomain != "big.example" ||
+			tls[0].TrustDomain != "" {
 			t.Errorf("got %+v", tls)
 		}
-		if f := count("failure", 1); !strings.Contains(string(f[0].Content), "192.0.2.1") || f[0].Reporter != "big/1" {
+		if f := count("failure", 1); !strings.Contains(string(f[0].Content), "192.0.2.1") ||
+			f[0].Reporter != "big/1" {
 			t.Errorf("got %+v", f)
 		}
 		if err := i.Again(t.Context(), func(*Taken) {}); err != nil {
@@ -63,7 +66,8 @@ func TestOthers(t *testing.T) {
 		}
 		count("tls", 2)
 		count("failure", 1)
-		keep := store.Retention{Raw: time.Hour, Records: 24 * time.Hour, Rollups: time.Hour, Foreign: time.Hour}
+		keep := store.Retention{Raw: time.Hour, Records: 24 * time.Hour, Rollups: time.Hour,
+			Foreign: time.Hour}
 		if err := s.Purge(t.Context(), now.AddDate(0, 0, 3), keep); err != nil {
 			t.Fatal(err)
 		}
@@ -72,8 +76,8 @@ func TestOthers(t *testing.T) {
 	})
 }
 
-// Reports on domains that are not ours have a bound of their own, in number and in rows; those on ours are taken all
-// the same.
+// Reports on domains that are not ours have a bound of their own, in number and in rows; those on
+// ours are taken all the same.
 func TestBin(t *testing.T) {
 	stores(t, testBin)
 }
@@ -83,7 +87,8 @@ func testBin(t *testing.T, s *store.Store) {
 	other := func(id, domain string, rows int) []byte {
 		return []byte(strings.ReplaceAll(string(large(id, rows)), "example.com", domain))
 	}
-	if got := take(t, i, store.ByHand, "", other("long", "long.example", 1200)); got.NotCounted != 1 {
+	if got := take(t, i, store.ByHand, "",
+		other("long", "long.example", 1200)); got.NotCounted != 1 {
 		t.Fatalf("got %+v, want a report that does not count", got)
 	}
 	_, rows, err := s.Report(t.Context(), 1)

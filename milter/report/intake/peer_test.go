@@ -17,8 +17,9 @@ var otherwise = map[string]string{
 	"62-prepended-junk.zip": "it reads the first report of an archive alone",
 }
 
-// TestDmarcCatCounts holds that another program finds the records and messages that the index has, in those of the
-// vectors that it can read. It runs where the packages of the end-to-end tests have been fetched.
+// TestDmarcCatCounts holds that another program finds the records and messages that the index has,
+// in those of the vectors that it can read. It runs where the packages of the end-to-end tests have
+// been fetched.
 func TestDmarcCatCounts(t *testing.T) {
 	program, err := filepath.Abs("../../../.root/reports/usr/bin/dmarc-cat")
 	if err != nil {
@@ -51,7 +52,8 @@ func TestDmarcCatCounts(t *testing.T) {
 		}
 		compared++
 		if got := counts(out); got != sum && otherwise[file] == "" {
-			t.Errorf("%s: dmarc-cat finds %d records and messages, the index has %d\n%s", file, got, sum, out)
+			t.Errorf("%s: dmarc-cat finds %d records and messages, the index has %d\n%s", file, got,
+				sum, out)
 		}
 	}
 	if compared < 20 {

@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// elsewhere are the requirements that are not of reports that come in to the store, or that are not built, and why.
+// elsewhere are the requirements that are not of reports that come in to the store, or that are not
+// built, and why.
 var elsewhere = map[string]string{
 	"RI-10": "of the page", "RI-11": "of the page", "RI-12": "of the page",
 	"IN-7": "TLS reports are not sent: Postfix does it with another program",

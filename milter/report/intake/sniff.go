@@ -23,8 +23,8 @@ func beginning(data []byte) []byte {
 	return bytes.TrimLeft(data[:min(len(data), sniffed)], between)
 }
 
-// plainStart returns the first bytes in lower case, without byte order marks and without the zeros that
-// UTF-16 and UTF-32 have between letters of ASCII.
+// plainStart returns the first bytes in lower case, without byte order marks and without the zeros
+// that UTF-16 and UTF-32 have between letters of ASCII.
 func plainStart(start []byte) []byte {
 	text := bytes.ReplaceAll(start, []byte{0}, nil)
 	for {
@@ -83,7 +83,8 @@ func isJSON(start []byte, isTop bool) bool {
 	if !bytes.HasPrefix(text, []byte("{")) {
 		return false
 	}
-	for _, name := range []string{`"organization-name"`, `"report-id"`, `"policies"`, `"date-range"`} {
+	for _, name := range []string{`"organization-name"`, `"report-id"`, `"policies"`,
+		`"date-range"`} {
 		if bytes.Contains(text, []byte(name)) {
 			return true
 		}
@@ -98,7 +99,10 @@ func isZip(data, start []byte) bool {
 }
 
 // isUnused recognizes what Yahoo sent for days without mail.
-func isUnused(start []byte) bool { return bytes.EqualFold(bytes.TrimSpace(start), []byte("unused")) }
+func isUnused(start []byte) bool {
+	return bytes.EqualFold(bytes.TrimSpace(start),
+		[]byte("unused"))
+}
 
 // archives are those that are not read, by their first bytes, and how to unpack them.
 var archives = []struct{ magic, name, unpack string }{
@@ -145,8 +149,8 @@ func unreadable(data []byte) error {
 	return nil
 }
 
-// isCMS reports whether data are of S/MIME (RFC 5652), and of a type: "\x02" for signed data, "\x03"
-// for encrypted.
+// isCMS reports whether data are of S/MIME (RFC 5652), and of a type: "\x02" for signed data,
+// "\x03" for encrypted.
 func isCMS(data []byte, kind string) bool {
 	return len(data) > 40 && data[0] == 0x30 &&
 		bytes.Contains(data[:40], []byte("\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07"+kind))

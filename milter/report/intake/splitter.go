@@ -31,13 +31,14 @@ type splitter struct {
 	isLate func() bool // reports whether the reading of this mail takes too long
 }
 
-// maxLooks bounds how often it is looked at what might begin another report: each look costs as much
-// as thousands of bytes. It holds for each reading of a report, so that all of them end it at the
-// same place. In honest files every second look finds a report.
+// maxLooks bounds how often it is looked at what might begin another report: each look costs as
+// much as thousands of bytes. It holds for each reading of a report, so that all of them end it at
+// the same place. In honest files every second look finds a report.
 const maxLooks = 200
 
 func newSplitter(in io.Reader, at mark, next func(mark), isLate func() bool) *splitter {
-	s := &splitter{in: bufio.NewReaderSize(in, 64<<10), at: at, next: next, looks: maxLooks, isLate: isLate}
+	s := &splitter{in: bufio.NewReaderSize(in, 64<<10), at: at, next: next, looks: maxLooks,
+		isLate: isLate}
 	head, _ := s.in.Peek(sniffed) // an error comes back with the first read
 	s.width, s.low = unit(head)
 	return s
@@ -104,7 +105,8 @@ func (s *splitter) begin() {
 	window, _ := s.in.Peek(s.in.Size())
 	kind := kindOf(window)
 	blank := 0
-	for c := range s.letters(window) { // whole letters: the zero in front of "<" belongs to it in UTF-16
+	// whole letters: the zero in front of "<" belongs to it in UTF-16
+	for c := range s.letters(window) {
 		if !strings.ContainsRune(between, rune(c)) {
 			break
 		}
@@ -309,8 +311,8 @@ func (s *splitter) bracket(c byte) {
 // beforeReport are white space and the bytes of marks of the order of bytes.
 const beforeReport = between + "\u00ef\u00bb\u00bf\u00fe\u00ff"
 
-// beginsTLS reports whether an object is a TLS report. Most bytes are looked at once: those behind a
-// bracket that are white space.
+// beginsTLS reports whether an object is a TLS report. Most bytes are looked at once: those behind
+// a bracket that are white space.
 func (s *splitter) beginsTLS(object []byte) bool {
 	const name = `{"organization-name"`
 	n := 0

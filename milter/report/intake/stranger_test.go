@@ -12,7 +12,10 @@ import (
 // one returns the only number that a query finds.
 func one(t *testing.T, s *store.Store, query string) (n int) {
 	t.Helper()
-	err := s.View(t.Context(), func(tx *store.Tx) error { return tx.QueryRowContext(t.Context(), query).Scan(&n) })
+	err := s.View(t.Context(), func(tx *store.Tx) error {
+		return tx.QueryRowContext(t.Context(),
+			query).Scan(&n)
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +53,8 @@ func TestStrangerAndReporter(t *testing.T) {
 			if err := i.Again(t.Context(), func(*Taken) {}); err != nil || total(t, s) != 7 {
 				t.Errorf("%s: read again: %v, %d messages", tc.name, err, total(t, s))
 			}
-			if n, err := s.Accept(t.Context(), "org.example", true); err != nil || n != 0 || total(t, s) != 7 {
+			if n, err := s.Accept(t.Context(), "org.example", true); err != nil || n != 0 ||
+				total(t, s) != 7 {
 				t.Errorf("%s: accepted: %d reports, %v, %d messages", tc.name, n, err, total(t, s))
 			}
 		})
@@ -62,7 +66,8 @@ func TestProvenNotCounted(t *testing.T) {
 	stores(t, func(t *testing.T, s *store.Store) {
 		i := &Intake{Store: s, Domains: []string{"example.net"}}
 		for n := range 3 {
-			got := take(t, i, "", "org.example", []byte(top+fmt.Sprintf("X-N: %d\r\n\r\n", n)+string(xml("1"))))
+			got := take(t, i, "", "org.example",
+				[]byte(top+fmt.Sprintf("X-N: %d\r\n\r\n", n)+string(xml("1"))))
 			if isAgain := got.Duplicates == 1; isAgain != (n > 0) {
 				t.Errorf("mail %d: %+v", n, got)
 			}
@@ -78,7 +83,8 @@ func TestNameOfReporter(t *testing.T) {
 	stores(t, func(t *testing.T, s *store.Store) {
 		i := &Intake{Store: s}
 		called := func(id, name string) []byte {
-			return []byte(strings.Replace(string(xml(id)), "<org_name>Org<", "<org_name>"+name+"<", 1))
+			return []byte(strings.Replace(string(xml(id)), "<org_name>Org<", "<org_name>"+name+"<",
+				1))
 		}
 		for n, tc := range []struct{ domain, name, want string }{
 			{"", "Evil", "org.example"},
@@ -91,7 +97,8 @@ func TestNameOfReporter(t *testing.T) {
 			if err != nil || lines[0].Org != tc.want {
 				t.Errorf("%d: %q, %v, want %q", n, lines[0].Org, err, tc.want)
 			}
-			if got := one(t, s, "SELECT COUNT(*) FROM in_reporter WHERE email <> ''"); n == 0 && got != 0 {
+			if got := one(t, s, "SELECT COUNT(*) FROM in_reporter WHERE email <> ''"); n == 0 &&
+				got != 0 {
 				t.Error("a stranger set the address of a reporter")
 			}
 		}
@@ -103,7 +110,8 @@ func rows(rows, days int) []byte {
 	text := string(xml("1"))
 	row := text[strings.Index(text, "<record>"):strings.Index(text, "</feedback>")]
 	row = strings.Replace(row, "<count>7", "<count>700", 1)
-	text = strings.Replace(text, "<end>1700092799", fmt.Sprintf("<end>%d", 1700006400+days*86400-1), 1)
+	text = strings.Replace(text, "<end>1700092799", fmt.Sprintf("<end>%d", 1700006400+days*86400-1),
+		1)
 	before, _, _ := strings.Cut(text, "<record>")
 	var b strings.Builder
 	b.WriteString(before)

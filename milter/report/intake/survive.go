@@ -12,8 +12,8 @@ import (
 var ErrFault = errors.New("reading it failed, which is a fault of Mailseal: please report it with the file; " +
 	"what came by mail is kept, and \"mailseal reports reparse\" reads it again")
 
-// survive calls do, and returns its error, or ErrFault if it panics: one mail that strangers can send
-// as often as they like must not keep the others out.
+// survive calls do, and returns its error, or ErrFault if it panics: one mail that strangers can
+// send as often as they like must not keep the others out.
 func survive(do func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {

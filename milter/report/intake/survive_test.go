@@ -14,8 +14,8 @@ type broken struct{}
 
 func (broken) Read([]byte) (int, error) { panic("out of range") }
 
-// TestFaults has parts that make the program panic named, and taken; the store and the other mails go
-// on as ever.
+// TestFaults has parts that make the program panic named, and taken; the store and the other mails
+// go on as ever.
 func TestFaults(t *testing.T) {
 	open := func() (io.Reader, error) { return broken{}, nil }
 	for _, kind := range []Kind{Aggregate, TLS} {
@@ -26,7 +26,8 @@ func TestFaults(t *testing.T) {
 		} else {
 			_, err = p.ReadAggregate(nil, nil)
 		}
-		if !errors.Is(err, ErrFault) || !strings.Contains(err.Error(), "(out of range in survive_test.go:") {
+		if !errors.Is(err, ErrFault) ||
+			!strings.Contains(err.Error(), "(out of range in survive_test.go:") {
 			t.Errorf("%s: got %v", kind, err)
 		}
 	}
@@ -41,7 +42,8 @@ func TestFaults(t *testing.T) {
 				}
 				return in.Finish("aggregate", strings.Join(out.Problems, "; "))
 			})
-		if err != nil || len(out.Problems) != 1 || !strings.Contains(out.Problems[0], "a fault of Mailseal") {
+		if err != nil || len(out.Problems) != 1 ||
+			!strings.Contains(out.Problems[0], "a fault of Mailseal") {
 			t.Errorf("got %+v, %v", out, err)
 		}
 		if got := take(t, i, store.ByHand, "", xml("1")); got.Reports != 1 || total(t, s) != 7 {

@@ -264,7 +264,8 @@ func (t *Taken) missing(p *Part, status store.Status, f *Report, left int, proof
 	case proof == store.Unaligned:
 		t.say(p, fmt.Sprintf("the report on %s has %d rows, of which %d are kept, since "+
 			"its mail is not authenticated for %s; to count it, run \"mailseal reports accept "+
-			"%[4]s\", then \"mailseal reports reparse\"", f.Policy.Domain, f.Rows, f.Rows-left, from))
+			"%[4]s\", then \"mailseal reports reparse\"", f.Policy.Domain, f.Rows, f.Rows-left,
+			from))
 	default:
 		t.say(p, fmt.Sprintf("the report on %s has %d rows, of which %d are kept: you refused "+
 			"reports of %s; to count it run \"mailseal reports accept --not %[4]s\", then "+

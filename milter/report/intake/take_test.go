@@ -84,7 +84,10 @@ func TestDeduplication(t *testing.T) {
 	stores(t, func(t *testing.T, s *store.Store) {
 		i := &Intake{Store: s}
 		x := xml("1")
-		change := func(old, new string) []byte { return []byte(strings.Replace(string(x), old, new, 1)) }
+		change := func(old, new string) []byte {
+			return []byte(strings.Replace(string(x), old, new,
+				1))
+		}
 		for _, tc := range []struct {
 			name string
 			data []byte
@@ -116,13 +119,15 @@ func TestDeduplication(t *testing.T) {
 				text += fmt.Sprint(" variants ", got.Variants)
 			}
 			if sum := total(t, s); text != tc.want || sum != tc.sum {
-				t.Errorf("%s: got %q and %d messages, want %q and %d", tc.name, text, sum, tc.want, tc.sum)
+				t.Errorf("%s: got %q and %d messages, want %q and %d", tc.name, text, sum, tc.want,
+					tc.sum)
 			}
 		}
 	})
 }
 
-// An unauthenticated report is kept and shown, and does not change a sum until its reporter is accepted.
+// An unauthenticated report is kept and shown, and does not change a sum until its reporter is
+// accepted.
 func TestTrust(t *testing.T) {
 	stores(t, func(t *testing.T, s *store.Store) {
 		i := &Intake{Store: s, Domains: []string{"example.com"}}
@@ -145,16 +150,19 @@ func TestTrust(t *testing.T) {
 		if got := total(t, s); got != before+35 {
 			t.Errorf("after that: %d messages", got)
 		}
-		if n, err := s.Accept(t.Context(), "org.example", false); err != nil || n != 5 || total(t, s) != before {
+		if n, err := s.Accept(t.Context(), "org.example", false); err != nil || n != 5 ||
+			total(t, s) != before {
 			t.Errorf("taken back: %d reports, %v, %d messages", n, err, total(t, s))
 		}
-		if _, err := s.Accept(t.Context(), "none.example", true); !errors.Is(err, store.ErrNoReporter) {
+		if _, err := s.Accept(t.Context(), "none.example", true); !errors.Is(err,
+			store.ErrNoReporter) {
 			t.Errorf("an unknown reporter: %v", err)
 		}
 	})
 }
 
-// IN-3: a row belongs to the nearest configured domain of its From, and a report on other domains is not counted.
+// IN-3: a row belongs to the nearest configured domain of its From, and a report on other domains
+// is not counted.
 func TestOwnership(t *testing.T) {
 	stores(t, func(t *testing.T, s *store.Store) {
 		i := &Intake{Store: s, Domains: []string{"example.com", "shop.example.com"}}
@@ -163,7 +171,8 @@ func TestOwnership(t *testing.T) {
 			take(t, i, store.ByHand, "", []byte(strings.Replace(string(xml(fmt.Sprint(n))),
 				"<header_from>example.com", "<header_from>"+from, 1)))
 		}
-		take(t, i, store.ByHand, "", []byte(strings.ReplaceAll(string(xml("x")), "example.com", "foreign.example")))
+		take(t, i, store.ByHand, "", []byte(strings.ReplaceAll(string(xml("x")), "example.com",
+			"foreign.example")))
 		lines, err := s.Domains(t.Context(), store.Filter{})
 		if err != nil || len(lines) != 2 || lines[0].Name != "example.com" ||
 			lines[0].Messages != 21 || lines[1].Messages != 14 {
@@ -171,11 +180,13 @@ func TestOwnership(t *testing.T) {
 		}
 		total(t, s)
 		err = s.Purge(t.Context(), now.AddDate(0, 2, 0), store.Retention{Raw: 90 * 24 * time.Hour,
-			Records: 400 * 24 * time.Hour, Rollups: 800 * 24 * time.Hour, Foreign: 30 * 24 * time.Hour})
+			Records: 400 * 24 * time.Hour, Rollups: 800 * 24 * time.Hour,
+			Foreign: 30 * 24 * time.Hour})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if list, err := s.Reports(t.Context(), store.Filter{Domain: "foreign.example"}); err != nil || len(list) != 0 {
+		if list, err := s.Reports(t.Context(),
+			store.Filter{Domain: "foreign.example"}); err != nil || len(list) != 0 {
 			t.Errorf("reports on other domains are kept for 30 days: %v, %v", list, err)
 		}
 	})
@@ -189,7 +200,8 @@ func TestSpread(t *testing.T) {
 			{1700006400, 1700265599}, {1700010000, 1703648001}, {1700006400, 1700006400}} {
 			data := strings.NewReplacer("1700006400", fmt.Sprint(period[0]), "1700092799",
 				fmt.Sprint(period[1])).Replace(string(xml(fmt.Sprint(n))))
-			take(t, i, store.ByHand, "", []byte(strings.Replace(data, "<count>7<", "<count>1000<", 1)))
+			take(t, i, store.ByHand, "", []byte(strings.Replace(data, "<count>7<", "<count>1000<",
+				1)))
 			if got := total(t, s); got != int64(n+1)*1000 {
 				t.Errorf("period %v: %d messages in all", period, got)
 			}
@@ -205,14 +217,17 @@ func TestSpread(t *testing.T) {
 			t.Fatal(err)
 		}
 		const days = 46 // one more than a report is spread over
-		long := strings.NewReplacer("1700092799", fmt.Sprint(1700006400+days*86400-1)).Replace(string(xml("long")))
-		i.Take(t.Context(), &store.Arrival{Received: time.Unix(1800000000, 0), Trust: store.ByHand, Data: []byte(long)})
+		long := strings.NewReplacer("1700092799", fmt.Sprint(1700006400+days*86400-1)).Replace(
+			string(xml("long")))
+		i.Take(t.Context(), &store.Arrival{Received: time.Unix(1800000000, 0), Trust: store.ByHand,
+			Data: []byte(long)})
 		after, err := s.Domains(t.Context(), first)
 		if err != nil || after[0].Messages-before[0].Messages != 7 {
 			t.Errorf("of a report on %d days %d messages are on the first, want all 7", days,
 				after[0].Messages-before[0].Messages)
 		}
-		future := strings.NewReplacer("1700006400", "1800006400", "1700092799", "1800092799").Replace(string(xml("f")))
+		future := strings.NewReplacer("1700006400", "1800006400", "1700092799",
+			"1800092799").Replace(string(xml("f")))
 		if got := take(t, i, store.ByHand, "", []byte(future)); got.NotCounted != 1 {
 			t.Errorf("a report from the future counts: %+v", got)
 		}
@@ -236,20 +251,24 @@ func TestHalves(t *testing.T) {
 		}
 		half := strings.Replace(string(xml("2")), row, row+row[:100], 1)
 		if got := take(t, i, store.ByHand, "",
-			[]byte(half[:strings.LastIndex(half, "<record>")+100])); got.Rows != 1 || len(got.Problems) != 1 {
+			[]byte(half[:strings.LastIndex(half, "<record>")+100])); got.Rows != 1 ||
+			len(got.Problems) != 1 {
 			t.Errorf("half a report: %+v", got)
 		}
 		for n, data := range []string{"unused", strings.Replace(string(xml("3")), "<count>7",
 			"<count>0", 1), strings.Replace(string(xml("4")), row, "", 1)} {
 			before := total(t, s)
-			if got := take(t, i, store.ByHand, "", []byte(data)); total(t, s) != before || len(got.Problems) != 0 {
+			if got := take(t, i, store.ByHand, "", []byte(data)); total(t, s) != before ||
+				len(got.Problems) != 0 {
 				t.Errorf("%d: a report of nothing: %+v", n, got)
 			}
 		}
-		if got := take(t, i, store.ByHand, "", []byte("hello")); got.Kind != Other || len(got.Problems) != 1 {
+		if got := take(t, i, store.ByHand, "", []byte("hello")); got.Kind != Other ||
+			len(got.Problems) != 1 {
 			t.Errorf("no report: %+v", got)
 		}
-		if got := take(t, i, store.ByHand, "", []byte("<!DOCTYPE x><feedback>")); got.Kind != Hostile {
+		if got := take(t, i, store.ByHand, "",
+			[]byte("<!DOCTYPE x><feedback>")); got.Kind != Hostile {
 			t.Errorf("hostile: %+v", got)
 		}
 		troubles, err := s.Troubles(t.Context(), 10)
@@ -259,7 +278,8 @@ func TestHalves(t *testing.T) {
 	})
 }
 
-// F21: a reporter that writes a row for each message fills no more of the store than one that counts.
+// F21: a reporter that writes a row for each message fills no more of the store than one that
+// counts.
 func TestOneRecordForEachMessage(t *testing.T) {
 	stores(t, func(t *testing.T, s *store.Store) {
 		row := string(xml("1"))
@@ -296,7 +316,8 @@ func TestRowsOfOneRecord(t *testing.T) {
 		text := string(xml("1"))
 		row := text[strings.Index(text, "<row>"):strings.Index(text, "<identifiers>")]
 		other := strings.Replace(row, "192.0.2.1", "192.0.2.2", 1)
-		got := take(t, &Intake{Store: s}, store.ByHand, "", []byte(strings.Replace(text, row, row+other+row, 1)))
+		got := take(t, &Intake{Store: s}, store.ByHand, "",
+			[]byte(strings.Replace(text, row, row+other+row, 1)))
 		if got.Rows != 3 || total(t, s) != 21 {
 			t.Errorf("%+v, %d messages in the store; want 3 rows and 21 messages", got, total(t, s))
 		}
@@ -321,7 +342,8 @@ func TestKeeping(t *testing.T) {
 			t.Fatalf("%d messages, want %d", got, want)
 		}
 		n := 0
-		if err := i.Again(t.Context(), func(*Taken) { n++ }); err != nil || n != 2 || total(t, s) != want {
+		if err := i.Again(t.Context(), func(*Taken) { n++ }); err != nil || n != 2 ||
+			total(t, s) != want {
 			t.Errorf("read again: %d files, %v, %d messages", n, err, total(t, s))
 		}
 		day := 24 * time.Hour
@@ -329,13 +351,15 @@ func TestKeeping(t *testing.T) {
 			Records: 400 * day, Rollups: 1000 * day, Foreign: day}); err != nil {
 			t.Fatal(err)
 		}
-		if list, err := s.Reports(t.Context(), store.Filter{}); err != nil || len(list) != 0 || total(t, s) != want {
+		if list, err := s.Reports(t.Context(), store.Filter{}); err != nil || len(list) != 0 ||
+			total(t, s) != want {
 			t.Errorf("after two years: %d reports, %v, %d messages", len(list), err, total(t, s))
 		}
 	})
 }
 
-// Mails in one transaction give what they give one by one, and nothing is left of a transaction that fails.
+// Mails in one transaction give what they give one by one, and nothing is left of a transaction
+// that fails.
 func TestTakeAll(t *testing.T) {
 	stores(t, func(t *testing.T, s *store.Store) {
 		i := &Intake{Store: s}
@@ -369,10 +393,11 @@ func TestTakeAll(t *testing.T) {
 func TestAllOrNothing(t *testing.T) {
 	stores(t, func(t *testing.T, s *store.Store) {
 		ctx, stop := context.WithCancel(t.Context())
-		_, err := s.Ingest(ctx, &store.Arrival{Received: now, Data: []byte("x")}, func(*store.Ingest) error {
-			stop()
-			return nil
-		})
+		_, err := s.Ingest(ctx, &store.Arrival{Received: now, Data: []byte("x")},
+			func(*store.Ingest) error {
+				stop()
+				return nil
+			})
 		if err == nil {
 			t.Fatal("committed although the context had ended")
 		}

@@ -14,13 +14,14 @@ import (
 func arrivals(n int) (all []*store.Arrival) {
 	for i := range n {
 		name := fmt.Sprint(i + 1)
-		all = append(all, &store.Arrival{Received: now, Name: name, Trust: store.ByHand, Data: xml(name)})
+		all = append(all, &store.Arrival{Received: now, Name: name, Trust: store.ByHand,
+			Data: xml(name)})
 	}
 	return all
 }
 
-// TestTakeAllApart takes several mails whose transaction fails: each is taken on its own then, until
-// one fails again. What is in the store is what TakeAll returns, once.
+// TestTakeAllApart takes several mails whose transaction fails: each is taken on its own then,
+// until one fails again. What is in the store is what TakeAll returns, once.
 func TestTakeAllApart(t *testing.T) {
 	for _, tc := range []struct {
 		name, trigger string
@@ -48,8 +49,10 @@ func TestTakeAllApart(t *testing.T) {
 			}
 			i := &Intake{Store: s}
 			if tc.name == "only together" {
-				if _, err := i.takeTogether(t.Context(), arrivals(5)); err == nil || total(t, s) != 0 {
-					t.Fatalf("together: %v, %d messages; the trigger does nothing", err, total(t, s))
+				if _, err := i.takeTogether(t.Context(), arrivals(5)); err == nil ||
+					total(t, s) != 0 {
+					t.Fatalf("together: %v, %d messages; the trigger does nothing", err,
+						total(t, s))
 				}
 			}
 			out, err := i.TakeAll(t.Context(), arrivals(5))

@@ -16,8 +16,8 @@ var update = flag.Bool("update", false, "write testdata/vectors.tsv anew")
 
 const vectors = "../../../../shared/vectors/dmarc-reports"
 
-// TestVectors holds 51 synthetic reports against the index of what is in them: how many records and messages are read,
-// what each part is, and what is noted about it.
+// TestVectors holds 51 synthetic reports against the index of what is in them: how many records and
+// messages are read, what each part is, and what is noted about it.
 func TestVectors(t *testing.T) {
 	files, err := filepath.Glob(vectors + "/*")
 	if err != nil || len(files) == 0 {
@@ -60,7 +60,8 @@ func line(p *Part) string {
 		if errors.Is(err, report.ErrHostile) {
 			kind = Hostile
 		}
-		return fmt.Sprintf("%s\t0\t0\t%s\t%v\n", p.Name(), kind, strings.TrimPrefix(err.Error(), p.Name()+": "))
+		return fmt.Sprintf("%s\t0\t0\t%s\t%v\n", p.Name(), kind,
+			strings.TrimPrefix(err.Error(), p.Name()+": "))
 	}
 	notes := append([]string{}, p.Warnings...)
 	for _, n := range f.Notes {

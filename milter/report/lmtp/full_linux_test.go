@@ -16,15 +16,16 @@ import (
 	"mailseal/milter/report/store"
 )
 
-// IN-4, RI-5: a disk that is full, whatever was being written when it became so. The mail server keeps the mail, nothing of
-// it is stored, and with space again it is taken.
+// IN-4, RI-5: a disk that is full, whatever was being written when it became so. The mail server
+// keeps the mail, nothing of it is stored, and with space again it is taken.
 func TestFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	if err := syscall.Mount("none", dir, "tmpfs", 0, "size=2m"); err != nil {
 		t.Skipf("a file system of its own: %v", err)
 	}
 	t.Cleanup(func() { _ = syscall.Unmount(dir, 0) })
-	st, err := store.Open(t.Context(), store.Options{Driver: database.SQLite, DSN: filepath.Join(dir, "r.db")})
+	st, err := store.Open(t.Context(),
+		store.Options{Driver: database.SQLite, DSN: filepath.Join(dir, "r.db")})
 	if err != nil {
 		t.Fatal(err)
 	}

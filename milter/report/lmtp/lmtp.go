@@ -37,7 +37,8 @@ type Server struct {
 	// whether the recipient is one. nil: there are none.
 	Bounced func(ctx context.Context, recipient string, mail []byte) (bool, error)
 
-	one      sync.Mutex    // reports are unpacked and stored one at a time, so that memory is bounded
+	// reports are unpacked and stored one at a time, so that memory is bounded
+	one      sync.Mutex
 	patience time.Duration // 0: maxDataTime; tests have little of it
 }
 

@@ -29,7 +29,8 @@ const reportXML = `<feedback><report_metadata><org_name>Org</org_name><email>a@o
 	`<header_from>example.com</header_from></identifiers><auth_results></auth_results></record></feedback>`
 
 func mail(fields, id string) string {
-	return fields + "From: a@org.example\r\nMessage-ID: <" + id + "@org.example>\r\nContent-Type: text/xml\r\n\r\n" +
+	return fields + "From: a@org.example\r\nMessage-ID: <" + id +
+		"@org.example>\r\nContent-Type: text/xml\r\n\r\n" +
 		strings.Replace(reportXML, "<report_id>1<", "<report_id>"+id+"<", 1) + "\r\n"
 }
 
@@ -86,7 +87,8 @@ func send(t *testing.T, c *smtp.Client, text string) error {
 
 func newStore(t *testing.T) *store.Store {
 	t.Helper()
-	s, err := store.Open(t.Context(), store.Options{Driver: database.SQLite, DSN: storetest.SQLite(t)})
+	s, err := store.Open(t.Context(),
+		store.Options{Driver: database.SQLite, DSN: storetest.SQLite(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +101,8 @@ func TestAnswers(t *testing.T) {
 	var log bytes.Buffer
 	st := newStore(t)
 	s := &Server{
-		Intake: &intake.Intake{Store: st}, Trust: &Trust{IDs: []string{"mx.example.com"}}, RefuseOther: true, Name: "mx.example.com",
+		Intake: &intake.Intake{Store: st}, Trust: &Trust{IDs: []string{"mx.example.com"}},
+		RefuseOther: true, Name: "mx.example.com",
 		Log: slog.New(slog.NewTextHandler(&log, nil)), Now: func() time.Time { return now },
 	}
 	c := serve(t, s)
@@ -112,12 +115,18 @@ func TestAnswers(t *testing.T) {
 		{"ours", mail(ours, "1"), 0, 7},
 		{"again", mail(ours, "1"), 0, 7},
 		{"nothing proves it", mail("", "2"), 0, 7},
-		{"somebody else's verdict", mail("Authentication-Results: mx.evil.example; dmarc=pass header.from=org.example\r\n", "3"), 0, 7},
-		{"a verdict for another domain", mail("Authentication-Results: mx.example.com; dmarc=pass header.from=evil.example\r\n", "4"), 0, 7},
-		{"a failure", mail("Authentication-Results: mx.example.com; dmarc=fail header.from=org.example\r\n", "5"), 0, 7},
-		{"by DKIM", mail("Authentication-Results: mx.example.com; dmarc=none; dkim=pass header.d=org.example\r\n", "6"), 0, 14},
+		{"somebody else's verdict", mail("Authentication-Results: mx.evil.example; dmarc=pass "+
+			"header.from=org.example\r\n", "3"), 0, 7},
+		{"a verdict for another domain",
+			mail("Authentication-Results: mx.example.com; dmarc=pass header.from=evil.example\r\n",
+				"4"), 0, 7},
+		{"a failure", mail("Authentication-Results: mx.example.com; dmarc=fail "+
+			"header.from=org.example\r\n", "5"), 0, 7},
+		{"by DKIM", mail("Authentication-Results: mx.example.com; dmarc=none; dkim=pass "+
+			"header.d=org.example\r\n", "6"), 0, 14},
 		{"no report", "From: joe@example.org\r\nSubject: hello\r\n\r\nhello\r\n", 550, 14},
-		{"too large", mail(ours, "7") + strings.Repeat(strings.Repeat("x", 76)+"\r\n", intake.MaxMessage/78+1), 552, 14},
+		{"too large", mail(ours, "7") + strings.Repeat(strings.Repeat("x", 76)+"\r\n",
+			intake.MaxMessage/78+1), 552, 14},
 	} {
 		err := send(t, c, tc.text)
 		var answer *smtp.SMTPError
@@ -148,7 +157,8 @@ func TestAnswers(t *testing.T) {
 
 // A store that is away keeps the mail in the queue of the mail server.
 func TestStoreAway(t *testing.T) {
-	s := &Server{Intake: broken{}, Trust: &Trust{}, Name: "x.example", Log: slog.New(slog.DiscardHandler), Now: time.Now}
+	s := &Server{Intake: broken{}, Trust: &Trust{}, Name: "x.example",
+		Log: slog.New(slog.DiscardHandler), Now: time.Now}
 	err := send(t, serve(t, s), mail("", "1"))
 	if err == nil || !strings.Contains(fmt.Sprint(err), "cannot be stored now") {
 		t.Errorf("got %v, want 451", err)
@@ -170,14 +180,16 @@ func TestBounce(t *testing.T) {
 		},
 	}
 	c := serve(t, s)
-	if err := send(t, c, "Subject: x\r\n\r\nStatus: 5.1.1\r\n"); err != nil || len(got) != 1 || got[0] != "dmarc@example.com" {
+	if err := send(t, c, "Subject: x\r\n\r\nStatus: 5.1.1\r\n"); err != nil || len(got) != 1 ||
+		got[0] != "dmarc@example.com" {
 		t.Errorf("a bounce: %v, %q", err, got)
 	}
 	if err := send(t, c, mail("", "1")); err == nil {
 		t.Error("a report was taken for a bounce: the store that is away was not asked")
 	}
 	away = true
-	if err := send(t, c, "Subject: x\r\n\r\nStatus: 5.1.1\r\n"); err == nil || !strings.Contains(err.Error(), "cannot be stored now") {
+	if err := send(t, c, "Subject: x\r\n\r\nStatus: 5.1.1\r\n"); err == nil ||
+		!strings.Contains(err.Error(), "cannot be stored now") {
 		t.Errorf("a store that is away: %v, want 451", err)
 	}
 }

@@ -63,6 +63,7 @@ func TestPostfix(t *testing.T) {
 		"transport_maps = inline:{ { dmarc@home.example = lmtp:unix:reports.sock } }\n"})
 	c := mta.Dial(t, "127.0.0.1")
 	delivers(t, mta.Path("/var/spool/postfix/reports.sock"), func() {
-		c.Deliver(rig.Mail{From: "a@org.example", To: []string{"dmarc@home.example"}, Message: mail("", "1")})
+		c.Deliver(rig.Mail{From: "a@org.example", To: []string{"dmarc@home.example"},
+			Message: mail("", "1")})
 	})
 }

@@ -22,6 +22,7 @@ func TestSendmail(t *testing.T) {
 	mta := rig.Sendmail(t, rig.Options{Append: "define(`confINPUT_MAIL_FILTERS', `')dnl\n" + ours})
 	c := mta.Dial(t, "127.0.0.1")
 	delivers(t, mta.Path("/reports.sock"), func() {
-		c.Deliver(rig.Mail{From: "a@org.example", To: []string{"dmarc@home.example"}, Message: mail("", "1")})
+		c.Deliver(rig.Mail{From: "a@org.example", To: []string{"dmarc@home.example"},
+			Message: mail("", "1")})
 	})
 }

@@ -91,7 +91,8 @@ func TestLateMail(t *testing.T) {
 		t.Errorf("a mail that does not come: %v, want %v; the log: %s", err, errSlow, log.String())
 	}
 	one.large <- struct{}{}
-	if _, _, err := one.read(strings.NewReader(strings.Repeat("x", 2*maxSmall))); !errors.Is(err, errTurn) {
+	if _, _, err := one.read(strings.NewReader(strings.Repeat("x", 2*maxSmall))); !errors.Is(err,
+		errTurn) {
 		t.Errorf("another large mail is read: %v, want %v", err, errTurn)
 	}
 	<-one.large

@@ -72,7 +72,8 @@ func (t *Trust) verdict(h message.Header, from string) (passed, failed bool) {
 				if err != nil || p.Type != "header" || !isPass {
 					continue
 				}
-				passed = passed || r.Method == "dmarc" && p.Name == "from" && value.String() == from ||
+				passed = passed || r.Method == "dmarc" && p.Name == "from" &&
+					value.String() == from ||
 					r.Method == "dkim" && p.Name == "d" && isSigner(value.String(), from)
 			}
 		}
@@ -99,10 +100,11 @@ func (t *Trust) isSigned(ctx context.Context, mail []byte, from string) bool {
 	defer cancel()
 	v := &dkim.Verifier{Resolver: t.Resolver, Now: t.Now}
 	var run *dkim.Verification
-	m, err := message.Read(bytes.NewReader(mail), maxHeader, func(h message.Header) []message.BodyHash {
-		run = v.Select(h, "")
-		return run.BodyHashes()
-	})
+	m, err := message.Read(bytes.NewReader(mail), maxHeader,
+		func(h message.Header) []message.BodyHash {
+			run = v.Select(h, "")
+			return run.BodyHashes()
+		})
 	if err != nil {
 		return false
 	}

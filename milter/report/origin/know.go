@@ -18,7 +18,8 @@ type Known struct {
 }
 
 // Read reads what is known about the sources that f chooses. networks are those of this host.
-func Read(ctx context.Context, s *store.Store, f store.Filter, networks []netip.Prefix) (*Known, error) {
+func Read(ctx context.Context, s *store.Store, f store.Filter, networks []netip.Prefix) (*Known,
+	error) {
 	origins, err := s.Origins(ctx, f)
 	if err != nil {
 		return nil, err

@@ -58,7 +58,8 @@ func (f *Finder) Run(ctx context.Context) (int, error) {
 }
 
 // look asks for each address. unknown are those for which the DNS did not answer.
-func (f *Finder) look(ctx context.Context, due []netip.Addr, files databases) (done, unknown []store.Origin) {
+func (f *Finder) look(ctx context.Context, due []netip.Addr, files databases) (done,
+	unknown []store.Origin) {
 	ctx, cancel := context.WithTimeout(ctx, maxTime)
 	defer cancel()
 	var mu sync.Mutex
@@ -175,7 +176,8 @@ func fill(o *store.Origin, record map[string]any) {
 	if o.ASN != 0 {
 		return
 	}
-	for _, name := range []string{"autonomous_system_organization", "as_name", "as_organization", "organization"} {
+	for _, name := range []string{"autonomous_system_organization", "as_name", "as_organization",
+		"organization"} {
 		if text, ok := record[name].(string); ok && o.Network == "" {
 			o.Network = text[:min(len(text), 200)]
 		}

@@ -25,11 +25,12 @@ mail.example.com.          A   192.0.2.1
 $SERVFAIL 3.2.0.192.in-addr.arpa.
 `
 
-// withSources returns a store in which mail of addresses was reported, and counts unless the address
-// begins with "198.".
+// withSources returns a store in which mail of addresses was reported, and counts unless the
+// address begins with "198.".
 func withSources(t *testing.T, addresses ...string) *store.Store {
 	t.Helper()
-	s, err := store.Open(t.Context(), store.Options{Driver: database.SQLite, DSN: storetest.SQLite(t)})
+	s, err := store.Open(t.Context(),
+		store.Options{Driver: database.SQLite, DSN: storetest.SQLite(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +44,8 @@ func withSources(t *testing.T, addresses ...string) *store.Store {
 			trust = store.Unaligned
 		}
 		in := &intake.Intake{Store: s}
-		if _, err := in.Take(t.Context(), &store.Arrival{Received: now, Trust: trust, Data: []byte(text)}); err != nil {
+		if _, err := in.Take(t.Context(), &store.Arrival{Received: now, Trust: trust,
+			Data: []byte(text)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -59,7 +61,8 @@ func TestRun(t *testing.T) {
 	}
 	n, err := f.Run(t.Context())
 	if err != nil || n != 5 {
-		t.Fatalf("%d addresses were looked up: %v; want 5, none of a report that does not count", n, err)
+		t.Fatalf("%d addresses were looked up: %v; want 5, none of a report that does not count", n,
+			err)
 	}
 	got, err := s.Origins(t.Context(), store.Filter{Domain: "example.com"})
 	if err != nil {
@@ -90,7 +93,8 @@ func TestRun(t *testing.T) {
 	again(31*24*time.Hour, 5)
 }
 
-// TestBounds holds that a run looks up no more addresses than it may, and the others in the next one.
+// TestBounds holds that a run looks up no more addresses than it may, and the others in the next
+// one.
 func TestBounds(t *testing.T) {
 	s := withSources(t, "192.0.2.1")
 	text := `<feedback><report_metadata><org_name>o</org_name><email>a@o.example</email><report_id>x</report_id>

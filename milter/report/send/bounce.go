@@ -70,7 +70,8 @@ func diagnose(mail io.Reader) (reason string, isFinal bool) {
 	case status != "":
 		reason += ": status " + status
 	}
-	isNotice := action == "delayed" || action == "delivered" || action == "relayed" || action == "expanded"
+	isNotice := action == "delayed" || action == "delivered" || action == "relayed" ||
+		action == "expanded"
 	return reason, !isNotice
 }
 

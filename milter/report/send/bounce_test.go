@@ -30,8 +30,10 @@ func TestBounced(t *testing.T) {
 		if to == "" {
 			to = s.tr.sent[0].from
 		}
-		x, known, err := Bounced(t.Context(), s.Store, to, strings.NewReader(tc.mail), day0.AddDate(0, 0, 1))
-		if err != nil || known != tc.known || x.Reason != tc.want || (x.Address != "") != (tc.want != "") {
+		x, known, err := Bounced(t.Context(), s.Store, to, strings.NewReader(tc.mail),
+			day0.AddDate(0, 0, 1))
+		if err != nil || known != tc.known || x.Reason != tc.want ||
+			(x.Address != "") != (tc.want != "") {
 			t.Errorf("%s: %+v, %v, %v", tc.name, x, known, err)
 		}
 	}

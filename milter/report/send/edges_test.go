@@ -42,8 +42,8 @@ func TestHourIsBounded(t *testing.T) {
 	}
 }
 
-// TestProviderHidesNoOthers holds that more mails for one provider than an hour has do not keep those
-// for others waiting.
+// TestProviderHidesNoOthers holds that more mails for one provider than an hour has do not keep
+// those for others waiting.
 func TestProviderHidesNoOthers(t *testing.T) {
 	const domains = 100
 	last, zone := 0, friendZone
@@ -62,7 +62,8 @@ func TestProviderHidesNoOthers(t *testing.T) {
 	s.Rules.PerHour = 40
 	now := due(t, s, domains)
 	for minute := range 3 {
-		if err := s.Deliver(t.Context(), now.Add(time.Duration(minute)*61*time.Second)); err != nil {
+		if err := s.Deliver(t.Context(),
+			now.Add(time.Duration(minute)*61*time.Second)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -71,7 +72,8 @@ func TestProviderHidesNoOthers(t *testing.T) {
 			return
 		}
 	}
-	t.Errorf("after 3 minutes the mail for another host is not among the %d that were sent", len(s.tr.sent))
+	t.Errorf("after 3 minutes the mail for another host is not among the %d that were sent",
+		len(s.tr.sent))
 }
 
 // claiming is a Transport during whose first mail another process claims all others.
@@ -80,7 +82,8 @@ type claiming struct {
 	claim func()
 }
 
-func (c *claiming) HandOver(ctx context.Context, from, to string, message []byte, taking func() error) error {
+func (c *claiming) HandOver(ctx context.Context, from, to string, message []byte,
+	taking func() error) error {
 	if c.claim != nil {
 		c.claim()
 		c.claim = nil
@@ -98,7 +101,8 @@ func TestClaimedByOthers(t *testing.T) {
 	}
 	s.Transport = &claiming{s.tr, func() {
 		for _, d := range list[1:] {
-			if ours, err := s.Store.OutClaim(t.Context(), d, now.Add(time.Hour)); err != nil || !ours {
+			if ours, err := s.Store.OutClaim(t.Context(), d, now.Add(time.Hour)); err != nil ||
+				!ours {
 				t.Errorf("the other process cannot claim %s: %v, %v", d.Address, ours, err)
 			}
 		}
@@ -112,7 +116,8 @@ func TestClaimedByOthers(t *testing.T) {
 	for _, r := range s.reports(t) {
 		d := r.Deliveries[0]
 		if d.Address != list[0].Address && (d.State != store.Queued || d.Tries != 1) {
-			t.Errorf("%s: %s after %d tries, want that of the other process", d.Address, d.State, d.Tries)
+			t.Errorf("%s: %s after %d tries, want that of the other process", d.Address, d.State,
+				d.Tries)
 		}
 	}
 }
@@ -137,7 +142,8 @@ _dmarc.a.org.example. IN TXT "v=DMARC1; p=none"
 		to := report.Addresses([]string{"mailto:" + tc.to})[0]
 		_, refused, err := s.Authorizer.Authorize(t.Context(), tc.domain, to)
 		if err != nil || (refused != "") != tc.refused {
-			t.Errorf("%s to %s: %q, %v; refused, want %v", tc.domain, tc.to, refused, err, tc.refused)
+			t.Errorf("%s to %s: %q, %v; refused, want %v", tc.domain, tc.to, refused, err,
+				tc.refused)
 		}
 	}
 }

@@ -47,7 +47,8 @@ func (r *Reporter) DeliverFailures(ctx context.Context, now time.Time) error {
 }
 
 // failure takes one failure report through its gates, and hands it over.
-func (r *Reporter) failure(ctx context.Context, f store.OutFailure, wrong string, now time.Time) error {
+func (r *Reporter) failure(ctx context.Context, f store.OutFailure, wrong string,
+	now time.Time) error {
 	f.State, f.Reason = store.Deferred, wrong
 	if wrong == "" {
 		var err error
@@ -70,7 +71,8 @@ func (r *Reporter) failure(ctx context.Context, f store.OutFailure, wrong string
 
 // attemptFailure tries to hand a failure report over, and returns it with the result. An error is a
 // reason to wait.
-func (r *Reporter) attemptFailure(ctx context.Context, f store.OutFailure, now time.Time) (store.OutFailure, error) {
+func (r *Reporter) attemptFailure(ctx context.Context, f store.OutFailure,
+	now time.Time) (store.OutFailure, error) {
 	no := func(state, format string, args ...any) (store.OutFailure, error) {
 		f.State, f.Reason = state, fmt.Sprintf(format, args...)
 		return f, nil

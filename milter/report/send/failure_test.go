@@ -79,8 +79,10 @@ func (s *site) stored(t *testing.T) []store.OutFailure {
 // our own reader reads it.
 func TestFailureReport(t *testing.T) {
 	s := newFailureSite(t, "shop.example")
-	got := s.failures(t, day0, failing("192.0.2.1", "mailto:f@shop.example", day0), failing("192.0.2.9", "mailto:f@shop.example", day0))
-	if len(s.tr.sent) != 1 || len(got) != 1 || got[0].State != store.HandedOver || got[0].Incidents != 2 {
+	got := s.failures(t, day0, failing("192.0.2.1", "mailto:f@shop.example", day0),
+		failing("192.0.2.9", "mailto:f@shop.example", day0))
+	if len(s.tr.sent) != 1 || len(got) != 1 || got[0].State != store.HandedOver ||
+		got[0].Incidents != 2 {
 		t.Fatalf("%d mails, %+v", len(s.tr.sent), got)
 	}
 	mail := s.tr.sent[0].message
@@ -90,11 +92,16 @@ func TestFailureReport(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
-		"Content-Type: multipart/report; report-type=feedback-report;", "Auto-Submitted: auto-generated\r\n",
-		"Feedback-Type: auth-failure\r\n", "Version: 1\r\n", "User-Agent: mailseal test\r\n", "Auth-Failure: dmarc\r\n",
-		"Identity-Alignment: dkim,spf\r\n", "Reported-Domain: shop.example\r\n", "Source-IP: 192.0.2.1\r\n",
-		"Delivery-Result: reject\r\n", "Incidents: 2\r\n", "DKIM-Domain: shop.example\r\n", "DKIM-Selector: s\r\n",
-		"SPF-DNS: txt : elsewhere.example :\r\n \"v=spf1 -all\"\r\n", "dmarc=fail (p=reject) header.from=shop.example\r\n",
+		"Content-Type: multipart/report; report-type=feedback-report;",
+		"Auto-Submitted: auto-generated\r\n",
+		"Feedback-Type: auth-failure\r\n", "Version: 1\r\n", "User-Agent: mailseal test\r\n",
+		"Auth-Failure: dmarc\r\n",
+		"Identity-Alignment: dkim,spf\r\n", "Reported-Domain: shop.example\r\n",
+		"Source-IP: 192.0.2.1\r\n",
+		"Delivery-Result: reject\r\n", "Incidents: 2\r\n", "DKIM-Domain: shop.example\r\n",
+		"DKIM-Selector: s\r\n",
+		"SPF-DNS: txt : elsewhere.example :\r\n \"v=spf1 -all\"\r\n",
+		"dmarc=fail (p=reject) header.from=shop.example\r\n",
 		"Content-Type: text/rfc822-headers\r\n",
 	} {
 		if strings.Count(mail, want) != 1 {
@@ -105,14 +112,16 @@ func TestFailureReport(t *testing.T) {
 	_, feedback, _ := strings.Cut(parts[2], "\r\n\r\n")
 	_, original, _ := strings.Cut(parts[3], "\r\n\r\n")
 	f, err := report.ReadFailure([]byte(feedback), []byte(original))
-	if err != nil || f.Domain != "shop.example" || f.Incidents != 2 || f.Alignment != "dkim,spf" || !strings.HasSuffix(f.From, "@shop.example>") {
+	if err != nil || f.Domain != "shop.example" || f.Incidents != 2 || f.Alignment != "dkim,spf" ||
+		!strings.HasSuffix(f.From, "@shop.example>") {
 		t.Errorf("%v, %+v", err, f)
 	}
 	again := failing("192.0.2.1", "mailto:f@shop.example", day0)
 	redact := report.Redactor{Key: []byte("k")}
 	other := redact
 	redact.Redact(again)
-	if !strings.Contains(string(again.Header), "<"+other.Local("alice")+"@shop.example>") || again.Signature.Identifier != other.Local("ALICE")+"@shop.example" {
+	if !strings.Contains(string(again.Header), "<"+other.Local("alice")+"@shop.example>") ||
+		again.Signature.Identifier != other.Local("ALICE")+"@shop.example" {
 		t.Errorf("equal names are not equal: %s %s", again.Header, again.Signature.Identifier)
 	}
 }
@@ -127,7 +136,8 @@ func TestFailureGates(t *testing.T) {
 	}{
 		{"listed", "mailto:f@shop.example", nil, "handed over to f@shop.example", ""},
 		{"not listed any more", "mailto:f@gone.example", nil, "withheld", "reports.failure.domains"},
-		{"another organization that agrees", "mailto:f@friend.example", nil, "handed over to instead@friend.example", ""},
+		{"another organization that agrees", "mailto:f@friend.example", nil,
+			"handed over to instead@friend.example", ""},
 		{"one that does not", "mailto:f@other.example", nil, "failed", "not authorized"},
 		{"the DNS is silent", "mailto:f@silent.example", nil, "deferred", "the DNS did not answer"},
 		{"excluded", "mailto:f@shop.example", func(s *site) {
@@ -153,21 +163,23 @@ func TestFailureGates(t *testing.T) {
 		if said == store.HandedOver {
 			said += " to " + s.tr.sent[0].to
 		}
-		if said != tc.want || !strings.Contains(got[0].Reason, tc.reason) || len(s.tr.sent) > 0 != strings.HasPrefix(tc.want, "handed") {
+		if said != tc.want || !strings.Contains(got[0].Reason, tc.reason) ||
+			len(s.tr.sent) > 0 != strings.HasPrefix(tc.want, "handed") {
 			t.Errorf("%s: %s: %s; %d mails", tc.name, said, got[0].Reason, len(s.tr.sent))
 		}
 	}
 }
 
-// TestFailureFlood holds that 10,000 forgeries make at most 10 reports an hour and 50 a day, and that
-// every incident is counted, in a report or as withheld.
+// TestFailureFlood holds that 10,000 forgeries make at most 10 reports an hour and 50 a day, and
+// that every incident is counted, in a report or as withheld.
 func TestFailureFlood(t *testing.T) {
 	s := newFailureSite(t, "shop.example")
 	for hour := range 24 {
 		now := day0.Add(time.Duration(hour) * time.Hour)
 		var list []*report.Failing
 		for n := range 10_000 / 24 {
-			list = append(list, failing(fmt.Sprintf("198.51.%d.7", n%20), "mailto:f@shop.example", now))
+			list = append(list, failing(fmt.Sprintf("198.51.%d.7", n%20), "mailto:f@shop.example",
+				now))
 		}
 		before := len(s.tr.sent)
 		s.failures(t, now, list...)
@@ -187,8 +199,8 @@ func TestFailureFlood(t *testing.T) {
 	}
 }
 
-// TestFailureStrangers holds that domains of strangers, whose records name a listed address, keep no
-// report from the domain that is there.
+// TestFailureStrangers holds that domains of strangers, whose records name a listed address, keep
+// no report from the domain that is there.
 func TestFailureStrangers(t *testing.T) {
 	s := newFailureSite(t, "shop.example")
 	var list []*report.Failing
@@ -198,12 +210,14 @@ func TestFailureStrangers(t *testing.T) {
 		list = append(list, f)
 	}
 	s.failures(t, day0, append(list, failing("192.0.2.1", "mailto:f@shop.example", day0))...)
-	if len(s.tr.sent) != 1 || !strings.Contains(s.tr.sent[0].message, "Reported-Domain: shop.example\r\n") {
+	if len(s.tr.sent) != 1 || !strings.Contains(s.tr.sent[0].message,
+		"Reported-Domain: shop.example\r\n") {
 		t.Errorf("%d mails", len(s.tr.sent))
 	}
 }
 
-// TestSignerReports holds reports about signatures with r=y: only to a domain that is listed, where its record says.
+// TestSignerReports holds reports about signatures with r=y: only to a domain that is listed, where
+// its record says.
 func TestSignerReports(t *testing.T) {
 	for _, tc := range []struct {
 		name, signer, failed string
@@ -221,7 +235,8 @@ func TestSignerReports(t *testing.T) {
 		if got[0].State != tc.want {
 			t.Errorf("%s: %+v", tc.name, got[0])
 		}
-		if tc.want == "handed over" && (s.tr.sent[0].to != "dkim-errors@signer.example" || !strings.Contains(s.tr.sent[0].message, "Auth-Failure: bodyhash\r\n")) {
+		if tc.want == "handed over" && (s.tr.sent[0].to != "dkim-errors@signer.example" ||
+			!strings.Contains(s.tr.sent[0].message, "Auth-Failure: bodyhash\r\n")) {
 			t.Errorf("%s: %+v", tc.name, s.tr.sent[0])
 		}
 	}
@@ -232,7 +247,8 @@ func TestFailureBounced(t *testing.T) {
 	s := newFailureSite(t, "shop.example")
 	s.failures(t, day0, failing("192.0.2.1", "mailto:f@shop.example", day0))
 	for _, want := range []string{"f@shop.example", ""} {
-		x, known, err := Bounced(t.Context(), s.Store, s.tr.sent[0].from, strings.NewReader("Status: 5.1.1\n"), day0)
+		x, known, err := Bounced(t.Context(), s.Store, s.tr.sent[0].from,
+			strings.NewReader("Status: 5.1.1\n"), day0)
 		if err != nil || !known || x.Address != want {
 			t.Errorf("%+v, %v, %v; want %q", x, known, err, want)
 		}
@@ -259,14 +275,17 @@ func TestSignerPercentage(t *testing.T) {
 			sum, all = sum+got, all+n
 		}
 		if all != 10_000 || sum < tc.least || sum > tc.most {
-			t.Errorf("rp=%d: %d of %d incidents are reported, want %d to %d", tc.percent, sum, all, tc.least, tc.most)
+			t.Errorf("rp=%d: %d of %d incidents are reported, want %d to %d", tc.percent, sum, all,
+				tc.least, tc.most)
 		}
 	}
 	s := newFailureSite(t, "half.example")
 	f := failing("192.0.2.1", "", day0)
-	f.URIs, f.Signer, f.Failed, f.Evaluation.Policy = nil, "half.example", report.FailedBody, report.Policy{}
+	f.URIs, f.Signer, f.Failed, f.Evaluation.Policy = nil, "half.example", report.FailedBody,
+		report.Policy{}
 	got := s.failures(t, day0, f, f, f, f, f, f, f, f)
-	if got[0].State != store.HandedOver || !strings.Contains(s.tr.sent[0].message, "\r\nIncidents: 4\r\n") {
+	if got[0].State != store.HandedOver ||
+		!strings.Contains(s.tr.sent[0].message, "\r\nIncidents: 4\r\n") {
 		t.Errorf("%+v, mails %+v", got[0], s.tr.sent)
 	}
 }

@@ -16,7 +16,10 @@ import (
 func (s Sender) FailureMessage(f store.OutFailure, agent string) []byte {
 	var b bytes.Buffer
 	date := f.First.Truncate(time.Hour).Add(time.Hour).UTC()
-	field := func(name, format string, args ...any) { fmt.Fprintf(&b, name+": "+format+"\r\n", args...) }
+	field := func(name, format string, args ...any) {
+		fmt.Fprintf(&b, name+": "+format+"\r\n",
+			args...)
+	}
 	boundary := "failure-" + f.ID
 	field("From", "<%s>", s.Address)
 	field("To", "<%s>", f.Address)

@@ -51,8 +51,9 @@ func (r *Reporter) destination(ctx context.Context, address string) string {
 
 // The gate of relation.
 const (
-	passDays, passSpan = 3, 14 // passing mail on so many days, the last so many days after the first
-	failDays, failNets = 3, 2  // failing mail on so many days, from so many networks
+	// passing mail on so many days, the last so many days after the first
+	passDays, passSpan = 3, 14
+	failDays, failNets = 3, 2 // failing mail on so many days, from so many networks
 )
 
 // withheld returns why a domain gets no report of a day, "" where it does. Gates that depend on an
@@ -74,7 +75,8 @@ func (r *Rules) withheld(domain string, messages int64, rel store.Relation) stri
 // Outlook returns why a domain will get no report of what is counted so far, "" if it will get one,
 // and when. It asks no DNS: the sender's set-up, whether a destination allows reports, and
 // suppressed addresses are looked at when the report is sent. reports.send is left to the caller.
-func (r *Reporter) Outlook(ctx context.Context, p store.OutPending) (why string, at time.Time, err error) {
+func (r *Reporter) Outlook(ctx context.Context, p store.OutPending) (why string, at time.Time,
+	err error) {
 	rel, err := r.Store.OutRelation(ctx, p.Domain, p.Day)
 	if err != nil {
 		return "", at, err

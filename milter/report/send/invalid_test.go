@@ -15,9 +15,11 @@ import (
 func TestInvalidHoldsBackNone(t *testing.T) {
 	s := newSite(t, friendZone)
 	b := store.NewOutBatch()
-	for domain, client := range map[string]string{"invalid.example": "192.0.2.1", "damaged.example": ""} {
+	for domain, client := range map[string]string{"invalid.example": "192.0.2.1",
+		"damaged.example": ""} {
 		e := &report.Evaluation{
-			Time: day0, Disposition: "none", HeaderFrom: domain, // no reason, though the policy is another
+			// no reason, though the policy is another
+			Time: day0, Disposition: "none", HeaderFrom: domain,
 			Policy: report.Policy{Domain: domain, P: "reject", SP: "reject", NP: "reject", ADKIM: "r", ASPF: "r",
 				Discovery: "treewalk", URIs: []string{"mailto:d@" + domain}},
 		}
@@ -40,7 +42,8 @@ func TestInvalidHoldsBackNone(t *testing.T) {
 	} {
 		list, err := s.Store.OutReports(t.Context(), domain, "", 10)
 		if err != nil || len(list) != 1 || list[0].State != store.Withheld ||
-			!strings.Contains(list[0].Reason, want.Error()) || !strings.Contains(s.log.String(), want.Error()) {
+			!strings.Contains(list[0].Reason, want.Error()) ||
+			!strings.Contains(s.log.String(), want.Error()) {
 			t.Errorf("%s: %+v, %v\n%s", domain, list, err, s.log)
 		}
 	}
@@ -51,7 +54,8 @@ func TestFailureInDoubt(t *testing.T) {
 	s := newFailureSite(t, "shop.example")
 	s.tr.fails = InDoubt{errors.New("connection reset")}
 	list := s.failures(t, day0, failing("192.0.2.1", "mailto:f@shop.example", day0))
-	if len(list) != 1 || list[0].State != store.InDoubt || strings.Contains(list[0].Reason, "resend") ||
+	if len(list) != 1 || list[0].State != store.InDoubt ||
+		strings.Contains(list[0].Reason, "resend") ||
 		!strings.Contains(list[0].Reason, "cannot be sent again") {
 		t.Errorf("%+v", list)
 	}

@@ -36,10 +36,14 @@ func Compress(xml []byte) ([]byte, error) {
 
 // Message is the mail that brings a report to one address (RFC 9990 section 3.5.2), with CRLF at
 // the ends of lines. It is the same whenever it is made: date is when the report was made.
-func (s Sender) Message(a *report.Aggregate, file []byte, to report.Address, n int, date time.Time) []byte {
+func (s Sender) Message(a *report.Aggregate, file []byte, to report.Address, n int,
+	date time.Time) []byte {
 	var b bytes.Buffer
 	name := a.FileName(s.Domain)
-	field := func(name, format string, args ...any) { fmt.Fprintf(&b, name+": "+format+"\r\n", args...) }
+	field := func(name, format string, args ...any) {
+		fmt.Fprintf(&b, name+": "+format+"\r\n",
+			args...)
+	}
 	field("From", "<%s>", s.Address)
 	field("To", "<%s>", to)
 	field("Subject", "Report Domain: %s\r\n Submitter: %s\r\n Report-ID: %s", a.Policy.Domain,

@@ -22,11 +22,13 @@ func TestProgram(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		path := filepath.Join(dir, "sendmail")
-		script := "#!/bin/sh\necho \"$@\" >" + dir + "/args\ncat >" + dir + "/mail\n" + tc.script + "\n"
+		script := "#!/bin/sh\necho \"$@\" >" + dir + "/args\ncat >" + dir + "/mail\n" + tc.script +
+			"\n"
 		if err := os.WriteFile(path, []byte(script), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		err := (&Program{path}).Hand(t.Context(), "r+1@a.example", "-x@b.example", []byte("A: b\r\n\r\nc\r\n"))
+		err := (&Program{path}).Hand(t.Context(), "r+1@a.example", "-x@b.example",
+			[]byte("A: b\r\n\r\nc\r\n"))
 		var refused Refused
 		got := ""
 		switch {
@@ -37,10 +39,12 @@ func TestProgram(t *testing.T) {
 		}
 		args, _ := os.ReadFile(filepath.Join(dir, "args"))
 		mail, _ := os.ReadFile(filepath.Join(dir, "mail"))
-		if got != tc.want || string(args) != "-i -f r+1@a.example -- -x@b.example\n" || string(mail) != "A: b\n\nc\n" {
+		if got != tc.want || string(args) != "-i -f r+1@a.example -- -x@b.example\n" ||
+			string(mail) != "A: b\n\nc\n" {
 			t.Errorf("%s: %v, args %q, mail %q", tc.name, err, args, mail)
 		}
-		if strings.Contains(tc.script, "echo") && !strings.Contains(err.Error(), strings.Fields(tc.script)[1]) {
+		if strings.Contains(tc.script, "echo") &&
+			!strings.Contains(err.Error(), strings.Fields(tc.script)[1]) {
 			t.Errorf("%s: what it said is not in %v", tc.name, err)
 		}
 	}

@@ -63,7 +63,8 @@ type site struct {
 
 func newSite(t *testing.T, zone string) *site {
 	t.Helper()
-	s, err := store.Open(t.Context(), store.Options{Driver: database.SQLite, DSN: storetest.SQLite(t)})
+	s, err := store.Open(t.Context(),
+		store.Options{Driver: database.SQLite, DSN: storetest.SQLite(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +124,8 @@ func (s *site) friend(t *testing.T, domain string, at time.Time) {
 // step does what the process does at a time.
 func (s *site) step(t *testing.T, now time.Time) {
 	t.Helper()
-	if err := errors.Join(s.Build(t.Context(), store.Day(now)-1, now), s.Deliver(t.Context(), now)); err != nil {
+	if err := errors.Join(s.Build(t.Context(), store.Day(now)-1, now),
+		s.Deliver(t.Context(), now)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -131,7 +133,8 @@ func (s *site) step(t *testing.T, now time.Time) {
 // night steps every ten minutes from midnight after a day until noon.
 func (s *site) night(t *testing.T, day time.Time) {
 	t.Helper()
-	for now := store.DayStart(store.Day(day) + 1); now.Hour() < 12; now = now.Add(10 * time.Minute) {
+	for now := store.DayStart(store.Day(day) + 1); now.Hour() < 12; now = now.Add(
+		10 * time.Minute) {
 		s.step(t, now)
 	}
 }
@@ -155,13 +158,15 @@ func (s *site) key(t *testing.T) []byte {
 	return key
 }
 
-const friendZone = `_dmarc.friend.example. IN TXT "v=DMARC1; p=none; rua=mailto:d@friend.example"` + "\n"
+const friendZone = `_dmarc.friend.example. IN TXT "v=DMARC1; p=none; rua=mailto:d@friend.example"` +
+	"\n"
 
 // TestOneReport takes one domain's mail to a report in the mail server.
 func TestOneReport(t *testing.T) {
 	s := newSite(t, friendZone)
 	s.friend(t, "friend.example", day0)
-	s.mail(t, "friend.example", "mailto:d@friend.example,mailto:e@friend.example", "192.0.2.1", day0, true, 5)
+	s.mail(t, "friend.example", "mailto:d@friend.example,mailto:e@friend.example", "192.0.2.1",
+		day0, true, 5)
 	s.step(t, day0) // the day is not over
 	s.step(t, store.DayStart(store.Day(day0)+1).Add(19*time.Minute))
 	if len(s.tr.sent) > 0 || len(s.reports(t)) > 0 {
@@ -174,7 +179,8 @@ func TestOneReport(t *testing.T) {
 	r := s.reports(t)[0]
 	m := s.tr.sent[0]
 	id, n, err := ParseVERP(s.key(t), m.from)
-	if err != nil || id != r.ID || n != 1 || m.to != "d@friend.example" || s.tr.sent[1].to != "e@friend.example" {
+	if err != nil || id != r.ID || n != 1 || m.to != "d@friend.example" ||
+		s.tr.sent[1].to != "e@friend.example" {
 		t.Errorf("from %s to %s: %v", m.from, m.to, err)
 	}
 	name := fmt.Sprintf("reports.example.net!friend.example!%d!%d!%s.xml.gz",
@@ -226,7 +232,8 @@ func TestGates(t *testing.T) {
 		s.mail(t, "friend.example", "mailto:d@friend.example", "192.0.2.1", day0, true, 5)
 		s.night(t, day0)
 		r := s.reports(t)
-		if len(r) != 1 || !strings.HasPrefix(r[0].Reason, tc.want) || (len(s.tr.sent) == 0) != (tc.want != "") {
+		if len(r) != 1 || !strings.HasPrefix(r[0].Reason, tc.want) ||
+			(len(s.tr.sent) == 0) != (tc.want != "") {
 			t.Errorf("%s: %d mails, %+v", tc.name, len(s.tr.sent), r)
 		}
 		if tc.want != "" && !strings.Contains(s.log.String(), tc.want) {
@@ -261,8 +268,8 @@ func TestRelation(t *testing.T) {
 	}
 }
 
-// TestSpam runs 500 domains that send to us and to which no one writes: with mail that passes they get no report, with
-// mail that fails never more than the caps.
+// TestSpam runs 500 domains that send to us and to which no one writes: with mail that passes they
+// get no report, with mail that fails never more than the caps.
 func TestSpam(t *testing.T) {
 	if testing.Short() {
 		t.Skip("is run with the end-to-end tests: a minute with the race detector, in one goroutine")
@@ -310,7 +317,8 @@ func testSpam(t *testing.T, passes bool, clients [2]string, reports bool) {
 	}
 	last := 0
 	for hour := range 30 {
-		s.step(t, day0.AddDate(0, 0, 3).Add(time.Duration(hour)*time.Hour+12*time.Hour+time.Duration(hour)*time.Second))
+		s.step(t, day0.AddDate(0, 0, 3).Add(time.Duration(hour)*time.Hour+12*time.Hour+
+			time.Duration(hour)*time.Second))
 		if n := len(s.tr.sent) - last; n > 20 {
 			t.Errorf("%d mails in an hour", n)
 		}

@@ -109,7 +109,8 @@ func (r *Reporter) Make(ctx context.Context, p store.OutPending) ([]store.OutRep
 }
 
 // withhold makes the entry of a report that is not sent, with the reason.
-func (r *Reporter) withhold(ctx context.Context, p store.OutPending, reason string) ([]store.OutReport, error) {
+func (r *Reporter) withhold(ctx context.Context, p store.OutPending,
+	reason string) ([]store.OutReport, error) {
 	id, _, err := r.unusedID(ctx, p, 0)
 	if err != nil {
 		return nil, err
@@ -122,7 +123,8 @@ func (r *Reporter) withhold(ctx context.Context, p store.OutPending, reason stri
 
 // unusedID returns the ID of the first part from one on that is not in the store: rows that come
 // late, from a host that was not reachable, make a report of their own.
-func (r *Reporter) unusedID(ctx context.Context, p store.OutPending, part int) (string, int, error) {
+func (r *Reporter) unusedID(ctx context.Context, p store.OutPending, part int) (string, int,
+	error) {
 	for ; ; part++ {
 		id := reportID(&p.Policy, p.Day, r.Sender.Domain, part)
 		list, err := r.Store.OutReports(ctx, "", id, 1)
@@ -169,7 +171,8 @@ func (r *Reporter) Reports(ctx context.Context, p store.OutPending) ([]store.Out
 	return out, nil
 }
 
-func (r *Reporter) part(p store.OutPending, rows []report.Counted, part int) (store.OutReport, error) {
+func (r *Reporter) part(p store.OutPending, rows []report.Counted, part int) (store.OutReport,
+	error) {
 	a := r.aggregate(p, rows, part)
 	text, err := a.Write()
 	if err != nil {
@@ -204,7 +207,8 @@ func (r *Reporter) part(p store.OutPending, rows []report.Counted, part int) (st
 	return out, nil
 }
 
-func (r *Reporter) aggregate(p store.OutPending, rows []report.Counted, part int) *report.Aggregate {
+func (r *Reporter) aggregate(p store.OutPending, rows []report.Counted,
+	part int) *report.Aggregate {
 	begin, end := period(p.Day)
 	organization := r.Sender.Organization
 	if organization == "" {
@@ -289,7 +293,8 @@ func (r *Reporter) WrongSetUp(ctx context.Context) string {
 
 // one takes one mail through the gates of its address, and hands it over. With wrong, which is why
 // the sender's set-up does not do, it waits.
-func (r *Reporter) one(ctx context.Context, d store.OutDelivery, wrong string, now time.Time) error {
+func (r *Reporter) one(ctx context.Context, d store.OutDelivery, wrong string,
+	now time.Time) error {
 	reports, err := r.Store.OutReports(ctx, "", d.Report, 1)
 	if err != nil || len(reports) == 0 {
 		return err
@@ -302,7 +307,8 @@ func (r *Reporter) one(ctx context.Context, d store.OutDelivery, wrong string, n
 	if state == store.Deferred {
 		due = now.Add(retries[min(d.Tries-1, len(retries)-1)])
 		if age := now.Sub(reports[0].Built); age > giveUp {
-			state, reason = store.Failed, fmt.Sprintf("given up after %s: %s", age.Round(time.Hour), reason)
+			state, reason = store.Failed, fmt.Sprintf("given up after %s: %s", age.Round(time.Hour),
+				reason)
 		}
 	}
 	r.Log.Info("report "+state, "domain", reports[0].Domain, "id", d.Report, "host", d.Host,
@@ -338,7 +344,8 @@ func (r *Reporter) attempt(
 	to, refused, err := r.Authorizer.Authorize(ctx, of.Domain, all[0])
 	switch {
 	case err != nil:
-		return store.Deferred, "the DNS did not answer whether the address accepts reports: " + err.Error()
+		return store.Deferred, "the DNS did not answer whether the address accepts reports: " +
+			err.Error()
 	case refused != "":
 		return store.Failed, refused
 	case r.isOurs(to):

@@ -38,9 +38,9 @@ func (a *Authorizer) signer(
 	return report.Address{Local: r.Local, Host: f.Domain}, "", nil
 }
 
-// wanted is how many of like incidents are reported where their owner wants a percentage of them (rp):
-// what is over after the whole ones is decided by the ID, so that an attempt that is made again comes
-// to the same.
+// wanted is how many of like incidents are reported where their owner wants a percentage of them
+// (rp): what is over after the whole ones is decided by the ID, so that an attempt that is made
+// again comes to the same.
 func wanted(incidents int64, percent int, id string) int64 {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(id))

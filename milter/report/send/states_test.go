@@ -15,7 +15,8 @@ import (
 	"mailseal/milter/report/store"
 )
 
-// TestStates takes mails through what a mail server and the DNS may answer: each ends in a state that can be seen.
+// TestStates takes mails through what a mail server and the DNS may answer: each ends in a state
+// that can be seen.
 func TestStates(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
@@ -28,17 +29,20 @@ func TestStates(t *testing.T) {
 		{"taken", friendZone, "mailto:d@friend.example", nil, 0, store.HandedOver},
 		{"refused", friendZone, "mailto:d@friend.example", Refused{"550 no"}, 0, store.Failed},
 		{
-			"no reply", friendZone, "mailto:d@friend.example", InDoubt{errors.New("connection reset")}, 0,
+			"no reply", friendZone, "mailto:d@friend.example",
+			InDoubt{errors.New("connection reset")}, 0,
 			store.InDoubt,
 		},
 		{"away", friendZone, "mailto:d@friend.example", errors.New("connection refused"), 0, store.Deferred},
 		{
-			"away for long", friendZone, "mailto:d@friend.example", errors.New("connection refused"),
+			"away for long", friendZone, "mailto:d@friend.example",
+			errors.New("connection refused"),
 			giveUp + 24*time.Hour, store.Failed,
 		},
 		{"not authorized", friendZone, "mailto:d@other.example", nil, 0, store.Failed},
 		{
-			"the DNS is silent", friendZone + "$SERVFAIL friend.example._report._dmarc.other.example\n",
+			"the DNS is silent", friendZone +
+				"$SERVFAIL friend.example._report._dmarc.other.example\n",
 			"mailto:d@other.example", nil, 0, store.Deferred,
 		},
 	} {
@@ -57,7 +61,8 @@ func TestStates(t *testing.T) {
 	}
 }
 
-// TestAwayForADay holds that a mail server that is away for a day costs no report, and sends none twice.
+// TestAwayForADay holds that a mail server that is away for a day costs no report, and sends none
+// twice.
 func TestAwayForADay(t *testing.T) {
 	s := newSite(t, friendZone)
 	s.friend(t, "friend.example", day0)
@@ -83,20 +88,22 @@ func TestLateRows(t *testing.T) {
 	s.mail(t, "friend.example", "mailto:d@friend.example", "192.0.2.1", day0, true, 7)
 	s.night(t, day0.AddDate(0, 0, 1))
 	r := s.reports(t)
-	if len(r) != 2 || r[0].ID == r[1].ID || r[0].Messages+r[1].Messages != 8 || len(s.tr.sent) != 2 {
+	if len(r) != 2 || r[0].ID == r[1].ID || r[0].Messages+r[1].Messages != 8 ||
+		len(s.tr.sent) != 2 {
 		t.Errorf("%d mails, %+v", len(s.tr.sent), r)
 	}
 }
 
-// TestClock holds that mail on both sides of midnight is in the reports of two days, and that a clock
-// that is set back across midnight makes a part of its own: no message is lost, none is in two
-// reports, and no two reports share an ID.
+// TestClock holds that mail on both sides of midnight is in the reports of two days, and that a
+// clock that is set back across midnight makes a part of its own: no message is lost, none is in
+// two reports, and no two reports share an ID.
 func TestClock(t *testing.T) {
 	s := newSite(t, friendZone)
 	s.friend(t, "friend.example", day0)
 	midnight := store.DayStart(store.Day(day0) + 1)
 	for _, at := range []time.Time{
-		midnight.Add(-time.Second), midnight.Add(-time.Nanosecond), midnight, midnight.Add(time.Second),
+		midnight.Add(-time.Second), midnight.Add(-time.Nanosecond), midnight,
+		midnight.Add(time.Second),
 	} {
 		s.mail(t, "friend.example", "mailto:d@friend.example", "192.0.2.1", at, true, 1)
 	}
@@ -130,18 +137,20 @@ func TestClock(t *testing.T) {
 func TestManyPolicies(t *testing.T) {
 	s := newSite(t, friendZone)
 	s.friend(t, "friend.example", day0)
-	for _, rua := range []string{"mailto:d@friend.example", "mailto:d@friend.example,mailto:e@friend.example"} {
+	for _, rua := range []string{"mailto:d@friend.example",
+		"mailto:d@friend.example,mailto:e@friend.example"} {
 		s.mail(t, "friend.example", rua, "192.0.2.1", day0, true, 2)
 	}
 	s.night(t, day0)
 	list := s.reports(t)
-	if len(list) != 2 || list[0].ID == list[1].ID || list[0].Messages+list[1].Messages != 4 || len(s.tr.sent) != 3 {
+	if len(list) != 2 || list[0].ID == list[1].ID || list[0].Messages+list[1].Messages != 4 ||
+		len(s.tr.sent) != 3 {
 		t.Errorf("%d mails, %+v", len(s.tr.sent), list)
 	}
 }
 
-// TestLargeReports holds that a report with many long names goes out in parts that mail servers take,
-// with every message in one of them.
+// TestLargeReports holds that a report with many long names goes out in parts that mail servers
+// take, with every message in one of them.
 func TestLargeReports(t *testing.T) {
 	s := newSite(t, friendZone)
 	s.friend(t, "friend.example", day0)
@@ -157,8 +166,10 @@ func TestLargeReports(t *testing.T) {
 			},
 		}
 		for range 6 {
-			name := fmt.Sprintf("%016x.%s.example", r.Uint64(), strings.Repeat(fmt.Sprintf("%08x.", r.Uint32()), 22))
-			e.Signatures = append(e.Signatures, report.DKIMAuth{Domain: name, Selector: "s", Result: "pass"})
+			name := fmt.Sprintf("%016x.%s.example", r.Uint64(),
+				strings.Repeat(fmt.Sprintf("%08x.", r.Uint32()), 22))
+			e.Signatures = append(e.Signatures,
+				report.DKIMAuth{Domain: name, Selector: "s", Result: "pass"})
 		}
 		b.Add(e)
 	}
@@ -184,13 +195,16 @@ func TestSuppressed(t *testing.T) {
 	s.mail(t, "friend.example", "mailto:d@friend.example", "192.0.2.1", day0, true, 1)
 	s.night(t, day0)
 	bounce := strings.NewReader("Diagnostic-Code: smtp; 550 no such user\n")
-	if _, _, err := Bounced(t.Context(), s.Store, s.tr.sent[0].from, bounce, day0.AddDate(0, 0, 1)); err != nil {
+	if _, _, err := Bounced(t.Context(), s.Store, s.tr.sent[0].from, bounce,
+		day0.AddDate(0, 0, 1)); err != nil {
 		t.Fatal(err)
 	}
-	s.mail(t, "friend.example", "mailto:d@friend.example", "192.0.2.1", day0.AddDate(0, 0, 1), true, 1)
+	s.mail(t, "friend.example", "mailto:d@friend.example", "192.0.2.1", day0.AddDate(0, 0, 1), true,
+		1)
 	s.night(t, day0.AddDate(0, 0, 1))
 	d := s.reports(t)[0].Deliveries[0]
-	if len(s.tr.sent) != 1 || d.State != store.Suppressed || !strings.Contains(d.Reason, "no such user") {
+	if len(s.tr.sent) != 1 || d.State != store.Suppressed ||
+		!strings.Contains(d.Reason, "no such user") {
 		t.Errorf("%d mails, %+v", len(s.tr.sent), d)
 	}
 }
@@ -206,7 +220,8 @@ func TestOwnAddresses(t *testing.T) {
 		{"the sender's domain", "mailto:x@reports.example.net", 0, "withheld, failed"},
 		{"a listed address", "mailto:DMARC-in@example.net", 0, "withheld, failed"},
 		{
-			"a listed address behind another", "mailto:d@friend.example,mailto:dmarc-in@example.net",
+			"a listed address behind another",
+			"mailto:d@friend.example,mailto:dmarc-in@example.net",
 			1, "built, handed over, failed",
 		},
 		{"another address of that domain", "mailto:postmaster@example.net", 1, "built, handed over"},
@@ -228,7 +243,8 @@ friend.example._report._dmarc.example.org. IN TXT "v=DMARC1; rua=mailto:in@examp
 		slices.SortFunc(r.Deliveries, func(a, b store.OutDelivery) int { return a.N - b.N })
 		for _, d := range r.Deliveries {
 			got += ", " + d.State
-			if d.State == store.Failed && (d.Reason != reasonOurs || !strings.Contains(s.log.String(), reasonOurs)) {
+			if d.State == store.Failed && (d.Reason != reasonOurs ||
+				!strings.Contains(s.log.String(), reasonOurs)) {
 				t.Errorf("%s: reason %q, log:\n%s", tc.name, d.Reason, s.log)
 			}
 		}

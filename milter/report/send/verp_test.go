@@ -78,7 +78,8 @@ func TestForgedBounces(t *testing.T) {
 		"r+" + id + "-1@reports.example.net",
 		s.Sender.VERP([]byte("a guess"), id, 1),
 	} {
-		x, known, err := Bounced(t.Context(), s.Store, to, strings.NewReader("Action: failed\n"), next)
+		x, known, err := Bounced(t.Context(), s.Store, to, strings.NewReader("Action: failed\n"),
+			next)
 		if err != nil || !known || x.Address != "" {
 			t.Errorf("%s: %+v, %v, %v", to, x, known, err)
 		}

@@ -47,8 +47,9 @@ func writeForEver(dir string) {
 	}
 }
 
-// killed runs a writer, kills it once it has written so many times, and returns how many messages it
-// recorded, how many bytes it had written by its own account, and the numbers of those in the spool.
+// killed runs a writer, kills it once it has written so many times, and returns how many messages
+// it recorded, how many bytes it had written by its own account, and the numbers of those in the
+// spool.
 func killed(t *testing.T, dir string, writes int) (recorded int, written int64, read []int) {
 	t.Helper()
 	self, err := os.Executable()
@@ -87,8 +88,8 @@ func killed(t *testing.T, dir string, writes int) (recorded int, written int64, 
 	return recorded, written, read
 }
 
-// testKilled kills writers at any moment: what is read is what was recorded up to some message, each
-// once, and nothing is missing of what the writer had given to the kernel.
+// testKilled kills writers at any moment: what is read is what was recorded up to some message,
+// each once, and nothing is missing of what the writer had given to the kernel.
 func testKilled(t *testing.T, points int) {
 	all := 0
 	for n := range points {
@@ -166,7 +167,8 @@ func wantEachOnce(t *testing.T, read []int) {
 		if i > 0 && n == read[i-1] {
 			t.Fatalf("message %d is there twice", n)
 		}
-		if before, ok := last[n%childDomains]; ok && before != n-childDomains || !ok && n >= childDomains {
+		if before, ok := last[n%childDomains]; ok && before != n-childDomains ||
+			!ok && n >= childDomains {
 			t.Fatalf("message %d is there, and not the one before it in its partition", n)
 		}
 		last[n%childDomains] = n

@@ -90,7 +90,8 @@ func readAll(t *testing.T, dir string) []Record {
 
 func newTestWriter(dir string, most int64) (*Writer, *bytes.Buffer) {
 	var log bytes.Buffer
-	return NewWriter(dir, most, slog.New(slog.NewTextHandler(&log, nil)), func() time.Time { return noon }), &log
+	return NewWriter(dir, most, slog.New(slog.NewTextHandler(&log, nil)),
+		func() time.Time { return noon }), &log
 }
 
 // TestWriteAndRead holds that each record comes back as it was, in its own partition.
@@ -99,7 +100,8 @@ func TestWriteAndRead(t *testing.T) {
 	w, _ := newTestWriter(dir, 1<<30)
 	list := evaluations(5000)
 	w.Wrote("friend.example")
-	own := []report.Sent{{Time: noon, Domain: "own.example", Selector: "s1", Counted: true, Reply: true, ToList: true},
+	own := []report.Sent{{Time: noon, Domain: "own.example", Selector: "s1", Counted: true,
+		Reply: true, ToList: true},
 		{Time: noon, Domain: "own.example", Selector: "s2"}}
 	for _, s := range own {
 		w.Sent(s)
@@ -207,7 +209,8 @@ func TestTornSegments(t *testing.T) {
 		bad := bytes.Clone(text)
 		bad[at] ^= 0x40
 		n := 0
-		if err := read(bytes.NewReader(bad), func(Record) error { n++; return nil }); err == nil && n == 40 {
+		if err := read(bytes.NewReader(bad), func(Record) error { n++; return nil }); err == nil &&
+			n == 40 {
 			t.Fatalf("a changed byte at %d was not seen", at)
 		}
 	}
@@ -225,7 +228,8 @@ func TestFullRing(t *testing.T) {
 	}
 }
 
-// TestNoSpool holds that rows are dropped with a hint where there is not a directory, or it is full.
+// TestNoSpool holds that rows are dropped with a hint where there is not a directory, or it is
+// full.
 func TestNoSpool(t *testing.T) {
 	gone, log := newTestWriter(filepath.Join(t.TempDir(), "gone"), 1<<30)
 	run(t, gone, evaluations(10))
@@ -243,8 +247,8 @@ func TestNoSpool(t *testing.T) {
 	}
 }
 
-// TestPlantedLinks holds that a link in the spool, which the other process may have put there, is neither followed nor
-// replaced with its target.
+// TestPlantedLinks holds that a link in the spool, which the other process may have put there, is
+// neither followed nor replaced with its target.
 func TestPlantedLinks(t *testing.T) {
 	dir, target := t.TempDir(), filepath.Join(t.TempDir(), "precious")
 	if err := os.WriteFile(target, []byte("key"), 0o600); err != nil {
@@ -270,7 +274,8 @@ func TestPlantedLinks(t *testing.T) {
 	}
 }
 
-// TestAbandoned holds that a segment is left alone while it is written, and read when its writer is gone.
+// TestAbandoned holds that a segment is left alone while it is written, and read when its writer is
+// gone.
 func TestAbandoned(t *testing.T) {
 	dir := t.TempDir()
 	w, _ := newTestWriter(dir, 1<<30)
@@ -370,7 +375,8 @@ func TestSyncDoesNotHold(t *testing.T) {
 	before := w.Counts().Bytes
 	w.flushAll()
 	if w.Counts().Bytes == before || !w.parts[part].dirty {
-		t.Errorf("%d bytes written, %d before; dirty: %v", w.Counts().Bytes, before, w.parts[part].dirty)
+		t.Errorf("%d bytes written, %d before; dirty: %v", w.Counts().Bytes, before,
+			w.parts[part].dirty)
 	}
 	w.isSyncing = true // a disk that is busy
 	w.take(Record{Evaluation: &list[1]})
@@ -419,7 +425,8 @@ func TestCloseDoesNotHold(t *testing.T) {
 	w.take(Record{Evaluation: &list[1]})
 	w.close()
 	if len(w.closing) != 2 || len(mustSegments(t, dir)) != 2 {
-		t.Errorf("%d segments wait for the disk, %d are to be read", len(w.closing), len(mustSegments(t, dir)))
+		t.Errorf("%d segments wait for the disk, %d are to be read", len(w.closing),
+			len(mustSegments(t, dir)))
 	}
 	waiting := w.closing
 	go func() { w.syncs <- nil }() // the disk answers
@@ -516,7 +523,8 @@ func TestLongTexts(t *testing.T) {
 // BenchmarkWrite is what a message costs in all: the copy that waits, encoding it, and giving it to
 // the kernel.
 func BenchmarkWrite(b *testing.B) {
-	w := NewWriter(b.TempDir(), 1<<40, slog.New(slog.DiscardHandler), func() time.Time { return noon })
+	w := NewWriter(b.TempDir(), 1<<40, slog.New(slog.DiscardHandler),
+		func() time.Time { return noon })
 	list := evaluations(1000)
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// TestTornBlockEndsSegment holds that nothing is written behind a block whose writing failed: it could
-// not be read. What comes next begins another segment.
+// TestTornBlockEndsSegment holds that nothing is written behind a block whose writing failed: it
+// could not be read. What comes next begins another segment.
 func TestTornBlockEndsSegment(t *testing.T) {
 	dir := t.TempDir()
 	w, log := newTestWriter(dir, 1<<30)
@@ -44,7 +44,8 @@ func TestClockSetBack(t *testing.T) {
 	w.take(Record{Evaluation: &list[0]})
 	now = noon.Add(-3 * time.Hour)
 	w.take(Record{Evaluation: &list[1]})
-	if names := mustSegments(t, dir); len(names) != 1 || !StartOf(names[0]).Equal(noon.Truncate(Interval)) {
+	if names := mustSegments(t, dir); len(names) != 1 ||
+		!StartOf(names[0]).Equal(noon.Truncate(Interval)) {
 		t.Errorf("%q are to be read, want the segment of before", names)
 	}
 	if !w.start.Equal(now.Truncate(Interval)) {

@@ -228,7 +228,8 @@ func (w *Writer) segment(partition int) *segment {
 		return nil
 	}
 	path := filepath.Join(w.dir, name(w.start, partition, rand.Uint64())+openExt)
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND|syscall.O_NOFOLLOW, 0o640)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND|syscall.O_NOFOLLOW,
+		0o640)
 	if err != nil {
 		w.complain(err)
 		return nil

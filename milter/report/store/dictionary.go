@@ -74,7 +74,8 @@ func (l *lookup) id(ctx context.Context, table, column, word string) (int64, err
 		return id, nil
 	}
 	// The update changes nothing. It makes both drivers return the row that is there already.
-	query := "INSERT INTO " + table + " (" + column + ") VALUES ($1) ON CONFLICT (" + column + ") DO UPDATE SET " +
+	query := "INSERT INTO " + table + " (" + column + ") VALUES ($1) ON CONFLICT (" + column +
+		") DO UPDATE SET " +
 		column + " = excluded." + column + " RETURNING id"
 	var id int64
 	if err := l.ask(ctx, &id, query, word); err != nil {

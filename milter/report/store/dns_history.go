@@ -51,7 +51,8 @@ func (t DNSTurn) IsDue(since time.Time) bool { return !t.isKnown || t.checked <=
 
 // DueDomains returns at most n domains of a list that were not checked since a time, the one that
 // waits longest first. ClaimTurn takes them one by one: other processes may have the same list.
-func (s *Store) DueDomains(ctx context.Context, names []string, since time.Time, n int) ([]DNSTurn, error) {
+func (s *Store) DueDomains(ctx context.Context, names []string, since time.Time, n int) ([]DNSTurn,
+	error) {
 	checked := map[string]int64{}
 	err := s.View(ctx, func(tx *Tx) error {
 		rows, err := tx.QueryContext(ctx, "SELECT domain, checked FROM dns_domain")
@@ -85,7 +86,8 @@ func (s *Store) DueDomains(ctx context.Context, names []string, since time.Time,
 
 // ClaimTurn notes that a domain is checked now, so that no other process does, and reports whether
 // none was faster.
-func (s *Store) ClaimTurn(ctx context.Context, turn DNSTurn, now time.Time) (claimed bool, err error) {
+func (s *Store) ClaimTurn(ctx context.Context, turn DNSTurn, now time.Time) (claimed bool,
+	err error) {
 	err = s.Update(ctx, func(tx *Tx) error {
 		text := "UPDATE dns_domain SET checked = $2 WHERE domain = $1 AND checked = $3"
 		args := []any{turn.Domain, now.Unix(), turn.checked}
@@ -106,7 +108,8 @@ func (s *Store) ClaimTurn(ctx context.Context, turn DNSTurn, now time.Time) (cla
 
 // ClaimDomain returns the domain of a list that was not checked for longest, if that was before a
 // time, and notes that it is checked now, so that no other process does; "" where none is due.
-func (s *Store) ClaimDomain(ctx context.Context, names []string, before, now time.Time) (claimed string, err error) {
+func (s *Store) ClaimDomain(ctx context.Context, names []string, before,
+	now time.Time) (claimed string, err error) {
 	due, err := s.DueDomains(ctx, names, before, 1)
 	if err != nil || len(due) == 0 {
 		return "", err
@@ -143,7 +146,8 @@ func (s *Store) CompareDNS(ctx context.Context, domain string, records []DNSReco
 			was[key] = dnsRow{content, now.Unix()}
 			const put = `INSERT INTO dns_record (domain, name, kind, content, since) VALUES ($1, $2, $3, $4, $5)
 				ON CONFLICT (domain, name, kind) DO UPDATE SET content = excluded.content, since = excluded.since`
-			if _, err := tx.ExecContext(ctx, put, domain, text(r.Name), r.Kind, content, now.Unix()); err != nil {
+			if _, err := tx.ExecContext(ctx, put, domain, text(r.Name), r.Kind, content,
+				now.Unix()); err != nil {
 				return err
 			}
 			if !has { // nothing is known of what it was
@@ -151,10 +155,12 @@ func (s *Store) CompareDNS(ctx context.Context, domain string, records []DNSReco
 			}
 			const add = "INSERT INTO dns_change (domain, name, kind, was, content, changed) " +
 				"VALUES ($1, $2, $3, $4, $5, $6)"
-			if _, err := tx.ExecContext(ctx, add, domain, text(r.Name), r.Kind, old, content, now.Unix()); err != nil {
+			if _, err := tx.ExecContext(ctx, add, domain, text(r.Name), r.Kind, old, content,
+				now.Unix()); err != nil {
 				return err
 			}
-			out = append(out, DNSChange{domain, r.Name, r.Kind, valuesOf(old), valuesOf(content), now.UTC()})
+			out = append(out, DNSChange{domain, r.Name, r.Kind, valuesOf(old), valuesOf(content),
+				now.UTC()})
 		}
 		return tx.dnsBound(ctx, domain)
 	})
@@ -163,7 +169,8 @@ func (s *Store) CompareDNS(ctx context.Context, domain string, records []DNSReco
 
 // makeDNSRoom drops names that hold nothing and are not among the records that were asked for:
 // those that are too old, and the oldest as far as new names need their room.
-func (tx *Tx) makeDNSRoom(ctx context.Context, domain string, was map[[2]string]dnsRow, asked []DNSRecord,
+func (tx *Tx) makeDNSRoom(ctx context.Context, domain string, was map[[2]string]dnsRow,
+	asked []DNSRecord,
 	now time.Time) error {
 	isAsked, fresh := map[[2]string]bool{}, 0
 	for _, r := range asked {
@@ -179,7 +186,10 @@ func (tx *Tx) makeDNSRoom(ctx context.Context, domain string, was map[[2]string]
 			idle = append(idle, key)
 		}
 	}
-	slices.SortFunc(idle, func(a, b [2]string) int { return cmp.Compare(was[a].since, was[b].since) })
+	slices.SortFunc(idle, func(a, b [2]string) int {
+		return cmp.Compare(was[a].since,
+			was[b].since)
+	})
 	for _, key := range idle {
 		isOld := was[key].since < now.Add(-nothingKept).Unix()
 		if !isOld && len(was)+fresh <= maxDNSRecords {
@@ -197,7 +207,8 @@ func (tx *Tx) makeDNSRoom(ctx context.Context, domain string, was map[[2]string]
 
 // dnsBound notes that there is something to compare with, and drops the oldest changes.
 func (tx *Tx) dnsBound(ctx context.Context, domain string) error {
-	if _, err := tx.ExecContext(ctx, "UPDATE dns_domain SET known = 1 WHERE domain = $1", domain); err != nil {
+	if _, err := tx.ExecContext(ctx, "UPDATE dns_domain SET known = 1 WHERE domain = $1",
+		domain); err != nil {
 		return err
 	}
 	_, err := tx.ExecContext(ctx, `DELETE FROM dns_change WHERE domain = $1 AND id NOT IN

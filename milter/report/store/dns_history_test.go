@@ -17,7 +17,10 @@ func TestDNSHistory(t *testing.T) {
 			t.Fatal(name, err)
 		}
 		spf := func(values ...string) DNSRecord { return DNSRecord{"a.example", "TXT", values} }
-		dmarc := func(values ...string) DNSRecord { return DNSRecord{"_dmarc.a.example", "TXT", values} }
+		dmarc := func(values ...string) DNSRecord {
+			return DNSRecord{"_dmarc.a.example", "TXT",
+				values}
+		}
 		for i, c := range []struct {
 			records []DNSRecord
 			want    string
@@ -28,11 +31,13 @@ func TestDNSHistory(t *testing.T) {
 			{[]DNSRecord{spf("x"), dmarc("v=DMARC1; p=none")}, "[a.example [v=spf1 -all x] -> [x]]"},
 			{[]DNSRecord{spf("x"), dmarc()}, "[_dmarc.a.example [v=DMARC1; p=none] -> []]"},
 			{[]DNSRecord{spf("x"), dmarc()}, "[]"},
-			{[]DNSRecord{{"s1._domainkey.a.example", "TXT", []string{"p=x"}}}, "[]"}, // a key that is asked for now
+			// a key that is asked for now
+			{[]DNSRecord{{"s1._domainkey.a.example", "TXT", []string{"p=x"}}}, "[]"},
 			{[]DNSRecord{{"s1._domainkey.a.example", "TXT", nil}}, "[s1._domainkey.a.example [p=x] -> []]"},
 		} {
 			got := []string{}
-			list, err := s.CompareDNS(ctx, "a.example", c.records, now.Add(time.Duration(i)*time.Hour))
+			list, err := s.CompareDNS(ctx, "a.example", c.records,
+				now.Add(time.Duration(i)*time.Hour))
 			for _, x := range list {
 				got = append(got, fmt.Sprintf("%s %v -> %v", x.Name, x.Before, x.Now))
 			}
@@ -57,7 +62,8 @@ func TestDNSHistory(t *testing.T) {
 	})
 }
 
-// TestClaimDomain holds that each domain is checked once in a period, the one first that waits longest, by one process.
+// TestClaimDomain holds that each domain is checked once in a period, the one first that waits
+// longest, by one process.
 func TestClaimDomain(t *testing.T) {
 	stores(t, func(t *testing.T, o Options) {
 		s, ctx := open(t, o), t.Context()
@@ -97,10 +103,13 @@ func TestDNSHistoryIsBounded(t *testing.T) {
 		for i := range 4 {
 			var list []DNSRecord
 			for n := range 2 * maxDNSRecords {
-				list = append(list, DNSRecord{fmt.Sprintf("n%d.a.example", n), "TXT", []string{fmt.Sprint(i)}})
+				list = append(list, DNSRecord{fmt.Sprintf("n%d.a.example", n), "TXT",
+					[]string{fmt.Sprint(i)}})
 			}
-			list = append(list, DNSRecord{"a.example", "TXT", []string{string(make([]byte, 2*maxDNSContent))}})
-			if _, err := s.CompareDNS(ctx, "a.example", list, now.Add(time.Duration(i)*time.Hour)); err != nil {
+			list = append(list, DNSRecord{"a.example", "TXT",
+				[]string{string(make([]byte, 2*maxDNSContent))}})
+			if _, err := s.CompareDNS(ctx, "a.example", list,
+				now.Add(time.Duration(i)*time.Hour)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -111,8 +120,9 @@ func TestDNSHistoryIsBounded(t *testing.T) {
 	})
 }
 
-// TestDNSNothingMakesRoom holds that names that hold nothing, which reports can make up, do not keep others from
-// being followed: not when they are many, and not when they are old; names that are still asked for stay.
+// TestDNSNothingMakesRoom holds that names that hold nothing, which reports can make up, do not
+// keep others from being followed: not when they are many, and not when they are old; names that
+// are still asked for stay.
 func TestDNSNothingMakesRoom(t *testing.T) {
 	stores(t, func(t *testing.T, o Options) {
 		s, ctx := open(t, o), t.Context()
@@ -161,7 +171,8 @@ func TestDNSNothingMakesRoom(t *testing.T) {
 		}
 		own.Values = []string{"v=DMARC1; p=none"}
 		if n := compare(own, fresh); n != 1 {
-			t.Errorf("%d changes of a name that held nothing for a month and is asked for, want 1", n)
+			t.Errorf("%d changes of a name that held nothing for a month and is asked for, want 1",
+				n)
 		}
 	})
 }

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestHistoryOfADay holds that a relation is that of the day asked about: what came later is not yet
-// part of it, and what is older than Remembered is no more.
+// TestHistoryOfADay holds that a relation is that of the day asked about: what came later is not
+// yet part of it, and what is older than Remembered is no more.
 func TestHistoryOfADay(t *testing.T) {
 	const day = 20_000
 	for _, tc := range []struct {

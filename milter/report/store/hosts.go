@@ -45,7 +45,8 @@ func (s *Store) Hosts(ctx context.Context) (out []HostState, err error) {
 	}
 	err = s.View(ctx, func(tx *Tx) error {
 		out = nil
-		rows, err := tx.QueryContext(ctx, `SELECT host, seen, ready, segments, bytes, oldest FROM out_host ORDER BY host`)
+		rows, err := tx.QueryContext(ctx,
+			`SELECT host, seen, ready, segments, bytes, oldest FROM out_host ORDER BY host`)
 		if err != nil {
 			return err
 		}
@@ -53,7 +54,8 @@ func (s *Store) Hosts(ctx context.Context) (out []HostState, err error) {
 		for rows.Next() {
 			var h HostState
 			var seen, oldest int64
-			if err := rows.Scan(&h.Host, &seen, &h.Ready, &h.Segments, &h.Bytes, &oldest); err != nil {
+			if err := rows.Scan(&h.Host, &seen, &h.Ready, &h.Segments, &h.Bytes,
+				&oldest); err != nil {
 				return err
 			}
 			h.Seen = time.Unix(seen, 0).UTC()

@@ -49,7 +49,8 @@ func (s *Store) RaiseSome(
 }
 
 // raiseSome raises an alert, or the one for all beyond perDay in its place.
-func (tx *Tx) raiseSome(ctx context.Context, now time.Time, quiet time.Duration, perDay int, a Alert) (bool, error) {
+func (tx *Tx) raiseSome(ctx context.Context, now time.Time, quiet time.Duration, perDay int,
+	a Alert) (bool, error) {
 	var today int
 	err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM in_alert WHERE code = $1 AND raised > "+
 		"$2", a.Code,
@@ -74,7 +75,8 @@ func (tx *Tx) raiseSome(ctx context.Context, now time.Time, quiet time.Duration,
 const more = "more"
 
 // again notes that an alert goes on, and reports whether it is one that holds.
-func (tx *Tx) again(ctx context.Context, now time.Time, quiet time.Duration, a Alert) (bool, error) {
+func (tx *Tx) again(ctx context.Context, now time.Time, quiet time.Duration, a Alert) (bool,
+	error) {
 	var id int64
 	err := tx.QueryRowContext(ctx, `SELECT id FROM in_alert WHERE code = $1 AND domain = $2 AND subject = $3
 		AND seen > $4 ORDER BY seen DESC LIMIT 1`, a.Code, text(a.Domain), text(a.Subject), now.Add(-quiet).Unix()).
@@ -89,7 +91,8 @@ func (tx *Tx) again(ctx context.Context, now time.Time, quiet time.Duration, a A
 	return true, err
 }
 
-func (tx *Tx) raise(ctx context.Context, now time.Time, quiet time.Duration, a Alert) (bool, error) {
+func (tx *Tx) raise(ctx context.Context, now time.Time, quiet time.Duration, a Alert) (bool,
+	error) {
 	isKnown, err := tx.again(ctx, now, quiet, a)
 	if isKnown || err != nil {
 		return false, err
@@ -116,7 +119,8 @@ func (s *Store) Alerts(ctx context.Context, unsent bool, limit int) (out []Alert
 		for rows.Next() {
 			var a Alert
 			var raised, seen, sent int64
-			if err := rows.Scan(&a.ID, &a.Code, &a.Domain, &a.Subject, &a.Text, &raised, &seen, &sent); err != nil {
+			if err := rows.Scan(&a.ID, &a.Code, &a.Domain, &a.Subject, &a.Text, &raised, &seen,
+				&sent); err != nil {
 				return err
 			}
 			a.Raised, a.Seen = time.Unix(raised, 0).UTC(), time.Unix(seen, 0).UTC()
@@ -133,7 +137,8 @@ func (s *Store) Alerts(ctx context.Context, unsent bool, limit int) (out []Alert
 // AlertsSent notes that all alerts up to a number were mailed.
 func (s *Store) AlertsSent(ctx context.Context, last int64, now time.Time) error {
 	return s.Update(ctx, func(tx *Tx) error {
-		_, err := tx.ExecContext(ctx, "UPDATE in_alert SET sent = $1 WHERE sent = 0 AND id <= $2", now.Unix(), last)
+		_, err := tx.ExecContext(ctx, "UPDATE in_alert SET sent = $1 WHERE sent = 0 AND id <= $2",
+			now.Unix(), last)
 		return err
 	})
 }

@@ -17,8 +17,9 @@ type Status string
 
 // The statuses.
 const (
-	Counted    Status = "counted"
-	NotCounted Status = "not counted" // kept and shown: untrusted, of a domain that is not ours, or from the future
+	Counted Status = "counted"
+	// kept and shown: untrusted, of a domain that is not ours, or from the future
+	NotCounted Status = "not counted"
 	Duplicate  Status = "duplicate"
 	Variant    Status = "variant" // like one that is there, with other content: kept, not counted
 	Dropped    Status = "dropped" // does not count, and the store has too many such: not kept
@@ -30,15 +31,18 @@ func (s Status) Kept() bool { return s == Counted || s == NotCounted || s == Var
 
 // Bounds of what is kept of reports that do not count. Anyone can send any number of them.
 const (
-	maxForeign     = 10_000    // reports on domains that are not ours; they are removed after Retention.Foreign
-	maxForeignRows = 1_000     // rows of one; "mailseal reports reparse" reads all if the domain becomes ours
+	// reports on domains that are not ours; they are removed after Retention.Foreign
+	maxForeign = 10_000
+	// rows of one; "mailseal reports reparse" reads all if the domain becomes ours
+	maxForeignRows = 1_000
 	maxUnproven    = 10_000    // reports on our domains that are not authenticated
 	maxUnprovenAll = 1_000_000 // rows of all of these
 	maxRefused     = 10_000    // reports of a reporter that the administrator refuses
 	maxRefusedAll  = 1_000_000 // rows of all of these
 
-	// MaxUnprovenRows is how many rows are kept of one report without proof, or of a reporter that is
-	// refused. If its reporter is accepted it counts once "mailseal reports reparse" has read all.
+	// MaxUnprovenRows is how many rows are kept of one report without proof, or of a reporter that
+	// is refused. If its reporter is accepted it counts once "mailseal reports reparse" has read
+	// all.
 	MaxUnprovenRows = 10_000
 )
 
@@ -181,7 +185,8 @@ func dedup(h Head, mailDomain string) string {
 // one has the same content. One that is read again may find those alone that came after it. A
 // report with proof is compared with those alone that have it or count: one without proof, which
 // any sender can bring first, must not keep it from counting.
-func (in *Ingest) known(key, content string, proven bool) (first sql.NullInt64, isCounted, same bool, err error) {
+func (in *Ingest) known(key, content string, proven bool) (first sql.NullInt64, isCounted,
+	same bool, err error) {
 	var counted sql.NullInt64
 	var equal int
 	q := "SELECT MIN(CASE WHEN counted = 1 THEN id END), MIN(id), COALESCE(SUM(CASE WHEN content " +
@@ -228,9 +233,9 @@ func (in *Ingest) reporter(key string, h Head) (id int64, err error) {
 // LeftOut returns how many rows of the report in hand are not kept.
 func (in *Ingest) LeftOut() int { return in.left }
 
-// bin returns Dropped or Refused for a report that does not count if the store has as many such as it
-// may: on other domains, on ours without proof, of a reporter that is refused. It returns "" for one
-// that is kept.
+// bin returns Dropped or Refused for a report that does not count if the store has as many such as
+// it may: on other domains, on ours without proof, of a reporter that is refused. It returns "" for
+// one that is kept.
 func (in *Ingest) bin(h Head, reporter string, level int) (Status, error) {
 	full, isFull, err := Dropped, false, error(nil)
 	rows := min(h.Rows, in.firstRows)
@@ -238,7 +243,8 @@ func (in *Ingest) bin(h Head, reporter string, level int) (Status, error) {
 	case in.foreign:
 		var n int64
 		err = in.lookup.ask(in.ctx, &n,
-			"SELECT COUNT(*) FROM (SELECT 1 FROM in_report WHERE configured = 0 LIMIT $1) bin", maxForeign)
+			"SELECT COUNT(*) FROM (SELECT 1 FROM in_report WHERE configured = 0 LIMIT $1) bin",
+			maxForeign)
 		isFull = n >= maxForeign
 	case level == never:
 		full = Refused
@@ -251,7 +257,8 @@ func (in *Ingest) bin(h Head, reporter string, level int) (Status, error) {
 		return "", err
 	}
 	in.dropped++
-	// What the administrator refuses may count later: the mail is kept as it came for "reports reparse".
+	// What the administrator refuses may count later: the mail is kept as it came for "reports
+	// reparse".
 	in.returns = in.returns || full == Refused
 	return full, nil
 }
@@ -266,6 +273,7 @@ func (in *Ingest) isFull(condition string, most, mostRows int, args ...any) (boo
 		return false, err
 	}
 	var n, rows int64
-	err = ready.QueryRowContext(in.ctx, append([]any{most, MaxUnprovenRows}, args...)...).Scan(&n, &rows)
+	err = ready.QueryRowContext(in.ctx, append([]any{most, MaxUnprovenRows}, args...)...).Scan(&n,
+		&rows)
 	return n >= int64(most) || rows > int64(mostRows), err
 }

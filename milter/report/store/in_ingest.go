@@ -62,7 +62,8 @@ type Ingest struct {
 // Ingest stores a mail or file, and the reports that do finds in it, in one transaction: all of it
 // is on the disk when Ingest returns nil, or none of it. isNew is false, and do is not called, for
 // bytes that are in the store already.
-func (s *Store) Ingest(ctx context.Context, a *Arrival, do func(*Ingest) error) (isNew bool, err error) {
+func (s *Store) Ingest(ctx context.Context, a *Arrival, do func(*Ingest) error) (isNew bool,
+	err error) {
 	known, err := s.IngestAll(ctx, []*Arrival{a}, func(_ int, in *Ingest) error { return do(in) })
 	return err == nil && !known[0], err
 }
@@ -70,7 +71,8 @@ func (s *Store) Ingest(ctx context.Context, a *Arrival, do func(*Ingest) error) 
 // IngestAll is Ingest for several mails or files in one transaction, which takes much less time
 // than one for each. do is called with the place of each in all. known says which ones were in the
 // store already. An error means that none of them was stored.
-func (s *Store) IngestAll(ctx context.Context, all []*Arrival, do func(int, *Ingest) error) (known []bool, err error) {
+func (s *Store) IngestAll(ctx context.Context, all []*Arrival,
+	do func(int, *Ingest) error) (known []bool, err error) {
 	known = make([]bool, len(all))
 	var words *lookup
 	err = s.Update(ctx, func(tx *Tx) error {
@@ -164,7 +166,8 @@ func (in *Ingest) Finish(kind, problem string) error {
 		}
 	}
 	if !isKept {
-		if err := in.lookup.exec(in.ctx, "UPDATE in_raw SET data = NULL WHERE id = $1", in.raw); err != nil {
+		if err := in.lookup.exec(in.ctx, "UPDATE in_raw SET data = NULL WHERE id = $1",
+			in.raw); err != nil {
 			return err
 		}
 	}

@@ -170,7 +170,8 @@ func (in *Ingest) load() error {
 
 // forget removes the reports that were read from the raw bytes.
 func (in *Ingest) forget() error {
-	counted, err := in.tx.ids(in.ctx, "SELECT id FROM in_report WHERE raw = $1 AND counted = 1", in.raw)
+	counted, err := in.tx.ids(in.ctx, "SELECT id FROM in_report WHERE raw = $1 AND counted = 1",
+		in.raw)
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,8 @@ type Origin struct {
 
 // Unlocated returns addresses of mail that counts and that was reported on since a day, of which
 // nothing was found out since before; those that were never looked up first, limit at most.
-func (s *Store) Unlocated(ctx context.Context, since, before time.Time, limit int) (out []netip.Addr, err error) {
+func (s *Store) Unlocated(ctx context.Context, since, before time.Time,
+	limit int) (out []netip.Addr, err error) {
 	err = s.View(ctx, func(tx *Tx) error {
 		rows, err := tx.QueryContext(ctx, `SELECT s.ip FROM in_source s WHERE s.looked_up < $1
 			AND EXISTS (SELECT 1 FROM in_day_source t WHERE t.source = s.id AND t.day >= $2)

@@ -99,8 +99,8 @@ func (in *Ingest) other(o Other, key ...string) (bool, error) {
 	return n > 0, err
 }
 
-// maxOthers bounds the TLS and failure reports that are kept although no authentication shows whose they are.
-// They are removed after Retention.Raw.
+// maxOthers bounds the TLS and failure reports that are kept although no authentication shows whose
+// they are. They are removed after Retention.Raw.
 const maxOthers = 10_000
 
 // othersAreFull reports whether the store has as many of them as it may. It looks once for a mail.

@@ -29,7 +29,8 @@ func TestPurgeToTheDay(t *testing.T) {
 		err := s.Update(t.Context(), func(tx *Tx) error {
 			for age := range int64(5) {
 				for _, table := range []string{"in_day_source", "in_day_reporter"} {
-					_, err := tx.ExecContext(t.Context(), "INSERT INTO "+table+" VALUES (1, $1, 1, 0, 1)", Day(now)-age)
+					_, err := tx.ExecContext(t.Context(), "INSERT INTO "+table+
+						" VALUES (1, $1, 1, 0, 1)", Day(now)-age)
 					if err != nil {
 						return err
 					}
@@ -72,7 +73,8 @@ func TestPurgeKeepsVariants(t *testing.T) {
 		now := time.Date(2026, 11, 30, 4, 0, 0, 0, time.UTC)
 		first := putReport(t, s, now.AddDate(0, 0, -20), 0)
 		putReport(t, s, now.AddDate(0, 0, -1), first)
-		if n := purge(t, s, now, 10, 400, "SELECT count(*) FROM in_report WHERE variant_of IS NULL"); n != 1 {
+		if n := purge(t, s, now, 10, 400,
+			"SELECT count(*) FROM in_report WHERE variant_of IS NULL"); n != 1 {
 			t.Errorf("%d reports are left that are variants of none, want the younger one", n)
 		}
 	})
@@ -103,7 +105,8 @@ func putReport(t *testing.T, s *Store, ends time.Time, of int64) (id int64) {
 		if err != nil || of == 0 {
 			return err
 		}
-		_, err = tx.ExecContext(t.Context(), "UPDATE in_report SET variant_of = $1 WHERE id = $2", of, id)
+		_, err = tx.ExecContext(t.Context(), "UPDATE in_report SET variant_of = $1 WHERE id = $2",
+			of, id)
 		return err
 	})
 	if err != nil {

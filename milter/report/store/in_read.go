@@ -63,7 +63,8 @@ var ErrNone = errors.New("there is no report with this number; \"mailseal report
 	"lists the numbers")
 
 // Report returns one report, with its rows.
-func (s *Store) Report(ctx context.Context, id int64) (line ReportLine, rows []RecordLine, err error) {
+func (s *Store) Report(ctx context.Context, id int64) (line ReportLine, rows []RecordLine,
+	err error) {
 	err = s.View(ctx, func(tx *Tx) error {
 		w := where{}
 		w.number("p.id = ", id)
@@ -263,7 +264,8 @@ func (s *Store) sums(ctx context.Context, from, name string, f Filter) (out []Li
 	if !strings.Contains(name, ",") {
 		columns = "'', " + name
 	}
-	q := "SELECT " + columns + ", t.outcome, SUM(t.messages), MIN(t.day), MAX(t.day) FROM " + from + w.String() +
+	q := "SELECT " + columns + ", t.outcome, SUM(t.messages), MIN(t.day), MAX(t.day) FROM " + from +
+		w.String() +
 		" GROUP BY " + name + ", t.outcome ORDER BY " + name
 	err = s.View(ctx, func(tx *Tx) error {
 		rows, err := tx.QueryContext(ctx, q, w.args...)
@@ -291,7 +293,8 @@ func scanLine(rows *sql.Rows, out *[]Line) error {
 		return err
 	}
 	if k := len(*out); k == 0 || (*out)[k-1].Name != name || (*out)[k-1].Domain != domain {
-		*out = append(*out, Line{Domain: domain, Name: name, First: dayTime(first), Last: dayTime(last)})
+		*out = append(*out, Line{Domain: domain, Name: name, First: dayTime(first),
+			Last: dayTime(last)})
 	}
 	l := &(*out)[len(*out)-1]
 	if d := dayTime(first); d.Before(l.First) {

@@ -170,6 +170,7 @@ func (in *Ingest) noteMerged() error {
 	if err != nil {
 		return err
 	}
-	_, err = in.tx.ExecContext(in.ctx, "UPDATE in_report SET notes = $1 WHERE id = $2", text(string(notes)), in.report)
+	_, err = in.tx.ExecContext(in.ctx, "UPDATE in_report SET notes = $1 WHERE id = $2",
+		text(string(notes)), in.report)
 	return err
 }

@@ -12,7 +12,8 @@ import (
 // EachRow calls each for the rows that count and that a filter chooses, as they were in the
 // reports. Feedback has the domain that the row belongs to, the alignment modes, the key of the
 // reporter as Org, and the day as Begin. Both are valid until each returns.
-func (s *Store) EachRow(ctx context.Context, f Filter, each func(*report.Feedback, *report.Row)) error {
+func (s *Store) EachRow(ctx context.Context, f Filter,
+	each func(*report.Feedback, *report.Row)) error {
 	w := where{}
 	w.number("p.counted = ", 1)
 	w.add("d.name = ", f.Domain)

@@ -40,7 +40,8 @@ func (s *Store) Standings(ctx context.Context, after int64) (out []Standing, err
 func (s *Store) Standing(ctx context.Context, domain string) (out Standing, err error) {
 	err = s.View(ctx, func(tx *Tx) error {
 		out = Standing{Domain: domain}
-		err := tx.QueryRowContext(ctx, "SELECT data, serial FROM in_standing WHERE domain = $1", domain).
+		err := tx.QueryRowContext(ctx, "SELECT data, serial FROM in_standing WHERE domain = $1",
+			domain).
 			Scan(&out.Data, &out.Serial)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
@@ -67,8 +68,8 @@ func (s *Store) DropStandings(ctx context.Context, domains []string) error {
 		return nil
 	}
 	return s.Update(ctx, func(tx *Tx) error {
-		// The row of all stays, and takes the largest serial: a reader who has seen a row that goes is
-		// not given its serial again, for another one.
+		// The row of all stays, and takes the largest serial: a reader who has seen a row that goes
+		// is not given its serial again, for another one.
 		const stay = `INSERT INTO in_standing (domain, serial, data)
 			SELECT '', MAX(serial) + 1, '' FROM in_standing HAVING MAX(serial) > 0
 			ON CONFLICT (domain) DO UPDATE SET serial = excluded.serial`
@@ -76,7 +77,8 @@ func (s *Store) DropStandings(ctx context.Context, domains []string) error {
 			return err
 		}
 		for _, d := range domains {
-			if _, err := tx.ExecContext(ctx, "DELETE FROM in_standing WHERE domain = $1", d); err != nil {
+			if _, err := tx.ExecContext(ctx, "DELETE FROM in_standing WHERE domain = $1",
+				d); err != nil {
 				return err
 			}
 		}

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestStandingSerials holds that who has read up to a serial is given all that is written later, also where
-// what had the largest serial is dropped before.
+// TestStandingSerials holds that who has read up to a serial is given all that is written later,
+// also where what had the largest serial is dropped before.
 func TestStandingSerials(t *testing.T) {
 	stores(t, func(t *testing.T, o Options) {
 		s, ctx := open(t, o), t.Context()
@@ -16,7 +16,10 @@ func TestStandingSerials(t *testing.T) {
 		if list, err := s.Standings(ctx, 0); err != nil || len(list) != 0 {
 			t.Errorf("of an empty store: %+v, %v", list, err)
 		}
-		put := func(domain string) error { return s.KeepStanding(ctx, Standing{Domain: domain, Data: "{}"}) }
+		put := func(domain string) error {
+			return s.KeepStanding(ctx,
+				Standing{Domain: domain, Data: "{}"})
+		}
 		if err := errors.Join(put("a.example"), put(""), put("gone.example")); err != nil {
 			t.Fatal(err)
 		}
@@ -24,7 +27,8 @@ func TestStandingSerials(t *testing.T) {
 		if err != nil || len(read) != 3 || read[2].Domain != "gone.example" {
 			t.Fatalf("%+v, %v", read, err)
 		}
-		if err := errors.Join(s.DropStandings(ctx, []string{"gone.example"}), put("b.example")); err != nil {
+		if err := errors.Join(s.DropStandings(ctx, []string{"gone.example"}),
+			put("b.example")); err != nil {
 			t.Fatal(err)
 		}
 		later, err := s.Standings(ctx, read[2].Serial)

@@ -29,7 +29,8 @@ func newSums(words *lookup) *sums {
 }
 
 // add adds the messages of one row.
-func (s *sums) add(ctx context.Context, domain, day, reporter, source int64, o Outcome, n int64) error {
+func (s *sums) add(ctx context.Context, domain, day, reporter, source int64, o Outcome,
+	n int64) error {
 	if n == 0 {
 		return nil
 	}
@@ -71,7 +72,8 @@ func (s *sums) write(ctx context.Context, table, column string, of map[sumKey]in
 			".messages + excluded.messages", 5, rows)
 }
 
-// updateSums adds the rows of a report that is in the store to the rollups, or takes them out again.
+// updateSums adds the rows of a report that is in the store to the rollups, or takes them out
+// again.
 func (tx *Tx) updateSums(ctx context.Context, id int64, sign int) error {
 	for _, q := range []string{
 		`INSERT INTO in_day_reporter (domain, day, reporter, outcome, messages)

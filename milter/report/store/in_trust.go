@@ -18,8 +18,8 @@ const (
 var ErrNoReporter = errors.New("no report of this reporter is in the store; \"mailseal reports " +
 	"received\" lists the names")
 
-// Accept has the reports of a reporter count although no authentication shows where they come from, or not
-// any more: then those count that have proof. It returns how many reports changed.
+// Accept has the reports of a reporter count although no authentication shows where they come from,
+// or not any more: then those count that have proof. It returns how many reports changed.
 func (s *Store) Accept(ctx context.Context, key string, accept bool) (changed int, err error) {
 	if accept {
 		return s.trust(ctx, key, always)
@@ -34,8 +34,8 @@ func (s *Store) Refuse(ctx context.Context, key string) (changed int, err error)
 }
 
 // Waiting returns how many reports of a reporter count no sooner than all their rows, of which the
-// store kept the first ones alone, were read again. Those are not among them whose mail retention has
-// removed: nothing can be read again there.
+// store kept the first ones alone, were read again. Those are not among them whose mail retention
+// has removed: nothing can be read again there.
 func (s *Store) Waiting(ctx context.Context, key string) (n int, err error) {
 	err = s.View(ctx, func(tx *Tx) error {
 		return tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM in_report JOIN in_reporter o ON o.id = in_report.reporter
@@ -84,7 +84,8 @@ func (s *Store) trust(ctx context.Context, key string, level int) (changed int, 
 // count takes the reports of a reporter out of the sums that do not deserve to count (count 0), or
 // adds those that do (count 1). It returns how many there were.
 func (tx *Tx) count(ctx context.Context, reporter int64, count int, deserves string) (int, error) {
-	q, sign := "SELECT id FROM in_report WHERE reporter = $1 AND counted = 1 AND NOT ("+deserves+")", -1
+	q, sign := "SELECT id FROM in_report WHERE reporter = $1 AND counted = 1 AND NOT ("+deserves+
+		")", -1
 	if count == 1 {
 		// Of reports with one key, which are variants of each other, one counts at most.
 		// One of which rows are missing is read again first.
@@ -98,7 +99,8 @@ func (tx *Tx) count(ctx context.Context, reporter int64, count int, deserves str
 		return 0, err
 	}
 	for _, report := range ids {
-		if _, err := tx.ExecContext(ctx, "UPDATE in_report SET counted = $1 WHERE id = $2", count, report); err != nil {
+		if _, err := tx.ExecContext(ctx, "UPDATE in_report SET counted = $1 WHERE id = $2", count,
+			report); err != nil {
 			return 0, err
 		}
 		if err := tx.updateSums(ctx, report, sign); err != nil {

@@ -56,7 +56,8 @@ func TestVerdicts(t *testing.T) {
 				t.Errorf("after undo: class %q, want %q", class, want)
 			}
 		}
-		err = s.Judge(t.Context(), Verdict{Subject: "192.0.2.0/24", Class: "not ours", By: "anna", At: now})
+		err = s.Judge(t.Context(), Verdict{Subject: "192.0.2.0/24", Class: "not ours", By: "anna",
+			At: now})
 		if class, _ := holds("b.example"); err != nil || class != "not ours" {
 			t.Errorf("network for all domains: class %q, %v", class, err)
 		}

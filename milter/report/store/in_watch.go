@@ -29,7 +29,8 @@ func (s *Store) ReporterDays(ctx context.Context, since time.Time, each func(Day
 		since, each)
 }
 
-func (s *Store) days(ctx context.Context, from, name string, since time.Time, each func(DaySum)) error {
+func (s *Store) days(ctx context.Context, from, name string, since time.Time,
+	each func(DaySum)) error {
 	q := fmt.Sprintf(`SELECT d.name, %s, t.day, t.outcome, t.messages FROM %s JOIN in_name d ON d.id = t.domain
 		WHERE t.day >= $1 ORDER BY d.name, %[1]s, t.day`, name, from)
 	return s.View(ctx, func(tx *Tx) error {
@@ -147,11 +148,13 @@ func (s *Store) EachPolicy(ctx context.Context, since time.Time, each func(Publi
 
 // NewReporters returns the first days of reporters that were first seen after since, by their keys,
 // and the first day of the oldest reporter; 0 if there is none.
-func (s *Store) NewReporters(ctx context.Context, since time.Time) (fresh map[string]int64, oldest int64, err error) {
+func (s *Store) NewReporters(ctx context.Context, since time.Time) (fresh map[string]int64,
+	oldest int64, err error) {
 	fresh = map[string]int64{}
 	err = s.View(ctx, func(tx *Tx) error {
 		var first int64
-		err := tx.QueryRowContext(ctx, "SELECT COALESCE(MIN(first_seen), 0) FROM in_reporter").Scan(&first)
+		err := tx.QueryRowContext(ctx, "SELECT COALESCE(MIN(first_seen), 0) FROM in_reporter").Scan(
+			&first)
 		if err != nil {
 			return err
 		}

@@ -22,9 +22,10 @@ import (
 
 // The leases.
 const (
-	LeaseSend   = "send"   // hands reports to its mail server, and removes what is too old
-	LeaseIntake = "intake" // looks after the reports that come in: alerts, records, names, retention
-	LeaseDNS    = "dns"    // checks the DNS records of our domains
+	LeaseSend = "send" // hands reports to its mail server, and removes what is too old
+	// looks after the reports that come in: alerts, records, names, retention
+	LeaseIntake = "intake"
+	LeaseDNS    = "dns" // checks the DNS records of our domains
 )
 
 // The times of leases. Another host has a lease within half a minute.
@@ -32,8 +33,9 @@ const (
 	// LeaseEvery is how often a lease is asked for, and proved.
 	LeaseEvery = 5 * time.Second
 
-	leaseIdle    = 15 * time.Second // after which the server ends the connection of a silent process
-	leaseTimeout = 5 * time.Second  // of one question
+	// after which the server ends the connection of a silent process
+	leaseIdle    = 15 * time.Second
+	leaseTimeout = 5 * time.Second // of one question
 )
 
 // ErrLeaseLost reports that another process has the lease now: nothing was changed.
@@ -89,7 +91,8 @@ var leaseSettings = map[string]string{
 
 func (l *Lease) take(ctx context.Context, host string, now time.Time) (got bool, err error) {
 	for name, value := range leaseSettings {
-		_, err := l.conn.ExecContext(ctx, `SELECT set_config(name, $2, false) FROM pg_settings WHERE name = $1`,
+		_, err := l.conn.ExecContext(ctx,
+			`SELECT set_config(name, $2, false) FROM pg_settings WHERE name = $1`,
 			name, value)
 		if err != nil {
 			return false, err
@@ -184,7 +187,8 @@ func (s *Store) Holders(ctx context.Context) (out []Holder, err error) {
 		return nil, nil
 	}
 	err = s.View(ctx, func(tx *Tx) error {
-		rows, err := tx.QueryContext(ctx, `SELECT name, number, host, since FROM out_lease ORDER BY name`)
+		rows, err := tx.QueryContext(ctx,
+			`SELECT name, number, host, since FROM out_lease ORDER BY name`)
 		if err != nil {
 			return err
 		}

@@ -36,7 +36,8 @@ func mustLease(t *testing.T, s *Store, want bool) *Lease {
 // note is a change of the store.
 func note(t *testing.T, s *Store) error {
 	t.Helper()
-	return s.OutSuppress(t.Context(), Suppression{Address: s.host + "@example.com", Until: outNoon.AddDate(0, 0, 1)})
+	return s.OutSuppress(t.Context(),
+		Suppression{Address: s.host + "@example.com", Until: outNoon.AddDate(0, 0, 1)})
 }
 
 // TestLease holds that one host leads at a time, that the next one does once the first one's
@@ -150,7 +151,8 @@ func TestHosts(t *testing.T) {
 	yesterday := Day(outNoon)
 	set := func(s *Store, ready int64, seen, oldest time.Time) {
 		t.Helper()
-		err := s.SetHost(t.Context(), HostState{Host: s.host, Seen: seen, Ready: ready, Segments: 3, Bytes: 999,
+		err := s.SetHost(t.Context(), HostState{Host: s.host, Seen: seen, Ready: ready, Segments: 3,
+			Bytes:  999,
 			Oldest: oldest})
 		if err != nil {
 			t.Fatal(err)

@@ -16,8 +16,8 @@ import (
 )
 
 // migrations are the steps from an empty store to the present schema. A step that was released is
-// never edited: a change is a new file with the next number. Those in a directory that is named like
-// a driver are for it alone.
+// never edited: a change is a new file with the next number. Those in a directory that is named
+// like a driver are for it alone.
 //
 //go:embed migrations/*.sql migrations/postgres/*.sql
 var migrations embed.FS

@@ -165,9 +165,9 @@ func policyHash(p *report.Policy) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// allocation is the network that counts as one sender of failing mail: /16, or /32 of IPv6, which is
-// what a hoster or an access provider has. Anyone can rent two smaller ones, and would have this host
-// send reports to a domain of theirs.
+// allocation is the network that counts as one sender of failing mail: /16, or /32 of IPv6, which
+// is what a hoster or an access provider has. Anyone can rent two smaller ones, and would have this
+// host send reports to a domain of theirs.
 func allocation(a netip.Addr) netip.Prefix {
 	bits := 16
 	if a.Is6() {

@@ -15,10 +15,11 @@ import (
 	"mailseal/milter/report"
 )
 
-// Collect puts the parts of the shards of days up to last together, each in a transaction of its own.
-// Shards that another host has at the moment are passed over, and one that fails does not keep the
-// others. It reports whether there was one.
-func (s *Store) Collect(ctx context.Context, last int64, host string, now time.Time) (isOne bool, err error) {
+// Collect puts the parts of the shards of days up to last together, each in a transaction of its
+// own. Shards that another host has at the moment are passed over, and one that fails does not keep
+// the others. It reports whether there was one.
+func (s *Store) Collect(ctx context.Context, last int64, host string, now time.Time) (isOne bool,
+	err error) {
 	failed := []int64{} // day * shards + shard; nil would be NULL
 	for {
 		has := len(failed)
@@ -50,7 +51,8 @@ func (s *Store) collectOne(
 		if err := s.collect(ctx, tx, day, shard); err != nil {
 			return err
 		}
-		// In one transaction with what was made of them: a host that dies here leaves them as they were.
+		// In one transaction with what was made of them: a host that dies here leaves them as they
+		// were.
 		if _, err := tx.ExecContext(ctx, "TRUNCATE "+shardTable(day, shard)); err != nil {
 			return err
 		}
@@ -219,9 +221,10 @@ func (s *Store) partRows(ctx context.Context, p OutPending) (out []report.Counte
 	return counted(w.Bytes)
 }
 
-// partsPending lists what is not put together yet of days up to one; domain "" for all. Its rows are
-// those of all batches, of which several may be the same.
-func (s *Store) partsPending(ctx context.Context, last int64, domain string, most int) (out []OutPending, err error) {
+// partsPending lists what is not put together yet of days up to one; domain "" for all. Its rows
+// are those of all batches, of which several may be the same.
+func (s *Store) partsPending(ctx context.Context, last int64, domain string,
+	most int) (out []OutPending, err error) {
 	if !s.IsShared() {
 		return nil, nil
 	}
@@ -281,11 +284,13 @@ func (s *Store) DropDays(ctx context.Context, before int64, now time.Time) error
 			continue
 		}
 		if err := s.dropDay(ctx, day); err != nil {
-			all = append(all, s.wrap("drop the partition of "+DayStart(day).Format(time.DateOnly), err))
+			all = append(all, s.wrap("drop the partition of "+DayStart(day).Format(time.DateOnly),
+				err))
 		}
 	}
 	err = s.Update(ctx, func(tx *Tx) error {
-		_, err := tx.ExecContext(ctx, "DELETE FROM out_batch WHERE taken < $1", now.Add(-72*time.Hour).Unix())
+		_, err := tx.ExecContext(ctx, "DELETE FROM out_batch WHERE taken < $1",
+			now.Add(-72*time.Hour).Unix())
 		return err
 	})
 	return errors.Join(append(all, err)...)
@@ -304,7 +309,8 @@ func (s *Store) partDays(ctx context.Context) (out []int64, err error) {
 		if err := rows.Scan(&name); err != nil {
 			return nil, err
 		}
-		day, err := strconv.ParseInt(strings.TrimPrefix(name, dayTable(0)[:len(dayTable(0))-1]), 10, 64)
+		day, err := strconv.ParseInt(strings.TrimPrefix(name, dayTable(0)[:len(dayTable(0))-1]), 10,
+			64)
 		if err == nil {
 			out = append(out, day)
 		}
@@ -347,7 +353,8 @@ func (s *Store) dropDay(ctx context.Context, day int64) error {
 
 // hasRows reports whether a day has rows that are not put together.
 func (tx *Tx) hasRows(ctx context.Context, day int64) (has bool, err error) {
-	err = tx.QueryRowContext(ctx, fmt.Sprintf("SELECT EXISTS (SELECT 1 FROM %s)", dayTable(day))).Scan(&has)
+	err = tx.QueryRowContext(ctx, fmt.Sprintf("SELECT EXISTS (SELECT 1 FROM %s)",
+		dayTable(day))).Scan(&has)
 	return has, err
 }
 

@@ -184,7 +184,8 @@ func (tx *Tx) foldFailure(
 }
 
 // isFull reports whether an hour has no room for one more kind of incidents.
-func (tx *Tx) isFull(ctx context.Context, hash, host, domain string, near int, hour int64) (bool, error) {
+func (tx *Tx) isFull(ctx context.Context, hash, host, domain string, near int, hour int64) (bool,
+	error) {
 	var known, ofDomain, strange int
 	err := tx.QueryRowContext(ctx, `SELECT coalesce(sum(CASE WHEN hash = $1 THEN 1 ELSE 0 END), 0),
 		coalesce(sum(CASE WHEN domain = $2 THEN 1 ELSE 0 END), 0),
@@ -215,7 +216,8 @@ func failureID(hash string, hour int64) string {
 const failureColumns = `SELECT id, domain, address, host, incidents, first, sample, state, reason, tries, due, changed
 	FROM out_failure `
 
-func (tx *Tx) outFailures(ctx context.Context, where string, args ...any) (out []OutFailure, err error) {
+func (tx *Tx) outFailures(ctx context.Context, where string, args ...any) (out []OutFailure,
+	err error) {
 	rows, err := tx.QueryContext(ctx, failureColumns+where, args...)
 	if err != nil {
 		return nil, err
@@ -258,17 +260,20 @@ func (s *Store) OutFailuresDue(ctx context.Context, now time.Time) (out []OutFai
 }
 
 // OutFailures lists failure reports of the last days, newest first; domain "" for all.
-func (s *Store) OutFailures(ctx context.Context, domain string, most int) (out []OutFailure, err error) {
+func (s *Store) OutFailures(ctx context.Context, domain string, most int) (out []OutFailure,
+	err error) {
 	err = s.View(ctx, func(tx *Tx) error {
 		out, err = tx.outFailures(ctx,
-			"WHERE "+onlyIn("domain", "$1", domain)+" ORDER BY hour DESC, domain, id LIMIT $2", domain, most)
+			"WHERE "+onlyIn("domain", "$1", domain)+" ORDER BY hour DESC, domain, id LIMIT $2",
+			domain, most)
 		return err
 	})
 	return out, err
 }
 
 // OutFailuresHanded counts the failure reports that a host got since a time.
-func (s *Store) OutFailuresHanded(ctx context.Context, host string, since time.Time) (n int, err error) {
+func (s *Store) OutFailuresHanded(ctx context.Context, host string, since time.Time) (n int,
+	err error) {
 	err = s.View(ctx, func(tx *Tx) error {
 		return tx.QueryRowContext(ctx, `SELECT count(*) FROM out_failure
 			WHERE host = $1 AND state = 'handed over' AND changed > $2`, host, since.Unix()).Scan(&n)
@@ -276,17 +281,19 @@ func (s *Store) OutFailuresHanded(ctx context.Context, host string, since time.T
 	return n, err
 }
 
-// OutFailureClaim takes a failure report for one attempt until a time, and reports whether no other process
-// has it.
-func (s *Store) OutFailureClaim(ctx context.Context, f OutFailure, until time.Time) (ours bool, err error) {
+// OutFailureClaim takes a failure report for one attempt until a time, and reports whether no other
+// process has it.
+func (s *Store) OutFailureClaim(ctx context.Context, f OutFailure, until time.Time) (ours bool,
+	err error) {
 	return s.one(ctx, `UPDATE out_failure SET due = $2, tries = tries + 1
 		WHERE id = $1 AND due = $3 AND tries = $4 AND (state = 'open' OR state = 'deferred')`,
 		f.ID, until.Unix(), f.Due.Unix(), f.Tries)
 }
 
-// OutFailureMark says what became of the attempt f.Tries of a failure report, and reports whether it
-// is still the last one. What was sent keeps no sample.
-func (s *Store) OutFailureMark(ctx context.Context, f OutFailure, due, now time.Time) (ours bool, err error) {
+// OutFailureMark says what became of the attempt f.Tries of a failure report, and reports whether
+// it is still the last one. What was sent keeps no sample.
+func (s *Store) OutFailureMark(ctx context.Context, f OutFailure, due, now time.Time) (ours bool,
+	err error) {
 	return s.one(ctx, `UPDATE out_failure SET state = $2, reason = $3, due = $4, changed = $5,
 		address = $6, sample = CASE WHEN $2 = 'deferred' THEN sample ELSE '' END
 		WHERE id = $1 AND tries = $7`,
@@ -295,7 +302,8 @@ func (s *Store) OutFailureMark(ctx context.Context, f OutFailure, due, now time.
 
 // failureBounced returns the address of a failure report that came back, and marks it; "" where
 // there is none, or where it came back before.
-func (tx *Tx) failureBounced(ctx context.Context, id, reason string, now time.Time) (string, error) {
+func (tx *Tx) failureBounced(ctx context.Context, id, reason string, now time.Time) (string,
+	error) {
 	var address string
 	err := tx.QueryRowContext(ctx, `SELECT address FROM out_failure
 		WHERE id = $1 AND state IN ('handed over', 'in doubt')`, id).Scan(&address)

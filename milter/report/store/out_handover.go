@@ -12,8 +12,8 @@ import (
 //	handing over  the mail server may have it from now on
 //	handed over, deferred, failed, suppressed
 //
-// The number of tries is what fences a process that was stopped meanwhile: each change names the try
-// that it belongs to, and is refused once another process has claimed the next one.
+// The number of tries is what fences a process that was stopped meanwhile: each change names the
+// try that it belongs to, and is refused once another process has claimed the next one.
 
 // The states of a mail around the moment in which the mail server takes it.
 const (
@@ -38,14 +38,15 @@ const (
 // OutClaim takes a delivery that is due for one attempt until a time, and reports whether no other
 // process has it: several hosts may share a store. The attempt has the number d.Tries+1, and is
 // counted for d.Host.
-func (s *Store) OutClaim(ctx context.Context, d OutDelivery, until time.Time) (ours bool, err error) {
+func (s *Store) OutClaim(ctx context.Context, d OutDelivery, until time.Time) (ours bool,
+	err error) {
 	return s.one(ctx, `UPDATE out_delivery SET due = $3, tries = tries + 1, host = $6
 		WHERE report = $1 AND n = $2 AND due = $4 AND tries = $5 AND (state = 'queued' OR state = 'deferred')`,
 		d.Report, d.N, until.Unix(), d.Due.Unix(), d.Tries, d.Host)
 }
 
-// OutPostpone has a delivery wait until a time, without an attempt, unless another process has claimed
-// it since it was listed.
+// OutPostpone has a delivery wait until a time, without an attempt, unless another process has
+// claimed it since it was listed.
 func (s *Store) OutPostpone(ctx context.Context, d OutDelivery, until time.Time) error {
 	_, err := s.one(ctx, `UPDATE out_delivery SET due = $3 WHERE report = $1 AND n = $2
 		AND due = $4 AND tries = $5 AND (state = 'queued' OR state = 'deferred')`,
@@ -55,7 +56,8 @@ func (s *Store) OutPostpone(ctx context.Context, d OutDelivery, until time.Time)
 
 // OutTaking notes that the mail server may have a claimed delivery from now on. It reports whether
 // the attempt d.Tries is still the last one; the mail must not be handed over where it is not.
-func (s *Store) OutTaking(ctx context.Context, d OutDelivery, now time.Time) (ours bool, err error) {
+func (s *Store) OutTaking(ctx context.Context, d OutDelivery, now time.Time) (ours bool,
+	err error) {
 	return s.one(ctx, `UPDATE out_delivery SET state = 'handing over', changed = $4
 		WHERE report = $1 AND n = $2 AND tries = $3 AND (state = 'queued' OR state = 'deferred')`,
 		d.Report, d.N, d.Tries, now.Unix())
@@ -71,9 +73,10 @@ func (s *Store) OutMark(
 		d.Report, d.N, state, reason, due.Unix(), now.Unix(), d.Tries)
 }
 
-// OutRequeue has deliveries handed over again, all or none. It reports whether they are as they were
-// listed: another process may have claimed one since.
-func (s *Store) OutRequeue(ctx context.Context, list []OutDelivery, now time.Time) (isDone bool, err error) {
+// OutRequeue has deliveries handed over again, all or none. It reports whether they are as they
+// were listed: another process may have claimed one since.
+func (s *Store) OutRequeue(ctx context.Context, list []OutDelivery, now time.Time) (isDone bool,
+	err error) {
 	err = s.Update(ctx, func(tx *Tx) error {
 		for _, d := range list {
 			done, err := tx.ExecContext(ctx, `UPDATE out_delivery SET state = 'queued', reason = '', due = $5, changed = $5
@@ -97,14 +100,15 @@ func (s *Store) OutRequeue(ctx context.Context, list []OutDelivery, now time.Tim
 var errChanged = errors.New("a delivery has changed")
 
 // OutFailureTaking does for a failure report what OutTaking does for an aggregate report.
-func (s *Store) OutFailureTaking(ctx context.Context, f OutFailure, now time.Time) (ours bool, err error) {
+func (s *Store) OutFailureTaking(ctx context.Context, f OutFailure, now time.Time) (ours bool,
+	err error) {
 	return s.one(ctx, `UPDATE out_failure SET state = 'handing over', changed = $3, address = $4
 		WHERE id = $1 AND tries = $2 AND (state = 'open' OR state = 'deferred')`,
 		f.ID, f.Tries, now.Unix(), f.Address)
 }
 
-// OutDoubt marks the mails whose process never said what became of them, once the time of their claim
-// is over, and returns how many there are.
+// OutDoubt marks the mails whose process never said what became of them, once the time of their
+// claim is over, and returns how many there are.
 func (s *Store) OutDoubt(ctx context.Context, now time.Time) (n int64, err error) {
 	err = s.Update(ctx, func(tx *Tx) error {
 		n = 0

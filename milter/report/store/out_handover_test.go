@@ -44,7 +44,8 @@ func TestOvertaken(t *testing.T) {
 		if err != nil || len(due) != 1 || due[0].Tries != 1 {
 			t.Fatalf("%+v, %v", due, err)
 		}
-		is("the claim of another process", true)(s.OutClaim(t.Context(), due[0], later.Add(time.Hour)))
+		is("the claim of another process",
+			true)(s.OutClaim(t.Context(), due[0], later.Add(time.Hour)))
 		fast := due[0]
 		fast.Tries++
 		is("the slow one hands over", false)(s.OutTaking(t.Context(), slow, later))
@@ -85,8 +86,8 @@ func TestDoubt(t *testing.T) {
 	})
 }
 
-// TestFailureDoubt holds that a failure report in doubt, of which nothing is left, is not said to be
-// one that can be sent again.
+// TestFailureDoubt holds that a failure report in doubt, of which nothing is left, is not said to
+// be one that can be sent again.
 func TestFailureDoubt(t *testing.T) {
 	s := openOut(t, Options{Driver: "sqlite", DSN: t.TempDir() + "/out.db"})
 	_, err := s.db.ExecContext(t.Context(), `INSERT INTO out_failure
@@ -143,7 +144,8 @@ func TestBuiltOnce(t *testing.T) {
 		foldOut(t, s, "1", outMail("a.example", outNoon, "192.0.2.1", true))
 		list := mustPending(t, s)
 		made := func(id string) []OutReport {
-			return []OutReport{{ID: id, Day: Day(outNoon), Domain: "a.example", State: Built, Built: outNoon}}
+			return []OutReport{{ID: id, Day: Day(outNoon), Domain: "a.example", State: Built,
+				Built: outNoon}}
 		}
 		foldOut(t, s, "2", outMail("a.example", outNoon, "192.0.2.1", true))
 		for _, tc := range []struct {
@@ -161,7 +163,8 @@ func TestBuiltOnce(t *testing.T) {
 			}
 		}
 		reports, err := s.OutReports(t.Context(), "", "", 10)
-		if err != nil || len(reports) != 1 || reports[0].ID != "as it is" || len(mustPending(t, s)) > 0 {
+		if err != nil || len(reports) != 1 || reports[0].ID != "as it is" ||
+			len(mustPending(t, s)) > 0 {
 			t.Errorf("%+v, %v", reports, err)
 		}
 	})

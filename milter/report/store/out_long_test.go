@@ -40,7 +40,8 @@ func peakMB(t *testing.T) int {
 	return 0
 }
 
-// TestHostileMillionLong floods one domain with a million messages, of which each has names of its own.
+// TestHostileMillionLong floods one domain with a million messages, of which each has names of its
+// own.
 func TestHostileMillionLong(t *testing.T) {
 	needLong(t)
 	s := openOut(t, Options{Driver: "sqlite", DSN: t.TempDir() + "/out.db"})
@@ -52,12 +53,14 @@ func TestHostileMillionLong(t *testing.T) {
 	}
 	t.Logf("%d messages, %d rows, %d MB at most, %s",
 		list[0].Messages, list[0].Rows, peakMB(t), time.Since(start).Round(time.Second))
-	if total != 1_000_000 || list[0].Messages != total || list[0].Rows > report.MaxRows || peakMB(t) > 100 {
+	if total != 1_000_000 || list[0].Messages != total || list[0].Rows > report.MaxRows ||
+		peakMB(t) > 100 {
 		t.Errorf("got %+v, %d MB", list[0], peakMB(t))
 	}
 }
 
-// TestFoldLong folds a million messages of a heavy-tailed day, in the segments in which the daemon writes it.
+// TestFoldLong folds a million messages of a heavy-tailed day, in the segments in which the daemon
+// writes it.
 func TestFoldLong(t *testing.T) {
 	needLong(t)
 	s := openOut(t, Options{Driver: "sqlite", DSN: t.TempDir() + "/out.db"})

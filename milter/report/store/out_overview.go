@@ -28,7 +28,8 @@ func (s *Store) OutLatest(ctx context.Context, most int) (out []OutMail, err err
 		for rows.Next() {
 			var m OutMail
 			var changed int64
-			if err := rows.Scan(&m.Domain, &m.Address, &m.State, &m.Reason, &m.Day, &changed); err != nil {
+			if err := rows.Scan(&m.Domain, &m.Address, &m.State, &m.Reason, &m.Day,
+				&changed); err != nil {
 				return err
 			}
 			m.Changed = time.Unix(changed, 0).UTC()

@@ -14,7 +14,8 @@ func TestPack(t *testing.T) {
 	usual := outMail("shop.example.com", outNoon, "192.0.2.1", true)
 	usual.EnvelopeFrom = "bounce.shop.example.com"
 	usual.SPFAuth = &report.SPFAuth{Domain: "bounce.shop.example.com", Result: "pass"}
-	usual.Signatures = []report.DKIMAuth{{Domain: "shop.example.com", Selector: "s1", Result: "pass", Aligned: true}}
+	usual.Signatures = []report.DKIMAuth{{Domain: "shop.example.com", Selector: "s1",
+		Result: "pass", Aligned: true}}
 	var w report.RowWriter
 	w.Add(usual.AppendKey(nil), 7)
 	random := make([]byte, 300)
@@ -31,7 +32,8 @@ func TestPack(t *testing.T) {
 	} {
 		stored, err := p.pack(tc.rows)
 		if err != nil || len(stored) > tc.most {
-			t.Errorf("%s: %d bytes of %d, want %d at most; %v", tc.name, len(stored), len(tc.rows), tc.most, err)
+			t.Errorf("%s: %d bytes of %d, want %d at most; %v", tc.name, len(stored), len(tc.rows),
+				tc.most, err)
 		}
 		got, err := u.unpack(stored)
 		if err != nil || !bytes.Equal(got, tc.rows) {

@@ -21,8 +21,8 @@ import (
 // On PostgreSQL several hosts count at the same time. Each appends what its segments come to as a
 // batch of parts, one for the rows of each policy, and no host changes what another one wrote. A
 // batch is stored together with the names of its segments, so that it is stored once. When a day is
-// over, Collect puts the parts of all hosts together, a shard at a time: any host may do it, and one
-// that dies leaves the shard as it was.
+// over, Collect puts the parts of all hosts together, a shard at a time: any host may do it, and
+// one that dies leaves the shard as it was.
 
 // shards is how many shards a day has. One is put together at a time.
 const shards = 16
@@ -86,7 +86,8 @@ func (tx *Tx) foldParts(ctx context.Context, host, name string, parts []part, no
 		return nil
 	}
 	var batch int64
-	err := tx.QueryRowContext(ctx, `INSERT INTO out_batch (host, batch, taken) VALUES ($1, $2, $3) RETURNING id`,
+	err := tx.QueryRowContext(ctx,
+		`INSERT INTO out_batch (host, batch, taken) VALUES ($1, $2, $3) RETURNING id`,
 		host, name, now.Unix()).Scan(&batch)
 	if err != nil {
 		return err
@@ -111,8 +112,8 @@ func (tx *Tx) openShard(ctx context.Context, day int64, shard int) error {
 	if err != nil {
 		return err
 	}
-	// What is locked behind the savepoint is unlocked before the row is changed: two hosts that both
-	// had it locked would wait for each other.
+	// What is locked behind the savepoint is unlocked before the row is changed: two hosts that
+	// both had it locked would wait for each other.
 	if _, err := tx.ExecContext(ctx, "SAVEPOINT shard"); err != nil {
 		return err
 	}
@@ -215,8 +216,8 @@ func (s *Store) makeDay(ctx context.Context, day int64) error {
 	})
 }
 
-// lock has one host at a time do what is called so, until the transaction ends. With SQLite there is
-// one host.
+// lock has one host at a time do what is called so, until the transaction ends. With SQLite there
+// is one host.
 func (tx *Tx) lock(ctx context.Context, what string) error {
 	if tx.driver != database.Postgres {
 		return nil

@@ -30,8 +30,8 @@ func sumOf(t *testing.T, s *Store) (n int64) {
 	return n
 }
 
-// TestParts has hosts count side by side, one of them twice: what all of them counted is put together
-// once, rows that come later make rows of their own, and the partition of the day goes.
+// TestParts has hosts count side by side, one of them twice: what all of them counted is put
+// together once, rows that come later make rows of their own, and the partition of the day goes.
 func TestParts(t *testing.T) {
 	_, all := hosts(t, "a", "b", "c", "d")
 	r := rand.New(rand.NewPCG(4, 4))
@@ -39,12 +39,14 @@ func TestParts(t *testing.T) {
 	for n, s := range all {
 		b := NewOutBatch()
 		for range 3000 {
-			b.Add(outMail(fmt.Sprintf("d%d.example", r.IntN(50)), outNoon, fmt.Sprintf("192.0.2.%d", r.IntN(250)),
+			b.Add(outMail(fmt.Sprintf("d%d.example", r.IntN(50)), outNoon,
+				fmt.Sprintf("192.0.2.%d", r.IntN(250)),
 				r.IntN(3) > 0))
 			want++
 		}
 		for round := range 2 {
-			isNew, err := s.Fold(t.Context(), []string{fmt.Sprint("segment", n), fmt.Sprint("other", n)}, b, outNoon)
+			isNew, err := s.Fold(t.Context(),
+				[]string{fmt.Sprint("segment", n), fmt.Sprint("other", n)}, b, outNoon)
 			if err != nil || isNew != (round == 0) {
 				t.Fatal(isNew, err)
 			}
@@ -54,8 +56,10 @@ func TestParts(t *testing.T) {
 		t.Errorf("%d messages before they are put together, want %d", got, want)
 	}
 	before := rowsOf(t, all[0], "d7.example")
-	if err := all[0].DropDays(t.Context(), Day(outNoon)+1, outNoon); err != nil || sumOf(t, all[0]) != want {
-		t.Fatalf("a day whose rows are not put together: %d messages are left of %d, %v", sumOf(t, all[0]), want, err)
+	if err := all[0].DropDays(t.Context(), Day(outNoon)+1, outNoon); err != nil ||
+		sumOf(t, all[0]) != want {
+		t.Fatalf("a day whose rows are not put together: %d messages are left of %d, %v",
+			sumOf(t, all[0]), want, err)
 	}
 	var group []chan error
 	for _, s := range all { // side by side
@@ -63,7 +67,8 @@ func TestParts(t *testing.T) {
 		group = append(group, done)
 		go func() {
 			for {
-				isOne, err := s.Collect(context.WithoutCancel(t.Context()), Day(outNoon), s.host, outNoon)
+				isOne, err := s.Collect(context.WithoutCancel(t.Context()), Day(outNoon), s.host,
+					outNoon)
 				if err != nil || !isOne {
 					done <- err
 					return
@@ -84,7 +89,8 @@ func TestParts(t *testing.T) {
 	if after := rowsOf(t, all[0], "d7.example"); fmt.Sprint(after) != fmt.Sprint(before) {
 		t.Errorf("rows before and after they are put together differ:\n%v\n%v", before, after)
 	}
-	if _, err := all[2].Fold(t.Context(), []string{"late"}, batchOf("d7.example", outNoon, 10), outNoon); err != nil {
+	if _, err := all[2].Fold(t.Context(), []string{"late"}, batchOf("d7.example", outNoon, 10),
+		outNoon); err != nil {
 		t.Fatal(err)
 	}
 	if got := sumOf(t, all[1]); got != want+10 {
@@ -96,10 +102,12 @@ func TestParts(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("the partition of the day was dropped in %s", time.Since(start).Round(time.Millisecond))
-	if days, err := all[0].partDays(t.Context()); err != nil || len(days) > 0 || sumOf(t, all[1]) != want+10 {
+	if days, err := all[0].partDays(t.Context()); err != nil || len(days) > 0 ||
+		sumOf(t, all[1]) != want+10 {
 		t.Errorf("partitions %v, %d messages, %v", days, sumOf(t, all[1]), err)
 	}
-	if _, err := all[2].Fold(t.Context(), []string{"later"}, batchOf("d7.example", outNoon, 3), outNoon); err != nil {
+	if _, err := all[2].Fold(t.Context(), []string{"later"}, batchOf("d7.example", outNoon, 3),
+		outNoon); err != nil {
 		t.Errorf("rows of a day whose partition is gone: %v", err)
 	}
 	if n, err := all[0].OutForget(t.Context(), "d7.example"); err != nil || n < 2 ||
@@ -125,19 +133,21 @@ func rowsOf(t *testing.T, s *Store, domain string) []report.Counted {
 	return rows
 }
 
-// TestCollectDies holds that a host that dies while it puts a shard together leaves it as it was, and
-// that a shard that a host has is left alone by others.
+// TestCollectDies holds that a host that dies while it puts a shard together leaves it as it was,
+// and that a shard that a host has is left alone by others.
 func TestCollectDies(t *testing.T) {
 	_, all := hosts(t, "a", "b")
 	a, b := all[0], all[1]
-	if _, err := a.Fold(t.Context(), []string{"1"}, batchOf("a.example", outNoon, 100), outNoon); err != nil {
+	if _, err := a.Fold(t.Context(), []string{"1"}, batchOf("a.example", outNoon, 100),
+		outNoon); err != nil {
 		t.Fatal(err)
 	}
 	dies := errors.New("it dies")
 	err := a.Update(t.Context(), func(tx *Tx) error {
 		var day int64
 		var shard int
-		err := tx.QueryRowContext(t.Context(), `SELECT day, shard FROM out_shard FOR UPDATE`).Scan(&day, &shard)
+		err := tx.QueryRowContext(t.Context(), `SELECT day, shard FROM out_shard FOR UPDATE`).Scan(
+			&day, &shard)
 		if err != nil {
 			return err
 		}
@@ -175,14 +185,15 @@ func TestPartsBounded(t *testing.T) {
 	}
 }
 
-// TestDropDaysWaitsForNone holds that a day with rows is left alone without waiting for the hosts that
-// write, and that a day which cannot be dropped keeps no other.
+// TestDropDaysWaitsForNone holds that a day with rows is left alone without waiting for the hosts
+// that write, and that a day which cannot be dropped keeps no other.
 func TestDropDaysWaitsForNone(t *testing.T) {
 	_, all := hosts(t, "a")
 	s := all[0]
 	for day := range 2 {
 		at := outNoon.AddDate(0, 0, day)
-		if _, err := s.Fold(t.Context(), []string{fmt.Sprint(day)}, batchOf("a.example", at, 1), at); err != nil {
+		if _, err := s.Fold(t.Context(), []string{fmt.Sprint(day)}, batchOf("a.example", at, 1),
+			at); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -192,7 +203,8 @@ func TestDropDaysWaitsForNone(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer writing.Rollback()
-	if _, err := writing.ExecContext(t.Context(), "LOCK TABLE out_part IN ROW EXCLUSIVE MODE"); err != nil {
+	if _, err := writing.ExecContext(t.Context(),
+		"LOCK TABLE out_part IN ROW EXCLUSIVE MODE"); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.DropDays(t.Context(), Day(end), end); err != nil {
@@ -202,7 +214,8 @@ func TestDropDaysWaitsForNone(t *testing.T) {
 		t.Fatal(err)
 	}
 	putTogether(t, s, end)
-	_, err = s.db.ExecContext(t.Context(), "CREATE VIEW of_operator AS SELECT * FROM "+dayTable(Day(outNoon)))
+	_, err = s.db.ExecContext(t.Context(), "CREATE VIEW of_operator AS SELECT * FROM "+
+		dayTable(Day(outNoon)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,8 +239,8 @@ func TestShardOf(t *testing.T) {
 	}
 }
 
-// TestCollectGoesOn holds that a shard that cannot be put together does not keep the others, and that
-// the count of folded messages of a policy without room of its own is not lost.
+// TestCollectGoesOn holds that a shard that cannot be put together does not keep the others, and
+// that the count of folded messages of a policy without room of its own is not lost.
 func TestCollectGoesOn(t *testing.T) {
 	_, all := hosts(t, "a")
 	s := all[0]
@@ -252,7 +265,8 @@ func TestCollectGoesOn(t *testing.T) {
 	for i := range 40 {
 		first = min(first, shardOf(fmt.Sprintf("d%d.example", i)))
 	}
-	_, err := s.db.ExecContext(t.Context(), "UPDATE out_part SET key = '\\x09' WHERE shard = $1", first)
+	_, err := s.db.ExecContext(t.Context(), "UPDATE out_part SET key = '\\x09' WHERE shard = $1",
+		first)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -273,11 +287,12 @@ func TestCollectGoesOn(t *testing.T) {
 	}
 }
 
-// TestLateTogether has two hosts come late for a shard at the same time: each waits for the other at
-// most once.
+// TestLateTogether has two hosts come late for a shard at the same time: each waits for the other
+// at most once.
 func TestLateTogether(t *testing.T) {
 	_, all := hosts(t, "a", "b")
-	if _, err := all[0].Fold(t.Context(), []string{"1"}, batchOf("a.example", outNoon, 10), outNoon); err != nil {
+	if _, err := all[0].Fold(t.Context(), []string{"1"}, batchOf("a.example", outNoon, 10),
+		outNoon); err != nil {
 		t.Fatal(err)
 	}
 	putTogether(t, all[0], outNoon)
@@ -286,7 +301,8 @@ func TestLateTogether(t *testing.T) {
 	done := make(chan error, 2)
 	err := all[0].Update(t.Context(), func(tx *Tx) error {
 		// Both wait here, and go on at the same time.
-		_, err := tx.ExecContext(t.Context(), "SELECT 1 FROM out_shard WHERE shard = $1 FOR UPDATE", shard)
+		_, err := tx.ExecContext(t.Context(), "SELECT 1 FROM out_shard WHERE shard = $1 FOR UPDATE",
+			shard)
 		for _, s := range all {
 			go func() {
 				done <- s.Update(context.WithoutCancel(t.Context()), func(tx *Tx) error {
@@ -299,7 +315,8 @@ func TestLateTogether(t *testing.T) {
 		<-isIn
 		for waiting := 0; waiting < 2 && err == nil; {
 			err = all[1].db.QueryRowContext(t.Context(),
-				"SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'").Scan(&waiting)
+				"SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'").Scan(
+				&waiting)
 		}
 		return err
 	})
@@ -308,8 +325,8 @@ func TestLateTogether(t *testing.T) {
 	}
 }
 
-// TestSilentHost holds that the server ends the transaction of a host that says nothing more, and that
-// no host waits for it forever.
+// TestSilentHost holds that the server ends the transaction of a host that says nothing more, and
+// that no host waits for it forever.
 func TestSilentHost(t *testing.T) {
 	_, all := hosts(t, "a")
 	err := all[0].Update(t.Context(), func(tx *Tx) error {

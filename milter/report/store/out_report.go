@@ -28,7 +28,8 @@ type OutPending struct {
 // OutPending lists what is counted of days up to one, oldest first; domain "" for all.
 func (s *Store) OutPending(ctx context.Context, last int64, domain string) ([]OutPending, error) {
 	list, err := s.outPending(ctx,
-		"WHERE day <= $1 AND "+onlyIn("domain", "$2", domain)+" ORDER BY day, domain, hash", last, domain)
+		"WHERE day <= $1 AND "+onlyIn("domain", "$2", domain)+" ORDER BY day, domain, hash", last,
+		domain)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +62,10 @@ func (s *Store) OutLargest(
 	}
 	parts, err := s.partsPending(ctx, last, "", most)
 	list = append(list, parts...)
-	slices.SortStableFunc(list, func(a, b OutPending) int { return cmp.Compare(b.Messages, a.Messages) })
+	slices.SortStableFunc(list, func(a, b OutPending) int {
+		return cmp.Compare(b.Messages,
+			a.Messages)
+	})
 	return list[:min(len(list), most)], all, err
 }
 
@@ -75,7 +79,8 @@ func (s *Store) OutReady(
 		ORDER BY day, slot, id LIMIT $4`, last, today-1, now.Unix()-today*86400, most)
 }
 
-func (s *Store) outPending(ctx context.Context, where string, args ...any) (out []OutPending, err error) {
+func (s *Store) outPending(ctx context.Context, where string, args ...any) (out []OutPending,
+	err error) {
 	err = s.View(ctx, func(tx *Tx) error {
 		out = nil
 		rows, err := tx.QueryContext(ctx,
@@ -180,12 +185,14 @@ type OutDelivery struct {
 // OutBuilt stores the reports of a policy and day, in parts, and removes its rows, all at once.
 // What is there already stays as it is: it may have been sent. Nothing is stored where more was
 // counted since p was listed, or another process has built it: it is listed again, or not any more.
-func (s *Store) OutBuilt(ctx context.Context, p OutPending, parts []OutReport) (isBuilt bool, err error) {
+func (s *Store) OutBuilt(ctx context.Context, p OutPending, parts []OutReport) (isBuilt bool,
+	err error) {
 	if p.hash != "" {
 		return false, nil // it is not put together yet
 	}
 	err = s.Update(ctx, func(tx *Tx) error {
-		done, err := tx.ExecContext(ctx, "DELETE FROM out_policy WHERE id = $1 AND messages = $2", p.ID, p.Messages)
+		done, err := tx.ExecContext(ctx, "DELETE FROM out_policy WHERE id = $1 AND messages = $2",
+			p.ID, p.Messages)
 		if err != nil {
 			return err
 		}
@@ -225,7 +232,8 @@ func (s *Store) OutBuilt(ctx context.Context, p OutPending, parts []OutReport) (
 }
 
 // OutReports lists reports with their deliveries, newest first; domain "" for all, id "" for all.
-func (s *Store) OutReports(ctx context.Context, domain, id string, most int) (out []OutReport, err error) {
+func (s *Store) OutReports(ctx context.Context, domain, id string, most int) (out []OutReport,
+	err error) {
 	const latest = " ORDER BY day DESC, domain, id"
 	err = s.View(ctx, func(tx *Tx) error {
 		rows, err := tx.QueryContext(ctx, `SELECT
@@ -251,7 +259,8 @@ func (s *Store) OutReports(ctx context.Context, domain, id string, most int) (ou
 			return err
 		}
 		for i := range out {
-			if out[i].Deliveries, err = tx.outDeliveries(ctx, maxDeliveries, "report = $1", out[i].ID); err != nil {
+			if out[i].Deliveries, err = tx.outDeliveries(ctx, maxDeliveries, "report = $1",
+				out[i].ID); err != nil {
 				return err
 			}
 		}
@@ -263,7 +272,8 @@ func (s *Store) OutReports(ctx context.Context, domain, id string, most int) (ou
 // maxDeliveries is more than one report has.
 const maxDeliveries = 100
 
-func (tx *Tx) outDeliveries(ctx context.Context, most int, where string, args ...any) (out []OutDelivery, err error) {
+func (tx *Tx) outDeliveries(ctx context.Context, most int, where string,
+	args ...any) (out []OutDelivery, err error) {
 	rows, err := tx.QueryContext(ctx, `SELECT report, n, address, host, state, reason, tries, due, changed, message
 		FROM out_delivery WHERE `+where+" ORDER BY due, report, n LIMIT "+strconv.Itoa(most), args...)
 	if err != nil {
@@ -285,7 +295,8 @@ func (tx *Tx) outDeliveries(ctx context.Context, most int, where string, args ..
 }
 
 // OutDue lists the deliveries whose time has come, the oldest first.
-func (s *Store) OutDue(ctx context.Context, now time.Time, most int) (out []OutDelivery, err error) {
+func (s *Store) OutDue(ctx context.Context, now time.Time, most int) (out []OutDelivery,
+	err error) {
 	err = s.View(ctx, func(tx *Tx) error {
 		out, err = tx.outDeliveries(ctx, most, "(state = 'queued' OR state = 'deferred') AND due "+
 			"<= $1", now.Unix())
@@ -295,7 +306,8 @@ func (s *Store) OutDue(ctx context.Context, now time.Time, most int) (out []OutD
 }
 
 // OutHanded counts the deliveries that were handed over since a time: in all, and to one host.
-func (s *Store) OutHanded(ctx context.Context, since time.Time, host string) (all, toHost int, err error) {
+func (s *Store) OutHanded(ctx context.Context, since time.Time, host string) (all, toHost int,
+	err error) {
 	err = s.View(ctx, func(tx *Tx) error {
 		return tx.QueryRowContext(ctx, `SELECT count(*),
 			coalesce(sum(CASE WHEN host = $2 THEN 1 ELSE 0 END), 0) FROM out_delivery

@@ -18,12 +18,12 @@ type room struct {
 	networks int // beyond, by wide network: there are few, so that there is an end
 }
 
-// maxRowBytes is how much the rows of a policy and day may come to as they are stored: a row may have
-// twenty signatures with long names.
+// maxRowBytes is how much the rows of a policy and day may come to as they are stored: a row may
+// have twenty signatures with long names.
 const maxRowBytes = 4 << 20
 
-// maxKeyBytes is the same as they are in memory: names that many rows have in common are stored once.
-// It leaves room for as many rows of usual mail as maxPassing does.
+// maxKeyBytes is the same as they are in memory: names that many rows have in common are stored
+// once. It leaves room for as many rows of usual mail as maxPassing does.
 const maxKeyBytes = 2 * maxRowBytes
 
 var (

@@ -58,7 +58,8 @@ func TestMerge(t *testing.T) {
 	for range 40 {
 		b := NewOutBatch()
 		for range r.IntN(60) {
-			e := outMail("a.example", outNoon, fmt.Sprintf("192.0.2.%d", r.IntN(60)), r.IntN(2) == 0)
+			e := outMail("a.example", outNoon, fmt.Sprintf("192.0.2.%d", r.IntN(60)),
+				r.IntN(2) == 0)
 			e.HeaderFrom = fmt.Sprintf("s%d.a.example", r.IntN(3))
 			want[string(e.AppendKey(nil))]++
 			b.Add(e)
@@ -89,7 +90,8 @@ func TestForgedRowsLeaveRoom(t *testing.T) {
 		}
 		for i := range 300 {
 			e := outMail("a.example", outNoon, "192.0.2.1", true)
-			e.Signatures = []report.DKIMAuth{{Domain: "a.example", Selector: fmt.Sprintf("s%d", i), Result: "pass"}}
+			e.Signatures = []report.DKIMAuth{{Domain: "a.example", Selector: fmt.Sprintf("s%d", i),
+				Result: "pass"}}
 			b.Add(e)
 		}
 		if n == 0 {
@@ -142,7 +144,10 @@ func TestRowsOfManyClients(t *testing.T) {
 	said := 0
 	for _, row := range rows {
 		i := slices.IndexFunc(row.Reasons,
-			func(r report.Reason) bool { return strings.HasPrefix(r.Comment, "sum of all clients in ") })
+			func(r report.Reason) bool {
+				return strings.HasPrefix(r.Comment,
+					"sum of all clients in ")
+			})
 		if i < 0 {
 			continue
 		}
@@ -158,15 +163,16 @@ func TestRowsOfManyClients(t *testing.T) {
 	}
 }
 
-// TestMigratedRelations holds that what was known of domains stays when a store of an earlier form is
-// opened.
+// TestMigratedRelations holds that what was known of domains stays when a store of an earlier form
+// is opened.
 func TestMigratedRelations(t *testing.T) {
 	stores(t, func(t *testing.T, o Options) {
 		s := openOut(t, o)
 		day := Day(outNoon)
 		for _, q := range []string{
 			"DROP TABLE out_relation", "DROP INDEX out_policy_slot",
-			"ALTER TABLE out_policy DROP COLUMN slot", "ALTER TABLE out_policy DROP COLUMN messages",
+			"ALTER TABLE out_policy DROP COLUMN slot",
+			"ALTER TABLE out_policy DROP COLUMN messages",
 			"ALTER TABLE out_policy DROP COLUMN passed", "ALTER TABLE out_policy DROP COLUMN nets",
 			"ALTER TABLE out_policy DROP COLUMN row_data", "CREATE TABLE out_row (policy BIGINT)",
 			"CREATE TABLE out_seen (domain TEXT, day BIGINT, net TEXT)",
@@ -191,8 +197,8 @@ func TestMigratedRelations(t *testing.T) {
 	})
 }
 
-// TestLongRows holds that rows with many long names come to a bounded size, passing ones as well, and
-// lose no message.
+// TestLongRows holds that rows with many long names come to a bounded size, passing ones as well,
+// and lose no message.
 func TestLongRows(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 5))
 	long := func() string {
@@ -204,7 +210,8 @@ func TestLongRows(t *testing.T) {
 		for range 600 {
 			e := outMail("a.example", outNoon, fmt.Sprintf("198.51.100.%d", r.IntN(250)), true)
 			for range 10 {
-				e.Signatures = append(e.Signatures, report.DKIMAuth{Domain: long(), Selector: long(), Result: "pass"})
+				e.Signatures = append(e.Signatures,
+					report.DKIMAuth{Domain: long(), Selector: long(), Result: "pass"})
 			}
 			b.Add(e)
 		}
@@ -216,8 +223,8 @@ func TestLongRows(t *testing.T) {
 	}
 }
 
-// TestPoliciesOfADay holds that a domain that changes its record again and again gets a bounded number
-// of reports for a day, with all messages in them.
+// TestPoliciesOfADay holds that a domain that changes its record again and again gets a bounded
+// number of reports for a day, with all messages in them.
 func TestPoliciesOfADay(t *testing.T) {
 	s := openOut(t, Options{Driver: "sqlite", DSN: t.TempDir() + "/out.db"})
 	for n := range 4 {
@@ -249,8 +256,8 @@ func TestPoliciesOfADay(t *testing.T) {
 	}
 }
 
-// TestBatchBounded holds that a batch of mail with many signatures, which packs well, stays bounded in
-// memory as well, in a batch and as it is put together, and loses no message.
+// TestBatchBounded holds that a batch of mail with many signatures, which packs well, stays bounded
+// in memory as well, in a batch and as it is put together, and loses no message.
 func TestBatchBounded(t *testing.T) {
 	for messages, isFolded := range map[int]bool{56_000: true, 15_000: false} {
 		testBatchBounded(t, messages, isFolded)
@@ -276,7 +283,8 @@ func testBatchBounded(t *testing.T, messages int, isFolded bool) {
 		keys += len(key)
 	}
 	if keys > 3*maxBatchKeys/2 || b.policies[0].folded > 0 != isFolded {
-		t.Errorf("the keys of a batch have %d bytes, %d messages are folded", keys, b.policies[0].folded)
+		t.Errorf("the keys of a batch have %d bytes, %d messages are folded", keys,
+			b.policies[0].folded)
 	}
 	var c counter
 	c.add(b)
@@ -338,7 +346,8 @@ func TestOtherPolicies(t *testing.T) {
 			}
 		}
 		if len(list) != maxPolicies || messages != 120 || failed == 0 || reasons != failed {
-			t.Errorf("%d policies, %d messages, %d of %d with a reason", len(list), messages, reasons, failed)
+			t.Errorf("%d policies, %d messages, %d of %d with a reason", len(list), messages,
+				reasons, failed)
 		}
 	})
 }

@@ -24,7 +24,8 @@ var suppressedFor = []time.Duration{7 * 24 * time.Hour, 30 * 24 * time.Hour, 180
 func (s *Store) OutKey(ctx context.Context) ([]byte, error) {
 	var key string
 	read := func(tx *Tx) error {
-		return tx.QueryRowContext(ctx, "SELECT value FROM out_secret WHERE name = 'verp'").Scan(&key)
+		return tx.QueryRowContext(ctx, "SELECT value FROM out_secret WHERE name = 'verp'").Scan(
+			&key)
 	}
 	err := s.View(ctx, read)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -88,8 +89,8 @@ func (s *Store) OutBounced(
 	return out, err
 }
 
-// countBounce counts a bounce of an address, and suppresses it for longer each time. A second one of a
-// day leaves all as it is.
+// countBounce counts a bounce of an address, and suppresses it for longer each time. A second one
+// of a day leaves all as it is.
 func (tx *Tx) countBounce(ctx context.Context, x *Suppression, reason string, now time.Time) error {
 	var until, struck int64
 	err := tx.QueryRowContext(ctx,
@@ -134,7 +135,8 @@ func (s *Store) OutSuppress(ctx context.Context, x Suppression) error {
 // OutRelease lets an address get reports again. It reports whether it was suppressed.
 func (s *Store) OutRelease(ctx context.Context, address string) (was bool, err error) {
 	err = s.Update(ctx, func(tx *Tx) error {
-		done, err := tx.ExecContext(ctx, "DELETE FROM out_suppressed WHERE address = $1", strings.ToLower(address))
+		done, err := tx.ExecContext(ctx, "DELETE FROM out_suppressed WHERE address = $1",
+			strings.ToLower(address))
 		if err != nil {
 			return err
 		}
@@ -146,7 +148,8 @@ func (s *Store) OutRelease(ctx context.Context, address string) (was bool, err e
 }
 
 // OutSuppressions lists the addresses that get no reports at a time, by name; address "" for all.
-func (s *Store) OutSuppressions(ctx context.Context, address string, now time.Time) (out []Suppression, err error) {
+func (s *Store) OutSuppressions(ctx context.Context, address string,
+	now time.Time) (out []Suppression, err error) {
 	err = s.View(ctx, func(tx *Tx) error {
 		rows, err := tx.QueryContext(ctx, `SELECT address, until, strikes, reason FROM out_suppressed
 			WHERE until > $1 AND `+onlyIn("address", "$2", address)+" ORDER BY address", now.Unix(), strings.ToLower(address))

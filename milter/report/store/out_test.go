@@ -35,7 +35,8 @@ func outMail(domain string, at time.Time, client string, passes bool) *report.Ev
 	}
 }
 
-// TestFoldOnce holds that sums are exact and that a segment counts once, however often it is folded.
+// TestFoldOnce holds that sums are exact and that a segment counts once, however often it is
+// folded.
 func TestFoldOnce(t *testing.T) {
 	stores(t, func(t *testing.T, o Options) {
 		s := openOut(t, o)
@@ -44,10 +45,12 @@ func TestFoldOnce(t *testing.T) {
 			b := NewOutBatch()
 			for range 500 {
 				domain := fmt.Sprintf("d%d.example", r.IntN(7))
-				b.Add(outMail(domain, outNoon, fmt.Sprintf("192.0.2.%d", r.IntN(50)), r.IntN(2) == 0))
+				b.Add(outMail(domain, outNoon, fmt.Sprintf("192.0.2.%d", r.IntN(50)),
+					r.IntN(2) == 0))
 			}
 			for range 2 {
-				if _, err := s.Fold(t.Context(), []string{fmt.Sprint("segment", n)}, b, outNoon); err != nil {
+				if _, err := s.Fold(t.Context(), []string{fmt.Sprint("segment", n)}, b,
+					outNoon); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -76,7 +79,8 @@ func TestFoldOnce(t *testing.T) {
 	})
 }
 
-// TestPolicyChange holds that a policy that changes at noon makes two reports, and that From below it shares one.
+// TestPolicyChange holds that a policy that changes at noon makes two reports, and that From below
+// it shares one.
 func TestPolicyChange(t *testing.T) {
 	stores(t, func(t *testing.T, o Options) {
 		s := openOut(t, o)
@@ -85,7 +89,8 @@ func TestPolicyChange(t *testing.T) {
 		below.HeaderFrom = "x.a.example"
 		changed := outMail("a.example", outNoon, "192.0.2.1", true)
 		changed.Policy.Text = "v=DMARC1; p=reject"
-		for _, e := range []*report.Evaluation{outMail("a.example", outNoon, "192.0.2.1", true), below, changed} {
+		for _, e := range []*report.Evaluation{outMail("a.example", outNoon, "192.0.2.1", true),
+			below, changed} {
 			b.Add(e)
 		}
 		if _, err := s.Fold(t.Context(), []string{"s"}, b, outNoon); err != nil {
@@ -98,7 +103,8 @@ func TestPolicyChange(t *testing.T) {
 	})
 }
 
-// TestHostileRows is a flood in which every message has names of its own: few rows are left, and no message is lost.
+// TestHostileRows is a flood in which every message has names of its own: few rows are left, and no
+// message is lost.
 func TestHostileRows(t *testing.T) {
 	s := openOut(t, Options{Driver: "sqlite", DSN: t.TempDir() + "/out.db"})
 	total := flood(t, s, 60_000)
@@ -119,16 +125,19 @@ func flood(t *testing.T, s *Store, n int) int64 {
 		b := NewOutBatch()
 		size := min(n, 20_000)
 		for range size {
-			e := outMail("victim.example", outNoon, fmt.Sprintf("198.51.%d.%d", r.IntN(4), r.IntN(250)), false)
+			e := outMail("victim.example", outNoon,
+				fmt.Sprintf("198.51.%d.%d", r.IntN(4), r.IntN(250)), false)
 			e.EnvelopeFrom = fmt.Sprintf("m%d.example", r.Uint64())
 			e.HeaderFrom = fmt.Sprintf("h%d.victim.example", r.Uint64())
 			e.Signatures = []report.DKIMAuth{{
-				Domain: fmt.Sprintf("d%d.example", r.Uint64()), Selector: fmt.Sprintf("s%d", r.Uint64()), Result: "fail",
+				Domain:   fmt.Sprintf("d%d.example", r.Uint64()),
+				Selector: fmt.Sprintf("s%d", r.Uint64()), Result: "fail",
 			}}
 			b.Add(e)
 		}
 		n -= size
-		if _, err := s.Fold(t.Context(), []string{fmt.Sprint("flood", segment)}, b, outNoon); err != nil {
+		if _, err := s.Fold(t.Context(), []string{fmt.Sprint("flood", segment)}, b,
+			outNoon); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -177,18 +186,21 @@ func TestRelations(t *testing.T) {
 		} {
 			got, err := s.OutRelation(t.Context(), tc.domain, tc.day)
 			if err != nil || got != tc.want {
-				t.Errorf("%s on day %d: got %+v, %v; want %+v", tc.domain, tc.day, got, err, tc.want)
+				t.Errorf("%s on day %d: got %+v, %v; want %+v", tc.domain, tc.day, got, err,
+					tc.want)
 			}
 		}
 		var names int
-		err := s.db.QueryRowContext(t.Context(), "SELECT count(*) FROM out_friend WHERE hash LIKE '%friend%'").Scan(&names)
+		err := s.db.QueryRowContext(t.Context(), "SELECT count(*) FROM out_friend WHERE hash "+
+			"LIKE '%friend%'").Scan(&names)
 		if err != nil || names > 0 {
 			t.Errorf("%d names of domains that users wrote to are in clear, %v", names, err)
 		}
 		if n, err := s.OutForget(t.Context(), "friend.example"); err != nil || n != 1 {
 			t.Errorf("forgot %d, %v", n, err)
 		}
-		if got, err := s.OutRelation(t.Context(), "friend.example", day); err != nil || got.WroteTo {
+		if got, err := s.OutRelation(t.Context(), "friend.example", day); err != nil ||
+			got.WroteTo {
 			t.Errorf("%+v, %v", got, err)
 		}
 	})
@@ -226,22 +238,26 @@ func TestSuppression(t *testing.T) {
 				}
 			}
 			list, err := s.OutSuppressions(t.Context(), "d@A.example", now)
-			if err != nil || len(list) != 1 || !list[0].Until.Equal(now.AddDate(0, 0, days)) || list[0].Strikes != i+1 {
+			if err != nil || len(list) != 1 || !list[0].Until.Equal(now.AddDate(0, 0, days)) ||
+				list[0].Strikes != i+1 {
 				t.Errorf("day %d: %+v, %v", i+1, list, err)
 			}
 		}
 		if was, err := s.OutRelease(t.Context(), "d@a.example"); err != nil || !was {
 			t.Errorf("%v, %v", was, err)
 		}
-		if got, err := s.OutBounced(t.Context(), "unknown", 1, "x", outNoon); err != nil || got.Address != "" {
+		if got, err := s.OutBounced(t.Context(), "unknown", 1, "x", outNoon); err != nil ||
+			got.Address != "" {
 			t.Errorf("%+v, %v", got, err)
 		}
 		outSent(t, s, "last", "d@a.example")
-		long := Suppression{Address: "d@a.example", Until: outNoon.AddDate(1, 0, 0), Reason: "by mailseal reports suppress"}
+		long := Suppression{Address: "d@a.example", Until: outNoon.AddDate(1, 0, 0),
+			Reason: "by mailseal reports suppress"}
 		if err := s.OutSuppress(t.Context(), long); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := s.OutBounced(t.Context(), "last", 1, "x", outNoon); err != nil || !got.Until.Equal(long.Until) {
+		if got, err := s.OutBounced(t.Context(), "last", 1, "x", outNoon); err != nil ||
+			!got.Until.Equal(long.Until) {
 			t.Errorf("a bounce shortened what an operator wanted: %+v, %v", got, err)
 		}
 	})
@@ -250,7 +266,8 @@ func TestSuppression(t *testing.T) {
 // TestOutKey holds that a store keeps its key, and that another store has another.
 func TestOutKey(t *testing.T) {
 	stores(t, func(t *testing.T, o Options) {
-		s, other := openOut(t, o), openOut(t, Options{Driver: "sqlite", DSN: t.TempDir() + "/other.db"})
+		s, other := openOut(t, o), openOut(t,
+			Options{Driver: "sqlite", DSN: t.TempDir() + "/other.db"})
 		first, err := s.OutKey(t.Context())
 		again, err2 := s.OutKey(t.Context())
 		others, err3 := other.OutKey(t.Context())
@@ -274,7 +291,8 @@ func TestPrune(t *testing.T) {
 	}
 	count := func() (n int) {
 		err := s.db.QueryRowContext(t.Context(),
-			"SELECT (SELECT count(*) FROM out_friend) + (SELECT count(*) FROM out_relation) + (SELECT count(*) FROM out_segment)").Scan(&n)
+			"SELECT (SELECT count(*) FROM out_friend) + (SELECT count(*) FROM out_relation) + "+
+				"(SELECT count(*) FROM out_segment)").Scan(&n)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -283,7 +301,8 @@ func TestPrune(t *testing.T) {
 	for _, tc := range []struct{ days, spoolDays, want int }{
 		{0, 7, 3}, {8, 7, 3}, {31, 30, 3}, {9, 7, 2}, {89, 7, 2}, {90, 7, 0},
 	} {
-		if err := s.OutPrune(t.Context(), outNoon.AddDate(0, 0, tc.days), tc.spoolDays); err != nil {
+		if err := s.OutPrune(t.Context(), outNoon.AddDate(0, 0, tc.days),
+			tc.spoolDays); err != nil {
 			t.Fatal(err)
 		}
 		if got := count(); got != tc.want {

@@ -80,10 +80,12 @@ func (tx *Tx) foldOwn(ctx context.Context, o *own, now time.Time) error {
 	if len(o.days) == 0 {
 		return nil
 	}
-	if _, err := tx.ExecContext(ctx, "DELETE FROM own_day WHERE day < $1", Day(now)-ownFor); err != nil {
+	if _, err := tx.ExecContext(ctx, "DELETE FROM own_day WHERE day < $1",
+		Day(now)-ownFor); err != nil {
 		return err
 	}
-	_, err := tx.ExecContext(ctx, "DELETE FROM own_selector WHERE last_at < $1", now.AddDate(0, 0, -ownFor).Unix())
+	_, err := tx.ExecContext(ctx, "DELETE FROM own_selector WHERE last_at < $1",
+		now.AddDate(0, 0, -ownFor).Unix())
 	return err
 }
 

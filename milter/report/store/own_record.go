@@ -11,8 +11,9 @@ import (
 // OwnState is the result of comparing the DNS records of a domain of ours with its mail of the last
 // 90 days.
 type OwnState struct {
-	SPF      string        `json:"spf,omitempty"`      // the record; "" for none
-	All      string        `json:"all,omitempty"`      // how it ends: "-all", "~all", "?all", "+all"; "" is unknown
+	SPF string `json:"spf,omitempty"` // the record; "" for none
+	// how it ends: "-all", "~all", "?all", "+all"; "" is unknown
+	All      string        `json:"all,omitempty"`
 	Terms    []OwnTerm     `json:"terms,omitempty"`    // of the record, in its order
 	Selected []OwnSelector `json:"selected,omitempty"` // keys that sign
 	Findings []OwnFinding  `json:"findings,omitempty"` // of the check of the domain, each code once
@@ -34,11 +35,15 @@ func (s *OwnState) IsParked() bool {
 
 // OwnTerm is a term of an SPF record with the mail that it let in.
 type OwnTerm struct {
-	Text     string       `json:"text"`
-	Messages int64        `json:"messages"`          // with an envelope of the domain, of addresses that it matched
-	OwnHost  bool         `json:"own,omitempty"`     // it matches an address of this host, or may match anything
-	Foreign  bool         `json:"foreign,omitempty"` // what it would match sends with other envelopes alone
-	Alone    []netip.Addr `json:"alone,omitempty"`   // addresses that pass with it and not without it
+	Text string `json:"text"`
+	// with an envelope of the domain, of addresses that it matched
+	Messages int64 `json:"messages"`
+	// it matches an address of this host, or may match anything
+	OwnHost bool `json:"own,omitempty"`
+	// what it would match sends with other envelopes alone
+	Foreign bool `json:"foreign,omitempty"`
+	// addresses that pass with it and not without it
+	Alone []netip.Addr `json:"alone,omitempty"`
 }
 
 // OwnSelector is a key that mail was signed with lately.
@@ -49,7 +54,8 @@ type OwnSelector struct {
 }
 
 // SetOwnState stores the result for a domain.
-func (s *Store) SetOwnState(ctx context.Context, domain string, state *OwnState, now time.Time) error {
+func (s *Store) SetOwnState(ctx context.Context, domain string, state *OwnState,
+	now time.Time) error {
 	content, err := json.Marshal(state)
 	if err != nil {
 		return err

@@ -63,8 +63,10 @@ func TestOwnMail(t *testing.T) {
 			}
 		}
 		later := outNoon.AddDate(0, 0, ownFor+1)
-		fold("3", later, report.Sent{Time: later, Domain: "c.example", Selector: "s1", Counted: true})
-		if mail, keys = read(0); len(mail) != 1 || len(keys) != 1 || mail["c.example"].Messages != 1 {
+		fold("3", later, report.Sent{Time: later, Domain: "c.example", Selector: "s1",
+			Counted: true})
+		if mail, keys = read(0); len(mail) != 1 || len(keys) != 1 ||
+			mail["c.example"].Messages != 1 {
 			t.Errorf("after %d days: %+v, %+v", ownFor, mail, keys)
 		}
 	})
@@ -75,7 +77,8 @@ func TestUse(t *testing.T) {
 	stores(t, func(t *testing.T, o Options) {
 		s := openOut(t, o)
 		for _, word := range []string{"people", "machines", ""} {
-			err := s.SetUse(t.Context(), Use{Domain: "a.example", Word: word, By: "anna", At: outNoon})
+			err := s.SetUse(t.Context(), Use{Domain: "a.example", Word: word, By: "anna",
+				At: outNoon})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -50,8 +50,8 @@ const (
 )
 
 // settings have PostgreSQL end a transaction that a host is in the middle of and says nothing more
-// about, being stopped or cut off: what it has locked, other hosts wait for. They do not wait longer.
-// "mailseal reports serve" asks again.
+// about, being stopped or cut off: what it has locked, other hosts wait for. They do not wait
+// longer. "mailseal reports serve" asks again.
 var settings = map[string]string{
 	"idle_in_transaction_session_timeout": "60s",
 	"lock_timeout":                        "60s",

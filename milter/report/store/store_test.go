@@ -39,7 +39,8 @@ func TestOpenAgain(t *testing.T) {
 	stores(t, func(t *testing.T, o Options) {
 		first, second := open(t, o), open(t, o)
 		err := first.Update(t.Context(), func(tx *Tx) error {
-			_, err := tx.ExecContext(t.Context(), "INSERT INTO in_name (name) VALUES ($1)", "example.com")
+			_, err := tx.ExecContext(t.Context(), "INSERT INTO in_name (name) VALUES ($1)",
+				"example.com")
 			return err
 		})
 		if err != nil {
@@ -66,7 +67,8 @@ func TestUpdateUndoesAll(t *testing.T) {
 	stores(t, func(t *testing.T, o Options) {
 		s, stop := open(t, o), errors.New("stop")
 		err := s.Update(t.Context(), func(tx *Tx) error {
-			if _, err := tx.ExecContext(t.Context(), "INSERT INTO in_name (name) VALUES ($1)", "example.com"); err != nil {
+			if _, err := tx.ExecContext(t.Context(), "INSERT INTO in_name (name) VALUES ($1)",
+				"example.com"); err != nil {
 				return err
 			}
 			return stop
@@ -131,7 +133,8 @@ func TestViewDoesNotWrite(t *testing.T) {
 
 func TestOpenErrors(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.WriteFile(dir+"/text", []byte(strings.Repeat("not a database", 1000)), 0o600); err != nil {
+	if err := os.WriteFile(dir+"/text", []byte(strings.Repeat("not a database", 1000)),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, tc := range []struct {
@@ -141,8 +144,10 @@ func TestOpenErrors(t *testing.T) {
 	}{
 		{"no driver", Options{DSN: "x"}, []string{"sqlite", "postgres"}},
 		{"another driver", Options{Driver: database.MySQL, DSN: "x"}, []string{`not "mysql"`}},
-		{"no directory", Options{Driver: database.SQLite, DSN: dir + "/none/reports.db"}, []string{dir + "/none", "create the directory"}},
-		{"no database", Options{Driver: database.SQLite, DSN: dir + "/text"}, []string{dir + "/text", "not a database"}},
+		{"no directory", Options{Driver: database.SQLite, DSN: dir + "/none/reports.db"},
+			[]string{dir + "/none", "create the directory"}},
+		{"no database", Options{Driver: database.SQLite, DSN: dir + "/text"},
+			[]string{dir + "/text", "not a database"}},
 		{"a bad DSN", Options{Driver: database.Postgres, DSN: "port=x password=secret"}, []string{"cannot be read"}},
 	} {
 		s, err := Open(context.Background(), tc.o)

@@ -136,7 +136,8 @@ func (s *source) envelope(f *report.Feedback, row *report.Row) {
 	}
 }
 
-// maxDays bounds the days of a source that are told apart: a quarter, which is what advice looks at.
+// maxDays bounds the days of a source that are told apart: a quarter, which is what advice looks
+// at.
 const maxDays = 92
 
 // finish fills what follows from the counts.

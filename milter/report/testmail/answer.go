@@ -63,8 +63,8 @@ func (a *Answerer) Later(m evidence.Mail) error {
 	}
 }
 
-// Run answers tests, one after the other, until ctx ends. What waits then is not answered: who tests
-// has the reply and the page.
+// Run answers tests, one after the other, until ctx ends. What waits then is not answered: who
+// tests has the reply and the page.
 func (a *Answerer) Run(ctx context.Context) {
 	for {
 		select {

@@ -29,7 +29,8 @@ func (h *hands) Hand(_ context.Context, from, to string, text []byte) error {
 func answerer(t *testing.T) (*Answerer, *hands, *time.Time) {
 	_, store, _ := newServer(t)
 	h, at := &hands{}, now
-	return &Answerer{Store: store, Transport: h, Address: "test@example.net", URL: "https://mx.example.net",
+	return &Answerer{Store: store, Transport: h, Address: "test@example.net",
+		URL: "https://mx.example.net",
 		Now: func() time.Time { return at }}, h, &at
 }
 
@@ -40,12 +41,14 @@ func passing(sender string) evidence.Mail {
 		Answer: evidence.Answer{MessageID: "<1@good.example>"}}
 }
 
-// TestAnswer holds what an answer is: from the null sender to the envelope sender, marked as a program's, and small.
+// TestAnswer holds what an answer is: from the null sender to the envelope sender, marked as a
+// program's, and small.
 func TestAnswer(t *testing.T) {
 	a, h, _ := answerer(t)
 	m := passing("friend@good.example")
 	m.DMARC.Reason = "line\r\nBcc: all@good.example\u202e " + strings.Repeat("x", 5000)
-	if err := a.Answer(t.Context(), m); err != nil || len(h.to) != 1 || h.to[0] != ">friend@good.example" {
+	if err := a.Answer(t.Context(), m); err != nil || len(h.to) != 1 ||
+		h.to[0] != ">friend@good.example" {
 		t.Fatalf("%v %v", h.to, err)
 	}
 	got, err := mail.ReadMessage(strings.NewReader(h.text[0]))
@@ -62,7 +65,8 @@ func TestAnswer(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, got.Header.Get(name), want)
 		}
 	}
-	for _, want := range []string{"passes for good.example", "https://mx.example.net/t/" + m.Token, "SPF: pass"} {
+	for _, want := range []string{"passes for good.example", "https://mx.example.net/t/" + m.Token,
+		"SPF: pass"} {
 		if !strings.Contains(h.text[0], want) {
 			t.Errorf("no %q in %s", want, h.text[0])
 		}
@@ -163,8 +167,8 @@ func (s *slowServer) Hand(ctx context.Context, _, to string, _ []byte) error {
 	return ctx.Err()
 }
 
-// TestSlowServer holds that nothing waits for a mail server that is slow: mails are taken out of the
-// spool and pages shown meanwhile, and beyond a bound tests stay without an answer by mail.
+// TestSlowServer holds that nothing waits for a mail server that is slow: mails are taken out of
+// the spool and pages shown meanwhile, and beyond a bound tests stay without an answer by mail.
 func TestSlowServer(t *testing.T) {
 	a, _, _ := answerer(t)
 	slow := &slowServer{asked: make(chan string), may: make(chan struct{})}

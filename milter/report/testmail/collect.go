@@ -12,7 +12,8 @@ import (
 
 // Collect reads the mails that the daemon wrote into the spool. It calls each for every new mail;
 // its errors are logged, and nothing is tried again: an answer that comes late is of no use.
-func (s *Store) Collect(ctx context.Context, dir string, log *slog.Logger, each func(evidence.Mail) error) error {
+func (s *Store) Collect(ctx context.Context, dir string, log *slog.Logger,
+	each func(evidence.Mail) error) error {
 	names, err := evidence.Waiting(dir)
 	if err != nil {
 		return err

@@ -58,14 +58,18 @@ func New(c Config) (*Server, error) {
 	funcs := template.FuncMap{"name": web.Name, "text": web.Text, "visible": web.Visible,
 		"sentence": sentence}
 	var err error
-	if s.pages, err = template.New("test.html").Funcs(funcs).ParseFS(files, "test.html"); err != nil {
+	if s.pages, err = template.New("test.html").Funcs(funcs).ParseFS(files,
+		"test.html"); err != nil {
 		return nil, err
 	}
 	s.mux.HandleFunc("GET /{$}", s.start)
 	s.mux.HandleFunc("GET /t/{token}", s.show)
 	s.mux.HandleFunc("GET /style.css", style)
 	s.mux.HandleFunc("GET /robots.txt", robots)
-	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		_,
+			_ = w.Write([]byte("ok\n"))
+	})
 	s.mux.HandleFunc("/", s.unknown)
 	return s, nil
 }
@@ -186,7 +190,8 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request) {
 	p.Answered = s.answered(m)
 	p.Title, p.Heading, p.Lead = "Test: dmarc="+m.DMARC.Value, p.Mail.Heading, p.Mail.Advice
 	for _, o := range list[1:] {
-		p.Others = append(p.Others, o.Time.UTC().Format("2 Jan, 15:04:05")+" UTC: dmarc="+o.DMARC.Value)
+		p.Others = append(p.Others, o.Time.UTC().Format("2 Jan, 15:04:05")+" UTC: dmarc="+
+			o.DMARC.Value)
 	}
 	s.render(w, http.StatusOK, p)
 }

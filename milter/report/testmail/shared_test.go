@@ -71,14 +71,16 @@ func TestShared(t *testing.T) {
 	}
 }
 
-// TestSharedWithoutCreate holds that a user who may make no schemas opens the store in one that is there.
+// TestSharedWithoutCreate holds that a user who may make no schemas opens the store in one that is
+// there.
 func TestSharedWithoutCreate(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a real server")
 	}
 	server := rig.Postgres(t)
-	db, err := database.Open(database.Options{Driver: database.Postgres, DSN: server.DSN, Timeout: timeout,
-		Access: database.Write, Keep: true})
+	db, err := database.Open(database.Options{Driver: database.Postgres, DSN: server.DSN,
+		Timeout: timeout,
+		Access:  database.Write, Keep: true})
 	if err != nil {
 		t.Fatal(err)
 	}

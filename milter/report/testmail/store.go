@@ -107,7 +107,8 @@ func (s *Store) change(ctx context.Context, do func(*sql.Tx) error) error {
 	}
 	defer tx.Rollback() // of no effect after Commit
 	if s.driver == database.Postgres {
-		if _, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock($1)", sharedLock); err != nil {
+		if _, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock($1)",
+			sharedLock); err != nil {
 			return s.wrap(err)
 		}
 	}
@@ -166,8 +167,8 @@ func (s *Store) Put(ctx context.Context, file string, m evidence.Mail) (isNew bo
 	if err := ctx.Err(); err != nil {
 		return false, s.wrap(err)
 	}
-	// A driver may say that its caller has left although the row was stored: then the mail would count
-	// as seen, and never be answered. The database's own timeout bounds the wait.
+	// A driver may say that its caller has left although the row was stored: then the mail would
+	// count as seen, and never be answered. The database's own timeout bounds the wait.
 	ctx = context.WithoutCancel(ctx)
 	done, err := s.db.ExecContext(ctx, `INSERT INTO mails (token, at, file, mail)
 		VALUES ($1, $2, $3, $4) ON CONFLICT (file) DO NOTHING`, m.Token, m.Time.Unix(), file, text)
@@ -191,7 +192,8 @@ func (s *Store) Expire(ctx context.Context, now time.Time) error {
 	_, err := s.db.ExecContext(ctx, `DELETE FROM mails WHERE at < $1 OR id NOT IN
 		(SELECT id FROM mails ORDER BY at DESC, id DESC LIMIT $2)`, now.Add(-s.keep).Unix(), maxMails)
 	if err == nil {
-		_, err = s.db.ExecContext(ctx, "DELETE FROM answers WHERE at < $1", now.Add(-24*time.Hour).Unix())
+		_, err = s.db.ExecContext(ctx, "DELETE FROM answers WHERE at < $1",
+			now.Add(-24*time.Hour).Unix())
 	}
 	if err != nil {
 		return s.wrap(err)

@@ -22,27 +22,35 @@ var now = time.Date(2026, 11, 30, 8, 6, 0, 0, time.UTC)
 func hostile(token string) evidence.Mail {
 	const bad = "<script>alert(1)</script>\u202e\" onload=x"
 	return evidence.Mail{
-		Token: token, Time: now, Host: "mx.example.net", Client: netip.MustParseAddr("198.51.100.7"), Helo: bad, TLS: bad,
+		Token: token, Time: now, Host: "mx.example.net",
+		Client: netip.MustParseAddr("198.51.100.7"), Helo: bad, TLS: bad,
 		Sender: bad, Recipient: bad, IPRev: &evidence.Finding{Value: "fail", Name: bad, Reason: bad},
-		SPF: &spf.Result{Value: spf.Pass, Domain: "bounce.esp.example", Reason: bad, Explanation: bad, Tree: &spf.Record{
-			Domain: bad, Text: bad, Steps: []spf.Step{{Term: bad, Outcome: "match", Detail: bad, Nested: &spf.Record{Text: bad}}}}},
-		Signatures: []evidence.Signature{{Value: "fail", Domain: "shop.example", Selector: bad, Reason: bad, Checked: true, HeaderIntact: true, HeaderCause: bad, Cure: bad}},
-		ARC:        &evidence.Finding{Value: "fail", Name: bad, Reason: bad},
+		SPF: &spf.Result{Value: spf.Pass, Domain: "bounce.esp.example", Reason: bad,
+			Explanation: bad, Tree: &spf.Record{
+				Domain: bad, Text: bad, Steps: []spf.Step{{Term: bad, Outcome: "match", Detail: bad,
+					Nested: &spf.Record{Text: bad}}}}},
+		Signatures: []evidence.Signature{{Value: "fail", Domain: "shop.example", Selector: bad,
+			Reason: bad, Checked: true, HeaderIntact: true, HeaderCause: bad, Cure: bad}},
+		ARC: &evidence.Finding{Value: "fail", Name: bad, Reason: bad},
 		DMARC: evidence.DMARC{Value: "fail", Reason: bad, Author: "shop.example", Record: bad, Requested: "reject",
-			Alignments: []evidence.Alignment{{Method: "spf", Domain: bad, Why: bad}}, Walk: []evidence.Step{{Name: bad, Answer: bad}}},
+			Alignments: []evidence.Alignment{{Method: "spf", Domain: bad, Why: bad}},
+			Walk:       []evidence.Step{{Name: bad, Answer: bad}}},
 		Action: "mark", Why: bad, Code: 550, Reply: []string{bad}, Fields: []evidence.Field{{Name: bad, Value: bad}},
 	}
 }
 
-func newServer(t *testing.T) (*Server, *Store, func(path, remote string) *httptest.ResponseRecorder) {
+func newServer(t *testing.T) (*Server, *Store,
+	func(path, remote string) *httptest.ResponseRecorder) {
 	t.Helper()
 	store, err := Open(t.Context(), filepath.Join(t.TempDir(), "tests.db"), 7*24*time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	s, err := New(Config{Store: store, Address: "test@example.net", URL: "https://mx.example.net", Host: "mx.example.net",
-		Keep: 7 * 24 * time.Hour, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler)})
+	s, err := New(Config{Store: store, Address: "test@example.net", URL: "https://mx.example.net",
+		Host: "mx.example.net",
+		Keep: 7 * 24 * time.Hour, Now: func() time.Time { return now },
+		Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,16 +74,19 @@ func TestHostilePage(t *testing.T) {
 	}
 	w := get("/t/"+token, visitor)
 	body := w.Body.String()
-	if w.Code != 200 || strings.Contains(body, "<script") || strings.Contains(body, "\u202e") || strings.Contains(body, `" onload`) {
+	if w.Code != 200 || strings.Contains(body, "<script") || strings.Contains(body, "\u202e") ||
+		strings.Contains(body, `" onload`) {
 		t.Fatalf("status %d: %s", w.Code, body)
 	}
-	for _, want := range []string{"U+202E", "dmarc=fail", "The body was changed after signing", "Correct the signature of", "matches", "7 Dec", "signed "} {
+	for _, want := range []string{"U+202E", "dmarc=fail", "The body was changed after signing",
+		"Correct the signature of", "matches", "7 Dec", "signed "} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %q in %s", want, body)
 		}
 	}
 	for name, want := range map[string]string{
-		"Content-Security-Policy": "default-src 'none'", "X-Robots-Tag": "noindex", "Cache-Control": "no-store", "Referrer-Policy": "same-origin",
+		"Content-Security-Policy": "default-src 'none'", "X-Robots-Tag": "noindex",
+		"Cache-Control": "no-store", "Referrer-Policy": "same-origin",
 	} {
 		if got := w.Header().Get(name); !strings.HasPrefix(got, want) {
 			t.Errorf("%s: %q", name, got)
@@ -139,7 +150,8 @@ func TestVisits(t *testing.T) {
 	for range maxVisits {
 		get("/healthz", visitor)
 	}
-	if w := get("/healthz", "203.0.113.200:1"); w.Code != 429 || w.Header().Get("Retry-After") == "" {
+	if w := get("/healthz", "203.0.113.200:1"); w.Code != 429 ||
+		w.Header().Get("Retry-After") == "" {
 		t.Errorf("status %d beyond the bound", w.Code)
 	}
 	if w := get("/healthz", "192.0.2.1:1"); w.Code != 200 {
@@ -158,12 +170,14 @@ func TestCollect(t *testing.T) {
 	n := 0
 	each := func(evidence.Mail) error { n++; return nil }
 	for range 2 {
-		for name, text := range map[string][]byte{"1.testmail": text, "2.testmail": []byte("{}"), "3.testmail.open": text} {
+		for name, text := range map[string][]byte{"1.testmail": text, "2.testmail": []byte("{}"),
+			"3.testmail.open": text} {
 			if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := store.Collect(context.Background(), dir, slog.New(slog.DiscardHandler), each); err != nil {
+		if err := store.Collect(context.Background(), dir, slog.New(slog.DiscardHandler),
+			each); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -175,7 +189,8 @@ func TestCollect(t *testing.T) {
 // TestAdvice holds what is said first of each kind of mail.
 func TestAdvice(t *testing.T) {
 	client := netip.MustParseAddr("198.51.100.7")
-	failed := &spf.Result{Value: spf.Fail, Domain: "shop.example", Tree: &spf.Record{Text: "v=spf1 mx -all"}}
+	failed := &spf.Result{Value: spf.Fail, Domain: "shop.example",
+		Tree: &spf.Record{Text: "v=spf1 mx -all"}}
 	for _, c := range []struct {
 		name          string
 		mail          evidence.Mail
@@ -183,21 +198,27 @@ func TestAdvice(t *testing.T) {
 	}{
 		{"good", evidence.Mail{DMARC: evidence.DMARC{Value: "pass", Author: "shop.example"},
 			Signatures: []evidence.Signature{{Value: "pass", Aligned: true}}}, "You need not change anything", ""},
-		{"SPF alone", evidence.Mail{DMARC: evidence.DMARC{Value: "pass", Author: "shop.example"}}, "Only SPF passed", ""},
-		{"no record", evidence.Mail{DMARC: evidence.DMARC{Value: "none", Author: "shop.example"}}, "p=none first", "_dmarc.shop.example. "},
+		{"SPF alone", evidence.Mail{DMARC: evidence.DMARC{Value: "pass", Author: "shop.example"}},
+			"Only SPF passed", ""},
+		{"no record", evidence.Mail{DMARC: evidence.DMARC{Value: "none", Author: "shop.example"}},
+			"p=none first", "_dmarc.shop.example. "},
 		{"the DNS", evidence.Mail{DMARC: evidence.DMARC{Value: "temperror"}}, "again later", ""},
 		{"two authors", evidence.Mail{DMARC: evidence.DMARC{Value: "permerror"}}, "exactly one address", ""},
 		{"not aligned", evidence.Mail{DMARC: evidence.DMARC{Value: "fail", Author: "shop.example"},
 			SPF: &spf.Result{Value: spf.Pass, Domain: "esp.example"}}, "SPF passed, but for esp.example", ""},
-		{"not in SPF", evidence.Mail{Client: client, DMARC: evidence.DMARC{Value: "fail", Author: "shop.example"}, SPF: failed},
+		{"not in SPF", evidence.Mail{Client: client,
+			DMARC: evidence.DMARC{Value: "fail", Author: "shop.example"}, SPF: failed},
 			"add it to the SPF record", `"v=spf1 ip4:198.51.100.7 mx -all"`},
 		{"changed by a service", evidence.Mail{DMARC: evidence.DMARC{Value: "fail", Author: "shop.example"},
 			SPF: &spf.Result{Value: spf.Pass, Domain: "bounce.esp.example"},
-			Signatures: []evidence.Signature{{Value: "pass", Domain: "esp.example", Selector: "e1", Checked: true, HeaderIntact: true, BodyIntact: true},
-				{Value: "fail", Domain: "shop.example", Selector: "s", Reason: "body changed", Checked: true, HeaderIntact: true}}},
+			Signatures: []evidence.Signature{{Value: "pass", Domain: "esp.example", Selector: "e1",
+				Checked: true, HeaderIntact: true, BodyIntact: true},
+				{Value: "fail", Domain: "shop.example", Selector: "s", Reason: "body changed",
+					Checked: true, HeaderIntact: true}}},
 			"Have esp.example sign with a key of shop.example as its last step", ""},
 		{"signature broken", evidence.Mail{DMARC: evidence.DMARC{Value: "fail", Author: "a.shop.example"},
-			Signatures: []evidence.Signature{{Value: "fail", Domain: "shop.example", Selector: "s", Reason: "body changed"}}},
+			Signatures: []evidence.Signature{{Value: "fail", Domain: "shop.example", Selector: "s",
+				Reason: "body changed"}}},
 			"Correct the signature of shop.example (selector s): body changed", ""},
 	} {
 		v := newView(c.mail)
@@ -205,21 +226,23 @@ func TestAdvice(t *testing.T) {
 		if v.Publish != nil {
 			got = v.Publish.Text
 		}
-		if !strings.Contains(v.Advice, c.want) || (got == "") != (c.publish == "") || !strings.Contains(got, c.publish) {
+		if !strings.Contains(v.Advice, c.want) || (got == "") != (c.publish == "") ||
+			!strings.Contains(got, c.publish) {
 			t.Errorf("%s: %q, publish %q", c.name, v.Advice, got)
 		}
 	}
 }
 
-// TestVisitorLeaves holds that a visitor who leaves while the page collects what is new takes no one's
-// mail away: the collection goes on.
+// TestVisitorLeaves holds that a visitor who leaves while the page collects what is new takes no
+// one's mail away: the collection goes on.
 func TestVisitorLeaves(t *testing.T) {
 	s, store, _ := newServer(t)
 	token := evidence.NewToken()
 	ctx, leave := context.WithCancel(t.Context())
 	s.Refresh = func(ctx context.Context) error {
 		leave()
-		_, err := store.Put(ctx, "file-1", evidence.Mail{Token: token, Time: now, DMARC: evidence.DMARC{Value: "pass"}})
+		_, err := store.Put(ctx, "file-1",
+			evidence.Mail{Token: token, Time: now, DMARC: evidence.DMARC{Value: "pass"}})
 		return err
 	}
 	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/t/"+token, nil)
@@ -250,18 +273,20 @@ func (l leaving) Err() error {
 	return l.Context.Err()
 }
 
-// TestLeavesBetween holds that a mail counts as new if it was stored before its visitor left: it would
-// not be answered else.
+// TestLeavesBetween holds that a mail counts as new if it was stored before its visitor left: it
+// would not be answered else.
 func TestLeavesBetween(t *testing.T) {
 	_, store, _ := newServer(t)
-	other, err := database.Open(database.Options{Driver: database.SQLite, DSN: store.where, Timeout: time.Second, Access: database.Read})
+	other, err := database.Open(database.Options{Driver: database.SQLite, DSN: store.where,
+		Timeout: time.Second, Access: database.Read})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer other.Close()
 	ctx := leaving{t.Context(), func() bool {
 		var n int
-		err := other.QueryRowContext(context.Background(), "SELECT count(*) FROM mails WHERE file = 'file-1'").Scan(&n)
+		err := other.QueryRowContext(context.Background(),
+			"SELECT count(*) FROM mails WHERE file = 'file-1'").Scan(&n)
 		return err == nil && n == 1
 	}, make(chan struct{})}
 	close(ctx.gone)

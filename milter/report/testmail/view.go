@@ -181,7 +181,8 @@ func (v *view) advise() {
 				"with a key of %s as its last step.", s.Domain, other, other, author)
 			return
 		}
-		v.Advice = fmt.Sprintf("Correct the signature of %s (selector %s): %s.", s.Domain, s.Selector,
+		v.Advice = fmt.Sprintf("Correct the signature of %s (selector %s): %s.", s.Domain,
+			s.Selector,
 			cmp.Or(s.Reason, s.Value))
 		return
 	}
@@ -202,8 +203,8 @@ func (v *view) advise() {
 	}
 }
 
-// signedLater is a domain whose signature passes and is not the author's, "" for none: a service that
-// changed a mail and signed it for itself.
+// signedLater is a domain whose signature passes and is not the author's, "" for none: a service
+// that changed a mail and signed it for itself.
 func (v *view) signedLater(author string) string {
 	for _, s := range v.Signatures {
 		if s.Value == "pass" && s.Domain != author && !strings.HasSuffix(author, "."+s.Domain) {

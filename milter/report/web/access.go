@@ -51,7 +51,8 @@ type Access struct {
 	ProxyFrom   []netip.Prefix
 	Secure      bool // cookies always go over TLS only, not just behind a proxy with TLS
 	Now         func() time.Time
-	Wait        func(time.Duration) // before an attempt that is slowed down, and after a wrong password
+	// before an attempt that is slowed down, and after a wrong password
+	Wait func(time.Duration)
 
 	mu       sync.Mutex
 	sessions map[string]session
@@ -169,7 +170,8 @@ func (a *Access) secrets() (token string, passwords map[string][]byte) {
 // Replace has another token and other passwords hold from now on, and ends the sessions of those
 // whose secret is another one or gone. What Check refuses changes nothing.
 func (a *Access) Replace(token string, passwords map[string][]byte) error {
-	next := &Access{Token: token, Passwords: passwords, Accounts: a.Accounts, ProxyHeader: a.ProxyHeader}
+	next := &Access{Token: token, Passwords: passwords, Accounts: a.Accounts,
+		ProxyHeader: a.ProxyHeader}
 	if err := next.Check(); err != nil {
 		return err
 	}
@@ -245,7 +247,8 @@ func (a *Access) trusts(remote string) bool {
 	if err != nil {
 		return remote == "" || remote == "@" || strings.HasPrefix(remote, "/")
 	}
-	return slices.ContainsFunc(a.ProxyFrom, func(p netip.Prefix) bool { return p.Contains(ap.Addr().Unmap()) })
+	return slices.ContainsFunc(a.ProxyFrom,
+		func(p netip.Prefix) bool { return p.Contains(ap.Addr().Unmap()) })
 }
 
 // key is a secret of the process.
@@ -321,7 +324,8 @@ func (a *Access) check(r *http.Request, user, password string) (session, error) 
 	a.wait(slow)
 	var right bool
 	_, passwords := a.secrets()
-	if err := a.hashing.do(r.Context(), func() { right = a.isPassword(passwords, user, password) }); err != nil {
+	if err := a.hashing.do(r.Context(),
+		func() { right = a.isPassword(passwords, user, password) }); err != nil {
 		a.tries.takeBack(try)
 		return session{}, err
 	}

@@ -100,8 +100,9 @@ func accounts(t *testing.T) (*Access, *time.Time, *time.Duration) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &Access{Token: tokenOfTests, Passwords: passwords, Accounts: map[string]Account{"anna": {Role: Admin},
-		"carla": {Role: Read, Domains: []string{"example.org"}}}, Now: func() time.Time { return now },
+	a := &Access{Token: tokenOfTests, Passwords: passwords,
+		Accounts: map[string]Account{"anna": {Role: Admin},
+			"carla": {Role: Read, Domains: []string{"example.org"}}}, Now: func() time.Time { return now },
 		Wait: func(d time.Duration) { waited += d }}
 	return a, &now, &waited
 }
@@ -192,18 +193,21 @@ func TestRoles(t *testing.T) {
 	if w := judge(anna, ""); w.Code != http.StatusForbidden {
 		t.Errorf("without token: status %d", w.Code)
 	}
-	if w := judge(anna, token[:20]+strings.Repeat("A", len(token)-20)); w.Code != http.StatusForbidden {
+	if w := judge(anna, token[:20]+
+		strings.Repeat("A", len(token)-20)); w.Code != http.StatusForbidden {
 		t.Errorf("with another token: status %d", w.Code)
 	}
 	if w := judge(anna, token); w.Code != http.StatusSeeOther {
 		t.Errorf("admin: status %d", w.Code)
 	}
-	if w := anna.post(source, url.Values{"csrf": {token}, "class": {"spoof"}}); w.Code != http.StatusForbidden {
+	if w := anna.post(source, url.Values{"csrf": {token},
+		"class": {"spoof"}}); w.Code != http.StatusForbidden {
 		t.Errorf("a class that only rules give: status %d", w.Code)
 	}
 	anna.post(source, url.Values{"csrf": {token}, "undo": {"1"}})
 	for _, decision := range []string{"trust", "refuse", "prove"} {
-		anna.post("/ingest", url.Values{"csrf": {token}, decision: {url.QueryEscape("receiver.test")}})
+		anna.post("/ingest", url.Values{"csrf": {token},
+			decision: {url.QueryEscape("receiver.test")}})
 	}
 	upload(t, anna, token)
 	for _, word := range []string{"machines", "unknown", "dogs"} {
@@ -230,13 +234,15 @@ func TestRoles(t *testing.T) {
 		strings.Contains(body, `name="use"`) {
 		t.Errorf("a reader says who writes: status %d", use.Code)
 	}
-	if body := anna.get("/d/shop.example").Body.String(); !strings.Contains(body, `name="use" value="machines"`) {
+	if body := anna.get("/d/shop.example").Body.String(); !strings.Contains(body,
+		`name="use" value="machines"`) {
 		t.Error("an administrator is not asked who writes from the domain")
 	}
 
 	carla := &browser{t: t, s: s, cookies: map[string]string{}}
 	carla.login("carla", "secret of carla")
-	for _, path := range []string{"/d/shop.example", "/r/1", "/r/1/raw.xml", "/ingest", "/out", source} {
+	for _, path := range []string{"/d/shop.example", "/r/1", "/r/1/raw.xml", "/ingest", "/out",
+		source} {
 		if w := carla.get(path); w.Code != http.StatusNotFound {
 			t.Errorf("a reader of example.org: %s: status %d", path, w.Code)
 		}
@@ -273,7 +279,8 @@ func upload(t *testing.T, b *browser, token string) {
 
 func TestProxyHeader(t *testing.T) {
 	a, _, _ := accounts(t)
-	a.ProxyHeader, a.ProxyFrom = "X-Remote-User", []netip.Prefix{netip.MustParsePrefix("127.0.0.5/32")}
+	a.ProxyHeader, a.ProxyFrom = "X-Remote-User",
+		[]netip.Prefix{netip.MustParsePrefix("127.0.0.5/32")}
 	s := serverWith(t, a, nil)
 	for remote, want := range map[string]int{"127.0.0.5:99": 200, "[::ffff:127.0.0.5]:99": 200,
 		"127.0.0.6:99": 303, "@": 200, "": 200} {
@@ -285,7 +292,8 @@ func TestProxyHeader(t *testing.T) {
 		if w.Code != want {
 			t.Errorf("from %q: status %d, want %d", remote, w.Code, want)
 		}
-		r.Header["X-Remote-User"] = []string{"anna", "ben"} // what the client sent, and what the proxy added
+		// what the client sent, and what the proxy added
+		r.Header["X-Remote-User"] = []string{"anna", "ben"}
 		w = httptest.NewRecorder()
 		if s.ServeHTTP(w, r); w.Code != http.StatusSeeOther {
 			t.Errorf("from %q, twice: status %d, want %d", remote, w.Code, http.StatusSeeOther)
@@ -306,7 +314,8 @@ func TestAccessIsChecked(t *testing.T) {
 	}
 	for _, c := range tests {
 		err := c.a.Check()
-		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+		if c.want == "" && err != nil ||
+			c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.want)
 		}
 	}
@@ -320,11 +329,12 @@ func TestAccessIsChecked(t *testing.T) {
 	}
 }
 
-// TestBearerReads holds that a token in the header signs a program in for reading only: what changes
-// something has a form with a secret.
+// TestBearerReads holds that a token in the header signs a program in for reading only: what
+// changes something has a form with a secret.
 func TestBearerReads(t *testing.T) {
 	a := &Access{Token: "a token of 20 letters"}
-	for method, want := range map[string]bool{"GET": true, "POST": false, "PUT": false, "DELETE": false} {
+	for method, want := range map[string]bool{"GET": true, "POST": false, "PUT": false,
+		"DELETE": false} {
 		r := httptest.NewRequest(method, "/", nil)
 		r.Header.Set("Authorization", "Bearer "+a.Token)
 		if who, ok := a.visitor(r); ok != want || ok && !who.admin() {

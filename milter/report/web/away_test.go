@@ -18,7 +18,10 @@ type outgoingOnly struct {
 
 func (o outgoingOnly) HasOutgoing() bool { return true }
 
-func (o outgoingOnly) Outgoing(context.Context, time.Time) (Outgoing, error) { return o.page, o.err }
+func (o outgoingOnly) Outgoing(context.Context, time.Time) (Outgoing, error) {
+	return o.page,
+		o.err
+}
 
 // TestDatabaseAway holds that the pages say what waits in the spool, while the database is away and
 // after, and which host leads.
@@ -33,7 +36,8 @@ func TestDatabaseAway(t *testing.T) {
 	}{
 		{
 			"away", outgoingOnly{err: errors.New("connection refused")}, waits,
-			http.StatusInternalServerError, []string{"The database did not answer", "Mail is not affected. " + waits},
+			http.StatusInternalServerError,
+			[]string{"The database did not answer", "Mail is not affected. " + waits},
 		},
 		{
 			"back", outgoingOnly{page: Outgoing{On: true, Hosts: []OutHost{
@@ -48,7 +52,8 @@ func TestDatabaseAway(t *testing.T) {
 		s.waiting = func() string { return tc.waits }
 		w := get(s, "/out")
 		body := w.Body.String()
-		if w.Code != tc.status || tc.waits == "" && (strings.Contains(body, "spool") || strings.Contains(body, "Hosts")) {
+		if w.Code != tc.status || tc.waits == "" && (strings.Contains(body, "spool") ||
+			strings.Contains(body, "Hosts")) {
 			t.Errorf("%s: status %d\n%s", tc.name, w.Code, body)
 		}
 		for _, text := range tc.shows {

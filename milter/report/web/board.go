@@ -130,7 +130,8 @@ func (s *Server) board(ctx context.Context, v visit) (board, error) {
 	if err := s.judgeNow(ctx, b.lines, change); err != nil {
 		return b, err
 	}
-	b.lines = slices.DeleteFunc(b.lines, func(l scored) bool { return !shows(v.q.Get("show"), l.x.domain) })
+	b.lines = slices.DeleteFunc(b.lines,
+		func(l scored) bool { return !shows(v.q.Get("show"), l.x.domain) })
 	old, has := b.recall(v.filter, change)
 	if b.summed = len(old) <= s.summed; b.summed {
 		err = s.sumLines(ctx, old, v.filter)

@@ -87,20 +87,23 @@ func TestBoard(t *testing.T) {
 			t.Errorf("%s, %s: the overview differs:\n%s", when, path, firstDifference(want, got))
 		}
 	}
-	for _, path := range []string{"/", "/?days=7", "/?days=90", "/?days=365", "/?show=parked", "/domains.csv",
+	for _, path := range []string{"/", "/?days=7", "/?days=90", "/?days=365", "/?show=parked",
+		"/domains.csv",
 		"/domains.json?days=90", "/?from=2026-11-03&to=2026-11-09"} {
 		compare("judged", path, time.Nanosecond)
 	}
 	arrive(t, read, "shop.example", 1_000_003)
 	compare("a report has come", "/", time.Minute)
-	if got := body(read, "/", time.Nanosecond, 60); !strings.Contains(got, "1,0") || sums(got) != sums(body(plainReader{read}, "/", time.Minute, 60)) {
+	if got := body(read, "/", time.Nanosecond, 60); !strings.Contains(got, "1,0") ||
+		sums(got) != sums(body(plainReader{read}, "/", time.Minute, 60)) {
 		t.Error("without patience, the sums are not of now")
 	}
 	far := body(read, "/", time.Nanosecond, 0)
 	if !strings.Contains(far, "The sums over all domains were computed at") {
 		t.Error("sums of an earlier time without saying so")
 	}
-	if !strings.Contains(body(read, "/?from=2026-11-03&to=2026-11-09", time.Nanosecond, 0), "available only for 7, 30, 90 and 365 days") {
+	if !strings.Contains(body(read, "/?from=2026-11-03&to=2026-11-09", time.Nanosecond, 0),
+		"available only for 7, 30, 90 and 365 days") {
 		t.Error("no word on the sums of all domains, which are not known")
 	}
 	later := func() time.Time { return clock.Add(time.Hour) }
@@ -134,7 +137,8 @@ func TestNewDomains(t *testing.T) {
 	s := newServer(t, read, nil)
 	s.patience = time.Nanosecond
 	body := get(s, "/").Body.String()
-	for _, want := range []string{"2 domains are not judged yet", "not judged yet</span>", "a.example"} {
+	for _, want := range []string{"2 domains are not judged yet", "not judged yet</span>",
+		"a.example"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the overview lacks %q", want)
 		}

@@ -40,8 +40,8 @@ func crawl(t *testing.T, perKind, least int) {
 		for _, p := range b.takeProblems() {
 			t.Errorf("%s: %s", path, p)
 		}
-		// A file is no page: Chromium shows JSON, and stores CSV, which it reports as a navigation that
-		// was broken off. Their contents are compared elsewhere.
+		// A file is no page: Chromium shows JSON, and stores CSV, which it reports as a navigation
+		// that was broken off. Their contents are compared elsewhere.
 		links := ask(t, b, chromedp.Evaluate[[][2]string](
 			`[...document.querySelectorAll("a[href]")].map(a => [new URL(a.getAttribute("href"), location).href, a.textContent.trim()])`))
 		for _, a := range links {

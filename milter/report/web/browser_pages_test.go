@@ -71,7 +71,8 @@ var (
 
 // TestBrowser looks at every kind of page with Chromium, over a store with 90 days of 25 domains:
 // nothing hangs over the edge, no text is cut, nothing is fetched from elsewhere, the policy of
-// content is never violated, and axe-core finds nothing. Two looks have both widths and both schemes.
+// content is never violated, and axe-core finds nothing. Two looks have both widths and both
+// schemes.
 func TestBrowser(t *testing.T) { lookAtPages(t, desktop, darkPhone) }
 
 // TestLongBrowser looks at the same pages in all other ways.
@@ -227,7 +228,8 @@ type stop struct {
 // ring, and the stops come in the order of the page.
 func TestKeyboard(t *testing.T) {
 	b := newWindow(t, newServer(t, world(), fakeCommands{}))
-	for _, path := range []string{"/", "/d/shop.example", "/d/shop.example/s/esp.example", "/ingest"} {
+	for _, path := range []string{"/", "/d/shop.example", "/d/shop.example/s/esp.example",
+		"/ingest"} {
 		b.open(t, path, desktop)
 		stops := 0
 		for range 40 {
@@ -343,7 +345,8 @@ func TestPictures(t *testing.T) {
 		t.Fatal(err)
 	}
 	window := look{name: "window", width: 1280, height: 720}
-	for name, path := range map[string]string{"page-overview": "/", "page-domain": "/d/shop.example"} {
+	for name, path := range map[string]string{"page-overview": "/",
+		"page-domain": "/d/shop.example"} {
 		b.open(t, path, window)
 		png := ask(t, b, chromedp.CaptureScreenshot())
 		if len(png) < 10<<10 || len(png) > 150<<10 {

@@ -90,7 +90,8 @@ func (b *window) signIn(t *testing.T) {
 // signOut makes the browser that of no one.
 func (b *window) signOut(t *testing.T) {
 	t.Helper()
-	call(t, b, cdpnetwork.SetExtraHTTPHeaders, cdpnetwork.SetExtraHTTPHeadersParams{Headers: cdpnetwork.Headers{}})
+	call(t, b, cdpnetwork.SetExtraHTTPHeaders,
+		cdpnetwork.SetExtraHTTPHeadersParams{Headers: cdpnetwork.Headers{}})
 }
 
 // listen notes what the pages must never do.
@@ -98,8 +99,10 @@ func (b *window) listen(event any) {
 	problem := ""
 	switch e := event.(type) {
 	case *cdpnetwork.EventRequestWillBeSent:
-		// Controls of the browser's own have their icons in data: addresses; ours may not, by the policy.
-		if !strings.HasPrefix(e.Request.URL, b.url+"/") && !strings.HasPrefix(e.Request.URL, "data:") {
+		// Controls of the browser's own have their icons in data: addresses; ours may not, by the
+		// policy.
+		if !strings.HasPrefix(e.Request.URL, b.url+"/") &&
+			!strings.HasPrefix(e.Request.URL, "data:") {
 			problem = "it asks for " + e.Request.URL
 		}
 	case *cdplog.EventEntryAdded:
@@ -179,7 +182,8 @@ func (b *window) set(t *testing.T, l look) {
 	}
 	b.size(t, l.width, l.height)
 	call(t, b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-		Media: media, Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
+		Media: media, Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme",
+			Value: scheme}}})
 }
 
 func (b *window) size(t *testing.T, width, height int64) {
@@ -194,7 +198,8 @@ func (b *window) open(t *testing.T, path string, l look) {
 	b.set(t, l)
 	b.do(t, chromedp.Navigate(b.url+path))
 	if l.unstyled {
-		ask(t, b, chromedp.Evaluate[int](`for (const s of document.styleSheets) s.disabled = true; 0`))
+		ask(t, b, chromedp.Evaluate[int](
+			`for (const s of document.styleSheets) s.disabled = true; 0`))
 	}
 }
 
@@ -229,7 +234,8 @@ func writePicture(t *testing.T, name string, data []byte) {
 // printed returns the page as a PDF.
 func (b *window) printed(t *testing.T) []byte {
 	t.Helper()
-	return ask(t, b, chromedp.PrintToPDF(chromedp.PDFPreferCSSPageSize(), chromedp.PDFPaper(chromedp.PaperA4)))
+	return ask(t, b, chromedp.PrintToPDF(chromedp.PDFPreferCSSPageSize(),
+		chromedp.PDFPaper(chromedp.PaperA4)))
 }
 
 // axe returns the source of axe-core, which looks for what keeps people out of a page.

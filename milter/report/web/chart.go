@@ -62,7 +62,8 @@ func sparkline(title string, b dayBars, marks []advice.Day) template.HTML {
 
 // chart draws the stacked bars of each day: from the base held or refused, fail delivered,
 // forwarded, pass.
-func chart(b dayBars, now advice.Day, marks map[advice.Day]string, href func(advice.Day) string) template.HTML {
+func chart(b dayBars, now advice.Day, marks map[advice.Day]string,
+	href func(advice.Day) string) template.HTML {
 	const base, height = 184, 160
 	n := int(b.to-b.from) + 1
 	var top int64
@@ -88,7 +89,8 @@ func chart(b dayBars, now advice.Day, marks map[advice.Day]string, href func(adv
 	for day := b.from; day <= b.to; day++ {
 		x := left + float64(day-b.from)*step
 		if letter := marks[day]; letter != "" {
-			fmt.Fprintf(&out, `<text class="let" x="%.2f%%" y="12" text-anchor="middle">%s</text>`, x+step/2, letter)
+			fmt.Fprintf(&out, `<text class="let" x="%.2f%%" y="12" text-anchor="middle">%s</text>`,
+				x+step/2, letter)
 		}
 		if every := max(1, n/5); int(day-b.from)%every == 0 && float64(day-b.from) < float64(n)-1 {
 			fmt.Fprintf(&out, `<text x="%.2f%%" y="202" text-anchor="middle">%s</text>`,
@@ -102,7 +104,8 @@ func chart(b dayBars, now advice.Day, marks map[advice.Day]string, href func(adv
 	}
 	if b.late <= b.to {
 		x := left + float64(max(b.late-b.from, 0))*step
-		fmt.Fprintf(&out, `<rect x="%.2f%%" y="14" width="%.2f%%" height="%d" fill="url(#late)"/>`, x, 100-x, base-14)
+		fmt.Fprintf(&out, `<rect x="%.2f%%" y="14" width="%.2f%%" height="%d" fill="url(#late)"/>`,
+			x, 100-x, base-14)
 	}
 	out.WriteString(`</svg>`)
 	return template.HTML(out.String()) //nolint:gosec // numbers and dates of ours

@@ -26,7 +26,8 @@ func (p *page) linkChecks(domain string) {
 	for i := range p.Sections {
 		s := &p.Sections[i]
 		if s.ID == "advice" {
-			s.Text = append(s.Text, say("%s before and after you publish.", link(at, "Check the records")))
+			s.Text = append(s.Text, say("%s before and after you publish.",
+				link(at, "Check the records")))
 		}
 		for j := range s.Findings {
 			if s.Findings[j].Word == "DNS" && s.Findings[j].URL == "" {
@@ -122,7 +123,8 @@ func (s *Server) checkable(ctx context.Context, v visit) section {
 
 // question makes of a request, and of what the reports know, what the DNS is asked. It also returns
 // the own sources of the domain, which the form for SPF offers.
-func (s *Server) question(ctx context.Context, v visit, form *checkForm) (Question, []source, error) {
+func (s *Server) question(ctx context.Context, v visit, form *checkForm) (Question, []source,
+	error) {
 	q := Question{Domain: form.Domain, Selectors: listed(form.Selectors)}
 	var own []source
 	sends := v.q.Get("sends")
@@ -194,7 +196,8 @@ const (
 func (x *facts) own() []source {
 	var out []source
 	for i := range x.sources {
-		if s := x.sources[i]; s.Class.IsOwn() && s.Messages >= 20 && len(s.Addresses) <= maxOffered {
+		if s := x.sources[i]; s.Class.IsOwn() && s.Messages >= 20 &&
+			len(s.Addresses) <= maxOffered {
 			out = append(out, s)
 		}
 	}

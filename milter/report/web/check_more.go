@@ -152,7 +152,8 @@ func marked(f Found) template.HTML {
 	if len(after) > around {
 		after = strings.ToValidUTF8(after[:around], "") + "…"
 	}
-	return `<span class="m">` + esc(before) + `<mark>` + esc(place) + `</mark>` + esc(after) + `</span>`
+	return `<span class="m">` + esc(before) + `<mark>` + esc(place) + `</mark>` + esc(after) +
+		`</span>`
 }
 
 // publish is what findings say to publish, each record once.

@@ -35,7 +35,8 @@ func (f fakeChecker) Check(_ context.Context, _ string, q Question) (*Checked, e
 		Value:   key,
 		Strings: `"` + key[:250] + `" "` + key[250:] + `"`,
 	}
-	p := Publish{Name: w, Kind: "TXT", Zone: w, Value: w, Strings: `"` + w + `" "` + w + `"`, Who: w}
+	p := Publish{Name: w, Kind: "TXT", Zone: w, Value: w, Strings: `"` + w + `" "` + w + `"`,
+		Who: w}
 	return &Checked{
 		Domain:  q.Domain,
 		At:      clock,
@@ -80,7 +81,8 @@ func checkServer(t *testing.T, c Checker, a *Access) *Server {
 	t.Helper()
 	a.Now = func() time.Time { return clock }
 	s, err := New(
-		Config{Read: world(), Checker: c, Access: a, Version: "test", Now: func() time.Time { return clock }},
+		Config{Read: world(), Checker: c, Access: a, Version: "test",
+			Now: func() time.Time { return clock }},
 	)
 	if err != nil {
 		t.Fatal(err)
@@ -98,9 +100,12 @@ func TestCheckPage(t *testing.T) {
 		"/check?domain=Shop.Example.&without=ip4%3A192.0.2.10&all=-all&let=198.51.100.0%2F24+include%3A_spf.esp.example"+
 			"&who=machines&reports=d%40shop.example&p=quarantine&t=y",
 	).Body.String()
-	for _, want := range []string{"shop.example</span>: 1 fault. First:", `value="ip4:192.0.2.10" checked`, `value="-all" selected`,
-		`value="machines" checked`, `name="reports" value="d@shop.example"`, `value="quarantine" selected`,
-		`name="let" value="_spf.esp.example 198.51.100.0/24"`, "<mark>", "41 queries, 1.0 s", "9 of 10 lookups", "line of a zone file",
+	for _, want := range []string{"shop.example</span>: 1 fault. First:",
+		`value="ip4:192.0.2.10" checked`, `value="-all" selected`,
+		`value="machines" checked`, `name="reports" value="d@shop.example"`,
+		`value="quarantine" selected`,
+		`name="let" value="_spf.esp.example 198.51.100.0/24"`, "<mark>", "41 queries, 1.0 s",
+		"9 of 10 lookups", "line of a zone file",
 		"What the proposal allows", `<p class="err">`} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page has no %q", want)
@@ -167,19 +172,22 @@ func TestCheckIsRefused(t *testing.T) {
 		!strings.Contains(w.Body.String(), "try again in 7 seconds") {
 		t.Errorf("busy: status %d", w.Code)
 	}
-	if w := get(checkServer(t, nil, &Access{Token: tokenOfTests}), "/check"); w.Code != http.StatusNotFound {
+	if w := get(checkServer(t, nil, &Access{Token: tokenOfTests}),
+		"/check"); w.Code != http.StatusNotFound {
 		t.Errorf("without a checker: status %d", w.Code)
 	}
 	var asked []Question
 	s = checkServer(
 		t,
 		fakeChecker{asked: &asked},
-		&Access{ProxyHeader: "X-User", ProxyFrom: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")},
+		&Access{ProxyHeader: "X-User",
+			ProxyFrom: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")},
 			Accounts: map[string]Account{
 				"anna": {Name: "anna", Role: Read, Domains: []string{"shop.example"}},
 			}},
 	)
-	for domain, want := range map[string]int{"shop.example": 1, "new.shop.example": 1, "example.net": 0, "notshop.example": 0, "example": 0} {
+	for domain, want := range map[string]int{"shop.example": 1, "new.shop.example": 1,
+		"example.net": 0, "notshop.example": 0, "example": 0} {
 		asked = nil
 		r := httptest.NewRequest(http.MethodGet, "/check?domain="+domain, nil)
 		r.Header.Set("X-User", "anna")
@@ -207,13 +215,16 @@ func TestCheckIsRefused(t *testing.T) {
 func TestCheckIsHostile(t *testing.T) {
 	for _, text := range []string{hostile, formula} {
 		s := checkServer(t, fakeChecker{words: text}, &Access{Token: tokenOfTests})
-		for _, path := range []string{"/check?domain=shop.example", "/check?domain=%E2%80%AE%3Cscript%3E", "/check?domain=a.example&selector=" +
-			"%E2%80%AE%22%3E%3Cscript%3E&let=%22%3E%3Cscript%3E&reports=%22%3E%3Cscript%3E&without=%22%3E%3Cscript%3E"} {
+		for _, path := range []string{"/check?domain=shop.example",
+			"/check?domain=%E2%80%AE%3Cscript%3E", "/check?domain=a.example&selector=" +
+				"%E2%80%AE%22%3E%3Cscript%3E&let=%22%3E%3Cscript%3E&reports=%22%3E%3Cscript%3E" +
+				"&without=%22%3E%3Cscript%3E"} {
 			body := get(s, path).Body.String()
 			noOrders(t, path, body)
 			parse(t, body)
 		}
-		noOrders(t, "findings.json", get(s, "/check/findings.json?domain=shop.example").Body.String())
+		noOrders(t, "findings.json", get(s,
+			"/check/findings.json?domain=shop.example").Body.String())
 		out := get(s, "/check/findings.csv?domain=shop.example").Body.String()
 		noOrders(t, "findings.csv", out)
 		noFormulas(t, "findings.csv", out)

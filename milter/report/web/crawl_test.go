@@ -22,7 +22,8 @@ func newServer(t *testing.T, m Reader, commands Commands) *Server {
 	t.Helper()
 	s, err := New(Config{Read: m, Commands: commands, Checker: fakeChecker{},
 		Access: &Access{Token: tokenOfTests, Now: func() time.Time { return clock }},
-		Host:   "mx.example.com", Version: "test", Now: func() time.Time { return clock }, Patience: time.Minute})
+		Host:   "mx.example.com", Version: "test", Now: func() time.Time { return clock },
+		Patience: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +96,8 @@ func kindOf(path string) string {
 	}
 	parts := strings.Split(u.Path, "/")
 	for i := 1; i < len(parts); i++ {
-		if i >= 2 && !strings.Contains(parts[i], ".csv") && !strings.Contains(parts[i], ".json") && parts[i] != "s" {
+		if i >= 2 && !strings.Contains(parts[i], ".csv") && !strings.Contains(parts[i], ".json") &&
+			parts[i] != "s" {
 			parts[i] = "x"
 		}
 	}
@@ -235,7 +237,8 @@ func TestTablesEqual(t *testing.T) {
 			other := get(s, strings.Replace(a.href, ".csv", ".json", 1))
 			if err := json.Unmarshal(other.Body.Bytes(), &list); err != nil ||
 				len(list.Rows) != len(rows)-1 || len(rows) < 2 {
-				t.Errorf("%s: CSV has %d rows, JSON %d: %v", a.href, len(rows)-1, len(list.Rows), err)
+				t.Errorf("%s: CSV has %d rows, JSON %d: %v", a.href, len(rows)-1, len(list.Rows),
+					err)
 			}
 		}
 	}
@@ -244,8 +247,8 @@ func TestTablesEqual(t *testing.T) {
 	}
 }
 
-// TestHostileText holds that a stranger's text never acts: no element, no direction mark, no control character, no
-// formula, on no page and in no export.
+// TestHostileText holds that a stranger's text never acts: no element, no direction mark, no
+// control character, no formula, on no page and in no export.
 func TestHostileText(t *testing.T) {
 	for _, text := range []string{hostile, formula} {
 		hostileText(t, text)

@@ -147,7 +147,8 @@ func (x *facts) adviceSection() section {
 		if !c.Met {
 			met.Class = "bad"
 		}
-		t.Rows = append(t.Rows, []Cell{words(c.Text).head(), met, sentenceCell(c.Found), words(c.Code).as("mute")})
+		t.Rows = append(t.Rows, []Cell{words(c.Text).head(), met, sentenceCell(c.Found),
+			words(c.Code).as("mute")})
 	}
 	if len(t.Rows) > 0 {
 		out.Table = t
@@ -160,8 +161,8 @@ func (x *facts) adviceSection() section {
 }
 
 // change shows what to publish. Reports do not tell the addresses that they go to, so that a record
-// made of what they do tell would end the reports of domains that copy it: where the addresses are not
-// known, only the tags to set are shown.
+// made of what they do tell would end the reports of domains that copy it: where the addresses are
+// not known, only the tags to set are shown.
 func (x *facts) change(step, text string) record {
 	at := "_dmarc." + x.domain.Name + " TXT, " + step
 	if strings.Contains(text, "rua=") {
@@ -286,7 +287,8 @@ func (x *facts) whatIfSection(v visit) section {
 		if l.Code == "own" && l.Then > 0 && diff > 0 {
 			then.Class = "bad"
 		}
-		t.Rows = append(t.Rows, []Cell{words(l.Text).head(), {Value: l.Today, HTML: plain(advice.Count(l.Today))}, then,
+		t.Rows = append(t.Rows, []Cell{words(l.Text).head(),
+			{Value: l.Today, HTML: plain(advice.Count(l.Today))}, then,
 			{Value: diff, HTML: plain(shown)}, sentenceCell(advice.List(because, 3))})
 	}
 	out.Table = t
@@ -342,7 +344,8 @@ func (x *facts) rows() []advice.Row {
 			DKIM: id.DKIM, Messages: id.Messages,
 			Pass: id.Pass(), Refused: !id.Pass() && id.Disposition == "reject", Held: !id.Pass() &&
 				id.Disposition == "quarantine"}
-		r.PassedOn = id.Reason == "mailing_list" || id.Reason == "forwarded" || id.Reason == "trusted_forwarder"
+		r.PassedOn = id.Reason == "mailing_list" || id.Reason == "forwarded" ||
+			id.Reason == "trusted_forwarder"
 		if s := x.byIP[id.Address]; s != nil {
 			r.Source, r.Class = s.Name, s.Class
 		}

@@ -28,7 +28,8 @@ func (s *Server) everywherePage(ctx context.Context, v visit, source string) (*p
 			{Key: "dmarc_percent", Title: "DMARC, %", Right: true},
 			{Key: "dkim_percent", Title: "DKIM, %", Right: true}, {Key: "spf_percent", Title: "SPF, %", Right: true},
 			{Key: "delivered", Title: "Fail: delivered", Right: true, Gap: true},
-			{Key: "held", Title: "held", Right: true}, {Key: "refused", Title: "refused", Right: true}}}
+			{Key: "held", Title: "held", Right: true},
+			{Key: "refused", Title: "refused", Right: true}}}
 	key := "source"
 	if _, err := netip.ParseAddr(source); err == nil {
 		key = "address"
@@ -37,13 +38,17 @@ func (s *Server) everywherePage(ctx context.Context, v visit, source string) (*p
 		total.Add(sum.Counts)
 		f := v.filter
 		f.Domains = []string{sum.Domain}
-		to := func(pairs ...string) string { return f.messages(append([]string{key, source}, pairs...)...) }
+		to := func(pairs ...string) string {
+			return f.messages(append([]string{key, source},
+				pairs...)...)
+		}
 		t.Rows = append(t.Rows, []Cell{{Value: sum.Domain, Head: true,
 			HTML: link(sourceURL(sum.Domain, source)+"?"+f.query("domain", ""), name(sum.Domain))},
 			number(sum.Messages, to()), rate(sum.Pass, sum.Messages),
 			words(advice.Rate(sum.DKIM, sum.Messages)).as("mute"),
 			words(advice.Rate(sum.SPF, sum.Messages)).as("mute"),
-			number(sum.Delivered, to("result", "delivered")), number(sum.Held, to("result", "held")),
+			number(sum.Delivered, to("result", "delivered")),
+			number(sum.Held, to("result", "held")),
 			number(sum.Refused, to("result", "refused"))})
 	}
 	p := &page{Current: "/", Title: visible(source), Filter: v.filter, Periods: periods(v),
@@ -58,9 +63,10 @@ func (s *Server) everywherePage(ctx context.Context, v visit, source string) (*p
 	return p, nil
 }
 
-// sentAsEach adds up what a source sent as each domain. That of a name is found in the sources of each
-// domain, so isWhole is false for it where there are many.
-func (s *Server) sentAsEach(ctx context.Context, v visit, domains []Domain, source string) (sums []Sum, isWhole bool,
+// sentAsEach adds up what a source sent as each domain. That of a name is found in the sources of
+// each domain, so isWhole is false for it where there are many.
+func (s *Server) sentAsEach(ctx context.Context, v visit, domains []Domain,
+	source string) (sums []Sum, isWhole bool,
 	err error) {
 	f := v.filter
 	f.Receiver, f.Domains = "", names(domains)

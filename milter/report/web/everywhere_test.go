@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestEverywhere holds that the page of a source in all domains has the numbers of its pages in each,
-// by name and by address, and none of a domain that the visitor may not see.
+// TestEverywhere holds that the page of a source in all domains has the numbers of its pages in
+// each, by name and by address, and none of a domain that the visitor may not see.
 func TestEverywhere(t *testing.T) {
 	m := world()
 	s := newServer(t, m, nil)
@@ -17,7 +17,8 @@ func TestEverywhere(t *testing.T) {
 		want := map[string]int64{}
 		for i := range m.RecordList {
 			r := &m.RecordList[i]
-			isIt := r.Address.String() == source || source == "forward.test" && r.Address.String() == "198.51.100.77" ||
+			isIt := r.Address.String() == source || source == "forward.test" &&
+				r.Address.String() == "198.51.100.77" ||
 				source == "esp.example" && r.Address.String() == "198.51.100.12"
 			if isIt && r.Day >= today-30 && r.Day < today {
 				want[r.Domain] += r.Count
@@ -29,12 +30,14 @@ func TestEverywhere(t *testing.T) {
 				Messages int64
 			}
 		}
-		if err := json.Unmarshal(get(s, "/s/"+url.PathEscape(source)+"/domains.json").Body.Bytes(), &list); err != nil {
+		if err := json.Unmarshal(get(s, "/s/"+url.PathEscape(source)+"/domains.json").Body.Bytes(),
+			&list); err != nil {
 			t.Fatal(err)
 		}
 		for _, r := range list.Rows {
 			if want[r.Domain] != r.Messages {
-				t.Errorf("%s as %s: %d messages, want %d", source, r.Domain, r.Messages, want[r.Domain])
+				t.Errorf("%s as %s: %d messages, want %d", source, r.Domain, r.Messages,
+					want[r.Domain])
 			}
 			delete(want, r.Domain)
 		}
@@ -45,7 +48,8 @@ func TestEverywhere(t *testing.T) {
 	if w := get(s, "/s/none.test"); w.Code != http.StatusNotFound {
 		t.Errorf("a source that there is not: status %d", w.Code)
 	}
-	if body := get(s, "/d/shop.example/s/esp.example").Body.String(); !strings.Contains(body, `href="/s/esp.example?`) {
+	if body := get(s, "/d/shop.example/s/esp.example").Body.String(); !strings.Contains(body,
+		`href="/s/esp.example?`) {
 		t.Error("the page of a source does not lead to it in all domains")
 	}
 	ask, _, _ := restricted(t)

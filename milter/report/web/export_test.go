@@ -26,5 +26,6 @@ func LookEverywhere(t *testing.T, s http.Handler, paths map[string]string) {
 // status is that of the page which the browser shows.
 func (b *window) status(t *testing.T) int {
 	t.Helper()
-	return ask(t, b, chromedp.Evaluate[int](`performance.getEntriesByType("navigation")[0].responseStatus`))
+	return ask(t, b, chromedp.Evaluate[int](
+		`performance.getEntriesByType("navigation")[0].responseStatus`))
 }

@@ -258,7 +258,8 @@ func (x *facts) history() advice.History {
 		}
 	}
 	for _, r := range x.reporter {
-		h.Receivers = append(h.Receivers, advice.Receiver{Name: r.Receiver, Messages: r.Messages, Last: r.Last,
+		h.Receivers = append(h.Receivers, advice.Receiver{Name: r.Receiver, Messages: r.Messages,
+			Last:  r.Last,
 			Daily: r.Days*10 >= 7*int(x.filter.To-x.filter.From+1)})
 	}
 	for i := range x.sources {

@@ -7,7 +7,8 @@ import (
 )
 
 // TestMissingKeyFails holds that a key which is not published is a failure whatever the policy: no
-// signature verifies. Other faults are one once the policy is enforced, and never those of a forger.
+// signature verifies. Other faults are one once the policy is enforced, and never those of a
+// forger.
 func TestMissingKeyFails(t *testing.T) {
 	fault := func(code string) advice.Cause {
 		return advice.Cause{Code: code, Severity: advice.Fault, Fix: "mend it"}
@@ -25,7 +26,8 @@ func TestMissingKeyFails(t *testing.T) {
 	} {
 		d := Domain{Name: "a.example", Policy: advice.Policy{Step: tc.step}}
 		if got := tc.source.health(d).level; got != tc.want {
-			t.Errorf("%s: got %s, want %s", tc.name, healthWords[got].word, healthWords[tc.want].word)
+			t.Errorf("%s: got %s, want %s", tc.name, healthWords[got].word,
+				healthWords[tc.want].word)
 		}
 	}
 }

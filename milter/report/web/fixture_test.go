@@ -16,7 +16,8 @@ var (
 )
 
 // hostile is what a stranger may write into every field.
-const hostile = "\u202e\x07<script>alert(1)</script>\u2066\x1b[31m\"'&" + `=HYPERLINK("http://x.test")`
+const hostile = "\u202e\x07<script>alert(1)</script>\u2066\x1b[31m\"'&" +
+	`=HYPERLINK("http://x.test")`
 
 // formula is the same, beginning as a formula does.
 const formula = `=HYPERLINK("http://x.test")` + hostile
@@ -24,18 +25,21 @@ const formula = `=HYPERLINK("http://x.test")` + hostile
 // world is 90 days of invented reports on 25 domains.
 func world() *Memory {
 	b := &builder{m: &Memory{Reverse: map[netip.Addr]string{}, RawXML: map[int64][]byte{},
-		Networks: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/26")}}, r: rand.New(rand.NewPCG(1, 2))}
+		Networks: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/26")}},
+		r: rand.New(rand.NewPCG(1, 2))}
 	b.domains()
 	receivers := []struct {
 		name  string
 		share int64
-	}{{"google.com", 50}, {"outlook.com", 22}, {"yahoo.com", 9}, {"gmx.net", 6}, {"web.de", 5}, {"comcast.net", 3},
+	}{{"google.com", 50}, {"outlook.com", 22}, {"yahoo.com", 9}, {"gmx.net", 6}, {"web.de", 5},
+		{"comcast.net", 3},
 		{"mail.ru", 2}, {"seznam.cz", 1}, {"fastmail.com", 1}, {"small.test", 1}, {"uni.test", 1}}
 	for back := int32(90); back >= 1; back-- {
 		day := today - advice.Day(back)
 		for _, d := range b.m.DomainList {
 			for i, r := range receivers {
-				if back <= 1 && i > 2 || r.name == "yahoo.com" && d.Name == "example.org" && back < 8 {
+				if back <= 1 && i > 2 || r.name == "yahoo.com" && d.Name == "example.org" &&
+					back < 8 {
 					continue
 				}
 				b.report(d, r.name, r.share, day)
@@ -70,14 +74,16 @@ type builder struct {
 }
 
 func (b *builder) domains() {
-	policies := []advice.Step{advice.Quarantine, advice.None, advice.Quarantine, advice.Reject, advice.None}
+	policies := []advice.Step{advice.Quarantine, advice.None, advice.Quarantine, advice.Reject,
+		advice.None}
 	names := []string{"shop.example", "example.net", "example.org", "status.example.com",
 		"example.com", "xn--bcher-kva.example", "old.example", "new.example"}
 	for i := len(names); i < 25; i++ {
 		names = append(names, fmt.Sprintf("client-%02d.example", i))
 	}
 	for i, n := range names {
-		d := Domain{Name: n, Known: true, First: today - 90, Use: advice.UsePeople, UseBy: "admin", UseAt: today - 60,
+		d := Domain{Name: n, Known: true, First: today - 90, Use: advice.UsePeople, UseBy: "admin",
+			UseAt: today - 60,
 			Policy: advice.Policy{Step: policies[i%len(policies)],
 				Since: today - advice.Day(27+i*9), ADKIM: "r", ASPF: "r"}}
 		d.Policy.Text = advice.WithStep("v=DMARC1; p=none; rua=mailto:dmarc@"+n, d.Policy.Step)
@@ -138,7 +144,8 @@ func (b *builder) report(d Domain, receiver string, share int64, day advice.Day)
 	}
 	if b.r.IntN(6) == 0 || d.Parked && b.r.IntN(40) == 0 {
 		ip := netip.AddrFrom4([4]byte{203, 0, 113, byte(b.r.IntN(250))})
-		disp := map[advice.Step]string{advice.Quarantine: "quarantine", advice.Reject: "reject"}[d.Policy.Step]
+		disp := map[advice.Step]string{advice.Quarantine: "quarantine",
+			advice.Reject: "reject"}[d.Policy.Step]
 		add(ip, 1+int64(b.r.IntN(3)), Record{DKIM: "fail", SPF: "fail", Disposition: disp,
 			SPFResult: "softfail", Envelope: "junk.test"})
 	}
@@ -149,7 +156,8 @@ func (b *builder) report(d Domain, receiver string, share int64, day advice.Day)
 	}
 }
 
-func (b *builder) ours(d Domain, own netip.Addr, scale int64, day advice.Day, add func(netip.Addr, int64, Record)) {
+func (b *builder) ours(d Domain, own netip.Addr, scale int64, day advice.Day,
+	add func(netip.Addr, int64, Record)) {
 	signed := func(domain, selector, result string) []advice.Signature {
 		return []advice.Signature{{Domain: domain, Selector: selector, Result: result}}
 	}
@@ -168,7 +176,8 @@ func (b *builder) ours(d Domain, own netip.Addr, scale int64, day advice.Day, ad
 			Envelope: "forward.test", Signatures: signed(d.Name, "s2026a", "pass")})
 		add(netip.MustParseAddr("198.51.100.80"), 1, Record{DKIM: "fail", SPF: "fail",
 			SPFResult: "pass", Envelope: "lists.test",
-			Signatures: signed(d.Name, "s2026a", "fail"), Reasons: []Reason{{"mailing_list", "trusted \u202esender"}}})
+			Signatures: signed(d.Name, "s2026a", "fail"),
+			Reasons:    []Reason{{"mailing_list", "trusted \u202esender"}}})
 	}
 	if d.Name == "shop.example" {
 		if day.Time().Weekday() == time.Thursday {
@@ -181,7 +190,8 @@ func (b *builder) ours(d Domain, own netip.Addr, scale int64, day advice.Day, ad
 		add(netip.MustParseAddr("192.0.2.44"), 1+scale/10, Record{DKIM: "fail", SPF: "pass",
 			SPFResult: "pass", Envelope: d.Name})
 		if day > today-6 {
-			add(netip.MustParseAddr("198.51.100.201"), 2+scale/20, Record{DKIM: "fail", SPF: "fail", SPFResult: "none"})
+			add(netip.MustParseAddr("198.51.100.201"), 2+scale/20,
+				Record{DKIM: "fail", SPF: "fail", SPFResult: "none"})
 		}
 	}
 }

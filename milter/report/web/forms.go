@@ -51,7 +51,8 @@ func (f *Filter) address(s string) error {
 	return nil
 }
 
-func (s *Server) sourceFilter(ctx context.Context, v visit, domains []Domain, f *Filter, name string) error {
+func (s *Server) sourceFilter(ctx context.Context, v visit, domains []Domain, f *Filter,
+	name string) error {
 	for _, d := range domains {
 		if d.Name != f.Domains[0] {
 			continue
@@ -104,7 +105,8 @@ func (s *Server) accept(r *http.Request, who session) error {
 		return fmt.Errorf("%w: the process that receives reports is not connected", errRefused)
 	}
 	if strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/form-data") {
-		if err := r.ParseMultipartForm(uploadBytes); err != nil { //nolint:gosec // the body is bounded
+		if err := r.ParseMultipartForm(
+			uploadBytes); err != nil { //nolint:gosec // the body is bounded
 			return fmt.Errorf("%w: more than 25 MB, or cut short", errRefused)
 		}
 	}
@@ -153,7 +155,8 @@ func (s *Server) act(r *http.Request, who session) (string, error) {
 			return "", fmt.Errorf("%w: no such verdict; open the page again", errRefused)
 		}
 		if src.rule.Domain == "" && !who.all() {
-			return "", fmt.Errorf("%w: the verdict is for all domains, and you may not see all", errRefused)
+			return "", fmt.Errorf("%w: the verdict is for all domains, and you may not see all",
+				errRefused)
 		}
 		return "The verdict is undone.", s.commands.Undo(ctx, who.name, id)
 	}
@@ -190,7 +193,8 @@ func (s *Server) setUse(ctx context.Context, v visit, domain, word string) (stri
 }
 
 // judged finds the source that a verdict is on, among the domains that the visitor may see.
-func (s *Server) judged(ctx context.Context, v visit, domain, name string) (string, *source, error) {
+func (s *Server) judged(ctx context.Context, v visit, domain, name string) (string, *source,
+	error) {
 	d, err := s.domain(ctx, v, domain)
 	if err != nil {
 		return "", nil, err
@@ -213,7 +217,8 @@ func (s *Server) upload(ctx context.Context, r *http.Request, who session) (stri
 	}
 	defer func() { _ = r.MultipartForm.RemoveAll() }()
 	var said []string
-	for _, h := range r.MultipartForm.File["files"][:min(len(r.MultipartForm.File["files"]), maxUploads)] {
+	for _, h := range r.MultipartForm.File["files"][:min(len(r.MultipartForm.File["files"]),
+		maxUploads)] {
 		text, err := s.uploadOne(ctx, who, h)
 		if err != nil {
 			if len(said) > 0 {
@@ -224,12 +229,14 @@ func (s *Server) upload(ctx context.Context, r *http.Request, who session) (stri
 		said = append(said, visible(h.Filename)+": "+text)
 	}
 	if n := len(r.MultipartForm.File["files"]) - maxUploads; n > 0 {
-		said = append(said, fmt.Sprintf("Only %d files are read at a time: %d were left out.", maxUploads, n))
+		said = append(said, fmt.Sprintf("Only %d files are read at a time: %d were left out.",
+			maxUploads, n))
 	}
 	return strings.Join(said, " "), nil
 }
 
-func (s *Server) uploadOne(ctx context.Context, who session, h *multipart.FileHeader) (string, error) {
+func (s *Server) uploadOne(ctx context.Context, who session, h *multipart.FileHeader) (string,
+	error) {
 	f, err := h.Open()
 	if err != nil {
 		return "", err

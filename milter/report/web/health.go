@@ -30,10 +30,12 @@ var healthWords = []struct{ word, class string }{
 
 // word is a word in a box whose weight follows its urgency.
 func word(class, text string) template.HTML {
-	return template.HTML(`<span class="w `+class+`">`) + plain(text) + `</span>` //nolint:gosec // classes of ours
+	return template.HTML(`<span class="w `+class+`">`) + plain(text) +
+		`</span>` //nolint:gosec // classes of ours
 }
 
-// health is the state of a domain: a word, the largest cause as a sentence, and where it is corrected.
+// health is the state of a domain: a word, the largest cause as a sentence, and where it is
+// corrected.
 type health struct {
 	level  int
 	why    template.HTML

@@ -18,7 +18,8 @@ func (s *Server) ingestPage(ctx context.Context, v visit) (*page, error) {
 	}
 	now := advice.DayOf(v.now)
 	failed := int64(len(in.Errors))
-	p := &page{Current: "/ingest", Title: advice.Plural(failed, "report", "reports") + " not read", Filter: v.filter}
+	p := &page{Current: "/ingest", Title: advice.Plural(failed, "report", "reports") + " not read",
+		Filter: v.filter}
 	p.Heading = say("%s today; %s could not be read.",
 		plain(advice.Plural(in.Today, "report was stored", "reports were stored")),
 		plain(cmp.Or(map[bool]string{failed == 0: "none"}[true], advice.Count(failed))))
@@ -66,7 +67,8 @@ func (s *Server) ingestPage(ctx context.Context, v visit) (*page, error) {
 	if commands != nil {
 		p.Sections = append(p.Sections, section{ID: "upload", Title: "Upload", Upload: true})
 	}
-	p.Sections = append(p.Sections, s.silentSection(ctx, v), unverified, decidedSection(in, commands != nil),
+	p.Sections = append(p.Sections, s.silentSection(ctx, v), unverified,
+		decidedSection(in, commands != nil),
 		section{ID: "others", Title: "Domains not yours",
 			Table: strangers("others", in.Others, now,
 				"Reports on a domain that is not configured.",
@@ -77,7 +79,8 @@ func (s *Server) ingestPage(ctx context.Context, v visit) (*page, error) {
 	return p, nil
 }
 
-func strangers(nameOfTable string, list []Stranger, now advice.Day, caption, empty template.HTML) *Table {
+func strangers(nameOfTable string, list []Stranger, now advice.Day, caption,
+	empty template.HTML) *Table {
 	t := &Table{Name: nameOfTable, Caption: caption, Empty: empty,
 		Columns: []Column{{Key: "reporter", Title: "Reporter named", Wrap: true},
 			{Key: "from", Title: "Sender of the mail", Wrap: true},
@@ -150,7 +153,8 @@ func (s *Server) outPage(ctx context.Context, v visit) (*page, error) {
 		Columns: []Column{{Key: "address", Title: "Address", Wrap: true},
 			{Key: "why", Title: "Why", Wrap: true}, {Key: "until", Title: "Until"}}}
 	for _, b := range o.Blocked {
-		blocked.Rows = append(blocked.Rows, []Cell{text(b.Address).head(), reasonCell(b.Why), moment(b.Until)})
+		blocked.Rows = append(blocked.Rows, []Cell{text(b.Address).head(), reasonCell(b.Why),
+			moment(b.Until)})
 	}
 	p := &page{Current: "/out", Title: advice.Plural(sends, "report is", "reports are") +
 		" sent tonight", Filter: v.filter,
@@ -172,7 +176,8 @@ func (s *Server) outPage(ctx context.Context, v visit) (*page, error) {
 		{ID: "sent", Title: "Sent", Table: sent},
 		{ID: "supp", Title: "Suppressed addresses", Table: blocked}}
 	if len(o.Hosts) > 0 {
-		p.Sections = append(p.Sections, section{ID: "hosts", Title: "Hosts", Table: hostTable(o.Hosts)})
+		p.Sections = append(p.Sections,
+			section{ID: "hosts", Title: "Hosts", Table: hostTable(o.Hosts)})
 	}
 	return p, nil
 }
@@ -186,7 +191,8 @@ func hostTable(list []OutHost) *Table {
 			{Key: "seen", Title: "Seen, UTC"}, {Key: "segments", Title: "Waiting segments", Right: true},
 			{Key: "bytes", Title: "Bytes", Right: true}, {Key: "oldest", Title: "Oldest, UTC"}}}
 	for _, h := range list {
-		t.Rows = append(t.Rows, []Cell{text(h.Host).head(), text(strings.Join(h.Leads, ", ")), moment(h.Seen),
+		t.Rows = append(t.Rows, []Cell{text(h.Host).head(), text(strings.Join(h.Leads, ", ")),
+			moment(h.Seen),
 			{Value: h.Segments, HTML: plain(advice.Count(h.Segments))},
 			{Value: h.Bytes, HTML: plain(advice.Count(h.Bytes))}, moment(h.Oldest)})
 	}

@@ -19,8 +19,8 @@ const (
 	maxFailures = 10 // domains that cannot be judged; then the run ends
 )
 
-// Judge finds out how domains stand, and keeps it in the store: the role that may write has one, and
-// calls Run from one goroutine.
+// Judge finds out how domains stand, and keeps it in the store: the role that may write has one,
+// and calls Run from one goroutine.
 type Judge struct {
 	Read *Stored
 	Now  func() time.Time
@@ -33,9 +33,9 @@ func judgment(x *standing) *standing {
 	return &standing{Day: x.Day, At: x.At, Took: x.Took, Mark: x.Mark}
 }
 
-// Run judges the domains on which something has changed since they were judged, and each once a day.
-// It returns how many it judged. Those that must wait, or that could not be judged, stay owed and
-// leave the others as they are: an error names some of the latter.
+// Run judges the domains on which something has changed since they were judged, and each once a
+// day. It returns how many it judged. Those that must wait, or that could not be judged, stay owed
+// and leave the others as they are: an error names some of the latter.
 func (j *Judge) Run(ctx context.Context) (judged int, err error) {
 	j.kept.slim = judgment
 	kept, err := j.kept.read(ctx, j.Read, j.Now())
@@ -70,7 +70,8 @@ func (j *Judge) Run(ctx context.Context) (judged int, err error) {
 }
 
 // all judges the domains that are due, the quick ones first, and returns those that are left.
-func (j *Judge) all(ctx context.Context, kept Standings, change Change, due []Domain) (left []Domain, judged int,
+func (j *Judge) all(ctx context.Context, kept Standings, change Change,
+	due []Domain) (left []Domain, judged int,
 	err error) {
 	took := func(d Domain) time.Duration {
 		if x := kept.Domains[d.Name]; x != nil {
@@ -115,8 +116,8 @@ func (j *Judge) due(kept Standings, c Change, domains []Domain) (due []Domain) {
 	return due
 }
 
-// mustWait reports whether a domain was judged too short a time ago. What a person changed is judged
-// at once.
+// mustWait reports whether a domain was judged too short a time ago. What a person changed is
+// judged at once.
 func (j *Judge) mustWait(x *standing, c Change) bool {
 	if x.Day != advice.DayOf(j.Now()) || c.Mark.byHand(x.Mark) {
 		return false

@@ -11,8 +11,8 @@ import (
 	"mailseal/milter/report/store"
 )
 
-// TestJudgeIsFair holds that a domain that cannot be judged, or that must wait since it is slow, leaves
-// the others as they are: they are judged, kept, and not taken for old.
+// TestJudgeIsFair holds that a domain that cannot be judged, or that must wait since it is slow,
+// leaves the others as they are: they are judged, kept, and not taken for old.
 func TestJudgeIsFair(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it fills a database with 90 days of reports")
@@ -39,7 +39,8 @@ func TestJudgeIsFair(t *testing.T) {
 	now := func() time.Time { return clock.Add(time.Duration(hours) * time.Hour) }
 	n, err := (&Judge{Read: read, Now: now}).Run(t.Context())
 	if n < 1 || n > 2 || err == nil || !strings.HasPrefix(err.Error(), "shop.example: ") {
-		t.Fatalf("%d domains were judged, %v; want 1 or 2 (the last report is looked at again) and an error about shop.example", n, err)
+		t.Fatalf("%d domains were judged, %v; want 1 or 2 (the last report is looked at again) "+
+			"and an error about shop.example", n, err)
 	}
 	owed := func() []string {
 		t.Helper()
@@ -47,7 +48,8 @@ func TestJudgeIsFair(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if c, err := read.Changed(t.Context(), kept.Mark); err != nil || c.All || len(c.Domains) > 0 {
+		if c, err := read.Changed(t.Context(), kept.Mark); err != nil || c.All ||
+			len(c.Domains) > 0 {
 			t.Fatalf("what is kept is behind: %+v, %v", c, err)
 		}
 		var out []string
@@ -63,7 +65,8 @@ func TestJudgeIsFair(t *testing.T) {
 	fresh := &Stored{Store: read.Store, Names: read.Names, Parked: read.Parked}
 	s := newServer(t, fresh, nil)
 	s.patience = time.Nanosecond
-	if got := s.line(Domain{Name: "example.net"}, keptOf(t, fresh, "example.net"), usual(today)).stored.Grounds.Messages; got < 700_001 {
+	if got := s.line(Domain{Name: "example.net"}, keptOf(t, fresh, "example.net"),
+		usual(today)).stored.Grounds.Messages; got < 700_001 {
 		t.Errorf("example.net has %d messages: its report is not in what is kept", got)
 	}
 
@@ -135,7 +138,8 @@ func TestAdviceIsKept(t *testing.T) {
 		{"judged again", func() { judge(t, read, func() time.Time { return clock.Add(time.Hour) }) }, 0},
 		{"the source has a name", func() {
 			err := read.Store.Update(t.Context(), func(tx *store.Tx) error {
-				_, err := tx.ExecContext(t.Context(), "UPDATE in_source SET ptr = 'mta.mcsv.net' WHERE ip = '198.51.100.201'")
+				_, err := tx.ExecContext(t.Context(),
+					"UPDATE in_source SET ptr = 'mta.mcsv.net' WHERE ip = '198.51.100.201'")
 				return err
 			})
 			if err != nil {
@@ -144,14 +148,17 @@ func TestAdviceIsKept(t *testing.T) {
 		}, 1},
 	} {
 		step.do()
-		for _, path := range []string{"/d/shop.example", "/d/shop.example?receiver=google.com", "/d/shop.example/s/esp.example"} {
+		for _, path := range []string{"/d/shop.example", "/d/shop.example?receiver=google.com",
+			"/d/shop.example/s/esp.example"} {
 			g := gathers{read, map[advice.Day]int{}}
-			want, got := get(newServer(t, plainReader{read}, nil), path).Body.String(), get(newServer(t, g, nil), path).Body.String()
+			want, got := get(newServer(t, plainReader{read}, nil), path).Body.String(),
+				get(newServer(t, g, nil), path).Body.String()
 			if want != got {
 				t.Errorf("%s: %s differs:\n%s", step.name, path, firstDifference(want, got))
 			}
 			if g.days[adviceDays] != step.long {
-				t.Errorf("%s: %s read 90 days %d times, want %d", step.name, path, g.days[adviceDays], step.long)
+				t.Errorf("%s: %s read 90 days %d times, want %d", step.name, path,
+					g.days[adviceDays], step.long)
 			}
 		}
 	}

@@ -39,7 +39,8 @@ func (s *Server) messagesPage(ctx context.Context, v visit) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &page{Wide: true, Current: "/", Title: advice.Plural(total.Messages, "message", "messages"), Filter: v.filter,
+	p := &page{Wide: true, Current: "/", Title: advice.Plural(total.Messages, "message",
+		"messages"), Filter: v.filter,
 		Crumbs: []crumb{{"Domains", "/"}, {"Messages", ""}},
 		Heading: say("%s, %s.", plain(advice.Plural(total.Messages, "message", "messages")),
 			period(f, advice.DayOf(v.now)))}
@@ -69,13 +70,15 @@ func (v visit) described() template.HTML {
 	for _, key := range []string{"domain", "source", "address", "receiver", "result", "header_from",
 		"envelope", "signer", "selector", "dkim", "spf"} {
 		if value := v.q.Get(key); value != "" {
-			parts = append(parts, string(say("%s %s", plain(strings.ReplaceAll(key, "_", " ")), mono(value))))
+			parts = append(parts, string(say("%s %s", plain(strings.ReplaceAll(key, "_", " ")),
+				mono(value))))
 		}
 	}
 	if len(parts) == 0 {
 		return "Selected: everything that you may see."
 	}
-	return "Selected: " + template.HTML(advice.List(parts, 12)) + "." //nolint:gosec // parts were escaped
+	return "Selected: " + template.HTML(advice.List(parts, 12)) +
+		"." //nolint:gosec // parts were escaped
 }
 
 func recordTable(records []Record, withReport bool) *Table {
@@ -197,7 +200,8 @@ func (s *Server) reportPage(ctx context.Context, v visit, id int64, n int) (*pag
 		p.Sections[0].Table.Caption = "The same record, as it is in the report."
 		return p, nil
 	}
-	passed := cmp.Or(map[bool]string{r.Pass == 0: "none", r.Pass == r.Messages: "all"}[true], advice.Count(r.Pass))
+	passed := cmp.Or(map[bool]string{r.Pass == 0: "none", r.Pass == r.Messages: "all"}[true],
+		advice.Count(r.Pass))
 	p.Heading = say("%s received %s as %s on %s; %s passed.", r.Receiver,
 		plain(advice.Plural(r.Messages, "message", "messages")), r.Domain,
 		dayHTML(begin, now), plain(passed))
@@ -257,7 +261,8 @@ func reportFacts(r Report) section {
 	row("Policy seen", text(r.Policy))
 	row("Format", text(r.Format))
 	row("Generator", text(cmp.Or(r.Generator, "not given")))
-	row("Copies", words(advice.Plural(int64(r.Duplicates), "duplicate", "duplicates")+", not counted"))
+	row("Copies", words(advice.Plural(int64(r.Duplicates), "duplicate", "duplicates")+
+		", not counted"))
 	return section{Cols: "cols", ID: "meta", Title: "Report", Table: t}
 }
 
@@ -344,7 +349,8 @@ func (s *Server) receiverPage(ctx context.Context, v visit) (*page, error) {
 	}
 	now := advice.DayOf(v.now)
 	var total Counts
-	t := &Table{Name: "domains", Caption: say("Mail in the reports of %s, %s.", receiver, period(f, now)),
+	t := &Table{Name: "domains", Caption: say("Mail in the reports of %s, %s.", receiver,
+		period(f, now)),
 		Empty: "No message in this period.",
 		Columns: []Column{{Key: "domain", Title: "Domain"}, {Key: "messages", Title: "Messages",
 			Right: true}, {Key: "dmarc_percent", Title: "DMARC, %", Right: true},

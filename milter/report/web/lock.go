@@ -201,7 +201,8 @@ func (a *Access) forwardedFor(h http.Header) netip.Addr {
 			return netip.Addr{}
 		}
 		client = addr
-		if !slices.ContainsFunc(a.ProxyFrom, func(p netip.Prefix) bool { return p.Contains(addr) }) {
+		if !slices.ContainsFunc(a.ProxyFrom,
+			func(p netip.Prefix) bool { return p.Contains(addr) }) {
 			break
 		}
 	}
@@ -230,8 +231,8 @@ func network(addr netip.Addr) netip.Prefix {
 	return p
 }
 
-// overTLS reports whether the browser reached the page by TLS, ours or that of a proxy. A proxy that
-// signs users in is taken to use TLS unless X-Forwarded-Proto denies it. No client gains from
+// overTLS reports whether the browser reached the page by TLS, ours or that of a proxy. A proxy
+// that signs users in is taken to use TLS unless X-Forwarded-Proto denies it. No client gains from
 // sending that header itself: it would only restrict its own cookie.
 func (a *Access) overTLS(r *http.Request) bool {
 	if a.Secure || r.TLS != nil {

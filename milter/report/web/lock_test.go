@@ -43,7 +43,8 @@ func TestLoginIsLockedByAddressOnly(t *testing.T) {
 	}
 	*now = now.Add(triesFor + time.Second)
 	*waited = 0
-	if got := login("[2001:db8:1:2::1]:1", "anna", "secret of anna"); got != http.StatusSeeOther || *waited != 0 {
+	if got := login("[2001:db8:1:2::1]:1", "anna", "secret of anna"); got != http.StatusSeeOther ||
+		*waited != 0 {
 		t.Errorf("after ten minutes: status %d, waited %s", got, *waited)
 	}
 }
@@ -52,14 +53,16 @@ func TestNameAloneIsSlowedNeverLocked(t *testing.T) {
 	a, _, waited := accounts(t)
 	s := serverWith(t, a, nil)
 	for i := range 200 {
-		b := &browser{t: t, s: s, cookies: map[string]string{}, remote: fmt.Sprintf("198.51.100.%d:1", i+1)}
+		b := &browser{t: t, s: s, cookies: map[string]string{},
+			remote: fmt.Sprintf("198.51.100.%d:1", i+1)}
 		if w := b.login("anna", "wrong"); w.Code != http.StatusForbidden {
 			t.Fatalf("try %d: status %d", i, w.Code)
 		}
 	}
 	*waited = 0
 	owner := &browser{t: t, s: s, cookies: map[string]string{}, remote: "203.0.113.1:1"}
-	if w := owner.login("anna", "secret of anna"); w.Code != http.StatusSeeOther || *waited != maxSlow {
+	if w := owner.login("anna", "secret of anna"); w.Code != http.StatusSeeOther ||
+		*waited != maxSlow {
 		t.Errorf("the owner: status %d, waited %s, want %s", w.Code, *waited, maxSlow)
 	}
 	*waited = 0
@@ -186,7 +189,8 @@ func TestOldestKeyLeaves(t *testing.T) {
 			t.Fatalf("%d keys, %d in order", len(l.keys), l.used.Len())
 		}
 	}
-	if l.keys["name x"+fmt.Sprint(maxTryKeys-1)] == nil || l.keys["name x0"] == nil || l.keys["name 0"] != nil {
+	if l.keys["name x"+fmt.Sprint(maxTryKeys-1)] == nil || l.keys["name x0"] == nil ||
+		l.keys["name 0"] != nil {
 		t.Error("it is not the oldest that left")
 	}
 }
@@ -200,8 +204,8 @@ func TestLongNamesAreClipped(t *testing.T) {
 	}
 }
 
-// TestUnknownNamesTakeAsLong adds up the work of a wrong password: it is that of the highest cost in
-// the file for every name.
+// TestUnknownNamesTakeAsLong adds up the work of a wrong password: it is that of the highest cost
+// in the file for every name.
 func TestUnknownNamesTakeAsLong(t *testing.T) {
 	a := &Access{Passwords: map[string][]byte{}}
 	for user, cost := range map[string]int{"low": 4, "middle": 6, "high": 9} {
@@ -267,7 +271,8 @@ func TestProxyDoesNotShareALock(t *testing.T) {
 		a.ProxyFrom = []netip.Prefix{netip.MustParsePrefix("127.0.0.5/32")}
 		s := serverWith(t, a, nil)
 		visitor := func(from string) *browser {
-			b := &browser{t: t, s: s, cookies: map[string]string{}, remote: "127.0.0.5:1", header: http.Header{}}
+			b := &browser{t: t, s: s, cookies: map[string]string{}, remote: "127.0.0.5:1",
+				header: http.Header{}}
 			if forwards {
 				b.header.Set("X-Forwarded-For", from)
 			}
@@ -276,7 +281,8 @@ func TestProxyDoesNotShareALock(t *testing.T) {
 		for range 2 * maxTriesOfAddress {
 			visitor("198.51.100.1").login("anna", "wrong")
 		}
-		for user, want := range map[string]int{"anna": http.StatusSeeOther, "ben": http.StatusSeeOther} {
+		for user, want := range map[string]int{"anna": http.StatusSeeOther,
+			"ben": http.StatusSeeOther} {
 			if w := visitor("203.0.113.1").login(user, "secret of "+user); w.Code != want {
 				t.Errorf("header %v, %s: status %d, want %d", forwards, user, w.Code, want)
 			}
@@ -324,7 +330,8 @@ func TestCookieIsSecureBehindTLS(t *testing.T) {
 		}
 		for _, cookie := range cookies {
 			if cookie.Secure != c.want {
-				t.Errorf("%s: cookie %s: Secure %v, want %v", c.name, cookie.Name, cookie.Secure, c.want)
+				t.Errorf("%s: cookie %s: Secure %v, want %v", c.name, cookie.Name, cookie.Secure,
+					c.want)
 			}
 		}
 	}

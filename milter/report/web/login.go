@@ -17,7 +17,8 @@ func (s *Server) showLogin(w http.ResponseWriter, r *http.Request) {
 
 // loginPage shows the form. Its token is masked with the secret of a cookie, as those of other
 // forms with the session's.
-func (s *Server) loginPage(w http.ResponseWriter, r *http.Request, problem, user string, status int) {
+func (s *Server) loginPage(w http.ResponseWriter, r *http.Request, problem, user string,
+	status int) {
 	before := session{secret: make([]byte, 32)}
 	if c, err := r.Cookie(loginCookie); err == nil && len(c.Value) == 32 {
 		before.secret = []byte(c.Value)
@@ -25,13 +26,15 @@ func (s *Server) loginPage(w http.ResponseWriter, r *http.Request, problem, user
 		before.secret = []byte(rand.Text() + rand.Text())[:32]
 	}
 	s.cookie(w, r, loginCookie, string(before.secret), 3600)
-	p := &page{Title: "Sign in", Login: &loginForm{Error: problem, Next: local(r.FormValue("next")), Name: user}}
+	p := &page{Title: "Sign in", Login: &loginForm{Error: problem, Next: local(r.FormValue("next")),
+		Name: user}}
 	s.render(w, r, before, p, status)
 }
 
 func (s *Server) cookie(w http.ResponseWriter, r *http.Request, name, value string, seconds int) {
-	http.SetCookie(w, &http.Cookie{Name: name, Value: value, Path: "/", MaxAge: seconds, HttpOnly: true,
-		Secure: s.access.overTLS(r), SameSite: http.SameSiteLaxMode})
+	http.SetCookie(w, &http.Cookie{Name: name, Value: value, Path: "/", MaxAge: seconds,
+		HttpOnly: true,
+		Secure:   s.access.overTLS(r), SameSite: http.SameSiteLaxMode})
 }
 
 // local returns next if it leads to a page of ours, else the start.

@@ -132,7 +132,8 @@ func sentence(all []scored) (title string, heading template.HTML, lead []templat
 		}
 		return title, say("None of %s domains needs attention today.", n), lead
 	}
-	title = advice.Count(int64(len(need))) + " of " + advice.Plural(n, "domain needs", "domains need") +
+	title = advice.Count(int64(len(need))) + " of " + advice.Plural(n, "domain needs",
+		"domains need") +
 		" attention"
 	var parts []string
 	for _, s := range need[:min(3, len(need))] {
@@ -142,7 +143,8 @@ func sentence(all []scored) (title string, heading template.HTML, lead []templat
 	if more := len(need) - 3; more > 0 {
 		parts = append(parts, advice.Count(int64(more))+" more")
 	}
-	heading = plain(title) + ": " + template.HTML(advice.List(parts, 4)) + "." //nolint:gosec // parts were escaped
+	heading = plain(title) + ": " + template.HTML(advice.List(parts, 4)) +
+		"." //nolint:gosec // parts were escaped
 	return title, heading, lead
 }
 
@@ -183,9 +185,11 @@ func (s *Server) overviewFacts(ctx context.Context, v visit, b board) []fact {
 		{Label: "Receivers reporting", Value: plain(advice.Count(int64(len(receivers))))},
 	}
 	if in, err := s.intake(ctx); err == nil && v.all() {
-		out = append(out, fact{Label: "Reports today", Value: link("/ingest", plain(advice.Count(in.Today))),
-			Note: say("usually %s at this hour", in.Usual)},
-			fact{Label: "Reports not read", Value: link("/ingest#errors", plain(advice.Count(int64(len(in.Errors)))))})
+		out = append(out, fact{Label: "Reports today",
+			Value: link("/ingest", plain(advice.Count(in.Today))),
+			Note:  say("usually %s at this hour", in.Usual)},
+			fact{Label: "Reports not read",
+				Value: link("/ingest#errors", plain(advice.Count(int64(len(in.Errors)))))})
 	}
 	return out
 }
@@ -266,8 +270,10 @@ func (x *facts) row(h health, receivers []string) matrixRow {
 	}
 	title := d.Name + ": no reports"
 	if x.total.Messages > 0 {
-		title = d.Name + ": " + advice.Count(x.total.Pass) + " pass, " + advice.Count(x.total.Delivered) +
-			" fail and were delivered, " + advice.Count(x.total.Held+x.total.Refused) + " held or refused"
+		title = d.Name + ": " + advice.Count(x.total.Pass) + " pass, " +
+			advice.Count(x.total.Delivered) +
+			" fail and were delivered, " + advice.Count(x.total.Held+x.total.Refused) +
+			" held or refused"
 	}
 	var marks []advice.Day
 	for _, e := range x.events {
@@ -275,7 +281,8 @@ func (x *facts) row(h health, receivers []string) matrixRow {
 	}
 	r.Spark = sparkline(title, x.days, marks)
 	r.Messages = number(x.total.Messages, f.messages())
-	r.Pass = x.parkedOr(rate(pass, rated).to(domainURL(d.Name) + "?" + f.query("domain", "") + "#sources"))
+	r.Pass = x.parkedOr(rate(pass, rated).to(domainURL(d.Name) + "?" + f.query("domain", "") +
+		"#sources"))
 	r.DKIM = x.parkedOr(Cell{HTML: plain(advice.Rate(x.total.DKIM, x.total.Messages))})
 	r.SPF = x.parkedOr(Cell{HTML: plain(advice.Rate(x.total.SPF, x.total.Messages))})
 	r.Held = number(x.total.Held, f.messages("result", "held"))
@@ -383,7 +390,8 @@ func matrixTable(all []scored, receivers []string) Table {
 			sums[r.Receiver] = r.Counts
 		}
 		for _, r := range receivers {
-			row = append(row, Cell{Value: r}, Cell{Value: advice.Rate(sums[r].Pass, sums[r].Messages)})
+			row = append(row, Cell{Value: r},
+				Cell{Value: advice.Rate(sums[r].Pass, sums[r].Messages)})
 		}
 		t.Rows = append(t.Rows, row)
 	}

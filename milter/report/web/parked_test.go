@@ -14,17 +14,21 @@ func TestParked(t *testing.T) {
 		t.Skip("it fills a database with 90 days of reports")
 	}
 	read := stored(t, smallWorld())
-	read.Names, read.Parked = []string{"old.example", "shop.example"}, []string{"old.example", "silent.example", "example.net"}
-	state := &store.OwnState{SPF: "v=spf1 mx ~all", All: "~all", Terms: []store.OwnTerm{{Text: "mx"}}}
+	read.Names, read.Parked = []string{"old.example", "shop.example"},
+		[]string{"old.example", "silent.example", "example.net"}
+	state := &store.OwnState{SPF: "v=spf1 mx ~all", All: "~all",
+		Terms: []store.OwnTerm{{Text: "mx"}}}
 	if err := read.Store.SetOwnState(t.Context(), "old.example", state, clock); err != nil {
 		t.Fatal(err)
 	}
 	judge(t, read, clockNow)
 	s := newServer(t, read, nil)
 	for path, want := range map[string][]string{
-		"/?show=parked":             {"3 domains", "old.example", "silent.example", "example.net", "is configured as parked, but"},
-		"/domains.csv":              {"WARN,example.net", "QUIET,silent.example"},
-		"/d/old.example":            {"used its name", "sends no mail, and its SPF record does not say so", "Publish &#34;v=spf1 -all&#34; at old.example"},
+		"/?show=parked": {"3 domains", "old.example", "silent.example", "example.net",
+			"is configured as parked, but"},
+		"/domains.csv": {"WARN,example.net", "QUIET,silent.example"},
+		"/d/old.example": {"used its name", "sends no mail, and its SPF record " +
+			"does not say so", "Publish &#34;v=spf1 -all&#34; at old.example"},
 		"/d/example.net":            {"is configured as parked, but"},
 		"/d/shop.example":           {"esp.example"},
 		"/check?domain=old.example": {`name="sends" value="no" checked`},

@@ -69,13 +69,14 @@ type Filter struct {
 	Addresses []netip.Addr
 	AllBut    []netip.Addr
 	HeaderOf  string // the From domain
-	Result    string // "pass", "fail", "delivered", "held", "refused"; the last three are kinds of fail
-	DKIM      string // aligned result: "pass", "fail"
-	SPF       string
-	Signer    string // d= of some signature, with Selector
-	Selector  string
-	Envelope  string
-	Report    int64
+	// "pass", "fail", "delivered", "held", "refused"; the last three are kinds of fail
+	Result   string
+	DKIM     string // aligned result: "pass", "fail"
+	SPF      string
+	Signer   string // d= of some signature, with Selector
+	Selector string
+	Envelope string
+	Report   int64
 }
 
 // Window is a part of a list.
@@ -225,9 +226,10 @@ type Reporter struct {
 	Days             int // on which it reported in the period
 	Last             advice.Day
 	LastReceived     time.Time
-	Delay            time.Duration // between the end of the period and the arrival, of the last report
-	Format           string
-	Trusted          bool
+	// between the end of the period and the arrival, of the last report
+	Delay   time.Duration
+	Format  string
+	Trusted bool
 }
 
 // Rule is a verdict of a person on a source.

@@ -62,7 +62,8 @@ func TestRecall(t *testing.T) {
 			change(`INSERT INTO in_report (dedup, content, raw, reporter, report_id, domain, configured, begins, ends, received, trust, counted, state, version,
 				namespace, generator, policy, notes, records, messages) SELECT 'new', 'new', 1, reporter, 'new', domain, 1, begins, ends, received, trust, 1,
 				state, version, namespace, generator, policy, notes, 0, 0 FROM in_report WHERE domain = (SELECT id FROM in_name WHERE name = 'example.org') LIMIT 1`)()
-		}, "example.org old.example"}, // the report that was the last before is on the latter, and looked at again
+			// the report that was the last before is on the latter, and looked at again
+		}, "example.org old.example"},
 		{"again", func() {}, ""},
 		{"a verdict on all domains", change(verdict, ""), all},
 		{"a verdict", change(verdict, "example.net"), "example.net"},
@@ -76,7 +77,8 @@ func TestRecall(t *testing.T) {
 		{"a new key", change(`INSERT INTO own_selector (domain, selector, first_at, last_at) VALUES ('shop.example', 's1', 9, 9)`), "shop.example"},
 		{"own mail", change(`INSERT INTO own_day (domain, day, messages, replies, lists) VALUES ('news.shop.example', 20500, 1, 0, 0)`), "shop.example"},
 		{"an accepted reporter", change(
-			`UPDATE in_reporter SET accepted = 1 WHERE id = (SELECT MIN(id) FROM in_reporter)`), all},
+			`UPDATE in_reporter SET accepted = 1 WHERE id = (SELECT MIN(id) FROM in_reporter)`),
+			all},
 		{"read again", change(`INSERT INTO in_told (what, at) VALUES ('read_again', 1)`), all},
 		{"removed by age", change(`INSERT INTO in_told (what, at) VALUES ('records_since', 20000)`), all},
 		{"again", func() {}, ""},
@@ -121,20 +123,24 @@ func TestRecallBound(t *testing.T) {
 }
 
 // TestRecallReceivers holds that names of receivers in requests do not fill the memory: what a name
-// that no receiver has gathers is not kept, and no filter holds on to the request that it came with.
+// that no receiver has gathers is not kept, and no filter holds on to the request that it came
+// with.
 func TestRecallReceivers(t *testing.T) {
 	s := newServer(t, world(), nil)
 	get(s, "/d/shop.example?receiver=google.com")
 	kept := len(s.recall.facts)
 	for i := range 20 {
-		if w := get(s, "/d/shop.example?receiver=r"+itoa(int64(i))+".test"); w.Code != http.StatusOK {
+		if w := get(s, "/d/shop.example?receiver=r"+itoa(int64(i))+
+			".test"); w.Code != http.StatusOK {
 			t.Fatalf("status %d", w.Code)
 		}
 	}
 	if n := len(s.recall.facts); n != kept {
-		t.Errorf("%d entries are remembered after 20 receivers that there are not, %d before", n, kept)
+		t.Errorf("%d entries are remembered after 20 receivers that there are not, %d before", n,
+			kept)
 	}
-	r := httptest.NewRequest(http.MethodGet, "/?receiver=google.com&pad="+strings.Repeat("x", 1000), nil)
+	r := httptest.NewRequest(http.MethodGet, "/?receiver=google.com&pad="+strings.Repeat("x", 1000),
+		nil)
 	v := s.visitOf(r, session{})
 	if got := v.filter.Receiver; got != "google.com" ||
 		unsafe.StringData(got) == unsafe.StringData(v.q.Get("receiver")) {

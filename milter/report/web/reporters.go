@@ -38,7 +38,8 @@ func decidedSection(in Intake, mayChange bool) section {
 		Caption: "What was decided here or by “mailseal reports accept” and “refuse”.",
 		Empty:   "None: reports count if they are verified.",
 		Columns: []Column{{Key: "reporter", Title: "Reporter", Wrap: true},
-			{Key: "decision", Title: "Its reports"}, {Key: "reports", Title: "Stored", Right: true}}}
+			{Key: "decision", Title: "Its reports"},
+			{Key: "reports", Title: "Stored", Right: true}}}
 	out := section{ID: "decided", Title: "Reporters decided on", Table: t}
 	for _, d := range in.Decided {
 		says := "count without proof"
@@ -54,9 +55,10 @@ func decidedSection(in Intake, mayChange bool) section {
 	return out
 }
 
-// trustSection shows if the reports of a receiver count, with the button that changes it. Only those
-// who see all domains are told: a decision concerns them all.
-func (s *Server) trustSection(ctx context.Context, v visit, receiver string) (section, []template.HTML) {
+// trustSection shows if the reports of a receiver count, with the button that changes it. Only
+// those who see all domains are told: a decision concerns them all.
+func (s *Server) trustSection(ctx context.Context, v visit, receiver string) (section,
+	[]template.HTML) {
 	out := section{ID: "trust", Title: "Do its reports count?"}
 	if !v.all() {
 		return out, nil
@@ -67,7 +69,8 @@ func (s *Server) trustSection(ctx context.Context, v visit, receiver string) (se
 		return out, nil
 	}
 	text, change := "They count if they are verified: if their mail was authenticated for the reporter’s domain. A "+
-		"reporter whose numbers cannot be true can be left out of all sums.", decide("refuse", receiver)
+		"reporter whose numbers cannot be true can be left out of all sums.",
+		decide("refuse", receiver)
 	for _, d := range in.Decided {
 		switch {
 		case d.Org != receiver:

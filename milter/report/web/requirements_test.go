@@ -13,8 +13,8 @@ var (
 	testFunc = regexp.MustCompile(`(?m)^func (Test[A-Z]\w*)\(`)
 )
 
-// TestRequirementsAreHeld holds that the table of requirements has each of them, and that every test it
-// names exists.
+// TestRequirementsAreHeld holds that the table of requirements has each of them, and that every
+// test it names exists.
 func TestRequirementsAreHeld(t *testing.T) {
 	const root = "../../.."
 	exists := map[string]bool{}

@@ -9,7 +9,10 @@ import (
 
 func (s *Server) routes() {
 	s.mux = http.NewServeMux()
-	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		_,
+			_ = w.Write([]byte("ok\n"))
+	})
 	s.mux.HandleFunc("GET /style.css", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=3600")
 		http.ServeFileFS(w, r, files, "style.css")
@@ -18,7 +21,8 @@ func (s *Server) routes() {
 	s.mux.HandleFunc("POST /login", s.login)
 	s.mux.HandleFunc("POST /logout", s.logout)
 	serve := func(pattern string, build func(context.Context, visit) (*page, error)) {
-		s.mux.HandleFunc("GET "+pattern, func(w http.ResponseWriter, r *http.Request) { s.show(w, r, build) })
+		s.mux.HandleFunc("GET "+pattern,
+			func(w http.ResponseWriter, r *http.Request) { s.show(w, r, build) })
 	}
 	tables := func(path string, build func(context.Context, visit) (*page, error)) {
 		serve(path, build)
@@ -47,7 +51,10 @@ func (s *Server) routes() {
 	tables("/s/{source}", func(ctx context.Context, v visit) (*page, error) {
 		return s.everywherePage(ctx, v, v.path("source"))
 	})
-	serve("/r/{id}", func(ctx context.Context, v visit) (*page, error) { return s.reportPage(ctx, v, v.id(), 0) })
+	serve("/r/{id}", func(ctx context.Context, v visit) (*page,
+		error) {
+		return s.reportPage(ctx, v, v.id(), 0)
+	})
 	s.mux.HandleFunc("GET /r/{id}/{table}", func(w http.ResponseWriter, r *http.Request) {
 		if r.PathValue("table") == "raw.xml" {
 			s.raw(w, r)
@@ -76,7 +83,8 @@ func (s *Server) start(ctx context.Context, v visit) (*page, error) {
 }
 
 // whole keeps pages that concern all domains from those who may see some.
-func (s *Server) whole(build func(context.Context, visit) (*page, error)) func(context.Context, visit) (*page, error) {
+func (s *Server) whole(build func(context.Context, visit) (*page, error)) func(context.Context,
+	visit) (*page, error) {
 	return func(ctx context.Context, v visit) (*page, error) {
 		if !v.all() {
 			return nil, ErrNotFound

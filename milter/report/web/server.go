@@ -97,7 +97,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // show answers with a page, or with one of its tables.
-func (s *Server) show(w http.ResponseWriter, r *http.Request, build func(context.Context, visit) (*page, error)) {
+func (s *Server) show(w http.ResponseWriter, r *http.Request,
+	build func(context.Context, visit) (*page, error)) {
 	who, ok := s.access.visitor(r)
 	if !ok {
 		http.Redirect(w, r, "/login?next="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)

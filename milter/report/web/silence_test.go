@@ -6,8 +6,8 @@ import (
 	"mailseal/milter/report/advice"
 )
 
-// TestSilentAfter holds when a receiver counts as silent: it reported on six days of ten, and on none
-// of the last four.
+// TestSilentAfter holds when a receiver counts as silent: it reported on six days of ten, and on
+// none of the last four.
 func TestSilentAfter(t *testing.T) {
 	const now = advice.Day(20_000)
 	for _, tc := range []struct {

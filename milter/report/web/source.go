@@ -77,7 +77,8 @@ const latestRecords = 5
 // latestOf are samples of the reports that a source stands in.
 func latestOf(records []Record, all string) section {
 	t := recordTable(records, true)
-	t.Name, t.Caption = "latest", say("The newest. A number opens the record in words. %s", link(all, "All records"))
+	t.Name, t.Caption = "latest", say("The newest. A number opens the record in words. %s",
+		link(all, "All records"))
 	t.Empty = "None in this period."
 	return section{ID: "latest", Title: "Latest records", Table: t}
 }
@@ -152,9 +153,11 @@ func (s *Server) verdict(ctx context.Context, v visit, x *facts, src *source) se
 	for _, c := range []struct {
 		class advice.Class
 		text  string
-	}{{advice.Ours, "Ours"}, {advice.Service, "A service we use"}, {advice.Forwarding, "Forwarding"},
+	}{{advice.Ours, "Ours"}, {advice.Service, "A service we use"},
+		{advice.Forwarding, "Forwarding"},
 		{advice.NotOurs, "Not ours"}, {advice.Scanner, "Known scanner"}} {
-		form.Classes = append(form.Classes, classButton{string(c.class), c.text, src.Judged && src.Class == c.class})
+		form.Classes = append(form.Classes, classButton{string(c.class), c.text, src.Judged &&
+			src.Class == c.class})
 	}
 	if src.Name == forgeries {
 		out.Text = []template.HTML{text}
@@ -196,8 +199,9 @@ func identity(s *source, x *facts) section {
 	}
 	out := section{Cols: "cols", ID: "ident", Title: "Identity", Table: t}
 	if s.Name != forgeries {
-		out.Text = append(out.Text, say("%s", link("/s/"+url.PathEscape(s.Name)+"?"+Filter{From: x.filter.From,
-			To: x.filter.To}.query(), "The same source in all domains")))
+		out.Text = append(out.Text, say("%s",
+			link("/s/"+url.PathEscape(s.Name)+"?"+Filter{From: x.filter.From,
+				To: x.filter.To}.query(), "The same source in all domains")))
 	}
 	for _, n := range s.ReverseNames[:min(len(s.ReverseNames), 3)] {
 		out.Text = append(out.Text, say("Reverse name %s, confirmed by a forward lookup.", mono(n)))
@@ -219,7 +223,8 @@ func sourceReceivers(sums []Sum, to func(...string) string) section {
 			return to(append([]string{"receiver", r.Receiver},
 				pairs...)...)
 		}
-		t.Rows = append(t.Rows, []Cell{text(r.Receiver).head(), number(r.Messages, at()), rate(r.Pass, r.Messages),
+		t.Rows = append(t.Rows, []Cell{text(r.Receiver).head(), number(r.Messages, at()),
+			rate(r.Pass, r.Messages),
 			number(r.Delivered, at("result", "delivered")), number(r.Held, at("result", "held")),
 			number(r.Refused, at("result", "refused"))})
 	}
@@ -237,7 +242,10 @@ func identifiers(s *source, x *facts) section {
 			{Key: "dmarc", Title: "DMARC"}, {Key: "applied", Title: "applied"},
 			{Key: "messages", Title: "Messages", Right: true}}}
 	ids := slices.Clone(s.ids)
-	slices.SortStableFunc(ids, func(a, b Identity) int { return cmp.Compare(b.Messages, a.Messages) })
+	slices.SortStableFunc(ids, func(a, b Identity) int {
+		return cmp.Compare(b.Messages,
+			a.Messages)
+	})
 	for _, id := range ids[:min(len(ids), tableRows)] {
 		signed := ""
 		for i, sig := range id.DKIM {

@@ -26,11 +26,12 @@ type standing struct {
 	Judged    []netip.Addr // addresses that a person judged not ours or a scanner
 	Reporters []lastReport
 	Periods   []periodSums
-	Daily     []dayBar                // each of the last 90 days, the first one first
-	Sparse    []dayBar                // the last 365 days, sparseDays in each, but for the first one
-	Classes   map[advice.Class]Counts // of the usual period
-	Events    []Event
-	Advice    *advice.Advice `json:",omitempty"` // only in the store: see withoutAdvice
+	Daily     []dayBar // each of the last 90 days, the first one first
+	// the last 365 days, sparseDays in each, but for the first one
+	Sparse  []dayBar
+	Classes map[advice.Class]Counts // of the usual period
+	Events  []Event
+	Advice  *advice.Advice `json:",omitempty"` // only in the store: see withoutAdvice
 }
 
 // withoutAdvice is what pages remember of a standing: the advice, which has some KB, is read where
@@ -77,7 +78,8 @@ type keptSum struct {
 
 func keepSum(s *Sum) keptSum {
 	c := s.Counts
-	return keptSum{s.Receiver, [9]int64{c.Messages, c.Pass, c.DKIM, c.SPF, c.Delivered, c.Held, c.Refused,
+	return keptSum{s.Receiver, [9]int64{c.Messages, c.Pass, c.DKIM, c.SPF, c.Delivered, c.Held,
+		c.Refused,
 		c.Forwarded, c.Listed}}
 }
 
@@ -251,7 +253,8 @@ func (x *facts) standing() *standing {
 	for i := range x.sources {
 		s := &x.sources[i]
 		if s.Class == advice.NotOurs || s.Class == advice.Scanner {
-			out.Judged = append(out.Judged, s.Addresses[:min(len(s.Addresses), maxJudged-len(out.Judged))]...)
+			out.Judged = append(out.Judged,
+				s.Addresses[:min(len(s.Addresses), maxJudged-len(out.Judged))]...)
 		}
 	}
 	for _, r := range x.reporter[:min(len(x.reporter), maxReporters)] {
@@ -342,7 +345,8 @@ func (x *standing) bars(days int, into map[advice.Day]Counts) {
 }
 
 // judgedSums are the messages of addresses that leave the pass rate.
-func judgedSums(ctx context.Context, read Reader, f Filter, judged []netip.Addr) (out Counts, err error) {
+func judgedSums(ctx context.Context, read Reader, f Filter, judged []netip.Addr) (out Counts,
+	err error) {
 	if len(judged) == 0 {
 		return out, nil
 	}

@@ -17,8 +17,9 @@ import (
 
 // Stored is a Reader over the store. It only reads.
 type Stored struct {
-	Store    *store.Store
-	Names    []string         // configured domains, beside those that reports on them were stored for
+	Store *store.Store
+	// configured domains, beside those that reports on them were stored for
+	Names    []string
 	Parked   []string         // those that send no mail, as the operator says
 	Networks []netip.Prefix   // of this host
 	Now      func() time.Time // nil: the host's clock
@@ -52,7 +53,8 @@ func (s *Stored) Sums(ctx context.Context, f Filter, by ...Dim) ([]Sum, error) {
 			return err
 		}
 		list := strings.Join(columns, ", ")
-		query := "SELECT " + list + ", SUM(x.messages) FROM " + from + " WHERE " + w.String() + " GROUP BY " + list
+		query := "SELECT " + list + ", SUM(x.messages) FROM " + from + " WHERE " + w.String() +
+			" GROUP BY " + list
 		type key [6]int64
 		sums := map[key]*Counts{}
 		var order []key
@@ -93,7 +95,8 @@ func (s *Stored) Sums(ctx context.Context, f Filter, by ...Dim) ([]Sum, error) {
 }
 
 // plan chooses the table that is read.
-func (v *view) plan(ctx context.Context, f Filter, by []Dim) (from string, columns []string, w where, err error) {
+func (v *view) plan(ctx context.Context, f Filter, by []Dim) (from string, columns []string,
+	w where, err error) {
 	records := f.HeaderOf+f.Envelope+f.Signer != "" || f.Report != 0
 	source, reporter := f.Addresses != nil || f.AllBut != nil, f.Receiver != ""
 	for _, d := range by {
@@ -153,14 +156,16 @@ func (s *Stored) Identities(ctx context.Context, f Filter) ([]Identity, error) {
 		}
 		type row struct{ source, from, envelope, authset, outcome, n, last int64 }
 		var list []row
-		// The addresses are joined to the groups: looked up one by one, they would take longer than these.
+		// The addresses are joined to the groups: looked up one by one, they would take longer than
+		// these.
 		err = v.each(ctx, `SELECT g.*, s.ip FROM (SELECT x.source, x.header_from, x.envelope_from, x.authset,
 			x.outcome, SUM(x.messages), MAX(x.day) FROM in_record x JOIN in_report p ON p.id = x.report
 			WHERE `+w.String()+` GROUP BY x.source, x.header_from, x.envelope_from, x.authset, x.outcome) AS g
 			JOIN in_source s ON s.id = g.source`, w.values, func(rows *sql.Rows) error {
 			var r row
 			var ip string
-			err := rows.Scan(&r.source, &r.from, &r.envelope, &r.authset, &r.outcome, &r.n, &r.last, &ip)
+			err := rows.Scan(&r.source, &r.from, &r.envelope, &r.authset, &r.outcome, &r.n, &r.last,
+				&ip)
 			if _, has := v.ips[r.source]; !has {
 				v.ips[r.source], _ = netip.ParseAddr(ip)
 			}
@@ -193,7 +198,8 @@ func (s *Stored) Identities(ctx context.Context, f Filter) ([]Identity, error) {
 	return out, err
 }
 
-func (v *view) identify(ctx context.Context, id *Identity, source, from, envelope, authset int64) error {
+func (v *view) identify(ctx context.Context, id *Identity, source, from, envelope,
+	authset int64) error {
 	var err error
 	if id.Address, err = v.ip(ctx, source); err != nil {
 		return err

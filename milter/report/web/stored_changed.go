@@ -12,8 +12,9 @@ import (
 type Mark struct {
 	Raw, Report int64 // the last that arrived, and the last that was read
 	DNS, Looked int64 // the last change of a record, and when records were compared with mail last
-	Key, Used   int64 // when a key of ours signed first, and when a person said who writes from a domain
-	Rest        [8]int64
+	// when a key of ours signed first, and when a person said who writes from a domain
+	Key, Used int64
+	Rest      [8]int64
 }
 
 // What the numbers of Rest count.
@@ -100,12 +101,13 @@ func (v *view) changed(ctx context.Context, since Mark) (Change, error) {
 // lateBatch is how much later than a key signed first another host may say so.
 const lateBatch = 7 * 86400
 
-// answers adds the domains that persons said something of, and those whose own mail was counted. What
-// is gone names no domain, and a verdict may be on all of them.
+// answers adds the domains that persons said something of, and those whose own mail was counted.
+// What is gone names no domain, and a verdict may be on all of them.
 func (v *view) answers(ctx context.Context, since Mark, c *Change) error {
 	m := c.Mark
 	undone := m.Rest[restUndone] - since.Rest[restUndone]
-	c.All = c.All || undone < 0 || m.Rest[restKeys] < since.Rest[restKeys] || m.Rest[restUses] < since.Rest[restUses]
+	c.All = c.All || undone < 0 || m.Rest[restKeys] < since.Rest[restKeys] ||
+		m.Rest[restUses] < since.Rest[restUses]
 	for _, q := range []struct {
 		moved bool
 		query string
@@ -167,7 +169,8 @@ const maxArrivals = 5000
 // arrived returns the domains that reports from one on are on. The id of a report that was replaced
 // may be given to another one, so the last is looked at again. The plus keeps a database from
 // reading all of an index on the domain.
-func (v *view) arrived(ctx context.Context, from, last int64) (domains []string, tooMany bool, err error) {
+func (v *view) arrived(ctx context.Context, from, last int64) (domains []string, tooMany bool,
+	err error) {
 	if last-from > maxArrivals {
 		return nil, true, nil
 	}

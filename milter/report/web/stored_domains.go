@@ -167,7 +167,10 @@ func (s *Stored) Events(ctx context.Context, f Filter) ([]Event, error) {
 		out = slices.Concat(out, keys, records)
 		return err
 	})
-	slices.SortFunc(out, func(a, b Event) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Domain, b.Domain)) })
+	slices.SortFunc(out, func(a, b Event) int {
+		return cmp.Or(a.At.Compare(b.At),
+			cmp.Compare(a.Domain, b.Domain))
+	})
 	return out, err
 }
 

@@ -78,7 +78,8 @@ type arrivals struct {
 	kinds map[string]int64
 }
 
-// arrivals counts what came before today, once a day: there may be a hundred thousand reports a day.
+// arrivals counts what came before today, once a day: there may be a hundred thousand reports a
+// day.
 func (s *Stored) arrivals(ctx context.Context, v *view, today advice.Day) (arrivals, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -180,7 +181,8 @@ func (v *view) strangers(ctx context.Context, in *Intake) error {
 		[]any{int64(listedRows)}, func(rows *sql.Rows) error {
 			var u Stranger
 			var configured, since int64
-			if err := rows.Scan(&u.Org, &u.From, &u.Domain, &configured, &u.Reports, &since); err != nil {
+			if err := rows.Scan(&u.Org, &u.From, &u.Domain, &configured, &u.Reports,
+				&since); err != nil {
 				return err
 			}
 			u.Since = unix(since)

@@ -64,12 +64,14 @@ func (s *Stored) Outgoing(ctx context.Context, now time.Time) (Outgoing, error) 
 		return o, err
 	}
 	for _, b := range blocked[:min(len(blocked), listedRows)] {
-		o.Blocked = append(o.Blocked, Suppression{Address: b.Address, Why: b.Reason, Until: b.Until})
+		o.Blocked = append(o.Blocked, Suppression{Address: b.Address, Why: b.Reason,
+			Until: b.Until})
 	}
 	hosts, err := s.Store.Hosts(ctx)
 	for _, h := range hosts {
-		o.Hosts = append(o.Hosts, OutHost{Host: h.Host, Leads: h.Leads, Seen: h.Seen, Segments: h.Segments,
-			Bytes: h.Bytes, Oldest: h.Oldest})
+		o.Hosts = append(o.Hosts, OutHost{Host: h.Host, Leads: h.Leads, Seen: h.Seen,
+			Segments: h.Segments,
+			Bytes:    h.Bytes, Oldest: h.Oldest})
 	}
 	return o, err
 }

@@ -66,7 +66,8 @@ func (v *view) records(ctx context.Context, f Filter, win Window) ([]Record, err
 
 // daysWith returns the days on which f selects something as far as the sums tell, newest first.
 func (v *view) daysWith(ctx context.Context, f Filter) ([]int64, error) {
-	w, err := v.conditions(ctx, Filter{From: f.From, To: f.To, Domains: f.Domains, Receiver: f.Receiver},
+	w, err := v.conditions(ctx, Filter{From: f.From, To: f.To, Domains: f.Domains,
+		Receiver: f.Receiver},
 		"x.day", "x.domain", "x.reporter", "")
 	if err != nil {
 		return nil, err

@@ -102,7 +102,8 @@ func (s *Stored) Reports(ctx context.Context, f Filter, win Window) ([]Report, i
 }
 
 func (v *view) reportConditions(ctx context.Context, f Filter) (where, error) {
-	w, err := v.conditions(ctx, Filter{Domains: f.Domains, Receiver: f.Receiver}, "", "p.domain", "p.reporter", "")
+	w, err := v.conditions(ctx, Filter{Domains: f.Domains, Receiver: f.Receiver}, "", "p.domain",
+		"p.reporter", "")
 	if f.From != 0 {
 		w.add("p.begins >= ?", f.From.Time().Unix())
 	}
@@ -131,7 +132,8 @@ func (s *Stored) Report(ctx context.Context, id int64) (Report, []Record, error)
 	var records []Record
 	err := s.view(ctx, func(v *view) error {
 		var err error
-		out, err = scanReport(v.tx.QueryRowContext(ctx, "SELECT "+reportFields+reportTables+"WHERE p.id = $1", id))
+		out, err = scanReport(v.tx.QueryRowContext(ctx, "SELECT "+reportFields+reportTables+
+			"WHERE p.id = $1", id))
 		if errors.Is(err, sql.ErrNoRows) {
 			return ErrNotFound
 		}

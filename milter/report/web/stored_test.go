@@ -83,7 +83,8 @@ func (f *filler) fill(m *Memory) {
 
 func (f *filler) record(m *Memory, r *Record) {
 	set, _ := json.Marshal(map[string]any{"dkim": r.Signatures,
-		"spf": []map[string]string{{"domain": r.SPFDomain, "scope": "mfrom", "result": r.SPFResult}}})
+		"spf": []map[string]string{{"domain": r.SPFDomain, "scope": "mfrom",
+			"result": r.SPFResult}}})
 	o := int64(slices.Index(actions[:], r.Disposition)) << 2
 	if r.DKIM == "pass" {
 		o |= 1
@@ -115,9 +116,12 @@ func (f *filler) record(m *Memory, r *Record) {
 func smallWorld() *Memory {
 	m := world()
 	keep := []string{"shop.example", "example.net", "example.org", "old.example", "new.example"}
-	m.DomainList = slices.DeleteFunc(m.DomainList, func(d Domain) bool { return !slices.Contains(keep, d.Name) })
-	m.ReportList = slices.DeleteFunc(m.ReportList, func(r Report) bool { return !slices.Contains(keep, r.Domain) })
-	m.RecordList = slices.DeleteFunc(m.RecordList, func(r Record) bool { return !slices.Contains(keep, r.Domain) })
+	m.DomainList = slices.DeleteFunc(m.DomainList,
+		func(d Domain) bool { return !slices.Contains(keep, d.Name) })
+	m.ReportList = slices.DeleteFunc(m.ReportList,
+		func(r Report) bool { return !slices.Contains(keep, r.Domain) })
+	m.RecordList = slices.DeleteFunc(m.RecordList,
+		func(r Record) bool { return !slices.Contains(keep, r.Domain) })
 	m.RuleList = nil
 	return m
 }
@@ -141,8 +145,8 @@ func stored(t *testing.T, m *Memory) *Stored {
 		Now: func() time.Time { return clock }}
 }
 
-// TestStoredEqualsMemory holds that the reader over the store answers as the one that adds up records one by one, for
-// every kind of filter and dimension: what a page shows is a recount.
+// TestStoredEqualsMemory holds that the reader over the store answers as the one that adds up
+// records one by one, for every kind of filter and dimension: what a page shows is a recount.
 func TestStoredEqualsMemory(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it fills a database with 90 days of reports")
@@ -181,7 +185,8 @@ func TestStoredEqualsMemory(t *testing.T) {
 					t.Errorf("sums by %v: %d groups, want %d", by, len(got), len(want))
 				}
 			}
-			same(t, "identities", m.Identities, s.Identities, f, func(id Identity) Identity { return id })
+			same(t, "identities", m.Identities, s.Identities, f,
+				func(id Identity) Identity { return id })
 			if f.Receiver == "" && f.Result == "" && f.Envelope == "" && f.Signer == "" &&
 				f.HeaderOf == "" && f.DKIM == "" && f.SPF == "" {
 				same(t, "sources", m.Sources, s.Sources, f, func(a Address) Address { return a })
@@ -272,7 +277,8 @@ func TestStoredPages(t *testing.T) {
 			t.Errorf("%s: status %d, without %q", path, w.Code, want)
 		}
 	}
-	if w := get(s, "/r/1/raw.xml"); w.Code != 200 || !bytes.Contains(w.Body.Bytes(), []byte("<feedback>")) {
+	if w := get(s, "/r/1/raw.xml"); w.Code != 200 ||
+		!bytes.Contains(w.Body.Bytes(), []byte("<feedback>")) {
 		t.Errorf("raw: status %d", w.Code)
 	}
 	for _, path := range []string{"/r/999999", "/d/other.example", "/out"} {

@@ -62,7 +62,8 @@ func (s *Stored) view(ctx context.Context, do func(*view) error) error {
 }
 
 // each runs a query and calls scan for each row.
-func (v *view) each(ctx context.Context, query string, values []any, scan func(*sql.Rows) error) error {
+func (v *view) each(ctx context.Context, query string, values []any,
+	scan func(*sql.Rows) error) error {
 	rows, err := v.tx.QueryContext(ctx, query, values...)
 	if err != nil {
 		return fmt.Errorf("web: %w", err)
@@ -137,7 +138,8 @@ func (v *view) ip(ctx context.Context, id int64) (netip.Addr, error) {
 
 // conditions are those of f that columns of a table answer. The columns of records are d (domain),
 // day, r (reporter) and s (source).
-func (v *view) conditions(ctx context.Context, f Filter, day, domain, reporter, source string) (where, error) {
+func (v *view) conditions(ctx context.Context, f Filter, day, domain, reporter,
+	source string) (where, error) {
 	var w where
 	if f.From != 0 {
 		w.add(day+" >= ?", int64(f.From))
@@ -219,7 +221,8 @@ type results struct {
 func (r results) signatures() []advice.Signature {
 	var out []advice.Signature
 	for _, d := range r.DKIM {
-		out = append(out, advice.Signature{Domain: d.Domain, Selector: d.Selector, Result: d.Result})
+		out = append(out, advice.Signature{Domain: d.Domain, Selector: d.Selector,
+			Result: d.Result})
 	}
 	return out
 }

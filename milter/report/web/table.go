@@ -104,7 +104,8 @@ func day(d, now advice.Day) Cell {
 }
 
 func dayHTML(d, now advice.Day) template.HTML {
-	return template.HTML(`<time datetime="` + d.String() + `">` + d.Short(now) + `</time>`) //nolint:gosec // our digits
+	return template.HTML(`<time datetime="` + d.String() + `">` + d.Short(now) +
+		`</time>`) //nolint:gosec // our digits
 }
 
 // moment is a cell with a time.
@@ -134,7 +135,8 @@ func (c Cell) note(n template.HTML) Cell {
 // guard keeps a spreadsheet from taking a stranger's text as a formula.
 func guard(s string) string {
 	s = visible(s)
-	if s != "" && strings.ContainsRune("=+-@\t\r＝＋－＠", []rune(strings.TrimLeft(s, " "+"\u00a0") + " ")[0]) {
+	if s != "" && strings.ContainsRune("=+-@\t\r＝＋－＠",
+		[]rune(strings.TrimLeft(s, " "+"\u00a0") + " ")[0]) {
 		return "'" + s
 	}
 	return s
@@ -185,7 +187,8 @@ func (t *Table) writeJSON(w io.Writer) error {
 		}
 		rows = append(rows, object)
 	}
-	text, err := json.MarshalIndent(map[string]any{"version": 1, "table": t.Name, "rows": rows}, "", " ")
+	text, err := json.MarshalIndent(map[string]any{"version": 1, "table": t.Name, "rows": rows}, "",
+		" ")
 	if err != nil {
 		return err
 	}

@@ -15,9 +15,9 @@ import (
 	"mailseal/milter/spf"
 )
 
-// TestBrowserTestMail looks at the pages of tests by mail: of a mail that passes, of one that fails in
-// every step, of one whose every field is a stranger's text, the page that offers an address, and the
-// one without a mail.
+// TestBrowserTestMail looks at the pages of tests by mail: of a mail that passes, of one that fails
+// in every step, of one whose every field is a stranger's text, the page that offers an address,
+// and the one without a mail.
 func TestBrowserTestMail(t *testing.T) {
 	if testing.Short() {
 		t.Skip("Chromium is started: not with -short")
@@ -29,13 +29,15 @@ func TestBrowserTestMail(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	s, err := testmail.New(testmail.Config{Store: store, Address: "test@example.net", URL: "https://mx.example.net",
+	s, err := testmail.New(testmail.Config{Store: store, Address: "test@example.net",
+		URL:  "https://mx.example.net",
 		Host: "mx.example.net", Version: "test", Keep: keep, Now: func() time.Time { return now },
 		Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	paths := map[string]string{"test-start": "/", "test-none": "/t/" + evidence.NewToken(), "test-notfound": "/nothing"}
+	paths := map[string]string{"test-start": "/", "test-none": "/t/" + evidence.NewToken(),
+		"test-notfound": "/nothing"}
 	const hostile = "\u202e\x07<script>alert(1)</script>\u2066\"'& "
 	for name, m := range map[string]evidence.Mail{
 		"test-good":    passingMail(),
@@ -52,8 +54,9 @@ func TestBrowserTestMail(t *testing.T) {
 }
 
 func passingMail() evidence.Mail {
-	return evidence.Mail{Host: "mx.example.net", Client: netip.MustParseAddr("192.0.2.7"), Helo: "mx.shop.example",
-		TLS: "TLSv1.3", Sender: "anna@shop.example", Recipient: "test+00112233445566778899aabbccddeeff@example.net",
+	return evidence.Mail{Host: "mx.example.net", Client: netip.MustParseAddr("192.0.2.7"),
+		Helo: "mx.shop.example",
+		TLS:  "TLSv1.3", Sender: "anna@shop.example", Recipient: "test+00112233445566778899aabbccddeeff@example.net",
 		IPRev: &evidence.Finding{Value: "pass", Name: "mx.shop.example"},
 		SPF: &spf.Result{Value: spf.Pass, Domain: "shop.example",
 			Tree: &spf.Record{Domain: "shop.example", Text: "v=spf1 mx include:_spf.esp.example ~all",
@@ -90,6 +93,7 @@ func failingMail(name, why string) evidence.Mail {
 			Alignments: []evidence.Alignment{{Method: "spf", Domain: name, Why: why}},
 			Walk:       []evidence.Step{{Name: "_dmarc." + name, Answer: why}}},
 		Action: "mark", Why: why, Code: 550,
-		Reply:  []string{"5.7.0 spf=fail dkim=fail(body changed) dmarc=fail p=reject", why},
-		Fields: []evidence.Field{{Name: "From", Value: " " + name}, {Name: "Subject", Value: " " + why}}}
+		Reply: []string{"5.7.0 spf=fail dkim=fail(body changed) dmarc=fail p=reject", why},
+		Fields: []evidence.Field{{Name: "From", Value: " " + name},
+			{Name: "Subject", Value: " " + why}}}
 }

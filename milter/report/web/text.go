@@ -86,7 +86,8 @@ func name(s string) template.HTML {
 	if utf8.RuneCountInString(shown) > longName {
 		class = "name long"
 	}
-	out := template.HTML(`<span class="`+class+`">`) + esc(shown) + `</span>` //nolint:gosec // classes of ours
+	out := template.HTML(`<span class="`+class+`">`) + esc(shown) +
+		`</span>` //nolint:gosec // classes of ours
 	if u := unicodeOf(s); u != "" {
 		out += ` <span class="s name">` + esc(u) + `</span>`
 	}
@@ -171,18 +172,23 @@ func say(format string, values ...any) template.HTML {
 			values[i] = esc(fmt.Sprint(v))
 		}
 	}
-	return template.HTML(fmt.Sprintf(html.EscapeString(format), values...)) //nolint:gosec // all parts were escaped
+	return template.HTML(fmt.Sprintf(html.EscapeString(format),
+		values...)) //nolint:gosec // all parts were escaped
 }
 
 // mono and link are parts of sentences.
 func mono(s string) template.HTML { return `<span class="m">` + name(s) + `</span>` }
 
 func link(href string, text template.HTML) template.HTML {
-	return template.HTML(`<a href="`+html.EscapeString(href)+`">`) + text + `</a>` //nolint:gosec // escaped
+	return template.HTML(`<a href="`+html.EscapeString(href)+`">`) + text +
+		`</a>` //nolint:gosec // escaped
 }
 
 // plain is text of ours.
-func plain(s string) template.HTML { return template.HTML(html.EscapeString(s)) } //nolint:gosec // escaped
+func plain(s string) template.HTML {
+	return template.HTML(
+		html.EscapeString(s))
+} //nolint:gosec // escaped
 
 // rawBytes is how much of a report the page shows.
 const rawBytes = 64 << 10

@@ -91,7 +91,8 @@ func (s *Server) visitOf(r *http.Request, who session) visit {
 		v.filter.From = v.filter.To - 3660
 	}
 	v.filter.From = min(v.filter.From, v.filter.To)
-	v.filter.Receiver = strings.Clone(v.q.Get("receiver")) // what is remembered must not hold the request
+	// what is remembered must not hold the request
+	v.filter.Receiver = strings.Clone(v.q.Get("receiver"))
 	v.format = v.q.Get("format")
 	for _, suffix := range []string{"csv", "json"} {
 		if t, ok := strings.CutSuffix(r.PathValue("table"), "."+suffix); ok {

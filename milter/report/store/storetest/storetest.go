@@ -1,5 +1,5 @@
-// Package storetest makes stores of reports for tests. To make one takes all migrations, which cost a
-// second with the race detector; here they run once for each test program.
+// Package storetest makes stores of reports for tests. To make one takes all migrations, which cost
+// a second with the race detector; here they run once for each test program.
 package storetest
 
 import (
