@@ -44,7 +44,8 @@ func (p *Process) Alert(ctx context.Context, s *store.Store) error {
 		return err
 	}
 	if raised > 0 {
-		p.Log.Info("alerts", "new", raised, "holding", len(found))
+		p.Log.Info("new alerts: \"mailseal reports alerts\" shows them", "new", raised,
+			"current", len(found))
 	}
 	mail := newMailer(p.Config, s, p.Log)
 	err = mail.Send(ctx, now)

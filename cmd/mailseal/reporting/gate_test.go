@@ -147,7 +147,7 @@ func TestForgedAreListed(t *testing.T) {
 		t.Errorf("got %s", text)
 	}
 	list := h.run(t, func(ctx context.Context) error { return h.List(ctx, "") })
-	if !strings.Contains(list, "1 bounce with a forged code") {
+	if !strings.Contains(list, "1 bounce of the last 30 days ignored") {
 		t.Errorf("got %s", list)
 	}
 	none := h.run(t, func(ctx context.Context) error { return h.Suppress(ctx, "", 0, false) })

@@ -13,8 +13,8 @@ import (
 	"mailseal/milter/report/store"
 )
 
-// lead has one of the hosts that share a store do what must not be done twice. With SQLite, which
-// one host has, it always leads.
+// lead makes sure that only one of the hosts that share a store does the work that must not be done
+// twice. A store in SQLite belongs to one host, which always leads.
 type lead struct {
 	process *Process
 	name    string        // of the lease
@@ -23,11 +23,11 @@ type lead struct {
 	mu     sync.Mutex
 	lease  *store.Lease  // nil: another host leads, or none
 	since  time.Time     // of lease
-	other  *store.Holder // which host leads, or did last; nil where this is not known
-	isAway bool          // the store did not answer, and that is logged
+	other  *store.Holder // the host that leads, or led last; nil if unknown
+	isAway bool          // the store did not answer, and this was logged
 }
 
-// newLead adds a lease to those that the process requests, and gives up at its end.
+// newLead adds a lease to those that the process requests while it runs and releases at its end.
 func newLead(p *Process, name string) *lead {
 	l := &lead{process: p, name: name, gained: make(chan struct{}, 1)}
 	if !isShared(p.Config) {
@@ -38,7 +38,7 @@ func newLead(p *Process, name string) *lead {
 	return l
 }
 
-// job requests the lease at intervals, and proves it; there is none if the store belongs to one
+// job requests or confirms the lease at intervals. There is no job if the store belongs to one
 // host.
 func (l *lead) job() []jobs.Job {
 	if !isShared(l.process.Config) {
@@ -48,8 +48,8 @@ func (l *lead) job() []jobs.Job {
 		First: every(time.Millisecond), Do: l.keep}}
 }
 
-// keep proves the lease, or requests it. A store that is unavailable is not a failure of this job:
-// jobs that need the store say so.
+// keep confirms the lease, or requests it. An unavailable store is not a failure of this job: the
+// jobs that need the store report it.
 func (l *lead) keep(ctx context.Context) error {
 	s, err := l.process.Store(ctx)
 	if err != nil {
@@ -65,7 +65,10 @@ func (l *lead) keep(ctx context.Context) error {
 		l.lease.End()
 		l.lease = nil
 		if ctx.Err() == nil {
-			l.process.Log.Warn("this host no longer leads", "lease", l.name, "error", err)
+			l.process.Log.Warn("this host no longer leads, because the database does not confirm "+
+				"its lease; another host takes over within half a minute. Act only if this "+
+				"repeats: check the connection to the database",
+				"lease", l.name, "error", err)
 		}
 	}
 	l.other = nil
@@ -76,7 +79,7 @@ func (l *lead) keep(ctx context.Context) error {
 	}
 	switch {
 	case err != nil && !l.isAway && ctx.Err() == nil:
-		l.process.Log.Warn("cannot find out which host leads; the next try is in seconds",
+		l.process.Log.Warn("cannot find out which host leads; trying again in a few seconds",
 			"lease", l.name, "error", err)
 	case lease != nil:
 		l.process.Log.Info("this host leads", "lease", l.name, "number", lease.Number)
@@ -100,7 +103,7 @@ func holder(ctx context.Context, s *store.Store, name string) (*store.Holder, er
 	return nil, err
 }
 
-// end gives the lease up, so that another host can take it at once.
+// end releases the lease, so that another host can get it at once.
 func (l *lead) end() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -117,7 +120,8 @@ func (l *lead) held() *store.Lease {
 	return l.lease
 }
 
-// only runs work on the host that leads: the store refuses its changes once another host leads.
+// only returns a function that runs work if this host leads. The store refuses its changes once
+// another host leads.
 func (l *lead) only(do func(context.Context, *store.Store) error) func(context.Context) error {
 	return func(ctx context.Context) error {
 		lease := l.held()
@@ -130,16 +134,16 @@ func (l *lead) only(do func(context.Context, *store.Store) error) func(context.C
 		}
 		err = do(ctx, s.Under(lease))
 		if errors.Is(err, store.ErrLeaseLost) {
-			l.process.Log.Warn("another host leads now, and continues the work of this one",
-				"lease", l.name)
+			l.process.Log.Warn("another host leads now and continues the work of this one; "+
+				"nothing to do", "lease", l.name)
 			return nil
 		}
 		return err
 	}
 }
 
-// jobs are those of the host that leads, and the one that asks for the lease. They are made with a
-// store whose changes are refused once another host leads.
+// jobs returns the jobs of the host that leads, and the one that requests the lease. They use a
+// store that refuses their changes once another host leads.
 func (l *lead) jobs(s *store.Store, list func(*store.Store) []jobs.Job) []jobs.Job {
 	out := l.job()
 	for _, j := range list(s.UnderHeld(l.held)) {
@@ -150,7 +154,7 @@ func (l *lead) jobs(s *store.Store, list func(*store.Store) []jobs.Job) []jobs.J
 	return out
 }
 
-// leading lists the hosts that lead, for the command status; empty with SQLite.
+// leading lists the hosts that lead, for "mailseal status"; the list is empty with SQLite.
 func (p *Process) leading() []control.Lead {
 	var out []control.Lead
 	for _, l := range p.leads {

@@ -71,8 +71,8 @@ func (l listed) text(w io.Writer) {
 		}
 	}
 	if l.Forged > 0 {
-		fmt.Fprintf(w, "\n%s with a forged code arrived in 30 days and had no effect.\n",
-			counted(l.Forged, "bounce"))
+		fmt.Fprintf(w, "\n%s of the last 30 days ignored: sent to an address that no report was "+
+			"sent from (nothing to do).\n", counted(l.Forged, "bounce"))
 	}
 }
 

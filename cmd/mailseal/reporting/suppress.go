@@ -16,8 +16,8 @@ import (
 	"mailseal/milter/report/store"
 )
 
-// Suppress keeps reports from an address for some days, or with remove lets them go there again;
-// without an address it lists those that get none.
+// Suppress stops reports to an address for some days, or, with remove, allows them again. Without
+// an address it lists the suppressed addresses.
 func (o *Out) Suppress(ctx context.Context, address string, days int, remove bool) error {
 	return o.with(ctx, func(s *store.Store, _ *send.Reporter) error {
 		switch {
@@ -63,7 +63,7 @@ func (o *Out) Suppress(ctx context.Context, address string, days int, remove boo
 	})
 }
 
-// Bounced takes a mail to the envelope sender of a report.
+// Bounced reads a mail that was sent to the envelope sender of a report.
 func (o *Out) Bounced(ctx context.Context, recipient string, mail io.Reader) error {
 	return o.with(ctx, func(s *store.Store, _ *send.Reporter) error {
 		x, known, err := send.Bounced(ctx, s, recipient, mail, o.Now)
@@ -75,8 +75,10 @@ func (o *Out) Bounced(ctx context.Context, recipient string, mail io.Reader) err
 		}
 		return o.print(x, func(w io.Writer) {
 			if x.Address == "" {
-				fmt.Fprintln(w, "Nothing changed: the mail is only a notice, a second bounce of "+
-					"a day or of an old report, or it has a forged code.")
+				fmt.Fprintln(w, "Nothing changed, and there is nothing to do. The mail is a "+
+					"notice of a delay, the second bounce for an address on one day, or a "+
+					"bounce of a report that has expired, or it was sent to an address "+
+					"that no report was sent from.")
 				return
 			}
 			fmt.Fprintf(w, "%s gets no reports until %s: %s\n", x.Address,
@@ -88,13 +90,12 @@ func (o *Out) Bounced(ctx context.Context, recipient string, mail io.Reader) err
 // Forget removes all data about a domain.
 func (o *Out) Forget(ctx context.Context, domain string) error {
 	return o.with(ctx, func(s *store.Store, _ *send.Reporter) error {
-		// What waits in the spool would bring the domain back.
+		// Records that are still in the spool would add the domain again later.
 		p := &Process{Config: o.Config, Log: slog.Default(),
 			Now: func() time.Time { return o.Now }, store: s}
 		if err := p.Fold(ctx); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return answer.NewUnknown(fmt.Errorf("nothing was removed: the spool may have rows "+
-				"about %s: %w",
-				domain, err))
+			return answer.NewUnknown(fmt.Errorf("nothing was removed, because records about %s "+
+				"that may still be in the spool cannot be read: %w", domain, err))
 		}
 		n, err := s.OutForget(ctx, strings.ToLower(domain))
 		if err != nil {
@@ -105,8 +106,8 @@ func (o *Out) Forget(ctx context.Context, domain string) error {
 			Removed int64  `json:"removed"`
 		}{domain, n}
 		return o.print(out, func(w io.Writer) {
-			fmt.Fprintf(w, "%d entries about %s were removed. The daemon is still writing what "+
-				"it saw in the last 5 minutes: run this command again after that.\n", n, domain)
+			fmt.Fprintf(w, "%d entries about %s were removed. The daemon writes records up to 5 "+
+				"minutes late: run this command again after that.\n", n, domain)
 		})
 	})
 }

@@ -19,7 +19,7 @@ import (
 	"mailseal/keys/files"
 )
 
-// Files in the spool: one for each mail, and the sign that a process takes them.
+// Files in the spool: one for each mail, and a marker file that exists while a process reads them.
 const (
 	ext     = ".testmail"
 	openExt = ".testmail.open"
@@ -29,15 +29,17 @@ const (
 // How many mails are kept, so that strangers do not fill the spool and the store: the rest is
 // answered without a page.
 const (
-	maxQueued  = 64   // wait for the disk
-	maxFiles   = 2000 // wait for the process of reports
-	maxNetwork = 20   // of one network in an hour: an IPv4 /24, an IPv6 /48
-	maxHour    = 1000 // of all in an hour
+	maxQueued  = 64   // mails in memory, until they are written to the disk
+	maxFiles   = 2000 // files in the spool, until "mailseal reports serve" reads them
+	maxNetwork = 20   // mails of one network (an IPv4 /24, an IPv6 /48) in an hour
+	maxHour    = 1000 // mails of all networks in an hour
 )
 
-// servedFor is how long the sign of the reader holds, and signEvery how often it is renewed.
 const (
+	// servedFor is how long the marker of the reader is valid.
 	servedFor = 90 * time.Second
+
+	// SignEvery is the interval at which the reader must renew its marker with Sign.
 	SignEvery = 30 * time.Second
 )
 
@@ -48,7 +50,7 @@ type Writer struct {
 	now   func() time.Time
 	queue chan Mail
 
-	served atomic.Bool // the process of reports takes what is written
+	served atomic.Bool // a process reads the spool, and there is room in it
 
 	mu       sync.Mutex
 	hour     time.Time
@@ -64,8 +66,8 @@ func NewWriter(dir string, log *slog.Logger, now func() time.Time) *Writer {
 	return w
 }
 
-// Keep takes a mail that was admitted, and reports whether it will have a page: not where no page
-// is served, or where the disk does not keep up.
+// Keep queues a mail that was admitted, and reports whether it will have a page. It will not if no
+// process serves pages, or if the disk is too slow.
 func (w *Writer) Keep(m Mail) bool {
 	if !w.served.Load() {
 		return false
@@ -78,8 +80,9 @@ func (w *Writer) Keep(m Mail) bool {
 	}
 }
 
-// Admit counts a test of a client, and reports whether it may have a page: not where no page is
-// served, where its network or all have had their share, or where the disk does not keep up.
+// Admit counts a test mail of a client, and reports whether it may have a page. It may not if no
+// process serves pages, if its network or all networks together reached their limit for the hour,
+// or if the disk is too slow.
 func (w *Writer) Admit(client netip.Addr) bool {
 	if !w.served.Load() || len(w.queue) == cap(w.queue) {
 		return false
@@ -100,7 +103,7 @@ func (w *Writer) Admit(client netip.Addr) bool {
 	return true
 }
 
-// Network is what shares the bounds of a client: the IPv4 /24 or the IPv6 /48 that it is in.
+// Network returns the network that shares a client's limits: its IPv4 /24 or IPv6 /48.
 func Network(client netip.Addr) netip.Prefix {
 	client = client.Unmap().WithZone("")
 	bits := 48
@@ -114,7 +117,7 @@ func Network(client netip.Addr) netip.Prefix {
 	return p
 }
 
-// Run writes until ctx ends, and then what waits.
+// Run writes the queued mails until ctx ends, and those that are still queued then.
 func (w *Writer) Run(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -133,7 +136,7 @@ func (w *Writer) Run(ctx context.Context) {
 	}
 }
 
-// look finds out whether mails are taken.
+// look finds out whether a process reads the spool and whether there is room in it.
 func (w *Writer) look() {
 	info, err := os.Stat(filepath.Join(w.dir, sign))
 	served := err == nil && w.now().Sub(info.ModTime()) < servedFor
@@ -150,7 +153,8 @@ func (w *Writer) write(m Mail) {
 		err = w.put(fmt.Sprintf("%020d-%s", m.Time.UnixNano(), m.Token), text)
 	}
 	if err != nil {
-		w.log.Error("a test mail has no page, since it could not be written to the spool",
+		w.log.Error("a test mail has no page, because it cannot be written to the spool: check "+
+			"the permissions and the free space of the directory",
 			"error", err, "directory", w.dir)
 	}
 }
@@ -161,7 +165,7 @@ func (w *Writer) put(name string, text []byte) error {
 	if err != nil {
 		return err
 	}
-	// Whatever the umask, the reader's group reads it.
+	// The reader's group must be able to read it, whatever the umask is.
 	err = f.Chmod(0o640)
 	if err == nil {
 		_, err = f.Write(text)
@@ -170,33 +174,36 @@ func (w *Writer) put(name string, text []byte) error {
 		err = os.Rename(open, filepath.Join(w.dir, name+ext))
 	}
 	if err != nil {
-		_ = os.Remove(open) // the first error counts
+		_ = os.Remove(open) // the first error is the one to report
 	}
 	return err
 }
 
-// Sign says that mails in the spool are taken from now on. The reader renews it each SignEvery.
+// Sign creates or renews the marker file, which tells the daemon that a process reads the mails in
+// the spool. The reader calls it every SignEvery.
 func Sign(dir string, now time.Time) error {
 	path := filepath.Join(dir, sign)
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|syscall.O_NOFOLLOW, 0o644)
 	if err != nil {
-		return fmt.Errorf("evidence: %w", err)
+		return fmt.Errorf("create the file with which the daemon recognizes that test mails are "+
+			"read (the user of \"mailseal reports serve\" needs write permission): %w", err)
 	}
 	err = errors.Join(f.Chmod(0o644), f.Close(), os.Chtimes(path, now, now))
 	if err != nil {
-		return fmt.Errorf("evidence: %w", err)
+		return fmt.Errorf("renew the file with which the daemon recognizes that test mails are "+
+			"read (its owner must be the user of \"mailseal reports serve\"): %w", err)
 	}
 	return nil
 }
 
-// Unsign removes the sign that mails are read.
+// Unsign removes the marker file.
 func Unsign(dir string) { _ = os.Remove(filepath.Join(dir, sign)) }
 
 // Waiting lists the files in the spool, the oldest first.
 func Waiting(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, fmt.Errorf("evidence: %w", err)
+		return nil, fmt.Errorf("list the test mails in the spool: %w", err)
 	}
 	var out []string
 	for _, e := range entries {
@@ -208,8 +215,8 @@ func Waiting(dir string) ([]string, error) {
 	return out, nil
 }
 
-// ErrCorrupt reports a file that holds no mail.
-var ErrCorrupt = errors.New("evidence: not a test mail")
+// ErrCorrupt reports a file that does not contain a mail as Encode writes it.
+var ErrCorrupt = errors.New("evidence: the file does not contain a test mail")
 
 // Read reads a file of the spool.
 func Read(path string) (Mail, error) {
@@ -218,7 +225,7 @@ func Read(path string) (Mail, error) {
 	case errors.Is(err, files.ErrLarge), errors.Is(err, files.ErrSpecial):
 		return Mail{}, ErrCorrupt
 	case err != nil:
-		return Mail{}, fmt.Errorf("evidence: %w", err)
+		return Mail{}, fmt.Errorf("read a test mail: %w", err)
 	}
 	return Decode(text)
 }

@@ -40,8 +40,9 @@ var words = map[database.Driver]*strings.Replacer{
 	),
 }
 
-// migrate brings the tables to the present schema, each step in a transaction. Several processes
-// may start at once: on PostgreSQL a lock lets one of them migrate, SQLite has one writer anyway.
+// migrate updates the tables to the schema of this version, each step in a transaction. Several
+// processes may start at once: on PostgreSQL a lock lets one of them migrate; SQLite has only one
+// writer.
 func (s *Store) migrate(ctx context.Context) error {
 	steps, err := translate(s.driver)
 	if err != nil {
@@ -63,10 +64,13 @@ func (s *Store) migrate(ctx context.Context) error {
 	}
 	provider, err := goose.NewProvider(dialect, s.db, steps, options...)
 	if err != nil {
-		return fmt.Errorf("migrations: %w", err)
+		return fmt.Errorf("the schema of the store that is part of the program cannot be read "+
+			"(a bug in Mailseal; please report it): %w", err)
 	}
 	if _, err := provider.Up(ctx); err != nil {
-		return fmt.Errorf("bring the tables up to date: %w", err)
+		return fmt.Errorf("the tables of the store cannot be created or updated (does the user "+
+			"of reports.store have the right to create and change tables, and is there space "+
+			"left?): %w", err)
 	}
 	return nil
 }

@@ -152,7 +152,8 @@ func (s *Server) act(r *http.Request, who session) (string, error) {
 	if undo := r.FormValue("undo"); undo != "" {
 		id, err := strconv.ParseInt(undo, 10, 64)
 		if err != nil || src.rule == nil || src.rule.ID != id {
-			return "", fmt.Errorf("%w: no such verdict; open the page again", errRefused)
+			return "", fmt.Errorf("%w: this verdict no longer exists; load the page again",
+				errRefused)
 		}
 		if src.rule.Domain == "" && !who.all() {
 			return "", fmt.Errorf("%w: the verdict is for all domains, and you may not see all",
@@ -162,7 +163,8 @@ func (s *Server) act(r *http.Request, who session) (string, error) {
 	}
 	class, ok := advice.ParseClass(r.FormValue("class"))
 	if !ok {
-		return "", fmt.Errorf("%w: no such class", errRefused)
+		return "", fmt.Errorf("%w: unknown class %q; choose one of: ours, service, forwarding, "+
+			"not ours, scanner", errRefused, r.FormValue("class"))
 	}
 	rule := Rule{Domain: domain, Source: src.Name, Addresses: src.Addresses, Class: class,
 		By: who.name, At: s.now()}
