@@ -16,11 +16,9 @@ func TestConflicts(t *testing.T) {
 		{"all of IPv4 is ours", "ours.networks = [\"0.0.0.0/0\"]\n" + rule, "ours.networks: " +
 			"contains most of the Internet"},
 		{"halves of it", "ours.networks = [\"0.0.0.0/1\", \"128.0.0.0/1\"]\n" + rule,
-			"ours.networks: " +
-				"contains most"},
+			"ours.networks: contains most"},
 		{"quarters of it", "exempt.networks = [\"0.0.0.0/2\", \"64.0.0.0/2\"]\n" + rule,
-			"exempt.networks: " +
-				"contains most"},
+			"exempt.networks: contains most"},
 		{"one quarter, twice", "policy.not_judged.networks = [\"64.0.0.0/2\", \"64.0.0.0/2\"]\n" + rule, ""},
 		{"all of IPv6", "relays.networks = [\"::/0\"]\n" + rule, "relays.networks: contains most"},
 		{"all of IPv6 that is already in use", "policy.not_judged.networks = [\"2000::/3\"]\n" +
@@ -28,35 +26,27 @@ func TestConflicts(t *testing.T) {
 			"contains most"},
 		{"a large network", "policy.not_judged.networks = [\"10.0.0.0/8\", \"2001:db8::/32\"]\n" + rule, ""},
 		{"every sender", "policy.not_judged.senders = [\"*@*\"]\n" + rule,
-			"policy.not_judged.senders: " +
-				"\"*\" matches every address"},
+			"policy.not_judged.senders: \"*\" matches every address"},
 		{"every recipient", "policy.not_judged.recipients = [\"*\"]\n" + rule,
-			"policy.not_judged.recipients: " +
-				"\"*\" matches every address"},
+			"policy.not_judged.recipients: \"*\" matches every address"},
 		{"nothing is signed", "signing.unsigned_recipients = [\"*\"]\n" + rule,
-			"signing.unsigned_recipients: " +
-				"\"*\" matches every address: no mail is signed"},
+			"signing.unsigned_recipients: \"*\" matches every address: no mail is signed"},
 		{"a condition that all mail meets", rule + "when = { networks = [\"0.0.0.0/0\"] }\n",
-			"sign[0].when.networks: " +
-				"contains most"},
+			"sign[0].when.networks: contains most"},
 		{"a guard that all mail meets",
 			rule + "resign = true\nwhen = { networks = [\"0.0.0.0/0\"] }\n", "!sign[0].resign: " +
 				"would sign all mail of strangers"},
 		{"a guard of every recipient", rule + "resign = true\nwhen = { recipients = [\"*\"] }\n",
-			"!sign[0].resign: " +
-				"would sign all mail of strangers"},
+			"!sign[0].resign: would sign all mail of strangers"},
 		{"an override of all networks", override + "networks = [\"0.0.0.0/0\", \"::/0\"]\n",
-			"!policy.override[0]: " +
-				"matches all mail"},
+			"!policy.override[0]: matches all mail"},
 		{"an override of all senders", override + "senders = [\"*\", \"<>\"]\n",
-			"!policy.override[0]: " +
-				"matches all mail"},
+			"!policy.override[0]: matches all mail"},
 		{"an override of the null sender", override + "senders = [\"<>\"]\n", ""},
 		{"an override of nothing", "mode = \"verify\"\n[[policy.override]]\naction = \"accept\"\nnetworks = []\n",
 			"!policy.override[0].networks: is empty"},
 		{"exempt before ours", "exempt.networks = [\"127.0.0.0/8\"]\n" + rule,
-			"exempt.networks[0]: " +
-				"127.0.0.0/8 contains 127.0.0.1/32 of ours.networks"},
+			"exempt.networks[0]: 127.0.0.0/8 contains 127.0.0.1/32 of ours.networks"},
 		{"exempt before relays", "exempt.networks = [\"192.0.2.0/24\"]\nrelays.networks = [\"192.0.2.1\"]\n" +
 			rule, "exempt.networks[0]: " +
 			"192.0.2.0/24 contains 192.0.2.1/32 of relays.networks"},
@@ -87,12 +77,10 @@ func TestConflicts(t *testing.T) {
 			"no rule and no key uses this source"},
 		{"a socket whose mail is not signed",
 			"mode = \"verify\"\n[[listen]]\naddress = \"unix:/m\"\nrole = \"ours\"\n",
-			"listen[0].role: " +
-				"is \"ours\", but mode does not contain \"sign\""},
+			"listen[0].role: is \"ours\", but mode does not contain \"sign\""},
 		{"a socket whose mail is not judged",
 			"mode = \"sign\"\n[[listen]]\naddress = \"unix:/m\"\nrole = \"relay\"\n" + rule,
-			"listen[0].role: " +
-				"is \"relay\", but mode does not contain \"verify\""},
+			"listen[0].role: is \"relay\", but mode does not contain \"verify\""},
 		{"headers without what nobody may add", "signing.headers = [\"From\", \"To\", \"Cc\", " +
 			"\"Reply-To\", \"Date\", \"Message-ID\", \"MIME-Version\", \"Content-Type\", " +
 			"\"Content-Transfer-Encoding\", \"List-Unsubscribe\", \"List-Unsubscribe-Post\"]\n" +
@@ -100,8 +88,7 @@ func TestConflicts(t *testing.T) {
 		{"said on purpose", "signing.headers = [\"From\", \"Date\"]\nsigning.oversign = " +
 			"[\"From\"]\nsigning.oversign_if_present = []\n" + rule, ""},
 		{"a mark of the author's", "policy.mark_header = \"subject\"\n" + rule,
-			"!policy.mark_header: " +
-				"\"subject\" is a field that mail normally has"},
+			"!policy.mark_header: \"subject\" is a field that mail normally has"},
 		{"a mark of traces", "policy.mark_header = \"Received\"\n" + rule, "!policy.mark_header"},
 		{"a mark of lists", "policy.mark_header = \"List-Something\"\n" + rule, "!policy.mark_header"},
 		{"a mark of ours", "policy.mark_header = \"X-Spam-Verdict\"\n" + rule, ""},

@@ -200,8 +200,7 @@ func parseCanonicalization(s string) (string, error) {
 // which would end the h= tag.
 func parseFieldName(s string) (string, error) {
 	if s == "" || len(s) > 77 || strings.ContainsFunc(s, func(r rune) bool {
-		return r <= ' ' ||
-			r >= 0x7f || r == ':' || r == ';'
+		return r <= ' ' || r >= 0x7f || r == ':' || r == ';'
 	}) {
 		return "", fmt.Errorf("%q is not the name of a header field", s)
 	}

@@ -165,8 +165,7 @@ func (l *loader) included(path string) []string {
 	slices.Sort(out)
 	out = slices.Compact(out)
 	return slices.DeleteFunc(out, func(s string) bool {
-		return filepath.Clean(s) == filepath.Clean(
-			path)
+		return filepath.Clean(s) == filepath.Clean(path)
 	})
 }
 

@@ -125,8 +125,7 @@ func TestNativeMistakes(t *testing.T) {
 		{"no table", "key_table = \"file:key.table\"\nsigning_table = \"file:none\"\n", "", "",
 			"mailseal.toml: signing_table: "},
 		{"a kind that is not read", "key_table = \"file:key.table\"\nsigning_table = \"lua:/x\"\n",
-			"", "", "mailseal.toml: " +
-				"signing_table: lua: this kind of data set is not supported"},
+			"", "", "mailseal.toml: signing_table: lua: this kind of data set is not supported"},
 		{"a name alone", "key_table = \"key.table\"\nsigning_table = \"file:signing.table\"\n", "",
 			"", `mailseal.toml: key_table: "key.table" names no file; write "file:key.table" or "refile:key.table"`},
 		{"an expression that does not compile", fmt.Sprintf(named, "refile"),

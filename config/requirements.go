@@ -96,8 +96,7 @@ var requirements = []requirement{
 		settings: []string{"rotation."},
 		needs:    "a rule with managed in [[sign]]",
 		met: func(c *Config) bool {
-			return slices.ContainsFunc(c.Sign,
-				func(r Rule) bool { return r.Managed != "" })
+			return slices.ContainsFunc(c.Sign, func(r Rule) bool { return r.Managed != "" })
 		},
 	}, {
 		settings: []string{"rotation.fall_back"},
@@ -188,8 +187,7 @@ type changedSetting struct {
 // that lack the same are one finding.
 func (c *checker) checkRequirements() {
 	slices.SortFunc(c.differing, func(a, b changedSetting) int {
-		return strings.Compare(a.at.path,
-			b.at.path)
+		return strings.Compare(a.at.path, b.at.path)
 	})
 	for i := range requirements {
 		r := &requirements[i]

@@ -132,8 +132,7 @@ var reportsFailureSection = section{
 				"organization must have agreed in the DNS, as with aggregate reports. Of a " +
 				"signer's record, rp= is the share of failures that is reported, and rs= is " +
 				"added to the reply when such mail is refused."},
-		{name: "subject", def: "false",
-			doc: "Send the Subject, too."},
+		{name: "subject", def: "false", doc: "Send the Subject, too."},
 	},
 }
 

@@ -112,11 +112,9 @@ func TestRuleProblems(t *testing.T) {
 		{"managed, the author's", "[[sign]]\nfrom = \"*\"\nmanaged = \"%\"", ""},
 		{"managed, no domain", "[[sign]]\nfrom = \"example.com\"\nmanaged = \"a b\"", "sign[0].managed: "},
 		{"managed and keys", "[[sign]]\nfrom = \"example.com\"\nmanaged = \"%\"\nkeys = \"second\"",
-			"sign[0].keys: " +
-				"cannot be combined with managed"},
+			"sign[0].keys: cannot be combined with managed"},
 		{"managed and source", "[[sign]]\nfrom = \"example.com\"\nmanaged = \"%\"\nsource = \"db\"",
-			"sign[0].source: " +
-				"cannot be combined with managed"},
+			"sign[0].source: cannot be combined with managed"},
 		{"managed, nobody", "[[sign]]\nmanaged = \"example.com\"", "needs from"},
 		{"managed, identifier beside", "[[sign]]\nfrom = \"example.com\"\nmanaged = " +
 			"\"example.com\"\nidentifier = \"@example.org\"", "not at or below example.com"},
@@ -184,8 +182,7 @@ func TestSources(t *testing.T) {
 			"\"SELECT\"\nurl = \"http://x.example\"", "sources.s.url: " +
 			"is not used by the driver sqlite"},
 		{"authorities beside a dsn", "driver = \"postgres\"\ndsn = \"x\"\nkey_query = \"SELECT\"\nca_file = \"ca.pem\"",
-			"sources.s.ca_file: " +
-				"is not used by the driver postgres"},
+			"sources.s.ca_file: is not used by the driver postgres"},
 		{"half a certificate", "driver = \"http\"\nurl = \"https://x.example\"\nclient_key = \"k.pem\"",
 			"client_certificate and client_key"},
 		{"not a web address", "driver = \"http\"\nurl = \"x.example\"", "not a web address"},
@@ -231,8 +228,7 @@ func TestWarnings(t *testing.T) {
 		{"everybody as one domain", twoKeys + rule("*", ""), "mail of all domains"},
 		{"everybody as themselves", twoKeys + rule("*", "domain = \"%\""), ""},
 		{"twice", twoKeys + rule("example.com", "") + rule("*@example.com", ""),
-			"sign[1].from[0]: " +
-				"\"*@example.com\" is never used: sign[0]"},
+			"sign[1].from[0]: \"*@example.com\" is never used: sign[0]"},
 		{"twice, where all rules sign", "signing.match = \"all\"\n" + twoKeys + rule("example.com",
 			"") + rule("*@example.com", ""), ""},
 		{"several signatures of no table", "multiple_signatures = true\n" + twoKeys +

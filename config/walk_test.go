@@ -353,8 +353,7 @@ func TestRequirements(t *testing.T) {
 				all = c.Warnings
 			}
 			if !slices.ContainsFunc(all, func(p Problem) bool {
-				return p.Line > 0 &&
-					strings.Contains(p.Text, "has no effect without "+r.needs)
+				return p.Line > 0 && strings.Contains(p.Text, "has no effect without "+r.needs)
 			}) {
 				t.Errorf("%s without %s: %v\n%s", path, r.needs, all, text)
 			}

@@ -316,8 +316,7 @@ func TestCacheHeld(t *testing.T) {
 		for _, ask := range []func() error{
 			func() error { _, err := c.Choose(t.Context(), joe); return err },
 			func() error {
-				_, err := c.Choose(t.Context(),
-					Query{Domain: "nobody.example"})
+				_, err := c.Choose(t.Context(), Query{Domain: "nobody.example"})
 				return err
 			},
 			func() error { _, err := c.Key(t.Context(), "a"); return err },

@@ -15,6 +15,7 @@ import (
 	"mailseal/milter/action"
 	"mailseal/milter/guard"
 	"mailseal/milter/message"
+	"mailseal/milter/message/messagetest"
 	"mailseal/milter/miltertest"
 )
 
@@ -23,7 +24,7 @@ type plain struct{}
 
 var (
 	wantOne  = []message.BodyHash{{Canonicalization: message.Relaxed, Limit: message.Whole}}
-	oneField = header("DKIM-Signature: v=1; a=rsa-sha256; d=example.com;\n\tbh=x; b=y")
+	oneField = messagetest.Header("DKIM-Signature: v=1; a=rsa-sha256; d=example.com;\n\tbh=x; b=y")
 )
 
 func (plain) Begin(context.Context, Mail) Judge { return plain{} }

@@ -18,8 +18,7 @@ import (
 func TestDrain(t *testing.T) {
 	f, reached, open := gate()
 	r := serve(t, Settings{Filter: f}, func(o *Options, _ *ListenOptions) {
-		o.DrainSoft,
-			o.DrainHard = 100*time.Millisecond, time.Minute
+		o.DrainSoft, o.DrainHard = 100*time.Millisecond, time.Minute
 	})
 	idle, busy := r.wire(), r.wire()
 	idle.hello()
@@ -125,8 +124,7 @@ func TestDrainHard(t *testing.T) {
 // An idle connection may be in the handshake when the time to go comes.
 func TestDrainInHandshake(t *testing.T) {
 	r := serve(t, Settings{Filter: &filter{}}, func(o *Options, _ *ListenOptions) {
-		o.DrainSoft,
-			o.DrainHard = 1, time.Hour
+		o.DrainSoft, o.DrainHard = 1, time.Hour
 	})
 	nc, err := net.Dial("unix", r.path)
 	if err != nil {
@@ -154,8 +152,7 @@ func TestDrainInHandshake(t *testing.T) {
 func TestDrainGivesUp(t *testing.T) {
 	f, reached, open := gate()
 	r := serve(t, Settings{Filter: f}, func(o *Options, _ *ListenOptions) {
-		o.DrainSoft,
-			o.DrainHard = 1, 1
+		o.DrainSoft, o.DrainHard = 1, 1
 	})
 	r.server.grace = time.Millisecond
 	w := r.wire()

@@ -9,23 +9,11 @@ import (
 
 	"mailseal/milter/action"
 	"mailseal/milter/message"
+	"mailseal/milter/message/messagetest"
 )
 
-// header makes a header of "Name: value" lines, LF and white space folding them.
-func header(fields ...string) message.Header {
-	var h message.Header
-	for _, f := range fields {
-		field, err := message.ParseField([]byte(f))
-		if err != nil {
-			panic(err)
-		}
-		h = append(h, field)
-	}
-	return h
-}
-
 func TestOrdinals(t *testing.T) {
-	h := header("A: 1", "B: 1", "a: 2", "B: 2", "A: 3", "C: 1")
+	h := messagetest.Header("A: 1", "B: 1", "a: 2", "B: 2", "A: 3", "C: 1")
 	got := ordinals(h, []int{0, 2, 3, 4})
 	for i, want := range map[int]int{0: 1, 2: 2, 3: 2, 4: 3} {
 		if got[i] != want || h.Ordinal(i) != want {
@@ -57,7 +45,7 @@ func (r *recorder) add(format string, args ...any) error {
 }
 
 func TestEdit(t *testing.T) {
-	h := header("From: a@example.com", "A: 1", "B: 1", "a: 2", "A: 3")
+	h := messagetest.Header("From: a@example.com", "A: 1", "B: 1", "a: 2", "A: 3")
 	for _, c := range []struct {
 		name    string
 		outcome Outcome
@@ -67,7 +55,7 @@ func TestEdit(t *testing.T) {
 		{"removals from the last to the first", Outcome{Edits: message.Edits{Remove: []int{1, 4, 3, 2, 3}}},
 			[]string{`change 3 A ""`, `change 2 a ""`, `change 1 B ""`, `change 1 A ""`}},
 		{"insertions in reverse, after removals", Outcome{Edits: message.Edits{Remove: []int{1},
-			Insert: header("X: top\n\tmore", "Y: below")}},
+			Insert: messagetest.Header("X: top\n\tmore", "Y: below")}},
 			[]string{`change 1 A ""`, `insert 0 Y " below"`, `insert 0 X " top\r\n\tmore"`}},
 		{"hold", Outcome{Action: action.Hold, Reason: "bad\r\nthing"}, []string{`hold "bad ?thing"`}},
 		{"hold without a reason", Outcome{Action: action.Hold}, []string{`hold "held by policy"`}},
@@ -83,10 +71,10 @@ func TestEdit(t *testing.T) {
 
 func TestEditFails(t *testing.T) {
 	o := Outcome{Action: action.Hold,
-		Edits: message.Edits{Remove: []int{0}, Insert: header("X: 1")}}
+		Edits: message.Edits{Remove: []int{0}, Insert: messagetest.Header("X: 1")}}
 	for i := 1; i <= 3; i++ {
 		r := recorder{fails: i}
-		if err := o.edit(&r, header("A: 1")); !errors.Is(err, errEdit) ||
+		if err := o.edit(&r, messagetest.Header("A: 1")); !errors.Is(err, errEdit) ||
 			!errors.Is(err, io.ErrClosedPipe) || len(r.edits) != i-1 {
 			t.Errorf("edit %d fails: got %v after %q", i, err, r.edits)
 		}

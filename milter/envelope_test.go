@@ -22,8 +22,7 @@ func TestLocal(t *testing.T) {
 		{"Postfix sendmail(1)", loopback, "a@example.com", "", true},
 		{"Postfix bounce", loopback, "", "", true},
 		{"Postfix sendmail(1), IPv6 only", with(loopback, func(c *guard.Client) {
-			c.Family,
-				c.Addr = guard.FamilyInet6, addr("::1")
+			c.Family, c.Addr = guard.FamilyInet6, addr("::1")
 		}), "a", "", true},
 		{"SMTP from loopback", with(loopback, func(c *guard.Client) { c.Port = 40000 }),
 			"<a@example.com>", "smtpd", false},

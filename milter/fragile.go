@@ -38,8 +38,7 @@ func (t *transaction) fragility(o *Outcome) []Event {
 func (t *transaction) signed(o *Outcome) message.Header {
 	h := t.message.Header.With(message.Edits{Change: o.Edits.Change, Remove: o.Edits.Remove})
 	return slices.DeleteFunc(h, func(f message.Field) bool {
-		return !slices.ContainsFunc(o.Covers,
-			f.Is)
+		return !slices.ContainsFunc(o.Covers, f.Is)
 	})
 }
 
@@ -48,8 +47,7 @@ func (t *transaction) signed(o *Outcome) message.Header {
 func hasMIME(h message.Header) bool {
 	names := []string{"MIME-Version", "Content-Type", "Content-Transfer-Encoding"}
 	return slices.ContainsFunc(h, func(f message.Field) bool {
-		return slices.ContainsFunc(names,
-			f.Is)
+		return slices.ContainsFunc(names, f.Is)
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"mailseal/milter/action"
 	"mailseal/milter/guard"
 	"mailseal/milter/message"
+	"mailseal/milter/message/messagetest"
 	"mailseal/milter/miltertest"
 )
 
@@ -20,7 +21,7 @@ func signer(author string, covers ...string) func(context.Context, Mail, *messag
 		return Outcome{
 			Action: action.Accept,
 			Author: author,
-			Edits:  message.Edits{Insert: header("DKIM-Signature: v=1")},
+			Edits:  message.Edits{Insert: messagetest.Header("DKIM-Signature: v=1")},
 			Covers: covers,
 		}
 	}
@@ -230,11 +231,11 @@ func TestChanges(t *testing.T) {
 		x := m.Header.Fields("X")
 		return Outcome{Action: action.Accept, Edits: message.Edits{
 			Change: []message.Change{
-				{At: to[1], Field: header("To: b@example.com,\n\tc@example.com")[0]},
-				{At: x[2], Field: header("x: 3\n\tthree")[0]},
+				{At: to[1], Field: messagetest.Header("To: b@example.com,\n\tc@example.com")[0]},
+				{At: x[2], Field: messagetest.Header("x: 3\n\tthree")[0]},
 			},
 			Remove: []int{to[0], x[1]},
-			Insert: header("To: new@example.com"),
+			Insert: messagetest.Header("To: new@example.com"),
 		}}
 	}
 	want := []string{"To: new@example.com", "From: a@example.com",
@@ -254,9 +255,9 @@ func TestChanges(t *testing.T) {
 // TestImpossibleChanges holds that a change which no MTA could carry out defers the message.
 func TestImpossibleChanges(t *testing.T) {
 	for name, c := range map[string]message.Change{
-		"no such field":      {At: 99, Field: header("To: a")[0]},
-		"before the first":   {At: -1, Field: header("To: a")[0]},
-		"another name":       {At: 0, Field: header("To: a")[0]},
+		"no such field":      {At: 99, Field: messagetest.Header("To: a")[0]},
+		"before the first":   {At: -1, Field: messagetest.Header("To: a")[0]},
+		"another name":       {At: 0, Field: messagetest.Header("To: a")[0]},
 		"empty is a removal": {At: 0, Field: message.NewField("From", nil)},
 		"a NUL":              {At: 0, Field: message.NewField("From", []byte(" a\x00"))},
 		"another field":      {At: 0, Field: message.NewField("From", []byte(" a\nX: b"))},

@@ -29,6 +29,7 @@ var layers = []struct {
 	{"keys/files", nil},
 	{"milter/dns", []string{"milter/domain", "keys/cache", "keys/files"}},
 	{"milter/dns/dnstest", []string{"milter/dns"}},
+	{"milter/message/messagetest", []string{"milter/message"}},
 	{"milter/authres", []string{"milter/domain", "milter/message"}},
 	{"milter/dkim", []string{"milter/domain", "milter/message", "milter/dns", "milter/taglist", "milter/lint"}},
 	{"milter/dkim/diagnose", []string{"milter/dkim", "milter/message", "milter/taglist"}},

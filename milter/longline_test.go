@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"mailseal/milter/message"
+	"mailseal/milter/message/messagetest"
 )
 
 // hasLong is what lineMeter must find, in plain words.
@@ -89,12 +90,12 @@ func TestHasLongLine(t *testing.T) {
 		limit  int
 		want   bool
 	}{
-		{"short", header("A: b"), sendmailLine, false},
-		{"the name counts", header("A: " + x[3:]), sendmailLine, false},
-		{"one more", header("A: " + x[2:]), sendmailLine, true},
-		{"long, but folded", header("A: " + x[3:] + "\n " + x[1:]), sendmailLine, false},
-		{"long in a fold", header("A: b\n " + x), sendmailLine, true},
-		{"long for Sendmail only", header("A: " + x), postfixLine, false},
+		{"short", messagetest.Header("A: b"), sendmailLine, false},
+		{"the name counts", messagetest.Header("A: " + x[3:]), sendmailLine, false},
+		{"one more", messagetest.Header("A: " + x[2:]), sendmailLine, true},
+		{"long, but folded", messagetest.Header("A: " + x[3:] + "\n " + x[1:]), sendmailLine, false},
+		{"long in a fold", messagetest.Header("A: b\n " + x), sendmailLine, true},
+		{"long for Sendmail only", messagetest.Header("A: " + x), postfixLine, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := hasLongLine(c.header, c.limit); got != c.want {

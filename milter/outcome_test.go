@@ -10,6 +10,7 @@ import (
 	"mailseal/milter/action"
 	"mailseal/milter/guard"
 	"mailseal/milter/message"
+	"mailseal/milter/message/messagetest"
 	"mailseal/milter/miltertest"
 )
 
@@ -35,7 +36,8 @@ func TestForgedFieldsAreRemoved(t *testing.T) {
 	judge := func(_ context.Context, m Mail, whole *message.Message, _ []byte) Outcome {
 		return Outcome{Action: action.Accept, Edits: message.Edits{
 			Remove: ForgedFields("mx.example.com", m, whole.Header),
-			Insert: header("Authentication-Results: mx.example.com; ours", "DKIM-Signature: ours;\n\tfolded"),
+			Insert: messagetest.Header("Authentication-Results: mx.example.com; ours",
+				"DKIM-Signature: ours;\n\tfolded"),
 		}}
 	}
 	const (
@@ -72,7 +74,7 @@ func TestForgedFieldsAreRemoved(t *testing.T) {
 }
 
 func TestOutcomes(t *testing.T) {
-	insert := message.Edits{Insert: header("X-New: 1")}
+	insert := message.Edits{Insert: messagetest.Header("X-New: 1")}
 	tested := map[action.Action]bool{}
 	for _, c := range []struct {
 		name    string
@@ -142,7 +144,7 @@ func TestUnworkable(t *testing.T) {
 		o.Offer = guard.Offer{Version: 6, Actions: 0x1ff &^ a, Protocol: 0x1fffff}
 		return o
 	}
-	edits := message.Edits{Remove: []int{0}, Insert: header("X-New: 1")}
+	edits := message.Edits{Remove: []int{0}, Insert: messagetest.Header("X-New: 1")}
 	for _, c := range []struct {
 		name    string
 		mta     miltertest.Options

@@ -15,6 +15,7 @@ import (
 	mtatest "mailseal/contrib/test/rig" // rig is the name of a type here
 	"mailseal/milter/action"
 	"mailseal/milter/message"
+	"mailseal/milter/message/messagetest"
 )
 
 // The tests here hold what the other tests believe of MTAs against real ones.
@@ -27,7 +28,8 @@ func realFilter() *filter {
 		decide: func(_ context.Context, m Mail, whole *message.Message, _ []byte) Outcome {
 			edits := message.Edits{
 				Remove: ForgedFields(mtatest.Hostname, m, whole.Header),
-				Insert: header("Authentication-Results: "+mtatest.Hostname+";\n\trole=("+
+				Insert: messagetest.Header("Authentication-Results: "+mtatest.Hostname+
+					";\n\trole=("+
 					m.Role.String()+") none", "X-Second: below"),
 			}
 			switch subject := whole.Header[whole.Header.Fields(
@@ -216,8 +218,7 @@ func realRoles(t *testing.T, m *mtatest.MTA, f *filter) {
 			c.Quit()
 		}, action.RoleOurs, ByAuthentication, 1},
 		{"local", func(x mtatest.Mail) {
-			m.Local(t, strings.ReplaceAll(x.Message, "\r\n", "\n"),
-				x.To...)
+			m.Local(t, strings.ReplaceAll(x.Message, "\r\n", "\n"), x.To...)
 		}, action.RoleOurs, ByNetwork, 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {

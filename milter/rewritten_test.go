@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"mailseal/milter/message/messagetest"
 )
 
 // What Sendmail 8.17 does to each of these values was read from delivered mail.
@@ -72,7 +74,7 @@ func TestRewritten(t *testing.T) {
 }
 
 func TestRewrittenField(t *testing.T) {
-	h := header("Subject: a,b", "From: a@x.test", "cc: a@x.test,b@x.test", "To: bob")
+	h := messagetest.Header("Subject: a,b", "From: a@x.test", "cc: a@x.test,b@x.test", "To: bob")
 	if got := rewritten(h); got != "cc" {
 		t.Errorf("got %q, want the first field, and only of those with addresses", got)
 	}

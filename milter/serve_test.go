@@ -37,8 +37,7 @@ func TestOneGoroutinePerConnection(t *testing.T) {
 		func() bool { return servingGoroutines() == 0 })
 	f, reached, open := gate()
 	r := serve(t, Settings{Filter: f}, func(o *Options, _ *ListenOptions) {
-		o.DrainSoft,
-			o.DrainHard = 1, time.Minute
+		o.DrainSoft, o.DrainHard = 1, time.Minute
 	})
 	wires := make([]*wire, idle+inMessage)
 	for i := range wires {

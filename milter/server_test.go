@@ -97,8 +97,7 @@ func TestPortScan(t *testing.T) {
 	c := r.dial(postfix)
 	c.must(c.Close())
 	eventually(t, "all connections end", func() bool {
-		return r.server.open() == 0 &&
-			r.server.places.inUse() == 0
+		return r.server.open() == 0 && r.server.places.inUse() == 0
 	})
 	if got := r.log.with("peer="); len(got) > 0 {
 		t.Errorf("got %q", got)
@@ -322,8 +321,7 @@ func TestTwoListeners(t *testing.T) {
 		x.Auth = "alice"
 		r.dial(sendmail).deliver(x)
 		isPeer := func(p Peer) bool {
-			return p.Listener == l.String() && p.Address == "local" &&
-				p.Connections == 1
+			return p.Listener == l.String() && p.Address == "local" && p.Connections == 1
 		}
 		if !slices.ContainsFunc(r.server.Peers(), isPeer) ||
 			!slices.Contains(r.server.Listening(), l.String()) {

@@ -66,8 +66,7 @@ func TestEnvelope(t *testing.T) {
 		return o
 	}
 	v6 := func(o *miltertest.Options) {
-		o.Client, o.ClientName = addr("2001:db8::1"),
-			"[IPv6:2001:db8::1]"
+		o.Client, o.ClientName = addr("2001:db8::1"), "[IPv6:2001:db8::1]"
 	}
 	local := func(o *miltertest.Options) { o.Local, o.ClientName = true, "" }
 	originating := func(o *miltertest.Options) {
@@ -128,8 +127,7 @@ func TestInterrupted(t *testing.T) {
 	}{
 		{"RSET after MAIL", func(c caller) error { return errors.Join(begin(c, letter("Q0")), c.Reset()) }},
 		{"EHLO after MAIL", func(c caller) error {
-			return errors.Join(begin(c, letter("Q0")),
-				c.Hello("again.example.com"))
+			return errors.Join(begin(c, letter("Q0")), c.Hello("again.example.com"))
 		}},
 		{"only recipient refused by the MTA", func(c caller) error {
 			x := letter("Q0")

@@ -92,8 +92,9 @@ func wantPlain(t *testing.T, path string, n int, line string) {
 	}
 }
 
-// How wide a line of code may be, a tab counting for four: maxColumns, and mostColumns where a break
-// would hide more than it shows: in the row of a table, a long string, or a drawing in a comment.
+// How wide a line of code may be, a tab counting for four: maxColumns, and mostColumns where a
+// break would hide more than it shows: in the row of a table, a long string, or a drawing in a
+// comment.
 const (
 	maxColumns  = 100
 	mostColumns = 120
@@ -156,7 +157,8 @@ func plain(t *testing.T, path string) {
 
 // sourceText is what a file has on each of its lines.
 type sourceText struct {
-	raw      map[int]bool // there is a raw string: help, SQL, samples, which have widths of their own
+	// there is a raw string: help, SQL, samples, which have widths of their own
+	raw      map[int]bool
 	long     map[int]bool // there is a string of 30 bytes or more
 	comments map[int]string
 }

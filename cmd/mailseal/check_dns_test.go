@@ -54,11 +54,9 @@ func TestCheckDNS(t *testing.T) {
 		{"what to publish", goodConfig, "", exitBad,
 			`publish: s._domainkey.example.com. 3600 IN TXT "v=DKIM1; k=ed25519; p=`},
 		{"doubled suffix", goodConfig, `s._domainkey.example.com.example.com. TXT "KEY"` + "\n",
-			exitBad, "the " +
-				"record is at s._domainkey.example.com.example.com"},
+			exitBad, "the record is at s._domainkey.example.com.example.com"},
 		{"test", goodConfig, `s._domainkey.example.com. TXT "KEY; t=y"` + "\n", exitGood,
-			"warning: " +
-				"s._domainkey.example.com: has t=y"},
+			"warning: s._domainkey.example.com: has t=y"},
 		{"servers fail", goodConfig, "$SERVFAIL s._domainkey.example.com\n", exitUnknown,
 			"unknown: s._domainkey.example.com: could not find out"},
 		{"the rule's domain is what counts", rule(`"example.com"`, `domain = "example.org"`), own,

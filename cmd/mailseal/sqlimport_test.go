@@ -12,24 +12,6 @@ import (
 	"mailseal/contrib/test/hosted"
 )
 
-// keyDirectory has three good keys, one under OpenDKIM's name for it.
-func keyDirectory(t *testing.T) string {
-	t.Helper()
-	dir := filepath.Join(t.TempDir(), "ke[y]s")
-	for i, name := range []string{"one.example/mail.pem", "One-More.example/2026.private",
-		"bücher.example/mail.pem"} {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(strings.Repeat(string(rune('A'+i)), 42)+"A="),
-			0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
-}
-
 func importSQL(t *testing.T, path, dir string, o keyring.ImportOptions, out io.Writer) error {
 	t.Helper()
 	cfg, err := loadConfig(path)
@@ -47,7 +29,7 @@ func TestSQLImportRefuses(t *testing.T) {
 		0o600); err != nil {
 		t.Fatal(err)
 	}
-	dir := keyDirectory(t)
+	dir := hosted.KeyDirectory(t)
 	if err := os.WriteFile(filepath.Join(dir, "one.example", "broken.pem"), []byte("no key"),
 		0o600); err != nil {
 		t.Fatal(err)
@@ -76,7 +58,7 @@ func TestSQLImportLooseKeys(t *testing.T) {
 		0o600); err != nil {
 		t.Fatal(err)
 	}
-	dir := keyDirectory(t)
+	dir := hosted.KeyDirectory(t)
 	for _, name := range []string{"loose.pem", "one.example/old/mail.pem"} {
 		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700); err != nil {
 			t.Fatal(err)

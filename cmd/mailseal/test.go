@@ -30,8 +30,7 @@ func newTestAddressCmd() *cobra.Command {
 hides SMTP replies. The start page of test.page_url does the same. Nothing is stored until mail arrives; the page
 shows the latest 10 messages of the last test.days. Exit code 1: test.address or test.page_url is not set.`,
 		noArgs, &f, func(context.Context, []string) error {
-			return reporting.TestAddress(f.Output,
-				f.Config, f.JSON)
+			return reporting.TestAddress(f.Output, f.Config, f.JSON)
 		})
 }
 

@@ -249,8 +249,7 @@ func bug(t *testing.T, words []string) int {
 		cmd.Args = nil
 		each(cmd, func(c *cobra.Command) {
 			c.Flags().VisitAll(func(f *pflag.Flag) {
-				delete(f.Annotations,
-					cobra.BashCompOneRequiredFlag)
+				delete(f.Annotations, cobra.BashCompOneRequiredFlag)
 			})
 		})
 		args := slices.Clone(words)

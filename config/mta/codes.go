@@ -29,8 +29,7 @@ var kinds = map[Code]kind{
 	"blocked":        {Error, "%s: %s"},
 	"socket-absent": {Warning, "the socket %s of %s does not exist while Mailseal is not " +
 		"running: then %s"},
-	"signs-too": {Warning, "%s, which signs as well: our own mail gets the signatures of " +
-		"both"},
+	"signs-too": {Warning, "%s, which signs as well: our own mail gets the signatures of both"},
 	"judges-first": {Warning, "%s and comes before Mailseal, which removes its " +
 		"Authentication-Results fields as forged; put Mailseal first"},
 	"judges-too": {Note, "%s, which judges as well: strangers' mail gets the results of both"},

@@ -107,8 +107,7 @@ func (h *testHost) Lstat(name string) (Node, error) {
 	}
 	for _, all := range []func(func(string) bool) bool{h.anyFile, h.anyNode} {
 		if all(func(other string) bool {
-			return strings.HasPrefix(other,
-				strings.TrimSuffix(name, "/")+"/")
+			return strings.HasPrefix(other, strings.TrimSuffix(name, "/")+"/")
 		}) {
 			return Node{Mode: fs.ModeDir | 0o755}, nil
 		}

@@ -94,8 +94,7 @@ func TestReachAsUser(t *testing.T) {
 
 func TestTakes(t *testing.T) {
 	all := func(host string) endpoint {
-		return endpoint{network: "tcp", host: host, port: "1",
-			v4: true, v6: true}
+		return endpoint{network: "tcp", host: host, port: "1", v4: true, v6: true}
 	}
 	only4 := func(host string) endpoint { e := all(host); e.v6 = false; return e }
 	tests := []struct {

@@ -51,8 +51,7 @@ func (p *postfix) detourOf(w *way, ways []*way) *detour {
 // transport is the service of master.cf by which a content filter is reached, nil if there is none.
 func (p *postfix) transport(name string) *service {
 	i := slices.IndexFunc(p.services, func(s service) bool {
-		return s.name == name &&
-			s.kind == "unix"
+		return s.name == name && s.kind == "unix"
 	})
 	if i < 0 {
 		return nil
@@ -125,8 +124,7 @@ func (w *way) passes() bool {
 // isReturnOfStrangers reports whether mail of strangers comes back by a way.
 func isReturnOfStrangers(w *way, ways []*way) bool {
 	return slices.ContainsFunc(ways, func(other *way) bool {
-		return !other.isForUsers() &&
-			w.isReturnOf(other)
+		return !other.isForUsers() && w.isReturnOf(other)
 	})
 }
 
@@ -151,8 +149,7 @@ func (p *postfix) laundered(ways []*way) {
 				back.param))
 		}
 		i := slices.IndexFunc(ways, func(w *way) bool {
-			return !w.isForUsers() &&
-				back.isReturnOf(w)
+			return !w.isForUsers() && back.isReturnOf(w)
 		})
 		if i < 0 || !back.ours || !p.d.Signs || !p.takenForOurs(back) {
 			continue
@@ -227,8 +224,7 @@ func (p *postfix) unseen(ways []*way) {
 			continue
 		}
 		judged := slices.ContainsFunc(w.detour.back, func(b *way) bool {
-			return b.seesMessages() &&
-				!p.takenForOurs(b)
+			return b.seesMessages() && !p.takenForOurs(b)
 		})
 		what := say("unsigned")
 		switch {

@@ -39,8 +39,7 @@ func (e endpoint) addresses() (all []netip.Addr, known bool) {
 	}
 	known = len(all) > 0
 	return slices.DeleteFunc(all, func(a netip.Addr) bool {
-		return a.Is4() && !e.v4 ||
-			a.Is6() && !e.v6
+		return a.Is4() && !e.v4 || a.Is6() && !e.v6
 	}), known
 }
 
@@ -70,8 +69,7 @@ func (l Listener) takes(e endpoint) bool {
 	return slices.ContainsFunc(at, func(a netip.Addr) bool {
 		return host == "" && (a.Is4() && own.v4 || a.Is6() && own.v6) || slices.Contains(mine, a) ||
 			slices.ContainsFunc(mine, func(m netip.Addr) bool {
-				return m.IsUnspecified() &&
-					m.Is4() == a.Is4()
+				return m.IsUnspecified() && m.Is4() == a.Is4()
 			})
 	})
 }

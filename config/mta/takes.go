@@ -50,8 +50,7 @@ func PostfixTakes(h Host, dir, domain string) Taken {
 func listed(h Host, list, domain string, alsoBelow bool) Taken {
 	out := TakesNot
 	for _, word := range strings.FieldsFunc(list, func(r rune) bool {
-		return r == ',' || r == ' ' ||
-			r == '\t'
+		return r == ',' || r == ' ' || r == '\t'
 	}) {
 		kind, file, isMap := strings.Cut(word, ":")
 		switch {

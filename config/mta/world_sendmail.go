@@ -151,8 +151,7 @@ func (s *sendmail) portChange(i int, name, value string) Change {
 // build appends what makes sendmail.cf from sendmail.mc, where a change is one of sendmail.mc.
 func (s *sendmail) build(f Fix) Fix {
 	if !s.hasMC || !slices.ContainsFunc(f, func(c Change) bool {
-		return c.Kind == SendmailMC ||
-			c.Kind == SendmailPort
+		return c.Kind == SendmailMC || c.Kind == SendmailPort
 	}) {
 		return f
 	}

@@ -22,8 +22,7 @@ func TestBadFiles(t *testing.T) {
 		{"no configuration", nil, "/conf: no such file or directory"},
 		{"a directory", map[string]string{"conf/": ""}, "/conf: it is a directory, not a regular file"},
 		{"octets that are no text", map[string]string{"conf": "Mode s\nSocket x\x00y\n"},
-			"/conf:2: " +
-				"a NUL byte: the file is not text"},
+			"/conf:2: a NUL byte: the file is not text"},
 		{"a table that is not there", map[string]string{"conf": tables, "k": ""},
 			"/conf:4: SigningTable: /s: no such file or directory"},
 		{"a table that is no text", map[string]string{"conf": tables, "k": "\n\n\x7fELF\x00",

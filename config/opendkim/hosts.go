@@ -234,8 +234,7 @@ func (s *hostSet) clientNames() []string {
 	}
 	for _, no := range append(slices.Clone(s.notNames), s.none...) {
 		if slices.ContainsFunc(names, func(n string) bool {
-			return n == no ||
-				strings.HasPrefix(n, ".") && strings.HasSuffix(no, n)
+			return n == no || strings.HasPrefix(n, ".") && strings.HasSuffix(no, n)
 		}) {
 			names = append(names, "!"+no)
 		}

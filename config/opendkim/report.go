@@ -193,8 +193,7 @@ func merged(notes []Note) []Note {
 	var out []Note
 	for _, n := range notes {
 		i := slices.IndexFunc(out, func(o Note) bool {
-			return o.Option != "" && o.File == n.File &&
-				o.Text == n.Text
+			return o.Option != "" && o.File == n.File && o.Text == n.Text
 		})
 		if i < 0 || n.Option == "" {
 			out = append(out, n)

@@ -86,8 +86,7 @@ var statements = []struct {
 	// Mail with a From that is missing or wrong.
 	{"RequiredHeaders of both programs refuses mail that shows no author",
 		[]string{`56-required-headers: no_author = "reject"  # opendkim.conf:7`,
-			"57-required-headers-signing: " +
-				"this configuration judges none"}},
+			"57-required-headers-signing: this configuration judges none"}},
 	{"RejectFailures holds for a malformed From, too", []string{"56-required-headers: The same " +
 		"applies if From is malformed or shows several domains"}},
 	{"RejectMultiValueFrom rejects what is not judged",

@@ -189,8 +189,7 @@ func globDomain(user, name string) (ps []pattern, narrowed bool) {
 // isUser leaves out what an address pattern cannot hold.
 func isUser(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
-		return r <= ' ' || r == 0x7f ||
-			r == 0xfffd
+		return r <= ' ' || r == 0x7f || r == 0xfffd
 	})
 }
 

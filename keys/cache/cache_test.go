@@ -61,8 +61,7 @@ func TestBounds(t *testing.T) {
 			put(c, "a", "x")
 			put(c, "b", "x")
 			put(c, "c", "x")
-			put(c,
-				"d", "x")
+			put(c, "d", "x")
 		}, "d c b", 1},
 		{"too much", func(c memory) { put(c, "a", "xxxx"); put(c, "b", "xxxx"); put(c, "c", "xxxxxxxxx") }, "c", 2},
 		{"too much for all", func(c memory) { put(c, "a", "x"); put(c, "b", "xxxxxxxxxxx") }, "a", 0},

@@ -20,8 +20,7 @@ func TestJudge(t *testing.T) {
 	root := node{path: "/", mode: 0o755}
 	us := checker{uid: ours, gid: ours, groups: []uint32{54323}}
 	dir := func(mode fs.FileMode, uid, gid uint32) node {
-		return node{path: "/k", mode: mode,
-			uid: uid, gid: gid}
+		return node{path: "/k", mode: mode, uid: uid, gid: gid}
 	}
 	file := func(mode fs.FileMode, uid, gid uint32) node {
 		return node{path: "/k/m.pem", mode: mode, uid: uid, gid: gid}

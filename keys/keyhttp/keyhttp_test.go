@@ -206,8 +206,7 @@ func TestToken(t *testing.T) {
 	write(t, o.TokenFile, "first\n")
 	s := source(t, o)
 	ask := func() error {
-		_, err := s.Choose(t.Context(),
-			keys.Query{Domain: "one.example"})
+		_, err := s.Choose(t.Context(), keys.Query{Domain: "one.example"})
 		return err
 	}
 	if err := ask(); err != nil {

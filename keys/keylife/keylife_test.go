@@ -299,8 +299,7 @@ func TestStore(t *testing.T) {
 	}
 	if err := s.Update(func(state *keylife.State) error {
 		state.Keys = nil
-		return errors.New(
-			"no")
+		return errors.New("no")
 	}); err == nil {
 		t.Error("no error")
 	}

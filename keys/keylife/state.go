@@ -138,8 +138,7 @@ func (s *State) isFirst(k *Key) bool {
 // HasSigned reports whether a key of ours of the domain has ever signed.
 func (s *State) HasSigned(domain string) bool {
 	return slices.ContainsFunc(s.Keys, func(k Key) bool {
-		return k.Domain == domain && !k.Vendor &&
-			k.hasSigned()
+		return k.Domain == domain && !k.Vendor && k.hasSigned()
 	})
 }
 

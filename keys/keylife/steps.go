@@ -211,8 +211,7 @@ func (s *State) advance(k *Key, v View) []Event {
 	}[k.Stage]
 	if k.Vendor && k.Stage != keys.Generated {
 		return []Event{{Name: k.Name(),
-			Note: fmt.Sprintf("a vendor's key, %s and watched; it has no further steps",
-				k.Stage)}}
+			Note: fmt.Sprintf("a vendor's key, %s and watched; it has no further steps", k.Stage)}}
 	}
 	if to == keys.Active && s.isAlone(k) {
 		return []Event{{Name: k.Name(), Waits: "an RSA key of " + k.Domain +

@@ -229,8 +229,7 @@ func awayAndBack(t *testing.T, server *rig.Database, o Options) {
 	away := func(how string) {
 		t.Helper()
 		for _, err := range slices.Collect(func(yield func(error) bool) {
-			e1,
-				e2 := try()
+			e1, e2 := try()
 			_ = yield(e1) && yield(e2)
 		}) {
 			if err == nil || errors.Is(err, keys.ErrNotFound) || errors.Is(err, keys.ErrAnswer) ||

@@ -65,8 +65,7 @@ func (m MalformedFrom) MarshalText() ([]byte, error) { return malformedFroms.mar
 // UnmarshalText implements encoding.TextUnmarshaler. An unknown word is an error, and leaves m as
 // it is.
 func (m *MalformedFrom) UnmarshalText(text []byte) error {
-	return unmarshal(malformedFroms, text,
-		m)
+	return unmarshal(malformedFroms, text, m)
 }
 
 // SenderRule is what ties the From of our users to who they are.
@@ -213,6 +212,5 @@ func (u UncoveredDuplicates) MarshalText() ([]byte, error) { return uncovered.ma
 // UnmarshalText implements encoding.TextUnmarshaler. An unknown word is an error, and leaves u as
 // it is.
 func (u *UncoveredDuplicates) UnmarshalText(text []byte) error {
-	return unmarshal(uncovered, text,
-		u)
+	return unmarshal(uncovered, text, u)
 }

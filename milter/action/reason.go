@@ -33,6 +33,5 @@ func (r OverrideReason) MarshalText() ([]byte, error) { return overrideReasons.m
 // UnmarshalText implements encoding.TextUnmarshaler. An unknown word is an error, and leaves r as
 // it is.
 func (r *OverrideReason) UnmarshalText(text []byte) error {
-	return unmarshal(overrideReasons, text,
-		r)
+	return unmarshal(overrideReasons, text, r)
 }

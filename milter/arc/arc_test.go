@@ -125,8 +125,7 @@ func TestLongestChain(t *testing.T) {
 
 func TestOldestPass(t *testing.T) {
 	retitle := func(raw string) string {
-		return strings.Replace(raw, "Subject: ",
-			"Subject: [list] ", 1)
+		return strings.Replace(raw, "Subject: ", "Subject: [list] ", 1)
 	}
 	footer := func(raw string) string { return raw + "footer\r\n" }
 	for _, c := range []struct {

@@ -128,8 +128,7 @@ func (l *link) readSignature(t *dkim.Tags, at int) {
 		l.message.Header, l.message.Body = message.Relaxed, message.Relaxed
 	}
 	if slices.ContainsFunc(l.message.Names, func(n string) bool {
-		return strings.EqualFold(n,
-			SealField)
+		return strings.EqualFold(n, SealField)
 	}) {
 		t.Fail("h= names " + SealField)
 	}

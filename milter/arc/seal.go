@@ -33,8 +33,7 @@ func (o SealOptions) BodyHash() message.BodyHash {
 // Covers reports whether the AMS covers the fields of a name that a message has.
 func (o SealOptions) Covers(name string) bool {
 	return slices.ContainsFunc(o.fields(), func(n string) bool {
-		return strings.EqualFold(n,
-			name)
+		return strings.EqualFold(n, name)
 	})
 }
 

@@ -146,8 +146,7 @@ func disarm(s string, with byte) string {
 func looksArmed(before, after string) bool {
 	word := strings.ToLower(strings.TrimRight(before, " "))
 	word = word[strings.LastIndexFunc(word, func(r rune) bool {
-		return !isAlnum(r) &&
-			!strings.ContainsRune(".-_", r)
+		return !isAlnum(r) && !strings.ContainsRune(".-_", r)
 	})+1:]
 	for _, p := range ptypes {
 		if strings.Contains(word, p) {

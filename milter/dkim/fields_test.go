@@ -103,8 +103,7 @@ func TestAdditions(t *testing.T) {
 		{"all fields", all, mailBody, func(n string) bool { return never[n] }},
 		{"few fields", base, mailBody, func(n string) bool { return never[n] || whenAbsent[n] }},
 		{"few fields, 8 bits", base, "hell\xf6\r\n", func(n string) bool {
-			return never[n] ||
-				whenAbsent[n] || mime[n]
+			return never[n] || whenAbsent[n] || mime[n]
 		}},
 		{"one of MIME", base + "MIME-Version: 1.0\r\n", mailBody, func(n string) bool {
 			return never[n] || whenAbsent[n] || mime[n] && n != "MIME-Version"

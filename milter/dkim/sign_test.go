@@ -22,12 +22,10 @@ import (
 )
 
 func rsaSigner() dkim.Key {
-	return dkim.Key{Domain: "example.com", Selector: "sel",
-		Signer: rsaKey()}
+	return dkim.Key{Domain: "example.com", Selector: "sel", Signer: rsaKey()}
 }
 func edSigner() dkim.Key {
-	return dkim.Key{Domain: "example.com", Selector: "ed",
-		Signer: edKey()}
+	return dkim.Key{Domain: "example.com", Selector: "ed", Signer: edKey()}
 }
 
 // signers is the zone of both.

@@ -23,8 +23,7 @@ const fullTags = "v=1; a=rsa-sha256; c=relaxed/relaxed; d=example.com; s=sel; " 
 func TestUncoveredDuplicates(t *testing.T) {
 	below := func(field string) func(string) string {
 		return func(raw string) string {
-			return strings.Replace(raw, "From: ", field+"\r\nFrom: ",
-				1)
+			return strings.Replace(raw, "From: ", field+"\r\nFrom: ", 1)
 		}
 	}
 	above := func(field string) func(string) string {

@@ -42,8 +42,7 @@ func (f *finder) organization(ctx context.Context, d domain.Name) organization {
 }
 
 func knownOrganization(d domain.Name) organization {
-	return organization{none: d, suffix: d,
-		above: d}
+	return organization{none: d, suffix: d, above: d}
 }
 
 // open lists the organizational domains that a walk whose last step failed may have (RFC 9989

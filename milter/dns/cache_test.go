@@ -37,16 +37,14 @@ func (s *script) questions() int {
 // always returns a resolver that has one answer to everything.
 func always(a dns.Answer, err error) *script {
 	return &script{answer: func(context.Context, string, dns.Type) (dns.Answer, error) {
-		return a,
-			err
+		return a, err
 	}}
 }
 
 func TestCacheKeeps(t *testing.T) {
 	servfail := fmt.Errorf("%w: SERVFAIL", dns.ErrFailure)
 	found := func(ttl time.Duration) dns.Answer {
-		return dns.Answer{Texts: []string{"x"},
-			TTL: ttl}
+		return dns.Answer{Texts: []string{"x"}, TTL: ttl}
 	}
 	tests := []struct {
 		name    string

@@ -11,21 +11,8 @@ import (
 
 	"mailseal/milter/action"
 	"mailseal/milter/message"
+	"mailseal/milter/message/messagetest"
 )
-
-// header builds fields of "Name: value" lines.
-func header(t testing.TB, lines ...string) message.Header {
-	t.Helper()
-	var h message.Header
-	for _, line := range lines {
-		f, err := message.ParseField([]byte(line))
-		if err != nil {
-			t.Fatal(err)
-		}
-		h = append(h, f)
-	}
-	return h
-}
 
 // forged is a message of example.com's author that fails DMARC, from a list.
 func forged(t testing.TB) *Judged {
@@ -41,7 +28,7 @@ func forged(t testing.TB) *Judged {
 		TLSVersion: "TLSv1.3",
 		TLSCipher:  "TLS_AES_256_GCM_SHA384",
 	}
-	h := header(t, "From: Ann <ann@example.com>", "Subject: An offer\r\n for you",
+	h := messagetest.Header("From: Ann <ann@example.com>", "Subject: An offer\r\n for you",
 		"List-Id: <news.example.org>",
 		"Received: one", "Received: two")
 	author, err := h.Author()
@@ -246,7 +233,7 @@ func TestMistakes(t *testing.T) {
 // TestText reads a header until the bytes are spent that one message has, with one expression and
 // with many.
 func TestText(t *testing.T) {
-	big := header(t, "X-Big: "+strings.Repeat("a", 1<<20))
+	big := messagetest.Header("X-Big: " + strings.Repeat("a", 1<<20))
 	var env message.Envelope
 	for range 1000 {
 		env.Recipients = append(env.Recipients, "a@example.net")

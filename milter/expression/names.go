@@ -53,14 +53,13 @@ var docs = map[string]string{
 	"dmarc.result":           "pass, fail, none, temperror or permerror",
 	"dmarc.domain":           "the author's domain that decided",
 	"dmarc.record_domain":    "where its policy is published",
-	"dmarc.policy": "the published policy: none, quarantine or reject; \"\" without a " +
-		"policy",
-	"dmarc.disposition": "what the owner asks for this message: none unless it fails",
-	"dmarc.record":      "the policy record as it is published; \"\" without one",
-	"dmarc.testing":     "the policy says t=y",
-	"arc.result":        "pass, fail or none",
-	"arc.sealer":        "the newest sealer of a chain that passes; \"\" otherwise",
-	"arc.sealers":       "all of them, the newest first",
+	"dmarc.policy":           "the published policy: none, quarantine or reject; \"\" without a policy",
+	"dmarc.disposition":      "what the owner asks for this message: none unless it fails",
+	"dmarc.record":           "the policy record as it is published; \"\" without one",
+	"dmarc.testing":          "the policy says t=y",
+	"arc.result":             "pass, fail or none",
+	"arc.sealer":             "the newest sealer of a chain that passes; \"\" otherwise",
+	"arc.sealers":            "all of them, the newest first",
 }
 
 // words are the values that facts with few values have.
@@ -151,8 +150,7 @@ func Names(scope Scope) []string {
 		names = append(
 			names,
 			strings.FieldsFunc(f.Name, func(r rune) bool {
-				return strings.ContainsRune(".[]",
-					r)
+				return strings.ContainsRune(".[]", r)
 			})...)
 	}
 	slices.Sort(names)

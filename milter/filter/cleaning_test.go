@@ -10,25 +10,13 @@ import (
 	"mailseal/milter/action"
 	"mailseal/milter/authres"
 	"mailseal/milter/message"
+	"mailseal/milter/message/messagetest"
 	"mailseal/milter/policy"
 )
 
-// header makes a header of "Name: value" lines, LF and white space folding them.
-func header(fields ...string) message.Header {
-	var h message.Header
-	for _, f := range fields {
-		field, err := message.ParseField([]byte(f))
-		if err != nil {
-			panic(err)
-		}
-		h = append(h, field)
-	}
-	return h
-}
-
 func TestForged(t *testing.T) {
 	own := OwnFields{IDs: []string{"mx.example.com"}, Names: []string{"X-Mark", "Received-SPF"}}
-	h := header(
+	h := messagetest.Header(
 		"Authentication-Results: mx.example.com; dkim=pass",
 		"AUTHENTICATION-RESULTS: (hi) \"MX.example.COM\"/1 job; spf=pass",
 		"Authentication-Results: mx.example.net; dkim=pass",
@@ -187,7 +175,7 @@ func TestForgedBehindCR(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			m := milter.Mail{Envelope: &message.Envelope{}, Role: action.RoleTheirs,
-				Header: header("To: a@example.com", tt.field, "From: b@example.com")}
+				Header: messagetest.Header("To: a@example.com", tt.field, "From: b@example.com")}
 			var want []int
 			if tt.isForged {
 				want = []int{1}

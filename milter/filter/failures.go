@@ -170,7 +170,6 @@ func (rs Reports) failing(ml mail, e report.Evaluation) report.Failing {
 // isByProgram reports whether a program says that it wrote the message.
 func isByProgram(h message.Header) bool {
 	return slices.ContainsFunc(h, func(f message.Field) bool {
-		return f.Is("Auto-Submitted") &&
-			isAutomatic(f)
+		return f.Is("Auto-Submitted") && isAutomatic(f)
 	})
 }

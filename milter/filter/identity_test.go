@@ -8,6 +8,7 @@ import (
 	"mailseal/milter"
 	"mailseal/milter/action"
 	"mailseal/milter/message"
+	"mailseal/milter/message/messagetest"
 )
 
 // TestID holds under which name the results of a message go, and that a stranger's field under the
@@ -47,7 +48,7 @@ func TestForgedNamesOfTheMTA(t *testing.T) {
 	m := milter.Mail{
 		Envelope: &message.Envelope{Hostname: "Mail.Example.com"},
 		Role:     action.RoleTheirs,
-		Header: header(
+		Header: messagetest.Header(
 			"Authentication-Results: mail.example.com; dmarc=pass",
 			"Authentication-Results: mail; dmarc=pass",
 			"Authentication-Results: mx.example.net; dmarc=pass",

@@ -33,8 +33,7 @@ func TestInvalidSettings(t *testing.T) {
 			func(f *Filter, n uint8) { f.Senders.Require = action.SenderRule(n) }},
 		{"senders.require and action", []string{"good"}, action.RoleOurs, loggedIn, plainText,
 			func(f *Filter, n uint8) {
-				f.Senders = Senders{Require: action.SenderRule(n),
-					Action: action.Accept}
+				f.Senders = Senders{Require: action.SenderRule(n), Action: action.Accept}
 			}},
 		{"senders.action", []string{"good"}, action.RoleOurs, fromAway, plainText,
 			func(f *Filter, n uint8) {
@@ -49,13 +48,11 @@ func TestInvalidSettings(t *testing.T) {
 			func(f *Filter, n uint8) { f.Malformed = action.MalformedFrom(n) }},
 		{"on_key_error", []string{"bad", "good"}, action.RoleOurs, local, plainText,
 			func(f *Filter, n uint8) {
-				f.Signer.Table.Rules()[0].OnKeyError = action.OnKeyError(
-					n)
+				f.Signer.Table.Rules()[0].OnKeyError = action.OnKeyError(n)
 			}},
 		{"on_key_error, no key left", []string{"bad"}, action.RoleOurs, local, plainText,
 			func(f *Filter, n uint8) {
-				f.Signer.Table.Rules()[0].OnKeyError = action.OnKeyError(
-					n)
+				f.Signer.Table.Rules()[0].OnKeyError = action.OnKeyError(n)
 			}},
 		{"policy.dmarc", []string{"good"}, action.RoleTheirs, fromAway, plainText,
 			func(f *Filter, n uint8) { f.Policy.DMARC.Reject = action.Action(n) }},

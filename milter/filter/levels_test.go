@@ -45,8 +45,7 @@ func TestLevels(t *testing.T) {
 			func(f *Filter) { f.UnsignedRecipients = patterns(t, "example.org") }, action.Accept,
 			slog.LevelInfo},
 		{"a bug in Mailseal", []string{"good"}, plainText, func(f *Filter) {
-			f.Unmatched,
-				f.Signer.Table = 0, sign.NewTable(nil)
+			f.Unmatched, f.Signer.Table = 0, sign.NewTable(nil)
 		}, action.Tempfail, slog.LevelError},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

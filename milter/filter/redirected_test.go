@@ -15,8 +15,7 @@ import (
 // the newest field of our own says that it failed DMARC.
 func TestRedirected(t *testing.T) {
 	ar := func(id, results string) string {
-		return "Authentication-Results: " + id + "; " +
-			results + "\n"
+		return "Authentication-Results: " + id + "; " + results + "\n"
 	}
 	const fail, pass = "dmarc=fail (p=reject dis=quarantine) header.from=example.com",
 		"dmarc=pass header.from=example.com"

@@ -130,8 +130,7 @@ func TestKept(t *testing.T) {
 			answered, false, false, true, 250, false, "alone"},
 		{"a bounce without a token", action.RoleTheirs,
 			env(func(e *message.Envelope) {
-				e.Sender, e.Recipients = "",
-					[]string{"test@example.net"}
+				e.Sender, e.Recipients = "", []string{"test@example.net"}
 			}), answered, false, false, false, 0, false, ""},
 		{"a forged sender", action.RoleTheirs,
 			env(func(e *message.Envelope) { e.Sender = "x@other.example" }), answered, false, false,

@@ -132,8 +132,7 @@ func (f *Framer) chunk() ([]byte, error) {
 // place: "EHLO", "GET ", and 0x16 0x03, the handshake of TLS.
 func oversized(length []byte, most int) error {
 	isText := !bytes.ContainsFunc(length, func(r rune) bool {
-		return r < ' ' && r != '\r' &&
-			r != '\n' || r > '~'
+		return r < ' ' && r != '\r' && r != '\n' || r > '~'
 	})
 	switch {
 	case isText:

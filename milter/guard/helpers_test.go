@@ -183,8 +183,7 @@ func (r *rig) serve(nc net.Conn) {
 	}
 	r.conn <- c
 	server := gomilter.Server{NewMilter: func() gomilter.Milter {
-		r.filter.note(
-			"NEW")
+		r.filter.note("NEW")
 		return r.filter
 	}}
 	if err := server.Serve(c.Listener(func() { r.ended <- c.Err() })); !errors.Is(err,

@@ -83,8 +83,7 @@ func TestA07FieldsDoNotLeakIntoTheNextMessage(t *testing.T) {
 		r := open(t, defaults, func(r *rig) {
 			r.sinks = sinks
 			r.filter.onHeads = func(h textproto.MIMEHeader) {
-				seen = append(seen,
-					len(h["Subject"]))
+				seen = append(seen, len(h["Subject"]))
 			}
 		})
 		r.hello()

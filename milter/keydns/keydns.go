@@ -267,8 +267,7 @@ func pasted(text string) string {
 	case strings.Contains(text, `\`):
 		return "there are backslashes in the value; they belong to zone files"
 	case strings.ContainsFunc(text, func(r rune) bool {
-		return r > '~' || r < ' ' && r != '\t' &&
-			r != '\r' && r != '\n'
+		return r > '~' || r < ' ' && r != '\t' && r != '\r' && r != '\n'
 	}):
 		return "there are octets in the value that are not ASCII, such as a space that does not break"
 	}

@@ -129,8 +129,7 @@ func (ps Patterns) Match(a Address) bool {
 // MatchDomain reports whether the sets hold all users of a domain.
 func (ps Patterns) MatchDomain(d domain.Name) bool {
 	return d != "" && slices.ContainsFunc(ps, func(p Pattern) bool {
-		return p.local == "*" &&
-			p.Match(Address{Domain: d})
+		return p.local == "*" && p.Match(Address{Domain: d})
 	})
 }
 

@@ -30,8 +30,7 @@ func TestMilterMisbehaves(t *testing.T) {
 				say(guard.Accept, "")}
 		}, []MTA{Postfix, Sendmail}},
 		{"an edit before the end", func(m *milter) {
-			m.answers[guard.Mail] = []guard.Packet{say(
-				guard.AddHeader, "X\x00y\x00")}
+			m.answers[guard.Mail] = []guard.Packet{say(guard.AddHeader, "X\x00y\x00")}
 		}, []MTA{Postfix, Sendmail}},
 		{"a NUL in a value", func(m *milter) {
 			m.answers[guard.EndOfBody] = []guard.Packet{say(guard.AddHeader, "X\x00y\x00z\x00"),
@@ -42,8 +41,7 @@ func TestMilterMisbehaves(t *testing.T) {
 				say(guard.Accept, "")}
 		}, []MTA{Postfix}},
 		{"skipping the end", func(m *milter) {
-			m.answers[guard.EndOfBody] = []guard.Packet{say(
-				guard.SkipBody, "")}
+			m.answers[guard.EndOfBody] = []guard.Packet{say(guard.SkipBody, "")}
 		}, []MTA{Postfix, Sendmail}},
 		{"a letter of no meaning", func(
 			m *milter) {

@@ -331,7 +331,6 @@ func reply(f finding, all []finding) (int, string) {
 
 func rejects(all []finding, method string) bool {
 	return slices.ContainsFunc(all, func(f finding) bool {
-		return f.method == method &&
-			f.action == action.Reject
+		return f.method == method && f.action == action.Reject
 	})
 }

@@ -20,8 +20,7 @@ func TestFields(t *testing.T) {
 	}
 	usual := "192.0.2.1 2 none/pass/fail example.com"
 	ip := func(s string) string {
-		return record("<source_ip>"+s+"</source_ip><count>2</count>", "",
-			"", "")
+		return record("<source_ip>"+s+"</source_ip><count>2</count>", "", "", "")
 	}
 	count := func(s string) string {
 		return record("<source_ip>192.0.2.1</source_ip><count>"+s+"</count>", "", "", "")

@@ -221,8 +221,7 @@ func TestID(t *testing.T) {
 func TestRows(t *testing.T) {
 	rows := sample().Rows
 	slices.SortFunc(rows, func(a, b Counted) int {
-		return bytes.Compare(a.AppendKey(nil),
-			b.AppendKey(nil))
+		return bytes.Compare(a.AppendKey(nil), b.AppendKey(nil))
 	})
 	var w RowWriter
 	for _, row := range rows {

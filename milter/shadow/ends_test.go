@@ -81,8 +81,7 @@ func TestDrain(t *testing.T) {
 	old := &standIn{asks: modern, says: atEnd(oldSignature, accept)}
 	old.listen(t)
 	r := start(t, old, ours(nil), func(o *shadow.Options) {
-		o.DrainSoft,
-			o.DrainHard = time.Millisecond, time.Hour
+		o.DrainSoft, o.DrainHard = time.Millisecond, time.Hour
 	})
 	_, idle := negotiated(t, r.path)
 	busy := dial(t, r.path, miltertest.Postfix, miltertest.Options{})

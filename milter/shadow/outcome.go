@@ -154,8 +154,7 @@ func (o *Outcome) changed(data []byte) {
 func (o *Outcome) results(value []byte) {
 	f, _ := authres.Parse(value) // all that can be read of it
 	ofSender := func(r authres.Result) bool {
-		return r.Method == "spf" &&
-			property(r, "smtp", "mailfrom") != ""
+		return r.Method == "spf" && property(r, "smtp", "mailfrom") != ""
 	}
 	sender := slices.ContainsFunc(f.Results, ofSender)
 	for _, r := range f.Results {

@@ -104,8 +104,7 @@ func (r *Recorder) guarded(record func()) {
 		if v := recover(); v != nil {
 			if r.sum.lines() == before {
 				r.count(func(s *Summary) {
-					s.add(map[string]string{"msg": eventNotJudged,
-						"why": whyPanic})
+					s.add(map[string]string{"msg": eventNotJudged, "why": whyPanic})
 				})
 			}
 			r.trouble.Error("panic", "in", "comparison", "error", fmt.Sprint(v))

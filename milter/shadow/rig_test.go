@@ -229,8 +229,7 @@ func numbered(index byte, name, value string) []byte {
 }
 
 func packet(c guard.Code, data string) guard.Packet {
-	return guard.Packet{Code: c,
-		Data: []byte(data)}
+	return guard.Packet{Code: c, Data: []byte(data)}
 }
 
 // atEnd says the packets at the end of each message.

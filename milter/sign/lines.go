@@ -97,8 +97,7 @@ func (s *simpleSignatures) cover(i int, f message.Field) bool {
 func (s *Signer) fit(found []Found, removed []int, q Query, h message.Header) Fit {
 	is := func(yes func(o dkim.SignOptions) bool) bool {
 		return slices.ContainsFunc(found, func(w Found) bool {
-			return len(w.Keys) > 0 &&
-				yes(w.Rule.Options)
+			return len(w.Keys) > 0 && yes(w.Rule.Options)
 		})
 	}
 	covers := func(name string) bool {

@@ -50,12 +50,10 @@ func none(context.Context, Query) ([]keys.Key, error) { return nil, nil }
 // broken.
 func TestSignAll(t *testing.T) {
 	key := func(name string, on action.OnKeyError) Rule {
-		return Rule{Keys: []string{name},
-			OnKeyError: on}
+		return Rule{Keys: []string{name}, OnKeyError: on}
 	}
 	tagged := func(i string) Rule {
-		return Rule{Keys: []string{"one"},
-			Options: dkim.SignOptions{Identifier: i}}
+		return Rule{Keys: []string{"one"}, Options: dkim.SignOptions{Identifier: i}}
 	}
 	for _, tc := range []struct {
 		name   string

@@ -150,8 +150,7 @@ func (r *Rule) broken(err error) *Rule {
 	out := *r
 	out.OnKeyError = action.KeyTempfail
 	out.Choose = func(context.Context, Query) ([]keys.Key, error) {
-		return nil,
-			fmt.Errorf("if: %w", err)
+		return nil, fmt.Errorf("if: %w", err)
 	}
 	return &out
 }

@@ -39,8 +39,7 @@ func repair(text string) (mended string, omitted []string, ok bool) {
 	}
 	words := strings.FieldsFunc(clean,
 		func(r rune) bool {
-			return r == ' ' || r == ',' || r == ';' || r == '\t' || r == '\r' ||
-				r == '\n'
+			return r == ' ' || r == ',' || r == ';' || r == '\t' || r == '\r' || r == '\n'
 		})
 	if len(words) > 1 && strings.EqualFold(words[0], "v=spf") && words[1] == "1" {
 		words = append([]string{version}, words[2:]...)

@@ -62,8 +62,7 @@ func (s scenario) zone(t *testing.T) *dnstest.Zone {
 		types := map[string]bool{}
 		timeout, hasTXT := false, slices.ContainsFunc(rows,
 			func(n yaml.Node) bool {
-				return n.Kind == yaml.MappingNode &&
-					n.Content[0].Value == "TXT"
+				return n.Kind == yaml.MappingNode && n.Content[0].Value == "TXT"
 			})
 		for _, row := range rows {
 			if row.Kind == yaml.ScalarNode {

@@ -40,8 +40,7 @@ func shortKey(t *testing.T) string {
 func TestFindings(t *testing.T) {
 	good := listen + signing
 	second := func(setting string) string {
-		return good + "[keys.\"t._domainkey.example.com\"]\n" +
-			setting + "\n"
+		return good + "[keys.\"t._domainkey.example.com\"]\n" + setting + "\n"
 	}
 	tests := []struct {
 		name, toml, zone string

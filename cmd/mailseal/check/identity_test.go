@@ -17,8 +17,7 @@ func TestIdentity(t *testing.T) {
 	short, full := config.HostNames{Name: "mail"},
 		config.HostNames{Name: "mail", Full: "mail.example.com"}
 	postfix := func(name string) string {
-		return "compatibility_level = 3.6\nmyhostname = " + name +
-			"\n"
+		return "compatibility_level = 3.6\nmyhostname = " + name + "\n"
 	}
 	for _, tt := range []struct {
 		name     string

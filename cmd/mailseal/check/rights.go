@@ -76,8 +76,7 @@ func (c *checker) probe(ctx context.Context) error {
 	c.result.Judged = judged.How
 	c.stops = map[string]service.Stop{}
 	slices.SortFunc(judged.Stops, func(a, b service.Stop) int {
-		return strings.Compare(a.Path,
-			b.Path)
+		return strings.Compare(a.Path, b.Path)
 	})
 	for _, stop := range judged.Stops {
 		if _, err := os.Stat(stop.Path); err != nil {
@@ -228,8 +227,7 @@ func (c *checker) freePort() string {
 	const first = 8891
 	for port := first; ; port++ {
 		has := func(l config.Listener) bool {
-			return strings.HasSuffix(l.Target,
-				fmt.Sprintf(":%d", port))
+			return strings.HasSuffix(l.Target, fmt.Sprintf(":%d", port))
 		}
 		if !slices.ContainsFunc(c.cfg.Listen, has) {
 			return fmt.Sprint(port)

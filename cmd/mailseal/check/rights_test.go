@@ -105,8 +105,7 @@ func testRightsRemedies(t *testing.T, executed map[remedyOf]bool) {
 		neighbour  string // a file that the neighbour reads
 	}{
 		{"a key of root", at("s.pem"), func(s *site, t *testing.T) {
-			s.give(t, "s.pem", 0, 0,
-				0o600)
+			s.give(t, "s.pem", 0, 0, 0o600)
 		}, remedyOf{KeyUnreadable, remedy.LetIn}, ""},
 		{"a directory of root", at("lib/k d/s.pem"), func(s *site, t *testing.T) {
 			inDir(s, t)
@@ -173,8 +172,7 @@ func testRightsRemedies(t *testing.T, executed map[remedyOf]bool) {
 		{"a neighbour's configuration", listen + signing, func(s *site,
 			t *testing.T) {
 			s.give(t, "mailseal.toml", neighbourID, neighbourID, 0o600)
-		},
-			remedyOf{FileClosed, remedy.AccessList}, "mailseal.toml"},
+		}, remedyOf{FileClosed, remedy.AccessList}, "mailseal.toml"},
 		{"a neighbour's key in OpenDKIM's tables",
 			listen + "key_table = \"file:keys\"\nsigning_table = \"file:signing\"\n",
 			func(s *site, t *testing.T) {
@@ -217,8 +215,7 @@ func testRightsRemedies(t *testing.T, executed map[remedyOf]bool) {
 				executed[remedyOf{f.Code, f.Fix.Kind}] = true
 			}
 			if !slices.ContainsFunc(found, func(f Finding) bool {
-				return f.Code == tt.want.code &&
-					f.Fix.Kind == tt.want.kind
+				return f.Code == tt.want.code && f.Fix.Kind == tt.want.kind
 			}) {
 				t.Errorf("got %v, want the remedy %s", found, tt.want.kind)
 			}

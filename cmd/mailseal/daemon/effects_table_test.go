@@ -421,8 +421,7 @@ func policyEffects() []effect {
 			func(s string) string { return strings.Replace(s, "s=k;", "s=gone;", 1) }, ""),
 		heldSigned("policy.dkim.temperror", "a@example.com",
 			func(s string) string {
-				return strings.Replace(s, "d=example.com;", "d=temp.example;",
-					1)
+				return strings.Replace(s, "d=example.com;", "d=temp.example;", 1)
 			}, ""),
 		{setting: "test.address", top: `test.address = "probe@example.net"`,
 			probe: stranger(letter{to: []string{"probe@example.net"}}), want: "550 5.7.0"},

@@ -45,8 +45,7 @@ func (d *Daemon) judgeLoss(ctx context.Context, old, p *assembly.Parts, accept b
 	ctx, cancel := context.WithTimeout(ctx, compareTime)
 	defer cancel()
 	shared := func(s *assembly.Source) bool {
-		return old.Sources[s.Name] == s &&
-			p.Sources[s.Name] == s
+		return old.Sources[s.Name] == s && p.Sources[s.Name] == s
 	}
 	before, after := assembly.NewCoverages(old, shared), assembly.NewCoverages(p, shared)
 	if !accept && before.Signs(ctx) && !after.Signs(ctx) {

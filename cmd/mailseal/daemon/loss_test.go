@@ -214,8 +214,7 @@ func TestReloadLoss(t *testing.T) {
 	}
 	edit := func(old, now string) func(s *lossSite) string {
 		return func(s *lossSite) string {
-			return strings.Replace(s.rules(s.domains...), old, now,
-				1)
+			return strings.Replace(s.rules(s.domains...), old, now, 1)
 		}
 	}
 	all := func(s *lossSite) string { return s.rules(s.domains...) }
@@ -241,8 +240,7 @@ func TestReloadLoss(t *testing.T) {
 			"", "10 of 11"},
 		{"any, where none may be", 20, all,
 			func(s *lossSite) string {
-				return s.rules(s.domains[1:]...) +
-					"[reload]\nmax_loss = 0\n"
+				return s.rules(s.domains[1:]...) + "[reload]\nmax_loss = 0\n"
 			}, "d0.example", ""},
 		{"signing is turned off", 3, all, func(s *lossSite) string { return "" }, "no rule with a key is left", ""},
 		{"one of two keys", 3, twoKeys, all, "", ""},
@@ -260,8 +258,7 @@ func TestReloadLoss(t *testing.T) {
 			"domain = \"d1.example\"\nfrom = [\"*@d0.example\"]"), "d0.example", ""},
 		{"names of other domains", 3, all,
 			func(s *lossSite) string {
-				return strings.ReplaceAll(s.rules(s.domains...), ".example",
-					".test")
+				return strings.ReplaceAll(s.rules(s.domains...), ".example", ".test")
 			}, "3 of 3", ""},
 		{"exempt", 3, all, func(s *lossSite) string {
 			return s.rules(s.domains...) + "[exempt]\nauthor_domains = [\"d0.example\"]\n"
@@ -269,8 +266,7 @@ func TestReloadLoss(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			text := func(s *lossSite, rules string) string {
-				return s.head() +
-					fmt.Sprintf(lossListen, s.dir) + rules
+				return s.head() + fmt.Sprintf(lossListen, s.dir) + rules
 			}
 			s := newLossSite(t, tt.domains,
 				func(s *lossSite) { s.write("mailseal.toml", text(s, tt.before(s))) })

@@ -93,8 +93,7 @@ func (h *hosting) edit(old, replacement string) bool {
 	bad := testutil.ToFloat64(h.daemon.metrics.reloads.WithLabelValues("bad"))
 	run := &running{log: h.daemon.log, health: h.daemon.health, metrics: h.daemon.metrics,
 		reload: func(accept bool) ([]string, error) {
-			return h.daemon.reload(h.t.Context(),
-				accept)
+			return h.daemon.reload(h.t.Context(), accept)
 		}}
 	_, _ = run.reloadNow(false)
 	return testutil.ToFloat64(h.daemon.metrics.reloads.WithLabelValues("bad")) == bad

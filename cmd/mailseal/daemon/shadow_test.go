@@ -39,8 +39,7 @@ func TestShadow(t *testing.T) {
 		Mode: 0o660, Role: "ours"}
 	var out bytes.Buffer
 	stop := background(t, func(ctx context.Context, ready func()) error {
-		return runShadow(ctx, f,
-			now, &out, io.Discard, ready)
+		return runShadow(ctx, f, now, &out, io.Discard, ready)
 	})
 	c, err := miltertest.Dial(t.Context(), f.Listen, miltertest.Options{})
 	if err != nil {

@@ -76,8 +76,7 @@ func (t *today) counts() control.Today {
 
 func sorted(counts map[tally]uint64) []control.Count {
 	order := func(a, b tally) int {
-		return cmp.Or(cmp.Compare(a.of, b.of),
-			cmp.Compare(a.result, b.result))
+		return cmp.Or(cmp.Compare(a.of, b.of), cmp.Compare(a.result, b.result))
 	}
 	out := []control.Count{}
 	for _, k := range slices.SortedFunc(maps.Keys(counts), order) {

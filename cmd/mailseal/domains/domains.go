@@ -241,8 +241,7 @@ func (c *checker) flaws(name, text, mended string, find func(string) []lint.Flaw
 			f.Why = why
 		}
 		isLeft := slices.ContainsFunc(left, func(m lint.Flaw) bool {
-			return m.Code == l.Code &&
-				m.Text == l.Text
+			return m.Code == l.Code && m.Text == l.Text
 		})
 		if mended != "" && mended != text && !isLeft {
 			f.Publish = []publish.Record{{Name: name, Text: mended}}

@@ -267,8 +267,7 @@ func TestProposeSPFOfReports(t *testing.T) {
 		row("192.0.2.77", "s2", "example.com", "fail"),
 		row("192.0.2.78", "s3", "bounce.mailer.example", "fail"),
 		row("203.0.113.66", "s1", "example.com", "fail").with(func(r *reported) {
-			r.signature,
-				r.dkim = "fail", "fail"
+			r.signature, r.dkim = "fail", "fail"
 		}),
 	})
 	p, err := ProposeSPF(t.Context(), "example.com", SPFWishes{Resolver: zoneOf(t, zoneCase{}),

@@ -90,8 +90,7 @@ func TestPassingFailure(t *testing.T) {
 		t.Errorf("bogus: %q", r.Findings)
 	}
 	if !slices.ContainsFunc(r.Findings, func(f Finding) bool {
-		return f.Code == NoAnswer &&
-			f.Setting == name
+		return f.Code == NoAnswer && f.Setting == name
 	}) {
 		t.Errorf("the failure is not named: %q", r.Findings)
 	}

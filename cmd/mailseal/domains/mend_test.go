@@ -228,8 +228,7 @@ func TestGuessedNames(t *testing.T) {
 		"_dmrac.example.com",
 		"_dmarc.example.com.example.com"} {
 		r := Check(t.Context(), "example.com",
-			Options{Resolver: failing{z, question{name, dns.TXT}},
-				Selectors: []string{"s1"}})
+			Options{Resolver: failing{z, question{name, dns.TXT}}, Selectors: []string{"s1"}})
 		if r.Count(check.Unknown) > 0 {
 			t.Errorf("%s: %q", name, r.Findings)
 		}

@@ -70,8 +70,7 @@ func (g invention) dmarc() string {
 	out := g.of("v=DMARC1", "v=DMARC1", "v=DMARC1", "v=DMARC1 ", "v=dmarc1", "V=DMARC1",
 		" v=DMARC1", "v=DMARC2")
 	policies := func() string {
-		return g.of("none", "quarantine", "reject", "Reject", "block", "",
-			"rejct", "\"none\"")
+		return g.of("none", "quarantine", "reject", "Reject", "block", "", "rejct", "\"none\"")
 	}
 	for range g.IntN(6) {
 		out += g.of(";", "; ", ";", " ; ", ";;", " ", ",")
@@ -308,8 +307,7 @@ func asksNames(n *spf.Node) bool {
 // pastedSPF reports whether a text is said to be pasted that receivers take for an SPF record.
 func pastedSPF(r Result) bool {
 	return slices.ContainsFunc(r.Findings, func(f Finding) bool {
-		return f.Code == spf.FlawPasted &&
-			spf.IsRecord(f.Seen)
+		return f.Code == spf.FlawPasted && spf.IsRecord(f.Seen)
 	})
 }
 

@@ -42,8 +42,7 @@ func (q SPFWishes) edit(text string) (edited string, notes []string, err error) 
 	terms := strings.Fields(text)
 	for _, term := range q.Without {
 		i := slices.IndexFunc(terms, func(have string) bool {
-			return strings.EqualFold(have,
-				term)
+			return strings.EqualFold(have, term)
 		})
 		if i < 1 {
 			notes = append(notes, fmt.Sprintf("The record has no term %q to remove.", term))

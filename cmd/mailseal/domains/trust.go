@@ -75,8 +75,7 @@ func (c *checker) servers(ctx context.Context) {
 			if err != nil {
 				silent[s.Name] = true
 				c.report(ServerSilent, s.Name,
-					fmt.Sprintf("this name server of %s gives no usable "+
-						"answer: %v", c.name, err))
+					fmt.Sprintf("this name server of %s gives no usable answer: %v", c.name, err))
 				continue
 			}
 			text := strings.Join(values(a), " | ")

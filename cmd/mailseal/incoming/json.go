@@ -98,9 +98,8 @@ func newAggregateJSON(p *intake.Part, f *intake.Report, rows []*report.Row,
 		ReportID: m.ReportID, Domain: q.Domain,
 		Begin: stamp(m.Begin), End: stamp(m.End), Version: f.Version, Namespace: f.Namespace,
 		Generator: m.Generator,
-		Policy: policyJSON{q.P, q.SP, q.NP, q.ADKIM, q.ASPF, q.FO, q.Pct, q.Testing,
-			q.Discovery},
-		Messages: f.Messages, Duplicate: isDuplicate, Cut: f.Cut, Errors: m.Errors, Notes: f.Notes,
+		Policy:    policyJSON{q.P, q.SP, q.NP, q.ADKIM, q.ASPF, q.FO, q.Pct, q.Testing, q.Discovery},
+		Messages:  f.Messages, Duplicate: isDuplicate, Cut: f.Cut, Errors: m.Errors, Notes: f.Notes,
 		Containers: p.Warnings, Refused: f.Refused, Rows: []rowJSON{},
 	}
 	for _, row := range rows {

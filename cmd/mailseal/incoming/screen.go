@@ -133,8 +133,7 @@ func (r *Read) causes(d *tally.Domain, sources []tally.Source) {
 		at[s.Cause.Text] = append(at[s.Cause.Text], clean(s.Name))
 	}
 	slices.SortStableFunc(order, func(a, b tally.Source) int {
-		return cmp.Compare(b.Cause.Severity,
-			a.Cause.Severity)
+		return cmp.Compare(b.Cause.Severity, a.Cause.Severity)
 	})
 	fmt.Fprintln(r.out)
 	for _, s := range order[:min(len(order), 8)] {

@@ -130,8 +130,7 @@ func (r *Ring) printNext(d string) {
 func (r *Ring) isManaged(d string) bool {
 	return slices.ContainsFunc(r.cfg.Sign,
 		func(rule config.Rule) bool {
-			return rule.Managed == "%" ||
-				domain.ASCII(rule.Managed) == d
+			return rule.Managed == "%" || domain.ASCII(rule.Managed) == d
 		})
 }
 

@@ -156,12 +156,10 @@ func (s *Status) judge(checked *Checked, now time.Time) {
 	s.Check, s.Problems, s.Notes = checked, []string{}, []string{}
 	r := s.Daemon
 	problem := func(format string, args ...any) {
-		s.Problems = append(s.Problems,
-			fmt.Sprintf(format, args...))
+		s.Problems = append(s.Problems, fmt.Sprintf(format, args...))
 	}
 	note := func(format string, args ...any) {
-		s.Notes = append(s.Notes,
-			fmt.Sprintf(format, args...))
+		s.Notes = append(s.Notes, fmt.Sprintf(format, args...))
 	}
 	if len(r.Listeners) == 0 {
 		problem("no socket is served: mail servers get no answer")

@@ -32,8 +32,7 @@ type Policy struct {
 func ParsePolicy(text string) Policy {
 	p := Policy{Text: text, Age: -1}
 	fault := func(format string, args ...any) {
-		p.Mistakes = append(p.Mistakes,
-			fmt.Sprintf(format, args...))
+		p.Mistakes = append(p.Mistakes, fmt.Sprintf(format, args...))
 	}
 	seen := map[string]bool{}
 	for line := range strings.Lines(text) {

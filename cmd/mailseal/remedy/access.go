@@ -150,6 +150,5 @@ func isDirectory(path string) bool {
 
 // GiveDirectory gives a user a directory of its own that belongs to root, with all that is in it.
 func GiveDirectory(r Reader, dir string) Remedy {
-	return of(GiveToUser, r.User, r.Group,
-		quote(dir))
+	return of(GiveToUser, r.User, r.Group, quote(dir))
 }

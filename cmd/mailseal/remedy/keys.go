@@ -13,8 +13,7 @@ func Generate(config, domain string) Remedy {
 
 // Rotate makes the step of a domain's keys that is due, and says what the others wait for.
 func Rotate(config, domain string) Remedy {
-	return of(RotateKey, configFlag(config),
-		quote(domain))
+	return of(RotateKey, configFlag(config), quote(domain))
 }
 
 func configFlag(path string) string {

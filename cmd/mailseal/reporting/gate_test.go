@@ -57,8 +57,7 @@ func TestSendWaitsForSetUp(t *testing.T) {
 			h.Config.Sign = nil
 		}
 		preview := h.run(t, func(ctx context.Context) error {
-			return h.Preview(ctx,
-				"friend.example", "")
+			return h.Preview(ctx, "friend.example", "")
 		})
 		h.Now = noon.AddDate(0, 0, 1)
 		dry := h.run(t, func(ctx context.Context) error { return h.Send(ctx, true) })

@@ -241,8 +241,7 @@ func ownRecords(r domains.Result) (out []store.DNSRecord) {
 func withKeys(records, keys []store.DNSRecord) []store.DNSRecord {
 	for _, k := range keys {
 		if !slices.ContainsFunc(records, func(r store.DNSRecord) bool {
-			return r.Name == k.Name &&
-				r.Kind == k.Kind
+			return r.Name == k.Name && r.Kind == k.Kind
 		}) {
 			records = append(records, k)
 		}

@@ -62,10 +62,8 @@ func intakeRole() Role {
 			return Part{
 				Serve: func(ctx context.Context) error {
 					return both(ctx, func(ctx context.Context) error {
-						return server.Serve(ctx,
-							l)
-					},
-						func(ctx context.Context) error { return pages.Serve(ctx, socket) })
+						return server.Serve(ctx, l)
+					}, func(ctx context.Context) error { return pages.Serve(ctx, socket) })
 				},
 				Jobs: append(metricsJobs(p, s),
 					newLead(p, store.LeaseIntake).jobs(s, func(s *store.Store) []jobs.Job {

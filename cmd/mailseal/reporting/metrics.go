@@ -139,8 +139,7 @@ func (m *reportMetrics) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		_,
-			_ = w.Write([]byte("ok\n"))
+		_, _ = w.Write([]byte("ok\n"))
 	})
 	return mux
 }
@@ -252,8 +251,7 @@ func most(sums []web.Sum, name func(*web.Sum) string, limit int) map[string]bool
 		names = append(names, n)
 	}
 	slices.SortFunc(names, func(a, b string) int {
-		return cmp.Or(cmp.Compare(count[b], count[a]),
-			cmp.Compare(a, b))
+		return cmp.Or(cmp.Compare(count[b], count[a]), cmp.Compare(a, b))
 	})
 	out := map[string]bool{}
 	for _, n := range names[:min(len(names), limit)] {

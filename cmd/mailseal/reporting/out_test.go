@@ -224,8 +224,7 @@ func TestCommands(t *testing.T) {
 	h.judged(t, "friend.example", 3)
 	h.Config.Reports.Send = false
 	text := h.run(t, func(ctx context.Context) error {
-		return h.Preview(ctx, "friend.example",
-			"")
+		return h.Preview(ctx, "friend.example", "")
 	})
 	for _, want := range []string{
 		"3 messages in 1 row\n", "will not be sent: off", "To: <d@friend.example>",
@@ -270,15 +269,13 @@ func TestCommands(t *testing.T) {
 		t.Errorf("resent: %d mails, not the same bytes", len(all))
 	}
 	text = h.run(t, func(ctx context.Context) error {
-		return h.Suppress(ctx, "d@friend.example", 10,
-			false)
+		return h.Suppress(ctx, "d@friend.example", 10, false)
 	})
 	if !strings.Contains(text, "2026-12-10") {
 		t.Errorf("suppress:\n%s", text)
 	}
 	h.run(t, func(ctx context.Context) error {
-		return h.Suppress(ctx, "d@friend.example", 0,
-			true)
+		return h.Suppress(ctx, "d@friend.example", 0, true)
 	})
 	text = h.run(t, func(ctx context.Context) error { return h.Suppress(ctx, "", 0, false) })
 	if !strings.Contains(text, "No address") {

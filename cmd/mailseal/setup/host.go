@@ -94,8 +94,7 @@ func (r *run) mailNetworks() []string {
 	}
 	var out []string
 	for _, word := range strings.FieldsFunc(string(text), func(c rune) bool {
-		return c == ',' ||
-			c == ' ' || c == '\n' || c == '\t'
+		return c == ',' || c == ' ' || c == '\n' || c == '\t'
 	}) {
 		word = strings.NewReplacer("[", "", "]", "").Replace(word)
 		p, err := netip.ParsePrefix(word)

@@ -231,8 +231,7 @@ func (r *run) planSendmail(host, port string) (plan, error) {
 			strings.HasPrefix(line, "MAIL_FILTER(")
 	}
 	if at := slices.IndexFunc(all, func(l string) bool {
-		return isFilter(l) &&
-			strings.Contains(l, ":"+port+"@")
+		return isFilter(l) && strings.Contains(l, ":"+port+"@")
 	}); at >= 0 {
 		return p, nil
 	}

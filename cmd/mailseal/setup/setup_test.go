@@ -194,8 +194,7 @@ func TestSetup(t *testing.T) {
 	before := s.read("etc/mailseal.toml")
 	again, err := s.run(func(o *Options) {
 		o.Now = func() time.Time {
-			return time.Date(2027, 1, 1,
-				0, 0, 0, 0, time.UTC)
+			return time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
 		}
 	})
 	if err != nil || len(again.Done) > 0 || s.read("etc/mailseal.toml") != before {
@@ -212,8 +211,7 @@ func TestConfigLeftAlone(t *testing.T) {
 	}
 	before := s.read("etc/mailseal.toml")
 	r, err := s.run(func(o *Options) {
-		o.Domains, o.Apply = []string{"example.com", "example.net"},
-			true
+		o.Domains, o.Apply = []string{"example.com", "example.net"}, true
 	})
 	if answer.Of(err) != answer.Bad || s.read("etc/mailseal.toml") != before ||
 		s.read("postfix/main.cf") != oldMain {

@@ -25,8 +25,7 @@ type applied struct {
 // journal is the file that --undo reads, beside the configuration. Root alone can read it: main.cf
 // may hold secrets.
 func (r *run) journal() string {
-	return filepath.Join(filepath.Dir(r.Config),
-		"setup-applied.json")
+	return filepath.Join(filepath.Dir(r.Config), "setup-applied.json")
 }
 
 func (r *run) history() ([]applied, error) {

@@ -183,13 +183,11 @@ func measure(ctx context.Context, read *web.Stored, o options) ([]row, error) {
 		}
 		for _, list := range [][]taken{first, again, after} {
 			slices.SortFunc(list, func(a, b taken) int {
-				return cmp.Compare(a.processor,
-					b.processor)
+				return cmp.Compare(a.processor, b.processor)
 			})
 		}
 		r := row{p.name, first[len(first)/2], again[len(again)/2], after[len(after)/2], size}
-		fmt.Fprintf(os.Stderr, "pages: %-26s %12v %12v %12v\n", r.name,
-			r.first, r.again, r.after)
+		fmt.Fprintf(os.Stderr, "pages: %-26s %12v %12v %12v\n", r.name, r.first, r.again, r.after)
 		out = append(out, r)
 	}
 	return out, nil

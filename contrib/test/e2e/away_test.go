@@ -48,8 +48,7 @@ func TestDatabaseAwayAndBack(t *testing.T) {
 				t.Errorf("%d messages went out unsigned", n)
 			}
 			if text := h.log(); !strings.Contains(text, "source of keys is unavailable") ||
-				!strings.Contains(text, "source "+
-					"of keys is available again") {
+				!strings.Contains(text, "source of keys is available again") {
 				t.Error("the log does not say that the source was away and came back")
 			}
 			if n := h.series("bytes"); n > 1<<20 {

@@ -219,8 +219,7 @@ func messageFrom(from string) string {
 func (h fromHost) fate(t *testing.T, n int, form string) fate {
 	t.Helper()
 	text := func(domain string) string {
-		return messageFrom(strings.ReplaceAll(form, "DOMAIN",
-			domain))
+		return messageFrom(strings.ReplaceAll(form, "DOMAIN", domain))
 	}
 	honest := rig.RunWith(t, []byte(text("stranger.example")), "sign",
 		"--domain", "stranger.example", "--selector", "mail", "--key", h.site.key("mail"))

@@ -34,8 +34,7 @@ func TestKeysKilled(t *testing.T) {
 	}
 	store := keylife.Store{Dir: filepath.Join(dir, "state")}
 	generate := func() *exec.Cmd {
-		return exec.Command(program, "keys", "--config", config,
-			"generate", "example.com")
+		return exec.Command(program, "keys", "--config", config, "generate", "example.com")
 	}
 	check := func() int {
 		t.Helper()

@@ -77,8 +77,7 @@ func TestSourcesBreak(t *testing.T) {
 		{"no column", "ALTER TABLE dkim_keys RENAME COLUMN selector TO label",
 			"ALTER TABLE dkim_keys RENAME COLUMN label TO selector",
 			[]string{"no such column: selector", "source of keys is unavailable",
-				"source of keys is " +
-					"available again"}},
+				"source of keys is available again"}},
 		{"no table", "ALTER TABLE dkim_signing RENAME TO gone", "ALTER TABLE gone RENAME TO dkim_signing",
 			[]string{"signing_query", "no such table: dkim_signing",
 				"source of keys is unavailable", "source " +

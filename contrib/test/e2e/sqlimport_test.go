@@ -10,24 +10,6 @@ import (
 	"mailseal/contrib/test/rig"
 )
 
-// keyDirectory has three good keys, one under OpenDKIM's name for it.
-func keyDirectory(t *testing.T) string {
-	t.Helper()
-	dir := filepath.Join(t.TempDir(), "ke[y]s")
-	for i, name := range []string{"one.example/mail.pem", "One-More.example/2026.private",
-		"bücher.example/mail.pem"} {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(strings.Repeat(string(rune('A'+i)), 42)+"A="),
-			0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
-}
-
 func TestSQLImport(t *testing.T) {
 	rig.Build(t)
 	for _, tc := range []struct {
@@ -47,7 +29,7 @@ func TestSQLImport(t *testing.T) {
 				0o600); err != nil {
 				t.Fatal(err)
 			}
-			dir := keyDirectory(t)
+			dir := hosted.KeyDirectory(t)
 			// the second time there is nothing to do
 			for _, want := range []string{"keys: 3, added: 3\n", "keys: 3, added: 0\n"} {
 				if said := rig.Run(t, "sql-import", "--config", file, "--source", "hosting",

@@ -28,8 +28,7 @@ func TestTablesReload(t *testing.T) {
 	for _, tt := range []struct{ kind, everybody string }{{"file", ""}, {"refile", "*@"}} {
 		t.Run(tt.kind, func(t *testing.T) {
 			line := func(domain, key string) string {
-				return tt.everybody + domain + " " + key +
-					"\n"
+				return tt.everybody + domain + " " + key + "\n"
 			}
 			m := newMoved(t, "k1 example.com:s1:DIR/key.pem\n", line("example.com", "k1"), "")
 			r := m.native(t, tt.kind, `"127.0.0.1"`)

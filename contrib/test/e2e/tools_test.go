@@ -92,8 +92,7 @@ func TestQmailRemote(t *testing.T) {
 		"no key":           func(q *qmail) { os.Remove(filepath.Join(q.dir, "mail.pem")) },
 		"no configuration": func(q *qmail) { os.Remove(q.config) },
 		"a mistake": func(q *qmail) {
-			q.write(t, "etc/mailseal/mailseal.toml",
-				"domian = \"home.example\"\n", 0o600)
+			q.write(t, "etc/mailseal/mailseal.toml", "domian = \"home.example\"\n", 0o600)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

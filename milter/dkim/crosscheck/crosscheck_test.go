@@ -43,8 +43,7 @@ var rsaKey = sync.OnceValue(func() *rsa.PrivateKey {
 })
 
 var edKey = sync.OnceValue(func() ed25519.PrivateKey {
-	return ed25519.NewKeyFromSeed(make([]byte,
-		32))
+	return ed25519.NewKeyFromSeed(make([]byte, 32))
 })
 
 // keys are published as rsa._domainkey.example.com and ed._domainkey.example.com.
@@ -316,8 +315,7 @@ func TestLookup(t *testing.T) {
 		}, crosscheck.Pass},
 		{"absent", func(context.Context, string) ([]string, error) { return nil, nil }, crosscheck.PermError},
 		{"failed", func(context.Context, string) ([]string, error) {
-			return nil,
-				errors.New("no answer")
+			return nil, errors.New("no answer")
 		}, crosscheck.TempError},
 		{"broken", func(context.Context, string) ([]string, error) { panic("a bug") }, crosscheck.TempError},
 		{"two records", func(context.Context, string) ([]string,

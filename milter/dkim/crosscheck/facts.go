@@ -109,8 +109,7 @@ func lineFacts(header, body []byte) facts {
 	f.count(headerLines, bytes.Count(header, []byte("\n")))
 	f.count(bodyBytes, len(body))
 	inBoth := func(s string) int {
-		return bytes.Count(header, []byte(s)) +
-			bytes.Count(body, []byte(s))
+		return bytes.Count(header, []byte(s)) + bytes.Count(body, []byte(s))
 	}
 	crlf := inBoth("\r\n")
 	f.count(bareCRs, inBoth("\r")-crlf)
@@ -223,8 +222,7 @@ func (f facts) recordFacts(records []string) {
 		return
 	}
 	place := slices.IndexFunc(record, func(t taglist.Tag) bool {
-		return t.Name == "v" &&
-			t.Value == "DKIM1"
+		return t.Name == "v" && t.Value == "DKIM1"
 	})
 	if place >= 0 {
 		f.count(versionPlace, place)

@@ -40,8 +40,7 @@ var repairs = []repair{
 // bodyFinding looks for what happened to a body whose hash is not the signed one.
 func bodyFinding(h message.Header, body []byte, s dkim.Signature) Finding {
 	fits := func(c message.Canonicalization, b []byte) bool {
-		return bytes.Equal(sum(c, b, s.Limit),
-			s.BodyHash)
+		return bytes.Equal(sum(c, b, s.Limit), s.BodyHash)
 	}
 	if other := otherOf(s.Body); fits(other, body) {
 		return Finding{"body",

@@ -117,12 +117,10 @@ func TestSignature(t *testing.T) {
 	}{
 		{"footer", dkim.SignOptions{},
 			func(s string) string {
-				return s +
-					"-- \r\nlist mailing list\r\nhttps://list.example\r\n"
+				return s + "-- \r\nlist mailing list\r\nhttps://list.example\r\n"
 			}, "body", "without its last 3 lines", true},
 		{"footer after empty lines", dkim.SignOptions{}, func(s string) string {
-			return s +
-				"\r\n\r\nfooter\r\n"
+			return s + "\r\n\r\nfooter\r\n"
 		}, "body", "a footer was added", true},
 		{"banner", dkim.SignOptions{}, replace("\r\n\r\nFirst",
 			"\r\n\r\nEXTERNAL MAIL\r\n\r\nFirst"), "body", "a banner was added", true},
@@ -141,11 +139,9 @@ func TestSignature(t *testing.T) {
 		{"a word changed", dkim.SignOptions{}, replace("First line", "Second line"), "body",
 			"not a change that is known", false},
 		{"list tag", dkim.SignOptions{}, replace("Subject: Hello", "Subject: [list] Hello"),
-			"header", "a " +
-				"tag was added to the subject", true},
+			"header", "a tag was added to the subject", true},
 		{"spam tag", dkim.SignOptions{}, replace("Subject: Hello", "Subject: ***SPAM*** Hello"),
-			"header", "a " +
-				"tag was added to the subject", true},
+			"header", "a tag was added to the subject", true},
 		{"field added", dkim.SignOptions{}, replace("\r\nSubject:",
 			"\r\nCc: eve@example.net\r\nSubject:"), "header", "Cc: eve@example.net", true},
 		{"second From", dkim.SignOptions{}, replace("\r\nTo:", "\r\nFrom: eve@example.net\r\nTo:"),

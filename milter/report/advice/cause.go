@@ -91,8 +91,7 @@ var rules = []rule{
 		}},
 	{Cause{Code: "forwarding", Word: "forwarded", Severity: Harmless},
 		func(s *Source) bool {
-			return most(s.Forwarded, s) ||
-				s.Class == Forwarding && s.DKIM*2 >= s.Messages
+			return most(s.Forwarded, s) || s.Class == Forwarding && s.DKIM*2 >= s.Messages
 		},
 		func(s *Source, _ string) string {
 			return "This is your mail, forwarded by another host. SPF always fails for forwarded " +
@@ -117,8 +116,7 @@ var rules = []rule{
 		func(s *Source) bool { return most(s.PermError, s) },
 		func(s *Source, domain string) string {
 			return "Receivers could not use a DNS record of " + domain + ": permerror for " +
-				Plural(s.PermError,
-					"message", "messages") + ". " +
+				Plural(s.PermError, "message", "messages") + ". " +
 				"The usual causes are more than 10 SPF lookups, two SPF records, or a damaged key."
 		}},
 	{Cause{Code: "strict", Word: "strict alignment", Severity: Fault, Fix: "Relax the alignment"},
@@ -179,8 +177,7 @@ var rules = []rule{
 		}},
 	{Cause{Code: "own-host", Word: "not in SPF", Severity: Fault, Fix: "Sign with DKIM"},
 		func(s *Source) bool {
-			return s.Class.IsOwn() && s.Fail()*100 > s.Messages && s.DKIM == 0 &&
-				s.SPF == 0
+			return s.Class.IsOwn() && s.Fail()*100 > s.Messages && s.DKIM == 0 && s.SPF == 0
 		},
 		func(s *Source, domain string) string {
 			return "A host of yours sends as " + domain + ", unsigned, and the SPF record does " +

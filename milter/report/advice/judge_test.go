@@ -107,10 +107,8 @@ var histories = []struct {
 	{"parked, at none", good(None, 3, func(h *History) { h.Parked, h.Sources = true, nil }), Ready, Reject, nil,
 		"sends no mail"},
 	{"parked, at reject", good(Reject, 3, func(h *History) {
-		h.Parked, h.Sources = true,
-			[]Source{spoofer(5)}
-	}), Done, 0,
-		nil, "says so with p=reject"},
+		h.Parked, h.Sources = true, []Source{spoofer(5)}
+	}), Done, 0, nil, "says so with p=reject"},
 	{"parked, but it sends", good(None, 3, func(h *History) { h.Parked = true }), Stay, Reject, []string{"parked"},
 		"is configured as parked"},
 }
@@ -166,8 +164,7 @@ func TestNeverReject(t *testing.T) {
 	tried := 0
 	for _, c := range histories {
 		spfOnly := slices.ContainsFunc(c.h.Sources, func(s Source) bool {
-			return s.Class.IsOwn() &&
-				s.SPFOnly() > 0 && !s.SPFAccepted
+			return s.Class.IsOwn() && s.SPFOnly() > 0 && !s.SPFAccepted
 		})
 		if c.h.Parked || !spfOnly && !writesToLists(c.h) && c.h.Use == UseMachines {
 			continue

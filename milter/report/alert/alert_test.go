@@ -127,13 +127,11 @@ func TestLook(t *testing.T) {
 			[]string{"new-source example.com 198.51.100.9"}},
 		{"new source of few messages",
 			append(days(25, 1, usual), with(func(g *given) {
-				g.ago, g.source, g.count = 2,
-					"198.51.100.9", 9
+				g.ago, g.source, g.count = 2, "198.51.100.9", 9
 			})), nil},
 		{"new source a while ago",
 			append(days(25, 1, usual), with(func(g *given) {
-				g.ago, g.source = 9,
-					"198.51.100.9"
+				g.ago, g.source = 9, "198.51.100.9"
 			})), nil},
 		{"own source fails", append(days(25, 3, usual),
 			days(2, 1, with(func(g *given) { g.result = "fail" }))...),
@@ -150,8 +148,7 @@ func TestLook(t *testing.T) {
 			[]string{"policy-changed example.com p=none to p=reject"}},
 		{"reporters disagree about the policy", append(days(25, 1, usual),
 			days(25, 1, with(func(g *given) {
-				g.reporter, g.policy = "other.example",
-					"reject"
+				g.reporter, g.policy = "other.example", "reject"
 			}))...), nil},
 		{"no mail", days(25, 5, usual), []string{"intake-broken  no mail"}},
 		{"not readable", append(days(25, 2, usual),
@@ -172,8 +169,7 @@ func TestLook(t *testing.T) {
 			put(t, s, slices.Concat(days(25, 4, usual),
 				days(3, 1, with(func(g *given) { g.policy, g.result = "reject", "fail" })),
 				[]given{with(func(g *given) {
-					g.ago, g.source, g.policy = 2, "198.51.100.9",
-						"reject"
+					g.ago, g.source, g.policy = 2, "198.51.100.9", "reject"
 				})})...)
 			look(t, s, []string{
 				"new-source example.com 198.51.100.9", "source-failing example.com 192.0.2.1",

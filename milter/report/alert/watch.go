@@ -224,8 +224,7 @@ func (w *Watcher) silent(ctx context.Context, now time.Time) (out []store.Alert,
 		})
 	}
 	slices.SortFunc(out, func(a, b store.Alert) int {
-		return strings.Compare(a.Subject,
-			b.Subject)
+		return strings.Compare(a.Subject, b.Subject)
 	})
 	return bounded(out), err
 }

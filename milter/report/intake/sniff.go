@@ -100,8 +100,7 @@ func isZip(data, start []byte) bool {
 
 // isUnused recognizes what Yahoo sent for days without mail.
 func isUnused(start []byte) bool {
-	return bytes.EqualFold(bytes.TrimSpace(start),
-		[]byte("unused"))
+	return bytes.EqualFold(bytes.TrimSpace(start), []byte("unused"))
 }
 
 // archives are those that are not read, by their first bytes, and how to unpack them.

@@ -13,8 +13,7 @@ import (
 func one(t *testing.T, s *store.Store, query string) (n int) {
 	t.Helper()
 	err := s.View(t.Context(), func(tx *store.Tx) error {
-		return tx.QueryRowContext(t.Context(),
-			query).Scan(&n)
+		return tx.QueryRowContext(t.Context(), query).Scan(&n)
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -85,8 +85,7 @@ func TestDeduplication(t *testing.T) {
 		i := &Intake{Store: s}
 		x := xml("1")
 		change := func(old, new string) []byte {
-			return []byte(strings.Replace(string(x), old, new,
-				1))
+			return []byte(strings.Replace(string(x), old, new, 1))
 		}
 		for _, tc := range []struct {
 			name string

@@ -17,8 +17,7 @@ func (s Sender) FailureMessage(f store.OutFailure, agent string) []byte {
 	var b bytes.Buffer
 	date := f.First.Truncate(time.Hour).Add(time.Hour).UTC()
 	field := func(name, format string, args ...any) {
-		fmt.Fprintf(&b, name+": "+format+"\r\n",
-			args...)
+		fmt.Fprintf(&b, name+": "+format+"\r\n", args...)
 	}
 	boundary := "failure-" + f.ID
 	field("From", "<%s>", s.Address)
@@ -31,8 +30,7 @@ func (s Sender) FailureMessage(f store.OutFailure, agent string) []byte {
 	field("Content-Type", "multipart/report; report-type=feedback-report;\r\n boundary=\"%s\"",
 		boundary)
 	part := func(kind string) {
-		fmt.Fprintf(&b, "\r\n--%s\r\nContent-Type: %s\r\n\r\n",
-			boundary, kind)
+		fmt.Fprintf(&b, "\r\n--%s\r\nContent-Type: %s\r\n\r\n", boundary, kind)
 	}
 
 	part("text/plain; charset=us-ascii")

@@ -41,8 +41,7 @@ func (s Sender) Message(a *report.Aggregate, file []byte, to report.Address, n i
 	var b bytes.Buffer
 	name := a.FileName(s.Domain)
 	field := func(name, format string, args ...any) {
-		fmt.Fprintf(&b, name+": "+format+"\r\n",
-			args...)
+		fmt.Fprintf(&b, name+": "+format+"\r\n", args...)
 	}
 	field("From", "<%s>", s.Address)
 	field("To", "<%s>", to)

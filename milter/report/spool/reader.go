@@ -56,8 +56,7 @@ func isAbandoned(path string) bool {
 // Base is the name of a segment whether it is open or closed: what it is remembered by once it was
 // taken.
 func Base(file string) string {
-	return strings.TrimSuffix(strings.TrimSuffix(file, closeExt),
-		openExt)
+	return strings.TrimSuffix(strings.TrimSuffix(file, closeExt), openExt)
 }
 
 // Ready returns a time on the last UTC day that no segment of a directory can add to any more.

@@ -187,8 +187,7 @@ func (tx *Tx) makeDNSRoom(ctx context.Context, domain string, was map[[2]string]
 		}
 	}
 	slices.SortFunc(idle, func(a, b [2]string) int {
-		return cmp.Compare(was[a].since,
-			was[b].since)
+		return cmp.Compare(was[a].since, was[b].since)
 	})
 	for _, key := range idle {
 		isOld := was[key].since < now.Add(-nothingKept).Unix()

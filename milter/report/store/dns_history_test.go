@@ -18,8 +18,7 @@ func TestDNSHistory(t *testing.T) {
 		}
 		spf := func(values ...string) DNSRecord { return DNSRecord{"a.example", "TXT", values} }
 		dmarc := func(values ...string) DNSRecord {
-			return DNSRecord{"_dmarc.a.example", "TXT",
-				values}
+			return DNSRecord{"_dmarc.a.example", "TXT", values}
 		}
 		for i, c := range []struct {
 			records []DNSRecord

@@ -17,8 +17,7 @@ func TestStandingSerials(t *testing.T) {
 			t.Errorf("of an empty store: %+v, %v", list, err)
 		}
 		put := func(domain string) error {
-			return s.KeepStanding(ctx,
-				Standing{Domain: domain, Data: "{}"})
+			return s.KeepStanding(ctx, Standing{Domain: domain, Data: "{}"})
 		}
 		if err := errors.Join(put("a.example"), put(""), put("gone.example")); err != nil {
 			t.Fatal(err)

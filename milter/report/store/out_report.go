@@ -63,8 +63,7 @@ func (s *Store) OutLargest(
 	parts, err := s.partsPending(ctx, last, "", most)
 	list = append(list, parts...)
 	slices.SortStableFunc(list, func(a, b OutPending) int {
-		return cmp.Compare(b.Messages,
-			a.Messages)
+		return cmp.Compare(b.Messages, a.Messages)
 	})
 	return list[:min(len(list), most)], all, err
 }

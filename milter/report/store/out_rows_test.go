@@ -145,8 +145,7 @@ func TestRowsOfManyClients(t *testing.T) {
 	for _, row := range rows {
 		i := slices.IndexFunc(row.Reasons,
 			func(r report.Reason) bool {
-				return strings.HasPrefix(r.Comment,
-					"sum of all clients in ")
+				return strings.HasPrefix(r.Comment, "sum of all clients in ")
 			})
 		if i < 0 {
 			continue

@@ -67,8 +67,7 @@ func New(c Config) (*Server, error) {
 	s.mux.HandleFunc("GET /style.css", style)
 	s.mux.HandleFunc("GET /robots.txt", robots)
 	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		_,
-			_ = w.Write([]byte("ok\n"))
+		_, _ = w.Write([]byte("ok\n"))
 	})
 	s.mux.HandleFunc("/", s.unknown)
 	return s, nil

@@ -19,8 +19,7 @@ type outgoingOnly struct {
 func (o outgoingOnly) HasOutgoing() bool { return true }
 
 func (o outgoingOnly) Outgoing(context.Context, time.Time) (Outgoing, error) {
-	return o.page,
-		o.err
+	return o.page, o.err
 }
 
 // TestDatabaseAway holds that the pages say what waits in the spool, while the database is away and

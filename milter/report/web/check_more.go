@@ -226,8 +226,7 @@ func (c *Checked) spfForm(own []source, q Question) *spfForm {
 				advice.Plural(s.Messages, "message", "messages"),
 			),
 			plain(advice.Plural(int64(len(s.Addresses)), "address", "addresses")),
-		),
-			slices.Contains(q.SPF.Networks, s.Addresses[0].String())})
+		), slices.Contains(q.SPF.Networks, s.Addresses[0].String())})
 	}
 	for _, t := range c.Terms[:min(len(c.Terms), maxShown)] {
 		if strings.EqualFold(strings.TrimLeft(t, "+-~?"), "all") {

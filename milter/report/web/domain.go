@@ -167,8 +167,7 @@ func (x *facts) daySection() section {
 		}
 		at := []string{"from", d.String(), "to", d.String()}
 		to := func(more ...string) string {
-			return x.filter.messages(append(slices.Clone(at),
-				more...)...)
+			return x.filter.messages(append(slices.Clone(at), more...)...)
 		}
 		t.Rows = append(t.Rows, []Cell{day(d, x.now).head(), number(c.Messages, to()),
 			number(c.Pass, to("result", "pass")),

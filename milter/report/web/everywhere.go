@@ -39,8 +39,7 @@ func (s *Server) everywherePage(ctx context.Context, v visit, source string) (*p
 		f := v.filter
 		f.Domains = []string{sum.Domain}
 		to := func(pairs ...string) string {
-			return f.messages(append([]string{key, source},
-				pairs...)...)
+			return f.messages(append([]string{key, source}, pairs...)...)
 		}
 		t.Rows = append(t.Rows, []Cell{{Value: sum.Domain, Head: true,
 			HTML: link(sourceURL(sum.Domain, source)+"?"+f.query("domain", ""), name(sum.Domain))},

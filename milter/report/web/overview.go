@@ -236,8 +236,7 @@ func (s *Server) newMatrix(ctx context.Context, b board, v visit) (*matrix, erro
 		m.Wide = append(m.Wide, r)
 	}
 	slices.SortFunc(m.Wide, func(a, b string) int {
-		return cmp.Or(cmp.Compare(volume[b], volume[a]),
-			cmp.Compare(a, b))
+		return cmp.Or(cmp.Compare(volume[b], volume[a]), cmp.Compare(a, b))
 	})
 	m.Wide = m.Wide[:min(9, len(m.Wide))]
 	m.Table = Table{Name: "domains"}

@@ -220,8 +220,7 @@ func sourceReceivers(sums []Sum, to func(...string) string) section {
 				Right: true}, {Key: "refused", Title: "refused", Right: true}}}
 	for _, r := range sums {
 		at := func(pairs ...string) string {
-			return to(append([]string{"receiver", r.Receiver},
-				pairs...)...)
+			return to(append([]string{"receiver", r.Receiver}, pairs...)...)
 		}
 		t.Rows = append(t.Rows, []Cell{text(r.Receiver).head(), number(r.Messages, at()),
 			rate(r.Pass, r.Messages),
@@ -243,8 +242,7 @@ func identifiers(s *source, x *facts) section {
 			{Key: "messages", Title: "Messages", Right: true}}}
 	ids := slices.Clone(s.ids)
 	slices.SortStableFunc(ids, func(a, b Identity) int {
-		return cmp.Compare(b.Messages,
-			a.Messages)
+		return cmp.Compare(b.Messages, a.Messages)
 	})
 	for _, id := range ids[:min(len(ids), tableRows)] {
 		signed := ""

@@ -168,8 +168,7 @@ func (s *Stored) Events(ctx context.Context, f Filter) ([]Event, error) {
 		return err
 	})
 	slices.SortFunc(out, func(a, b Event) int {
-		return cmp.Or(a.At.Compare(b.At),
-			cmp.Compare(a.Domain, b.Domain))
+		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Domain, b.Domain))
 	})
 	return out, err
 }

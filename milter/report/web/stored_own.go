@@ -128,8 +128,7 @@ func mailRecord(c *store.DNSChange) (was, is string, matters bool) {
 		return "", "", false
 	case strings.HasPrefix(c.Name, "_dmarc."):
 		keep = func(text string) bool {
-			return strings.HasPrefix(strings.ToLower(text),
-				"v=dmarc1")
+			return strings.HasPrefix(strings.ToLower(text), "v=dmarc1")
 		}
 	default:
 		keep = func(text string) bool { return strings.HasPrefix(strings.ToLower(text), "v=spf1") }

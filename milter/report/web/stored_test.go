@@ -196,8 +196,7 @@ func TestStoredEqualsMemory(t *testing.T) {
 				return m.Records(ctx, f, Window{})
 			},
 				func(ctx context.Context, f Filter) ([]Record, error) {
-					return s.Records(ctx, f,
-						Window{})
+					return s.Records(ctx, f, Window{})
 				}, f, func(r Record) Record {
 					r.SPFDomain, r.Envelope = "", ""
 					return r

@@ -186,8 +186,7 @@ func link(href string, text template.HTML) template.HTML {
 
 // plain is text of ours.
 func plain(s string) template.HTML {
-	return template.HTML(
-		html.EscapeString(s))
+	return template.HTML(html.EscapeString(s))
 } //nolint:gosec // escaped
 
 // rawBytes is how much of a report the page shows.
