@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"net/netip"
 	"slices"
 	"strings"
@@ -171,11 +172,14 @@ func (r *Reported) selectors() []string {
 
 // receiver sums what one receiver reported.
 func receiver(name string, days map[advice.Day]int64) advice.Receiver {
-	out := advice.Receiver{Name: name, Daily: len(days)*10 >= 7*reportedDays}
+	out := advice.Receiver{Name: name}
+	first := advice.Day(math.MaxInt32)
 	for day, n := range days {
 		out.Messages += n
 		out.Last = max(out.Last, day)
+		first = min(first, day)
 	}
+	out.Daily = advice.IsDaily(len(days), first, out.Last)
 	return out
 }
 

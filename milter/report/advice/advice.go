@@ -62,8 +62,11 @@ func (s Step) Days() int {
 const (
 	leastMessages  = 100
 	leastReceivers = 3
-	silentDays     = 3 // days without a report of a receiver that reports daily
+	silentDays     = 3  // days without a report of a receiver that reports daily
+	goneDays       = 30 // after these it is not missed any more: others made a month of reports
+	leastDaily     = 7
 	fewMessages    = 20
+	windowDays     = 90 // of reports that advice looks at
 )
 
 // Use answers whether people write from a domain, and with them to mailing lists.

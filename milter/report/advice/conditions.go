@@ -5,16 +5,20 @@ import (
 	"strings"
 )
 
-// enough holds the conditions for giving any rate: enough days, messages and receivers.
+// enough holds the conditions for giving any rate: enough days, messages and receivers. A receiver
+// whose reports are all empty has seen none of the mail.
 func enough(h History) []Condition {
 	days := len(h.Reported)
 	messages := total(h)
 	var names, silent []string
 	big := false
 	for _, r := range h.Receivers {
+		if r.Messages == 0 {
+			continue
+		}
 		names = append(names, r.Name)
 		big = big || isBig(r.Name)
-		if r.Daily && h.To-r.Last > silentDays {
+		if gap := h.To - r.Last; r.Daily && gap > silentDays && gap <= goneDays {
 			silent = append(silent, r.Name)
 		}
 	}
@@ -26,8 +30,13 @@ func enough(h History) []Condition {
 		receivers += ", none of them Google, Microsoft or Yahoo"
 	}
 	quiet := "none is silent"
-	if len(silent) > 0 {
+	latest := latestDay(h.Reported)
+	switch {
+	case len(silent) > 0:
 		quiet = List(silent, 3) + " silent for more than 3 days"
+	case days > 0 && h.To-latest > silentDays:
+		silent = names
+		quiet = "no receiver reported on a day after " + latest.Short(h.To)
 	}
 	return []Condition{
 		{"days", "Full days with reports, 30 or more", days >= fullDays,
@@ -39,6 +48,19 @@ func enough(h History) []Condition {
 		{"silent", "No receiver that reports daily is silent for more than 3 days",
 			len(silent) == 0, quiet},
 	}
+}
+
+// IsDaily reports whether a receiver that reported on so many days from first to last does so
+// nearly daily. When it stopped does not matter.
+func IsDaily(days int, first, last Day) bool {
+	return days >= leastDaily && days*10 >= 7*(int(last-first)+1)
+}
+
+func latestDay(days []Day) Day {
+	if len(days) == 0 {
+		return 0
+	}
+	return slices.Max(days)
 }
 
 // bigDomains are those that the largest receivers report from.
@@ -55,10 +77,7 @@ func isBig(receiver string) bool {
 
 // elapsed holds how long the domain has been on its rung.
 func elapsed(h History, a Advice) []Condition {
-	need := fullDays
-	if a.Now == QuarantineTest || a.Now == RejectTest {
-		need = testDays
-	}
+	need := a.Now.Days()
 	have := max(int(h.To-h.Policy.Since)+1, 0)
 	if h.Policy.Since == 0 { // no report has named the policy
 		have = 0
@@ -129,9 +148,8 @@ func judged(h History) Condition {
 func failing(h History) Condition {
 	var bad []string
 	for _, s := range own(h) {
-		passedOn := min(s.Fail(), s.Forwarded+s.Listed)
-		if (s.Fail()-passedOn)*100 > s.Messages {
-			bad = append(bad, Count(s.Fail())+" of "+s.Name+" fail")
+		if n, _ := s.lost(); n*100 > s.Messages {
+			bad = append(bad, Count(n)+" of "+s.Name+" fail")
 		}
 	}
 	found := "all do"
@@ -151,7 +169,8 @@ func signed(h History) Condition {
 	var bad []string
 	for _, s := range own(h) {
 		if s.DKIM*100 < s.Messages*99 {
-			bad = append(bad, s.Name+" "+Rate(s.DKIM, s.Messages)+"% by aligned DKIM")
+			bad = append(bad, s.Name+" "+Count(s.DKIM)+" of "+Count(s.Messages)+
+				" by aligned DKIM")
 		}
 	}
 	found := "all do"
@@ -162,9 +181,12 @@ func signed(h History) Condition {
 		len(bad) == 0, found}
 }
 
+// spfOnly asks that no mail rests on SPF alone, of sources of any class: what an SPF record vouches
+// for is the domain's own until the term is removed.
 func spfOnly(h History) Condition {
 	var bad []string
-	for _, s := range own(h) {
+	for i := range h.Sources {
+		s := &h.Sources[i]
 		if n := s.SPFOnly(); n > 0 && !s.SPFAccepted {
 			bad = append(bad, Count(n)+" of "+s.Name+" by SPF alone")
 		}
@@ -193,9 +215,11 @@ func people(h History, a Advice) []Condition {
 	if a.Next < RejectTest {
 		return nil
 	}
-	c := Condition{"people", "No person writes to mailing lists from it", true,
-		"only machines do" + answeredBy(h)}
-	return []Condition{c}
+	found := "only machines do" + answeredBy(h)
+	if h.Replies > 0 { // the person knows better, but should know this
+		found += "; this host sent " + Plural(h.Replies, "reply", "replies") + " to other mail"
+	}
+	return []Condition{{"people", "No person writes to mailing lists from it", true, found}}
 }
 
 func askUse(h History) Condition {

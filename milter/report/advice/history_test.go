@@ -1,5 +1,7 @@
 package advice
 
+import "strings"
+
 // Builders of histories. Day 1000 is the last day of each period.
 
 const last Day = 1000
@@ -60,3 +62,41 @@ func machines(h *History) { h.Use, h.UseBy, h.UseSince = UseMachines, "admin", l
 func persons(h *History) { h.Use, h.UseBy, h.UseSince = UsePeople, "admin", last-30 }
 
 func reported(days ...Day) func(*History) { return func(h *History) { h.Reported = days } }
+
+// source is one that sent on each of the 60 days.
+func source(name string, class Class, messages, pass, dkim int64, change ...func(*Source)) Source {
+	s := Source{Name: name, Class: class, Messages: messages, Pass: pass, DKIM: dkim, SPF: pass,
+		Delivered: messages - pass, Days: span(last-59, last), Receivers: 5}
+	for _, f := range change {
+		f(&s)
+	}
+	return s
+}
+
+// only makes a source the only one.
+func only(s ...Source) func(*History) { return func(h *History) { h.Sources = s } }
+
+func record(text string) func(*History) { return func(h *History) { h.Policy.Text = text } }
+
+func seenOn(days ...Day) func(*Source) { return func(s *Source) { s.Days = days } }
+
+func passedOn(forwarded, listed int64) func(*Source) {
+	return func(s *Source) { s.Forwarded, s.Listed = forwarded, listed }
+}
+
+func receivers(list ...Receiver) func(*History) {
+	return func(h *History) { h.Receivers = list }
+}
+
+// tenSources is a domain with nine hosts that sign all, and one that signs a part.
+func tenSources(dkim int64) func(*History) {
+	var list []Source
+	for _, name := range strings.Fields("a b c d e f g h i") {
+		list = append(list, host("host-"+name, 1000))
+	}
+	return only(append(list, source("tiny", Ours, 12, 12, dkim))...)
+}
+
+func machinesAt(step Step, more ...func(*History)) History {
+	return good(step, 60, append([]func(*History){machines}, more...)...)
+}

@@ -42,7 +42,7 @@ var histories = []struct {
 			s := invoices(1240)
 			s.SPFAccepted = true
 			h.Sources = append(h.Sources, s)
-		}), Stay, RejectTest, []string{"dkim"}, "invoice machine 0% by aligned DKIM"},
+		}), Stay, RejectTest, []string{"dkim"}, "invoice machine 0 of 1,240 by aligned DKIM"},
 	{"a few pass by SPF alone", good(Quarantine, 60, machines, func(h *History) { h.Sources[0].DKIM -= 9 }),
 		Stay, RejectTest, []string{"spf-only"}, "9 of mail hosts by SPF alone"},
 	{"SPF alone everywhere, test rung before reject",
@@ -198,6 +198,8 @@ func TestWithStep(t *testing.T) {
 		{"v=DMARC1;p=quarantine;t=y;np=reject;", Quarantine, "v=DMARC1; p=quarantine; np=reject"},
 		{"v=DMARC1; rua=mailto:d@x.example", Quarantine, "v=DMARC1; p=quarantine; rua=mailto:d@x.example"},
 		{"", Reject, "v=DMARC1; p=reject"},
+		{"v=DMARC1; p=none; p=reject", Quarantine, "v=DMARC1; p=quarantine"},
+		{"p=none; rua=mailto:d@x.example", Quarantine, "v=DMARC1; p=quarantine; rua=mailto:d@x.example"},
 		{"v=DMARC1; P=Reject; T=y; sp=none", Reject, "v=DMARC1; p=reject; sp=none"},
 	}
 	for _, c := range tests {

@@ -153,9 +153,18 @@ func (x *facts) adviceSection() section {
 	if len(t.Rows) > 0 {
 		out.Table = t
 	}
+	if a.BackText != "" {
+		out.Text = append(out.Text, prose(a.BackText))
+	}
+	next, back := "the next step", "to go back"
+	if a.Kind == advice.Retreat {
+		next, back = "recommended", "as now"
+	}
 	if a.Record != "" && a.Kind != advice.Stay {
-		out.Records = append(out.Records, x.change("the next step", a.Record),
-			x.change("to go back", a.Back))
+		out.Records = append(out.Records, x.change(next, a.Record))
+	}
+	if a.Back != "" {
+		out.Records = append(out.Records, x.change(back, a.Back))
 	}
 	return out
 }

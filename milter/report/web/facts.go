@@ -95,7 +95,7 @@ func (s *Server) advise(ctx context.Context, x *facts) error {
 		x.advice, x.advised = x.base.advice, x.base.advised
 		return nil
 	}
-	f := Filter{From: x.now - adviceDays, To: x.now - 1}
+	f := Filter{From: x.late - adviceDays, To: x.late - 1} // full days alone
 	if x.filter.From == f.From && x.filter.To == f.To {
 		x.advice, x.advised = advice.Judge(x.history()), x.filter
 		return nil
@@ -259,8 +259,7 @@ func (x *facts) history() advice.History {
 	}
 	for _, r := range x.reporter {
 		h.Receivers = append(h.Receivers, advice.Receiver{Name: r.Receiver, Messages: r.Messages,
-			Last:  r.Last,
-			Daily: r.Days*10 >= 7*int(x.filter.To-x.filter.From+1)})
+			Last: r.Last, Daily: advice.IsDaily(r.Days, r.First, r.Last)})
 	}
 	for i := range x.sources {
 		s := x.sources[i].Source

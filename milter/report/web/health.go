@@ -170,7 +170,7 @@ func (x *facts) worst() *worstSource {
 // silent finds a receiver that reported daily and does not any more.
 func (x *facts) silent() *silence {
 	for _, r := range x.reporter {
-		if gap := x.now - r.Last; r.Days*10 >= 6*int(x.filter.To-x.filter.From+1) && gap > 4 {
+		if gap := x.now - r.Last; advice.IsDaily(r.Days, r.First, r.Last) && gap > 4 {
 			return &silence{r.Receiver, r.Last}
 		}
 	}

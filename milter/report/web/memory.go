@@ -293,11 +293,12 @@ func (m *Memory) Receivers(_ context.Context, f Filter) ([]Reporter, error) {
 		k := key{r.Domain, r.Receiver}
 		p := found[k]
 		if p == nil {
-			p = &Reporter{Domain: r.Domain, Receiver: r.Receiver}
+			p = &Reporter{Domain: r.Domain, Receiver: r.Receiver, First: day}
 			found[k], days[k] = p, map[advice.Day]bool{}
 		}
 		p.Messages += r.Messages
 		days[k][day] = true
+		p.First = min(p.First, day)
 		if day >= p.Last {
 			p.Last, p.LastReceived, p.Format, p.Trusted = day, r.Received, r.Format, r.Trusted
 			p.Delay = r.Received.Sub(r.End)

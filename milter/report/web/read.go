@@ -224,7 +224,7 @@ type Reporter struct {
 	Domain, Receiver string
 	Messages         int64
 	Days             int // on which it reported in the period
-	Last             advice.Day
+	First, Last      advice.Day
 	LastReceived     time.Time
 	// between the end of the period and the arrival, of the last report
 	Delay   time.Duration

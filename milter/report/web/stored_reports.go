@@ -202,7 +202,8 @@ func (s *Stored) Receivers(ctx context.Context, f Filter) ([]Reporter, error) {
 			if !has {
 				i = len(out)
 				at[k], days[k] = i, map[advice.Day]bool{}
-				out = append(out, Reporter{Domain: p.Domain, Receiver: p.Receiver})
+				out = append(out, Reporter{Domain: p.Domain, Receiver: p.Receiver,
+					First: advice.DayOf(unix(begin))})
 			}
 			days[k][advice.DayOf(unix(begin))] = true
 			x := &out[i]
