@@ -18,7 +18,8 @@ setting has a default that suits a small host; an empty file is valid, but signs
 .PP
 The command
 .B mailseal check
-reports all mistakes at once, each with its line. A name that is not in this page is a mistake.
+reports the mistakes with their lines: first all mistakes in the settings, and when there are none,
+those in the files that the settings name. A name that is not in this page is a mistake.
 .PP
 The daemon reads only regular files: a configuration of at most 64 MiB, and each file within 10 seconds. A pipe or a
 device instead of a file is an error, so that it cannot block the daemon. Commands can read a configuration from a pipe,
@@ -41,11 +42,11 @@ In quotes, a number with the unit B, KiB, MiB or GiB: "1MiB"; or a number of byt
 network
 In quotes, an address or a network in CIDR form: "192.0.2.1", "2001:db8::/32". The bits after the prefix must be zero.
 .TP
-address pattern
-In quotes: "user@example.com"; "*@example.com" or "example.com", all users of a domain; "*@*.example.com" or
-".example.com", all users of all domains below it, at any depth; "user@*.example.com"; "user@*"; "*", every address. In
-the user each * matches any text, also none: "info*@example.com", "*-bounces@*.example.com". Case is ignored. A narrow
-pattern does not take precedence over a wide one: in a list of rules, their order decides.
+address pattern In quotes: "user@example.com"; "*@example.com" or "example.com", all users of a domain;
+"*@*.example.com" or ".example.com", all users of all domains below it, at any depth; "user@*.example.com"; "user@*";
+"*", every address. In the part before @, each * matches any text, even an empty one: "info*@example.com",
+"*-bounces@*.example.com". Case is ignored. A narrow pattern does not take precedence over a wide one: in a list of
+rules, their order decides.
 .TP
 path
 In quotes. A path that does not begin with / is relative to the directory of the file that contains it.
@@ -61,7 +62,8 @@ intended. Zero has the meaning that the entry gives, or is refused with the smal
 .SS What settings need
 Where an entry says "Needs", the setting has no effect without the settings named there, and
 .B mailseal check
-warns of that. It is an error if mail would be treated differently from what the file says.
+warns of that. It reports an error instead if mail would be treated differently from what the file
+says.
 .SS Reload
 At SIGHUP the whole changed file takes effect or, if it has a mistake, nothing of it: new sockets are opened, and
 sockets that are no longer in the file are closed, while open connections continue. Where an entry says that a change
@@ -104,7 +106,7 @@ and any host on the way may change it or add another one. From and Subject are s
 .PP
 What cannot be prevented is counted for each message
 .RB ( mailseal_fragile_total ,
-by cause), shown in the line of the message
+by cause), shown in the log line of the message
 .RB ( fragile= ),
 and causes a warning once an hour for each author's domain
 .RB ( signing.fragile_warnings ):
@@ -127,7 +129,7 @@ convert the body, and the signature breaks; there are hardly any such hosts left
 (Postfix) and define(\(gaSMTP_MAILER_FLAGS', \(ga8') (Sendmail) prevent the conversion. Then, or if all mail goes to
 known hosts, remove eight_bit from fragile_warnings.
 .SH EXAMPLES
-Sign for one domain, judge what comes in from others:
+Sign for one domain, and judge strangers' mail:
 .PP
 .nf
 domain = "example.com"
@@ -167,10 +169,122 @@ A rule of policy.rules could not be evaluated. A key could not be used, whether 
 deferred, refused or sent unsigned (on_key_error) because it could not be signed. The self-check failed: a second
 implementation does not verify the signature. A bug in Mailseal.
 .PP
-Lines about the daemon itself follow the same rule: error is something that an operator must correct now, such as a key
-that the DNS does not show; warn is something that is not right or may become an error, such as a configuration with
+Lines about the daemon itself follow the same rule: error is a problem that an operator must correct now, such as a key
+that the DNS does not show; warn is a smaller problem, or one that may become an error, such as a configuration with
 warnings, a connection that was closed because it violated the protocol, or a limit that was reached; info is a change,
 such as a reload or a key that begins to sign; debug helps to find a mistake.
+.SH THE LOG LINE OF A MESSAGE
+Each message has a line with the text "message". Our own mail, signed; a stranger's message, accepted; one that is marked:
+.PP
+.EX
+    msg=message queue=4XQ000001 role=ours author=example.com results="signed=example.com/rsa/rsa-sha256"
+    action=accept took=1.2ms by=network client=127.0.0.1
+
+    msg=message queue=4XQ000002 role=theirs author=example.org results="dmarc=pass spf=pass dkim=pass/example.org"
+    action=accept took=1.8ms by=stranger client=198.51.100.7
+
+    msg=message queue=4XQ000003 role=theirs author=example.org results="dmarc=fail spf=fail dkim=none"
+    action=mark took=2.1ms by=stranger client=203.0.113.9 policy="dmarc=reject for example.org"
+.EE
+.PP
+These fields are in every line:
+.TP
+queue
+The queue ID of the MTA, as in its own log.
+.TP
+role
+Whose mail it is: ours, theirs (a stranger's), or relay.
+.TP
+author
+The domain in From; empty if there is none or there are several.
+.TP
+results
+The result of each method (RFC 8601), or for our own mail each signature as signed=DOMAIN/SELECTOR/ALGORITHM.
+.TP
+action
+What was done: accept, mark, hold, tempfail (451), reject (550) or discard.
+.TP
+took
+How long Mailseal worked on the message after its header had arrived.
+.TP
+by
+What decided role: listener (the role of the socket), authenticated (the client logged in), daemon (daemon_names), macro
+(macros), relay ([relays]), network or host ([ours]), submission (on this host, without SMTP), or stranger (none of
+these).
+.PP
+These fields are added if there is something to say:
+.TP
+client, user
+The client's address, and the name that it logged in with.
+.TP
+policy
+The result that led to the action and the domain that it is about; for DMARC the policy that the domain asks for, or
+rule="NAME" for a rule of policy.rules. shortage is in its place if this host was too busy for all lookups.
+.TP
+override
+What changed the decision of the policy: a rule, a [[policy.override]], or a trusted ARC seal.
+.TP
+reply, reason
+The text of a refusal or deferral; the reason given to the MTA with hold.
+.TP
+dry_run, rules_dry_run
+The action that was not taken because of dry_run; the rules with dry_run that would have decided, each with its action.
+.TP
+unsigned, unsealed
+Why our own mail was not signed; why a message was not sealed.
+.TP
+key_error, error
+The key that could not be used; what else failed.
+.TP
+dns
+Why a lookup failed, if a result is temperror.
+.TP
+from
+What is wrong with the From field.
+.TP
+sender
+Why this user may not use this From ([senders]).
+.TP
+refolded, left_out, fragile
+Fields with long lines that were folded, or not signed; why a signature may break; see SIGNATURES THAT BREAK.
+.TP
+self_check, self_check_error
+The result of the second implementation that verified the signatures.
+.SH THE AUTHENTICATION-RESULTS FIELD
+Mailseal writes one field with all results (RFC 8601) into mail from strangers. For DMARC it looks like this:
+.PP
+.EX
+    dmarc=fail (p=reject dis=quarantine) header.from=example.org policy.dmarc=quarantine
+.EE
+.PP
+In the comment, p, sp, np and t are those of the domain's record. dis and policy.dmarc are what this host did about the
+DMARC result (RFC 9989): none, quarantine (a mark or hold) or reject. Here the domain asks to reject the message, and
+policy.dmarc.p_reject = "mark" only marks it. The result of each DKIM signature has header.d, header.s, header.a, and
+header.b, the first characters of the signature; that of SPF has smtp.mailfrom or smtp.helo.
+.SH KEY ROTATION
+A key that Mailseal makes goes through these stages. "mailseal keys list" shows them, "mailseal keys rotate" makes every
+step that is due, and so does the daemon if rotation.every is set; without it, the timer mailseal-rotate.timer runs
+"mailseal keys rotate --every 90d" twice a day. No step is made before the name servers show the record that it needs.
+.TP
+generated
+Does not sign. Publish its record. When all name servers show it, the key becomes published.
+.TP
+published
+Does not sign. When the record has been visible for rotation.publish, the key becomes active; the first key of a domain
+does so at once.
+.TP
+active
+Signs. When its successor becomes active, the key becomes retiring.
+.TP
+retiring
+Does not sign; leave its record in place, for mail that is on its way. After rotation.overlap, publish the record with an
+empty p= that is printed; when all name servers show it, the key becomes revoked.
+.TP
+revoked
+Does not sign. Delete its record. When no name server shows it, the key becomes removed, and its private key is deleted.
+.PP
+With rotation.every = "90d" and publish = "2d", new keys are made 88 days after the present ones became active, so that
+there are two days to publish them.
 .SH WHEN A SOURCE OF KEYS IS UNAVAILABLE
 The answers of a source are cached, and while the source is unavailable, cached keys sign for ttl and stale. Mail
 without a cached key is deferred; no mail goes out unsigned for that reason, and none is lost.
@@ -208,9 +322,9 @@ On each host, write the same settings, and enable the unit mailseal-reports.serv
 .fi
 .PP
 Write the password into the file .pgpass in the home directory of the user mailseal-reports, or into store. The hosts must
-have different names (hostname). Each needs a mail server that accepts reports (smtp), since any of them may have to send.
-store must name the database server itself, or a pooler that keeps sessions (PgBouncer: pool_mode = session), since the
-host that leads holds a lock in its session.
+have different names (hostname). Each needs a mail server that accepts reports (smtp), since each of them may become the
+host that sends. store must name the database server itself, or a pooler that keeps sessions (PgBouncer: pool_mode =
+session), since the host that leads holds a lock in its session.
 .PP
 Each host adds the rows of its own mail to the database every 15 minutes, and changes no row of another host. After
 midnight (UTC) the hosts merge the rows of the day, and the partition of the day is dropped. The database stays below 1 GB
@@ -220,7 +334,7 @@ One of the hosts leads: it builds the reports and hands them to its mail server.
 connection, another host leads within half a minute. The database refuses changes by a host that no longer leads, so no
 report is sent twice. "mailseal reports hosts" lists the hosts, when each was seen last, what waits in its spool, and
 which one leads; "mailseal status" shows the same for one host. The hosts also share suppressed addresses, the domains
-that your users write to, verdicts on sources, received reports, and the mails to test.address.
+that your users write to, classes of sources that you have set, received reports, and the messages to test.address.
 .PP
 While the database is unavailable, mail is not affected, and rows wait in the spool of each host, up to spool_size and
 spool_days. "mailseal status", the pages, and the daemon's metrics mailseal_report_spool_waiting_bytes and
@@ -228,7 +342,7 @@ mailseal_report_spool_oldest_seconds show how much waits and since when. When th
 and none is counted twice.
 .PP
 At night, reports wait until the rows of all hosts are in the database, at the latest until 03:00 UTC. The rows of a host
-that is later than that are sent in a report of their own. After a host is removed for good, reports wait for it in one
+that is later than that are sent in a separate report. After a host is removed for good, reports wait for it for one more
 night.
 .SH FILES
 .TP

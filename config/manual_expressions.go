@@ -75,9 +75,10 @@ They consist of facts about the message, texts in double quotes, numbers, true a
 and
 .B matches
 (a regular expression in RE2 syntax; (?i) at its start ignores case). Parentheses group. Texts are compared byte by
-byte; use lower() to ignore case. A fact that is not known is "" or 0. An expression has at most 8 KiB and 500 names,
-constants and operators, and all rules of one message read at most 8 MiB of its header; it has at most ten list
-functions, none inside another. An expression that exceeds these limits is a mistake, reported with its line and column.
+byte; use lower() to ignore case. and, or and not may also be written &&, || and !. A fact that is not known is "" or 0.
+An expression has at most 8 KiB and 500 names, constants and operators, and all rules of one message read at most 8 MiB
+of its header; it has at most ten list functions, none inside another. An expression that exceeds these limits is a
+mistake, reported with its line and column.
 .PP
 These facts are known once all methods have run (when). Those that are also known at the end of the header, and so can
 be used in a signing rule (if), are marked with an asterisk.

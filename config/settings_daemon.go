@@ -3,22 +3,24 @@ package config
 import "mailseal/milter/action"
 
 var daemonSection = section{
-	doc: "Settings of the daemon as a whole. They stand before the first [table].",
+	doc: "Settings of the daemon as a whole. They must be above the first [table].",
 	settings: []setting{
 		{name: "authserv_id", example: `"mx.example.com"`, form: "authserv-id",
 			doc: "Our name in Authentication-Results (RFC 8601 section 2.5), a full host name. " +
 				"Programs that read mail are configured to trust fields with this name. If it is " +
 				"not set, the MTA's own name ({j}) is used if it is a full one, else this host's " +
 				"full name from /etc/hosts. If neither is known, it is the host's short name, " +
-				"which can be forged, and an error is logged at start. \"HOSTNAME\" always means " +
-				"the host's full name. Hosts that work as one may share an id. Fields in " +
-				"strangers' mail that claim this id are removed, as are those that claim the " +
-				"MTA's name, the host's full or short name, or one of remove_ids."},
+				"under which others can write fields as well, and an error is logged at start. " +
+				"authserv_id = \"HOSTNAME\" stands for the host's full name. Hosts that work as " +
+				"one may share an id. Fields in strangers' mail that claim this id are removed, " +
+				"as are those that claim the MTA's name, the host's full or short name, or one of " +
+				"remove_ids."},
 		{name: "mode", def: `["sign", "verify"]`, values: []string{string(ModeSign), string(ModeVerify)},
 			doc: "What Mailseal does: \"sign\" signs our own mail, \"verify\" judges mail from " +
 				"strangers."},
 		{name: "state_directory", restart: "it is opened once", def: `"/var/lib/mailseal"`, form: "path",
-			doc: "The directory for the keys that Mailseal makes and for what it must remember."},
+			doc: "The directory for the keys that Mailseal makes and for data that must survive a " +
+				"restart."},
 		{name: "user", example: `"mailseal"`, restart: "root's rights are given up once",
 			doc: "If root starts the daemon, it switches to this user, with the user's groups, " +
 				"once its sockets are open. It reads the configuration, keys and tables as that " +
@@ -28,7 +30,8 @@ var daemonSection = section{
 				"or replace. If false, such a file causes a warning with the command that " +
 				"corrects it."},
 		{name: "on_internal_error", def: `"tempfail"`, values: words(action.Accept, action.Reject, action.Tempfail),
-			doc: "What happens to a message when Mailseal itself fails."},
+			doc: "What happens to a message when Mailseal itself fails: because of a bug, or " +
+				"because a rule of policy.rules cannot be evaluated."},
 		{name: "include", example: `["conf.d/*.toml"]`, empty: "no other file",
 			doc: "Further configuration files, as file name patterns. They are read after this " +
 				"one, in the order of their names. Their rules and overrides come after those of " +
@@ -44,14 +47,15 @@ var daemonSection = section{
 		{name: "key_file", example: `"/etc/mailseal/mail.pem"`, form: "path",
 			doc: "The private key of domain."},
 		{name: "key_table", example: `"file:/etc/opendkim/key.table"`,
-			doc: "OpenDKIM's key table, \"file:\" or \"refile:\", for sites that generate one. " +
-				"It is read as OpenDKIM reads it, at start and at reload. It needs " +
-				"signing_table, and replaces [keys] and [[sign]]. Relative names, here and in " +
-				"the table, are relative to the directory of the configuration file."},
+			doc: "OpenDKIM's key table, \"file:\" or \"refile:\" and a path, or \"csl:\" and the " +
+				"entries themselves, for sites that generate one. It is read as OpenDKIM reads " +
+				"it, at start and at reload. It needs signing_table, and replaces [keys] and " +
+				"[[sign]]. Relative names, here and in the table, are relative to the directory " +
+				"of the configuration file."},
 		{name: "signing_table", example: `"refile:/etc/opendkim/signing.table"`,
-			doc: "OpenDKIM's signing table, \"file:\" or \"refile:\"; the two look addresses up " +
-				"differently. mailseal check warns of lines that have no effect in OpenDKIM, or " +
-				"no equivalent here."},
+			doc: "OpenDKIM's signing table, in the same forms. \"file:\" and \"refile:\" look " +
+				"addresses up in different ways. mailseal check warns of lines that have no " +
+				"effect in OpenDKIM, or no equivalent here."},
 		{name: "multiple_signatures", def: "false",
 			doc: "Sign with all matching lines of signing_table, not only with the first that " +
 				"OpenDKIM would find (its MultipleSignatures). It implies match = \"all\" in " +
@@ -86,7 +90,7 @@ var listenSection = section{
 
 var oursSection = section{
 	header: "[ours]", path: "ours",
-	doc: "Which mail is ours, and so is signed: mail for which any one of these settings holds. " +
+	doc: "Which mail is ours, and so is signed: mail that at least one of these settings matches. " +
 		"Mail that is submitted on the host itself, without SMTP, is always ours.",
 	settings: []setting{
 		{name: "networks", def: `["127.0.0.1", "::1"]`,
@@ -100,11 +104,11 @@ var oursSection = section{
 				"are safer: a name is only as trustworthy as the DNS."},
 		{name: "authenticated", def: "true", doc: "Clients that have authenticated (the macro {auth_type} is set)."},
 		{name: "daemon_names", def: "[]", example: `["ORIGINATING"]`,
-			doc: "Values of the macro {daemon_name}, upper and lower case as they are: " +
-				"DaemonPortOptions in Sendmail, milter_macro_daemon_name in Postfix."},
+			doc: "Values of the macro {daemon_name}, which DaemonPortOptions sets in Sendmail and " +
+				"milter_macro_daemon_name in Postfix. Upper and lower case matter."},
 		{name: "macros", example: `{ "verified_sender" = ["yes"] }`, instead: "write [\"*\"] for any value",
-			doc: "Further macros that make mail ours: each with the values that do, or with " +
-				"[\"*\"] if any value does."},
+			doc: "Further milter macros that make mail ours, each with the values that do so; " +
+				"[\"*\"] stands for any value."},
 		{name: "unmatched", def: `"accept"`,
 			doc: "What happens to our mail when no signing rule matches it: \"accept\" lets it " +
 				"go unsigned, logs that and counts it; \"judge\" treats it as mail from " +
@@ -186,7 +190,8 @@ var limitsSection = section{
 			doc: "How many connections are served at the same time; further ones wait."},
 		{name: "message_deadline", def: `"20s"`, least: `"1s"`, most: `"10m"`,
 			doc: "How long judging a message may take, including all lookups. It should be less " +
-				"than the time that the MTA waits: 30s in Postfix (milter_command_timeout)."},
+				"than the time that the MTA waits for an answer to a message: 300s in Postfix " +
+				"(content_timeout, milter_content_timeout), 5m in Sendmail (T=E:)."},
 		{name: "handshake", def: `"5s"`, least: `"1s"`, doc: "How long a new connection has to " +
 			"send its first packet."},
 		{name: "packet", def: `"30s"`, least: `"1s"`, doc: "How long a packet may take to arrive " +

@@ -4,14 +4,15 @@ import "mailseal/milter/action"
 
 var verifySection = section{
 	header: "[verify]", path: "verify",
-	doc: "Which methods judge mail of theirs, and how. DKIM is always verified.",
+	doc: "Which methods judge strangers' mail, and how. DKIM is always verified.",
 	settings: []setting{
 		{name: "max_signatures", def: "10", least: "1", most: "100",
 			doc: "How many DKIM signatures of a message are verified; those of the author's " +
-				"domain come first. Together with those of ARC they may cost as much as 96 " +
-				"verifications with RSA-2048. By the time they take, RSA-3072 counts as 5.6 of " +
-				"these, RSA-4096 as 10, RSA-8192 as 40, Ed25519 as one, and RSA-1024 as a " +
-				"quarter. Signatures beyond that get the result policy (too expensive)."},
+				"domain come first. Together with those of ARC they may take as much processor " +
+				"time as 96 verifications with RSA-2048. A verification with RSA-3072 counts as " +
+				"5.6 with RSA-2048, with RSA-4096 as 10, with RSA-8192 as 40, with Ed25519 as " +
+				"one, and with RSA-1024 as a quarter. Signatures beyond that get the result " +
+				"policy (too expensive)."},
 		{name: "min_rsa_bits", def: "1024", least: "1024", most: "8192",
 			doc: "Signatures with shorter RSA keys do not pass. 1024 is the minimum (RFC 8301); " +
 				"keys above 8192 bits are never used."},
@@ -27,8 +28,9 @@ var verifySection = section{
 				"matter, nor do fields that the signature does not name at all; a second copy of " +
 				"any other field is only mentioned."},
 		{name: "clock_skew", def: `"5m"`, most: `"1d"`, zero: "not at all",
-			doc: "By how much a signer's clock may differ from ours."},
-		{name: "iprev", def: "true", doc: "Check the client's address against its name."},
+			doc: "How far a signer's clock may be from ours."},
+		{name: "iprev", def: "true", doc: "Check that the client's address has a reverse name " +
+			"that leads back to the address (RFC 8601 section 3)."},
 		{name: "spf", def: "true", doc: "Report SPF (RFC 7208) and apply [policy.spf] to it. " +
 			"DMARC needs the SPF result: while dmarc is true, SPF is checked even if this is " +
 			"false, but its result is not reported."},
@@ -77,35 +79,37 @@ var authenticationResultsSection = section{
 
 var policySection = section{
 	header: "[policy]", path: "policy",
-	doc: "What happens to strangers' mail for each result: \"accept\"; \"mark\" adds " +
-		"mark_header; \"hold\" puts it into the MTA's quarantine; \"reject\" refuses it (550); " +
-		"\"tempfail\" defers it (451). If several apply, the strictest one does. By default " +
-		"nothing is rejected (RFC 9989 section 7.4). If this host is too busy to look up " +
-		"everything that a message needs, the message is deferred (451 4.3.2) whatever is set " +
-		"here, unless DMARC passes: otherwise a flood of lookups would be a way around every " +
-		"policy.",
+	doc: "What happens to strangers' mail for each result: \"accept\"; \"mark\" adds mark_header; " +
+		"\"hold\" puts it into Postfix's hold queue (postsuper -H releases it) or Sendmail's " +
+		"quarantine (sendmail -Q does); \"reject\" refuses it (550); \"tempfail\" defers it " +
+		"(451). If several apply, the strictest one does. By default nothing is rejected (RFC " +
+		"9989 section 7.4). If this host is too busy to look up everything that a message needs, " +
+		"the message is deferred (451 4.3.2) whatever is set here, unless DMARC passes: otherwise " +
+		"an attacker could avoid every policy with a flood of lookups.",
 	settings: []setting{
 		{name: "dry_run", def: "false", doc: "Decide, log and count, but do not act: nothing is " +
 			"marked or rejected. Authentication-Results is written as usual."},
 		{name: "mark_header", def: `"X-Mailseal-Verdict"`, form: "own field",
-			doc: "The field that marks a message. It is removed from strangers' mail, so it must " +
-				"not be a field that mail normally has."},
+			doc: "The name of the field that marks a message. Its value is the reason for the " +
+				"mark, as policy= in the log: \"dmarc=reject for example.org\", \"spf=fail for " +
+				"example.org\", or rule=\"NAME\" for a rule of your own. A field of this name is " +
+				"removed from strangers' mail, so it must not be one that mail normally has."},
 		{name: "no_author", def: `"mark"`, values: verdictActions,
 			doc: "A message without From, or whose From shows no address with a domain (RFC 9989 section 11.5)."},
 		{name: "many_authors", def: `"mark"`, values: verdictActions,
 			doc: "A message whose From fields show more than four domains, or are longer than " +
-				"Mailseal reads (16 KiB). The default is that of policy.dmarc.p_reject, so that " +
-				"a forger gains nothing from more domains. With two to four domains, each is " +
-				"judged by its own DMARC record: the failure with the strictest policy decides, " +
-				"a domain without a record neither fails nor excuses another, and a domain that " +
-				"is only in the display name before the address at most marks the message. If no " +
-				"domain fails, the message is accepted; DMARC never passes for it."},
+				"Mailseal reads (16 KiB). The default is that of policy.dmarc.p_reject, so that a " +
+				"forger gains nothing from more domains. With two to four domains, each is judged " +
+				"by its own DMARC record: the failure with the strictest policy decides. A domain " +
+				"without a record changes nothing. A domain that is only in the display name " +
+				"before the address marks the message at most. If no domain fails, the message is " +
+				"accepted; DMARC never passes for it."},
 	},
 }
 
 var policySPFSection = section{
 	header: "[policy.spf]", path: "policy.spf",
-	doc: "What happens by the SPF result; a pass is always accepted.",
+	doc: "What to do for each SPF result; a pass is always accepted.",
 	settings: []setting{
 		{name: "fail", def: `"accept"`, values: verdictActions,
 			doc: "The domain says that this host may not send for it."},
@@ -126,12 +130,12 @@ var policySPFSection = section{
 
 var policyIPRevSection = section{
 	header: "[policy.iprev]", path: "policy.iprev",
-	doc: "What happens by the client's reverse DNS (verify.iprev). Many honest hosts have none: " +
-		"a mark for a later filter is the strictest action that does no harm. With \"reject\", " +
-		"mail is refused that other hosts accept.",
+	doc: "What to do for each result of the reverse DNS check (verify.iprev). Many honest hosts " +
+		"have no reverse name: a mark for a later filter is the strictest action that does no " +
+		"harm. With \"reject\", you refuse mail that other hosts accept.",
 	settings: []setting{
 		{name: "fail", def: `"accept"`, values: verdictActions,
-			doc: "The address has names, but none of them leads back to it."},
+			doc: "The address has names, but the addresses of these names do not include it."},
 		{name: "permerror", def: `"accept"`, values: verdictActions, doc: "The address has no name."},
 		{name: "temperror", def: `"accept"`, values: temperrorActions, doc: "The DNS did not answer."},
 	},
@@ -139,9 +143,9 @@ var policyIPRevSection = section{
 
 var policyDKIMSection = section{
 	header: "[policy.dkim]", path: "policy.dkim",
-	doc: "What happens by the best result of a message's DKIM signatures; a pass is always " +
-		"accepted. A bad signature must be treated like none (RFC 6376 section 6.1): anything " +
-		"but accept refuses honest mail.",
+	doc: "What to do for the best result of a message's DKIM signatures; a pass is always " +
+		"accepted. A bad signature must be treated like a missing one (RFC 6376 section 6.1): any " +
+		"action other than accept affects honest mail.",
 	settings: []setting{
 		{name: "fail", def: `"accept"`, values: verdictActions, doc: "A signature does not match " +
 			"the message."},
@@ -162,7 +166,7 @@ var policyDKIMSection = section{
 
 var policyDMARCSection = section{
 	header: "[policy.dmarc]", path: "policy.dmarc",
-	doc: "What happens by the DMARC result; a pass is always accepted.",
+	doc: "What to do for each DMARC result; a pass is always accepted.",
 	settings: []setting{
 		{name: "p_reject", def: `"mark"`, values: verdictActions,
 			doc: "The message fails, and the author's domain asks to reject it."},
@@ -175,8 +179,8 @@ var policyDMARCSection = section{
 			"is invalid."},
 		{name: "temperror", def: `"accept"`, values: temperrorActions,
 			doc: "The DNS did not answer, and the message might fail: no policy can be applied " +
-				"(RFC 9989 section 5.3.6). Mail that cannot fail, whatever the DNS would have " +
-				"answered, is accepted."},
+				"(RFC 9989 section 5.3.6). Mail that would not fail with any answer of the DNS is " +
+				"accepted."},
 	},
 }
 
@@ -222,14 +226,15 @@ var notJudgedSection = section{
 
 var rulesSection = section{
 	header: "[[policy.rules]]", path: "policy.rules[]",
-	doc: "Rules that you write yourself. They are evaluated in the order of the file, once all " +
-		"methods have run: the first rule whose expression is true decides, in place of the " +
-		"actions and overrides above; if none is true, those decide. Mail that policy.not_judged " +
-		"names is not subject to these rules. EXPRESSIONS in this page lists what an expression " +
-		"can use. If a rule cannot be evaluated, which happens only with a huge header, " +
-		"on_internal_error applies, an error is logged, and mailseal_rule_failures_total counts " +
-		"it. \"mailseal policy try\" shows what each rule makes of a message, and \"mailseal " +
-		"policy replay\" what it would have made of the mail in a log.",
+	doc: "Rules that you write yourself, for mail from strangers and relays; they do not apply to " +
+		"our own mail. They are evaluated in the order of the file, then of the included files, " +
+		"once all methods have run: the first rule whose expression is true decides, in place of " +
+		"the actions and overrides above; if none is true, those decide. Mail that " +
+		"policy.not_judged names is not subject to these rules. EXPRESSIONS below lists what an " +
+		"expression can use. If a rule cannot be evaluated, because the rules together would read " +
+		"more than 8 MiB of the header, on_internal_error applies, an error is logged, and " +
+		"mailseal_rule_failures_total counts it. \"mailseal policy try\" shows the result of each " +
+		"rule for a message, and \"mailseal policy replay\" the results for the mail in a log.",
 	settings: []setting{
 		{name: "name", example: `"partner"`, form: "line",
 			doc: "The name of the rule in the log and in the mark. Each rule has its own name."},
@@ -254,8 +259,8 @@ var rulesSection = section{
 
 var overrideSection = section{
 	header: "[[policy.override]]", path: "policy.override[]",
-	doc: "Another policy for some mail. The first override whose conditions all hold replaces " +
-		"the policy; settings that it leaves out stay as in the policy.",
+	doc: "Another policy for some mail. The first override of which all conditions are true " +
+		"replaces the policy. Settings that it does not contain are those of the policy.",
 	settings: []setting{
 		{name: "networks", example: `["192.0.2.0/24"]`, doc: "Condition: the client is in one of these."},
 		{name: "hosts", example: `["mx.example.net", ".lists.example.org"]`, form: "client name",

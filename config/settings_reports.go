@@ -19,8 +19,9 @@ var reportsSection = section{
 				"addresses are kept in memory, as keyed digests. The records are in " +
 				"spool_directory until \"mailseal reports serve\" takes them."},
 		{name: "send", def: "false",
-			doc: "Send the reports of each day on the next day. It needs collect, from, and the " +
-				"records that \"mailseal reports check\" asks for."},
+			doc: "Send the reports of each day (UTC) on the next day, each domain at a time of " +
+				"its own between 00:20 and 06:00 UTC. It needs collect, from, and the DNS records " +
+				"that \"mailseal reports check\" prints."},
 		{name: "from", example: `"dmarc@reports.example.com"`, form: "mail address",
 			doc: "The sender of reports, at a domain that sends nothing else, so that the " +
 				"reputation of the reports does not affect your other mail. The domain needs " +
@@ -36,13 +37,13 @@ var reportsSection = section{
 				"but not counted in reports, and no reports are sent to them: otherwise two " +
 				"hosts would send each other reports about reports."},
 		{name: "relation", def: `"seen"`,
-			doc: "Which domains get reports. \"seen\": domains that your users wrote to in the " +
-				"last 90 days, domains whose mail passed on at least 3 days within 14 or more, " +
-				"or, without any that passed, failed on 3 days from 2 networks, and those in " +
-				"domains. \"listed\": only " +
-				"those in domains; the domains that your users write to are not recorded then. " +
-				"Reports to domains that only send spam ruin the reputation of the host that " +
-				"sends them."},
+			doc: "Which domains get reports. With \"seen\", a domain gets reports if it is in " +
+				"domains; if your users wrote to it in the last 90 days; if its mail passed DMARC " +
+				"on at least 3 days, and the first and last of these days are at least 14 days " +
+				"apart; or if none of its mail passed, but mail failed on at least 3 days and " +
+				"from at least 2 networks. With \"listed\", only the domains in domains get " +
+				"reports, and the domains that your users write to are not recorded. Reports to " +
+				"domains that only send spam ruin the reputation of the host that sends them."},
 		{name: "domains", def: "[]", example: `["partner.example"]`, form: "domain tree",
 			doc: "Policy domains that always get a report; \".example.com\" matches any domain " +
 				"below it."},
@@ -69,12 +70,12 @@ var reportsSection = section{
 				"receiver's last report. They are updated every 10 minutes. If the address is in " +
 				"use, a warning is logged, and the next try is a minute later."},
 		{name: "per_hour", def: "200", least: "1", most: "100000",
-			doc: "How many reports are sent in an hour at most. The mail servers of one provider get at most " +
-				"10 in a minute."},
+			doc: "The maximum number of reports sent in an hour. The mail servers of one provider " +
+				"get at most 10 in a minute."},
 		{name: "disposition", def: `"none"`,
 			doc: "The disposition that a report gives for mail that passes: \"none\", or " +
-				"\"pass\", which is new in RFC 9990 and which some report readers misread as a " +
-				"refusal."},
+				"\"pass\", which is new in RFC 9990. Some programs that read reports show " +
+				"\"pass\" as a refusal."},
 		{name: "smtp", def: `"127.0.0.1:25"`, form: "host and port",
 			doc: "The mail server on this host that accepts the reports. It must pass them " +
 				"through this daemon as your own mail, so that they are signed."},
@@ -88,16 +89,17 @@ var reportsSection = section{
 				"serve\" reads and deletes. If not set, spool in directory. It must belong to a " +
 				"group that both are in, and have the setgid bit."},
 		{name: "spool_size", def: `"1GiB"`, least: `"1MiB"`, most: `"1024GiB"`, restart: "the spool is opened once",
-			doc: "The maximum size of the spool. When it is full, records are dropped and " +
-				"counted; mail is not affected."},
+			doc: "The maximum size of the spool. It grows only while \"mailseal reports serve\" " +
+				"does not run or cannot store the records. When it is full, records are dropped " +
+				"and counted; mail is not affected."},
 		{name: "spool_days", def: "7", least: "1", most: "90",
 			doc: "How long rows wait in the spool while the database is unavailable. Older rows are " +
 				"removed, with an error in the log. Reports on days more than 5 days ago are never " +
 				"sent."},
 		{name: "store", example: `"sqlite:/var/lib/mailseal-reports/reports.db"`, form: "line",
 			doc: "The database of reports: \"sqlite:\" and a path, or \"postgres://...\" for " +
-				"several hosts, see REPORTS OF SEVERAL HOSTS in mailseal.toml(5). If not set, the " +
-				"file reports.db in directory."},
+				"several hosts; see REPORTS OF SEVERAL HOSTS below. If not set, the file " +
+				"reports.db in directory."},
 		{name: "dns_every", def: `"6h"`, zero: "never", most: `"7d"`,
 			doc: "How often the role dns of \"mailseal reports serve\" checks the DNS records of " +
 				"your domains (those that rules sign for and those in intake.domains), as " +
@@ -128,9 +130,9 @@ var reportsFailureSection = section{
 		{name: "domains", def: "[]", example: `["partner.example"]`, form: "domain tree",
 			doc: "The domains of the addresses that may get failure reports, if ruf in a DMARC " +
 				"record, or a signer's record at _report._domainkey, names such an address; " +
-				"\".example.com\" matches any domain below it. An address at another " +
-				"organization must have agreed in the DNS, as with aggregate reports. Of a " +
-				"signer's record, rp= is the share of failures that is reported, and rs= is " +
+				"\".example.com\" matches any domain below it. An address at another organization " +
+				"must have agreed in the DNS, as with aggregate reports. In a signer's record, " +
+				"rp= is the percentage of failures that is reported, and rs= is a text that is " +
 				"added to the reply when such mail is refused."},
 		{name: "subject", def: "false", doc: "Send the Subject, too."},
 	},
@@ -153,7 +155,7 @@ var reportsIntakeSection = section{
 				"contrib/sendmail/reports.mc. mode and group set who may write to it."},
 		{name: "mode", def: `"0660"`, form: "mode",
 			doc: "The permissions of the socket. A program that can write to it can deliver mail " +
-				"with an Authentication-Results field that it made up, which is trusted."},
+				"with a forged Authentication-Results field, which is trusted."},
 		{name: "group", example: `"postfix"`,
 			doc: "The group of the socket: the mail server's. If not set, that of the process. " +
 				"\"mailseal reports serve\" must be a member of the group. With the shipped unit " +
@@ -166,22 +168,23 @@ var reportsIntakeSection = section{
 				"one; a record belongs to the closest of them. Reports on other domains are kept " +
 				"for 30 days and not counted. If not set, every domain counts."},
 		{name: "parked", def: "[]", example: `["old.example"]`, form: "domain",
-			doc: "Your domains that send no mail; they need not be in domains as well. All mail in " +
-				"their name is a forgery unless it passes, the pages and \"mailseal reports domains\" " +
-				"show them as parked, and the advice is \"v=spf1 -all\" and p=reject at once, without " +
-				"intermediate steps. A domain whose SPF record is \"v=spf1 -all\" is always parked."},
+			doc: "Your domains that send no mail; they need not be in domains as well. All mail " +
+				"in their name that does not pass is a forgery, the pages and \"mailseal reports " +
+				"domains\" show them as parked, and the advice is \"v=spf1 -all\" and p=reject at " +
+				"once, without intermediate steps. A domain whose SPF record is \"v=spf1 -all\" " +
+				"is always parked."},
 		{name: "refuse_other", def: "false",
-			doc: "Refuse mail that has no report in it with 550, instead of accepting and " +
-				"keeping it."},
+			doc: "Refuse mail that contains no report with 550, instead of accepting and keeping " +
+				"it."},
 		{name: "changes", example: `"/var/lib/mailseal-reports/changes.sock"`, form: "path",
 			doc: "The unix socket by which the role web, which only reads the store, passes " +
-				"changes that an administrator makes on the pages to the role intake: verdicts " +
-				"on sources, accepted reporters, report files. If not set, changes.sock in " +
+				"changes that an administrator makes on the pages to the role intake: classes of " +
+				"sources, accepted reporters, report files. If not set, changes.sock in " +
 				"reports.directory. Its mode is 0600, and only root and the user of the process " +
 				"get an answer, so processes of the two roles must run as the same user. While " +
 				"the role intake does not answer, nothing can be changed on the pages."},
 		{name: "raw_days", def: "90", least: "1", most: "3650",
-			doc: "For how many days mail is kept as it arrived, for \"mailseal reports reparse\". " +
+			doc: "For how many days the original mail is kept, for \"mailseal reports reparse\". " +
 				"Reports that are not authenticated are kept as long."},
 		{name: "record_days", def: "400", least: "1", most: "3650",
 			doc: "For how many days reports and their records are kept."},
@@ -207,10 +210,10 @@ var reportsIntakeSection = section{
 
 var reportsAlertsSection = section{
 	header: "[reports.alerts]", path: "reports.alerts",
-	doc: "Mail to you about what the received reports show. \"mailseal reports serve\" (role " +
-		"intake) checks every hour for new sources of mail, sources of yours whose mail fails, " +
-		"receivers that no longer report, changed policies, new reporters that claim most of " +
-		"the mail, and reports that no longer arrive or cannot be read. Each is mailed once. " +
+	doc: "Mail to you about problems that the received reports show. \"mailseal reports serve\" " +
+		"(role intake) checks every hour for new sources of mail, sources of yours whose mail " +
+		"fails, receivers that no longer report, changed policies, new reporters that claim most " +
+		"of the mail, and reports that no longer arrive or cannot be read. Each is mailed once. " +
 		"The mail goes to the mail server at reports.smtp, from reports.from, with the null " +
 		"envelope sender, so that it cannot bounce.",
 	settings: []setting{
@@ -255,27 +258,28 @@ var reportsWebSection = section{
 		{name: "key", example: `"/etc/mailseal/page-key.pem"`, form: "path",
 			doc: "The private key of certificate, in PEM."},
 		{name: "token_file", example: `"/etc/mailseal/page-token"`, form: "path",
-			doc: "A file whose first line is a token of 20 characters or more. Its holder is an " +
-				"administrator: sign in with the token and without a name, or, in programs, send " +
-				"\"Authorization: Bearer TOKEN\"."},
+			doc: "A file whose first line is a token of 20 characters or more, readable for the " +
+				"user mailseal-reports: \"openssl rand -hex 20\" prints one. A visitor with the " +
+				"token is an administrator: sign in with the token and without a name, or, in " +
+				"programs, send \"Authorization: Bearer TOKEN\"."},
 		{name: "htpasswd", example: `"/etc/mailseal/htpasswd"`, form: "path",
 			doc: "A file with accounts and their bcrypt passwords, as \"htpasswd -B\" writes it. " +
-				"[[reports.web.account]] sets what each may do. A changed file holds within 5 seconds, " +
-				"as does a changed token_file, and ends the sessions of accounts that are gone from it " +
-				"or have another password. Five wrong passwords for a name " +
-				"from one address lock that name for that address, and 20 for any names lock the " +
-				"address, both for ten minutes. A name is never locked for all addresses, and " +
-				"the token is never locked."},
+				"[[reports.web.account]] sets what each may do. A changed file takes effect " +
+				"within 5 seconds, as does a changed token_file, and ends the sessions of " +
+				"accounts that were removed from it or have another password. Five wrong " +
+				"passwords for a name from one address lock that name for that address, and 20 " +
+				"for any names lock the address, both for ten minutes. A name is never locked for " +
+				"all addresses, and the token is never locked."},
 		{name: "proxy_header", example: `"X-Remote-User"`, form: "line",
-			doc: "The header in which a reverse proxy names the account that has signed in " +
-				"there. It is trusted on a unix socket and from proxy_from, and ignored " +
-				"otherwise. A request that has it twice is signed in by neither: the proxy must " +
-				"replace what the client sent."},
+			doc: "The header in which a reverse proxy names the account that has signed in there. " +
+				"It is trusted on a unix socket and from proxy_from, and ignored otherwise. A " +
+				"request with two such headers is not signed in: the proxy must replace a header " +
+				"that the client sent."},
 		{name: "proxy_from", def: "[]", example: `["127.0.0.5/32"]`,
-			doc: "The addresses of that reverse proxy, also if it only passes requests on. It " +
-				"must set X-Forwarded-For; otherwise wrong passwords slow logins down without " +
-				"locking the address that they come from. Cookies are marked for TLS only, " +
-				"unless it sends X-Forwarded-Proto: http."},
+			doc: "The addresses of that reverse proxy. Set them even if the proxy does not sign " +
+				"users in. It must set X-Forwarded-For; otherwise wrong passwords slow all logins " +
+				"down, and the address that they come from is not locked. Cookies are marked for " +
+				"TLS only, unless it sends X-Forwarded-Proto: http."},
 	},
 }
 

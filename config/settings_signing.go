@@ -12,17 +12,17 @@ var keysSection = section{
 		{name: "selector", example: `"mail"`, form: "selector",
 			doc: "The s= tag: the key is published at selector._domainkey.domain."},
 		{name: "file", example: `"/var/lib/mailseal/keys/example.com/mail.pem"`, form: "path",
-			doc: "The file of the private key, RSA or Ed25519: PEM (PKCS#1 or PKCS#8), or " +
-				"base64. Relative names are relative to the directory of the configuration file. " +
-				"\"%\" in the path, as in \"/var/lib/mailseal/keys/%/mail.pem\", stands for the " +
-				"author's domain in A-labels: mail of a domain is signed if its file exists; if " +
-				"not, it goes unsigned, which is logged and counted. If the directory before the " +
-				"\"%\" does not exist, mail is deferred, since a disk may not be mounted. Mail " +
-				"of a domain that signed in the last 30 days (listed in signed.json in " +
-				"state_directory) and whose file is missing is deferred, too, until the file is " +
-				"back or \"mailseal reload --accept\" confirms that the domain is gone. If the " +
-				"key has a domain of its own (domain, or the key's name), \"%\" stands for that " +
-				"domain."},
+			doc: "The file of the private key, RSA or Ed25519: PEM (PKCS#1 or PKCS#8), or base64. " +
+				"Relative names are relative to the directory of the configuration file. \"%\" in " +
+				"the path, as in \"/var/lib/mailseal/keys/%/mail.pem\", stands for the author's " +
+				"domain, with international names in the form xn--...: mail of a domain is signed " +
+				"if its file exists; if not, it goes unsigned, which is logged and counted. If " +
+				"the directory before the \"%\" does not exist, mail is deferred, since a disk " +
+				"may not be mounted. Mail of a domain that signed in the last 30 days (listed in " +
+				"signed.json in state_directory) and whose file is missing is deferred, too, " +
+				"until the file is back or \"mailseal reload --accept\" confirms that the domain " +
+				"is gone. If the key has a domain of its own (domain, or the key's name), \"%\" " +
+				"stands for that domain."},
 		{name: "private_key", example: `"YW4gRWQyNTUxOSBzZWVkIGhhcyAzMiBvY3RldHMuLi4="`,
 			doc: "The key itself instead of a file: PEM, base64 without armour, or an Ed25519 " +
 				"seed of 32 octets in base64. The configuration file must then be protected like " +
@@ -47,13 +47,13 @@ var signSection = section{
 			doc: "Authors, by the address in From: user@example.com, *@example.com (or " +
 				"example.com), *@*.example.com (or .example.com: any domain below it, at any " +
 				"depth), user@*.example.com, user@*, or * for every address; * may also be part " +
-				"of the user, as in info*@example.com."},
+				"of the local part, as in info*@example.com."},
 		{name: "keys", example: `["mail._domainkey.example.com"]`, form: "key name",
 			doc: "Names of keys in [keys], or in source. \"%\" in a name stands for the author's " +
-				"domain. An RSA and an Ed25519 key together are right for nearly all hosts. " +
-				"Gmail reports the Ed25519 signature as failed, which does no harm while the RSA " +
-				"signature passes. Some services refuse mail with two signatures; for these, " +
-				"name only the RSA key."},
+				"domain. Nearly all hosts should sign with an RSA and an Ed25519 key. Gmail " +
+				"reports the Ed25519 signature as failed, which does no harm while the RSA " +
+				"signature passes. Some services refuse mail with two signatures; for these, name " +
+				"only the RSA key."},
 		{name: "managed", example: `"example.com"`, form: "domain or %",
 			doc: "Instead of keys: the domain whose keys \"mailseal keys\" makes and rotates; " +
 				"those that are active sign. \"%\" is the author's domain. Until the first key " +
@@ -69,17 +69,16 @@ var signSection = section{
 			doc: "Sign mail of strangers too, as mailing lists and forwarders do. It needs a " +
 				"when or an if that limits which mail."},
 		{name: "if", example: `'login != "" or client.address == "192.0.2.7"'`,
-			doc: "A further condition: an expression over what is known at the end of the " +
-				"header, such as the login, the envelope and the header (EXPRESSIONS in this " +
-				"page lists all of it). A rule whose expression is false does not match the " +
-				"message. If the expression cannot be evaluated, which happens only with a huge " +
-				"header, the message is deferred."},
+			doc: "A further condition: an expression over what is known at the end of the header, " +
+				"such as the login, the envelope and the header; see EXPRESSIONS below. A rule " +
+				"whose expression is false does not match the message. If the expression cannot " +
+				"be evaluated, which happens only with a huge header, the message is deferred."},
 	},
 }
 
 var whenSection = section{
 	header: "[sign.when]", path: "sign[].when", filled: true,
-	doc: "Further conditions of the rule above. All that are set must hold.",
+	doc: "Further conditions of the rule above. All conditions that are set must be true.",
 	settings: []setting{
 		{name: "recipients", example: `["*@lists.example.com"]`, form: "address pattern",
 			doc: "At least one recipient is one of these."},
@@ -123,18 +122,19 @@ var signingSection = section{
 				"DMARC uses only From. mailseal explain-signing lists what can still be added."},
 		{name: "oversign_mime", def: "true",
 			doc: "Oversign MIME-Version, Content-Type and Content-Transfer-Encoding in a message " +
-				"that has none of them and no byte above 127, in header or body, as far as " +
-				"headers names them. Otherwise an attacker could add one, and the same text " +
-				"would be read as a web page or as base64. Mail servers and mailing lists add " +
-				"these fields only to messages with 8-bit text, to which this setting does not " +
-				"apply. Turn it off if a host behind this one adds MIME-Version to all mail."},
+				"that has none of them and no byte above 127, in header or body. A field that is " +
+				"not in headers is left out. Otherwise an attacker could add one, and the same " +
+				"text would be read as a web page or as base64. Mail servers and mailing lists " +
+				"add these fields only to messages with 8-bit text, to which this setting does " +
+				"not apply. Turn it off if a host that relays your mail after this one adds " +
+				"MIME-Version to all mail."},
 		{name: "expiry", def: `"10d"`, zero: "for ever, without x=",
 			doc: "How long a signature is valid (x=). It must be longer than mail may wait in " +
 				"the queues of all hosts on the way."},
 		{name: "identifier", example: `"@%"`, form: "identifier",
 			doc: "The i= tag, such as @example.com or news@example.com, at or below the d= " +
-				"domain; \"%\" stands for the author's domain, alone or as in news@lists.%. It " +
-				"is left out for an author at another domain. Hardly any receiver reads it."},
+				"domain; \"%\" stands for the author's domain, alone or as in news@lists.%. It is " +
+				"left out for an author at another domain. Hardly any receiver uses it."},
 		{name: "request_reports", def: "false",
 			doc: "Write r=y, which asks receivers to report signatures that fail (RFC 6651). A " +
 				"TXT record at _report._domainkey.DOMAIN, with the d= domain, says where reports " +
@@ -182,34 +182,35 @@ var signingSection = section{
 			doc: "Mail with any of these recipients is not signed."},
 		{name: "redirected", def: `"unsigned"`,
 			doc: "What happens to our mail whose newest Authentication-Results field with our " +
-				"authserv_id, or one of remove_ids, says dmarc=fail for the author's domain. " +
-				"Such a message came from a stranger and failed DMARC, and a user's rule (Sieve " +
-				"redirect, .forward) or a list now sends it on. \"unsigned\" adds no signature " +
-				"of that domain, or of a parent or sibling domain, logs a warning, and counts " +
-				"the message in mailseal_unsigned_total with the reason redirected; rules that " +
-				"sign as another domain still sign. The same applies to mail that rules with " +
-				"resign sign, by the DMARC result that it has just received. \"sign\" signs it " +
-				"like all other mail, even if it is forged."},
+				"authserv_id, or one of remove_ids, says dmarc=fail for the author's domain. Such " +
+				"a message came from a stranger and failed DMARC, and a user's rule (Sieve " +
+				"redirect, .forward) or a list now sends it on. \"unsigned\" adds no signature of " +
+				"that domain, or of a parent or sibling domain, logs a warning, and counts the " +
+				"message in mailseal_unsigned_total with the reason redirected; rules that sign " +
+				"as another domain still sign. The same applies to mail that rules with resign " +
+				"sign, by the DMARC result that it has just received. \"sign\" signs such a " +
+				"message like all other mail, even if it is forged."},
 		{name: "fragile_warnings", def: `["long_line", "rewritten", "eight_bit"]`,
 			example: `["long_line", "rewritten"]`, values: []string{"long_line", "rewritten", "eight_bit"},
-			doc: "Which signatures that will, or may, break after they leave Mailseal the log " +
-				"warns of, once an hour for each author's domain; see SIGNATURES THAT BREAK in " +
-				"mailseal.toml(5). Those that are not listed here are still counted " +
-				"(mailseal_fragile_total) and shown in the line of the message (fragile=)."},
+			doc: "For which causes the log has a warning that a signature will, or may, break " +
+				"after the message leaves Mailseal: once an hour for each author's domain. " +
+				"SIGNATURES THAT BREAK below describes the causes. Causes that are not listed " +
+				"here are still counted (mailseal_fragile_total) and shown in the line of the " +
+				"message (fragile=)."},
 	},
 }
 
 var sendersSection = section{
 	header: "[senders]", path: "senders",
-	doc: "Which of our users may write which From. Without it, every user who may send through " +
-		"this host can have mail signed as any of our domains.",
+	doc: "Which of our users may use which address in From. Without it, every user who may send " +
+		"through this host can have mail signed as any of our domains.",
 	settings: []setting{
 		{name: "require", def: `"none"`,
 			doc: "\"envelope_domain\": From and envelope sender must have the same domain " +
 				"(bounces, which have no sender, pass); \"login\": logins must list every " +
 				"address in From, for users who have authenticated."},
 		{name: "action", def: `"reject"`, values: words(action.Accept, action.Reject, action.Tempfail),
-			doc: "What happens to mail that breaks the rule; \"accept\" lets it go unsigned."},
+			doc: "What happens to mail that violates the rule; \"accept\" lets it go unsigned."},
 		{name: "logins", example: `{ "joe" = ["example.com", "sales@example.org"] }`,
 			form: "domain or address", empty: "that login may use none",
 			doc: "For each login name, the domains and addresses that it may use. Every login " +
@@ -219,32 +220,36 @@ var sendersSection = section{
 
 var rotationSection = section{
 	header: "[rotation]", path: "rotation",
-	doc: "How the keys that Mailseal makes and keeps in its state directory are replaced. " +
-		"Signing rules use these keys by the setting managed.",
+	doc: "How the keys that Mailseal makes and keeps in its state directory are replaced. Signing " +
+		"rules with managed use these keys. KEY ROTATION below describes the steps.",
 	settings: []setting{
 		{name: "every", def: `"0s"`, example: `"90d"`, zero: "only the command mailseal keys " +
 			"replaces keys",
-			doc: "After how long the next key replaces a key."},
+			doc: "At what age a key is replaced by a new one, which the daemon makes in time. " +
+				"With 0s, the daemon makes no new keys; the shipped unit mailseal-rotate.timer " +
+				"does, with \"mailseal keys rotate --every 90d\"."},
 		{name: "selector", def: `"{year}q{quarter}{alg}"`, form: "selector template",
-			doc: "Names of new selectors, from {year}, {quarter}, {month}, {date} and {alg} (r " +
-				"for RSA, e for Ed25519)."},
+			doc: "The names of new selectors. {year} becomes 2026, {quarter} 4, {month} 11, " +
+				"{date} 20261130, and {alg} r for RSA or e for Ed25519. If a selector has been " +
+				"used already, -2 or a higher number is added."},
 		{name: "algorithms", def: `["rsa2048", "ed25519"]`, values: []string{"rsa2048", "rsa3072",
 			"rsa4096", "ed25519"},
 			doc: "The keys of each generation."},
 		{name: "publish", def: `"2d"`, zero: "it is enough to see it once",
-			doc: "How long a record must have been visible in the DNS before its key signs. A " +
-				"domain's first key of an algorithm signs as soon as all name servers show it " +
-				"or, if another record was seen at its name before, once that has expired from " +
+			doc: "How long all name servers must have shown a record before its key signs. A " +
+				"domain's first key of an algorithm signs as soon as all name servers show it or, " +
+				"if another record was seen at its name before, once that has expired from " +
 				"resolvers' caches."},
 		{name: "overlap", def: `"14d"`, zero: "it is revoked at once",
 			doc: "How long a key that no longer signs stays published, for mail that is still on " +
 				"its way: at least as long as expiry in [signing]."},
 		{name: "servers", def: "[]", example: `["192.0.2.53"]`,
-			doc: "Name servers that must all show a record. If empty, the domain's own."},
+			doc: "The name servers that must show a record. If empty, all name servers of the " +
+				"domain."},
 		{name: "may_be_silent", def: "0", least: "0", most: "12",
 			zero: "every step waits for a server that is down",
-			doc: "How many of these servers may fail to answer. The others decide then; a server " +
-				"that answers with something else always counts."},
+			doc: "How many of these servers may fail to answer; the step then depends on the " +
+				"others. A server that shows another record always prevents the step."},
 		{name: "watch", def: `"1h"`, zero: "never", doc: "How often the DNS is compared with the " +
 			"keys that sign, including the keys of sources that are in memory."},
 		{name: "fall_back", def: "false", doc: "Sign with the previous key, if it is still " +
@@ -255,16 +260,16 @@ var rotationSection = section{
 
 var sourcesSection = section{
 	header: "[sources.hosting]", path: "sources.NAME",
-	doc: "A database or web service that holds keys, and may also decide which keys sign for " +
-		"which sender. Nothing is loaded at start; answers are cached, as many as fit into " +
-		"cache_size. While the source is unavailable, cached keys sign at once; other mail that " +
-		"depends on it is deferred, and none goes out unsigned. A source that hangs gets one " +
-		"query at a time, to find out whether it is back, and mail without a cached key is " +
-		"deferred at once. A reload keeps the cache if driver and queries (url for http) are " +
-		"unchanged. It is refused if the source does not answer with the new settings but " +
-		"answered with the old ones. A key is tested before it first signs: a broken key is an " +
-		"error for its mail (on_key_error), unless the previous key is still cached. contrib/sql " +
-		"has tables for these queries.",
+	doc: "A database or web service that has keys, and may also decide which keys sign for which " +
+		"sender. Nothing is loaded at start; answers are cached, as many as fit into cache_size. " +
+		"While the source is unavailable, cached keys sign at once; other mail that depends on it " +
+		"is deferred, and none goes out unsigned. A source that does not answer gets one query at " +
+		"a time, to find out whether it is back, and mail without a cached key is deferred at " +
+		"once; \"mailseal status\" and the metric mailseal_source_away show it. A reload keeps " +
+		"the cache if driver and queries (url for http) are unchanged. It is refused if the " +
+		"source does not answer with the new settings but answered with the old ones. A key is " +
+		"tested before it first signs: a broken key is an error for its mail (on_key_error), " +
+		"unless the previous key is still cached. contrib/sql has tables for these queries.",
 	settings: []setting{
 		{name: "driver", example: `"postgres"`, values: []string{"postgres", "mysql", "sqlite",
 			"http"}, doc: "The kind of source; mysql includes MariaDB."},
@@ -274,7 +279,7 @@ var sourcesSection = section{
 				"relative to the directory of the configuration file unless it begins with /. " +
 				"The SQLite file is opened again for each query."},
 		{name: "key_query", example: `"SELECT domain, selector, private_key FROM dkim_keys WHERE name = $1"`,
-			doc: "Finds a key: $1 is the key's name. The answer has three columns: domain, " +
+			doc: "Finds a key; $1 is the key's name. The answer has three columns: domain, " +
 				"selector, and the private key in any form that private_key accepts. $1 works " +
 				"with every driver."},
 		{name: "signing_query", example: `"SELECT key_name FROM dkim_signing WHERE domain = $1 AND login IN ('', $2)"`,
@@ -295,13 +300,15 @@ var sourcesSection = section{
 			doc: "For http: GET url/keys/NAME must answer with {\"domain\": \"...\", " +
 				"\"selector\": \"...\", \"private_key\": \"...\"}, and GET " +
 				"url/signing/DOMAIN?login=LOGIN with {\"keys\": [\"NAME\", ...]}, in which the " +
-				"object of a key may replace its name. Either may be inside {\"data\": " +
-				"{\"data\": ...}}, as in Vault's KV version 2: url is then like " +
-				"https://vault.example.com:8200/v1/secret/data/dkim. 404 with a JSON object " +
-				"means that there is none. A url with $1 or $2, such as " +
-				"https://panel.example.com/dkim.php?user=$1&domain=$2, is requested as it is for " +
-				"each sender, with the percent-encoded login for $1 and the author's domain for " +
-				"$2, and answers as url/signing does; rules that name such a source have no keys."},
+				"object of a key may replace its name. Either may be inside {\"data\": {\"data\": " +
+				"...}}, as in Vault's KV version 2: url is then like " +
+				"https://vault.example.com:8200/v1/secret/data/dkim. 404 with a JSON object means " +
+				"that there is no such key or sender. mailseal check requests the key " +
+				"mailseal-check.invalid, to find out whether the service answers. A url with $1 " +
+				"or $2, such as https://panel.example.com/dkim.php?user=$1&domain=$2, is " +
+				"requested unchanged for each sender, with the percent-encoded login for $1 and " +
+				"the author's domain for $2, and answers as url/signing does; rules that name " +
+				"such a source have no keys."},
 		{name: "token_file", example: `"/etc/mailseal/token"`, form: "path",
 			doc: "For http: a file with the bearer token. It is read again for each request."},
 		{name: "client_certificate", example: `"/etc/mailseal/client.pem"`, form: "path",
@@ -315,14 +322,14 @@ var sourcesSection = section{
 				"files are read again for each connection."},
 		{name: "timeout", def: `"5s"`, least: `"1ms"`, most: `"1m"`, doc: "How long an answer may take."},
 		{name: "ttl", def: `"5m"`, zero: "the source is queried for every message",
-			doc: "How long an answer is served from the cache. For as long again it is still " +
-				"served at once while the source is queried in the background, so that a change " +
-				"in the source takes effect after twice this time at the latest."},
+			doc: "How long a cached answer is used without a query. Between this time and twice " +
+				"this time it is still used, and refreshed in the background, so that a change in " +
+				"the source takes effect after twice this time at the latest."},
 		{name: "negative_ttl", def: `"1m"`, zero: "not at all", doc: "How long the answer that " +
 			"there is no key is cached."},
 		{name: "stale", def: `"1d"`, zero: "not at all",
-			doc: "How long beyond ttl a cached key signs while the source cannot be reached. The " +
-				"cached answer that a sender has no key is not used then."},
+			doc: "How long after ttl a cached key still signs while the source cannot be reached. " +
+				"The cached answer that a sender has no key is not used in this time."},
 		{name: "cache_size", def: `"64MiB"`, least: `"1MiB"`, most: `"64GiB"`,
 			doc: "How many bytes of memory the cached answers may take: a domain with an RSA key " +
 				"of 2048 bits takes about 6 KiB, with an Ed25519 key 1 KiB. The process as a " +
@@ -332,9 +339,9 @@ var sourcesSection = section{
 			string(OtherDomainsWarn), string(OtherDomainsRefuse)},
 			doc: "What happens if a key belongs to a domain other than the expected one: the " +
 				"author's domain or a parent of it or, for a key in the key table that is named " +
-				"like a record, the domain in that name. For DMARC, such a signature does not " +
-				"count for the author. \"warn\" signs and logs each row once, \"accept\" signs, " +
-				"\"refuse\" is a key error (on_key_error). A domain in the rule or in the key " +
-				"table is always used as it is."},
+				"like a record, the domain in that name. DMARC does not accept such a signature " +
+				"for the author's domain. \"warn\" signs and logs each row once, \"accept\" " +
+				"signs, \"refuse\" is a key error (on_key_error). A domain that is set in the " +
+				"rule or in the key table is always used."},
 	},
 }

@@ -52,7 +52,7 @@ func (f *checkFlags) define(cmd *cobra.Command) {
 	flags.BoolVar(&f.json, "json", false, "print one JSON object")
 	flags.BoolVar(&f.dns, "dns", false, "compare the keys with the DNS")
 	flags.StringVar(&f.zone, "zone", "",
-		"answer all DNS questions from this zone file; implies --dns")
+		"take all DNS answers from this zone file; implies --dns")
 	flags.StringSliceVar(&f.domains, "domain", nil,
 		"compare the keys of these domains only, those of sources too; implies --dns")
 	flags.IntVar(&f.limit, "limit", 0, "compare at most this many keys of each source that can "+
@@ -64,7 +64,7 @@ func (f *checkFlags) define(cmd *cobra.Command) {
 			", if it is there)")
 	flags.StringVar(&f.mta.Sendmail, "sendmail", "", "`directory` of Sendmail's sendmail.cf and "+
 		"sendmail.mc (default "+check.SendmailDir+", if it is there)")
-	flags.BoolVar(&f.mta.Skip, "no-mta", false, "do not look at mail servers")
+	flags.BoolVar(&f.mta.Skip, "no-mta", false, "do not check mail servers")
 	excludes(cmd, []string{"postfix", "sendmail"}, "no-mta")
 }
 

@@ -9,10 +9,11 @@ import (
 func newDemoCmd() *cobra.Command {
 	var o demo.Options
 	cmd := &cobra.Command{
-		Use:   "demo",
-		Short: "Show the daemon at work with a new key, a DNS server, and one message in each direction",
-		Long:  help("demo"),
-		Args:  noArgs,
+		Use: "demo",
+		Short: "Show the daemon at work with new keys, a DNS server, and one message in each " +
+			"direction",
+		Long: help("demo"),
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.Out, o.Version, o.Load = cmd.OutOrStdout(), version(), loadConfig
 			return demo.Run(cmd.Context(), o)

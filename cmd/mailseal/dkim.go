@@ -29,7 +29,7 @@ The exit code is 0 if signatures with the key can be valid, 1 if not, 3 if the D
 			return q.Find(cmd.Context(), cmd.OutOrStdout())
 		},
 	}
-	cmd.Flags().StringVar(&zone, "zone", "", "answer all DNS questions from this zone file")
+	cmd.Flags().StringVar(&zone, "zone", "", "take all DNS answers from this zone file")
 	cmd.Flags().BoolVar(&q.JSON, "json", false, "print one JSON object")
 	return cmd
 }

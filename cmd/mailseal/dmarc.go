@@ -29,8 +29,8 @@ func newDMARCCmd() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVarP(&f.config, "config", "c", "",
-		"ask as the daemon does with this configuration file")
-	cmd.Flags().StringVar(&f.zone, "zone", "", "answer all DNS questions from this zone file")
+		"look up names as the daemon does with this configuration file")
+	cmd.Flags().StringVar(&f.zone, "zone", "", "take all DNS answers from this zone file")
 	cmd.Flags().BoolVar(&f.JSON, "json", false, "print one JSON object")
 	cmd.Flags().StringArrayVar(&f.SPF, "spf", nil, "domain of MAIL FROM that passed SPF")
 	cmd.Flags().StringArrayVar(&f.DKIM, "dkim", nil, "d= of a signature that passed")

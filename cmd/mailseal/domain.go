@@ -36,7 +36,7 @@ func newDomainCmd() *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVarP(&f.from, "config", "c", "",
 		"use the name servers of this configuration file, and compare its keys")
-	flags.StringVar(&f.Zone, "zone", "", "answer all DNS questions from this zone file")
+	flags.StringVar(&f.Zone, "zone", "", "take all DNS answers from this zone file")
 	flags.StringVar(&f.file, "file", "", "also check the domains in this file, one per line; - "+
 		"is standard input")
 	flags.StringSliceVar(&f.Selectors, "selector", nil,
@@ -49,11 +49,11 @@ func newDomainCmd() *cobra.Command {
 		"compare with the DMARC reports in the store of the configuration")
 	flags.BoolVar(&f.Sources.Deep, "deep", false,
 		"test STARTTLS, certificates and DANE of the MX hosts, and fetch the MTA-STS policy")
-	flags.BoolVar(&f.Servers, "name-servers", false, "ask every authoritative name server, and "+
+	flags.BoolVar(&f.Servers, "name-servers", false, "query every authoritative name server, and "+
 		"compare their answers")
 	flags.StringVar(&f.Format, "format", "", `"text", "json" or "prometheus" (default text)`)
 	flags.BoolVar(&f.json, "json", false, "one JSON object for each domain")
-	flags.BoolVar(&f.Strict, "strict", false, "exit with 1 also for warnings")
+	flags.BoolVar(&f.Strict, "strict", false, "exit with 1 for warnings, too")
 	flags.BoolVar(&f.list, "list", false,
 		"print all codes with their severities, and check nothing")
 	flags.StringVar(&f.diff, "diff", "", "print what has changed since the --json output in this "+

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"runtime/debug"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -46,12 +48,34 @@ func execute(ctx context.Context, root *cobra.Command, args []string, stdout,
 	}
 	fmt.Fprintln(stderr, "mailseal:", text)
 	if code == exitUsage {
-		fmt.Fprintln(stderr, `Run "mailseal help" or "mailseal COMMAND --help".`)
+		fmt.Fprintf(stderr, "Run \"%s --help\".\n", commandOf(root, args))
 	}
 	if slices.Contains(args, "--json") {
 		printFailure(stdout, answer.Of(err), text)
 	}
 	return code
+}
+
+// commandOf returns the command that the arguments name, without its own arguments.
+func commandOf(root *cobra.Command, args []string) string {
+	cmd, _, err := root.Find(args)
+	if err != nil {
+		return root.Name()
+	}
+	return cmd.CommandPath()
+}
+
+// missingFlags matches the library's error about flags that must be given.
+var missingFlags = regexp.MustCompile(`^required flag\(s\) (.*) not set$`)
+
+// rephrased returns an error of the command library in the words of the others.
+func rephrased(err error) error {
+	found := missingFlags.FindStringSubmatch(err.Error())
+	if found == nil {
+		return err
+	}
+	names := strings.ReplaceAll(found[1], `"`, "")
+	return errors.New("missing flags: --" + strings.ReplaceAll(names, ", ", ", --"))
 }
 
 // codeOf is the exit code for what a command has returned.
@@ -102,7 +126,7 @@ func run(ctx context.Context, root *cobra.Command, stderr io.Writer, showStack b
 	err = root.ExecuteContext(ctx)
 	var typed *answer.Error
 	if err != nil && !begun && !errors.As(err, &typed) {
-		return answer.NewUsage(err)
+		return answer.NewUsage(rephrased(err))
 	}
 	return err
 }

@@ -27,7 +27,7 @@ func mailseal(t *testing.T, in string, args ...string) (out, errs string, code i
 // TestExecute holds the exit code for each kind of answer, and what is said of it.
 func TestExecute(t *testing.T) {
 	text := errors.New("a reason")
-	const help = "Run \"mailseal help\" or \"mailseal COMMAND --help\".\n"
+	const help = "Run \"mailseal do --help\".\n"
 	for _, tc := range []struct {
 		name string
 		err  error

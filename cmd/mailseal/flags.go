@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -84,14 +85,15 @@ func checkValue(f *pflag.Flag) error {
 	if f.Annotations[emptyMeans] != nil {
 		return nil
 	}
-	text := f.Value.String()
-	switch f.Value.Type() {
+	value := answer.Unnamed(f)
+	text := value.String()
+	switch value.Type() {
 	case "string":
 		if text == "" {
 			return fmt.Errorf("--%s is empty; leave it out, or give it a value", f.Name)
 		}
 	case "stringSlice", "stringArray":
-		list, ok := f.Value.(pflag.SliceValue)
+		list, ok := value.(pflag.SliceValue)
 		if ok && (len(list.GetSlice()) == 0 || slices.Contains(list.GetSlice(), "")) {
 			return fmt.Errorf("--%s is empty; leave it out, or give it a value", f.Name)
 		}
@@ -127,18 +129,49 @@ func checkBeside(cmd *cobra.Command, f *pflag.Flag) error {
 // noArgs is for commands that take flags only.
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return answer.NewUsage(fmt.Errorf("%s takes no arguments, got %q", cmd.CommandPath(),
-			args[0]))
+		if cmd.HasSubCommands() {
+			return noCommand(cmd, args[0])
+		}
+		return answer.NewUsage(fmt.Errorf("%s takes no arguments, only flags: got %q",
+			short(cmd), args[0]))
 	}
 	return nil
+}
+
+// short is the command as it is written after "mailseal".
+func short(cmd *cobra.Command) string {
+	return strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
+}
+
+// noCommand reports that a command has no command of a name below it.
+func noCommand(cmd *cobra.Command, name string) error {
+	text := fmt.Sprintf("unknown command %q for %q", name, cmd.CommandPath())
+	if cmd.SuggestionsMinimumDistance <= 0 {
+		cmd.SuggestionsMinimumDistance = 2
+	}
+	if others := cmd.SuggestionsFor(name); len(others) > 0 {
+		text += fmt.Sprintf("; did you mean %q?", others[0])
+	}
+	return answer.NewUsage(errors.New(text))
+}
+
+// counted writes a number of arguments.
+func counted(n int) string {
+	switch n {
+	case 0:
+		return "none"
+	case 1:
+		return "only one"
+	}
+	return strconv.Itoa(n)
 }
 
 // exactArgs is for commands that take as many arguments as are named.
 func exactArgs(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) != len(names) {
-			return answer.NewUsage(fmt.Errorf("%s takes %s, got %d arguments", cmd.CommandPath(),
-				strings.Join(names, " and "), len(args)))
+			return answer.NewUsage(fmt.Errorf("%s needs %s: got %s", short(cmd),
+				strings.Join(names, " and "), counted(len(args))))
 		}
 		return filled(cmd, args)
 	}
@@ -148,8 +181,8 @@ func exactArgs(names ...string) cobra.PositionalArgs {
 func oneOrMore(name string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
-			return answer.NewUsage(fmt.Errorf("%s takes one %s or more, got none",
-				cmd.CommandPath(), name))
+			return answer.NewUsage(fmt.Errorf("%s needs at least one %s: got none",
+				short(cmd), name))
 		}
 		return filled(cmd, args)
 	}
@@ -159,8 +192,8 @@ func oneOrMore(name string) cobra.PositionalArgs {
 func atMostOne(name string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) > 1 {
-			return answer.NewUsage(fmt.Errorf("%s takes one %s, got %q", cmd.CommandPath(), name,
-				args[1]))
+			return answer.NewUsage(fmt.Errorf("%s takes only one %s: got %q as well", short(cmd),
+				name, args[1]))
 		}
 		return filled(cmd, args)
 	}
@@ -169,7 +202,7 @@ func atMostOne(name string) cobra.PositionalArgs {
 // filled is for commands that take any number of arguments, none of them empty.
 func filled(cmd *cobra.Command, args []string) error {
 	if slices.Contains(args, "") {
-		return answer.NewUsage(fmt.Errorf("%s: an empty argument", cmd.CommandPath()))
+		return answer.NewUsage(fmt.Errorf("%s: an argument is empty", short(cmd)))
 	}
 	return nil
 }

@@ -35,9 +35,10 @@ func newKeysCmd() *cobra.Command {
 		newKeysPublishCheckCmd(&f), newKeysRotateCmd(&f))
 	for _, step := range []struct{ verb, short string }{
 		{"activate", "Sign with published keys, and retire the previous ones of the same algorithm"},
-		{"retire", "Stop signing with keys that have a successor; their records stay"},
-		{"revoke", "Mark retired keys as revoked, once their records say so"},
-		{"remove", "Destroy the private halves of keys whose records are gone"},
+		{"retire", "Stop signing with keys that have a successor; leave their records in the DNS"},
+		{"revoke", "Mark retiring keys as revoked, once the name servers show the empty p= that " +
+			"revokes them"},
+		{"remove", "Delete the private keys whose records have been deleted from the DNS"},
 	} {
 		cmd.AddCommand(newKeysStepCmd(&f, step.verb, step.short))
 	}
@@ -46,10 +47,10 @@ func newKeysCmd() *cobra.Command {
 
 func (f *keysFlags) bind(flags *pflag.FlagSet) {
 	flags.StringVarP(&f.config, "config", "c", "", "configuration file (default "+defaultConfig+")")
-	flags.StringVar(&f.ZoneName, "zone", "", "answer all DNS questions from this zone file")
+	flags.StringVar(&f.ZoneName, "zone", "", "take all DNS answers from this zone file")
 	flags.StringSliceVar(&f.Servers, "server", nil,
-		"ask these name servers, by address or name, instead of rotation.servers")
-	flags.BoolVar(&f.JSON, "json", false, "print one JSON object a line")
+		"query these name servers, by address or name, instead of rotation.servers")
+	flags.BoolVar(&f.JSON, "json", false, "print one JSON object per line")
 }
 
 // open makes the keyring that a command works with.
@@ -79,13 +80,13 @@ func newKeysListCmd(f *keysFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list [DOMAIN...]",
 		Short: "List the keys that sign and their stages, or with --format the records that must be published now",
-		Long: `List prints the keys and their stages. With --format it prints the records that must be published now,
-for a program that publishes them; they are the same for which keys rotate waits. A new key is included from the
-start. A retiring key stays until rotation.overlap has passed and its successor is published, and then has an empty
-p=, which revokes it. A revoked key is left out, or deleted by nsupdate's commands. The name servers are asked only if
-a key is due to be revoked; if they do not answer, its record stays unchanged. If there are no keys at all, the exit
-code is 1, so that a program does not delete all records. If you publish what list prints, and nothing else at these
-names, and run keys rotate, keys pass through all stages by themselves.`,
+		Long: `List prints the keys and their stages. With --format it prints the records that must be published now, for a program
+that publishes them: the same records that "keys rotate" waits for. A new key is included from the start. A retiring
+key is included until rotation.overlap has passed and its successor is published; after that it has an empty p=, which
+revokes it. A revoked key is left out, or deleted by nsupdate's commands. The name servers are queried only if a key
+is due to be revoked; if they do not answer, its record is printed unchanged. If there are no keys at all, the exit
+code is 1, so that a program does not delete all records. If you publish exactly the records that list prints, and run
+keys rotate, keys pass through all stages automatically.`,
 		Args: filled,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.Format = format
@@ -137,8 +138,8 @@ func newKeysGenerateCmd(f *keysFlags) *cobra.Command {
 		Use:   "generate DOMAIN",
 		Short: "Make a new generation of keys for a domain, and print the records to publish",
 		Long: `Generate makes a key of each of rotation.algorithms for a domain, with selectors by the template
-rotation.selector. With --vendor it makes none, but records a selector with which another system signs, whose record
-Mailseal only prints and watches.`,
+rotation.selector. With --vendor it makes no key: it records the selector of a key with which another system signs,
+and Mailseal only prints and checks the record of that key.`,
 		Args: exactArgs("DOMAIN"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := f.open(cmd.Context(), cmd.OutOrStdout())
@@ -163,9 +164,10 @@ Mailseal only prints and watches.`,
 
 func newKeysPublishCheckCmd(f *keysFlags) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "publish-check [DOMAIN|NAME...]",
-		Short: "Compare keys with what each name server shows; keys that all of them show become published",
-		Args:  filled,
+		Use: "publish-check [DOMAIN|NAME...]",
+		Short: "Compare keys with their records at each name server; keys that all servers show " +
+			"become published",
+		Args: filled,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := f.open(cmd.Context(), cmd.OutOrStdout())
 			if err != nil {
@@ -185,10 +187,10 @@ func newKeysRotateCmd(f *keysFlags) *cobra.Command {
 		Use:   "rotate [--every 90d] [DOMAIN...]",
 		Short: "Run the rotation steps that are due, and show what each key waits for",
 		Long: `Rotate runs the steps that are due: it makes new keys before the old ones reach their maximum age,
-activates published keys that have been visible for rotation.publish, revokes keys that have not signed for
-rotation.overlap, and removes them once their records are gone. It prints what it waits for and which records to
-publish. An Ed25519 key does not begin to sign before the RSA key that was made with it, since few receivers verify
-Ed25519. You can run it as often as you like.`,
+activates published keys whose records have been visible for rotation.publish, revokes keys that have not signed for
+rotation.overlap, and removes them once their records are gone. For each key it prints what it waits for, and the
+record to publish. KEY ROTATION in mailseal.toml(5) describes the stages. An Ed25519 key does not begin to sign before
+the RSA key that was made with it, since few receivers verify Ed25519. You can run it as often as you like.`,
 		Args: filled,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := f.open(cmd.Context(), cmd.OutOrStdout())
@@ -200,7 +202,7 @@ Ed25519. You can run it as often as you like.`,
 	}
 	f.formatFlag(cmd)
 	cmd.Flags().StringVar(&f.Every, "every", "",
-		"age at which the next key replaces a key, such as 90d; the default is rotation.every")
+		"age at which a new key replaces a key, such as 90d; the default is rotation.every")
 	return cmd
 }
 
@@ -219,7 +221,7 @@ func newKeysStepCmd(f *keysFlags, verb, short string) *cobra.Command {
 	}
 	f.formatFlag(cmd)
 	cmd.Flags().StringVar(&f.force, "force", "",
-		"make the step although the DNS is not ready or it is too early; the value is the "+
-			"reason, which is recorded")
+		"take the step although the DNS is not ready or it is too early; the value is the reason, "+
+			"which is recorded")
 	return cmd
 }

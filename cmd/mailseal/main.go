@@ -66,6 +66,7 @@ with the others.`,
 			}
 		}
 	})
+	answer.NameValues(root)
 	return root
 }
 

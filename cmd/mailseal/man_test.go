@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"flag"
+	"mailseal/cmd/mailseal/answer"
 	"os"
 	"strings"
 	"testing"
@@ -45,10 +46,10 @@ func TestManualIsWhole(t *testing.T) {
 		`\`, `\-`, "-").Replace(b.String())) {
 		shown[word] = true
 	}
-	for _, c := range commands(newRootCmd()) {
+	for _, c := range answer.Commands(newRootCmd()) {
 		texts := []string{c.Short + ".", c.Long, c.UseLine(), c.Example}
 		c.Flags().VisitAll(func(f *pflag.Flag) {
-			if !f.Hidden {
+			if !f.Hidden && f.Name != "help" {
 				_, usage := pflag.UnquoteUsage(f)
 				texts = append(texts, usage)
 			}

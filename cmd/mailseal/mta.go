@@ -14,7 +14,7 @@ func newMTACmd() *cobra.Command {
 	var f play.MTA
 	cmd := &cobra.Command{
 		Use:   "mta --milter ADDRESS [FILE ...]",
-		Short: "Play an MTA towards any milter: show its edits, or measure it",
+		Short: "Act as an MTA for any milter: show its edits, or measure it",
 		Long:  help("mta"),
 		Example: `  mailseal mta --milter unix:/run/mailseal/mailseal.sock message.eml
   mailseal mta --milter inet:8891@127.0.0.1 --client 198.51.100.1 --from a@example.org --to b@example.com spam.eml
@@ -47,7 +47,8 @@ func defineMTA(cmd *cobra.Command, f *play.MTA) {
 	flags.StringVar(&f.Helo, "helo", "client.example.com", "the name that it gives in EHLO")
 	flags.StringVar(&f.Auth, "auth", "", "the user name with which it has logged in")
 	flags.StringVar(&f.From, "from", "user@example.com", "envelope sender; empty for a bounce")
-	flags.StringArrayVar(&f.To, "to", []string{"rcpt@example.net"}, "recipient; may be given again")
+	flags.StringArrayVar(&f.To, "to", []string{"rcpt@example.net"}, "recipient; may be given "+
+		"several times")
 	flags.StringArrayVar(&f.Macros, "macro", nil,
 		"a macro's value, as daemon_name=ORIGINATING; may be given again")
 	flags.BoolVar(&f.Local, "local", false,

@@ -94,8 +94,8 @@ func TestNewcomer(t *testing.T) {
 			"together with --csv", "group"},
 		{"two forms of a list", "reports sources --json --csv", exitUsage, "--json has no effect " +
 			"together with --csv", "group"},
-		{"no name", "keys record", exitUsage, "keys record takes one NAME or more", "arg(s)"},
-		{"two addresses", "reports suppress a b", exitUsage, "takes one ADDRESS", "arg(s)"},
+		{"no name", "keys record", exitUsage, "keys record needs at least one NAME", "arg(s)"},
+		{"two addresses", "reports suppress a b", exitUsage, "takes only one ADDRESS", "arg(s)"},
 	} {
 		args := strings.Fields(tc.args)
 		for i, a := range args {

@@ -30,7 +30,7 @@ func newPolicyTryCmd() *cobra.Command {
 		Short: "Show for each message which rule decides, and why",
 		Long: `Try judges messages as the daemon judges strangers' mail, and shows the result of each rule of
 [[policy.rules]]: each part of its expression with its value, and which rule decides. It reads files, or standard
-input for "-" or without a file. Without --ip there is no client: SPF and iprev are not checked, DMARC is decided by
+input if FILE is "-" or missing. Without --ip there is no client: SPF and iprev are not checked, DMARC is decided by
 DKIM alone, and client.address is "".
 
 The exit code is 0 when every message could be judged, 1 when the configuration has no rules, 3 when a file could not be
@@ -59,7 +59,7 @@ read.`,
 	flags := cmd.Flags()
 	flags.StringVarP(&f.config, "config", "c", "", "configuration file (default "+defaultConfig+")")
 	flags.BoolVar(&f.json, "json", false, "one JSON object per message, one per line")
-	flags.StringVar(&f.zone, "zone", "", "answer all DNS questions from this zone file")
+	flags.StringVar(&f.zone, "zone", "", "take all DNS answers from this zone file")
 	flags.StringVar(&f.now, "now", "", "the time at which to judge, as 2026-01-31T12:00:00Z")
 	flags.StringVar(&f.ip, "ip", "", "address of the SMTP client")
 	flags.StringVar(&f.examiner.Helo, "helo", "", "the name that the client gave in HELO")

@@ -30,7 +30,7 @@ type proposal struct {
 }
 
 func (p *proposal) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&p.zone, "zone", "", "answer all DNS questions from this zone file")
+	cmd.Flags().StringVar(&p.zone, "zone", "", "take all DNS answers from this zone file")
 	cmd.Flags().BoolVar(&p.json, "json", false, "print one JSON object")
 }
 
@@ -132,10 +132,10 @@ func newProposeDKIMCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dkim DOMAIN",
 		Short: "Make the keys that a domain lacks, print their records, and activate them once the DNS shows them",
-		Long: `Dkim makes a key of each of rotation.algorithms for a domain that has none, in the state directory,
-where only the daemon's user can read them. It prints their records and what each name server shows. A key begins to
-sign as soon as all name servers show it. You can run the command as often as you like: keys that wait are not made
-twice, and keys that sign stay. The later stages of a key are described in the help of "mailseal keys".
+		Long: `Dkim makes a key of each of rotation.algorithms for a domain that has no managed keys, in the state directory, where
+only the daemon's user can read them. It prints their records and what each name server shows. A key begins to sign as
+soon as all name servers show it. You can run the command as often as you like: keys that wait are not made twice, and
+keys that sign stay. KEY ROTATION in mailseal.toml(5) describes the later stages of a key.
 
 The exit code is 0 when all keys sign, 1 when one waits for its record, 3 when a name server did not answer.`,
 		Example: `  mailseal propose dkim example.com`,

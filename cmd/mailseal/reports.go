@@ -17,7 +17,9 @@ func newReportsCmd() *cobra.Command {
 		Short: "Make, send, receive and read DMARC reports",
 		Long: `Receivers send reports to the owners of domains about the mail that they see of these domains (RFC
 9990). These commands make, send, receive and show such reports. "mailseal serve" only records its
-results; the process "mailseal reports serve", which reads no private key, does all other work.`,
+results; the process "mailseal reports serve", which reads no private key, does all other work. Run
+the commands as the user of that process (sudo -u mailseal-reports), so that all files in its
+directory belong to it.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}

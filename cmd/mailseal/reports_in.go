@@ -94,8 +94,8 @@ func newReportsImportCmd() *cobra.Command {
 		help("reports-import"),
 		func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return answer.NewUsage(errors.New(`name a file, a directory,
-					or "-" for standard input`))
+				return answer.NewUsage(errors.New("name a file, a directory, or \"-\" for " +
+					"standard input"))
 			}
 			return nil
 		},
@@ -188,10 +188,10 @@ the sums again.`, noArgs,
 }
 
 func newReportsReparseCmd() *cobra.Command {
-	cmd, _ := newBoxCmd("reparse", "Read the mails and files that the store keeps again",
-		`Reparse reads the mails and files that the store keeps (for reports.intake.raw_days) again, and
+	cmd, _ := newBoxCmd("reparse", "Read again the messages and files that the store keeps",
+		`Reparse reads again the messages and files that the store keeps (for reports.intake.raw_days), and
 replaces the reports that were stored from them. Run it after an upgrade to a version that can read
-more, or after a change to reports.intake.domains.`, noArgs,
+more formats, or after a change to reports.intake.domains.`, noArgs,
 		func(f *boxFlags, cmd *cobra.Command, _ []string) error {
 			return f.box.Reparse(cmd.Context(), cmd.OutOrStdout())
 		})

@@ -39,7 +39,7 @@ func newOutCmd(use, short, long string, args cobra.PositionalArgs, f *outFlags,
 	}
 	cmd.Flags().StringVarP(&f.config, "config", "c", "",
 		"configuration file (default "+defaultConfig+")")
-	cmd.Flags().StringVar(&f.now, "now", "", "the time to use as the present, such as "+
+	cmd.Flags().StringVar(&f.now, "now", "", "use this time instead of the present, such as "+
 		"2026-11-30T12:00:00Z")
 	cmd.Flags().BoolVar(&f.JSON, "json", false, "print one JSON value")
 	return cmd
@@ -214,7 +214,7 @@ func newReportsCheckCmd() *cobra.Command {
 	cmd := newOutCmd("check", "Check the DNS records for the sender of reports",
 		help("reports-check"),
 		noArgs, &f, func(ctx context.Context, _ []string) error { return f.Check(ctx) })
-	cmd.Flags().StringVar(&f.zone, "zone", "", "answer all DNS questions from this zone file")
+	cmd.Flags().StringVar(&f.zone, "zone", "", "take all DNS answers from this zone file")
 	return cmd
 }
 
@@ -230,7 +230,8 @@ func newReportsBouncedCmd() *cobra.Command {
 
 func newReportsForgetCmd() *cobra.Command {
 	var f outFlags
-	cmd := newOutCmd("forget DOMAIN", "Remove all data about a domain",
+	cmd := newOutCmd("forget DOMAIN", "Remove all data about a domain that was kept for outgoing "+
+		"reports",
 		help("reports-forget"),
 		exactArgs("DOMAIN"), &f, func(ctx context.Context,
 			args []string) error {

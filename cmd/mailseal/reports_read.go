@@ -20,8 +20,8 @@ func newReportsReadCmd() *cobra.Command {
   mailseal reports read --csv reports.mbox > reports.csv`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return answer.NewUsage(errors.New(`name a file, a directory,
-					or "-" for standard input`))
+				return answer.NewUsage(errors.New("name a file, a directory, or \"-\" for " +
+					"standard input"))
 			}
 			return nil
 		},

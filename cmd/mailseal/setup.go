@@ -48,7 +48,7 @@ func newSetupCmd() *cobra.Command {
 	flags.StringVar(&o.SMTP, "smtp", "127.0.0.1:25",
 		"`address` of the mail server, for the test message")
 	flags.DurationVar(&o.Wait, "wait", 0, "wait this long for the records to be published")
-	flags.StringVar(&zone, "zone", "", "answer all DNS questions from this zone file")
+	flags.StringVar(&zone, "zone", "", "take all DNS answers from this zone file")
 	flags.BoolVar(&o.Apply, "apply", false,
 		"change the mail server, start the service, and send a test message")
 	flags.BoolVar(&o.Undo, "undo", false, "revert what --apply did")

@@ -23,8 +23,8 @@ func newShadowReportCmd() *cobra.Command {
 		Short: "Summarize the logs of shadow in a table",
 		Long: `Report counts the lines of shadow's logs, in text or JSON, with or without the prefix of syslog and
 journald: messages that were the same; that differ, in what and for which domains; and that were not judged, and why.
-It reads files, or standard input for "-" or without a file. With --ignore, messages that differ in nothing else count
-as the same.
+It reads files, or standard input if FILE is "-" or missing. With --ignore, messages that differ only in these kinds
+count as the same.
 
 The exit code is 0 if no message differs, 1 if some do, 3 if none was compared.`,
 		Example: `  mailseal shadow report /var/log/mailseal-shadow.log

@@ -24,9 +24,10 @@ type spfFlags struct {
 func newSPFCmd() *cobra.Command {
 	var f spfFlags
 	cmd := &cobra.Command{
-		Use:   "spf {NAME | --ip ADDRESS [--helo NAME] [--from SENDER]}",
-		Short: "Check by SPF whether a client may send for a domain, and show how the result was found",
-		Long:  help("spf"),
+		Use: "spf {NAME | --ip ADDRESS [--helo NAME] [--from SENDER]}",
+		Short: "Check with SPF whether a client may send for a domain, and show how the result " +
+			"was found",
+		Long: help("spf"),
 		Example: `  mailseal spf example.com
   mailseal spf --ip 192.0.2.1 --helo mail.example.com --from user@example.com
   mailseal spf --ip 2001:db8::1 --helo mail.example.com --zone zone.txt --json`,
@@ -51,7 +52,7 @@ func newSPFCmd() *cobra.Command {
 	flags.StringVar(&f.From, "from", "", "envelope sender; empty for a bounce")
 	flags.StringVar(&f.Receiver, "receiver", "",
 		"this host's name, for a domain's explanation (default: that of --config, or unknown)")
-	flags.StringVar(&f.zone, "zone", "", "answer all DNS questions from this zone file")
+	flags.StringVar(&f.zone, "zone", "", "take all DNS answers from this zone file")
 	flags.StringVar(&f.now, "now", "", "the time at which to judge, as 2026-01-31T12:00:00Z")
 	flags.BoolVar(&f.JSON, "json", false, "print one JSON object, including the tree")
 	needs(cmd, []string{"helo", "from", "receiver", "now"}, "ip")

@@ -44,7 +44,7 @@ func newVerifyCmd() *cobra.Command {
 	flags.BoolVar(&f.json, "json", false, "one JSON object per message, one per line")
 	flags.BoolVar(&f.explain, "explain", false, "explain in detail what is broken and how to "+
 		"correct it")
-	flags.StringVar(&f.zone, "zone", "", "answer all DNS questions from this zone file")
+	flags.StringVar(&f.zone, "zone", "", "take all DNS answers from this zone file")
 	flags.StringVar(&f.now, "now", "", "the time at which to judge, as 2026-01-31T12:00:00Z")
 	flags.StringVar(&f.examiner.ServerName, "server-name", "",
 		"authserv-id of the results (default: that of --config, or this host's name)")

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"mailseal/cmd/mailseal/answer"
 	"os"
 	"path/filepath"
 	"slices"
@@ -307,7 +308,7 @@ func TestFlagValues(t *testing.T) {
 				t.Errorf("%s --%s has no text", cmd.CommandPath(), f.Name)
 			}
 			wrong := "0"
-			switch f.Value.Type() {
+			switch answer.Unnamed(f).Type() {
 			case "bool":
 				bools++
 				wrong = "perhaps"
@@ -345,7 +346,7 @@ func TestFlagsWithoutEffect(t *testing.T) {
 	everyCommand(func(cmd *cobra.Command, words []string) {
 		value := func(name string) string {
 			f := cmd.Flag(name)
-			switch f.Value.Type() {
+			switch answer.Unnamed(f).Type() {
 			case "bool":
 				return "--" + name
 			case "int", "float64":
@@ -385,11 +386,11 @@ func TestCommandLines(t *testing.T) {
 	for line, says := range map[string]string{
 		"help nosuch":       "no command",
 		"nosuch":            "unknown command",
-		"keys nosuch":       "takes no arguments",
-		"completion nosuch": "takes no arguments",
+		"keys nosuch":       "unknown command",
+		"completion nosuch": "unknown command",
 		"serve x":           "takes no arguments",
-		"sign a b":          "takes one FILE",
-		"dmarc":             "takes DOMAIN",
+		"sign a b":          "takes only one FILE",
+		"dmarc":             "needs DOMAIN",
 		"keygen --domain x.example --algorithm rsa,rsa":             "names \"rsa\" twice",
 		"keygen --domain x.example --algorithm ed25519 --bits 4096": "--bits has no effect",
 		"keygen --domain x.example --algorithm dsa":                 "dsa",

@@ -19,11 +19,13 @@ func Facts(scope Scope) []Fact { return factsOf(reflect.TypeOf(scope.facts()), "
 
 // docs says for the manual what each fact is. A test holds them against the types.
 var docs = map[string]string{
-	"client.address":         "the address of the SMTP client; \"\" for mail of a process of this host",
-	"client.name":            "its name, which the MTA has verified, in lower case; \"\" without one",
+	"client.address": "the address of the SMTP client; \"\" for mail that a process on " +
+		"this host submits",
+	"client.name": "its host name, as the MTA verified it, in lower case; \"\" if " +
+		"there is none",
 	"client.helo":            "the name in HELO",
 	"envelope.sender":        "the envelope sender; \"\" for a bounce",
-	"envelope.sender_domain": "its domain, in lower case and A-labels",
+	"envelope.sender_domain": "its domain, in lower case; international names in the form xn--...",
 	"envelope.recipients":    "the envelope recipients",
 	"login":                  "the name that the client logged in with; \"\" if it did not",
 	"role":                   "whose mail it is: ours, theirs or relay",
@@ -31,35 +33,40 @@ var docs = map[string]string{
 	"tls.version":            "such as TLSv1.3; \"\" without TLS",
 	"tls.cipher":             "such as TLS_AES_256_GCM_SHA384",
 	"author.address":         "the only address in From; \"\" if there is none or several",
-	"author.domain":          "its domain, in lower case and A-labels",
-	"time.date":              "when the message is judged, by the clock of this host: 2026-01-31",
-	"time.hour":              "0 to 23",
-	"time.weekday":           "such as monday",
-	"size":                   "bytes of the message, header and body",
-	"spf.result":             "pass, fail, softfail, neutral, none, temperror or permerror",
-	"spf.domain":             "the domain of the envelope sender, or of HELO for a bounce",
-	"spf.aligned":            "it passes for the author's domain, as DMARC counts it",
-	"helo.result":            "SPF of the name in HELO",
-	"helo.domain":            "that name",
-	"helo.aligned":           "always false: DMARC does not count it",
-	"iprev.result":           "pass, fail, temperror or permerror: the reverse name of the client",
-	"iprev.name":             "that name",
-	"dkim[].result":          "of each signature: pass, fail, policy, neutral, temperror or permerror",
-	"dkim[].domain":          "who signed (d=)",
-	"dkim[].selector":        "with which selector (s=)",
-	"dkim[].algorithm":       "such as rsa-sha256",
-	"dkim[].bits":            "of the key; 0 if it was not found",
-	"dkim[].aligned":         "it passes for the author's domain, as DMARC counts it",
-	"dmarc.result":           "pass, fail, none, temperror or permerror",
-	"dmarc.domain":           "the author's domain that decided",
-	"dmarc.record_domain":    "where its policy is published",
-	"dmarc.policy":           "the published policy: none, quarantine or reject; \"\" without a policy",
-	"dmarc.disposition":      "what the owner asks for this message: none unless it fails",
-	"dmarc.record":           "the policy record as it is published; \"\" without one",
-	"dmarc.testing":          "the policy says t=y",
-	"arc.result":             "pass, fail or none",
-	"arc.sealer":             "the newest sealer of a chain that passes; \"\" otherwise",
-	"arc.sealers":            "all of them, the newest first",
+	"author.domain":          "its domain, in lower case; international names in the form xn--...",
+	"time.date": "the date on which the message is judged, such as 2026-01-31; all " +
+		"times are local times of this host",
+	"time.hour":    "the hour, 0 to 23",
+	"time.weekday": "the day of the week, such as monday",
+	"size":         "the size of the message in bytes, header and body",
+	"spf.result":   "pass, fail, softfail, neutral, none, temperror or permerror",
+	"spf.domain":   "the domain of the envelope sender, or of HELO for a bounce",
+	"spf.aligned":  "it passes, and the domain is aligned with the author's",
+	"helo.result":  "the SPF result for the name in HELO",
+	"helo.domain":  "that name",
+	"helo.aligned": "always false, since DMARC does not use this result",
+	"iprev.result": "the result for the client's reverse name: pass, fail, temperror or " +
+		"permerror",
+	"iprev.name": "that name",
+	"dkim[].result": "the result of each signature: pass, fail, policy, neutral, " +
+		"temperror or permerror",
+	"dkim[].domain":       "the domain that signed (d=)",
+	"dkim[].selector":     "its selector (s=)",
+	"dkim[].algorithm":    "such as rsa-sha256",
+	"dkim[].bits":         "the size of the key; 0 if it was not found",
+	"dkim[].aligned":      "it passes, and its domain is aligned with the author's",
+	"dmarc.result":        "pass, fail, none, temperror or permerror",
+	"dmarc.domain":        "the author's domain for which the result is",
+	"dmarc.record_domain": "the domain at which its policy is published",
+	"dmarc.policy": "the published policy: none, quarantine or reject; \"\" without a " +
+		"policy",
+	"dmarc.disposition": "the action that the domain's owner asks for: none unless the message " +
+		"fails",
+	"dmarc.record":  "the policy record as it is published; \"\" without one",
+	"dmarc.testing": "the policy has t=y",
+	"arc.result":    "pass, fail or none",
+	"arc.sealer":    "the domain of the newest seal of a chain that passes; \"\" otherwise",
+	"arc.sealers":   "the domains of all seals of a chain that passes, the newest first",
 }
 
 // words are the values that facts with few values have.
@@ -78,19 +85,22 @@ var words = map[string][]string{
 
 // FunctionDocs says for the manual what each function is.
 var FunctionDocs = map[string]string{
-	"all":          "all(LIST, CONDITION): the condition is true for every element, # or .part",
-	"any":          "any(LIST, CONDITION): it is true for at least one",
-	"none":         "none(LIST, CONDITION): it is true for no element",
-	"one":          "one(LIST, CONDITION): it is true for exactly one",
-	"count":        "count(LIST, CONDITION): the number of elements for which it is true",
-	"len":          "len(LIST or TEXT): elements, or characters",
-	"lower":        "lower(TEXT): in lower case",
-	"trim":         "trim(TEXT): without white space around it",
+	"all": "all(LIST, CONDITION): the condition is true for every element. In the " +
+		"condition, # is the element, and .result its part: all(dkim, .aligned), " +
+		"all(envelope.recipients, # endsWith \"@example.com\")",
+	"any":  "any(LIST, CONDITION): the condition is true for at least one element",
+	"none": "none(LIST, CONDITION): the condition is true for no element",
+	"one":  "one(LIST, CONDITION): the condition is true for exactly one element",
+	"count": "count(LIST, CONDITION): the number of elements for which the condition is " +
+		"true",
+	"len":          "len(LIST or TEXT): the number of elements, or of characters",
+	"lower":        "lower(TEXT): the text in lower case",
+	"trim":         "trim(TEXT): the text without white space around it",
 	"in_network":   "in_network(client.address, \"192.0.2.0/24\", ...): the address is in one of the networks",
 	"below":        "below(author.domain, \"example.com\", ...): the domain is one of these, or below one",
 	"header":       "header(\"Subject\"): the first field of the name, unfolded; \"\" without one",
 	"headers":      "headers(\"Received\"): all fields of the name, from the top",
-	"header_count": "header_count(\"Received\"): how many there are",
+	"header_count": "header_count(\"Received\"): the number of fields of the name",
 }
 
 func factsOf(t reflect.Type, prefix string) []Fact {
@@ -150,7 +160,8 @@ func Names(scope Scope) []string {
 		names = append(
 			names,
 			strings.FieldsFunc(f.Name, func(r rune) bool {
-				return strings.ContainsRune(".[]", r)
+				return strings.ContainsRune(".[]",
+					r)
 			})...)
 	}
 	slices.Sort(names)
