@@ -289,14 +289,22 @@ func (c *checker) warnCatchAll(r *Rule, at place, k Key) {
 // The d= domain may not be known yet.
 func (c *checker) checkIdentifier(p placed, identifier, domain string) {
 	_, of, ok := cutLast(identifier, '@')
-	if !ok || strings.Contains(of, "%") || domain == "%" || domain == "" ||
-		!p.has("identifier", "domain", "keys", "managed") {
+	if !ok || strings.Contains(of, "%") || domain == "%" || domain == "" {
 		return
 	}
-	if of != domain && !strings.HasSuffix(of, "."+domain) {
-		c.problem(p.at.key("identifier"),
-			"%q is not at or below %s, which signs (RFC 6376 section 3.5)", identifier, domain)
+	if of == domain || strings.HasSuffix(of, "."+domain) {
+		return
 	}
+	at := p.at.key("identifier")
+	if !p.has("identifier") {
+		// for the first of the rules that it does not suit; the others are the same mistake
+		at = c.place("signing.identifier")
+		if c.hasProblem(place{c.main, "signing"}, "identifier") {
+			return
+		}
+	}
+	c.problem(at, "%q is not at or below %s, which signs (RFC 6376 section 3.5)", identifier,
+		domain)
 }
 
 // checkReach finds rules that no message reaches, which is how the order of generated tables goes

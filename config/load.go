@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"mailseal/keys"
 	"mailseal/keys/files"
+	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -76,6 +77,14 @@ func newLoader() *loader {
 // exist.
 const adviceMissing = `; "mailseal setup" makes one, and -c names another file`
 
+// adviceDenied says what to do where this user may not read a file of the configuration.
+func adviceDenied() string {
+	if os.Geteuid() == 0 {
+		return ""
+	}
+	return "; run the command as root (sudo), or as the daemon's user"
+}
+
 func (l *loader) read(path string) {
 	data, err := l.reader(path, maxFile)
 	if err != nil {
@@ -87,11 +96,15 @@ func (l *loader) read(path string) {
 		if l.main == nil && errors.Is(err, fs.ErrNotExist) {
 			text += adviceMissing
 		}
+		denied := errors.Is(err, fs.ErrPermission)
+		if denied {
+			text += adviceDenied()
+		}
 		l.problems = append(l.problems, Problem{
 			File:   path,
 			Text:   text,
 			order:  l.count,
-			unread: l.main == nil,
+			unread: l.main == nil || denied,
 		})
 		l.broken = true
 		return

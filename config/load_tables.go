@@ -1,7 +1,9 @@
 package config
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"strings"
 
@@ -41,6 +43,10 @@ func loadTables(c *Config, conf string) error {
 		return n.problems
 	}
 	c.Warnings = append(c.Warnings, n.warnings...)
+	if len(c.Sign) == 0 && c.Signs() {
+		c.Warnings = append(c.Warnings, c.Problem("signing_table",
+			"no line of it signs anything: our own mail goes unsigned"))
+	}
 	return nil
 }
 
@@ -53,7 +59,12 @@ type tableLoader struct {
 func (n *tableLoader) open(setting, value string) *tables.Dataset {
 	d, err := n.read(value)
 	if err != nil {
-		n.problems = append(n.problems, Problem{File: n.conf, Path: setting, Text: err.Error()})
+		p := Problem{File: n.conf, Path: setting, Text: err.Error()}
+		if errors.Is(err, fs.ErrPermission) {
+			p.Text += adviceDenied()
+			p.unread = true
+		}
+		n.problems = append(n.problems, p)
 		return nil
 	}
 	for _, r := range d.Leading {

@@ -16,11 +16,16 @@ type Problem struct {
 	Text string `json:"text"`
 
 	order  int  // of the file
-	unread bool // File is the one named to Load, and could not be read
+	unread bool // of a file that could not be read
 }
 
+// IsUnread reports whether the problem is that the file named to Load could not be read, or that
+// this user may not read another one, so that nothing is known about what is in it.
+func (p Problem) IsUnread() bool { return p.unread }
+
 // ErrUnread is what Load's error is, beside its Problems, when the file that it was asked for could
-// not be read. Files that this one names are its mistakes.
+// not be read, or permissions keep this user from a file that it names. A file that it names and
+// that is not there is its mistake.
 var ErrUnread = errors.New("config: the file could not be read")
 
 // Error writes "mailseal.toml:12: sign[2].keys[0]: text".

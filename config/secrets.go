@@ -60,9 +60,8 @@ func (c *Config) Secrets() []Exposed {
 	}
 	w.walk("", placed{}, reflect.ValueOf(c).Elem())
 	for _, name := range slices.Sorted(maps.Keys(c.Sources)) { // a database in a file holds keys
-		if s := c.Sources[name]; s.Driver == "sqlite" {
-			w.add(sqliteFile(string(s.DSN)), s.Problem("dsn", ""))
-		}
+		s := c.Sources[name]
+		w.add(s.DatabaseFile(), s.Problem("dsn", ""))
 	}
 	return w.found
 }
@@ -140,6 +139,14 @@ func (w *secretWalk) add(file string, at Problem) {
 	}
 	w.seen[file] = true
 	w.found = append(w.found, Exposed{file, at})
+}
+
+// DatabaseFile returns the path of the database of a source with the driver "sqlite", else "".
+func (s Source) DatabaseFile() string {
+	if s.Driver != "sqlite" {
+		return ""
+	}
+	return sqliteFile(string(s.DSN))
 }
 
 // sqliteFile returns the path in the DSN of a database in a file, which may be written as a URI.

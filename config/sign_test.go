@@ -43,6 +43,20 @@ func TestSimpleMode(t *testing.T) {
 	}
 }
 
+func TestSimpleModeIdentifier(t *testing.T) {
+	const simple = "domain = \"example.com\"\nselector = \"s\"\nkey_file = \"k\"\n"
+	for identifier, want := range map[string]string{
+		"a@other.org":       "m.toml:4: signing.identifier: \"a@other.org\" is not at or below example.com",
+		"a@sub.example.com": "",
+		"@%":                "",
+	} {
+		_, err := config.Parse("m.toml", []byte(simple+"signing.identifier = \""+identifier+"\"\n"))
+		if want == "" && err != nil || want != "" && !strings.Contains(fmt.Sprint(err), want) {
+			t.Errorf("%s: got %v, want %q", identifier, err, want)
+		}
+	}
+}
+
 func TestKeys(t *testing.T) {
 	c := parse(t, twoKeys)
 	first, second := c.Keys["mail._domainkey.example.com"], c.Keys["second"]
@@ -132,6 +146,10 @@ func TestRuleProblems(t *testing.T) {
 			"\"second\"\nidentifier = \"@a.example.org\"", ""},
 		{"identifier beside", "[[sign]]\nfrom = \"example.com\"\nkeys = \"second\"\ndomain = " +
 			"\"example.com\"\nidentifier = \"@example.org\"", "not at or below example.com"},
+		{"identifier of all rules beside", "signing.identifier = \"@example.org\"\n" +
+			strings.Repeat("[[sign]]\nfrom = \"example.com\"\nkeys = "+
+				"\"mail._domainkey.example.com\"\n", 2),
+			"mailseal.toml:2: signing.identifier: \"@example.org\" is not at or below example.com"},
 		{"resign", "[[sign]]\nfrom = \"*\"\nkeys = \"second\"\nresign = true\nwhen = { " +
 			"recipients = \"l@example.com\" }", ""},
 		{"mixed list", "[[sign]]\nfrom = \"example.com\"\nkeys = \"second\"\nheaders = [\"+A\", \"B\"]",

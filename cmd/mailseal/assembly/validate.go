@@ -2,6 +2,8 @@ package assembly
 
 import (
 	"errors"
+	"fmt"
+	"os/user"
 
 	"mailseal/config"
 )
@@ -11,7 +13,7 @@ import (
 // the state directory is not among them.
 func Validate(cfg *config.Config) error {
 	_, err := newLists(cfg)
-	errs := []error{err}
+	errs := []error{err, validateUser(cfg)}
 	if cfg.Signs() {
 		_, err := (&Parts{Config: cfg}).Signer()
 		errs = append(errs, err)
@@ -21,4 +23,24 @@ func Validate(cfg *config.Config) error {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+func validateUser(cfg *config.Config) error {
+	if cfg.User == "" {
+		return nil
+	}
+	if _, err := LookupUser(cfg.User); err != nil {
+		return cfg.Problem("user", err.Error())
+	}
+	return nil
+}
+
+// LookupUser finds the user that the daemon is to become, by name.
+func LookupUser(name string) (*user.User, error) {
+	u, err := user.Lookup(name)
+	var unknown user.UnknownUserError
+	if errors.As(err, &unknown) {
+		return nil, fmt.Errorf("there is no user %q on this host", name)
+	}
+	return u, err
 }

@@ -61,7 +61,6 @@ type Result struct {
 	Judged string // how files were judged, where it was not with our own rights
 
 	counts map[Area]map[Severity]int
-	unread bool
 }
 
 // Key is a key that can sign.
@@ -90,11 +89,9 @@ const (
 // does not count.
 func (r *Result) Verdict() Verdict {
 	switch {
-	case r.unread:
-		return Undecided
 	case r.Count(Local, Error)+r.Count(DNS, Error)+r.Count(MTA, Error) > 0:
 		return Bad
-	case r.Count(Local, Unknown)+r.Count(DNS, Unknown) > 0,
+	case r.notFoundOut() > 0,
 		slices.ContainsFunc(r.MTAs, Server.isPast):
 		return Undecided
 	}
@@ -115,10 +112,14 @@ type checker struct {
 	result  *Result
 	cfg     *config.Config
 	files   *keyfile.Source
-	service *service.Service        // with whose rights files are judged, nil: with our own
-	stops   map[string]service.Stop // files that it cannot read or write, by path
-	domains *keyfile.Domains        // keys of files that each domain has of its own; nil: none
-	parts   *assembly.Parts         // sources, managed keys, and the table of all keys
+	service *service.Service // with whose rights files are judged, nil: with our own
+	isGuest bool             // we are neither root nor the daemon's user
+	daemon  *service.Service // whom the daemon runs as, where isGuest; nil: not known
+	// files that we may not read, and that a finding names
+	deniedBefore map[string]bool
+	stops        map[string]service.Stop // files that it cannot read or write, by path
+	domains      *keyfile.Domains        // keys of files that each domain has of its own; nil: none
+	parts        *assembly.Parts         // sources, managed keys, and the table of all keys
 }
 
 func (c *checker) run(ctx context.Context) error {
@@ -156,6 +157,7 @@ func (c *checker) run(ctx context.Context) error {
 	c.sockets(ctx)
 	c.ours()
 	c.secrets()
+	c.pages()
 	c.spool()
 	c.managed()
 	if c.AgainstRunning {
@@ -174,12 +176,12 @@ func (c *checker) run(ctx context.Context) error {
 
 // mistakes reports what keeps a configuration from being read.
 func (c *checker) mistakes(ps config.Problems) {
-	code := ConfigMistake
-	if errors.Is(ps, config.ErrUnread) {
-		code, c.result.unread = ConfigUnread, true
-	}
 	for _, p := range ps {
-		c.problem(code, p)
+		if p.IsUnread() {
+			c.problem(ConfigUnread, p)
+		} else {
+			c.problem(ConfigMistake, p)
+		}
 	}
 }
 
@@ -196,7 +198,10 @@ func (c *checker) assemble(ctx context.Context) {
 	c.parts = &assembly.Parts{Config: c.cfg, Resolver: c.Resolver, Keys: c.files}
 	c.parts.Sources, err = assembly.OpenSources(c.cfg, nil, quiet)
 	c.joined(SourceRefused, err)
-	c.joined(StateUnread, c.parts.AddManaged(nil, quiet))
+	if err := c.parts.AddManaged(nil, quiet); !c.denied(c.stateSetting(), c.cfg.StateDirectory,
+		err) {
+		c.joined(StateUnread, err)
+	}
 	c.parts.Domains = c.domains
 	c.parts.Table = assembly.NewKeyTable(c.cfg, c.files, c.parts.Sources).With(c.domains)
 }

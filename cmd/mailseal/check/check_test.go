@@ -37,6 +37,11 @@ func shortKey(t *testing.T) string {
 }
 
 // TestFindings holds which codes a configuration comes to, and the verdict.
+// pagesOf is the section of the pages with some settings.
+func pagesOf(settings string) string {
+	return "[reports.web]\naddress = \"127.0.0.1:1\"\n" + settings + "\n"
+}
+
 func TestFindings(t *testing.T) {
 	good := listen + signing
 	second := func(setting string) string {
@@ -49,6 +54,18 @@ func TestFindings(t *testing.T) {
 	}{
 		{"good", good, "", Good, []Code{}},
 		{"a mistake", "mod = 1\n" + good, "", Bad, []Code{ConfigMistake}},
+		{"a user that is not there", "user = \"nobodyx\"\n" + good, "", Bad, []Code{ConfigRefused}},
+		{"a token that is too short", good + pagesOf("token_file = \"short\""), "", Bad,
+			[]Code{PagesRefused}},
+		{"an empty token", good + pagesOf("token_file = \"empty\""), "", Bad,
+			[]Code{PagesRefused}},
+		{"passwords that are not bcrypt", good + pagesOf("htpasswd = \"ht\""), "", Bad,
+			[]Code{PagesRefused}},
+		{"a certificate that is a key", good + pagesOf("token_file = \"tok\"\ncertificate = "+
+			"\"s.pem\"\nkey = \"s.pem\""), "", Bad, []Code{PagesRefused}},
+		{"pages with a token", good + pagesOf("token_file = \"tok\""), "", Good, []Code{}},
+		{"no line of a table signs", listen + "key_table = \"file:keys\"\nsigning_table = " +
+			"\"file:signs\"\n", "", Good, []Code{ConfigWarning}},
 		{"a warning", listen, "", Good, []Code{ConfigWarning}},
 		{"no file of a key", second(`file = "t.pem"`), "", Bad, []Code{KeyMissing}},
 		{"a file without a key", second(`file = "mailseal.toml"`), "", Bad, []Code{KeyUnusable}},
@@ -117,6 +134,12 @@ func TestFindings(t *testing.T) {
 			s.write(t, "open.pem", string(key), 0o644)
 			s.write(t, "long.pem", longKey, 0o600)
 			s.write(t, "short.pem", shortKey(t), 0o600)
+			s.write(t, "short", "12345\n", 0o600)
+			s.write(t, "empty", "", 0o600)
+			s.write(t, "tok", "12345678901234567890\n", 0o600)
+			s.write(t, "ht", "me:$apr1$x$y\n", 0o600)
+			s.write(t, "keys", "k example.com:s:"+s.path("s.pem")+"\n", 0o640)
+			s.write(t, "signs", "# nothing\n", 0o640)
 			s.zone = strings.ReplaceAll(tt.zone, "RECORD", record.Line())
 			found, r := s.check(t)
 			if got := codes(found); !slices.Equal(got, sorted(tt.want)) ||
@@ -161,6 +184,7 @@ func TestOutput(t *testing.T) {
 	s := newSite(t, strings.Replace(listen, "inet:8891@127.0.0.1", "unix:/nowhere/m.sock", 1)+
 		signing)
 	found, r := s.check(t)
+	r.Judged = "" // which depends on the users of this host
 	var text strings.Builder
 	p := Printer{Out: &text}
 	for _, f := range found {

@@ -32,6 +32,7 @@ const (
 	IDShort   Code = "authserv-id-can-be-forged"
 	IDSeveral Code = "authserv-id-differs"
 
+	NotChecked            Code = "not-checked"
 	FileClosed            Code = "file-closed-to-daemon"
 	StateClosed           Code = "state-directory-closed-to-daemon"
 	SpoolClosed           Code = "reports-spool-closed"
@@ -51,6 +52,7 @@ const (
 	FileOwner      Code = "secret-file-owner"
 	FileMode       Code = "secret-file-mode"
 	SecretMissing  Code = "secret-missing"
+	PagesRefused   Code = "pages-refused"
 
 	ManagedNone     Code = "managed-key-missing"
 	ManagedWaiting  Code = "managed-key-waiting"
@@ -110,7 +112,7 @@ const (
 
 // rows is the table from code to severity, sentence and remedies.
 var rows = []Row{
-	{ConfigUnread, Error, Local, "%s", nil},
+	{ConfigUnread, Unknown, Local, "%s", nil},
 	{ConfigMistake, Error, Local, "%s", nil},
 	{ConfigWarning, Warning, Local, "%s", nil},
 	{ConfigRefused, Error, Local, "%s", nil},
@@ -125,6 +127,8 @@ var rows = []Row{
 		"mail has results under another name, and a name that only one of them removes can be forged at the others",
 		fixes(remedy.ServerName)},
 
+	{NotChecked, Unknown, Local, "%s was not checked: user %s may not read it; run check as root " +
+		"(sudo mailseal check)", nil},
 	{FileClosed, Error, Local, "the daemon cannot read %s: %s", fixes(remedy.LetIn, remedy.AccessList)},
 	{StateClosed, Error, Local, "the daemon cannot use %s: %s", fixes(remedy.GiveToUser)},
 	{SpoolClosed, Error, Local, "the daemon cannot write records for DMARC reports to %s: %s; " +
@@ -164,6 +168,7 @@ var rows = []Row{
 	{FileOwner, Warning, Local, "%s", fixes(remedy.Copy)},
 	{FileMode, Warning, Local, "%s", fixes(remedy.ChangeMode, remedy.LetIn)},
 	{SecretMissing, Error, Local, "%s", nil},
+	{PagesRefused, Error, Local, "%s", nil},
 
 	{ManagedNone, Error, Local, "no key of %s is active, so its mail %s", fixes(remedy.GenerateKey)},
 	{ManagedWaiting, Error, Local, "no key of %s is active, so its mail %s; %s is %s and waits " +

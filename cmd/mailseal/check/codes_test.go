@@ -141,6 +141,8 @@ func TestSentences(t *testing.T) {
 		{IDSeveral, []any{"a.example, b.example"}, "not set, and more than one MTA may connect " +
 			"(a.example, b.example): each one's mail has results under another name, " +
 			"and a name that only one of them removes can be forged at the others"},
+		{NotChecked, []any{"/f", "me"}, "/f was not checked: user me may not read it; run check " +
+			"as root (sudo mailseal check)"},
 		{FileClosed, []any{"/f", "why"}, "the daemon cannot read /f: why"},
 		{StateClosed, []any{"/s", "why"}, "the daemon cannot use /s: why"},
 		{SpoolClosed, []any{"/s", "why"}, "the daemon cannot write records for DMARC reports to " +

@@ -82,6 +82,8 @@ func (c *checker) ownKey(ctx context.Context, name string, of ownKey, reported m
 	case errors.Is(err, keyfile.ErrLost):
 		c.report(finding(KeyMissing, setting, err.Error()))
 		return
+	case c.denied(setting, of.path, err):
+		return
 	case err != nil:
 		c.report(finding(KeyUnusable, setting, err.Error()))
 		return

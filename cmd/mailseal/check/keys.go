@@ -2,7 +2,9 @@ package check
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"runtime"
@@ -11,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"mailseal/cmd/mailseal/pages"
 	"mailseal/cmd/mailseal/remedy"
 	"mailseal/config"
 	"mailseal/keys"
@@ -34,6 +37,10 @@ func (c *checker) keys(ctx context.Context) error {
 		k := c.cfg.Keys[f.Name]
 		if _, bad := c.stopAt(k.File); bad {
 			continue // first it must be read at all
+		}
+		if f.Kind == keyfile.Unreadable && c.denied(c.keySetting(f.Name, "file"), f.Path,
+			fs.ErrPermission) {
+			continue
 		}
 		setting := "file"
 		if k.File == "" {
@@ -139,9 +146,22 @@ func (c *checker) secrets() {
 	for _, s := range c.cfg.Secrets() {
 		if _, err := os.Stat(s.File); err == nil {
 			c.secretFile(s.Place, s.File)
-		} else if s.File != s.Place.File && !c.isOfSource(s.Place) {
+		} else if s.File != s.Place.File && !c.isOfSource(s.Place) &&
+			!c.denied(at(s.Place), s.File, err) {
 			c.report(finding(SecretMissing, at(s.Place), err.Error()))
 		}
+	}
+}
+
+// pages reports what "mailseal reports serve" would not start with: a token or a certificate that
+// is no good. That a file is missing has been reported.
+func (c *checker) pages() {
+	for _, m := range pages.Mistakes(c.cfg) {
+		setting := at(c.cfg.Problem(m.Setting, ""))
+		if errors.Is(m, fs.ErrNotExist) || c.denied(setting, c.File, m) {
+			continue
+		}
+		c.report(finding(PagesRefused, setting, m.Err.Error()))
 	}
 }
 

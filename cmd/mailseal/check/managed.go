@@ -13,6 +13,9 @@ import (
 func (c *checker) managed() {
 	store := keylife.Store{Dir: c.cfg.StateDirectory}
 	state, err := store.Read()
+	if c.denied(c.stateSetting(), c.cfg.StateDirectory, err) {
+		return
+	}
 	for _, r := range c.cfg.Sign {
 		switch {
 		case r.Managed == "" || r.Managed == "%" && err == nil:
@@ -25,6 +28,10 @@ func (c *checker) managed() {
 	if err == nil {
 		c.activeKeys(store, state)
 	}
+}
+
+func (c *checker) stateSetting() place {
+	return at(c.cfg.Problem("state_directory", ""))
 }
 
 // inactive is the finding about a rule without an active key. Keys that are on their way need no
@@ -63,8 +70,11 @@ func (c *checker) activeKeys(store keylife.Store, state *keylife.State) {
 			tried = tryKey(private)
 			err = tried.err
 		}
+		if c.denied(c.stateSetting(), c.cfg.StateDirectory, err) {
+			continue
+		}
 		if err != nil {
-			c.report(finding(ManagedUnusable, place{file: c.File, setting: "state_directory"},
+			c.report(finding(ManagedUnusable, c.stateSetting(),
 				err.Error()))
 			continue
 		}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"mailseal/cmd/mailseal/remedy"
@@ -25,7 +26,8 @@ func (p Printer) Report(f Finding) {
 	}
 }
 
-// Finish sums up, a line for each area.
+// Finish sums up, a line for each area, and writes the verdict last: the one line that agrees with
+// the exit code.
 func (p Printer) Finish(r *Result) {
 	if r.AskedDNS {
 		p.dns(r)
@@ -33,26 +35,60 @@ func (p Printer) Finish(r *Result) {
 	for _, s := range r.Sources {
 		fmt.Fprintf(p.Out, "source %s: %s\n", s.Name, s.Says)
 	}
-	p.local(r)
-	for _, s := range r.MTAs {
-		p.server(s)
-	}
-}
-
-func (p Printer) local(r *Result) {
 	if r.Judged != "" {
 		fmt.Fprintf(p.Out, "%s: files were judged %s\n", r.File, r.Judged)
 	}
-	broken, warnings := r.Count(Local, Error), r.Count(Local, Warning)
-	if broken > 0 {
-		fmt.Fprintf(p.Out, "%s: errors: %d, warnings: %d\n", r.File, broken, warnings)
-		return
-	}
-	if len(r.IDs) > 0 {
+	if r.Count(Local, Error) == 0 && len(r.IDs) > 0 {
 		fmt.Fprintf(p.Out, "%s: results are written under %s\n", r.File, strings.Join(r.IDs, ", "))
 	}
-	fmt.Fprintf(p.Out, "%s: good; keys: %d, rules: %d, sockets: %d, warnings: %d\n",
-		r.File, len(r.Keys), r.Rules, r.Sockets, warnings)
+	for _, s := range r.MTAs {
+		p.server(s)
+	}
+	fmt.Fprintf(p.Out, "%s: %s\n", r.File, r.verdictText())
+}
+
+// areaNames are the areas as the verdict names them.
+var areaNames = []struct {
+	area Area
+	name string
+}{{Local, "this host"}, {DNS, "DNS"}, {MTA, "mail servers"}}
+
+// verdictText writes the verdict: "good" only where the exit code is 0, and otherwise the numbers
+// of what makes it another one.
+func (r *Result) verdictText() string {
+	warnings := r.total(Warning)
+	if r.Verdict() == Good {
+		return fmt.Sprintf("good; keys: %d, rules: %d, sockets: %d, warnings: %d", len(r.Keys),
+			r.Rules, r.Sockets, warnings)
+	}
+	out := fmt.Sprintf("errors: %d", r.total(Error))
+	var where []string
+	for _, a := range areaNames {
+		if n := r.Count(a.area, Error); n > 0 {
+			where = append(where, fmt.Sprintf("%s: %d", a.name, n))
+		}
+	}
+	if r.total(Error) > r.Count(Local, Error) {
+		out += " (" + strings.Join(where, ", ") + ")"
+	}
+	out += fmt.Sprintf(", warnings: %d", warnings)
+	if n := r.notFoundOut(); n > 0 {
+		out += fmt.Sprintf(", not found out: %d", n)
+	}
+	if r.Verdict() == Undecided && slices.ContainsFunc(r.MTAs, Server.isPast) {
+		out += ", a mail server does not use Mailseal"
+	}
+	return out
+}
+
+// total counts the findings of a severity in all areas.
+func (r *Result) total(s Severity) int {
+	return r.Count(Local, s) + r.Count(DNS, s) + r.Count(MTA, s)
+}
+
+// notFoundOut counts what keeps the verdict from being good though it is not an error.
+func (r *Result) notFoundOut() int {
+	return r.Count(Local, Unknown) + r.Count(DNS, Unknown)
 }
 
 func (p Printer) dns(r *Result) {
@@ -125,7 +161,7 @@ type resultJSON struct {
 	Rules    int           `json:"rules"`
 	Sockets  int           `json:"sockets"`
 	IDs      []string      `json:"authserv_ids,omitempty"`
-	Judged   string        `json:"files_judged,omitempty"`
+	Judged   string        `json:"files_judged"`
 	DNS      *dnsJSON      `json:"dns,omitempty"` // nil when it was not asked
 	MTAs     []Server      `json:"mtas,omitempty"`
 }

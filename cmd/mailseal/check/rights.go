@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -19,10 +20,11 @@ import (
 )
 
 // ErrAs is in the error of Run about a user Options.As with whose rights files cannot be judged.
-var ErrAs = errors.New("check: cannot judge files as another user")
+var ErrAs = errors.New("no files can be opened as that user")
 
 // findService finds out with whose rights files are to be judged: with those of the daemon's user
-// if we are root, who may read everything, else with our own.
+// if we are root, who may read everything. Otherwise it finds out whether we are that user. If not,
+// a file that we cannot read says nothing about the daemon.
 func (c *checker) findService() error {
 	if c.Service != nil {
 		c.service = c.Service
@@ -30,7 +32,11 @@ func (c *checker) findService() error {
 	}
 	if os.Geteuid() != 0 {
 		if c.As != "" {
-			return fmt.Errorf("%w: only root can judge files as user %s", ErrAs, c.As)
+			return fmt.Errorf("%w: only root can open files as user %s", ErrAs, c.As)
+		}
+		s, err := service.Detect("/", "")
+		if c.isGuest = err != nil || s.UID != os.Geteuid(); c.isGuest && err == nil {
+			c.daemon = &s
 		}
 		return nil
 	}
@@ -39,27 +45,57 @@ func (c *checker) findService() error {
 	case err == nil && s.UID != 0:
 		c.service = &s
 	case err != nil && c.As != "":
-		return fmt.Errorf("%w: %w", ErrAs, err)
+		return fmt.Errorf("%w: there is no user %q on this host", ErrAs, c.As)
+	case err != nil:
+		c.result.Judged = fmt.Sprintf("as root, who may read all of them: there is no user "+
+			"%s on this host", s.Name)
 	}
 	return nil
 }
 
+// denied reports that a file could not be looked at because we are neither root nor the daemon's
+// user, and returns false where that is not what happened.
+func (c *checker) denied(setting place, path string, err error) bool {
+	if !c.isGuest || !errors.Is(err, fs.ErrPermission) {
+		return false
+	}
+	if c.deniedBefore == nil {
+		c.deniedBefore = map[string]bool{}
+	}
+	if !c.deniedBefore[path] {
+		c.deniedBefore[path] = true
+		c.report(finding(NotChecked, setting, path, remedy.Self().User))
+	}
+	return true
+}
+
 // reader is who has to read files, for remedies.
 func (c *checker) reader() remedy.Reader {
-	if c.service == nil {
+	s := c.service
+	if s == nil {
+		s = c.daemon
+	}
+	switch {
+	case s == nil && c.isGuest:
+		return remedy.Reader{}
+	case s == nil:
 		return remedy.Self()
 	}
-	s := c.service
 	return remedy.Reader{User: s.Name, Group: s.GroupName(), UID: s.UID,
 		Groups: append([]int{s.GID}, s.Groups...)}
 }
 
 // asReader is the same for package keyfile, nil for this process.
 func (c *checker) asReader() *keyfile.Reader {
-	if c.service == nil {
-		return nil
+	switch {
+	case c.service != nil:
+		return c.service.Reader()
+	case c.daemon != nil:
+		return c.daemon.Reader()
+	case c.isGuest:
+		return &keyfile.Reader{IsOwner: true}
 	}
-	return c.service.Reader()
+	return nil
 }
 
 // probe has the daemon's user try all that the configuration names, and reports what it cannot do
@@ -133,7 +169,7 @@ func (c *checker) wants() map[service.Want]func(service.Stop) {
 		out[service.Want{Path: c.cfg.Reports.SpoolDirectory, Write: true}] = c.closedSpool
 	}
 	if assembly.ManagesKeys(c.cfg) {
-		setting := place{file: c.File, setting: "state_directory"}
+		setting := c.stateSetting()
 		out[service.Want{Path: c.cfg.StateDirectory, Write: true}] = c.closedState(setting)
 		read(filepath.Join(c.cfg.StateDirectory, "keys.json"), c.closedState(setting))
 	}

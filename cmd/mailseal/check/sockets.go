@@ -52,14 +52,32 @@ func (c *checker) socketDirectory(l config.Listener) {
 			f.Fix = remedy.DirectoryFor(c.reader(), dir)
 		}
 		c.report(f)
+	case c.denied(setting, dir, err):
 	case err != nil:
 		c.report(finding(SocketDirectoryBad, setting, err.Error()))
 	case !info.IsDir():
 		c.report(finding(SocketDirectoryBad, setting, dir+" is not a directory"))
+	case c.isGuest:
+		c.guestDirectory(dir, setting)
 	case c.service == nil && unix.Access(dir, unix.W_OK|unix.X_OK) != nil:
-		f := finding(SocketDirectoryClosed, setting, dir, "this user may not make files there")
+		f := finding(SocketDirectoryClosed, setting, dir, "user "+
+			remedy.Self().User+" may not make files there")
 		f.Fix = c.otherSocket(setting)
 		c.report(f)
+	}
+}
+
+// guestDirectory judges the directory of a socket for the daemon's user, of whom only the modes of
+// the directory tell. Where that user is not known, nothing is.
+func (c *checker) guestDirectory(dir string, setting place) {
+	switch {
+	case c.daemon != nil && (!c.daemon.May(dir, 0o2) || !c.daemon.May(dir, 0o1)):
+		f := finding(SocketDirectoryClosed, setting, dir, "user "+c.daemon.Name+
+			" may not make files there")
+		f.Fix = c.otherSocket(setting)
+		c.report(f)
+	case c.daemon == nil && unix.Access(dir, unix.W_OK|unix.X_OK) != nil:
+		c.denied(setting, dir, fs.ErrPermission)
 	}
 }
 

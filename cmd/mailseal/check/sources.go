@@ -2,9 +2,13 @@ package check
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"maps"
 	"os"
 	"slices"
+
+	"golang.org/x/sys/unix"
 
 	"mailseal/cmd/mailseal/assembly"
 	"mailseal/config"
@@ -32,6 +36,10 @@ func (c *checker) sources(ctx context.Context) {
 			continue
 		}
 		said, err := s.Remote.Check(ctx)
+		if file := c.cfg.Sources[name].DatabaseFile(); c.cannotOpen(file) && c.denied(
+			at(c.cfg.Sources[name].Problem("dsn", "")), file, fs.ErrPermission) {
+			continue
+		}
 		if err != nil {
 			c.report(finding(SourceAway, at(c.cfg.Sources[name].Problem("", "")), err.Error()))
 			continue
@@ -74,6 +82,11 @@ func (c *checker) held(ctx context.Context, s *assembly.Source) {
 		c.keySize(tried)
 		c.result.Keys = append(c.result.Keys, tried.Key)
 	}
+}
+
+// cannotOpen reports whether the permissions of a file keep us from reading it.
+func (c *checker) cannotOpen(file string) bool {
+	return file != "" && errors.Is(unix.Access(file, unix.R_OK), fs.ErrPermission)
 }
 
 // lacksSecret reports whether a file that a source needs to reach its server is not there.

@@ -5,11 +5,13 @@ import (
 	"os/user"
 	"strconv"
 	"syscall"
+
+	"mailseal/cmd/mailseal/assembly"
 )
 
 // become has the process, which is root's, belong to a user and the user's groups, for good.
 func become(name string) error {
-	u, err := user.Lookup(name)
+	u, err := assembly.LookupUser(name)
 	if err != nil {
 		return err
 	}

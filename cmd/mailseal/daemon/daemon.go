@@ -116,10 +116,11 @@ func (d *Daemon) open(ctx context.Context, cfg *config.Config) (*config.Config, 
 		return cfg, nil
 	}
 	name := cfg.User
-	if err = become(name); err == nil {
-		cfg, err = d.load()
+	if err := become(name); err != nil {
+		d.closeListeners()
+		return nil, cfg.Problem("user", err.Error())
 	}
-	if err != nil {
+	if cfg, err = d.load(); err != nil {
 		d.closeListeners()
 		return nil, fmt.Errorf("as user %q: %w", name, err)
 	}

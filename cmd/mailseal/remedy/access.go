@@ -42,6 +42,9 @@ type Key struct {
 // LetRead lets a user read a key's file where stops, directories on the way and perhaps the file,
 // keep it from that. What others read as well is left as it is: then the user gets a copy.
 func LetRead(r Reader, stops []string, key Key) Remedy {
+	if r.isUnknown() {
+		return Remedy{}
+	}
 	if commands := r.open(stops); commands != "" {
 		return of(LetIn, commands)
 	}
@@ -71,6 +74,9 @@ func LetReadACL(r Reader, stops []string) Remedy {
 // CopyKey gives a user a copy of a key, and has the configuration name it: the key that is there
 // stays as it is for others.
 func CopyKey(r Reader, key Key) Remedy {
+	if r.isUnknown() {
+		return Remedy{}
+	}
 	to := "-o " + r.User + " -g " + r.Group
 	command := "install -d " + to + " -m 0700 " + quote(filepath.Dir(key.Copy)) +
 		" && install " + to + " -m 0600 " + quote(key.File) + " " + quote(key.Copy)
@@ -118,6 +124,8 @@ func (r Reader) openOne(path string) (command string, isGiven bool) {
 		return "chmod u+" + right + " " + quote(path), false
 	case isRoots && r.owns(filepath.Dir(path)):
 		return "chown -R " + r.User + ":" + r.Group + " " + quote(path), true
+	case r.sharesGroup():
+		return "", false
 	case slices.Contains(r.Groups, gid):
 		return "chmod g+" + right + " " + quote(path), false
 	case isShared(path) || sys.Uid != 0 || gid != 0 && perm&0o070 != 0:
@@ -125,6 +133,20 @@ func (r Reader) openOne(path string) (command string, isGiven bool) {
 	}
 	return "chgrp " + r.Group + " " + quote(path) + " && chmod g=" + right + " " + quote(path),
 		false
+}
+
+// isUnknown reports whether the user is not known, so that nothing can be given to it.
+func (r Reader) isUnknown() bool { return r.User == "" }
+
+// overflowID is the user and group of what has no owner. All programs that run without a user of
+// their own have its rights.
+const overflowID = 65534
+
+// sharesGroup reports whether the user's group is not its own, so that a file for the group would
+// be open to programs that have nothing to do with Mailseal.
+func (r Reader) sharesGroup() bool {
+	return len(r.Groups) == 0 || r.Groups[0] == overflowID ||
+		slices.Contains([]string{"nogroup", "users"}, r.Group)
 }
 
 // owns reports whether a directory belongs to the user.

@@ -52,7 +52,7 @@ func ownCopy(r Reader, key Key) Remedy {
 // group.
 func changeMode(f keyfile.Finding, r Reader) Remedy {
 	info, err := os.Stat(f.Path)
-	if err == nil {
+	if err == nil && !r.isUnknown() && !r.sharesGroup() {
 		sys, ok := info.Sys().(*syscall.Stat_t)
 		if ok && r.UID != 0 && int(sys.Uid) != r.UID && !slices.Contains(r.Groups, int(sys.Gid)) {
 			return of(LetIn, "chgrp "+r.Group+" "+quote(f.Path)+" && chmod 0640 "+quote(f.Path))

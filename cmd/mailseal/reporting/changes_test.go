@@ -23,13 +23,13 @@ import (
 	"mailseal/milter/report/store"
 )
 
-// pages is a browser of someone who signed in with the token, at the socket of the role web.
-type pages struct {
+// browser is that of a user who signed in with the token, at the socket of the role web.
+type browser struct {
 	t      *testing.T
 	client *http.Client
 }
 
-func newPages(t *testing.T, socket string) *pages {
+func newBrowser(t *testing.T, socket string) *browser {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -37,7 +37,7 @@ func newPages(t *testing.T, socket string) *pages {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
 	}
-	b := &pages{t, &http.Client{Jar: jar, Transport: &http.Transport{DialContext: dial,
+	b := &browser{t, &http.Client{Jar: jar, Transport: &http.Transport{DialContext: dial,
 		DisableKeepAlives: true}}}
 	_, text := b.get("/login")
 	b.post("/login", url.Values{"csrf": {b.token(text)}, "password": {pageToken}, "next": {"/"}})
@@ -46,7 +46,7 @@ func newPages(t *testing.T, socket string) *pages {
 
 var formToken = regexp.MustCompile(`name="csrf" value="([^"]+)"`)
 
-func (b *pages) token(text string) string {
+func (b *browser) token(text string) string {
 	b.t.Helper()
 	m := formToken.FindStringSubmatch(text)
 	if m == nil {
@@ -55,7 +55,7 @@ func (b *pages) token(text string) string {
 	return m[1]
 }
 
-func (b *pages) do(r *http.Request, err error) (int, string) {
+func (b *browser) do(r *http.Request, err error) (int, string) {
 	b.t.Helper()
 	if err != nil {
 		b.t.Fatal(err)
@@ -72,12 +72,12 @@ func (b *pages) do(r *http.Request, err error) (int, string) {
 	return w.StatusCode, string(text)
 }
 
-func (b *pages) get(path string) (int, string) {
+func (b *browser) get(path string) (int, string) {
 	b.t.Helper()
 	return b.do(http.NewRequestWithContext(b.t.Context(), http.MethodGet, "http://page"+path, nil))
 }
 
-func (b *pages) post(path string, form url.Values) (int, string) {
+func (b *browser) post(path string, form url.Values) (int, string) {
 	b.t.Helper()
 	r, err := http.NewRequestWithContext(b.t.Context(), http.MethodPost, "http://page"+path,
 		strings.NewReader(form.Encode()))
@@ -87,7 +87,7 @@ func (b *pages) post(path string, form url.Values) (int, string) {
 	return b.do(r, err)
 }
 
-func (b *pages) upload(token, name string, data []byte) (int, string) {
+func (b *browser) upload(token, name string, data []byte) (int, string) {
 	b.t.Helper()
 	var body bytes.Buffer
 	form := multipart.NewWriter(&body)
@@ -188,7 +188,7 @@ func testChanges(t *testing.T, driver string, split bool) {
 	} else {
 		start(t, cfg, "intake", "web")
 	}
-	b := newPages(t, socket)
+	b := newBrowser(t, socket)
 	day := time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -3)
 	uploadAndAccept(t, b, cfg, day)
 	judgeAndUndo(t, b, cfg)
@@ -223,7 +223,7 @@ func testChanges(t *testing.T, driver string, split bool) {
 
 const sourceOfTests = "/d/shop.example/s/192.0.2.77"
 
-func uploadAndAccept(t *testing.T, b *pages, cfg *config.Config, day time.Time) {
+func uploadAndAccept(t *testing.T, b *browser, cfg *config.Config, day time.Time) {
 	t.Helper()
 	_, text := b.get("/ingest")
 	token := b.token(text)
@@ -275,7 +275,7 @@ func uploadAndAccept(t *testing.T, b *pages, cfg *config.Config, day time.Time) 
 
 // refuseAndTakeBack refuses a reporter on its page, and takes that back, and that another one is
 // trusted, on the page of reports that come in.
-func refuseAndTakeBack(t *testing.T, b *pages, cfg *config.Config, token string) {
+func refuseAndTakeBack(t *testing.T, b *browser, cfg *config.Config, token string) {
 	t.Helper()
 	const receiver = "/receiver?name=big.test"
 	if _, text := b.get(receiver); !strings.Contains(text, `name="refuse" value="big.test"`) {
@@ -353,7 +353,7 @@ func classOf(t *testing.T, cfg *config.Config) (class string) {
 	return class
 }
 
-func judgeAndUndo(t *testing.T, b *pages, cfg *config.Config) {
+func judgeAndUndo(t *testing.T, b *browser, cfg *config.Config) {
 	t.Helper()
 	_, text := b.get(sourceOfTests)
 	token := b.token(text)

@@ -5,60 +5,41 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
 
+	"mailseal/cmd/mailseal/pages"
 	"mailseal/config"
 	"mailseal/keys/files"
 	"mailseal/milter/report/web"
 )
 
-// Bounds of files with secrets of the pages.
-const (
-	maxToken     = 4 << 10 // bytes of the file of the token
-	maxPEM       = 1 << 20 // bytes of a certificate chain or a key
-	secretsEvery = 5 * time.Second
-)
+// secretsEvery is how often the files of the token and the passwords are looked at.
+const secretsEvery = 5 * time.Second
 
 // pageSecrets are the files with the token and the passwords of the pages, read again when one of
 // them changes: an account that is taken out of its file must not wait for a restart.
 type pageSecrets struct {
-	token, htpasswd string
-	state           [2]files.Stamp // of the two, when they were read or refused last
-	missing         bool           // one could not be looked at, and the log says so
+	settings config.ReportsWeb
+	state    [2]files.Stamp // of the two, when they were read or refused last
+	missing  bool           // one could not be looked at, and the log says so
 }
 
 // newPageSecrets reads who may sign in.
 func newPageSecrets(settings config.ReportsWeb) (*pageSecrets, *web.Access, error) {
-	s := &pageSecrets{token: string(settings.TokenFile), htpasswd: string(settings.Htpasswd)}
-	a := &web.Access{ProxyHeader: settings.ProxyHeader, ProxyFrom: settings.ProxyFrom,
-		Accounts: map[string]web.Account{},
-		Secure:   settings.Certificate != "", Wait: time.Sleep}
+	s := &pageSecrets{settings: settings}
 	var err error
 	if s.state, err = s.look(); err != nil {
 		return nil, nil, err
 	}
-	if a.Token, a.Passwords, err = s.read(); err != nil {
-		return nil, nil, err
-	}
-	for _, x := range settings.Accounts {
-		role := web.Role(x.Role)
-		if role == "" {
-			role = web.Read
-		}
-		a.Accounts[x.Name] = web.Account{Name: x.Name, Role: role, Domains: x.Domains}
-	}
-	if err := a.Check(); err != nil {
-		return nil, nil, fmt.Errorf("reports.web: %w", err)
-	}
-	return s, a, nil
+	a, err := pages.Access(settings)
+	return s, a, err
 }
 
 // look returns the state of the files.
 func (s *pageSecrets) look() (state [2]files.Stamp, err error) {
-	for i, f := range []struct{ setting, path string }{{"token_file", s.token},
-		{"htpasswd", s.htpasswd}} {
+	for i, f := range []struct{ setting, path string }{
+		{"token_file", string(s.settings.TokenFile)}, {"htpasswd", string(s.settings.Htpasswd)}} {
 		if f.path == "" {
 			continue
 		}
@@ -69,27 +50,9 @@ func (s *pageSecrets) look() (state [2]files.Stamp, err error) {
 	return state, nil
 }
 
-// read returns what the files hold.
-func (s *pageSecrets) read() (token string, passwords map[string][]byte, err error) {
-	if s.token != "" {
-		text, err := files.Read(s.token, maxToken)
-		if err != nil {
-			return "", nil, fmt.Errorf("reports.web.token_file: %w", err)
-		}
-		token, _, _ = strings.Cut(string(text), "\n")
-		token = strings.TrimSpace(token)
-	}
-	if s.htpasswd != "" {
-		if passwords, err = web.ReadPasswords(s.htpasswd); err != nil {
-			return "", nil, fmt.Errorf("reports.web.htpasswd: %w", err)
-		}
-	}
-	return token, passwords, nil
-}
-
 // watch looks at the files until ctx ends.
 func (s *pageSecrets) watch(ctx context.Context, a *web.Access, log *slog.Logger) {
-	if s.token == "" && s.htpasswd == "" {
+	if s.settings.TokenFile == "" && s.settings.Htpasswd == "" {
 		return
 	}
 	tick := time.NewTicker(secretsEvery)
@@ -120,7 +83,7 @@ func (s *pageSecrets) renew(a *web.Access, log *slog.Logger) {
 		return
 	}
 	s.state = state
-	token, passwords, err := s.read()
+	token, passwords, err := pages.Secrets(s.settings)
 	if err == nil {
 		err = a.Replace(token, passwords)
 	}
@@ -158,25 +121,12 @@ func (k *keyPair) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 		return k.pair, nil
 	}
 	k.state = state
-	pair, err := k.read()
+	pair, err := pages.Pair(k.certificate, k.key)
 	if err != nil {
 		return k.kept(err, true)
 	}
 	k.pair = pair
 	return pair, nil
-}
-
-func (k *keyPair) read() (*tls.Certificate, error) {
-	certificate, err := files.Read(k.certificate, maxPEM)
-	if err != nil {
-		return nil, err
-	}
-	key, err := files.Read(k.key, maxPEM)
-	if err != nil {
-		return nil, err
-	}
-	pair, err := tls.X509KeyPair(certificate, key)
-	return &pair, err
 }
 
 // kept returns the pair before, if there is one.

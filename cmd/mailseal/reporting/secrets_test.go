@@ -44,7 +44,7 @@ func TestSecretsReload(t *testing.T) {
 	}
 	server := httptest.NewServer(handler)
 	defer server.Close()
-	signIn := func(name, password string) *pages {
+	signIn := func(name, password string) *browser {
 		jar, err := cookiejar.New(nil)
 		if err != nil {
 			t.Fatal(err)
@@ -53,13 +53,13 @@ func TestSecretsReload(t *testing.T) {
 			error) {
 			return url.Parse(server.URL)
 		}}
-		b := &pages{t, &http.Client{Jar: jar, Transport: to}}
+		b := &browser{t, &http.Client{Jar: jar, Transport: to}}
 		_, text := b.get("/login")
 		b.post("/login", url.Values{"csrf": {b.token(text)}, "user": {name}, "password": {password},
 			"next": {"/"}})
 		return b
 	}
-	isIn := func(b *pages) bool {
+	isIn := func(b *browser) bool {
 		_, text := b.get("/")
 		return !strings.Contains(text, "Sign in to see reports")
 	}

@@ -115,19 +115,22 @@ const (
 	tokenName    = "token" // of the account that the token signs in
 )
 
+// ErrToken is in the error of Check about a token that is too short.
+var ErrToken = errors.New("the token has")
+
 // Check returns a mistake in the configured access.
 func (a *Access) Check() error {
 	if a.Token != "" && len(a.Token) < tokenLength {
-		return fmt.Errorf("web: the token has %d characters; it needs %d or more", len(a.Token),
+		return fmt.Errorf("%w %d characters; it needs %d or more", ErrToken, len(a.Token),
 			tokenLength)
 	}
 	if a.Token == "" && len(a.Passwords) == 0 && a.ProxyHeader == "" {
-		return errors.New("web: no user can sign in: set a token, an htpasswd file or a proxy " +
+		return errors.New("no user can sign in: set a token, an htpasswd file or a proxy " +
 			"header")
 	}
 	for n, acc := range a.Accounts {
 		if acc.Role != Admin && acc.Role != Read {
-			return fmt.Errorf("web: account %q has role %q; roles are admin and read", n, acc.Role)
+			return fmt.Errorf("account %q has role %q; roles are admin and read", n, acc.Role)
 		}
 	}
 	return nil
