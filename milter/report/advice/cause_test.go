@@ -142,59 +142,6 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
-// TestWhatIf holds that the same messages are judged again, that each line names what changed it,
-// and that nothing is lost: what passes and what does not add up to all.
-func TestWhatIf(t *testing.T) {
-	dkim := func(d string) []Signature { return []Signature{{d, "s1", "pass"}} }
-	rows := []Row{
-		{Source: "hosts", Class: Ours, From: "shop.example", Envelope: "shop.example", SPF: "pass",
-			DKIM: dkim("shop.example"), Pass: true, Messages: 1000},
-		{Source: "invoices", Class: Ours, From: "shop.example", Envelope: "shop.example",
-			SPF: "pass", Pass: true, Messages: 240},
-		{Source: "sub", Class: Ours, From: "shop.example", Envelope: "x.test",
-			DKIM: dkim("mail.shop.example"), Pass: true,
-			Messages: 30},
-		{Source: "news", Class: Service, From: "shop.example", Envelope: "esp.example", SPF: "pass",
-			DKIM:     dkim("esp.example"),
-			Messages: 400, Held: true},
-		{Source: "list", Class: Forwarding, From: "shop.example", Envelope: "list.test", SPF: "pass", Messages: 12},
-		{Source: "bad", Class: Spoof, From: "login.shop.example", Missing: true, Messages: 7},
-	}
-	p := Policy{Step: Quarantine, ADKIM: "r", ASPF: "r"}
-	tests := []struct {
-		name   string
-		change Change
-		want   [4][2]int64 // pass, own, forwarded, other: today, then
-		cause  string
-	}{
-		{"nothing changes", Change{}, [4][2]int64{{1270, 1270}, {400, 400}, {0, 12}, {0, 7}}, ""},
-		{"p=reject", Change{P: "reject"}, [4][2]int64{{1270, 1270}, {0, 400}, {0, 12}, {0, 7}}, ""},
-		{"no SPF", Change{P: "reject", NoSPF: true}, [4][2]int64{{1270, 1030}, {0, 640}, {0, 12}, {0, 7}}, "invoices"},
-		{"strict DKIM", Change{ADKIM: "s"}, [4][2]int64{{1270, 1240}, {400, 430}, {0, 12}, {0, 7}}, "sub"},
-		{"strict SPF", Change{ASPF: "s"}, [4][2]int64{{1270, 1270}, {400, 400}, {0, 12}, {0, 7}}, ""},
-	}
-	for _, c := range tests {
-		t.Run(c.name, func(t *testing.T) {
-			lines := WhatIf("shop.example", p, rows, c.change)
-			var all int64
-			for i, l := range lines {
-				if l.Today != c.want[i][0] || l.Then != c.want[i][1] {
-					t.Errorf("%s: %d then %d, want %d then %d", l.Code, l.Today, l.Then,
-						c.want[i][0], c.want[i][1])
-				}
-				all += l.Then
-			}
-			if all != 1689 {
-				t.Errorf("the lines add up to %d, want 1689", all)
-			}
-			if c.cause != "" && (len(lines[0].Because) != 1 ||
-				lines[0].Because[0].Source != c.cause) {
-				t.Errorf("because of %v, want %s", lines[0].Because, c.cause)
-			}
-		})
-	}
-}
-
 // A receiver is not one of the largest because its domain has their name in it.
 func TestBig(t *testing.T) {
 	for name, want := range map[string]bool{

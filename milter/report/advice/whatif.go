@@ -20,11 +20,15 @@ type Row struct {
 	Messages int64
 
 	// What the receiver found and did.
-	Pass     bool
-	Refused  bool
-	Held     bool
-	PassedOn bool // forwarded or by a list, says the receiver
+	AlignedDKIM bool
+	AlignedSPF  bool
+	Refused     bool
+	Held        bool
+	PassedOn    bool // forwarded or by a list, says the receiver
 }
+
+// Pass reports whether the messages passed DMARC.
+func (r *Row) Pass() bool { return r.AlignedDKIM || r.AlignedSPF }
 
 // Signature is a DKIM result.
 type Signature struct{ Domain, Selector, Result string }
@@ -48,6 +52,7 @@ func (c Change) IsZero() bool {
 type Line struct {
 	Code    string
 	Text    string
+	Harm    bool // it is mail of one's own that does not arrive
 	Today   int64
 	Then    int64
 	Because []Share
@@ -59,19 +64,31 @@ type Share struct {
 	Messages int64
 }
 
-// WhatIf judges the rows again under change. Receivers do not always do as they are asked: "then"
-// is what the record would ask for.
+// The lines of the comparison: what passes, and what becomes of the rest, by whose mail it is. Each
+// message is in one line today, and in one then.
+var (
+	owners = []struct{ code, text string }{{"own", "yours"}, {"forwarded", "forwarded"},
+		{"other", "unknown or spoof"}}
+	effects = []struct{ code, text, policy string }{
+		{"refused", "would be refused", "reject"},
+		{"held", "would be held", "quarantine"},
+		{"delivered", "would fail, and be delivered", "none"}}
+)
+
+// WhatIf judges the rows again under change: "then" is what the record would ask for, though
+// receivers do not always do as they are asked; "today" is what they did. Lines of nothing are left
+// out, but for the first.
+//
+// What the receivers found stands wherever the change does not touch it: they know which public
+// suffix the organizational domain ends at, and which signatures they left out of the report.
 func WhatIf(domain string, p Policy, rows []Row, change Change) []Line {
 	policy := effective(p, change)
-	verb := map[string]string{"reject": "would be refused", "quarantine": "would be held"}[policy.p]
-	if verb == "" {
-		verb = "would fail, and be delivered"
-	}
-	lines := []Line{
-		{Code: "pass", Text: "pass"},
-		{Code: "own", Text: "yours, " + verb},
-		{Code: "forwarded", Text: "forwarded, " + verb},
-		{Code: "other", Text: "unknown or spoof, " + verb},
+	lines := []Line{{Code: "pass", Text: "pass"}}
+	for _, w := range owners {
+		for _, e := range effects {
+			lines = append(lines, Line{Code: w.code + "-" + e.code, Text: w.text + ", " + e.text,
+				Harm: w.code == "own" && e.code != "delivered"})
+		}
 	}
 	shares := make([]map[string]int64, len(lines))
 	for i := range shares {
@@ -79,54 +96,54 @@ func WhatIf(domain string, p Policy, rows []Row, change Change) []Line {
 	}
 	for i := range rows {
 		r := &rows[i]
-		then := pass(domain, policy, change, r)
-		count(lines, shares, r, then, policy.of(domain, r))
+		today := lineOf(r, r.Pass(), r.applied())
+		then := lineOf(r, pass(domain, change, r), policy.of(domain, r))
+		lines[today].Today += r.Messages
+		lines[then].Then += r.Messages
+		if today != then {
+			shares[today][r.Source] += r.Messages
+			shares[then][r.Source] += r.Messages
+		}
 	}
+	out := lines[:0]
 	for i := range lines {
-		lines[i].Because = ranked(shares[i])
+		if i == 0 || lines[i].Today+lines[i].Then > 0 {
+			lines[i].Because = ranked(shares[i])
+			out = append(out, lines[i])
+		}
 	}
-	return lines
+	return out
 }
 
-func count(lines []Line, shares []map[string]int64, r *Row, then bool, asked string) {
-	if r.Pass {
-		lines[0].Today += r.Messages
+// lineOf returns the line that messages are in which pass, or to which a policy is applied.
+func lineOf(r *Row, passes bool, policy string) int {
+	if passes {
+		return 0
 	}
-	if then {
-		lines[0].Then += r.Messages
-	}
-	if r.Pass != then {
-		shares[0][r.Source] += r.Messages
-	}
-	line := 3
+	w := 2
 	switch {
 	case r.Class == Forwarding || r.PassedOn:
-		line = 2
+		w = 1
 	case r.Class.IsOwn():
-		line = 1
+		w = 0
 	}
-	was := !r.Pass && applied(asked, r)
-	will := !then
-	if asked == "none" {
-		was = !r.Pass && !r.Held && !r.Refused
+	for i, e := range effects {
+		if e.policy == policy {
+			return 1 + w*len(effects) + i
+		}
 	}
-	if was {
-		lines[line].Today += r.Messages
-	}
-	if will {
-		lines[line].Then += r.Messages
-	}
-	if was != will {
-		shares[line][r.Source] += r.Messages
-	}
+	return (w + 1) * len(effects)
 }
 
-// applied reports whether the receiver did to r what asked would ask for.
-func applied(asked string, r *Row) bool {
-	if asked == "reject" {
-		return r.Refused
+// applied returns the policy that the receiver applied.
+func (r *Row) applied() string {
+	switch {
+	case r.Refused:
+		return "reject"
+	case r.Held:
+		return "quarantine"
 	}
-	return r.Held
+	return "none"
 }
 
 func ranked(m map[string]int64) []Share {
@@ -140,24 +157,36 @@ func ranked(m map[string]int64) []Share {
 	return out
 }
 
-type effect struct{ p, sp, np, adkim, aspf string }
+type effect struct{ p, sp, np string }
 
+// effective returns the policy that receivers are asked for. With t=y that is one step down (RFC
+// 9989 section 4.7), for subdomains, too; another p is compared with its full effect.
 func effective(p Policy, c Change) effect {
 	base, testing := p.Step.policy()
-	if testing { // receivers are asked for the rung below
-		base = map[string]string{"reject": "quarantine", "quarantine": "none"}[base]
-	}
-	e := effect{p: cmp.Or(c.P, base), adkim: cmp.Or(c.ADKIM, p.ADKIM, "r"),
-		aspf: cmp.Or(c.ASPF, p.ASPF, "r")}
-	e.sp = cmp.Or(c.SP, p.SP, e.p)
-	e.np = cmp.Or(c.NP, p.NP, e.sp)
+	testing = testing && c.P == ""
+	e := effect{p: cmp.Or(c.P, lowered(base, testing))}
+	e.sp = cmp.Or(c.SP, lowered(p.SP, testing), e.p)
+	e.np = cmp.Or(c.NP, lowered(p.NP, testing), e.sp)
 	return e
+}
+
+// lowered returns what a policy asks for.
+func lowered(policy string, testing bool) string {
+	switch {
+	case !testing:
+		return policy
+	case policy == "reject":
+		return "quarantine"
+	case policy == "quarantine":
+		return "none"
+	}
+	return policy
 }
 
 // of returns the policy that holds for the From domain of r.
 func (e effect) of(domain string, r *Row) string {
 	switch {
-	case r.From == domain || r.From == "":
+	case r.From == "" || sameName(r.From, domain):
 		return e.p
 	case r.Missing:
 		return e.np
@@ -166,28 +195,42 @@ func (e effect) of(domain string, r *Row) string {
 }
 
 // pass judges r again.
-func pass(domain string, e effect, c Change, r *Row) bool {
+func pass(domain string, c Change, r *Row) bool {
 	from := cmp.Or(r.From, domain)
+	return dkimPasses(from, c, r) || spfPasses(from, domain, c, r)
+}
+
+// dkimPasses judges the signatures again. Of a pass whose signature the report does not have
+// nothing else is known.
+func dkimPasses(from string, c Change, r *Row) bool {
+	if !r.AlignedDKIM || c.ADKIM != "s" {
+		return r.AlignedDKIM
+	}
+	named := false
 	for _, s := range r.DKIM {
-		if s.Result == "pass" && aligned(from, s.Domain, domain, e.adkim) {
+		if s.Result != "pass" {
+			continue
+		}
+		if named = true; sameName(s.Domain, from) {
 			return true
 		}
 	}
-	if c.NoSPF || r.SPF != "pass" || !aligned(from, r.Envelope, domain, e.aspf) {
+	return !named
+}
+
+func spfPasses(from, domain string, c Change, r *Row) bool {
+	switch {
+	case c.NoSPF || !r.AlignedSPF:
+		return false
+	case c.ASPF == "s" && r.Envelope != "" && !sameName(r.Envelope, from):
 		return false
 	}
 	// The record of the domain itself is asked for envelopes of that very domain alone.
-	return !strings.EqualFold(strings.TrimSuffix(r.Envelope, "."), domain) ||
-		!slices.ContainsFunc(c.WithoutNet,
-			func(n netip.Prefix) bool { return n.Contains(r.Address) })
+	return !sameName(r.Envelope, domain) || !slices.ContainsFunc(c.WithoutNet,
+		func(n netip.Prefix) bool { return n.Contains(r.Address.Unmap()) })
 }
 
-// aligned reports whether an identifier aligns with the From domain, whose organizational domain is
-// domain.
-func aligned(from, identifier, domain, mode string) bool {
-	identifier = strings.TrimSuffix(strings.ToLower(identifier), ".")
-	if identifier == from {
-		return true
-	}
-	return mode != "s" && (identifier == domain || strings.HasSuffix(identifier, "."+domain))
+// sameName reports whether two names of domains are equal.
+func sameName(a, b string) bool {
+	return strings.EqualFold(strings.TrimSuffix(a, "."), strings.TrimSuffix(b, "."))
 }

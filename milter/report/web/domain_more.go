@@ -89,8 +89,15 @@ func (x *facts) dkimSection() section {
 			{Key: "aligned", Title: "aligned"},
 			{Key: "last", Title: "last seen"}}}
 	for _, n := range first(ranked(m)) {
+		to := x.filter.messages("signer", n.key[0], "selector", n.key[1])
+		switch {
+		case n.key[0] == "":
+			to = ""
+		case n.key[1] == "":
+			to += "&noselector=1"
+		}
 		t.Rows = append(t.Rows, []Cell{text(n.key[0]).head(), text(n.key[1]),
-			number(n.pass+n.fail, x.filter.messages("signer", n.key[0], "selector", n.key[1])),
+			number(n.pass+n.fail, to),
 			{Value: n.pass, HTML: plain(advice.Count(n.pass))},
 			words(yes(within(n.key[0], x.domain.Name))), day(n.last, x.now)})
 	}
@@ -258,6 +265,10 @@ func (x *facts) whatIfSection(v visit) section {
 		form.Term = append(form.Term, o)
 	}
 	out := section{End: true, ID: "whatif", Title: "What if", WhatIf: form}
+	if change.NP != "" {
+		out.Text = append(out.Text, "Names below the domain of which no message passed count as "+
+			"names that do not exist: reports do not say, and the DNS was not asked.")
+	}
 	switch {
 	case form.Term != nil:
 		out.Text = append(out.Text, "The list of SPF terms has those by which alone some "+
@@ -293,7 +304,7 @@ func (x *facts) whatIfSection(v visit) section {
 			shown = "+" + shown
 		}
 		then := Cell{Value: l.Then, HTML: plain(advice.Count(l.Then))}
-		if l.Code == "own" && l.Then > 0 && diff > 0 {
+		if l.Harm && l.Then > 0 && diff > 0 {
 			then.Class = "bad"
 		}
 		t.Rows = append(t.Rows, []Cell{words(l.Text).head(),
@@ -344,15 +355,32 @@ func describe(c advice.Change) string {
 	return " with " + advice.List(parts, 9)
 }
 
-// rows are the messages as what-if judges them.
+// unused returns the names below the domain of which no message passed.
+func (x *facts) unused() map[string]bool {
+	out := map[string]bool{}
+	for i := range x.ids {
+		id := &x.ids[i]
+		if id.From == "" || id.From == x.domain.Name {
+			continue
+		}
+		if was, has := out[id.From]; !has || was {
+			out[id.From] = !id.Pass()
+		}
+	}
+	return out
+}
+
+// rows are the messages as what-if judges them. Reports do not say whether a name exists: one of
+// which nothing passed counts as one that does not.
 func (x *facts) rows() []advice.Row {
+	missing := x.unused()
 	var out []advice.Row
 	for i := range x.ids {
 		id := &x.ids[i]
 		r := advice.Row{Address: id.Address, From: id.From, Envelope: id.Envelope, SPF: id.SPF,
-			DKIM: id.DKIM, Messages: id.Messages,
-			Pass: id.Pass(), Refused: !id.Pass() && id.Disposition == "reject", Held: !id.Pass() &&
-				id.Disposition == "quarantine"}
+			DKIM: id.DKIM, Messages: id.Messages, Missing: missing[id.From],
+			AlignedDKIM: id.AlignedDKIM, AlignedSPF: id.AlignedSPF,
+			Refused: id.Disposition == "reject", Held: id.Disposition == "quarantine"}
 		r.PassedOn = id.Reason == "mailing_list" || id.Reason == "forwarded" ||
 			id.Reason == "trusted_forwarder"
 		if s := x.byIP[id.Address]; s != nil {

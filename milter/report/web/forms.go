@@ -42,8 +42,14 @@ func bounded(w http.ResponseWriter, r *http.Request) io.ReadCloser {
 }
 
 // address selects one address.
+// noAddress stands in links for an address that reports do not give.
+const noAddress = "none"
+
 func (f *Filter) address(s string) error {
 	ip, err := netip.ParseAddr(s)
+	if s == noAddress {
+		err = nil
+	}
 	if err != nil {
 		return ErrNotFound
 	}
@@ -64,6 +70,13 @@ func (s *Server) sourceFilter(ctx context.Context, v visit, domains []Domain, f 
 			return err
 		}
 		src := x.find(name)
+		if src == nil { // what a source is called, and whether it is one, depends on the period
+			period.From = min(period.From, period.To-usualDays)
+			if x, err = s.facts(ctx, d, period); err != nil {
+				return err
+			}
+			src = x.find(name)
+		}
 		if src == nil {
 			return ErrNotFound
 		}

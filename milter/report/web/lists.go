@@ -68,7 +68,7 @@ func countFacts(c Counts) []fact {
 func (v visit) described() template.HTML {
 	var parts []string
 	for _, key := range []string{"domain", "source", "address", "receiver", "result", "header_from",
-		"envelope", "signer", "selector", "dkim", "spf"} {
+		"envelope", "signer", "selector", "noselector", "dkim", "spf"} {
 		if value := v.q.Get(key); value != "" {
 			parts = append(parts, string(say("%s %s", plain(strings.ReplaceAll(key, "_", " ")),
 				mono(value))))
@@ -116,7 +116,7 @@ func recordTable(records []Record, withReport bool) *Table {
 		}
 		t.Rows = append(t.Rows, []Cell{{Value: label, HTML: link(at, plain(label)), Head: true},
 			{Value: r.Day.String(), HTML: dayHTML(r.Day, r.Day)},
-			text(r.Domain), text(r.Receiver), {Value: r.Address, HTML: mono(r.Address.String())},
+			text(r.Domain), text(r.Receiver), addressCell(r.Address),
 			number(r.Count, at), result,
 			text(r.Disposition), mechanism(r.DKIM, grey), mechanism(r.SPF, grey), text(r.From),
 			text(cmp.Or(r.Envelope, "–")),

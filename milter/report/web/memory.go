@@ -74,11 +74,13 @@ func (f *Filter) Matches(r *Record) bool {
 	case f.Domains != nil && !slices.Contains(f.Domains, r.Domain):
 	case f.Addresses != nil && !slices.Contains(f.Addresses, r.Address):
 	case slices.Contains(f.AllBut, r.Address):
-	case !fits(f.Receiver, r.Receiver), !fits(f.HeaderOf, r.From), !fits(f.Envelope, r.Envelope):
+	case !fits(f.Receiver, r.Receiver), !fits(f.HeaderOf, r.From),
+		!fits(f.Envelope, cmp.Or(r.Envelope, r.SPFDomain)):
 	case !fits(f.DKIM, r.DKIM), !fits(f.SPF, r.SPF):
 	case f.Report != 0 && f.Report != r.Report:
 	case f.Signer != "" && !slices.ContainsFunc(r.Signatures, func(s advice.Signature) bool {
-		return s.Domain == f.Signer && fits(f.Selector, s.Selector)
+		return s.Domain == f.Signer && fits(f.Selector, s.Selector) &&
+			(!f.NoSelector || s.Selector == "")
 	}):
 	default:
 		return f.Result == "" || f.Result == becameOf(r) || f.Result == "fail" && !r.Pass()

@@ -173,6 +173,9 @@ func (f Filter) query(pairs ...string) string {
 	set("spf", f.SPF)
 	set("signer", f.Signer)
 	set("selector", f.Selector)
+	if f.NoSelector {
+		set("noselector", "1")
+	}
 	set("envelope", f.Envelope)
 	for i := 0; i+1 < len(pairs); i += 2 {
 		q.Del(pairs[i])

@@ -66,6 +66,7 @@ type Filter struct {
 	Domains  []string // configured domains
 	Receiver string
 	// Addresses selects records of these sources; AllBut of all others. At most one of them is set.
+	// The invalid address is that of all sources of which reports do not give one.
 	Addresses []netip.Addr
 	AllBut    []netip.Addr
 	HeaderOf  string // the From domain
@@ -73,10 +74,12 @@ type Filter struct {
 	Result   string
 	DKIM     string // aligned result: "pass", "fail"
 	SPF      string
-	Signer   string // d= of some signature, with Selector
+	Signer   string // d= of some signature, with Selector, or with none if NoSelector is set
 	Selector string
-	Envelope string
-	Report   int64
+	// NoSelector selects signatures of Signer of which the report names no selector.
+	NoSelector bool
+	Envelope   string // as the report has it, or else the domain of which SPF was checked
+	Report     int64
 }
 
 // Window is a part of a list.

@@ -23,7 +23,7 @@ func (s *Server) sourcePage(ctx context.Context, v visit, domain, source string)
 	}
 	src := x.find(source)
 	if src == nil {
-		return nil, ErrNotFound
+		return s.absentSource(ctx, v, d, source)
 	}
 	f := x.filter
 	f.Addresses = src.Addresses
@@ -65,9 +65,33 @@ func (s *Server) sourcePage(ctx context.Context, v visit, domain, source string)
 	if err != nil {
 		return nil, err
 	}
-	p.Sections = []section{remedy(src, d.Name), s.verdict(ctx, v, x, src), sourceDays(x, days),
-		identity(src, x),
+	p.Sections = []section{remedy(src, d.Name), s.verdict(ctx, v, x, src),
+		sourceDays(x, src.Name, days), identity(src, x),
 		sourceReceivers(receivers, to), identifiers(src, x), latestOf(latest, to())}
+	return p, nil
+}
+
+// absentSource is the page of a source that sent nothing in the period, though it did in the last
+// year: a link to another period must not end here.
+func (s *Server) absentSource(ctx context.Context, v visit, d Domain, source string) (*page,
+	error) {
+	year := Filter{From: advice.DayOf(s.now()) - 365, To: advice.DayOf(s.now()) - 1}
+	x, err := s.facts(ctx, d, year)
+	if err != nil {
+		return nil, err
+	}
+	src := x.find(source)
+	if src == nil {
+		return nil, ErrNotFound
+	}
+	p := &page{Current: "/", Title: visible(src.Name) + " as " + d.Name, Filter: v.filter,
+		Periods: periods(v),
+		Crumbs: []crumb{{"Domains", "/"},
+			{name(d.Name), domainURL(d.Name) + "?" + v.filter.query()}, {name(src.Name), ""}},
+		Heading: say("%s, as %s: no message in this period.", src.Name, d.Name)}
+	p.Lead = []template.HTML{say("In the last year it sent %s as %s, the last on %s.",
+		plain(advice.Plural(src.Messages, "message", "messages")), d.Name,
+		dayHTML(src.last, x.now))}
 	return p, nil
 }
 
@@ -172,14 +196,14 @@ func (s *Server) verdict(ctx context.Context, v visit, x *facts, src *source) se
 	return out
 }
 
-func sourceDays(x *facts, sums []Sum) section {
+func sourceDays(x *facts, source string, sums []Sum) section {
 	b := dayBars{from: x.filter.From, to: x.filter.To, late: x.late, days: map[advice.Day]Counts{}}
 	for _, s := range sums {
 		b.days[s.Day] = s.Counts
 	}
 	return section{ID: "days", Title: "Messages by day",
 		Chart: chart(b, x.now, nil, func(d advice.Day) string {
-			return x.filter.messages("from", d.String(), "to", d.String())
+			return x.filter.messages("source", source, "from", d.String(), "to", d.String())
 		})}
 }
 
@@ -194,8 +218,12 @@ func identity(s *source, x *facts) section {
 	list := slices.Clone(s.Addresses)
 	slices.SortStableFunc(list, func(a, b netip.Addr) int { return cmp.Compare(sums[b], sums[a]) })
 	for _, ip := range list[:min(len(list), tableRows)] {
-		t.Rows = append(t.Rows, []Cell{{Value: ip, HTML: mono(ip.String()), Head: true},
-			number(sums[ip], x.filter.messages("address", ip.String()))})
+		at := noAddress
+		if ip.IsValid() {
+			at = ip.String()
+		}
+		t.Rows = append(t.Rows, []Cell{addressCell(ip).head(),
+			number(sums[ip], x.filter.messages("address", at))})
 	}
 	out := section{Cols: "cols", ID: "ident", Title: "Identity", Table: t}
 	if s.Name != forgeries {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -176,9 +177,37 @@ func (v *view) conditions(ctx context.Context, f Filter, day, domain, reporter,
 		if err != nil {
 			return w, err
 		}
+		if slices.ContainsFunc(list.addresses, func(a netip.Addr) bool { return !a.IsValid() }) {
+			more, err := v.unaddressed(ctx, f)
+			if err != nil {
+				return w, err
+			}
+			ids = append(ids, more...)
+		}
 		w.in(source, list.not, ids)
 	}
 	return w, nil
+}
+
+// unaddressed returns the sources of the domains of f of which reports give no address.
+func (v *view) unaddressed(ctx context.Context, f Filter) ([]int64, error) {
+	w, err := v.conditions(ctx, Filter{From: f.From, To: f.To, Domains: f.Domains}, "x.day",
+		"x.domain", "", "")
+	if err != nil {
+		return nil, err
+	}
+	var out []int64
+	err = v.each(ctx, "SELECT DISTINCT s.id, s.ip FROM in_day_source x JOIN in_source s ON "+
+		"s.id = x.source WHERE "+w.String(), w.values, func(rows *sql.Rows) error {
+		var id int64
+		var ip string
+		err := rows.Scan(&id, &ip)
+		if _, bad := netip.ParseAddr(ip); bad != nil {
+			out = append(out, id)
+		}
+		return err
+	})
+	return out, err
 }
 
 // recordConditions are all of f, for in_record as x joined with in_report as p.
@@ -188,22 +217,28 @@ func (v *view) recordConditions(ctx context.Context, f Filter) (where, error) {
 		return w, err
 	}
 	w.parts = append(w.parts, "p.counted = 1")
-	for _, word := range []struct{ column, value string }{{"x.header_from", f.HeaderOf},
-		{"x.envelope_from", f.Envelope}} {
-		if word.value == "" {
-			continue
-		}
-		ids, err := v.ids(ctx, "in_name", "name", []string{word.value})
+	if f.HeaderOf != "" {
+		ids, err := v.ids(ctx, "in_name", "name", []string{f.HeaderOf})
 		if err != nil {
 			return w, err
 		}
-		w.in(word.column, "", ids)
+		w.in("x.header_from", "", ids)
+	}
+	if f.Envelope != "" {
+		if err := v.envelope(ctx, &w, f.Envelope); err != nil {
+			return w, err
+		}
 	}
 	if f.Report != 0 {
 		w.add("x.report = ?", f.Report)
 	}
 	if f.Signer != "" {
-		ids, err := v.authsets(ctx, f.Signer, f.Selector)
+		ids, err := v.authsets(ctx, f.Signer, func(r results) bool {
+			return slices.ContainsFunc(r.signatures(), func(s advice.Signature) bool {
+				return s.Domain == f.Signer && (f.Selector == "" || s.Selector == f.Selector) &&
+					(!f.NoSelector || s.Selector == "")
+			})
+		})
 		if err != nil {
 			return w, err
 		}
@@ -237,9 +272,36 @@ func (r results) spf() (domain, result string) {
 	return "", ""
 }
 
-// authsets returns the sets of results in which a signature of signer stands.
-func (v *view) authsets(ctx context.Context, signer, selector string) ([]int64, error) {
-	quoted, err := json.Marshal(signer)
+// envelope adds the condition on the envelope domain. Many receivers leave it out: then it is the
+// domain of which SPF was checked.
+func (v *view) envelope(ctx context.Context, w *where, domain string) error {
+	named, err := v.ids(ctx, "in_name", "name", []string{domain})
+	if err != nil {
+		return err
+	}
+	unnamed, err := v.ids(ctx, "in_name", "name", []string{""})
+	if err != nil {
+		return err
+	}
+	sets, err := v.authsets(ctx, domain, func(r results) bool {
+		checked, _ := r.spf()
+		return checked == domain
+	})
+	if err != nil {
+		return err
+	}
+	var name, none, set where
+	name.in("x.envelope_from", "", named)
+	none.in("x.envelope_from", "", unnamed)
+	set.in("x.authset", "", sets)
+	w.parts = append(w.parts, "("+name.String()+" OR "+none.String()+" AND "+set.String()+")")
+	return nil
+}
+
+// authsets returns the sets of results in which a domain stands, and that are as is says.
+func (v *view) authsets(ctx context.Context, domain string, is func(results) bool) ([]int64,
+	error) {
+	quoted, err := json.Marshal(domain)
 	if err != nil {
 		return nil, err
 	}
@@ -257,11 +319,8 @@ func (v *view) authsets(ctx context.Context, signer, selector string) ([]int64, 
 			if json.Unmarshal([]byte(text), &r) != nil {
 				return nil
 			}
-			for _, d := range r.DKIM {
-				if d.Domain == signer && (selector == "" || d.Selector == selector) {
-					out = append(out, id)
-					break
-				}
+			if is(r) {
+				out = append(out, id)
 			}
 			return nil
 		})

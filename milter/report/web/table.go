@@ -57,6 +57,14 @@ type Cell struct {
 // text is a cell with a stranger's text.
 func text(s string) Cell { return Cell{Value: s, HTML: name(s)} }
 
+// addressCell is a cell with an address, or that reports give none.
+func addressCell(ip netip.Addr) Cell {
+	if !ip.IsValid() {
+		return Cell{Value: "", HTML: plain(advice.NoName), Class: "mute"}
+	}
+	return Cell{Value: ip.String(), HTML: mono(ip.String())}
+}
+
 // words is a cell with a text of ours.
 func words(s string) Cell { return Cell{Value: s, HTML: plain(s)} }
 

@@ -71,7 +71,10 @@ func (v visit) morePager(shown, per int) []choice {
 }
 
 // usual is the period of a page that names none.
-func usual(today advice.Day) Filter { return Filter{From: today - 30, To: today - 1} }
+func usual(today advice.Day) Filter { return Filter{From: today - usualDays, To: today - 1} }
+
+// usualDays is its length.
+const usualDays = 30
 
 // visitOf reads the request; a bad date or period falls back on the last 30 days.
 func (s *Server) visitOf(r *http.Request, who session) visit {
