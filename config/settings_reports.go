@@ -241,7 +241,11 @@ var reportsAlertsSection = section{
 var reportsWebSection = section{
 	header: "[reports.web]", path: "reports.web",
 	doc: "The pages of \"mailseal reports serve\" (role web): which of your domains need " +
-		"attention, why, and what to publish. They are served at address, and show nothing to a " +
+		"attention, why, and what to publish. FAIL is a domain whose policy is enforced although " +
+		"more than 1 % of the mail of its own sources fails, whose DMARC record is gone, or in " +
+		"whose records the role dns found an error; WARN is one with a source that fails, a " +
+		"receiver that stopped reporting, a warning of the role dns, or p=none for more than 90 " +
+		"days. The pages are served at address, and show nothing to a " +
 		"visitor who has not signed in: with a token, with an account of an htpasswd file, or " +
 		"through a reverse proxy. The page /check makes the same DNS queries as \"mailseal " +
 		"domain\" and \"mailseal propose\", by the name servers of [dns]: at most 10 checks a " +

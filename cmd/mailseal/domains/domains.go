@@ -77,9 +77,17 @@ type Result struct {
 	Findings []Finding
 	SPF      *spf.Survey // nil when there is no record
 	Policy   string      // that DMARC asks for mail that fails; "" when none applies
+	DMARC    *InForce    // nil when the DNS did not answer
 	Records  []Seen
 	Absent   []Seen // names that were asked for and hold nothing of the type
 	Queries  int
+}
+
+// InForce is the DMARC policy that holds for a domain by the DNS.
+type InForce struct {
+	Policy  string // "none", "quarantine" or "reject"; "" when no record applies
+	Testing bool   // the record has t=y
+	At      string // the domain that publishes it: the checked one, or its organizational domain
 }
 
 // Worst is the severity of the worst finding, Note when there is none.

@@ -47,12 +47,17 @@ func (c *checker) policy(ctx context.Context) {
 	checker := &dmarc.Checker{Resolver: c.Resolver}
 	r := checker.Discover(ctx, []dmarc.Author{{Domain: c.result.Domain}}).Weigh(ctx, nil)
 	if r.Record == nil {
+		if r.Value != dmarc.Temperror {
+			c.result.DMARC = &InForce{}
+		}
 		if r.Value != dmarc.Temperror && records < 2 && !near && len(a.Aliases) == 0 {
 			c.noPolicy(ctx, at)
 		}
 		return
 	}
 	c.result.Policy = string(r.Requested)
+	c.result.DMARC = &InForce{Policy: c.result.Policy, Testing: r.Record.Testing,
+		At: r.PolicyDomain.String()}
 	c.enforces = r.Requested == dmarc.Quarantine || r.Requested == dmarc.Reject
 	c.inherited = r.PolicyDomain != c.result.Domain
 	if !c.inherited {

@@ -177,7 +177,7 @@ func (h *history) check(ctx context.Context, name string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	keys, err := h.look(ctx, o.Resolver, parsed, countFindings(r))
+	keys, err := h.look(ctx, o.Resolver, parsed, r)
 	if err != nil {
 		return err
 	}
@@ -211,6 +211,27 @@ func countFindings(r domains.Result) (out []store.OwnFinding) {
 		out[i].N++
 	}
 	return out
+}
+
+// maxWorst bounds the sentence that is kept of the worst finding, in bytes.
+const maxWorst = 500
+
+// worstOf is the first of the worst findings of a check as a sentence, "" if there is neither an
+// error nor a warning.
+func worstOf(r domains.Result) string {
+	for _, severity := range []check.Severity{check.Error, check.Warning} {
+		for _, f := range r.Findings {
+			if f.Severity != severity {
+				continue
+			}
+			out := f.Setting + ": " + f.Text
+			if len(out) > maxWorst {
+				out = strings.ToValidUTF8(out[:maxWorst], "") + "…"
+			}
+			return out
+		}
+	}
+	return ""
 }
 
 func (h *history) selectors(name string) (out []string) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"mailseal/cmd/mailseal/domains"
 	"mailseal/cmd/mailseal/inspect"
 	"mailseal/milter/dns"
 	"mailseal/milter/domain"
@@ -22,10 +23,10 @@ const (
 )
 
 // look compares the records of a domain with the mail in received reports: how its SPF record ends
-// and which terms let mail in, and whether the keys that sign are there; findings of its check are
+// and which terms let mail in, and whether the keys that sign are there; what its check found is
 // kept beside. It returns the records of these keys, as far as the DNS answered.
 func (h *history) look(ctx context.Context, r dns.Resolver, name domain.Name,
-	findings []store.OwnFinding) ([]store.DNSRecord, error) {
+	checked domains.Result) ([]store.DNSRecord, error) {
 	now := h.Now()
 	today := advice.DayOf(now)
 	text := name.String()
@@ -53,7 +54,10 @@ func (h *history) look(ctx context.Context, r dns.Resolver, name domain.Name,
 			"try is after reports.dns_every", "domain", text, "error", err)
 		return nil, nil
 	}
-	state.Findings, state.Checked = findings, true
+	state.Findings, state.Checked, state.Worst = countFindings(checked), true, worstOf(checked)
+	if p := checked.DMARC; p != nil {
+		state.DMARC = &store.OwnPolicy{Policy: p.Policy, Testing: p.Testing, At: p.At}
+	}
 	return records, h.store.SetOwnState(ctx, text, state, now)
 }
 

@@ -18,6 +18,16 @@ type OwnState struct {
 	Selected []OwnSelector `json:"selected,omitempty"` // keys that sign
 	Findings []OwnFinding  `json:"findings,omitempty"` // of the check of the domain, each code once
 	Checked  bool          `json:"checked,omitempty"`  // they are known
+	Worst    string        `json:"worst,omitempty"`    // the worst error or warning, as a sentence
+	DMARC    *OwnPolicy    `json:"dmarc,omitempty"`    // nil is unknown
+	At       time.Time     `json:"-"`                  // when the DNS answered
+}
+
+// OwnPolicy is the DMARC policy that holds for a domain, as the DNS shows it.
+type OwnPolicy struct {
+	Policy  string `json:"p,omitempty"`  // "none", "quarantine" or "reject"; "" for no record
+	Testing bool   `json:"t,omitempty"`  // with t=y
+	At      string `json:"at,omitempty"` // the domain whose record it is
 }
 
 // OwnFinding is what the check of a domain found, and how often.
@@ -70,7 +80,7 @@ func (s *Store) SetOwnState(ctx context.Context, domain string, state *OwnState,
 
 // OwnStates returns the latest result of each domain.
 func (tx *Tx) OwnStates(ctx context.Context) (map[string]OwnState, error) {
-	rows, err := tx.QueryContext(ctx, "SELECT domain, state FROM own_state WHERE at > 0")
+	rows, err := tx.QueryContext(ctx, "SELECT domain, at, state FROM own_state WHERE at > 0")
 	if err != nil {
 		return nil, err
 	}
@@ -78,11 +88,13 @@ func (tx *Tx) OwnStates(ctx context.Context) (map[string]OwnState, error) {
 	out := map[string]OwnState{}
 	for rows.Next() {
 		var domain, text string
+		var at int64
 		var state OwnState
-		if err := rows.Scan(&domain, &text); err != nil {
+		if err := rows.Scan(&domain, &at, &text); err != nil {
 			return nil, err
 		}
 		if json.Unmarshal([]byte(text), &state) == nil {
+			state.At = time.Unix(at, 0).UTC()
 			out[domain] = state
 		}
 	}

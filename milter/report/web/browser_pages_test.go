@@ -47,6 +47,18 @@ type whole struct {
 	world *Memory
 }
 
+func (w whole) Domains(ctx context.Context) ([]Domain, error) {
+	out, err := w.Stored.Domains(ctx)
+	for i := range out {
+		for _, d := range w.world.DomainList {
+			if d.Name == out[i].Name {
+				out[i].DNS, out[i].Published, out[i].Parked = d.DNS, d.Published, d.Parked
+				out[i].Was, out[i].Last = d.Was, d.Last
+			}
+		}
+	}
+	return out, err
+}
 func (w whole) Rules(ctx context.Context) ([]Rule, error) { return w.world.Rules(ctx) }
 func (w whole) Events(ctx context.Context, f Filter) ([]Event, error) {
 	return w.world.Events(ctx, f)

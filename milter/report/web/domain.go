@@ -4,9 +4,9 @@ import (
 	"cmp"
 	"context"
 	"html/template"
-	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"mailseal/milter/report/advice"
 )
@@ -40,10 +40,11 @@ func (s *Server) domainPage(ctx context.Context, v visit, domain string) (*page,
 		finding = "no mail in this period"
 	}
 	p.Heading = h.word() + " " + say("%s: %s.", d.Name, prose(strings.TrimSuffix(finding, ".")))
-	p.Facts = x.domainFacts()
+	p.Facts = x.domainFacts(v.now)
 	p.Sections = append(p.Sections, x.problems(h), x.daySection(), x.sourceSection(),
 		x.receiverSection(), x.nameSection(),
-		x.dkimSection(), x.spfSection(), x.adviceSection(), x.whatIfSection(v))
+		x.dkimSection(), x.spfSection(), x.adviceSection(), x.whatIfSection(v),
+		x.checkedSection())
 	reports, n, err := s.read.Reports(ctx, x.filter, Window{Rows: 5})
 	if err != nil {
 		p.Missing = "The list of reports could not be read."
@@ -56,7 +57,7 @@ func (s *Server) domainPage(ctx context.Context, v visit, domain string) (*page,
 	return p, nil
 }
 
-func (x *facts) domainFacts() []fact {
+func (x *facts) domainFacts(now time.Time) []fact {
 	d := x.domain
 	pass, rated := x.rated()
 	policy := fact{Label: "Policy seen", Value: "unknown", Note: "no report has named it"}
@@ -78,22 +79,30 @@ func (x *facts) domainFacts() []fact {
 		{Label: "Receivers", Value: plain(advice.Count(int64(len(x.receiver))))},
 	}
 	if d.DNS != nil {
-		out = append(out, d.DNS.fact(d.Name))
+		out = append(out, d.DNS.fact(now))
 	}
 	return out
 }
 
-// fact says what the last check of the DNS found, and leads to one of now.
-func (c *Checks) fact(domain string) fact {
-	text, class := "no fault", ""
-	switch {
-	case c.Faults > 0:
-		text, class = advice.Plural(int64(c.Faults), "fault", "faults"), "bad"
-	case c.Warnings > 0:
-		text = advice.Plural(int64(c.Warnings), "warning", "warnings")
+// fact says what the last check of the DNS found, and leads to it.
+func (c *Checks) fact(now time.Time) fact {
+	class := ""
+	if c.Faults > 0 {
+		class = "bad"
 	}
-	return fact{Label: "DNS", Class: class,
-		Value: link("/check?"+url.Values{"domain": {domain}}.Encode(), plain(text))}
+	out := fact{Label: "DNS", Class: class, Value: link("#checked", plain(c.words()))}
+	if !c.At.IsZero() {
+		out.Note = say("checked %s", ago(c.At, now))
+	}
+	return out
+}
+
+// ago is a time of the last hour in minutes, and any other one as it is.
+func ago(at, now time.Time) template.HTML {
+	if m := now.Sub(at) / time.Minute; m >= 0 && m < 60 {
+		return say("%s min ago", int64(m))
+	}
+	return timeHTML(at)
 }
 
 func (x *facts) problems(h health) section {

@@ -98,7 +98,33 @@ func (b *builder) domains() {
 		if d.Policy.Step == advice.Reject {
 			d.Use = advice.UseMachines
 		}
+		d.checked()
 		b.m.DomainList = append(b.m.DomainList, d)
+	}
+}
+
+// checked invents what the last check of the records found.
+func (d *Domain) checked() {
+	d.Last = today - 1
+	d.DNS = &Checks{At: clock.Add(-2 * time.Hour)}
+	d.Published = &Published{Step: d.Policy.Step, At: d.Name}
+	switch d.Name {
+	case "example.net":
+		d.DNS.Faults, d.DNS.Warnings = 2, 1
+		d.DNS.Worst = "s2026a._domainkey.example.net: there is no key, but mail is signed with it"
+	case "example.org":
+		d.DNS.Warnings = 1
+		d.DNS.Worst = "example.org: the SPF record has a term after all, which has no effect"
+	case "new.example":
+		d.DNS.Faults = 1
+		d.DNS.Worst = "example.net does not agree to receive reports for new.example"
+	case "client-10.example":
+		was := advice.Reject
+		d.Was, d.Published.Step = &was, advice.Reject
+	case "client-11.example":
+		d.Published.Step = advice.Quarantine
+	case "client-24.example":
+		d.DNS, d.Published = nil, nil
 	}
 }
 
@@ -200,7 +226,9 @@ func (b *builder) ours(d Domain, own netip.Addr, scale int64, day advice.Day,
 func hostileWorld(hostile string) *Memory {
 	ip := netip.MustParseAddr("203.0.113.5")
 	d := Domain{Name: "shop.example", Known: true, First: today - 40,
-		Policy: advice.Policy{Step: advice.None, Since: today - 40, Text: hostile}}
+		DNS:       &Checks{Warnings: 2, At: clock, Worst: hostile},
+		Published: &Published{At: hostile},
+		Policy:    advice.Policy{Step: advice.None, Since: today - 40, Text: hostile}}
 	return &Memory{DomainList: []Domain{d}, Reverse: map[netip.Addr]string{ip: hostile},
 		RawXML: map[int64][]byte{1: []byte(hostile)},
 		ReportList: []Report{{ID: 1, Receiver: hostile, Org: hostile, Email: hostile,

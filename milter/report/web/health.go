@@ -2,7 +2,7 @@ package web
 
 import (
 	"html/template"
-	"slices"
+	"strings"
 
 	"mailseal/milter/report/advice"
 )
@@ -61,6 +61,8 @@ type grounds struct {
 	Kind     advice.Kind
 	Sentence string // of the advice
 	Unknown  int64  // sources whose owner is not known
+	Own      int64  // messages of the domain's own sources
+	OwnFail  int64  // of these, those that fail and were not passed on by others
 }
 
 // worstSource is a source that needs attention.
@@ -86,29 +88,33 @@ func (x *facts) grounds() grounds {
 		Kind:     x.advice.Kind,
 		Sentence: x.advice.Sentence}
 	for i := range x.sources {
-		if x.sources[i].Class == advice.Unknown {
+		s := &x.sources[i]
+		if s.Class == advice.Unknown {
 			g.Unknown++
+		}
+		if s.Class.IsOwn() {
+			g.Own += s.Messages
+			g.OwnFail += max(0, s.Fail()-s.counts.Forwarded-s.counts.Listed)
 		}
 	}
 	return g
 }
 
-// healthOf is the rule list of the health words.
+// healthOf is the rule list of the health words: the first rule that holds decides, and the rules
+// stand in the order of the words.
 func (x *facts) healthOf() health {
 	if x.stored != nil && x.stored.isNew() {
 		return health{level: healthNew}
 	}
 	d, g := x.domain, x.grounds()
 	page := domainURL(d.Name)
+	if d.First == 0 && g.Messages == 0 && !d.Parked {
+		return d.noData()
+	}
+	if h, fails := x.failing(); fails {
+		return h
+	}
 	switch {
-	case d.First == 0 && g.Messages == 0 && !d.Parked:
-		why := d.NoReports
-		if why == "" {
-			why = "No receiver has ever sent a report on this domain. Check that its DMARC " +
-				"record has rua, and that mail to that address is delivered to Mailseal."
-		}
-		return health{level: healthNoData, why: plain(why), short: "no receiver reports on it",
-			fix: "See what is missing", fixURL: page}
 	case d.Parked && d.Known && g.Kind == advice.Stay:
 		return health{level: healthWarn, why: prose(g.Sentence), short: "is parked, and sends mail",
 			fix: "See the sources", fixURL: page + "#sources"}
@@ -120,6 +126,8 @@ func (x *facts) healthOf() health {
 			why: say("%s sent reports daily, and none on a day after %s.", mono(g.Silent.Receiver),
 				dayHTML(g.Silent.Last, x.now)),
 			fixURL: page + "#receivers"}
+	case d.DNS != nil && d.DNS.Warnings > 0:
+		return d.DNS.health(healthWarn, d.Name)
 	case g.Messages == 0 && !d.Parked || d.Parked && (!d.Known || g.Kind != advice.Ready):
 		return health{level: healthQuiet}
 	case g.Kind == advice.Ready:
@@ -137,6 +145,78 @@ func (x *facts) healthOf() health {
 				prose(g.Sentence))}
 	}
 	return health{level: healthOK}
+}
+
+// noData is the health of a domain that no receiver reports on.
+func (d Domain) noData() health {
+	why := d.NoReports
+	if why == "" {
+		why = "No receiver has ever sent a report on this domain. Check that its DMARC " +
+			"record has rua, and that mail to that address is delivered to Mailseal."
+	}
+	out := health{level: healthNoData, why: plain(why), short: "no receiver reports on it",
+		fix: "See what is missing", fixURL: domainURL(d.Name)}
+	if d.DNS != nil && d.DNS.Faults > 0 {
+		out.why += " " + d.DNS.health(healthFail, d.Name).why
+		out.fixURL += "#checked"
+	}
+	return out
+}
+
+// failing are the rules of FAIL: the policy is gone, mail that is the domain's own fails although
+// its policy is enforced, or a record is wrong.
+func (x *facts) failing() (health, bool) {
+	d, g := x.domain, x.grounds()
+	page := domainURL(d.Name)
+	enforcing := d.Policy.Step >= advice.Quarantine
+	switch {
+	case d.Published != nil && d.Published.Gone && d.Known:
+		return health{level: healthFail, short: "its DMARC record is gone",
+			fix: "See the DNS check", fixURL: page + "#checked",
+			why: say("The DNS has no DMARC record for %s any more; reports last named %s, on %s. "+
+				"Receivers apply no policy, and soon send no reports.", d.Name,
+				plain(d.Policy.Step.String()), dayHTML(d.Last, x.now))}, true
+	case g.Worst != nil && g.Worst.health(d).level == healthFail:
+		return g.Worst.health(d), true
+	case enforcing && !d.Parked && g.OwnFail >= fewest && g.OwnFail*100 > g.Own:
+		return health{level: healthFail, fix: "See the sources", fixURL: page + "#sources",
+			short: advice.Count(g.OwnFail) + " messages of its own sources fail",
+			why: say("%s of %s messages of the domain’s own sources fail DMARC (%s%%), and its "+
+				"policy is %s.", g.OwnFail, g.Own, plain(advice.Rate(g.OwnFail, g.Own)),
+				plain(d.Policy.Step.String()))}, true
+	case d.DNS != nil && d.DNS.Faults > 0:
+		return d.DNS.health(healthFail, d.Name), true
+	}
+	return health{}, false
+}
+
+// fewest is the number of messages below which a failure is no reason to act.
+const fewest = 20
+
+// health is that of a domain whose records are wrong.
+func (c *Checks) health(level int, domain string) health {
+	out := health{level: level, short: c.words() + " in the DNS", why: prose(c.Worst),
+		fix: "See the DNS check", fixURL: domainURL(domain) + "#checked"}
+	if c.Worst == "" {
+		out.why = say("The last check of the DNS found %s.", plain(c.words()))
+	} else if !strings.HasSuffix(c.Worst, ".") {
+		out.why += "."
+	}
+	if more := c.Faults + c.Warnings - 1; more > 0 && c.Worst != "" {
+		out.why += " " + plain(advice.Plural(int64(more), "more finding", "more findings")) + "."
+	}
+	return out
+}
+
+// words counts the worst findings: "2 faults", "1 warning", "no fault".
+func (c *Checks) words() string {
+	switch {
+	case c.Faults > 0:
+		return advice.Plural(int64(c.Faults), "fault", "faults")
+	case c.Warnings > 0:
+		return advice.Plural(int64(c.Warnings), "warning", "warnings")
+	}
+	return "no fault"
 }
 
 // health is that of a domain with such a source.
@@ -175,22 +255,4 @@ func (x *facts) silent() *silence {
 		}
 	}
 	return nil
-}
-
-// changes lists what changed in the last week.
-func changes(all []scored, now interface{ Unix() int64 }) []template.HTML {
-	var events []Event
-	for _, s := range all {
-		for _, e := range s.x.events {
-			if now.Unix()-e.At.Unix() <= 7*86400 {
-				events = append(events, e)
-			}
-		}
-	}
-	slices.SortStableFunc(events, func(a, b Event) int { return b.At.Compare(a.At) })
-	var out []template.HTML
-	for _, e := range events[:min(8, len(events))] {
-		out = append(out, say("%s %s: %s", timeHTML(e.At), e.Domain, esc(e.Text)))
-	}
-	return out
 }

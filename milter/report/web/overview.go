@@ -32,6 +32,8 @@ type matrixRow struct {
 	URL                                string
 	Policy                             string
 	Age                                string
+	Seen                               template.HTML // what reports name in place of Policy
+	DNS                                Cell
 	Spark                              template.HTML
 	Messages, DKIM, SPF, Held, Refused Cell
 	Pass                               Cell
@@ -79,7 +81,7 @@ func (s *Server) overview(ctx context.Context, v visit) (*page, error) {
 	if p.Matrix, err = s.newMatrix(ctx, b, v); err != nil {
 		return nil, err
 	}
-	p.Events = changes(all, v.now)
+	p.Foot = s.foot(ctx, v, all)
 	return p, nil
 }
 
@@ -263,10 +265,8 @@ func (x *facts) row(h health, receivers []string) matrixRow {
 	pass, rated := x.rated()
 	r := matrixRow{ID: rowID(d.Name), Word: h.word(), Name: name(d.Name), URL: domainURL(d.Name) +
 		"?" + f.query("domain", ""),
-		Why: h.why, Fix: h.fix, FixURL: h.fixURL, Policy: "unknown"}
-	if d.Known {
-		r.Policy, r.Age = d.Policy.Step.String(), d.Policy.Since.Age(x.now)
-	}
+		Why: h.why, Fix: h.fix, FixURL: h.fixURL, DNS: d.dnsCell()}
+	r.Policy, r.Age, r.Seen = x.policyCell()
 	title := d.Name + ": no reports"
 	if x.total.Messages > 0 {
 		title = d.Name + ": " + advice.Count(x.total.Pass) + " pass, " +
@@ -293,6 +293,49 @@ func (x *facts) row(h health, receivers []string) matrixRow {
 	}
 	r.Receivers, r.Narrow = x.receiverCells(receivers)
 	return r
+}
+
+// policyCell is the policy that the DNS shows, since when reports name it, and what they name if
+// that is another one: some receivers remember a record for long. Without a check of the DNS it is
+// the policy that reports name.
+func (x *facts) policyCell() (policy, age string, seen template.HTML) {
+	d := x.domain
+	p := d.Published
+	switch {
+	case p == nil && !d.Known:
+		return "unknown", "", ""
+	case p == nil || d.Known && !p.Gone && p.Step == d.Policy.Step:
+		return d.Policy.Step.String(), d.Policy.Since.Age(x.now), ""
+	case p.Gone:
+		policy = "no record"
+	default:
+		policy = p.Step.String()
+	}
+	switch {
+	case !d.Known:
+	case d.Was != nil && !p.Gone && *d.Was == p.Step:
+		seen = say("seen: %s → %s on %s", plain(d.Was.String()), plain(d.Policy.Step.String()),
+			dayHTML(d.Policy.Since, x.now))
+	default:
+		seen = say("seen: %s, %s", plain(d.Policy.Step.String()), dayHTML(d.Last, x.now))
+	}
+	return policy, "", seen
+}
+
+// dnsCell says what the last check of the domain's records found, and leads to it.
+func (d Domain) dnsCell() Cell {
+	switch c := d.DNS; {
+	case c == nil:
+		return Cell{Value: "", HTML: "–", Class: "mute"}
+	case c.Faults > 0:
+		return Cell{Value: c.words(), Class: "bad",
+			HTML: link(domainURL(d.Name)+"#checked", plain(c.words()))}
+	case c.Warnings > 0:
+		return Cell{Value: c.words(), Class: "iffy",
+			HTML: link(domainURL(d.Name)+"#checked", plain(c.words()))}
+	}
+	return Cell{Value: "ok", Class: "mute",
+		HTML: link(domainURL(d.Name)+"#checked", "ok")}
 }
 
 func (x *facts) parkedOr(c Cell) Cell {
@@ -362,11 +405,25 @@ func (x *facts) cell(receiver string, c Counts) receiverCell {
 	return out
 }
 
+// dnsValues are what the last check of the records found, for programs: empty before the first.
+func (d Domain) dnsValues() []Cell {
+	out := make([]Cell, 3)
+	if p := d.Published; p != nil && !p.Gone {
+		out[0].Value = p.Step.String()
+	} else if p != nil {
+		out[0].Value = "no record"
+	}
+	if d.DNS != nil {
+		out[1].Value, out[2].Value = int64(d.DNS.Faults), int64(d.DNS.Warnings)
+	}
+	return out
+}
+
 // matrixTable is the overview as CSV and JSON: every domain, not only those of the page.
 func matrixTable(all []scored, receivers []string) Table {
 	t := Table{Name: "domains"}
 	for _, key := range []string{"health", "domain", "policy", "messages", "pass", "dkim", "spf",
-		"delivered", "held", "refused", "why"} {
+		"delivered", "held", "refused", "why", "dns_policy", "dns_faults", "dns_warnings"} {
 		t.Columns = append(t.Columns, Column{Key: key})
 	}
 	for i := range receivers {
@@ -384,6 +441,7 @@ func matrixTable(all []scored, receivers []string) Table {
 			{Value: c.Delivered},
 			{Value: c.Held},
 			{Value: c.Refused}, {Value: s.h.short}}
+		row = append(row, s.x.domain.dnsValues()...)
 		sums := map[string]Counts{}
 		for _, r := range s.x.receiver {
 			sums[r.Receiver] = r.Counts

@@ -28,7 +28,7 @@ type page struct {
 	Frame    frame
 	Login    *loginForm
 	Check    *checkForm
-	Events   []template.HTML
+	Foot     []footPart
 }
 
 // frame is the part that all pages share: head, navigation, foot.
@@ -39,6 +39,15 @@ type frame struct {
 	Last                      template.HTML
 	HasIn, HasOut, HasCheck   bool
 }
+
+// footPart is a list at the foot of the overview.
+type footPart struct {
+	ID, Title, URL string
+	Rows           []footRow
+	Empty          string
+}
+
+type footRow struct{ Term, Text template.HTML }
 
 type crumb struct {
 	Text template.HTML

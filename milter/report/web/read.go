@@ -137,12 +137,28 @@ type Domain struct {
 	Selectors []advice.Selector
 	// DNS counts what the last check of the records found; nil before the first.
 	DNS *Checks
+	// Published is the policy that the DNS had then; nil if it is not known.
+	Published *Published
+	// Was is the policy that reports named before Policy; nil if they named no other.
+	Was  *advice.Step
+	Last advice.Day // of which a report named Policy
 	// NoReports is why no report comes, as a sentence; "" if it is not known.
 	NoReports string
 }
 
 // Checks counts findings of a check of the DNS.
-type Checks struct{ Faults, Warnings int }
+type Checks struct {
+	Faults, Warnings int
+	At               time.Time
+	Worst            string // the worst of them, as a sentence
+}
+
+// Published is the DMARC policy that the DNS shows for a domain.
+type Published struct {
+	Step advice.Step
+	Gone bool   // no record applies, and Step means nothing
+	At   string // the domain whose record it is: the domain itself or the one above it
+}
 
 // Identity is a combination of identifiers and results of one source.
 type Identity struct {

@@ -35,6 +35,9 @@ type recall struct {
 
 	intake   Intake
 	intakeAt time.Time
+
+	outgoing   Outgoing
+	outgoingAt time.Time
 }
 
 // weight is about how much memory facts take, in identities.
@@ -76,6 +79,7 @@ func (r *recall) look(ctx context.Context, read Reader) error {
 func (r *recall) drop() {
 	r.changes++
 	r.facts, r.weight, r.domains, r.intakeAt = map[string]remembered{}, 0, nil, time.Time{}
+	r.outgoingAt = time.Time{}
 }
 
 // get returns remembered facts of today that are younger than age.
@@ -198,6 +202,11 @@ func (s *Server) refresh(ctx context.Context) error {
 	}
 	if _, err := s.intake(ctx); err != nil {
 		return err
+	}
+	if s.read.HasOutgoing() {
+		if _, err := s.outgoing(ctx); err != nil {
+			return err
+		}
 	}
 	_, err := s.listed(ctx)
 	return err

@@ -129,6 +129,13 @@ func domainOf(n string, spans []span) Domain {
 			now = x
 		}
 	}
+	for _, x := range spans {
+		if x.Begin < now.Begin {
+			step := x.Policy.step()
+			d.Was = &step
+		}
+	}
+	d.Last = advice.DayOf(unix(now.Last))
 	d.Known, d.First = true, advice.DayOf(unix(spans[0].Begin))
 	d.Policy = advice.Policy{Step: now.Policy.step(), Since: advice.DayOf(unix(now.Begin)),
 		Text:  now.Policy.text(),

@@ -62,7 +62,12 @@ func (d *Domain) apply(s store.OwnState) {
 	d.SPFAll, d.NoSPF = s.All, s.SPF == ""
 	d.Parked = d.Parked || s.IsParked()
 	if s.Checked {
-		d.DNS = &Checks{}
+		d.DNS = &Checks{At: s.At, Worst: s.Worst}
+	}
+	if p := s.DMARC; p != nil {
+		testing := map[bool]string{true: "y"}[p.Testing]
+		d.Published = &Published{Step: published{P: p.Policy, Testing: testing}.step(),
+			Gone: p.Policy == "", At: p.At}
 	}
 	for _, f := range s.Findings {
 		switch f.Severity {

@@ -124,7 +124,7 @@ func TestStoredRecords(t *testing.T) {
 	server := newServer(t, s, nil)
 	body := get(server, "/d/shop.example?without=a%3Aone.example&p=reject").Body.String()
 	noOrders(t, "/d/shop.example", body)
-	for _, want := range []string{`href="/check?domain=shop.example">2 faults</a>`,
+	for _, want := range []string{`href="#checked">2 faults</a>`,
 		"77 messages are signed with a key that is not in DNS: s9._domainkey.shop.example",
 		`<option value="a:one.example" selected>`,
 		"The list of SPF terms has those by which alone some addresses pass",
