@@ -179,13 +179,15 @@ var reportsIntakeSection = section{
 		{name: "changes", example: `"/var/lib/mailseal-reports/changes.sock"`, form: "path",
 			doc: "The unix socket by which the role web, which only reads the store, passes " +
 				"changes that an administrator makes on the pages to the role intake: classes of " +
-				"sources, accepted reporters, report files. If not set, changes.sock in " +
-				"reports.directory. Its mode is 0600, and only root and the user of the process " +
-				"get an answer, so processes of the two roles must run as the same user. While " +
-				"the role intake does not answer, nothing can be changed on the pages."},
+				"sources, accepted reporters, report files, mail that could not be read, " +
+				"addresses that get no reports. If not set, changes.sock in reports.directory. " +
+				"Its mode is 0600, and only root and the user of the process get an answer, so " +
+				"processes of the two roles must run as the same user. While the role intake " +
+				"does not answer, nothing can be changed on the pages."},
 		{name: "raw_days", def: "90", least: "1", most: "3650",
-			doc: "For how many days the original mail is kept, for \"mailseal reports reparse\". " +
-				"Reports that are not authenticated are kept as long."},
+			doc: "For how many days the original mail is kept, to be read again on the page " +
+				"/ingest and by \"mailseal reports reparse\". Reports that are not " +
+				"authenticated are kept as long."},
 		{name: "record_days", def: "400", least: "1", most: "3650",
 			doc: "For how many days reports and their records are kept."},
 		{name: "sum_days", def: "1100", least: "1", most: "36500",
@@ -294,7 +296,8 @@ var reportsAccountSection = section{
 	settings: []setting{
 		{name: "name", example: `"anna"`, form: "line", doc: "The name of the account. Required."},
 		{name: "role", example: `"admin"`, values: []string{"admin", "read"},
-			doc: "\"admin\" may make changes, \"read\" may not. If not set, \"read\"."},
+			doc: "\"admin\" may make changes and read mail that could not be read as a report, " +
+				"\"read\" may not. If not set, \"read\"."},
 		{name: "domains", example: `["example.org"]`, form: "domain",
 			doc: "The domains that the account may see. If not set, all."},
 	},

@@ -1,6 +1,7 @@
 // Package changes carries what an administrator changes on the pages of reports, from the role web,
 // which only reads the store, to the role intake, which checks and writes: verdicts on sources,
-// acceptance of reporters, report files.
+// acceptance of reporters, report files, mail that could not be read, addresses that get no
+// reports, and reports that are sent again.
 //
 // They go over a unix socket, as HTTP: a change is a POST to a path below, with a JSON object or
 // the bytes of a file. Only root and the user of the process get an answer.
@@ -24,6 +25,13 @@ const (
 	pathRefuse = "/refuse"
 	pathProve  = "/prove"
 	pathUpload = "/upload"
+
+	pathReread  = "/reread"
+	pathDiscard = "/discard"
+
+	pathSuppress = "/suppress"
+	pathRelease  = "/release"
+	pathResend   = "/resend"
 )
 
 // Bounds of the socket. Clients are the pages of administrators.
@@ -36,6 +44,7 @@ const (
 	maxWords   = 300      // bytes of a name
 	maxSources = 1_000    // addresses of a source
 	patience   = 30 * time.Second
+	rereadWait = 20 * time.Second // for mails that are read again; then the rest follows
 	// for a file, its transfer included; below the time limit of a page
 	longestUpload = 100 * time.Second
 )
@@ -49,6 +58,12 @@ type change struct {
 	Class     string       `json:"class,omitempty"`
 	Rule      int64        `json:"rule,omitempty"`
 	Reporter  string       `json:"reporter,omitempty"`
+	Mail      int64        `json:"mail,omitempty"` // the number of what arrived
+	Kind      string       `json:"kind,omitempty"` // of what arrived: all of it
+	Address   string       `json:"address,omitempty"`
+	Until     time.Time    `json:"until,omitzero"`
+	Reason    string       `json:"reason,omitempty"`
+	Report    string       `json:"report,omitempty"` // the ID of one that goes out
 }
 
 // reply is the answer, with status 200 for a change that was made.
@@ -59,3 +74,6 @@ type reply struct {
 
 // errBad reports a change that was not understood.
 var errBad = errors.New("the change was not understood")
+
+// errNotNow reports a change that was understood, and cannot be made as things are.
+var errNotNow = errors.New("nothing was read again")

@@ -92,6 +92,32 @@ func (c *Client) Upload(ctx context.Context, by, name string, body io.Reader) (s
 	return c.post(ctx, pathUpload+"?"+url.Values{"by": {by}, "name": {cut(name)}}.Encode(), body)
 }
 
+// Reread implements web.Commands.
+func (c *Client) Reread(ctx context.Context, by string, mail int64, kind string) (string, error) {
+	return c.ask(ctx, pathReread, change{By: by, Mail: mail, Kind: kind})
+}
+
+// Discard implements web.Commands.
+func (c *Client) Discard(ctx context.Context, by string, mail int64) (string, error) {
+	return c.ask(ctx, pathDiscard, change{By: by, Mail: mail})
+}
+
+// Suppress implements web.Commands.
+func (c *Client) Suppress(ctx context.Context, by string, x web.Suppression) error {
+	return c.send(ctx, pathSuppress, change{By: by, Address: x.Address, Until: x.Until,
+		Reason: x.Why})
+}
+
+// Release implements web.Commands.
+func (c *Client) Release(ctx context.Context, by, address string) error {
+	return c.send(ctx, pathRelease, change{By: by, Address: address})
+}
+
+// Resend implements web.Commands.
+func (c *Client) Resend(ctx context.Context, by, report string) error {
+	return c.send(ctx, pathResend, change{By: by, Report: report})
+}
+
 // cut shortens the name of a file, and makes it text.
 func cut(name string) string {
 	return strings.ToValidUTF8(strings.Map(func(r rune) rune {
@@ -103,14 +129,19 @@ func cut(name string) string {
 }
 
 func (c *Client) send(ctx context.Context, path string, what change) error {
+	_, err := c.ask(ctx, path, what)
+	return err
+}
+
+// ask sends a change and returns the sentence of the answer.
+func (c *Client) ask(ctx context.Context, path string, what change) (string, error) {
 	text, err := json.Marshal(what)
 	if err != nil {
-		return err
+		return "", err
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	_, err = c.post(ctx, path, bytes.NewReader(text))
-	return err
+	return c.post(ctx, path, bytes.NewReader(text))
 }
 
 // post sends a change. An error that wraps web.ErrAway means that nothing was changed, since no

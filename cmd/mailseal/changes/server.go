@@ -17,6 +17,7 @@ import (
 	"mailseal/cmd/mailseal/control"
 	"mailseal/milter/report/advice"
 	"mailseal/milter/report/intake"
+	"mailseal/milter/report/send"
 	"mailseal/milter/report/store"
 )
 
@@ -27,6 +28,8 @@ type Server struct {
 	Now    func() time.Time
 
 	wait time.Duration // for a request; 0: longestUpload
+
+	rereading rereading
 }
 
 // refused is a peer that gets no answer.
@@ -35,6 +38,7 @@ type refused struct{}
 // Serve makes changes until ctx ends. One under way is finished first.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	wait := cmp.Or(s.wait, longestUpload)
+	defer s.rereading.begin(ctx)()
 	h := &http.Server{
 		Handler: s.handler(), ReadHeaderTimeout: min(wait, patience), ReadTimeout: wait, WriteTimeout: wait + patience,
 		IdleTimeout: patience, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn),
@@ -89,6 +93,8 @@ func (s *Server) handler() http.Handler {
 	for path, do := range map[string]func(context.Context, change) (string, error){
 		pathJudge: s.judge, pathUndo: s.undo, pathUse: s.use, pathAccept: s.accept,
 		pathRefuse: s.refuse, pathProve: s.prove,
+		pathReread: s.reread, pathDiscard: s.discard,
+		pathSuppress: s.suppress, pathRelease: s.release, pathResend: s.resend,
 	} {
 		handle(path, maxChange, places, func(r *http.Request) (string, error) {
 			var c change
@@ -116,9 +122,10 @@ func (s *Server) answer(w http.ResponseWriter, path, text string, err error) {
 	case errors.As(err, &large):
 		write(w, http.StatusRequestEntityTooLarge,
 			reply{Error: fmt.Sprintf("it is larger than %d bytes", large.Limit)})
-	case errors.Is(err, errBad), errors.Is(err, store.ErrNoReporter),
+	case errors.Is(err, errBad), errors.Is(err, errNotNow), errors.Is(err, store.ErrNoReporter),
 		errors.Is(err, store.ErrNoVerdict),
-		errors.Is(err, store.ErrVerdicts):
+		errors.Is(err, store.ErrVerdicts), errors.Is(err, store.ErrNoUnread),
+		errors.Is(err, store.ErrNotHeld), errors.Is(err, send.ErrRefused):
 		write(w, http.StatusUnprocessableEntity, reply{Error: err.Error()})
 	default:
 		s.Log.Error("a change of the page was not made", "change", path, "error", err)
@@ -135,7 +142,8 @@ func write(w http.ResponseWriter, status int, r reply) {
 
 // check refuses what no page sends.
 func (c *change) check() error {
-	for _, word := range []string{c.By, c.Domain, c.Subject, c.Class, c.Reporter} {
+	for _, word := range []string{c.By, c.Domain, c.Subject, c.Class, c.Reporter, c.Kind,
+		c.Address, c.Reason, c.Report} {
 		if len(word) > maxWords || !utf8.ValidString(word) ||
 			strings.ContainsAny(word, "\x00\r\n") {
 			return fmt.Errorf("%w: invalid name", errBad)

@@ -191,6 +191,7 @@ func testChanges(t *testing.T, driver string, split bool) {
 	b := newBrowser(t, socket)
 	day := time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -3)
 	uploadAndAccept(t, b, cfg, day)
+	operate(t, b, cfg, day)
 	judgeAndUndo(t, b, cfg)
 	if !split {
 		return

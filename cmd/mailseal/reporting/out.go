@@ -151,39 +151,21 @@ func (o *Out) wouldSend(
 // over, so that no address gets one twice; all of them where all were.
 func (o *Out) Resend(ctx context.Context, id string) error {
 	return o.with(ctx, func(s *store.Store, _ *send.Reporter) error {
-		r, err := o.find(ctx, s, id)
+		r, err := send.Resend(ctx, s, id, true, o.Now)
 		if err != nil {
-			return err
-		}
-		if len(r.Deliveries) == 0 {
-			return errNone("report %s was withheld, and has no mails: %s", id, r.Reason)
-		}
-		var left []store.OutDelivery
-		for _, d := range r.Deliveries {
-			if d.State == store.Handing {
-				return errNone("report %s is being handed over to the mail server for %s; try "+
-					"again in ten minutes", id, d.Address)
-			}
-			if d.State != store.HandedOver {
-				left = append(left, d)
-			}
-		}
-		if len(left) == 0 {
-			left = r.Deliveries
-		}
-		isDone, err := s.OutRequeue(ctx, left, o.Now)
-		if err != nil {
-			return answer.NewUnknown(err)
-		}
-		if !isDone {
-			return errNone("report %s changed meanwhile: another process is sending it; see "+
-				"\"mailseal reports show %[1]s\"", id)
-		}
-		if r, err = o.find(ctx, s, id); err != nil {
-			return err
+			return refusedOr(err)
 		}
 		return o.print(r, listed{Reports: []store.OutReport{r}}.text)
 	})
+}
+
+// refusedOr is the error of a command that a rule of sending refused, or that the store did not
+// answer.
+func refusedOr(err error) error {
+	if errors.Is(err, send.ErrRefused) {
+		return answer.NewBad(err)
+	}
+	return answer.NewUnknown(err)
 }
 
 // holdBack has the mails of reports wait, as they would, while the sender's set-up is wrong.

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http/httptest"
+	"net/netip"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -35,7 +37,7 @@ func TestOutPage(t *testing.T) {
 			}
 			cfg.Reports.From, cfg.Reports.Send = "dmarc@reports.example.com", true
 			cfg.Reports.Web.TokenFile = config.SecretFile(writeFile(t, dir, "token", pageToken))
-			p := &Process{Config: cfg, Log: slog.New(slog.DiscardHandler),
+			p := &Process{Config: cfg, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 				Now: func() time.Time { return noon }, Version: "test"}
 			inStore(t, cfg, fillOut)
 			_, access, err := newPageSecrets(cfg.Reports.Web)
@@ -66,12 +68,38 @@ func TestOutPage(t *testing.T) {
 					t.Errorf("/out: without %q\n%s", want, page[strings.Index(page, "<main"):])
 				}
 			}
+			testPreviewPage(t, get)
 			var table struct{ Rows []map[string]any }
 			if err := json.Unmarshal([]byte(get("/out/tonight.json")), &table); err != nil ||
 				len(table.Rows) != 3 {
 				t.Errorf("/out/tonight.json: %v, %v; want 3 rows", table.Rows, err)
 			}
 		})
+	}
+}
+
+var previewLink = regexp.MustCompile(`href="(/out/d/[^"]+)/mail\.eml"`)
+
+// testPreviewPage looks at what a domain would get, and downloads the mail and the report.
+func testPreviewPage(t *testing.T, get func(string) string) {
+	t.Helper()
+	page := get("/out/d/friend.example")
+	m := previewLink.FindStringSubmatch(page)
+	for _, want := range []string{"Report Domain: friend.example", "&lt;report_metadata&gt;",
+		"d@friend.example"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the preview has no %q\n%s", want, page)
+		}
+	}
+	if m == nil {
+		t.Fatal("the preview has no download")
+	}
+	if mail := get(m[1] + "/mail.eml"); !strings.Contains(mail, "\r\n\r\n") ||
+		!strings.Contains(mail, "application/gzip") {
+		t.Errorf("the mail: %q", mail)
+	}
+	if xml := get(m[1] + "/report.xml"); !strings.HasPrefix(xml, "<?xml") {
+		t.Errorf("the report: %q", xml)
 	}
 }
 
@@ -87,9 +115,11 @@ func fillOut(s *store.Store) error {
 			b.Wrote(domain, noon)
 		}
 		b.Add(&report.Evaluation{Time: noon, SPF: true, Disposition: "none", HeaderFrom: domain,
+			EnvelopeFrom: domain, Client: netip.MustParseAddr("192.0.2.1"),
+			SPFAuth: &report.SPFAuth{Domain: domain, Result: "pass"},
 			Policy: report.Policy{
-				Domain: domain, Text: "v=DMARC1; p=none", P: "none", Discovery: "treewalk",
-				URIs: []string{uri}}})
+				Domain: domain, Text: "v=DMARC1; p=none", P: "none", SP: "none", NP: "none",
+				ADKIM: "r", ASPF: "r", Discovery: "treewalk", URIs: []string{uri}}})
 	}
 	if _, err := s.Fold(ctx, []string{"segment"}, b, noon); err != nil {
 		return err

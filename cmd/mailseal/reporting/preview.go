@@ -5,12 +5,14 @@ import (
 	"cmp"
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"time"
 
 	"mailseal/cmd/mailseal/answer"
+	"mailseal/milter/report"
 	"mailseal/milter/report/send"
 	"mailseal/milter/report/store"
 )
@@ -37,28 +39,9 @@ const placeholder = "dmarc@reports.invalid"
 // whatever the gates say. Day is "" for the last day that has any.
 func (o *Out) Preview(ctx context.Context, domain, day string) error {
 	return o.with(ctx, func(s *store.Store, r *send.Reporter) error {
-		if r.Sender.Address == "" {
-			r.Sender.Address, r.Sender.Domain = placeholder,
-				placeholder[strings.Index(placeholder, "@")+1:]
-		}
-		list, err := s.OutPending(ctx, store.Day(o.Now), domain)
+		out, err := previews(ctx, s, *r, o.Now, domain, day)
 		if err != nil {
 			return answer.NewUnknown(err)
-		}
-		var out []Preview
-		for i := len(list) - 1; i >= 0; i-- {
-			date := store.DayStart(list[i].Day).Format(time.DateOnly)
-			if day == "" {
-				day = date
-			}
-			if date != day {
-				continue
-			}
-			p, err := preview(ctx, r, list[i])
-			if err != nil {
-				return answer.NewUnknown(err)
-			}
-			out = append(out, p...)
 		}
 		if len(out) == 0 {
 			return errNone("no unreported mail from %s is counted; \"mailseal reports list\" "+
@@ -68,12 +51,47 @@ func (o *Out) Preview(ctx context.Context, domain, day string) error {
 	})
 }
 
+// previews are the reports that a domain would get now, of one day, the newest part first; of the
+// last day with mail if day is "". They change nothing.
+func previews(ctx context.Context, s *store.Store, r send.Reporter, now time.Time, domain,
+	day string) (out []Preview, err error) {
+	if r.Sender.Address == "" {
+		r.Sender.Address, r.Sender.Domain = placeholder,
+			placeholder[strings.Index(placeholder, "@")+1:]
+	}
+	list, err := s.OutPending(ctx, store.Day(now), domain)
+	if err != nil {
+		return nil, err
+	}
+	for i := len(list) - 1; i >= 0; i-- {
+		date := store.DayStart(list[i].Day).Format(time.DateOnly)
+		if day == "" {
+			day = date
+		}
+		if date != day {
+			continue
+		}
+		p, err := preview(ctx, &r, list[i])
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, p...)
+	}
+	return out, nil
+}
+
 func preview(ctx context.Context, r *send.Reporter, p store.OutPending) ([]Preview, error) {
 	gated, err := r.Make(ctx, p)
 	if err != nil {
 		return nil, err
 	}
 	parts, err := r.Reports(ctx, p)
+	if errors.Is(err, report.ErrInvalid) || errors.Is(err, report.ErrRow) {
+		// Make says so, and that it is a bug.
+		return []Preview{{Domain: p.Domain, Day: store.DayStart(p.Day).Format(time.DateOnly),
+			ID: gated[0].ID, Messages: p.Messages, Rows: p.Rows, Folded: p.Folded,
+			Reason: gated[0].Reason, To: []string{}}}, nil
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -84,6 +84,9 @@ func (s *pageSecrets) renew(a *web.Access, log *slog.Logger) {
 	}
 	s.state = state
 	token, passwords, err := pages.Secrets(s.settings)
+	if err == nil && a.Holds(token, passwords) {
+		return // the state of a file that was just written changes by itself
+	}
 	if err == nil {
 		err = a.Replace(token, passwords)
 	}

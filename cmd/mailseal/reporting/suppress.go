@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"mailseal/cmd/mailseal/answer"
-	"mailseal/milter/report"
 	"mailseal/milter/report/send"
 	"mailseal/milter/report/store"
 )
@@ -20,27 +19,8 @@ import (
 // an address it lists the suppressed addresses.
 func (o *Out) Suppress(ctx context.Context, address string, days int, remove bool) error {
 	return o.with(ctx, func(s *store.Store, _ *send.Reporter) error {
-		switch {
-		case address == "":
-		case len(report.Addresses([]string{"mailto:" + address})) == 0:
-			return answer.NewUsage(fmt.Errorf("invalid mail address %q: write it as "+
-				"user@example.com", address))
-		case remove:
-			was, err := s.OutRelease(ctx, address)
-			if err != nil {
-				return answer.NewUnknown(err)
-			}
-			if !was {
-				return errNone("%s is not suppressed", address)
-			}
-		default:
-			x := store.Suppression{
-				Address: address, Until: o.Now.AddDate(0, 0, days),
-				Reason: "by mailseal reports suppress",
-			}
-			if err := s.OutSuppress(ctx, x); err != nil {
-				return answer.NewUnknown(err)
-			}
+		if err := o.suppress(ctx, s, address, days, remove); err != nil {
+			return err
 		}
 		list, err := s.OutSuppressions(ctx, "", o.Now)
 		if err != nil {
@@ -61,6 +41,28 @@ func (o *Out) Suppress(ctx context.Context, address string, days int, remove boo
 			}
 		})
 	})
+}
+
+func (o *Out) suppress(ctx context.Context, s *store.Store, address string, days int,
+	remove bool) error {
+	if address == "" {
+		return nil
+	}
+	if !send.IsAddress(address) {
+		return answer.NewUsage(fmt.Errorf("invalid mail address %q: write it as "+
+			"user@example.com", address))
+	}
+	var err error
+	if remove {
+		err = send.Release(ctx, s, address)
+	} else {
+		err = send.Suppress(ctx, s, store.Suppression{Address: address,
+			Until: o.Now.AddDate(0, 0, days), Reason: "by mailseal reports suppress"}, o.Now)
+	}
+	if err != nil {
+		return refusedOr(err)
+	}
+	return nil
 }
 
 // Bounced reads a mail that was sent to the envelope sender of a report.

@@ -80,7 +80,8 @@ func (p *Process) pages(ctx context.Context, access *web.Access) (*web.Server, e
 		return nil, err
 	}
 	read := p.reader(s)
-	read.Sending = &web.Sending{On: p.Config.Reports.Send, Outlook: sender.Outlook}
+	read.Sending = &web.Sending{On: p.Config.Reports.Send, Outlook: sender.Outlook,
+		Preview: pagePreview(s, sender, p.Now)}
 	checker, err := p.inspector()
 	if err != nil {
 		return nil, err

@@ -91,16 +91,24 @@ func (i *Intake) Again(ctx context.Context, each func(*Taken)) error {
 		return err
 	}
 	for _, id := range ids {
-		out := &Taken{}
-		err := i.Store.Again(ctx, id, func(a *store.Arrival, in *store.Ingest) error {
-			return i.storeParts(a, in, out)
-		})
+		out, err := i.AgainOne(ctx, id)
 		if err != nil {
 			return err
 		}
 		each(out)
 	}
 	return nil
+}
+
+// AgainOne reads the mail or file with a number in the store again. The error wraps
+// store.ErrNoUnread if there is none, and store.ErrNotHeld if it is not kept as it came any more.
+func (i *Intake) AgainOne(ctx context.Context, id int64) (*Taken, error) {
+	var out *Taken
+	err := i.Store.Again(ctx, id, func(a *store.Arrival, in *store.Ingest) error {
+		out = &Taken{} // a transaction may be tried again
+		return i.storeParts(a, in, out)
+	})
+	return out, err
 }
 
 func (i *Intake) storeParts(a *store.Arrival, in *store.Ingest, out *Taken) error {

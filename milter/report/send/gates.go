@@ -108,11 +108,18 @@ func relation(r store.Relation) string {
 	case r.PassDays == 0 && r.FailDays >= failDays && r.FailedNets >= failNets:
 		return ""
 	}
-	return fmt.Sprintf("no relation: no user wrote to it in %d days; its mail passed on %d days "+
-		"within %d (needed: %d within %d), and failed on %d days from %d networks (needed, if "+
-		"none passed: "+
-		"%d from %d)", store.Remembered,
-		r.PassDays, r.PassSpan, passDays, passSpan, r.FailDays, r.FailedNets, failDays, failNets)
+	return fmt.Sprintf("no relation: no user wrote to it in %d days; its mail passed on %s "+
+		"(needed: %d, over %d days or more) and failed on %s from %s (needed, if none passed: "+
+		"%d, from %d)", store.Remembered, number(r.PassDays, "day"), passDays, passSpan,
+		number(r.FailDays, "day"), number(r.FailedNets, "network"), failDays, failNets)
+}
+
+// number is a number with its noun.
+func number(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // isOurs reports whether an address is one of ours, which gets no reports.

@@ -64,6 +64,14 @@ const future = 48 * time.Hour
 // Report stores the head of a report. If the status is Counted, NotCounted or Variant its rows
 // follow with Row, and End.
 func (in *Ingest) Report(h Head) (Status, error) {
+	status, err := in.head(h)
+	if err == nil {
+		in.countStatus(status, h.Messages)
+	}
+	return status, err
+}
+
+func (in *Ingest) head(h Head) (Status, error) {
 	reporterKey := text(h.Metadata.ReporterKey(in.arrival.TrustDomain))
 	level, err := in.level(reporterKey)
 	if err != nil {

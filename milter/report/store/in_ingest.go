@@ -54,6 +54,7 @@ type Ingest struct {
 	kept      int  // reports of this mail
 	vouched   bool // one of these has proof, and is of a domain of ours
 	dropped   int
+	again     bool  // it is read again, and was counted when it arrived
 	returns   bool  // a report of this mail was not kept, and may be read again from it
 	left      int   // rows of the report in hand that are not kept
 	others    int64 // TLS and failure reports in the store that are not authenticated; 0: not known
@@ -84,14 +85,17 @@ func (s *Store) IngestAll(ctx context.Context, all []*Arrival,
 			if err != nil {
 				return err
 			}
+			in.count(CountMails, 1)
+			in.count(CountBytes, int64(len(a.Data)))
 			if known[i] = !isNew; known[i] {
+				in.count(CountKnown, 1)
 				continue
 			}
 			if err := do(i, in); err != nil {
 				return err
 			}
 		}
-		return sums.flush(ctx)
+		return sums.finish(ctx)
 	})
 	if err != nil {
 		return nil, s.wrap("store a report", err)
@@ -151,6 +155,9 @@ const maxIdle = 1 << 30
 // Finish says what the mail was, and why it could not be read, if so. A mail of which all reports
 // were dropped is not kept, nor one without an authenticated report when there are too many such.
 func (in *Ingest) Finish(kind, problem string) error {
+	if problem != "" {
+		in.count(CountUnread, 1)
+	}
 	isKept := in.dropped == 0 || in.kept > 0 || in.returns
 	if isKept && !in.vouched {
 		var all int64

@@ -1,13 +1,10 @@
 package store
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 )
 
@@ -76,6 +73,9 @@ type Retention struct {
 	Foreign time.Duration // reports on domains that are not ours
 }
 
+// countDays is how long counts of arrivals are kept.
+const countDays = 400
+
 // Purge removes entries that are older than their retention. Sums are kept longer than their rows.
 func (s *Store) Purge(ctx context.Context, now time.Time, r Retention) error {
 	return s.Update(ctx, func(tx *Tx) error {
@@ -99,6 +99,7 @@ func (s *Store) Purge(ctx context.Context, now time.Time, r Retention) error {
 				AND NOT EXISTS (SELECT 1 FROM in_other WHERE in_other.raw = in_raw.id)`, nil},
 			{"DELETE FROM in_day_reporter WHERE day < $1", []any{day(now.Add(-r.Rollups))}},
 			{"DELETE FROM in_day_source WHERE day < $1", []any{day(now.Add(-r.Rollups))}},
+			{"DELETE FROM in_count WHERE day < $1", []any{day(now) - countDays}},
 			{"DELETE FROM in_alert WHERE seen < $1", []any{records.Unix()}},
 			{"INSERT INTO in_told (what, at) VALUES ($1, $2) ON CONFLICT (what) DO UPDATE SET at " +
 				"= excluded.at",
@@ -124,12 +125,12 @@ func (s *Store) Raws(ctx context.Context) (out []int64, err error) {
 // Again reads a mail or file again: its reports are removed, and do stores what it finds now, in
 // one transaction.
 func (s *Store) Again(ctx context.Context, raw int64, do func(*Arrival, *Ingest) error) error {
-	in := &Ingest{ctx: ctx, arrival: &Arrival{}, raw: raw}
+	in := &Ingest{ctx: ctx, arrival: &Arrival{}, raw: raw, again: true}
 	err := s.Update(ctx, func(tx *Tx) error {
 		in.tx, in.lookup = tx, s.lookup(tx)
 		in.sums = newSums(in.lookup)
 		if err := in.load(); err != nil {
-			return err
+			return fmt.Errorf("number %d: %w", raw, err)
 		}
 		if err := in.forget(); err != nil {
 			return err
@@ -144,7 +145,10 @@ func (s *Store) Again(ctx context.Context, raw int64, do func(*Arrival, *Ingest)
 		}
 		return in.sums.flush(ctx)
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrNoUnread), errors.Is(err, ErrNotHeld):
+		return err
+	case err != nil:
 		return s.wrap("read a report again", err)
 	}
 	in.lookup.commit()
@@ -152,19 +156,21 @@ func (s *Store) Again(ctx context.Context, raw int64, do func(*Arrival, *Ingest)
 }
 
 func (in *Ingest) load() error {
-	a, packed, received := in.arrival, []byte{}, int64(0)
+	a, packed, received := in.arrival, []byte(nil), int64(0)
 	err := in.tx.QueryRowContext(in.ctx,
 		"SELECT received, via, name, trust, trust_domain, data FROM in_raw WHERE id = $1", in.raw).
 		Scan(&received, &a.Via, &a.Name, &a.Trust, &a.TrustDomain, &packed)
+	if errors.Is(err, sql.ErrNoRows) {
+		return ErrNoUnread
+	}
 	if err != nil {
 		return err
 	}
 	a.Received = time.Unix(received, 0).UTC()
-	z, err := gzip.NewReader(bytes.NewReader(packed))
-	if err != nil {
-		return err
+	if packed == nil {
+		return ErrNotHeld
 	}
-	a.Data, err = io.ReadAll(z)
+	a.Data, err = unpack(packed)
 	return err
 }
 

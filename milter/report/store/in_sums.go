@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 )
 
@@ -12,6 +13,7 @@ type sums struct {
 	words      *lookup
 	byReporter map[sumKey]int64
 	bySource   map[sumKey]int64
+	counts     map[countKey]int64 // of arrivals
 }
 
 // sumKey is the key of a rollup. other is a reporter or a source.
@@ -25,7 +27,8 @@ type sumKey struct {
 const maxSums = 50_000
 
 func newSums(words *lookup) *sums {
-	return &sums{words: words, byReporter: map[sumKey]int64{}, bySource: map[sumKey]int64{}}
+	return &sums{words: words, byReporter: map[sumKey]int64{}, bySource: map[sumKey]int64{},
+		counts: map[countKey]int64{}}
 }
 
 // add adds the messages of one row.
@@ -48,6 +51,23 @@ func (s *sums) flush(ctx context.Context) error {
 		return err
 	}
 	return s.write(ctx, "in_day_source", "source", s.bySource)
+}
+
+// finish writes the sums and the counts, at the end of the transaction.
+func (s *sums) finish(ctx context.Context) error {
+	if err := s.flush(ctx); err != nil {
+		return err
+	}
+	keys := slices.SortedFunc(maps.Keys(s.counts), func(a, b countKey) int {
+		return cmp.Or(cmp.Compare(a.day, b.day), cmp.Compare(a.what, b.what))
+	})
+	rows := make([]any, 0, 3*len(keys))
+	for _, k := range keys {
+		rows = append(rows, k.day, k.what, s.counts[k])
+	}
+	clear(s.counts)
+	return s.words.insert(ctx, "INSERT INTO in_count (day, what, n)",
+		"ON CONFLICT (day, what) DO UPDATE SET n = in_count.n + excluded.n", 3, rows)
 }
 
 // write adds sums to a table, in the order of its key: two writers that go the same way do not wait

@@ -8,6 +8,7 @@ import (
 // OutMail is one mail with a report, as an overview lists it; State and Reason are the report's if
 // it was withheld, and has no mail.
 type OutMail struct {
+	Report                         string // its ID
 	Domain, Address, State, Reason string
 	Day                            int64
 	Changed                        time.Time
@@ -17,10 +18,10 @@ type OutMail struct {
 // latest first.
 func (s *Store) OutLatest(ctx context.Context, most int) (out []OutMail, err error) {
 	err = s.View(ctx, func(tx *Tx) error {
-		rows, err := tx.QueryContext(ctx, `SELECT r.domain, coalesce(d.address, ''), coalesce(d.state, r.state),
+		rows, err := tx.QueryContext(ctx, `SELECT r.id, r.domain, coalesce(d.address, ''), coalesce(d.state, r.state),
 			coalesce(d.reason, r.reason), r.day, coalesce(d.changed, r.built)
 			FROM out_report r LEFT JOIN out_delivery d ON d.report = r.id
-			ORDER BY r.day DESC, 6 DESC, r.domain, 2 LIMIT $1`, most)
+			ORDER BY r.day DESC, 7 DESC, r.domain, 3 LIMIT $1`, most)
 		if err != nil {
 			return err
 		}
@@ -28,7 +29,7 @@ func (s *Store) OutLatest(ctx context.Context, most int) (out []OutMail, err err
 		for rows.Next() {
 			var m OutMail
 			var changed int64
-			if err := rows.Scan(&m.Domain, &m.Address, &m.State, &m.Reason, &m.Day,
+			if err := rows.Scan(&m.Report, &m.Domain, &m.Address, &m.State, &m.Reason, &m.Day,
 				&changed); err != nil {
 				return err
 			}

@@ -27,7 +27,7 @@ func crawl(t *testing.T, perKind, least int) {
 	b := newWindow(t, s)
 	b.set(t, desktop)
 	kinds, seen := map[string]int{}, map[string]bool{}
-	queue := []string{"/", "/?show=parked", "/?days=90", "/?q=shop", "/out"}
+	queue := []string{"/", "/?show=parked", "/?days=90", "/?q=shop", "/out", "/ingest"}
 	pages, numbers := 0, 0
 	for len(queue) > 0 {
 		path := queue[0]
@@ -57,7 +57,8 @@ func crawl(t *testing.T, perKind, least int) {
 			u.Fragment = ""
 			kind := kindOf(u.String())
 			isFile := strings.Contains(u.Path, ".csv") || strings.Contains(u.Path, ".json") ||
-				strings.HasSuffix(u.Path, ".xml")
+				strings.HasSuffix(u.Path, ".xml") || strings.HasSuffix(u.Path, ".eml") ||
+				strings.HasSuffix(u.Path, "/raw")
 			if kinds[kind] >= perKind || seen[u.String()] || isFile {
 				continue
 			}

@@ -33,7 +33,9 @@ var seen = []struct{ name, path string }{
 	{"report", "/r/1"},
 	{"record", "/r/1/1"},
 	{"ingest", "/ingest"},
+	{"ingest-mail", "/ingest/mail/1"},
 	{"out", "/out"},
+	{"out-preview", "/out/d/college.example"},
 	{"check", "/check"},
 	{"check-domain", "/check?domain=shop.example"},
 	{"search", "/?q=192.0.2.10"},
@@ -68,6 +70,12 @@ func (w whole) Intake(ctx context.Context, now time.Time) (Intake, error) {
 }
 func (w whole) Outgoing(ctx context.Context, now time.Time) (Outgoing, error) {
 	return w.world.Outgoing(ctx, now)
+}
+func (w whole) Unread(ctx context.Context, id int64) (Failure, []byte, error) {
+	return w.world.Unread(ctx, id)
+}
+func (w whole) Preview(ctx context.Context, domain string) ([]Preview, error) {
+	return w.world.Preview(ctx, domain)
 }
 func (w whole) HasOutgoing() bool { return w.world.HasOutgoing() }
 
@@ -127,7 +135,8 @@ func TestBrowserHostile(t *testing.T) {
 	b := newWindow(t, newServer(t, hostileWorld(hostile), fakeCommands{}))
 	for name, path := range map[string]string{"overview": "/", "domain": "/d/shop.example",
 		"report": "/r/1", "record": "/r/1/1",
-		"ingest": "/ingest", "out": "/out", "source": "/d/shop.example/s/203.0.113.5"} {
+		"ingest": "/ingest", "ingest-mail": "/ingest/mail/1", "out": "/out",
+		"out-preview": previewURL(hostile), "source": "/d/shop.example/s/203.0.113.5"} {
 		for _, l := range []look{desktop, telephone} {
 			b.open(t, path, l)
 			b.inspect(t, "hostile-"+name, l)

@@ -34,6 +34,18 @@ type Commands interface {
 	Prove(ctx context.Context, by, org string) error
 	// Upload reads files of reports; the answer is a sentence.
 	Upload(ctx context.Context, by, name string, body io.Reader) (string, error)
+
+	// Reread reads a mail again in which something could not be read, or with mail 0 all of a kind.
+	// The answer is a sentence.
+	Reread(ctx context.Context, by string, mail int64, kind string) (string, error)
+	// Discard deletes such a mail. The answer is a sentence.
+	Discard(ctx context.Context, by string, mail int64) (string, error)
+
+	// Suppress has an address get no reports until a time; Release lets it get them again.
+	Suppress(ctx context.Context, by string, x Suppression) error
+	Release(ctx context.Context, by, address string) error
+	// Resend sends the mails of a report again that were not handed over.
+	Resend(ctx context.Context, by, report string) error
 }
 
 // changes returns the Commands if the visitor may use them now, and else what the page says instead

@@ -42,3 +42,20 @@ func (f fakeCommands) Upload(_ context.Context, by, name string, body io.Reader)
 	}
 	return "", f.note("upload " + by + " " + name + " " + string(text))
 }
+func (f fakeCommands) Reread(_ context.Context, by string, mail int64,
+	kind string) (string, error) {
+	return "", f.note("reread " + by + " " + itoa(mail) + " " + kind)
+}
+func (f fakeCommands) Discard(_ context.Context, by string, mail int64) (string, error) {
+	return "Deleted.", f.note("discard " + by + " " + itoa(mail))
+}
+func (f fakeCommands) Suppress(_ context.Context, by string, x Suppression) error {
+	return f.note("suppress " + by + " " + x.Address + " " + x.Until.Format("2006-01-02") + " " +
+		x.Why)
+}
+func (f fakeCommands) Release(_ context.Context, by, address string) error {
+	return f.note("release " + by + " " + address)
+}
+func (f fakeCommands) Resend(_ context.Context, by, report string) error {
+	return f.note("resend " + by + " " + report)
+}

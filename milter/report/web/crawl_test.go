@@ -120,7 +120,8 @@ func TestCrawl(t *testing.T) {
 	pages, checked := 0, 0
 	kinds := map[string]int{}
 	seen := map[string]bool{"/": true}
-	queue := []string{"/", "/?show=parked", "/?days=90", "/?q=shop", "/?q=192.0.2.10", "/out"}
+	queue := []string{"/", "/?show=parked", "/?days=90", "/?q=shop", "/?q=192.0.2.10", "/out",
+		"/ingest"}
 	for len(queue) > 0 {
 		path := queue[0]
 		queue = queue[1:]

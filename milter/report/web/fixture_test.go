@@ -48,17 +48,26 @@ func world() *Memory {
 	}
 	b.m.IntakeState = Intake{Today: 41, Usual: 44, Duplicates: 3, Last: clock.Add(-4 * time.Minute),
 		Failures: 2, TLS: 5,
-		Errors:     []Failure{{1, clock, "C9", "gzip ends before </feedback>", hostile, hostile, 40960}},
+		Mails: 44, Bytes: 1_200_000, UnreadToday: 1,
+		Unread: []UnreadKind{{"aggregate", 1, 1}, {hostile, 1, 1}},
+		Errors: []Failure{{ID: 1, At: clock, Code: "aggregate", Why: "gzip ends before </feedback>",
+			From: hostile, Subject: hostile, Length: 40960, Via: "lmtp", Held: true, Reports: 1},
+			{ID: 2, At: clock, Code: hostile, Why: hostile, From: hostile, Subject: hostile,
+				Length: 9, Via: "upload"}},
 		Unverified: []Stranger{{"receiver.test", hostile, "shop.example", 3, clock}},
 		Others:     []Stranger{{hostile, "gmx.net", "museum.test", 1, clock}},
 		Decided:    []Decided{{"liar.test", true, 7}, {hostile, false, 2}}}
+	b.m.RawMail = map[int64][]byte{1: []byte("Subject: " + hostile + "\n\n" + hostile)}
+	b.m.Previews = map[string][]Preview{"college.example": {previewOf("college.example")},
+		hostile: {previewOf(hostile)}}
 	for i := range advice.Day(30) {
 		b.m.IntakeState.Days = append(b.m.IntakeState.Days, DayCount{today - i, 30 + int64(i%9)})
 	}
 	b.m.OutgoingPage = &Outgoing{On: true,
 		Rows: []OutRow{{"college.example", "sends", "written to", 412, clock.Add(16 * time.Hour)},
 			{hostile, "not told", "no relation", 12, time.Time{}}},
-		Sent:    []SentReport{{"uni.test", "dmarc@uni.test", hostile, today - 1, clock}},
+		Sent: []SentReport{{"uni.test", "dmarc@uni.test", hostile, today - 1, clock,
+			"20261129abcdefghijklmnopqrstuv", true}},
 		Blocked: []Suppression{{1, hostile, "5.1.1 no such user", clock.Add(7 * 24 * time.Hour)}}}
 	b.m.RuleList = []Rule{{ID: 41, Domain: "shop.example", Source: "esp.example",
 		Class: advice.Service, By: "admin", At: clock.Add(-24 * 24 * time.Hour)}}
@@ -66,6 +75,14 @@ func world() *Memory {
 		"policy changed from none to quarantine"},
 		{"example.net", clock.Add(-3 * 24 * time.Hour), "dns", "key s2026a gone from DNS"}}
 	return b.m
+}
+
+// previewOf is what a domain would get.
+func previewOf(domain string) Preview {
+	return Preview{Domain: domain, Day: today, ID: "20261130abcdefghijklmnopqrstuv", Messages: 412,
+		Rows: 18, Sends: domain != hostile, Reason: hostile, To: []string{"dmarc@" + domain},
+		Mail: []byte("From: reports@example.com\r\nTo: dmarc@" + domain + "\r\n\r\nbody"),
+		XML:  []byte("<feedback>" + domain + "</feedback>")}
 }
 
 type builder struct {
@@ -243,11 +260,15 @@ func hostileWorld(hostile string) *Memory {
 			Reasons:    []Reason{{hostile, hostile}}}},
 		RuleList:  []Rule{{ID: 1, Domain: d.Name, Source: ip.String(), Class: advice.Service, By: hostile, At: clock}},
 		EventList: []Event{{d.Name, clock.Add(-48 * time.Hour), "dns", hostile}},
-		IntakeState: Intake{Errors: []Failure{{1, clock, hostile, hostile, hostile, hostile, 1}},
+		RawMail:   map[int64][]byte{1: []byte(hostile)},
+		IntakeState: Intake{Errors: []Failure{{ID: 1, At: clock, Code: hostile, Why: hostile,
+			From: hostile, Subject: hostile, Length: 1, Via: hostile, Held: true}},
+			Unread:     []UnreadKind{{hostile, 1, 1}},
 			Unverified: []Stranger{{hostile, hostile, hostile, 1, clock}},
 			Others:     []Stranger{{hostile, hostile, hostile, 1, clock}},
 			Decided:    []Decided{{hostile, true, 1}}},
+		Previews: map[string][]Preview{hostile: {previewOf(hostile)}},
 		OutgoingPage: &Outgoing{Rows: []OutRow{{hostile, hostile, hostile, 1, clock}},
-			Sent:    []SentReport{{hostile, hostile, hostile, today, clock}},
+			Sent:    []SentReport{{hostile, hostile, hostile, today, clock, hostile, true}},
 			Blocked: []Suppression{{1, hostile, hostile, clock}}}}
 }

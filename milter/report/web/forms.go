@@ -105,7 +105,16 @@ func (s *Server) command(w http.ResponseWriter, r *http.Request) {
 	if text != "" {
 		s.notice(who, text)
 	}
-	http.Redirect(w, r, r.URL.Path, http.StatusSeeOther)
+	http.Redirect(w, r, afterwards(r.URL.Path), http.StatusSeeOther)
+}
+
+// afterwards is the page that shows what a change has done: a mail that was read or deleted has
+// none of its own any more.
+func afterwards(path string) string {
+	if strings.HasPrefix(path, "/ingest/") {
+		return "/ingest"
+	}
+	return path
 }
 
 // accept checks that the form came from our page, by a user who may change things. The role comes
@@ -143,9 +152,16 @@ func unanswered(err error) error {
 // act makes the change that a form requests, and returns a sentence about it.
 func (s *Server) act(r *http.Request, who session) (string, error) {
 	ctx := r.Context()
-	if r.URL.Path == "/ingest" {
-		if !who.all() {
-			return "", ErrNotFound
+	isIntake := r.URL.Path == "/ingest" || strings.HasPrefix(r.URL.Path, "/ingest/")
+	if (isIntake || r.URL.Path == "/out") && !who.all() {
+		return "", ErrNotFound
+	}
+	if r.URL.Path == "/out" {
+		return s.changeOutgoing(ctx, r, who)
+	}
+	if isIntake {
+		if text, ok, err := s.changeIntake(ctx, r, who); ok {
+			return text, err
 		}
 		for _, d := range decisions {
 			if org, err := url.QueryUnescape(r.FormValue(d.field)); err == nil && org != "" {

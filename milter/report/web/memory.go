@@ -25,6 +25,8 @@ type Memory struct {
 	IntakeState  Intake
 	OutgoingPage *Outgoing
 	RawXML       map[int64][]byte
+	RawMail      map[int64][]byte // of Intake.Errors
+	Previews     map[string][]Preview
 
 	once     sync.Once
 	byDomain map[string][]*Record
@@ -336,6 +338,24 @@ func (m *Memory) Events(_ context.Context, f Filter) ([]Event, error) {
 
 // Intake implements Reader.
 func (m *Memory) Intake(context.Context, time.Time) (Intake, error) { return m.IntakeState, nil }
+
+// Unread implements Reader.
+func (m *Memory) Unread(_ context.Context, id int64) (Failure, []byte, error) {
+	for _, f := range m.IntakeState.Errors {
+		if f.ID == id {
+			return f, m.RawMail[id], nil
+		}
+	}
+	return Failure{}, nil, ErrNotFound
+}
+
+// Preview implements Reader.
+func (m *Memory) Preview(_ context.Context, domain string) ([]Preview, error) {
+	if list := m.Previews[domain]; len(list) > 0 {
+		return list, nil
+	}
+	return nil, ErrNotFound
+}
 
 // HasOutgoing implements Reader.
 func (m *Memory) HasOutgoing() bool { return m.OutgoingPage != nil }

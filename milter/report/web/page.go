@@ -93,6 +93,17 @@ type section struct {
 	Upload    bool
 	Pager     []choice
 	Decide    []decideForm
+	Suppress  *suppressForm
+	Unread    *unreadForm
+}
+
+// suppressForm adds an address that gets no reports.
+type suppressForm struct{ First, Until string }
+
+// unreadForm is what can be done with a mail that could not be read.
+type unreadForm struct {
+	Action string
+	Held   bool
 }
 
 type finding struct {
@@ -207,6 +218,17 @@ func (p *page) finish(path, query string) {
 	}
 	if p.Matrix != nil {
 		p.Matrix.Table.Path, p.Matrix.Table.Query = path, query
+	}
+}
+
+// forms gives the tables the secret that their forms carry.
+func (p *page) forms(csrf string) {
+	for i := range p.Sections {
+		for _, t := range []*Table{p.Sections[i].Table, p.Sections[i].More} {
+			if t != nil {
+				t.CSRF = csrf
+			}
+		}
 	}
 }
 

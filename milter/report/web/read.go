@@ -43,6 +43,12 @@ type Reader interface {
 	Intake(ctx context.Context, now time.Time) (Intake, error)
 	// Outgoing returns what is sent to others; ErrNotFound if nothing is.
 	Outgoing(ctx context.Context, now time.Time) (Outgoing, error)
+	// Unread returns a mail in which something could not be read, and its bytes, nil if they are
+	// not kept any more; ErrNotFound.
+	Unread(ctx context.Context, id int64) (Failure, []byte, error)
+	// Preview returns the reports that a domain would get, the newest day first; ErrNotFound if
+	// nothing of it was counted. It may ask the DNS.
+	Preview(ctx context.Context, domain string) ([]Preview, error)
 	// HasOutgoing reports whether there is such a page, at no cost.
 	HasOutgoing() bool
 }
@@ -276,8 +282,11 @@ type Event struct {
 
 // Intake is how reports arrive.
 type Intake struct {
-	Today, Usual, Duplicates int64
+	Today, Usual, Duplicates int64 // reports; duplicates of today
+	Mails, Bytes             int64 // that arrived today
+	UnreadToday              int64 // of these mails
 	Last                     time.Time
+	Unread                   []UnreadKind // all of which Errors are the latest
 	Days                     []DayCount
 	Errors                   []Failure
 	Unverified               []Stranger
@@ -300,6 +309,15 @@ type Failure struct {
 	Code, Why     string
 	From, Subject string
 	Length        int64
+	Via           string // "lmtp", "pipe", "import", "upload"
+	Reports       int64  // that were read from it nevertheless; Unread alone returns them
+	Held          bool   // it is kept as it came
+}
+
+// UnreadKind counts mails of a kind in which something could not be read.
+type UnreadKind struct {
+	Kind    string
+	N, Held int64 // all, and those that are kept as they came
 }
 
 // Stranger is a reporter that is not verified, or one that reports on a domain that is not
@@ -350,6 +368,20 @@ type SentReport struct {
 	Domain, To, State string
 	Day               advice.Day
 	At                time.Time
+	ID                string // of the report
+	Failed            bool   // it was not handed over, and can be sent again
+}
+
+// Preview is a report as it would be sent now.
+type Preview struct {
+	Domain                 string
+	Day                    advice.Day
+	ID                     string
+	Messages, Rows, Folded int64
+	Sends                  bool
+	Reason                 string // why not
+	To                     []string
+	Mail, XML              []byte
 }
 
 // Suppression is an address that gets nothing until a day.

@@ -7,20 +7,26 @@ import (
 	"strings"
 )
 
+// handle registers a handler. The patterns are kept, so that tests can walk all of them.
+func (s *Server) handle(pattern string, do http.HandlerFunc) {
+	s.patterns = append(s.patterns, pattern)
+	s.mux.HandleFunc(pattern, do)
+}
+
 func (s *Server) routes() {
 	s.mux = http.NewServeMux()
-	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+	s.handle("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte("ok\n"))
 	})
-	s.mux.HandleFunc("GET /style.css", func(w http.ResponseWriter, r *http.Request) {
+	s.handle("GET /style.css", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=3600")
 		http.ServeFileFS(w, r, files, "style.css")
 	})
-	s.mux.HandleFunc("GET /login", s.showLogin)
-	s.mux.HandleFunc("POST /login", s.login)
-	s.mux.HandleFunc("POST /logout", s.logout)
+	s.handle("GET /login", s.showLogin)
+	s.handle("POST /login", s.login)
+	s.handle("POST /logout", s.logout)
 	serve := func(pattern string, build func(context.Context, visit) (*page, error)) {
-		s.mux.HandleFunc("GET "+pattern,
+		s.handle("GET "+pattern,
 			func(w http.ResponseWriter, r *http.Request) { s.show(w, r, build) })
 	}
 	tables := func(path string, build func(context.Context, visit) (*page, error)) {
@@ -39,6 +45,10 @@ func (s *Server) routes() {
 	tables("/receiver", s.receiverPage)
 	tables("/ingest", s.whole(s.ingestPage))
 	tables("/out", s.whole(s.outPage))
+	serve("/ingest/mail/{id}", s.whole(s.unreadPage))
+	s.handle("GET /ingest/mail/{id}/raw", s.unreadFile)
+	serve("/out/d/{domain}", s.whole(s.previewPage))
+	s.handle("GET /out/d/{domain}/{id}/{file}", s.previewFile)
 	tables("/check", s.checkPage)
 	tables("/d/{domain}", func(ctx context.Context, v visit) (*page,
 		error) {
@@ -54,7 +64,7 @@ func (s *Server) routes() {
 		error) {
 		return s.reportPage(ctx, v, v.id(), 0)
 	})
-	s.mux.HandleFunc("GET /r/{id}/{table}", func(w http.ResponseWriter, r *http.Request) {
+	s.handle("GET /r/{id}/{table}", func(w http.ResponseWriter, r *http.Request) {
 		if r.PathValue("table") == "raw.xml" {
 			s.raw(w, r)
 			return
@@ -64,10 +74,12 @@ func (s *Server) routes() {
 			return s.reportPage(ctx, v, v.id(), n)
 		})
 	})
-	s.mux.HandleFunc("POST /d/{domain}", s.command)
-	s.mux.HandleFunc("POST /d/{domain}/s/{source}", s.command)
-	s.mux.HandleFunc("POST /ingest", s.command)
-	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+	s.handle("POST /d/{domain}", s.command)
+	s.handle("POST /d/{domain}/s/{source}", s.command)
+	s.handle("POST /ingest", s.command)
+	s.handle("POST /ingest/mail/{id}", s.command)
+	s.handle("POST /out", s.command)
+	s.handle("/", func(w http.ResponseWriter, r *http.Request) {
 		s.show(w, r, func(context.Context, visit) (*page, error) { return nil, ErrNotFound })
 	})
 }

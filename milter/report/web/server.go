@@ -53,6 +53,7 @@ type Server struct {
 	waiting  func() string
 	pages    *template.Template
 	mux      *http.ServeMux
+	patterns []string // of mux
 
 	mu       sync.Mutex
 	recall   recall
@@ -99,9 +100,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // show answers with a page, or with one of its tables.
 func (s *Server) show(w http.ResponseWriter, r *http.Request,
 	build func(context.Context, visit) (*page, error)) {
-	who, ok := s.access.visitor(r)
+	who, ok := s.signedIn(w, r)
 	if !ok {
-		http.Redirect(w, r, "/login?next="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
 		return
 	}
 	v := s.visitOf(r, who)
@@ -148,9 +148,10 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request,
 func (s *Server) render(w http.ResponseWriter, r *http.Request, who session, p *page, status int) {
 	p.Frame = frame{Host: s.host, Version: s.version, User: who.name, CSRF: who.token(),
 		Admin: who.admin(), Proxy: who.proxy}
+	p.forms(p.Frame.CSRF)
 	if who.all() && who.name != "" {
 		if in, err := s.intake(r.Context()); err == nil {
-			p.Frame.Errors = len(in.Errors)
+			p.Frame.Errors = int(in.unread())
 			if !in.Last.IsZero() {
 				p.Frame.Last = timeHTML(in.Last)
 			}
@@ -187,6 +188,11 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, who session, err e
 				say("You asked for %s. It may have been deleted, or your account may not see it. "+
 					"Search for a domain above.",
 					mono(r.URL.Path))}}
+	case errors.Is(err, ErrBusy):
+		status = http.StatusServiceUnavailable
+		w.Header().Set("Retry-After", "60")
+		p = &page{Title: "Try again", Heading: "Too many visitors ask for this at once. Try again " +
+			"in a minute."}
 	case errors.Is(err, ErrAway):
 		status = http.StatusServiceUnavailable
 		p = &page{Title: "Not changed", Heading: "The change could not be made: the process that " +
@@ -231,10 +237,18 @@ func (s *Server) waits() string {
 	return s.waiting()
 }
 
-func (s *Server) raw(w http.ResponseWriter, r *http.Request) {
+// signedIn returns who sent the request. One who has not signed in is sent to the login.
+func (s *Server) signedIn(w http.ResponseWriter, r *http.Request) (session, bool) {
 	who, ok := s.access.visitor(r)
 	if !ok {
 		http.Redirect(w, r, "/login?next="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
+	}
+	return who, ok
+}
+
+func (s *Server) raw(w http.ResponseWriter, r *http.Request) {
+	who, ok := s.signedIn(w, r)
+	if !ok {
 		return
 	}
 	v := s.visitOf(r, who)
@@ -253,9 +267,7 @@ func (s *Server) raw(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, who, err)
 		return
 	}
-	w.Header().Set("Content-Type", "application/octet-stream")
-	w.Header().Set("Content-Disposition", `attachment; filename="report-`+itoa(v.id())+`.xml"`)
-	_, _ = w.Write(raw)
+	download(w, "report-"+itoa(v.id())+".xml", raw)
 }
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }

@@ -3,9 +3,11 @@ package web
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"time"
 
 	"mailseal/milter/report/advice"
+	"mailseal/milter/report/store"
 )
 
 // Rules implements Reader.
@@ -51,6 +53,9 @@ func (s *Stored) Intake(ctx context.Context, now time.Time) (Intake, error) {
 		}
 		in.Last = unix(last)
 		past.days(&in, today, now)
+		if err := v.counted(ctx, &in, today); err != nil {
+			return err
+		}
 		kinds, err := v.kinds(ctx, begin, begin+2*86400)
 		if err != nil {
 			return err
@@ -144,18 +149,64 @@ func (v *view) kinds(ctx context.Context, from, to int64) (map[string]int64, err
 	return out, err
 }
 
+// counted fills in what arrived today.
+func (v *view) counted(ctx context.Context, in *Intake, today advice.Day) error {
+	return v.each(ctx, "SELECT what, n FROM in_count WHERE day = $1", []any{int64(today)},
+		func(rows *sql.Rows) error {
+			var what string
+			var n int64
+			if err := rows.Scan(&what, &n); err != nil {
+				return err
+			}
+			switch what {
+			case store.CountMails:
+				in.Mails = n
+			case store.CountBytes:
+				in.Bytes = n
+			case store.CountKnown, store.CountDuplicates:
+				in.Duplicates += n
+			case store.CountUnread:
+				in.UnreadToday = n
+			}
+			return nil
+		})
+}
+
 // failures lists what could not be read.
 func (v *view) failures(ctx context.Context, in *Intake) error {
-	return v.each(ctx, "SELECT id, received, kind, error, trust_domain, name, size FROM in_raw "+
+	err := v.each(ctx, "SELECT kind, COUNT(*), COUNT(data) FROM in_raw WHERE error <> '' "+
+		"GROUP BY kind ORDER BY kind", nil, func(rows *sql.Rows) error {
+		var k UnreadKind
+		err := rows.Scan(&k.Kind, &k.N, &k.Held)
+		in.Unread = append(in.Unread, k)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return v.each(ctx, "SELECT id, received, kind, error, trust_domain, name, size, via, "+
+		"CASE WHEN data IS NULL THEN 0 ELSE 1 END FROM in_raw "+
 		"WHERE error <> '' ORDER BY received DESC LIMIT $1",
 		[]any{int64(listedRows)}, func(rows *sql.Rows) error {
 			var e Failure
-			var at int64
-			err := rows.Scan(&e.ID, &at, &e.Code, &e.Why, &e.From, &e.Subject, &e.Length)
-			e.At = unix(at)
+			var at, held int64
+			err := rows.Scan(&e.ID, &at, &e.Code, &e.Why, &e.From, &e.Subject, &e.Length, &e.Via,
+				&held)
+			e.At, e.Held = unix(at), held == 1
 			in.Errors = append(in.Errors, e)
 			return err
 		})
+}
+
+// Unread implements Reader.
+func (s *Stored) Unread(ctx context.Context, id int64) (Failure, []byte, error) {
+	u, err := s.Store.Unread(ctx, id)
+	if errors.Is(err, store.ErrNoUnread) {
+		return Failure{}, nil, ErrNotFound
+	}
+	return Failure{ID: u.ID, At: u.Received, Code: u.Kind, Why: u.Error, From: u.TrustDomain,
+		Subject: u.Name, Length: u.Size, Via: u.Via, Reports: u.Reports,
+		Held: u.Data != nil}, u.Data, err
 }
 
 // decided lists reporters that a person decided on.

@@ -15,6 +15,9 @@ type Sending struct {
 	// Outlook returns why a domain will get no report, "" if it will, and when. It must not take
 	// long: it is asked for each domain.
 	Outlook func(ctx context.Context, p store.OutPending) (why string, at time.Time, err error)
+
+	// Preview returns the reports that a domain would get. It may ask the DNS.
+	Preview func(ctx context.Context, domain string) ([]Preview, error)
 }
 
 // maxPending is how many domains that ask for reports the page judges, those with the most
@@ -57,7 +60,7 @@ func (s *Stored) Outgoing(ctx context.Context, now time.Time) (Outgoing, error) 
 			state += ": " + m.Reason
 		}
 		o.Sent = append(o.Sent, SentReport{Domain: m.Domain, To: m.Address, State: state,
-			Day: advice.Day(m.Day), At: m.Changed})
+			Day: advice.Day(m.Day), At: m.Changed, ID: m.Report, Failed: isFailed(m)})
 	}
 	blocked, err := s.Store.OutSuppressions(ctx, "", now)
 	if err != nil {
@@ -74,4 +77,25 @@ func (s *Stored) Outgoing(ctx context.Context, now time.Time) (Outgoing, error) 
 			Bytes:    h.Bytes, Oldest: h.Oldest})
 	}
 	return o, err
+}
+
+// isFailed reports whether a mail was not handed over, and is not about to be.
+func isFailed(m store.OutMail) bool {
+	switch m.State {
+	case store.Failed, store.Suppressed, store.InDoubt, store.Deferred:
+		return m.Address != ""
+	}
+	return false
+}
+
+// Preview implements Reader.
+func (s *Stored) Preview(ctx context.Context, domain string) ([]Preview, error) {
+	if s.Sending == nil || s.Sending.Preview == nil {
+		return nil, ErrNotFound
+	}
+	list, err := s.Sending.Preview(ctx, domain)
+	if err == nil && len(list) == 0 {
+		err = ErrNotFound
+	}
+	return list, err
 }

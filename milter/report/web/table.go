@@ -26,6 +26,7 @@ type Table struct {
 	Fit     bool
 	Path    string // where it is available as CSV and JSON; set when the page is finished
 	Query   string
+	CSRF    string // for the forms in it; set when the page is rendered
 }
 
 // Export is the address of the table as CSV or JSON. Its parts are percent-encoded already.
@@ -44,6 +45,7 @@ type Column struct {
 	Right bool
 	Gap   bool
 	Wrap  bool
+	Forms bool // it has forms and links alone, and is in no CSV and JSON
 }
 
 // Cell is a cell of a table: the value for CSV and JSON, and what the page shows.
@@ -52,7 +54,18 @@ type Cell struct {
 	HTML  template.HTML
 	Class string
 	Head  bool
+	Form  *rowForm
 }
+
+// rowForm is a form in a cell.
+type rowForm struct {
+	Action  string
+	Buttons []rowButton
+}
+
+// rowButton is a button of such a form. About is what it is about, for those who do not see the
+// row.
+type rowButton struct{ Name, Value, Text, About string }
 
 // text is a cell with a stranger's text.
 func text(s string) Cell { return Cell{Value: s, HTML: name(s)} }
@@ -153,16 +166,18 @@ func guard(s string) string {
 // writeCSV writes the table with a head of keys.
 func (t *Table) writeCSV(w io.Writer) error {
 	out := csv.NewWriter(w)
-	head := make([]string, len(t.Columns))
-	for i, c := range t.Columns {
-		head[i] = c.Key
+	var head []string
+	for _, c := range t.Columns {
+		if !c.Forms {
+			head = append(head, c.Key)
+		}
 	}
 	if err := out.Write(head); err != nil {
 		return err
 	}
 	for _, row := range t.Rows {
-		line := make([]string, len(row))
-		for i, c := range row {
+		line := make([]string, len(head))
+		for i, c := range row[:len(head)] { // a column of forms is the last one
 			switch v := c.Value.(type) {
 			case nil:
 			case string:
@@ -189,7 +204,7 @@ func (t *Table) writeJSON(w io.Writer) error {
 	for _, row := range t.Rows {
 		object := map[string]any{}
 		for i, c := range row {
-			if i < len(t.Columns) && t.Columns[i].Key != "" {
+			if i < len(t.Columns) && t.Columns[i].Key != "" && !t.Columns[i].Forms {
 				object[t.Columns[i].Key] = c.Value
 			}
 		}

@@ -1,0 +1,71 @@
+package store
+
+import (
+	"context"
+	"time"
+)
+
+// What the store counts of arrivals, for each UTC day on which they came.
+const (
+	CountMails      = "mails"      // mails and files, those that were there already included
+	CountBytes      = "bytes"      // of them, before compression
+	CountKnown      = "known"      // of them: the same bytes were in the store already
+	CountUnread     = "unread"     // of them: something could not be read
+	CountReports    = "reports"    // aggregate reports that were stored
+	CountMessages   = "messages"   // in them
+	CountDuplicates = "duplicates" // aggregate reports that other mail had brought already
+	CountDropped    = "dropped"    // aggregate reports that were not stored, by a limit
+)
+
+// CountWords are all of these.
+var CountWords = []string{CountMails, CountBytes, CountKnown, CountUnread, CountReports,
+	CountMessages, CountDuplicates, CountDropped}
+
+// counted is the key of a count.
+type countKey struct {
+	day  int64
+	what string
+}
+
+// count counts something of the mail at hand. What is read again was counted when it arrived.
+func (in *Ingest) count(what string, n int64) {
+	if in.sums != nil && !in.again && n > 0 {
+		in.sums.counts[countKey{day(in.arrival.Received), what}] += n
+	}
+}
+
+// countStatus counts what became of an aggregate report.
+func (in *Ingest) countStatus(status Status, messages int64) {
+	switch {
+	case status == Duplicate:
+		in.count(CountDuplicates, 1)
+	case status.Kept():
+		in.count(CountReports, 1)
+		in.count(CountMessages, messages)
+	default:
+		in.count(CountDropped, 1)
+	}
+}
+
+// Counts returns what arrived from one UTC day on, by day and word.
+func (s *Store) Counts(ctx context.Context, since time.Time) (map[int64]map[string]int64, error) {
+	out := map[int64]map[string]int64{}
+	err := s.View(ctx, func(tx *Tx) error {
+		rows, err := tx.QueryContext(ctx, "SELECT day, what, n FROM in_count WHERE day >= $1",
+			day(since))
+		if err != nil {
+			return err
+		}
+		return eachRow(rows, func() error {
+			var d, n int64
+			var what string
+			err := rows.Scan(&d, &what, &n)
+			if out[d] == nil {
+				out[d] = map[string]int64{}
+			}
+			out[d][what] = n
+			return err
+		})
+	})
+	return out, err
+}
