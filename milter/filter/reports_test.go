@@ -300,3 +300,23 @@ _report._domainkey.victim.example. IN TXT "` + tc.rs + "\"\n"))
 		}
 	}
 }
+
+// TestFailureHasSPFRecord holds that a failure report carries the record of the envelope sender's
+// domain where SPF failed, and none where it passed.
+func TestFailureHasSPFRecord(t *testing.T) {
+	for _, tc := range []struct{ name, sender, want string }{
+		{"SPF failed", "x@other.example", "v=spf1 -all"},
+		{"SPF passed", "x@asks.example", ""},
+		{"no record", "x@none.example", ""},
+	} {
+		f, rec := reportFilter(t)
+		f.Reports.Failures = func(host string) bool { return host == "asks.example" }
+		decide(t, f, action.RoleTheirs, milter.ByDefault, message.Envelope{
+			Client: netip.MustParseAddr("198.51.100.7"), Helo: "h.example", Sender: tc.sender,
+			Recipients: []string{"a@example.net"},
+		}, askingText)
+		if len(rec.failed) != 1 || rec.failed[0].SPFRecord != tc.want {
+			t.Errorf("%s: %+v", tc.name, rec.failed)
+		}
+	}
+}

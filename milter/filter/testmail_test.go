@@ -203,3 +203,24 @@ func TestSenderAuthenticated(t *testing.T) {
 		}
 	}
 }
+
+// TestDKIMText holds that an answer to a test message names the signature that passed, and how many
+// there were.
+func TestDKIMText(t *testing.T) {
+	pass := dkim.Result{Value: dkim.Pass, Domain: "a.example", Selector: "s1"}
+	fail := dkim.Result{Value: dkim.Fail, Domain: "b.example", Selector: "s2", Reason: "changed"}
+	for _, tc := range []struct {
+		all  []dkim.Result
+		want string
+	}{
+		{nil, "dkim=none (the message has no signature)"},
+		{[]dkim.Result{pass}, "dkim=pass d=a.example s=s1"},
+		{[]dkim.Result{fail, pass}, "dkim=pass d=a.example s=s1, the best of 2 signatures"},
+		{[]dkim.Result{fail, fail, fail},
+			"dkim=fail d=b.example s=s2 (changed), the best of 3 signatures"},
+	} {
+		if got := dkimText(tc.all); got != tc.want {
+			t.Errorf("got %q, want %q", got, tc.want)
+		}
+	}
+}
