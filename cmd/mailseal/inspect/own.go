@@ -66,6 +66,7 @@ func Look(
 	}
 	s := sifter{resolver: r, name: name, text: out.SPF, own: own}
 	out.All, out.Terms, err = s.terms(ctx, senders)
+	out.Detail.Senders = s.senders
 	return out, records, err
 }
 
@@ -75,6 +76,16 @@ type sifter struct {
 	name     domain.Name
 	text     string
 	own      []netip.Prefix
+	senders  []store.OwnSender // what the record says of each
+}
+
+// says keeps what the record says of an address, once.
+func (s *sifter) says(ip netip.Addr, got spf.Result) {
+	if slices.ContainsFunc(s.senders, func(x store.OwnSender) bool { return x.Address == ip }) {
+		return
+	}
+	s.senders = append(s.senders, store.OwnSender{Address: ip, SPF: string(got.Value),
+		Term: got.Mechanism})
 }
 
 // terms evaluates the record for each sender as receivers do, and again without the term that let
@@ -104,6 +115,7 @@ func (s *sifter) terms(ctx context.Context, senders []Sender) (all string, out [
 	})
 	for _, sender := range senders[:min(len(senders), maxSenders)] {
 		got := s.check(ctx, s.text, sender.Address)
+		s.says(sender.Address, got)
 		if got.Value == spf.Temperror {
 			return all, nil, fmt.Errorf("SPF of %s for %s: %s", s.name, sender.Address, got.Reason)
 		}

@@ -54,6 +54,9 @@ func (h *history) look(ctx context.Context, r dns.Resolver, name domain.Name,
 			"try is after reports.dns_every", "domain", text, "error", err)
 		return nil, nil
 	}
+	detail := inspect.Describe(asking, r, signedWith(ids), namesBelow(text, ids))
+	detail.Senders, detail.Findings = state.Detail.Senders, findingsOf(checked)
+	state.Detail = detail
 	state.Findings, state.Checked, state.Worst = countFindings(checked), true, worstOf(checked)
 	if p := checked.DMARC; p != nil {
 		state.DMARC = &store.OwnPolicy{Policy: p.Policy, Testing: p.Testing, At: p.At}

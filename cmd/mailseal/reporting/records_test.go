@@ -83,6 +83,14 @@ func TestRecords(t *testing.T) {
 		shop.Terms[0].Messages != 0 {
 		t.Errorf("%+v; %+v", parked, shop)
 	}
+	if p := shop.Published; p == nil || p.Step != advice.Quarantine || p.At != "shop.example" ||
+		shop.DNS == nil || shop.DNS.Faults == 0 || shop.DNS.Worst == "" || shop.DNS.At.IsZero() {
+		t.Errorf("published %+v, checks %+v", shop.Published, shop.DNS)
+	}
+	detail, err := read.Detail(t.Context(), "shop.example")
+	if err != nil || len(detail.Findings) == 0 || detail.Findings[0].Text == "" {
+		t.Errorf("detail %+v, %v", detail, err)
+	}
 	if len(shop.Selectors) != 1 || !shop.Selectors[0].Missing ||
 		shop.Selectors[0].Name != "s1._domainkey.shop.example" {
 		t.Errorf("selectors %+v", shop.Selectors)

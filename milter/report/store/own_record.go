@@ -21,6 +21,7 @@ type OwnState struct {
 	Worst    string        `json:"worst,omitempty"`    // the worst error or warning, as a sentence
 	DMARC    *OwnPolicy    `json:"dmarc,omitempty"`    // nil is unknown
 	At       time.Time     `json:"-"`                  // when the DNS answered
+	Detail   OwnDetail     `json:"-"`                  // OwnStates leaves it out
 }
 
 // OwnPolicy is the DMARC policy that holds for a domain, as the DNS shows it.
@@ -70,10 +71,14 @@ func (s *Store) SetOwnState(ctx context.Context, domain string, state *OwnState,
 	if err != nil {
 		return err
 	}
+	detail, err := json.Marshal(state.Detail)
+	if err != nil {
+		return err
+	}
 	return s.Update(ctx, func(tx *Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO own_state (domain, tried, at, state) VALUES ($1, $2, $2, $3)
-			ON CONFLICT (domain) DO UPDATE SET tried = excluded.tried, at = excluded.at, state = excluded.state`,
-			domain, now.Unix(), text(string(content)))
+		_, err := tx.ExecContext(ctx, `INSERT INTO own_state (domain, tried, at, state, detail) VALUES ($1, $2, $2, $3, $4)
+			ON CONFLICT (domain) DO UPDATE SET tried = excluded.tried, at = excluded.at, state = excluded.state,
+			detail = excluded.detail`, domain, now.Unix(), text(string(content)), text(string(detail)))
 		return err
 	})
 }

@@ -55,11 +55,14 @@ func (w whole) Domains(ctx context.Context) ([]Domain, error) {
 		for _, d := range w.world.DomainList {
 			if d.Name == out[i].Name {
 				out[i].DNS, out[i].Published, out[i].Parked = d.DNS, d.Published, d.Parked
-				out[i].Was, out[i].Last = d.Was, d.Last
+				out[i].Was, out[i].Last, out[i].Terms = d.Was, d.Last, d.Terms
 			}
 		}
 	}
 	return out, err
+}
+func (w whole) Detail(ctx context.Context, domain string) (Detail, error) {
+	return w.world.Detail(ctx, domain)
 }
 func (w whole) Rules(ctx context.Context) ([]Rule, error) { return w.world.Rules(ctx) }
 func (w whole) Events(ctx context.Context, f Filter) ([]Event, error) {

@@ -41,10 +41,18 @@ func (s *Server) domainPage(ctx context.Context, v visit, domain string) (*page,
 	}
 	p.Heading = h.word() + " " + say("%s: %s.", d.Name, prose(strings.TrimSuffix(finding, ".")))
 	p.Facts = x.domainFacts(v.now)
+	reasons, err := s.read.Reasons(ctx, x.filter)
+	if err != nil {
+		return nil, err
+	}
+	detail, err := s.read.Detail(ctx, d.Name)
+	if err != nil {
+		p.Missing = "What the DNS says of keys and names could not be read."
+	}
 	p.Sections = append(p.Sections, x.problems(h), x.daySection(), x.sourceSection(),
-		x.receiverSection(), x.nameSection(),
-		x.dkimSection(), x.spfSection(), x.adviceSection(), x.whatIfSection(v),
-		x.checkedSection())
+		x.receiverSection(reasons), x.nameSection(detail),
+		x.dkimSection(detail), x.spfSection(), x.adviceSection(), x.whatIfSection(v),
+		x.checkedSection(detail, s.checker != nil))
 	reports, n, err := s.read.Reports(ctx, x.filter, Window{Rows: 5})
 	if err != nil {
 		p.Missing = "The list of reports could not be read."
@@ -282,7 +290,7 @@ func (x *facts) sourceSection() section {
 	return section{ID: "sources", Title: "Sources", Table: t}
 }
 
-func (x *facts) receiverSection() section {
+func (x *facts) receiverSection(reasons []Sum) section {
 	t := &Table{Name: "receivers", Caption: "Receivers that report, and what they did with mail " +
 		"that failed.",
 		Empty: "No receiver reported in this period.",
@@ -292,8 +300,7 @@ func (x *facts) receiverSection() section {
 			{Key: "delivered", Title: "Fail: delivered", Right: true, Gap: true},
 			{Key: "held", Title: "held", Right: true},
 			{Key: "refused", Title: "refused", Right: true},
-			{Key: "forwarded", Title: "forwarded", Right: true, Gap: true},
-			{Key: "listed", Title: "mailing list", Right: true},
+			{Key: "reasons", Title: "own reasons given", Gap: true, Wrap: true},
 			{Key: "last", Title: "last day", Gap: true},
 			{Key: "delay_hours", Title: "delay, h", Right: true},
 			{Key: "format", Title: "format"},
@@ -318,8 +325,7 @@ func (x *facts) receiverSection() section {
 			number(r.Messages, to()), rate(r.Pass, r.Messages),
 			number(r.Delivered, to("result", "delivered")),
 			number(r.Held, to("result", "held")), number(r.Refused, to("result", "refused")),
-			{Value: r.Forwarded, HTML: plain(advice.Count(r.Forwarded)), Class: "mute"},
-			{Value: r.Listed, HTML: plain(advice.Count(r.Listed)), Class: "mute"},
+			reasonsCell(reasons, r.Receiver, x.filter.messages),
 			day(p.Last, x.now), {Value: hours, HTML: plain(advice.Count(hours))},
 			text(p.Format), words(verified)})
 	}

@@ -2,7 +2,9 @@ package web
 
 import (
 	"cmp"
+	"html/template"
 	"slices"
+	"strconv"
 	"strings"
 
 	"mailseal/milter/report/advice"
@@ -43,31 +45,40 @@ func entry(m map[[2]string]*tally, key [2]string) *tally {
 	return m[key]
 }
 
+// maxReasons is how many reasons of a receiver a table shows.
+const maxReasons = 4
+
+// reasonsCell is the reasons that a receiver gave for not doing as the policy asks. Each number
+// leads to its records.
+func reasonsCell(list []Sum, receiver string, to func(...string) string) Cell {
+	var values []string
+	var shown []string
+	for _, s := range list {
+		if s.Receiver != receiver {
+			continue
+		}
+		values = append(values, s.Reason+" "+strconv.FormatInt(s.Messages, 10))
+		if len(shown) < maxReasons {
+			n := number(s.Messages, to("receiver", receiver, "reason", s.Reason))
+			shown = append(shown, string(name(s.Reason)+" "+n.HTML))
+		}
+	}
+	if len(values) == 0 {
+		return Cell{Value: "", HTML: "–", Class: "mute"}
+	}
+	html := template.HTML(strings.Join(shown, ", ")) //nolint:gosec // parts were escaped
+	if more := len(values) - len(shown); more > 0 {
+		html += say(" and %s more", more)
+	}
+	return Cell{Value: strings.Join(values, ", "), HTML: html}
+}
+
 // tableRows is the number of rows that a side table of a page shows; the rest is one line.
 const tableRows = 40
 
-func (x *facts) nameSection() section {
-	m := map[[2]string]*tally{}
-	for i := range x.ids {
-		id := &x.ids[i]
-		entry(m, [2]string{id.From}).add(id.Messages, id.Pass(), id.Last)
-	}
-	t := &Table{Name: "names", Caption: "Domains in From.", Empty: "No message in this period.",
-		Fit: true,
-		Columns: []Column{{Key: "from", Title: "From domain", Wrap: true},
-			{Key: "messages", Title: "Messages", Right: true},
-			{Key: "dmarc_percent", Title: "DMARC, %", Right: true}}}
-	for _, n := range first(ranked(m)) {
-		t.Rows = append(t.Rows, []Cell{text(n.key[0]).head(),
-			number(n.pass+n.fail, x.filter.messages("header_from", n.key[0])),
-			rate(n.pass, n.pass+n.fail)})
-	}
-	return section{Cols: "cols mid", ID: "names", Title: "Names used", Table: t}
-}
-
 func first(list []*tally) []*tally { return list[:min(len(list), tableRows)] }
 
-func (x *facts) dkimSection() section {
+func (x *facts) dkimSection(d Detail) section {
 	m := map[[2]string]*tally{}
 	for i := range x.ids {
 		seen := map[[2]string]bool{}
@@ -80,15 +91,20 @@ func (x *facts) dkimSection() section {
 			entry(m, key).add(x.ids[i].Messages, s.Result == "pass", x.ids[i].Last)
 		}
 	}
-	t := &Table{Name: "dkim", Caption: "Signatures. A message can have several.",
+	t := &Table{Name: "dkim", Caption: "Signatures, and the key as the DNS has it now. A message " +
+		"can have several.",
 		Empty: "No message had a signature.", Fit: true,
 		Columns: []Column{{Key: "signer", Title: "Signer", Wrap: true},
 			{Key: "selector", Title: "selector", Wrap: true},
 			{Key: "messages", Title: "Messages", Right: true},
 			{Key: "pass", Title: "verified", Right: true},
 			{Key: "aligned", Title: "aligned"},
+			{Key: "key", Title: "key in the DNS"},
+			{Key: "since", Title: "there since"},
 			{Key: "last", Title: "last seen"}}}
 	for _, n := range first(ranked(m)) {
+		ours := within(n.key[0], x.domain.Name)
+		key, since := d.keyCells(n, ours, x.now)
 		to := x.filter.messages("signer", n.key[0], "selector", n.key[1])
 		switch {
 		case n.key[0] == "":
@@ -99,7 +115,7 @@ func (x *facts) dkimSection() section {
 		t.Rows = append(t.Rows, []Cell{text(n.key[0]).head(), text(n.key[1]),
 			number(n.pass+n.fail, to),
 			{Value: n.pass, HTML: plain(advice.Count(n.pass))},
-			words(yes(within(n.key[0], x.domain.Name))), day(n.last, x.now)})
+			words(yes(ours)), key, since, day(n.last, x.now)})
 	}
 	return section{ID: "dkim", Title: "DKIM", Table: t}
 }
@@ -109,29 +125,6 @@ func yes(b bool) string {
 		return "yes"
 	}
 	return "no"
-}
-
-func (x *facts) spfSection() section {
-	m := map[[2]string]*tally{}
-	for i := range x.ids {
-		id := &x.ids[i]
-		entry(m, [2]string{id.Envelope}).add(id.Messages, id.SPF == "pass", id.Last)
-	}
-	t := &Table{Name: "spf", Caption: "Envelope domains.", Empty: "No message in this period.",
-		Fit: true,
-		Columns: []Column{{Key: "envelope", Title: "Envelope domain", Wrap: true},
-			{Key: "messages", Title: "Messages", Right: true},
-			{Key: "pass", Title: "SPF pass", Right: true}, {Key: "aligned", Title: "aligned"}}}
-	for _, n := range first(ranked(m)) {
-		cell := number(n.pass+n.fail, x.filter.messages("envelope", n.key[0]))
-		if n.key[0] == "" {
-			cell = number(n.pass+n.fail, "")
-		}
-		t.Rows = append(t.Rows, []Cell{text(cmp.Or(n.key[0], "not given")).head(), cell,
-			{Value: n.pass, HTML: plain(advice.Count(n.pass))},
-			words(yes(within(n.key[0], x.domain.Name)))})
-	}
-	return section{ID: "spf", Title: "SPF", Table: t, End: true}
 }
 
 func (x *facts) adviceSection() section {

@@ -18,6 +18,7 @@ type source struct {
 	rule        *Rule
 	first, last advice.Day
 	ids         []Identity
+	known       []Address // what is known about Addresses
 }
 
 // nameOf names a source: the service that its names give away, the domain of its reverse name, of
@@ -77,6 +78,8 @@ func organization(n string) string {
 func (s *source) add(ip netip.Addr, a Address, ids []Identity, x *facts) {
 	s.NoAddress = !ip.IsValid() && (s.NoAddress || len(s.Addresses) == 0)
 	s.Addresses = append(s.Addresses, ip)
+	a.IP = ip
+	s.known = append(s.known, a)
 	s.Network = s.Network || a.Network
 	if a.Reverse != "" {
 		s.ReverseNames = append(s.ReverseNames, a.Reverse)
@@ -179,6 +182,7 @@ func (s *source) signatures(id *Identity, d Domain) {
 func (s *source) merge(o *source) {
 	s.Addresses = append(s.Addresses, o.Addresses...)
 	s.ids = append(s.ids, o.ids...)
+	s.known = append(s.known, o.known...)
 	s.counts.Add(o.counts)
 	s.Messages += o.Messages
 	s.Delivered += o.Delivered

@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"strings"
 	"time"
 
 	"mailseal/milter/report/advice"
+	"mailseal/milter/report/store"
 )
 
 // The clock of the tests, and the day that it is.
@@ -74,7 +76,26 @@ func world() *Memory {
 	b.m.EventList = []Event{{"shop.example", clock.Add(-27 * 24 * time.Hour), "policy",
 		"policy changed from none to quarantine"},
 		{"example.net", clock.Add(-3 * 24 * time.Hour), "dns", "key s2026a gone from DNS"}}
+	b.m.Places = map[netip.Addr]Address{netip.MustParseAddr("198.51.100.12"): {ASN: 64500,
+		Operator: "ESP-EXAMPLE", Country: "NL"}}
+	b.m.Details = map[string]Detail{"shop.example": shopDetail(), "example.net": {At: clock,
+		Keys: map[string]Key{"s2026a._domainkey.example.net": {State: store.KeyMissing}}}}
 	return b.m
+}
+
+// shopDetail invents what the DNS says of the names in reports on shop.example.
+func shopDetail() Detail {
+	return Detail{At: clock.Add(-2 * time.Hour),
+		Senders: map[netip.Addr]Judgment{
+			netip.MustParseAddr("192.0.2.44"):    {"pass", "ip4:192.0.2.0/26"},
+			netip.MustParseAddr("198.51.100.12"): {"softfail", "~all"}},
+		Keys: map[string]Key{
+			"s2026a._domainkey.shop.example": {store.KeyThere, "RSA 2048", clock.AddDate(-1, -1, 0)},
+			"e1._domainkey.esp.example":      {State: store.KeyThere, Kind: "RSA 1024"}},
+		Names: map[string]From{"shop.example": {"yes", "quarantine", "p"},
+			"login.shop.example": {"no", "quarantine", "p"}},
+		Findings: []Finding{{"note", "dmarc-np", "_dmarc.shop.example", "np= is not given"},
+			{"warning", "spf-long", "shop.example", "the record is long"}}}
 }
 
 // previewOf is what a domain would get.
@@ -116,6 +137,10 @@ func (b *builder) domains() {
 			d.Use = advice.UseMachines
 		}
 		d.checked()
+		if n == "shop.example" {
+			d.Terms = []advice.Term{{Text: "ip4:192.0.2.0/26", Messages: 41000},
+				{Text: "include:_spf.esp.example", Foreign: true}, {Text: "ip4:203.0.113.200"}}
+		}
 		b.m.DomainList = append(b.m.DomainList, d)
 	}
 }
@@ -220,7 +245,7 @@ func (b *builder) ours(d Domain, own netip.Addr, scale int64, day advice.Day,
 		add(netip.MustParseAddr("198.51.100.80"), 1, Record{DKIM: "fail", SPF: "fail",
 			SPFResult: "pass", Envelope: "lists.test",
 			Signatures: signed(d.Name, "s2026a", "fail"),
-			Reasons:    []Reason{{"mailing_list", "trusted \u202esender"}}})
+			Reasons:    []Reason{{"mailing_list", "trusted \u202esender"}, {"local_policy", ""}}})
 	}
 	if d.Name == "shop.example" {
 		if day.Time().Weekday() == time.Thursday {
@@ -229,6 +254,10 @@ func (b *builder) ours(d Domain, own netip.Addr, scale int64, day advice.Day,
 			add(esp, scale*6, Record{DKIM: "fail", SPF: "fail", Disposition: "quarantine",
 				SPFResult: "pass", Envelope: "bounce.esp.example",
 				Signatures: signed("esp.example", "e1", "pass")})
+		}
+		if day.Time().Weekday() == time.Monday {
+			add(netip.MustParseAddr("203.0.113.140"), 1, Record{DKIM: "fail", SPF: "fail",
+				Disposition: "quarantine", SPFResult: "none", From: "login.shop.example"})
 		}
 		add(netip.MustParseAddr("192.0.2.44"), 1+scale/10, Record{DKIM: "fail", SPF: "pass",
 			SPFResult: "pass", Envelope: d.Name})
@@ -244,6 +273,7 @@ func hostileWorld(hostile string) *Memory {
 	ip := netip.MustParseAddr("203.0.113.5")
 	d := Domain{Name: "shop.example", Known: true, First: today - 40,
 		DNS:       &Checks{Warnings: 2, At: clock, Worst: hostile},
+		Terms:     []advice.Term{{Text: hostile}},
 		Published: &Published{At: hostile},
 		Policy:    advice.Policy{Step: advice.None, Since: today - 40, Text: hostile}}
 	return &Memory{DomainList: []Domain{d}, Reverse: map[netip.Addr]string{ip: hostile},
@@ -258,6 +288,12 @@ func hostileWorld(hostile string) *Memory {
 			DKIM: hostile, SPF: hostile, From: hostile, Envelope: hostile, SPFDomain: hostile, SPFResult: hostile,
 			Signatures: []advice.Signature{{Domain: hostile, Selector: hostile, Result: hostile}},
 			Reasons:    []Reason{{hostile, hostile}}}},
+		Details: map[string]Detail{d.Name: {At: clock,
+			Senders:  map[netip.Addr]Judgment{ip: {hostile, hostile}},
+			Keys:     map[string]Key{strings.ToLower(hostile + "._domainkey." + hostile): {hostile, hostile, clock}},
+			Names:    map[string]From{hostile: {hostile, hostile, hostile}},
+			Findings: []Finding{{hostile, hostile, hostile, hostile}}}},
+		Places:    map[netip.Addr]Address{ip: {ASN: 1, Operator: hostile, Country: hostile}},
 		RuleList:  []Rule{{ID: 1, Domain: d.Name, Source: ip.String(), Class: advice.Service, By: hostile, At: clock}},
 		EventList: []Event{{d.Name, clock.Add(-48 * time.Hour), "dns", hostile}},
 		RawMail:   map[int64][]byte{1: []byte(hostile)},

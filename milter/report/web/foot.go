@@ -35,7 +35,7 @@ func intakeFoot(in Intake, all []scored, now time.Time) footPart {
 	add := func(term, text template.HTML) { out.Rows = append(out.Rows, footRow{term, text}) }
 	today := say("%s stored, %s, ", in.Today,
 		plain(advice.Plural(in.Duplicates, "duplicate", "duplicates")))
-	add("Today", today+link("/ingest#errors", say("%s not read", len(in.Errors))))
+	add("Today", today+link("/ingest#errors", say("%s not read", in.UnreadToday)))
 	var unverified, others int64
 	for _, u := range in.Unverified {
 		unverified += u.Reports
@@ -113,7 +113,7 @@ func sentSince(o Outgoing, since time.Time) (sent, failed int64) {
 	for _, r := range o.Sent {
 		switch {
 		case r.At.Before(since):
-		case strings.HasPrefix(r.State, store.Failed):
+		case r.Failed || strings.HasPrefix(r.State, store.Failed):
 			failed++
 		case strings.HasPrefix(r.State, store.HandedOver):
 			sent++

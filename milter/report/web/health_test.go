@@ -136,9 +136,13 @@ func TestPolicyCell(t *testing.T) {
 // TestFoot holds that the overview ends with how reports come in and go out, and what changed.
 func TestFoot(t *testing.T) {
 	m := world()
-	m.OutgoingPage.Sent = []SentReport{{"uni.test", "a@uni.test", "handed over", today - 1,
-		clock.Add(-time.Hour)}, {"uni.test", "b@uni.test", "failed: 550", today - 1, clock},
-		{"uni.test", "b@uni.test", "handed over", today - 2, clock.Add(-30 * time.Hour)}}
+	sent := func(state string, ago time.Duration) SentReport {
+		return SentReport{Domain: "uni.test", To: "a@uni.test", State: state, Day: today - 1,
+			At: clock.Add(-ago)}
+	}
+	m.OutgoingPage.Sent = []SentReport{sent("failed: 550", 0), sent("handed over", time.Hour),
+		sent("handed over", 30*time.Hour)}
+	m.IntakeState.UnreadToday = 1
 	body := get(newServer(t, m, nil), "/").Body.String()
 	for _, want := range []string{`<h2 id="in"><a href="/ingest">Reports in</a></h2>`,
 		"41 stored, 3 duplicates, ", `<a href="/ingest#errors">1 not read</a>`,

@@ -68,7 +68,7 @@ func countFacts(c Counts) []fact {
 func (v visit) described() template.HTML {
 	var parts []string
 	for _, key := range []string{"domain", "source", "address", "receiver", "result", "header_from",
-		"envelope", "signer", "selector", "noselector", "dkim", "spf"} {
+		"envelope", "signer", "selector", "noselector", "dkim", "spf", "reason"} {
 		if value := v.q.Get(key); value != "" {
 			parts = append(parts, string(say("%s %s", plain(strings.ReplaceAll(key, "_", " ")),
 				mono(value))))

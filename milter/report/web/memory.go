@@ -19,9 +19,11 @@ type Memory struct {
 	RecordList   []Record
 	ReportList   []Report
 	Reverse      map[netip.Addr]string
+	Places       map[netip.Addr]Address // their networks and countries
 	Networks     []netip.Prefix
 	RuleList     []Rule
 	EventList    []Event
+	Details      map[string]Detail
 	IntakeState  Intake
 	OutgoingPage *Outgoing
 	RawXML       map[int64][]byte
@@ -80,6 +82,9 @@ func (f *Filter) Matches(r *Record) bool {
 		!fits(f.Envelope, cmp.Or(r.Envelope, r.SPFDomain)):
 	case !fits(f.DKIM, r.DKIM), !fits(f.SPF, r.SPF):
 	case f.Report != 0 && f.Report != r.Report:
+	case f.Reason != "" && !slices.ContainsFunc(r.Reasons, func(x Reason) bool {
+		return x.Type == f.Reason
+	}):
 	case f.Signer != "" && !slices.ContainsFunc(r.Signatures, func(s advice.Signature) bool {
 		return s.Domain == f.Signer && fits(f.Selector, s.Selector) &&
 			(!f.NoSelector || s.Selector == "")
@@ -154,6 +159,15 @@ func (m *Memory) Sums(_ context.Context, f Filter, by ...Dim) ([]Sum, error) {
 	return out, nil
 }
 
+// Reasons implements Reader.
+func (m *Memory) Reasons(_ context.Context, f Filter) ([]Sum, error) {
+	sums := reasonSums{}
+	for r := range m.selected(&f) {
+		sums.add(r.Receiver, r.Reasons, counts(r))
+	}
+	return sums.sorted(), nil
+}
+
 // Identities implements Reader.
 func (m *Memory) Identities(_ context.Context, f Filter) ([]Identity, error) {
 	type key struct {
@@ -207,8 +221,9 @@ func (m *Memory) Sources(_ context.Context, f Filter) ([]Address, error) {
 		k := key{r.Domain, r.Address}
 		a := found[k]
 		if a == nil {
+			at := m.Places[r.Address]
 			a = &Address{Domain: r.Domain, IP: r.Address, Reverse: m.Reverse[r.Address],
-				First: r.Day, Last: r.Day}
+				First: r.Day, Last: r.Day, ASN: at.ASN, Operator: at.Operator, Country: at.Country}
 			for _, n := range m.Networks {
 				a.Network = a.Network || n.Contains(r.Address)
 			}
@@ -322,6 +337,11 @@ func (m *Memory) Receivers(_ context.Context, f Filter) ([]Reporter, error) {
 
 // Rules implements Reader.
 func (m *Memory) Rules(context.Context) ([]Rule, error) { return m.RuleList, nil }
+
+// Detail implements Reader.
+func (m *Memory) Detail(_ context.Context, domain string) (Detail, error) {
+	return m.Details[domain], nil
+}
 
 // Events implements Reader.
 func (m *Memory) Events(_ context.Context, f Filter) ([]Event, error) {

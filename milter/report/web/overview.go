@@ -191,7 +191,7 @@ func (s *Server) overviewFacts(ctx context.Context, v visit, b board) []fact {
 			Value: link("/ingest", plain(advice.Count(in.Today))),
 			Note:  say("usually %s at this hour", in.Usual)},
 			fact{Label: "Reports not read",
-				Value: link("/ingest#errors", plain(advice.Count(int64(len(in.Errors)))))})
+				Value: link("/ingest#errors", plain(advice.Count(in.unread())))})
 	}
 	return out
 }

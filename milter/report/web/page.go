@@ -79,6 +79,7 @@ type section struct {
 	Marks     []mark
 	Ladder    []rung
 	Table     *Table
+	Also      *Table // below Table
 	More      *Table // in details below
 	Records   []record
 	Raw       template.HTML
@@ -105,6 +106,9 @@ type unreadForm struct {
 	Action string
 	Held   bool
 }
+
+// tables are the tables of a section, nil where there is none.
+func (s *section) tables() []*Table { return []*Table{s.Table, s.Also, s.More} }
 
 type finding struct {
 	Class, WordClass, Word string
@@ -197,6 +201,7 @@ func (f Filter) query(pairs ...string) string {
 		set("noselector", "1")
 	}
 	set("envelope", f.Envelope)
+	set("reason", f.Reason)
 	for i := 0; i+1 < len(pairs); i += 2 {
 		q.Del(pairs[i])
 		set(pairs[i], pairs[i+1])
@@ -210,7 +215,7 @@ func (f Filter) messages(pairs ...string) string { return "/messages?" + f.query
 func (p *page) finish(path, query string) {
 	p.Path, p.Query = path, query
 	for i := range p.Sections {
-		for _, t := range []*Table{p.Sections[i].Table, p.Sections[i].More} {
+		for _, t := range p.Sections[i].tables() {
 			if t != nil {
 				t.Path, t.Query = path, query
 			}
@@ -238,7 +243,7 @@ func (p *page) table(name string) *Table {
 		return &p.Matrix.Table
 	}
 	for i := range p.Sections {
-		for _, t := range []*Table{p.Sections[i].Table, p.Sections[i].More} {
+		for _, t := range p.Sections[i].tables() {
 			if t != nil && t.Name == name {
 				return t
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"strings"
 	"time"
 
 	"mailseal/milter/report/advice"
@@ -21,6 +22,9 @@ type Reader interface {
 	Domains(ctx context.Context) ([]Domain, error)
 	// Sums adds up messages for each combination of the dimensions.
 	Sums(ctx context.Context, f Filter, by ...Dim) ([]Sum, error)
+	// Reasons adds up messages by receiver and the reason that it gave for not doing as the policy
+	// asks. Messages of a record with several reasons count for each.
+	Reasons(ctx context.Context, f Filter) ([]Sum, error)
 	// Identities adds up messages for each combination of identifiers and results.
 	Identities(ctx context.Context, f Filter) ([]Identity, error)
 	// Sources returns what is known about the addresses that f selects.
@@ -37,6 +41,9 @@ type Reader interface {
 	Receivers(ctx context.Context, f Filter) ([]Reporter, error)
 	// Rules returns the verdicts of persons, newest first, those that were undone included.
 	Rules(ctx context.Context) ([]Rule, error)
+	// Detail returns what the DNS said of the addresses, keys and names of a domain when it was
+	// asked last; the zero value before that.
+	Detail(ctx context.Context, domain string) (Detail, error)
 	// Events returns changes of policies, DNS and keys in the period of f.
 	Events(ctx context.Context, f Filter) ([]Event, error)
 	// Intake returns how reports arrive.
@@ -85,6 +92,7 @@ type Filter struct {
 	// NoSelector selects signatures of Signer of which the report names no selector.
 	NoSelector bool
 	Envelope   string // as the report has it, or else the domain of which SPF was checked
+	Reason     string // that the receiver gave
 	Report     int64
 }
 
@@ -166,6 +174,35 @@ type Published struct {
 	At   string // the domain whose record it is: the domain itself or the one above it
 }
 
+// Detail is what the DNS says of the addresses, keys and names in the reports on a domain.
+type Detail struct {
+	At       time.Time // when it was asked; zero: never
+	Senders  map[netip.Addr]Judgment
+	Keys     map[string]Key  // by the name of the record
+	Names    map[string]From // in From
+	Findings []Finding       // of the check of the domain
+}
+
+// Judgment is the result of the SPF record of the domain for an address, and the term that matched.
+type Judgment struct{ SPF, Term string }
+
+// Key is a key as the DNS shows it.
+type Key struct {
+	State string    // as the store has it: store.KeyThere, …
+	Kind  string    // "RSA 2048"
+	Since time.Time // when the present text was first seen; zero if it is not known
+}
+
+// From is a name that mail had in From.
+type From struct {
+	Exists string // "yes", "no", or "" if the DNS did not answer
+	Policy string // that holds for it; "" is none
+	Tag    string // of the record: "p", "sp" or "np"
+}
+
+// Finding is something that a check of the records found.
+type Finding struct{ Severity, Code, Record, Text string }
+
 // Identity is a combination of identifiers and results of one source.
 type Identity struct {
 	Address     netip.Addr
@@ -191,6 +228,23 @@ type Address struct {
 	Reverse     string // its reverse name, confirmed by a forward lookup; "" if there is none
 	First, Last advice.Day
 	Network     bool // in the networks of this host
+	// Of the databases in reports.intake.address_databases: the number of the network's operator,
+	// its name, and the country in two letters; zero if they are not known.
+	ASN      int64
+	Operator string
+	Country  string
+}
+
+// place is the operator of the network and the country as text: "AS64500 ESP-EXAMPLE, NL".
+func (a *Address) place() string {
+	var parts []string
+	if a.ASN != 0 {
+		parts = append(parts, strings.TrimSpace("AS"+itoa(a.ASN)+" "+a.Operator))
+	}
+	if a.Country != "" {
+		parts = append(parts, a.Country)
+	}
+	return strings.Join(parts, ", ")
 }
 
 // Report is an aggregate report.

@@ -48,6 +48,7 @@ func (s *Server) selection(ctx context.Context, v visit) (Filter, error) {
 	f.HeaderOf, f.Result, f.DKIM, f.SPF = q.Get("header_from"), q.Get("result"), q.Get("dkim"),
 		q.Get("spf")
 	f.Signer, f.Selector, f.Envelope = q.Get("signer"), q.Get("selector"), q.Get("envelope")
+	f.Reason = q.Get("reason")
 	f.NoSelector = q.Get("noselector") == "1"
 	domains, err := s.domains(ctx, v)
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"html/template"
 	"net/netip"
-	"net/url"
 	"slices"
 
 	"mailseal/milter/report/advice"
@@ -61,13 +60,21 @@ func (s *Server) sourcePage(ctx context.Context, v visit, domain, source string)
 	if err != nil {
 		return nil, err
 	}
+	reasons, err := s.read.Reasons(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	detail, err := s.read.Detail(ctx, d.Name)
+	if err != nil {
+		return nil, err
+	}
 	latest, err := s.read.Records(ctx, f, Window{Rows: latestRecords})
 	if err != nil {
 		return nil, err
 	}
 	p.Sections = []section{remedy(src, d.Name), s.verdict(ctx, v, x, src),
-		sourceDays(x, src.Name, days), identity(src, x),
-		sourceReceivers(receivers, to), identifiers(src, x), latestOf(latest, to())}
+		sourceDays(x, src.Name, days), identity(src, x, detail),
+		sourceReceivers(receivers, reasons, to), identifiers(src, x), latestOf(latest, to())}
 	return p, nil
 }
 
@@ -207,37 +214,7 @@ func sourceDays(x *facts, source string, sums []Sum) section {
 		})}
 }
 
-func identity(s *source, x *facts) section {
-	t := &Table{Name: "addresses", Fit: true, Caption: "Addresses of this source.",
-		Columns: []Column{{Key: "address", Title: "Address"},
-			{Key: "messages", Title: "Messages", Right: true}}}
-	sums := map[netip.Addr]int64{}
-	for _, id := range s.ids {
-		sums[id.Address] += id.Messages
-	}
-	list := slices.Clone(s.Addresses)
-	slices.SortStableFunc(list, func(a, b netip.Addr) int { return cmp.Compare(sums[b], sums[a]) })
-	for _, ip := range list[:min(len(list), tableRows)] {
-		at := noAddress
-		if ip.IsValid() {
-			at = ip.String()
-		}
-		t.Rows = append(t.Rows, []Cell{addressCell(ip).head(),
-			number(sums[ip], x.filter.messages("address", at))})
-	}
-	out := section{Cols: "cols", ID: "ident", Title: "Identity", Table: t}
-	if s.Name != forgeries {
-		out.Text = append(out.Text, say("%s",
-			link("/s/"+url.PathEscape(s.Name)+"?"+Filter{From: x.filter.From,
-				To: x.filter.To}.query(), "The same source in all domains")))
-	}
-	for _, n := range s.ReverseNames[:min(len(s.ReverseNames), 3)] {
-		out.Text = append(out.Text, say("Reverse name %s, confirmed by a forward lookup.", mono(n)))
-	}
-	return out
-}
-
-func sourceReceivers(sums []Sum, to func(...string) string) section {
+func sourceReceivers(sums, reasons []Sum, to func(...string) string) section {
 	slices.SortFunc(sums, func(a, b Sum) int {
 		return cmp.Or(cmp.Compare(b.Messages, a.Messages), cmp.Compare(a.Receiver, b.Receiver))
 	})
@@ -245,7 +222,8 @@ func sourceReceivers(sums []Sum, to func(...string) string) section {
 		Columns: []Column{{Key: "receiver", Title: "Receiver"}, {Key: "messages", Title: "Messages",
 			Right: true}, {Key: "dmarc_percent", Title: "DMARC, %", Right: true},
 			{Key: "delivered", Title: "Fail: delivered", Right: true}, {Key: "held", Title: "held",
-				Right: true}, {Key: "refused", Title: "refused", Right: true}}}
+				Right: true}, {Key: "refused", Title: "refused", Right: true},
+			{Key: "reasons", Title: "own reasons given", Wrap: true}}}
 	for _, r := range sums {
 		at := func(pairs ...string) string {
 			return to(append([]string{"receiver", r.Receiver}, pairs...)...)
@@ -253,7 +231,7 @@ func sourceReceivers(sums []Sum, to func(...string) string) section {
 		t.Rows = append(t.Rows, []Cell{text(r.Receiver).head(), number(r.Messages, at()),
 			rate(r.Pass, r.Messages),
 			number(r.Delivered, at("result", "delivered")), number(r.Held, at("result", "held")),
-			number(r.Refused, at("result", "refused"))})
+			number(r.Refused, at("result", "refused")), reasonsCell(reasons, r.Receiver, to)})
 	}
 	return section{End: true, ID: "rcv", Title: "What receivers did", Table: t}
 }

@@ -97,7 +97,7 @@ func (s *Stored) Sums(ctx context.Context, f Filter, by ...Dim) ([]Sum, error) {
 // plan chooses the table that is read.
 func (v *view) plan(ctx context.Context, f Filter, by []Dim) (from string, columns []string,
 	w where, err error) {
-	records := f.HeaderOf+f.Envelope+f.Signer != "" || f.Report != 0
+	records := f.HeaderOf+f.Envelope+f.Signer+f.Reason != "" || f.Report != 0
 	source, reporter := f.Addresses != nil || f.AllBut != nil, f.Receiver != ""
 	for _, d := range by {
 		records = records || d == ByFrom || d == ByReason

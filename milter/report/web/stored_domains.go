@@ -192,13 +192,14 @@ func (s *Stored) Sources(ctx context.Context, f Filter) ([]Address, error) {
 		}
 		type row struct {
 			domain, first, last int64
-			ip, ptr             string
+			asn                 int64
+			ip, ptr, op, place  string
 		}
 		var list []row
-		err = v.each(ctx, `SELECT x.domain, s.ip, s.ptr, MIN(x.day), MAX(x.day) FROM in_day_source x JOIN in_source s ON s.id = x.source
-			WHERE `+w.String()+` GROUP BY x.domain, s.ip, s.ptr ORDER BY x.domain, s.ip`, w.values, func(rows *sql.Rows) error {
+		err = v.each(ctx, `SELECT x.domain, s.ip, s.ptr, s.asn, s.asn_name, s.country, MIN(x.day), MAX(x.day) FROM in_day_source x JOIN in_source s ON s.id = x.source
+			WHERE `+w.String()+` GROUP BY x.domain, s.ip, s.ptr, s.asn, s.asn_name, s.country ORDER BY x.domain, s.ip`, w.values, func(rows *sql.Rows) error {
 			var r row
-			err := rows.Scan(&r.domain, &r.ip, &r.ptr, &r.first, &r.last)
+			err := rows.Scan(&r.domain, &r.ip, &r.ptr, &r.asn, &r.op, &r.place, &r.first, &r.last)
 			list = append(list, r)
 			return err
 		})
@@ -206,7 +207,8 @@ func (s *Stored) Sources(ctx context.Context, f Filter) ([]Address, error) {
 			return err
 		}
 		for _, r := range list {
-			a := Address{Reverse: r.ptr, First: advice.Day(r.first), Last: advice.Day(r.last)}
+			a := Address{Reverse: r.ptr, First: advice.Day(r.first), Last: advice.Day(r.last),
+				ASN: r.asn, Operator: r.op, Country: r.place}
 			a.IP, _ = netip.ParseAddr(r.ip)
 			if a.Domain, err = v.name(ctx, r.domain); err != nil {
 				return err

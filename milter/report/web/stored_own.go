@@ -90,6 +90,35 @@ func (d *Domain) apply(s store.OwnState) {
 	}
 }
 
+// Detail implements Reader.
+func (s *Stored) Detail(ctx context.Context, domain string) (Detail, error) {
+	out := Detail{}
+	err := s.view(ctx, func(v *view) error {
+		kept, err := v.tx.OwnDetail(ctx, domain)
+		out = detailOf(kept)
+		return err
+	})
+	return out, err
+}
+
+func detailOf(d store.OwnDetail) Detail {
+	out := Detail{At: d.At, Senders: map[netip.Addr]Judgment{}, Keys: map[string]Key{},
+		Names: map[string]From{}}
+	for _, s := range d.Senders {
+		out.Senders[s.Address] = Judgment{s.SPF, s.Term}
+	}
+	for _, k := range d.Keys {
+		out.Keys[k.Name] = Key{k.State, k.Kind, k.Since}
+	}
+	for _, n := range d.Names {
+		out.Names[n.Name] = From{n.Exists, n.Policy, n.Tag}
+	}
+	for _, f := range d.Findings {
+		out.Findings = append(out.Findings, Finding(f))
+	}
+	return out
+}
+
 // maxMarks is how many changes of records a page marks, the latest.
 const maxMarks = 1000
 

@@ -98,8 +98,10 @@ func (f *filler) record(m *Memory, r *Record) {
 		raw, _ := json.Marshal(map[string]any{"reasons": r.Reasons})
 		facts = string(raw)
 	}
-	source := f.id("source", r.Address.String(),
-		"INSERT INTO in_source (id, ip, ptr) VALUES ($1, $2, $3)", m.Reverse[r.Address])
+	at := m.Places[r.Address]
+	source := f.id("source", r.Address.String(), "INSERT INTO in_source (id, ip, ptr, asn, "+
+		"asn_name, country) VALUES ($1, $2, $3, $4, $5, $6)", m.Reverse[r.Address], at.ASN,
+		at.Operator, at.Country)
 	reporter, domain := f.ids["reporter "+r.Receiver], f.name(r.Domain)
 	f.exec(`INSERT INTO in_record (report, n, day, domain, source, messages, outcome, header_from, envelope_from, authset, facts)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`, r.Report, r.N, int64(r.Day), domain, source, r.Count, o, f.name(r.From), f.name(r.Envelope),
@@ -166,10 +168,12 @@ func TestStoredEqualsMemory(t *testing.T) {
 		"held":      {Result: "held"}, "refused": {Result: "refused"}, "fail": {Result: "fail"},
 		"delivered": {Result: "delivered"}, "pass": {Result: "pass"},
 		"dkim": {DKIM: "fail", Result: "pass"}, "spf": {SPF: "pass"},
-		"from":     {HeaderOf: "shop.example"},
-		"envelope": {Envelope: "bounce.esp.example"},
-		"signer":   {Signer: "esp.example", Selector: "e1"},
-		"no such":  {Signer: "esp%"},
+		"from":      {HeaderOf: "shop.example"},
+		"envelope":  {Envelope: "bounce.esp.example"},
+		"reason":    {Reason: "mailing_list"},
+		"no reason": {Reason: "mailing%"},
+		"signer":    {Signer: "esp.example", Selector: "e1"},
+		"no such":   {Signer: "esp%"},
 	}
 	dims := [][]Dim{nil, {ByDomain}, {ByDay}, {ByReceiver}, {ByAddress}, {ByFrom},
 		{ByDomain, ByReceiver}, {ByDomain, ByAddress}, {ByReceiver, ByAddress}}
@@ -185,10 +189,11 @@ func TestStoredEqualsMemory(t *testing.T) {
 					t.Errorf("sums by %v: %d groups, want %d", by, len(got), len(want))
 				}
 			}
+			same(t, "reasons", m.Reasons, s.Reasons, f, func(x Sum) Sum { return x })
 			same(t, "identities", m.Identities, s.Identities, f,
 				func(id Identity) Identity { return id })
 			if f.Receiver == "" && f.Result == "" && f.Envelope == "" && f.Signer == "" &&
-				f.HeaderOf == "" && f.DKIM == "" && f.SPF == "" {
+				f.HeaderOf == "" && f.Reason == "" && f.DKIM == "" && f.SPF == "" {
 				same(t, "sources", m.Sources, s.Sources, f, func(a Address) Address { return a })
 			}
 			same(t, "records", func(ctx context.Context, f Filter) ([]Record,

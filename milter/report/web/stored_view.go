@@ -232,6 +232,14 @@ func (v *view) recordConditions(ctx context.Context, f Filter) (where, error) {
 	if f.Report != 0 {
 		w.add("x.report = ?", f.Report)
 	}
+	if f.Reason != "" {
+		pattern, err := reasonPattern(f.Reason)
+		if err != nil {
+			return w, err
+		}
+		w.parts = append(w.parts, anyReason)
+		w.add(`x.facts LIKE ? ESCAPE '\'`, pattern)
+	}
 	if f.Signer != "" {
 		ids, err := v.authsets(ctx, f.Signer, func(r results) bool {
 			return slices.ContainsFunc(r.signatures(), func(s advice.Signature) bool {
@@ -272,6 +280,11 @@ func (r results) spf() (domain, result string) {
 	return "", ""
 }
 
+// contains is the pattern of LIKE for texts that have a part, with \ as escape.
+func contains(part string) string {
+	return "%" + strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(part) + "%"
+}
+
 // envelope adds the condition on the envelope domain. Many receivers leave it out: then it is the
 // domain of which SPF was checked.
 func (v *view) envelope(ctx context.Context, w *where, domain string) error {
@@ -305,8 +318,7 @@ func (v *view) authsets(ctx context.Context, domain string, is func(results) boo
 	if err != nil {
 		return nil, err
 	}
-	pattern := "%" + strings.NewReplacer(`\`, `\\`, "%", `\%`, "_",
-		`\_`).Replace(string(quoted)) + "%"
+	pattern := contains(string(quoted))
 	var out []int64
 	err = v.each(ctx, `SELECT id, results FROM in_authset WHERE results LIKE $1 ESCAPE '\'`,
 		[]any{pattern}, func(rows *sql.Rows) error {
