@@ -166,6 +166,7 @@ type Advice struct {
 	End        Step // the last step for this domain
 	Title      string
 	Sentence   string      // the finding with its proof
+	Brief      string      // the finding alone, for a list of domains
 	Opposite   string      // what it costs
 	Conditions []Condition // what the next step needs
 	Record     string      // to publish for Next; "" if there is nothing to publish

@@ -86,10 +86,13 @@ func retreat(h History, a Advice) Advice {
 	if h.Use == UseUnknown && !writesToLists(h) {
 		a.Title = "Answer who writes mail from it"
 		a.Conditions = []Condition{askUse(h)}
+		a.Brief = h.Domain + " is at " + a.Now.String() +
+			", and it is not known whether people write from it."
 		a.Sentence = h.Domain + " is at " + a.Now.String() +
 			". RFC 9989 section 7.4 advises against it for domains whose users write to mailing " +
 			"lists. Answer whether they do. If so, or if you do not know, publish quarantine."
 	} else {
+		a.Brief = h.Domain + " is at " + a.Now.String() + ", but people write from it: " + lists(h)
 		a.Sentence = h.Domain + " is at " + a.Now.String() + ", but people write from it: " +
 			lists(h) +
 			" RFC 9989 section 7.4 says that such domains should not publish p=reject. " +
@@ -110,8 +113,9 @@ func unsigned(h History, a Advice, c Condition) Advice {
 	a.Record = WithStep(h.Policy.Text, Quarantine)
 	a.today(h)
 	a.Conditions = unmet([]Condition{c, spfOnly(h)})
-	a.Sentence = h.Domain + " is at reject, but not all of its mail is signed: " + c.Found +
-		". p=reject must not rest on SPF alone (RFC 9989 section 8). Sign this mail; until then " +
+	a.Brief = h.Domain + " is at reject, but not all of its mail is signed: " + c.Found + "."
+	a.Sentence = a.Brief +
+		" p=reject must not rest on SPF alone (RFC 9989 section 8). Sign this mail; until then " +
 		"publish quarantine. " + basis(h)
 	a.Opposite = failed(h, a)
 	return a
@@ -196,7 +200,8 @@ func stay(h History, a Advice, faults, waits []Condition) Advice {
 	for _, c := range slices.Concat(waits, faults) {
 		why = append(why, c.Found)
 	}
-	a.Sentence = "Not ready for " + a.Next.String() + ": " + List(why, 4) + ". " + basis(h)
+	a.Brief = "Not ready for " + a.Next.String() + ": " + List(why, 4) + "."
+	a.Sentence = a.Brief + " " + basis(h)
 	a.Opposite = sentences(cost(h, a, a.Next), effectOf(a.Next))
 	a.wayBack(h, a.Now-1)
 	return a

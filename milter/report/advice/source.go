@@ -20,13 +20,17 @@ const (
 	Scanner    Class = "scanner" // tests mail, and makes failures that mean nothing
 )
 
+// AcceptsSPF is what a person says of a source whose mail may pass by SPF alone. It is stored as a
+// verdict, and leaves the class as it is.
+const AcceptsSPF Class = "accepts spf"
+
 // NoName is the name of a source of which reports say nothing at all.
 const NoName = "unknown address"
 
-// ParseClass reads a class that a person may give.
+// ParseClass reads a verdict that a person may give: a class, or AcceptsSPF.
 func ParseClass(s string) (Class, bool) {
 	switch c := Class(s); c {
-	case Ours, Service, Forwarding, NotOurs, Scanner:
+	case Ours, Service, Forwarding, NotOurs, Scanner, AcceptsSPF:
 		return c, true
 	}
 	return "", false

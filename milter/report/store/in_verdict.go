@@ -23,6 +23,10 @@ type Verdict struct {
 	Undone    bool
 }
 
+// AcceptsSPF is the verdict that mail of a source may pass by SPF alone. It stands beside the one
+// on its class.
+const AcceptsSPF = "accepts spf"
+
 // Bounds of verdicts. All that hold are read with each page.
 const (
 	maxVerdicts = 10_000 // that hold
@@ -39,10 +43,10 @@ var (
 	ErrNoVerdict = errors.New("the verdict does not exist, or was undone already")
 )
 
-// Matches reports whether the verdict is about an address, as a source of domain; "" asks for
-// verdicts on all domains alone.
+// Matches reports whether the verdict gives a class to an address, as a source of domain; "" asks
+// for verdicts on all domains alone.
 func (v *Verdict) Matches(domain string, ip netip.Addr) bool {
-	if v.Undone || v.Domain != "" && v.Domain != domain {
+	if v.Undone || v.Class == AcceptsSPF || v.Domain != "" && v.Domain != domain {
 		return false
 	}
 	if p, ok := v.Prefix(); ok {
@@ -76,7 +80,8 @@ func (s *Store) Judge(ctx context.Context, v Verdict) error {
 				continue
 			}
 			held++
-			if o.Domain == v.Domain && o.Subject == v.Subject {
+			sameKind := (o.Class == AcceptsSPF) == (v.Class == AcceptsSPF)
+			if o.Domain == v.Domain && o.Subject == v.Subject && sameKind {
 				was = o.Class
 			}
 		}

@@ -63,3 +63,38 @@ func TestVerdicts(t *testing.T) {
 		}
 	})
 }
+
+// TestAcceptsSPF holds that the acceptance of mail that passes by SPF alone stands beside the
+// verdict on the class, gives no class, and is taken back alone.
+func TestAcceptsSPF(t *testing.T) {
+	stores(t, func(t *testing.T, o Options) {
+		s, now := open(t, o), time.Unix(1_700_000_000, 0).UTC()
+		ip := netip.MustParseAddr("192.0.2.7")
+		say := func(class string) {
+			t.Helper()
+			v := Verdict{Domain: "a.example", Subject: "192.0.2.7", Class: class, By: "anna",
+				At: now}
+			if err := s.Judge(t.Context(), v); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, class := range []string{"ours", AcceptsSPF, AcceptsSPF, "ours", "service"} {
+			say(class)
+		}
+		list, err := s.Verdicts(t.Context())
+		if err != nil || len(list) != 3 {
+			t.Fatalf("verdicts %+v, %v; want three", list, err)
+		}
+		was := map[string]string{}
+		for i := range list {
+			was[list[i].Class] = list[i].Was
+			got, want := list[i].Matches("a.example", ip), list[i].Class != AcceptsSPF
+			if got != want {
+				t.Errorf("%s gives a class: %v, want %v", list[i].Class, got, want)
+			}
+		}
+		if was["service"] != "ours" || was[AcceptsSPF] != "" {
+			t.Errorf("verdicts before: %v", was)
+		}
+	})
+}

@@ -139,7 +139,7 @@ func (x *facts) adviceSection() section {
 	}
 	t := &Table{Name: "conditions", Fit: true,
 		Caption: say("Conditions of the next step, %s.", period(x.advised, x.now)),
-		Columns: []Column{{Key: "condition", Title: "Condition"}, {Key: "met", Title: "Met"},
+		Columns: []Column{{Key: "condition", Title: "Condition", Wrap: true}, {Key: "met", Title: "Met"},
 			{Key: "found", Title: "Found", Wrap: true},
 			{Key: "code", Title: "Code"}}}
 	for _, c := range a.Conditions {

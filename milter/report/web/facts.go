@@ -170,6 +170,7 @@ func (x *facts) group(addresses []Address) {
 		if x.base != nil {
 			if all := x.base.find(s.Name); all != nil {
 				s.Class, s.why, s.Judged, s.rule = all.Class, all.why, all.Judged, all.rule
+				s.SPFAccepted, s.accepted = all.SPFAccepted, all.accepted
 			}
 			x.sources = append(x.sources, *s)
 			continue

@@ -15,7 +15,8 @@ type source struct {
 	counts      Counts
 	why         string // of the class
 	cause       advice.Cause
-	rule        *Rule
+	rule        *Rule // that gave the class
+	accepted    *Rule // by which its mail may pass by SPF alone
 	first, last advice.Day
 	ids         []Identity
 	known       []Address // what is known about Addresses
@@ -194,23 +195,32 @@ func (s *source) merge(o *source) {
 	s.last = max(s.last, o.last)
 }
 
-// judge applies the newest verdict of a person that fits.
+// judge applies the newest verdicts of persons that fit: one on the class, and one on SPF.
 func (s *source) judge(rules []Rule, domain string) {
 	for i := range rules {
 		r := &rules[i]
-		if r.Undone || r.Domain != "" && r.Domain != domain {
+		if !s.fits(r, domain) {
 			continue
 		}
-		fits := r.Source != "" && (r.Source == s.Name || s.isOf(r.Addresses))
-		if r.Net.IsValid() {
-			fits = slices.ContainsFunc(s.Addresses, r.Net.Contains)
-		}
-		if fits {
+		switch {
+		case r.Class == advice.AcceptsSPF && s.accepted == nil:
+			s.SPFAccepted, s.accepted = true, r
+		case r.Class != advice.AcceptsSPF && s.rule == nil:
 			s.Class, s.Judged, s.rule = r.Class, true, r
 			s.why = "judged by " + r.By
-			return
 		}
 	}
+}
+
+// fits reports whether a verdict holds and is about the source.
+func (s *source) fits(r *Rule, domain string) bool {
+	if r.Undone || r.Domain != "" && r.Domain != domain {
+		return false
+	}
+	if r.Net.IsValid() {
+		return slices.ContainsFunc(s.Addresses, r.Net.Contains)
+	}
+	return r.Source != "" && (r.Source == s.Name || s.isOf(r.Addresses))
 }
 
 // isOf reports whether all addresses of the source are in a list.

@@ -180,11 +180,12 @@ func (s *Server) act(r *http.Request, who session) (string, error) {
 	}
 	if undo := r.FormValue("undo"); undo != "" {
 		id, err := strconv.ParseInt(undo, 10, 64)
-		if err != nil || src.rule == nil || src.rule.ID != id {
+		rule := src.ruleOf(id)
+		if err != nil || rule == nil {
 			return "", fmt.Errorf("%w: this verdict no longer exists; load the page again",
 				errRefused)
 		}
-		if src.rule.Domain == "" && !who.all() {
+		if rule.Domain == "" && !who.all() {
 			return "", fmt.Errorf("%w: the verdict is for all domains, and you may not see all",
 				errRefused)
 		}
@@ -205,6 +206,16 @@ func (s *Server) act(r *http.Request, who session) (string, error) {
 	}
 	return "The verdict is stored. Figures and advice follow it from now on.",
 		s.commands.Judge(ctx, who.name, rule)
+}
+
+// ruleOf returns the verdict with an id, if it holds for the source.
+func (s *source) ruleOf(id int64) *Rule {
+	for _, r := range []*Rule{s.rule, s.accepted} {
+		if r != nil && r.ID == id {
+			return r
+		}
+	}
+	return nil
 }
 
 // setUse stores who writes from a domain.

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"html/template"
 	"strings"
 
@@ -86,7 +87,7 @@ func (x *facts) grounds() grounds {
 	}
 	g := grounds{Messages: x.total.Messages, Worst: x.worst(), Silent: x.silent(),
 		Kind:     x.advice.Kind,
-		Sentence: x.advice.Sentence}
+		Sentence: cmp.Or(x.advice.Brief, x.advice.Sentence)}
 	for i := range x.sources {
 		s := &x.sources[i]
 		if s.Class == advice.Unknown {

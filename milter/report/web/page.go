@@ -142,6 +142,13 @@ type judgeForm struct {
 	Text    template.HTML
 	Undo    int64
 	Network string
+	SPF     *acceptForm // nil: none of its mail passes by SPF alone
+}
+
+// acceptForm lets a person accept that mail of a source passes by SPF alone.
+type acceptForm struct {
+	Text template.HTML
+	Undo int64 // the verdict that accepts it; 0 for none
 }
 
 type classButton struct {

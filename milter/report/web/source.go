@@ -194,6 +194,7 @@ func (s *Server) verdict(ctx context.Context, v visit, x *facts, src *source) se
 		out.Text = []template.HTML{text}
 		return out
 	}
+	form.SPF = acceptOf(src)
 	commands, why := s.changes(ctx, v)
 	if commands == nil {
 		out.Text = append([]template.HTML{text}, why...)
@@ -201,6 +202,20 @@ func (s *Server) verdict(ctx context.Context, v visit, x *facts, src *source) se
 	}
 	out.Judge = form
 	return out
+}
+
+// acceptOf is the form for mail that passes by SPF alone: p=reject needs that a person accepts it.
+func acceptOf(src *source) *acceptForm {
+	n := plain(advice.Plural(src.SPFOnly(), "message passes", "messages pass"))
+	if r := src.accepted; r != nil {
+		return &acceptForm{Undo: r.ID, Text: say("%s by SPF alone, which %s accepted on %s.", n,
+			r.By, timeHTML(r.At))}
+	}
+	if src.SPFOnly() == 0 {
+		return nil
+	}
+	return &acceptForm{Text: say("%s by SPF alone, and fail once they are forwarded. p=reject is "+
+		"advised only after all of it is signed, or you accept that.", n)}
 }
 
 func sourceDays(x *facts, source string, sums []Sum) section {
