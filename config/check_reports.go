@@ -37,7 +37,8 @@ func (c *checker) checkReports() {
 	isKnown := strings.HasPrefix(r.Store, "sqlite:") || strings.HasPrefix(r.Store, "postgres://") ||
 		strings.HasPrefix(r.Store, "postgresql://")
 	if !isKnown {
-		c.problem(c.place("reports.store"), "must begin with \"sqlite:\" or \"postgres://\"")
+		c.problem(c.place("reports.store"), "must begin with \"sqlite:\" or \"postgres://\", "+
+			"such as \"sqlite:/path/reports.db\" or \"postgres://USER@HOST/DATABASE\"")
 	}
 }
 

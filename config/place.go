@@ -70,7 +70,7 @@ func (p place) key(name string) place { return place{p.file, joinPath(p.path, na
 func (p place) index(i int) place     { return place{p.file, indexPath(p.path, i)} }
 
 func (p place) problem(text string) Problem {
-	out := Problem{Path: p.path, Text: keys.Mask(text)}
+	out := Problem{Path: p.path, Text: keys.Plain(keys.Mask(text))}
 	if p.file != nil {
 		out.File, out.Line, out.order = p.file.name, p.file.line(p.path), p.file.order
 	}

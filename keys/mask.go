@@ -17,6 +17,9 @@ func Mask(text string) string {
 	return webAddress.ReplaceAllStringFunc(text, maskAddress)
 }
 
+// placeholder is the user in addresses that our own texts show as examples.
+const placeholder = "USER"
+
 // maskAddress takes all before the last "@" for the user, but for one in a query: a password may
 // have been written without escapes. That hides some hosts too many, and no password.
 func maskAddress(address string) string {
@@ -25,7 +28,7 @@ func maskAddress(address string) string {
 	if at := strings.IndexAny(rest, "?#"); at >= 0 && isHostPort(authority(rest)) {
 		path = rest[:at]
 	}
-	if at := strings.LastIndexByte(path, '@'); at >= 0 {
+	if at := strings.LastIndexByte(path, '@'); at >= 0 && path[:at] != placeholder {
 		rest = "***" + rest[at:]
 	}
 	if at := strings.IndexAny(rest, "?#"); at >= 0 {

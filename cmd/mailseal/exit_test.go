@@ -42,7 +42,7 @@ func TestExecute(t *testing.T) {
 		{"bad, in words that cobra has", answer.NewBad(errors.New("requires more")), 1, "mailseal: requires more\n"},
 		{"unknown", answer.NewUnknown(text), 3, "mailseal: a reason\n"},
 		{"a file that cannot be read", &fs.PathError{Op: "open", Path: "x", Err: text}, 3,
-			"mailseal: open x: a reason\n"},
+			"mailseal: x: a reason\n"},
 		{"a bug", answer.New(answer.Bug, text), 70, "mailseal: a reason\n"},
 		{"of a kind that there is not", answer.New("odd", text), 70, "mailseal: a reason\n"},
 	} {

@@ -116,7 +116,7 @@ func TestExplainSigningAll(t *testing.T) {
 			"signs as good._domainkey", "key gone._domainkey.example.org", "CANNOT SIGN",
 			"The message is signed."}},
 		{"strict", "on_key_error = \"reject\"\n", exitBad, []string{"sign[1]  fits",
-			"sign[5]  fits", "a key of the rule cannot be used: the message is rejected"}},
+			"sign[5]  fits", "The message is rejected (550, by on_key_error): a key of the rule cannot be used"}},
 	} {
 		text := strings.Replace(explainConfig, "[signing]", "[signing]\nmatch = \"all\"", 1) +
 			more + tc.options
@@ -228,15 +228,15 @@ func TestExplainSigningSources(t *testing.T) {
 			exitGood, []string{"key web (source web): signs as w._domainkey.web.example"}},
 		{"a web service that fails", "--from a@web-away.example", exitBad,
 			[]string{"GET " + web.URL + "/signing/web-away.example: 503",
-				"the message is deferred"}},
+				"The message is deferred"}},
 		{"a database that is away", "--from a@away.example", exitBad,
 			[]string{"key k1 (source away): CANNOT SIGN", "/nonexistent/keys.db does not exist",
 				"is deferred"}},
 		{"one key of two, strictly", "--from a@strict.example", exitBad,
 			[]string{"key gone (source hosting): CANNOT SIGN",
-				"a key of the rule cannot be used: the message is rejected"}},
+				"The message is rejected (550, by on_key_error): a key of the rule cannot be used"}},
 		{"none, and unsigned", "--from a@open.example", exitBad,
-			[]string{"the message goes out unsigned (on_key_error)"}},
+			[]string{"The message goes out unsigned (by on_key_error)"}},
 		{"a login that may not", "--from a@d3.example --user joe", exitBad, []string{"[senders] " +
 			"does not allow it: login joe may not use a@d3.example (reject)"}},
 		{"a peer that is exempt", "--from a@d1.example --ip 203.0.113.1", exitBad, []string{"the " +

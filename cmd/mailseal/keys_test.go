@@ -255,7 +255,7 @@ func TestKeysFormats(t *testing.T) {
 // another record that was there before; and that generate says what to configure.
 func TestKeysFirst(t *testing.T) {
 	s := newLifeSite(t)
-	out := s.run(exitGood, "[[sign]]\nfrom = [\"*@example.net\"]\nmanaged = \"example.net\"\n",
+	out := s.run(exitGood, "  [[sign]]\n  from = [\"*@example.net\"]\n  managed = \"example.net\"\n",
 		"generate", "example.net", "--format", "line")
 	if !strings.Contains(out, "se._domainkey.example.net.") {
 		t.Fatalf("got %s", out)

@@ -83,7 +83,8 @@ func (f *verifyFlags) try(cmd *cobra.Command, files []string) error {
 		case err != nil && f.json:
 			worst, err = answer.Unknown, examine.UnreadJSON(out, file, err)
 		case err != nil:
-			fmt.Fprintf(cmd.ErrOrStderr(), "mailseal: %s: %v\n", file, err)
+			text := answer.Text(fmt.Errorf("%s: %w", file, err))
+			fmt.Fprintln(cmd.ErrOrStderr(), "mailseal:", text)
 			worst, err = answer.Unknown, nil
 		case f.json:
 			err = t.JSON(out)

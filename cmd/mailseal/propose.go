@@ -137,7 +137,9 @@ only the daemon's user can read them. It prints their records and what each name
 soon as all name servers show it. You can run the command as often as you like: keys that wait are not made twice, and
 keys that sign stay. KEY ROTATION in mailseal.toml(5) describes the later stages of a key.
 
-The exit code is 0 when all keys sign, 1 when one waits for its record, 3 when a name server did not answer.`,
+For a domain that already signs with a key in a file it makes no keys, and says what to do.
+
+The exit code is 0 when all keys sign, 1 when one waits for its record or none is made, 3 when a name server did not answer.`,
 		Example: `  mailseal propose dkim example.com`,
 		Args:    exactArgs("DOMAIN"),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -24,7 +25,7 @@ type boxFlags struct {
 // open finds the store: that of --store, else that of the configuration.
 func (f *boxFlags) open() error {
 	f.box.Now = time.Now
-	f.box.Setting = f.store
+	f.box.Setting, f.box.Given = f.store, f.store != ""
 	if f.store != "" && f.config == "" {
 		return nil
 	}
@@ -51,6 +52,13 @@ func newBoxCmd(use, short, long string, args cobra.PositionalArgs,
 The store is reports.store of the configuration, or --store: "sqlite:" and a path, or
 "postgres://...". The exit code is 3 if the configuration or the store cannot be opened.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if f.domain != "" {
+				names := []string{f.domain}
+				if err := canonical(names); err != nil {
+					return answer.NewUsage(fmt.Errorf("--domain: %w", err))
+				}
+				f.domain = names[0]
+			}
 			if err := f.open(); err != nil {
 				return err
 			}

@@ -99,7 +99,8 @@ func (f *verifyFlags) one(cmd *cobra.Command, file string) (answer.Kind, error) 
 	case err != nil && f.json:
 		return answer.Unknown, examine.UnreadJSON(cmd.OutOrStdout(), file, err)
 	case err != nil:
-		fmt.Fprintf(cmd.ErrOrStderr(), "mailseal: %s: %v\n", file, err)
+		text := answer.Text(fmt.Errorf("%s: %w", file, err))
+		fmt.Fprintln(cmd.ErrOrStderr(), "mailseal:", text)
 		return answer.Unknown, nil
 	}
 	return m.Answer(), f.print(cmd.OutOrStdout(), m)

@@ -132,7 +132,7 @@ func postgresConfig(dsn string, timeout time.Duration) (c *pgx.ConnConfig, err e
 		if errors.Is(err, files.ErrSlow) {
 			return nil, fmt.Errorf("%w: %w", ErrDSN, files.ErrSlow)
 		}
-		return nil, fmt.Errorf(`%w: it is like "host=/run/postgresql dbname=mail user=mailseal" or "postgres://user@host/mail"`, ErrDSN)
+		return nil, fmt.Errorf(`%w: it is like "host=/run/postgresql dbname=mail user=mailseal" or "postgres://USER@HOST/mail"`, ErrDSN)
 	}
 	if limit := timeout / time.Duration(hosts(c)); c.ConnectTimeout == 0 ||
 		c.ConnectTimeout > limit {

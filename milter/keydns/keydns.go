@@ -97,7 +97,7 @@ func Inspect(ctx context.Context, r dns.Resolver, want keys.Record, domain strin
 	a, err := r.Lookup(ctx, want.Name, dns.TXT)
 	if err != nil {
 		v.State = Unreached
-		v.add(NoAnswer, false, "could not find out: %v", err)
+		v.add(NoAnswer, false, "could not find out: %s", keys.Plain(err.Error()))
 		return v
 	}
 	v.Texts, v.Aliases, v.TTL = a.Texts, a.Aliases, int(a.TTL.Seconds())

@@ -96,14 +96,14 @@ func Worst(a, b Kind) Kind {
 	return a
 }
 
-// Text is what the user is told of an error, "" where everything has been said. Secrets in web
-// addresses are hidden.
+// Text is what the user is told of an error, "" where everything has been said: in plain words, and
+// without secrets in web addresses.
 func Text(err error) string {
 	var e *Error
 	if err == nil || errors.As(err, &e) && e.Err == nil {
 		return ""
 	}
-	return keys.Mask(err.Error())
+	return keys.Plain(keys.Mask(err.Error()))
 }
 
 // TryAgain is the answer to a mail server that is to keep a mail and try again.

@@ -218,7 +218,7 @@ func (c *checker) close() {
 
 // report counts a finding and passes it on.
 func (c *checker) report(f Finding) {
-	f.Text = keys.Mask(f.Text)
+	f.Text = keys.Plain(keys.Mask(f.Text))
 	c.count(f)
 	c.Report(f)
 }

@@ -111,7 +111,7 @@ func (s *Server) handle(ctx context.Context, r Request) (a Answer) {
 
 // answer writes an answer. A client that has gone does not need it.
 func (s *Server) answer(nc net.Conn, a Answer) {
-	a.Version, a.Error = Version, keys.Mask(a.Error)
+	a.Version, a.Error = Version, keys.Plain(keys.Mask(a.Error))
 	text, err := marshal(a)
 	if err == nil && len(text) > maxAnswer {
 		text, err = marshal(Answer{Version: Version, Error: shorten(a.Error)})

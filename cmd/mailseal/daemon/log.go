@@ -37,7 +37,7 @@ func masked(_ []string, a slog.Attr) slog.Attr {
 		}
 	case slog.KindAny:
 		if err, ok := v.Any().(error); ok {
-			a.Value = slog.StringValue(keys.Mask(err.Error()))
+			a.Value = slog.StringValue(keys.Plain(keys.Mask(err.Error())))
 		}
 	}
 	return a

@@ -96,13 +96,26 @@ func (q *Request) read() ([]domain.Name, error) {
 		return nil, answer.NewUsage(fmt.Errorf(
 			`--format is %q; it must be "text", "json" or "prometheus"`, q.Format))
 	}
+	for _, s := range q.Selectors {
+		if err := checkSelector(s); err != nil {
+			return nil, answer.NewUsage(fmt.Errorf("--selector: %w", err))
+		}
+	}
 	return parseAll(q.Names)
+}
+
+// checkSelector refuses what no DNS record of a key can have as its selector.
+func checkSelector(s string) error {
+	if _, err := domain.ParseNamed(s + "._domainkey.example.com"); err != nil {
+		return fmt.Errorf("%q is not a selector, such as \"mail\" or \"2026a\"", s)
+	}
+	return domain.CheckSelector(s)
 }
 
 func parseAll(names []string) ([]domain.Name, error) {
 	var out []domain.Name
 	for _, n := range names {
-		name, err := domain.Parse(strings.TrimSuffix(n, "."))
+		name, err := domain.ParseMail(n)
 		if err != nil {
 			return nil, answer.NewUsage(err)
 		}
@@ -114,7 +127,7 @@ func parseAll(names []string) ([]domain.Name, error) {
 // Canonical puts names in the form in which they are compared, in place.
 func Canonical(names []string) error {
 	for i, n := range names {
-		name, err := domain.Parse(strings.TrimSuffix(n, "."))
+		name, err := domain.ParseMail(n)
 		if err != nil {
 			return err
 		}

@@ -27,7 +27,7 @@ type DMARC struct {
 // Find looks for the policy of a domain, weighs the domains that passed, and prints how the answer
 // came about. It is good when a policy applies and, with domains to weigh, DMARC passes.
 func (q DMARC) Find(ctx context.Context, name string, out io.Writer) error {
-	author, err := domain.Parse(name)
+	author, err := domain.ParseNamed(name)
 	if err != nil {
 		return answer.NewUsage(err)
 	}
@@ -58,7 +58,7 @@ func (q DMARC) identifiers() ([]dmarc.Identifier, error) {
 		names  []string
 	}{{dmarc.SPF, q.SPF}, {dmarc.DKIM, q.DKIM}} {
 		for _, name := range list.names {
-			d, err := domain.Parse(name)
+			d, err := domain.ParseNamed(name)
 			if err != nil {
 				return nil, err
 			}

@@ -135,7 +135,8 @@ func (m *Message) explainOthers(b *bytes.Buffer) {
 			indent(dmarcText(r.Author, *r.DMARC, false)))
 	}
 	if r.SPF == nil && m.daemon == nil {
-		fmt.Fprint(b, "\nSPF and DMARC were not asked: they need the client's address (--ip, --helo, --from).\n")
+		fmt.Fprint(b, "\nSPF was not checked, and DMARC was decided by DKIM alone: --ip, --helo and "+
+			"--from give the client's address and the envelope.\n")
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 
+	"mailseal/cmd/mailseal/answer"
 	"mailseal/milter/arc"
 	"mailseal/milter/dkim"
 	"mailseal/milter/dmarc"
@@ -165,7 +166,7 @@ func fromResultJSON(r *verify.Results) fromJSON {
 
 // UnreadJSON writes as one object and line that a message could not be read.
 func UnreadJSON(w io.Writer, name string, err error) error {
-	return json.NewEncoder(w).Encode(unreadJSON{name, err.Error()})
+	return json.NewEncoder(w).Encode(unreadJSON{name, answer.Text(err)})
 }
 
 func spfResultJSON(s spf.Result) *spfJSON {

@@ -15,6 +15,7 @@ import (
 	"mailseal/cmd/mailseal/answer"
 	"mailseal/cmd/mailseal/assembly"
 	"mailseal/config"
+	"mailseal/keys"
 	"mailseal/milter"
 	"mailseal/milter/action"
 	"mailseal/milter/domain"
@@ -91,6 +92,8 @@ type signingExplained struct {
 	Keys   []keyExplained  `json:"keys"`
 
 	Addable *addable `json:"addable,omitempty"` // nil when it is not signed
+
+	outcome, why string // of a message that rules want signed and that is not, for people
 }
 
 // addable are the fields that can be added to the message behind us while one of its signatures
@@ -129,7 +132,7 @@ func explainSigning(ctx context.Context, cfg *config.Config, p *assembly.Parts,
 	}
 	signer, err := p.Signer()
 	if err != nil {
-		e.Reason = err.Error()
+		e.Reason = answer.Text(err)
 		return e
 	}
 	q := sign.Query{Author: author, Login: env.AuthUser, Client: env.Client,
@@ -217,15 +220,37 @@ func (e *signingExplained) addKeys(ctx context.Context, cfg *config.Config, sign
 		"none of the rule's keys can be used")
 	switch {
 	case errors.Is(err, sign.ErrNoRule):
-		e.Reason = err.Error() + ", and the message goes out unsigned"
+		e.Reason = answer.Text(err) + ", and the message goes out unsigned"
 	case err != nil && len(out.Failed) == 0:
-		e.Reason = err.Error() + ": the message " + onKeyErrorDoes(out.OnKeyError, rules)
+		e.fail(noKey(err, cfg, rules, q), onKeyErrorDoes(out.OnKeyError, rules))
 	case err != nil:
-		e.Reason = broken + ": the message " + onKeyErrorDoes(out.OnKeyError, rules)
+		e.fail(broken, onKeyErrorDoes(out.OnKeyError, rules))
 	default:
 		e.Signed = hasKey
 		e.addAddable(found)
 	}
+}
+
+// fail says what becomes of a message that rules want signed and that is not.
+func (e *signingExplained) fail(why, outcome string) {
+	e.why, e.outcome = why, outcome
+	e.Reason = why + ": the message " + outcome
+}
+
+// noKey says why a rule has no key to sign with.
+func noKey(err error, cfg *config.Config, rules sign.Match, q sign.Query) string {
+	for _, r := range rules {
+		managed := ruleOf(cfg, r).Managed
+		if managed == "" || !errors.Is(err, keys.ErrNotFound) {
+			continue
+		}
+		if managed == "%" {
+			managed = q.Author.Domain.String()
+		}
+		return fmt.Sprintf("rule %s%s matches, but no key of %s is active; see mailseal keys list %s",
+			r.Name, bracketed(placeOf(cfg, r)), managed, managed)
+	}
+	return strings.TrimPrefix(answer.Text(err), answer.Text(sign.ErrUnsigned)+": ")
 }
 
 // addAddable adds what the options of the rules that sign leave open.
@@ -262,7 +287,7 @@ func (e *signingExplained) addKeysOf(f sign.Found, r config.Rule, cfg *config.Co
 		all = append(all, keyExplained{
 			Name:   failed.Key,
 			Source: keySource(cfg, r, failed.Key),
-			Error:  failed.Err.Error(),
+			Error:  answer.Text(failed.Err),
 		})
 	}
 	for _, k := range f.Keys {
@@ -287,13 +312,13 @@ func onKeyErrorDoes(what action.OnKeyError, rules sign.Match) string {
 		func(r *sign.Rule) bool { return r.OnKeyError != action.KeySkip })
 	switch {
 	case isDefault:
-		return "is deferred"
+		return "is deferred (451)"
 	case what == action.KeyReject:
-		return "is rejected (on_key_error)"
+		return "is rejected (550, by on_key_error)"
 	case what == action.KeyAccept:
-		return "goes out unsigned (on_key_error)"
+		return "goes out unsigned (by on_key_error)"
 	}
-	return "is deferred (on_key_error)"
+	return "is deferred (451, by on_key_error)"
 }
 
 // keySource says where a key of a rule comes from.
@@ -328,10 +353,13 @@ func (e signingExplained) text() string {
 		fmt.Fprintf(&b, "  key %s%s: %s\n", k.Name, bracketed(k.Source),
 			either(k.Error == "", "signs as "+k.Record+" ("+k.Kind+")", "CANNOT SIGN: "+k.Error))
 	}
-	if e.Signed {
+	switch {
+	case e.Signed:
 		fmt.Fprintln(&b, "The message is signed.")
 		e.Addable.write(&b)
-	} else {
+	case e.outcome != "":
+		fmt.Fprintf(&b, "The message %s: %s.\n", e.outcome, e.why)
+	default:
 		fmt.Fprintf(&b, "The message is not signed: %s.\n", e.Reason)
 	}
 	return b.String()

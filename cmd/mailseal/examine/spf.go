@@ -57,7 +57,7 @@ func (q SPF) Check(ctx context.Context, out io.Writer) error {
 // Explore says what the record of a domain allows, for any client. It is good when there is one
 // that can be used.
 func (q SPF) Explore(ctx context.Context, name string, out io.Writer) error {
-	d, err := domain.Parse(strings.TrimSuffix(name, "."))
+	d, err := domain.ParseNamed(name)
 	if err != nil {
 		return answer.NewUsage(err)
 	}

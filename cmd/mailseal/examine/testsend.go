@@ -67,7 +67,7 @@ func (o TestMails) Send(ctx context.Context, out io.Writer) error {
 		var refused send.Refused
 		switch {
 		case errors.As(err, &refused):
-			m.Answer, kind = err.Error(), answer.Worst(kind, answer.Bad)
+			m.Answer, kind = answer.Text(err), answer.Worst(kind, answer.Bad)
 		case err != nil:
 			return answer.NewUnknown(err)
 		}

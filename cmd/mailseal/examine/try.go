@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 
+	"mailseal/cmd/mailseal/answer"
 	"mailseal/cmd/mailseal/assembly"
 	"mailseal/milter/action"
 	"mailseal/milter/expression"
@@ -68,7 +69,7 @@ func explainRules(rules *policy.Rules, facts *expression.Judged, d policy.Decisi
 			Steps: r.When.Explain(facts)}
 		var err error
 		if t.Holds, err = r.When.Holds(facts); err != nil {
-			t.Error = err.Error()
+			t.Error = answer.Text(err)
 		}
 		t.Decides = d.Ruled.Name == r.Name && d.Ruled.Failed == nil
 		out = append(out, t)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"mailseal/cmd/mailseal/answer"
+	"mailseal/keys"
 	"mailseal/milter/report"
 	"mailseal/milter/report/advice"
 	"mailseal/milter/report/intake"
@@ -166,9 +167,9 @@ func (r *Read) fault(p *intake.Part, err error) error {
 	if errors.Is(err, report.ErrHostile) {
 		kind = string(intake.Hostile)
 	}
-	r.wrong = append(r.wrong, fmt.Sprintf("%s: %v", p.Name(), err))
+	r.wrong = append(r.wrong, keys.Plain(fmt.Sprintf("%s: %v", p.Name(), err)))
 	if r.JSON {
-		return r.print(wrongJSON{Kind: kind, File: p.Name(), Error: err.Error()})
+		return r.print(wrongJSON{Kind: kind, File: p.Name(), Error: answer.Text(err)})
 	}
 	return nil
 }

@@ -18,6 +18,7 @@ import (
 // Box is the store of reports, for the commands that read it or write to it.
 type Box struct {
 	Setting string   // reports.store
+	Given   bool     // Setting is from the flag --store
 	Domains []string // reports.intake.domains
 	Parked  []string // reports.intake.parked
 
@@ -33,7 +34,11 @@ type Box struct {
 func (b *Box) with(ctx context.Context, do func(*intake.Intake) error) error {
 	o, err := store.ParseSetting(b.Setting)
 	if err != nil {
-		return answer.NewUsage(fmt.Errorf("reports.store: %w", err))
+		name := "reports.store"
+		if b.Given {
+			name = "--store"
+		}
+		return answer.NewUsage(fmt.Errorf("%s: %w", name, err))
 	}
 	s, err := store.Open(ctx, o)
 	if err != nil {

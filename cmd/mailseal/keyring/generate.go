@@ -62,7 +62,7 @@ func (o FileOptions) generate() ([]newKey, error) {
 	if err := domain.CheckSelector(o.Selector); err != nil {
 		return nil, answer.NewUsage(fmt.Errorf("--selector: %w", err))
 	}
-	name, err := domain.Parse(o.Domain)
+	name, err := domain.ParseMail(o.Domain)
 	if err != nil {
 		return nil, answer.NewUsage(fmt.Errorf("--domain: %w", err))
 	}

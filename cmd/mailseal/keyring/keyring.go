@@ -15,6 +15,7 @@ import (
 
 	"mailseal/cmd/mailseal/answer"
 	"mailseal/cmd/mailseal/assembly"
+	"mailseal/cmd/mailseal/publish"
 	"mailseal/config"
 	"mailseal/keys"
 	"mailseal/keys/keylife"
@@ -45,8 +46,15 @@ type Ring struct {
 	out     io.Writer
 }
 
+// formats are the values of Options.Format, and what --format names.
+var formats = []string{"zone", "line", "nsupdate", "json", "none", ""}
+
 // Open makes the keyring of a configuration.
 func Open(ctx context.Context, cfg *config.Config, o Options, out io.Writer) (*Ring, error) {
+	if !slices.Contains(formats, o.Format) {
+		return nil, answer.NewUsage(fmt.Errorf(
+			"--format %q is not one of zone, line, nsupdate, json and none", o.Format))
+	}
 	r, err := assembly.RotationOptions(cfg)
 	if err != nil {
 		return nil, answer.NewUnknown(err)
@@ -78,7 +86,7 @@ type Generation struct {
 
 // Generate makes a new generation of keys for a domain, and prints the records to publish.
 func (r *Ring) Generate(name string, g Generation) error {
-	d, err := domain.Parse(name)
+	d, err := domain.ParseMail(name)
 	if err == nil {
 		err = errors.Join(domain.CheckDomain(name), domain.CheckSelector(g.Selector))
 	}
@@ -87,9 +95,6 @@ func (r *Ring) Generate(name string, g Generation) error {
 	}
 	if g.Vendor && g.Selector == "" || g.Record != "" && !g.Vendor {
 		return answer.NewUsage(errors.New("--vendor needs --selector, and --record needs --vendor"))
-	}
-	if _, err := r.formatted(keys.Record{}); err != nil {
-		return err
 	}
 	var events []keylife.Event
 	if g.Vendor {
@@ -117,13 +122,11 @@ func (r *Ring) printNext(d string) {
 	if r.o.JSON || r.o.Format == "json" || r.o.Format == "nsupdate" {
 		return // a program reads it
 	}
-	if r.isManaged(d) {
+	text := r.configure(d)
+	if text == "" {
 		return // what is printed may go into a zone as it is
 	}
-	fmt.Fprintf(r.out,
-		"\nConfigure, so that mail is signed with these keys once the DNS shows "+
-			"them:\n\n[[sign]]\nfrom = [\"*@%s\"]\nmanaged = %q\n",
-		d, d)
+	fmt.Fprintf(r.out, "\n%s\n", publish.Note(text, publish.Columns(r.out)))
 }
 
 // isManaged reports whether a rule signs with the managed keys of a domain.
@@ -189,8 +192,12 @@ func (r *Ring) finish(done rotation.Done, err error) error {
 
 // formatted returns a record as the user wants it, with a final line feed.
 func (r *Ring) formatted(record keys.Record) (string, error) {
+	if record.Text == "" && r.o.Format != "none" && r.o.Format != "json" {
+		// of a vendor's key: an empty record would replace the one that is published
+		return "", nil
+	}
 	switch r.o.Format {
-	case "zone", "bind":
+	case "zone":
 		return record.Zone(), nil
 	case "line":
 		return record.Line() + "\n", nil
@@ -199,11 +206,8 @@ func (r *Ring) formatted(record keys.Record) (string, error) {
 	case "json":
 		text, err := json.Marshal(record)
 		return string(text) + "\n", err
-	case "none", "":
-		return "", nil
 	}
-	return "", answer.NewUsage(fmt.Errorf(
-		"--format %q is not one of zone, line, nsupdate, json and none", r.o.Format))
+	return "", nil // "none"
 }
 
 // printEvents says what was done and what the keys wait for.
@@ -233,6 +237,9 @@ func (r *Ring) printEvent(e keylife.Event) error {
 	text, err := r.formatted(*e.Publish)
 	if err != nil {
 		return err
+	}
+	if e.Publish.Text == "" && r.o.Format == "zone" {
+		text = "  the record is the vendor's, and its text is not known here (--record)\n"
 	}
 	fmt.Fprint(r.out, text)
 	return nil
@@ -276,7 +283,7 @@ func (r *Ring) printSeen(k rotation.Seen) error {
 	}
 	fmt.Fprintf(r.out, "%s (%s):\n", k.Name(), k.Stage)
 	if k.Err != nil {
-		fmt.Fprintf(r.out, "  could not find out: %v\n", k.Err)
+		fmt.Fprintf(r.out, "  could not find out: %s\n", answer.Text(k.Err))
 	}
 	for _, s := range k.Servers {
 		fmt.Fprintf(r.out, "  %s: %s\n", s.Server, s.View.State)

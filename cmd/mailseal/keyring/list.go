@@ -81,6 +81,9 @@ func (r *Ring) listRecords(ctx context.Context, names []string) error {
 		}
 	}
 	for _, record := range records {
+		if record.Text == "" {
+			continue // a vendor's, of which only the selector is known
+		}
 		text, err := r.formatted(record)
 		if err != nil {
 			return err
@@ -165,7 +168,7 @@ func (r *Ring) other(ctx context.Context, table assembly.KeyTable, p assembly.Pl
 		out.Fingerprint = out.record.Fingerprint
 	}
 	if err != nil && out.Domain != "%" {
-		out.Stage, out.Error = unusable, err.Error()
+		out.Stage, out.Error = unusable, answer.Text(err)
 	}
 	return out
 }

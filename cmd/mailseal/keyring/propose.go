@@ -28,7 +28,7 @@ type proposedKeys struct {
 // wait for their records are not made twice, and those that sign stay as they are. The answer is
 // bad while a key does not sign, and unknown where that is because a name server did not answer.
 func (r *Ring) Propose(ctx context.Context, name string) error {
-	d, err := domain.Parse(name)
+	d, err := domain.ParseMail(name)
 	if err == nil {
 		err = domain.CheckDomain(name)
 	}
@@ -47,6 +47,11 @@ func (r *Ring) Propose(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	if len(waiting)+len(signing) == 0 {
+		if err := r.alreadySigns(ctx, out.Domain); err != nil {
+			return err
+		}
+	}
 	if out.Made = len(waiting)+len(signing) == 0; out.Made {
 		if _, err := r.rotator.Generate(out.Domain, nil, ""); err != nil {
 			return answer.NewBad(err)
@@ -58,6 +63,22 @@ func (r *Ring) Propose(ctx context.Context, name string) error {
 		}
 	}
 	return r.proposed(ctx, &out)
+}
+
+// alreadySigns is an error about a domain whose mail a rule signs with a key that Mailseal does not
+// manage: managed keys beside it would wait for ever.
+func (r *Ring) alreadySigns(ctx context.Context, d string) error {
+	others, err := r.others(ctx, []string{d})
+	if err != nil {
+		return answer.NewUnknown(err)
+	}
+	if r.isManaged(d) || len(others) == 0 {
+		return nil
+	}
+	k := others[0]
+	return answer.NewBad(fmt.Errorf("%s already signs with %s (%s), so no keys were made: \"mailseal "+
+		"keys record %s\" prints its record; \"mailseal keys generate %s\" makes keys that Mailseal "+
+		"replaces, and says how to move to them", d, k.recordName(), k.From, k.recordName(), d))
 }
 
 // ownKeys are the keys of a domain that are not a vendor's, at some stages.
@@ -130,10 +151,8 @@ func (r *Ring) notesOf(p proposedKeys, kind answer.Kind) []string {
 		notes = append(notes, "Publish the records. No key signs before every name server shows it: "+
 			"the daemon looks every minute, and so does this command when it is run again.")
 	}
-	if !r.isManaged(p.Domain) {
-		notes = append(notes, fmt.Sprintf("No rule signs with these keys yet. Add to the "+
-			"configuration:\n\n  [[sign]]\n  from = [\"*@%s\"]\n  managed = %q", p.Domain,
-			p.Domain))
+	if text := r.configure(p.Domain); text != "" {
+		notes = append(notes, text)
 	}
 	return notes
 }

@@ -30,7 +30,7 @@ func Reload(ctx context.Context, o ReloadOptions) error {
 	defer cancel()
 	a, err := control.Ask(ctx, o.Socket, control.Request{Command: control.Reload, Accept: o.Accept})
 	if errors.Is(err, control.ErrAway) {
-		return answer.NewUnknown(err)
+		return answer.NewUnknown(explained(o.Socket, err))
 	}
 	if err != nil {
 		return answer.NewBad(err)

@@ -79,7 +79,7 @@ func Show(ctx context.Context, o StatusOptions) error {
 		}
 		switch {
 		case err != nil:
-			fmt.Fprintln(o.Out, "mailseal:", err)
+			fmt.Fprintln(o.Out, "mailseal:", answer.Text(err))
 		default:
 			s.judge(checked, o.Now())
 			if printErr := s.print(o); printErr != nil {
@@ -104,12 +104,9 @@ func ask(ctx context.Context, o StatusOptions) (*Status, error) {
 	a, err := control.Ask(ctx, o.Socket, control.Request{Command: control.Status})
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		return nil, answer.NewUnknown(fmt.Errorf("%w; run it as root or as the daemon's user", err))
+		return nil, answer.NewUnknown(explained(o.Socket, err))
 	case errors.Is(err, control.ErrAway):
-		return nil, answer.NewBad(
-			fmt.Errorf("%w; is it running? (systemctl status mailseal, journalctl -u mailseal)",
-				err),
-		)
+		return nil, answer.NewBad(explained(o.Socket, err))
 	case err != nil:
 		return nil, answer.NewUnknown(err)
 	case a.Error != "":
@@ -146,7 +143,7 @@ func runCheck(ctx context.Context, o check.Options) *Checked {
 	}
 	if _, err := check.Run(ctx, o); err != nil {
 		out.Unknown++
-		out.Findings = append(out.Findings, "unknown: "+err.Error())
+		out.Findings = append(out.Findings, "unknown: "+answer.Text(err))
 	}
 	return out
 }

@@ -21,6 +21,7 @@ import (
 	"mailseal/cmd/mailseal/jobs"
 	"mailseal/config"
 	"mailseal/keys/database"
+	"mailseal/keys/files"
 	"mailseal/milter/report/spool"
 	"mailseal/milter/report/store"
 )
@@ -124,7 +125,7 @@ func Select(all []Role, names []string) ([]Role, error) {
 // control socket.
 func (p *Process) Serve(ctx context.Context, roles []Role, ready func()) error {
 	LimitMemory()
-	if err := os.MkdirAll(p.Config.Reports.Directory, 0o750); err != nil {
+	if err := files.MakeOf(files.ReportsUser, p.Config.Reports.Directory, 0o750); err != nil {
 		return fmt.Errorf("reports.directory: %w", err)
 	}
 	var list []jobs.Job

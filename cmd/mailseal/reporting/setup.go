@@ -112,7 +112,8 @@ func looked(ctx context.Context, r dns.Resolver, what, name string, t dns.Type) 
 	a dns.Answer, ok bool) {
 	a, err := r.Lookup(ctx, name, t)
 	if err != nil {
-		return need{What: what, State: "unknown", Found: err.Error(), isUnanswered: true}, a, false
+		unknown := need{What: what, State: "unknown", Found: answer.Text(err), isUnanswered: true}
+		return unknown, a, false
 	}
 	return need{What: what, State: "bad"}, a, true
 }

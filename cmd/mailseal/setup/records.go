@@ -280,7 +280,7 @@ func (r *run) lookAt(ctx context.Context, p *keydns.Panel, x *Record) string {
 	if x.Kind == "dkim" {
 		seen, err := p.Look(ctx, x.key, x.Domain)
 		if err != nil {
-			return "no name server could be asked: " + err.Error()
+			return "no name server could be asked: " + answer.Text(err)
 		}
 		x.Servers = nil
 		for _, s := range seen {
@@ -294,7 +294,7 @@ func (r *run) lookAt(ctx context.Context, p *keydns.Panel, x *Record) string {
 	prefix := map[string]string{"spf": "v=spf1", "dmarc": "v=dmarc1"}[x.Kind]
 	servers, err := p.Of(ctx, x.Name)
 	if err != nil {
-		return "no name server could be asked: " + err.Error()
+		return "no name server could be asked: " + answer.Text(err)
 	}
 	x.Servers = nil
 	all, out := true, []string{}
@@ -303,7 +303,7 @@ func (r *run) lookAt(ctx context.Context, p *keydns.Panel, x *Record) string {
 		shows := "no record"
 		switch {
 		case err != nil:
-			shows = "no answer: " + err.Error()
+			shows = "no answer: " + answer.Text(err)
 		case len(found) == 1 && found[0] == x.Value:
 			shows = "the record"
 		case len(found) > 0:

@@ -306,12 +306,12 @@ func (r *run) say(format string, args ...any) {
 func parsedDomains(names []string) ([]string, error) {
 	var out []string
 	for _, name := range names {
-		d, err := domain.Parse(name)
+		d, err := domain.ParseMail(name)
 		if err == nil {
 			err = domain.CheckDomain(name)
 		}
 		if err != nil {
-			return nil, answer.NewUsage(fmt.Errorf("domain %q: %w", name, err))
+			return nil, answer.NewUsage(err)
 		}
 		out = append(out, d.String())
 	}

@@ -19,5 +19,6 @@ func ParseSetting(s string) (Options, error) {
 	if s, ok := strings.CutPrefix(s, "postgres:"); ok {
 		return Options{Driver: database.Postgres, DSN: s}, nil
 	}
-	return Options{}, fmt.Errorf(`%w: write "sqlite:/path/reports.db" or "postgres://user@host/database"`, ErrDriver)
+	return Options{}, fmt.Errorf(`%q begins with neither "sqlite:" nor "postgres://": write `+
+		`"sqlite:/path/reports.db" or "postgres://USER@HOST/DATABASE"`, s)
 }

@@ -13,11 +13,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
 	"mailseal/keys/database"
+	"mailseal/keys/files"
 )
 
 // ErrDriver reports a driver that the store does not have.
@@ -118,10 +118,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 func makeFile(path string) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return fmt.Errorf("store: %w; create the directory %s, owned by the user mailseal-reports",
-			err, filepath.Dir(path))
+		return fmt.Errorf("store: %w%s", err, files.OfReports(path, err))
 	}
-	return f.Close()
+	return errors.Join(files.AsDirectory(path), f.Close())
 }
 
 // Close closes the connections, and gives up what leases there are.

@@ -9,11 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"mailseal/keys/database"
+	keyfiles "mailseal/keys/files"
 	"mailseal/milter/report/evidence"
 )
 
@@ -129,11 +129,9 @@ const sharedLock = 0x6d7374657374
 func Open(ctx context.Context, path string, keep time.Duration) (*Store, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("test mails: %w; create the directory %s, owned by the user "+
-			"mailseal-reports",
-			err, filepath.Dir(path))
+		return nil, fmt.Errorf("test mails: %w%s", err, keyfiles.OfReports(path, err))
 	}
-	if err := f.Close(); err != nil {
+	if err := errors.Join(keyfiles.AsDirectory(path), f.Close()); err != nil {
 		return nil, fmt.Errorf("test mails: %w", err)
 	}
 	db, err := database.Open(database.Options{Driver: database.SQLite, DSN: path, Timeout: timeout,
