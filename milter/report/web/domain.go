@@ -45,11 +45,15 @@ func (s *Server) domainPage(ctx context.Context, v visit, domain string) (*page,
 	if err != nil {
 		return nil, err
 	}
+	month, err := s.month(ctx, x)
+	if err != nil {
+		p.Missing = "The days before this period could not be read."
+	}
 	detail, err := s.read.Detail(ctx, d.Name)
 	if err != nil {
 		p.Missing = "What the DNS says of keys and names could not be read."
 	}
-	p.Sections = append(p.Sections, x.problems(h), x.daySection(), x.sourceSection(),
+	p.Sections = append(p.Sections, x.problems(h), x.daySection(month), x.sourceSection(),
 		x.receiverSection(reasons), x.nameSection(detail),
 		x.dkimSection(detail), x.spfSection(), x.adviceSection(), x.whatIfSection(v),
 		x.checkedSection(detail, s.checker != nil))
@@ -147,7 +151,7 @@ func (x *facts) problems(h health) section {
 	return out
 }
 
-func (x *facts) daySection() section {
+func (x *facts) daySection(month map[advice.Day]Counts) section {
 	c := x.total
 	passedOn := c.Forwarded + c.Listed
 	out := section{ID: "time", Title: "Messages by day", Key: []keyEntry{
@@ -165,7 +169,7 @@ func (x *facts) daySection() section {
 	out.Chart = chart(x.days, x.now, letters, func(d advice.Day) string {
 		return x.filter.messages("from", d.String(), "to", d.String())
 	})
-	if moved := x.moved(); moved != "" {
+	if moved := x.moved(month); moved != "" {
 		out.Text = append(out.Text, moved)
 	}
 	t := &Table{Name: "days", Caption: "The same days as numbers. Each number leads to its " +
@@ -193,50 +197,6 @@ func (x *facts) daySection() section {
 	}
 	out.More = t
 	return out
-}
-
-// moved says what moved, if the share of failures of the last three full days is more than three
-// standard deviations from that of the 28 days before.
-func (x *facts) moved() template.HTML {
-	end := min(x.filter.To, x.late-1)
-	var recent Counts
-	for d := end - 2; d <= end; d++ {
-		recent.Add(x.days.days[d])
-	}
-	var n, sum, square float64
-	for d := end - 30; d < end-2; d++ {
-		c := x.days.days[d]
-		if c.Messages < 20 {
-			continue
-		}
-		r := float64(c.Fail()) / float64(c.Messages)
-		n, sum, square = n+1, sum+r, square+r*r
-	}
-	if n < 14 || recent.Messages < 60 {
-		return ""
-	}
-	mean := sum / n
-	variance := max(square/n-mean*mean, 0.00001)
-	now := float64(recent.Fail()) / float64(recent.Messages)
-	if delta := now - mean; delta*delta <= 9*variance {
-		return ""
-	}
-	verb := "rose"
-	if now < mean {
-		verb = "fell"
-	}
-	text := say("Failures %s to %s%% of the mail of the last 3 full days; in the 28 days before "+
-		"it was %s%%.",
-		plain(verb),
-		plain(advice.Rate(recent.Fail(), recent.Messages)),
-		plain(advice.Rate(int64(mean*1e6), 1e6)))
-	for _, e := range x.events {
-		if at := advice.DayOf(e.At); at <= end && at >= end-6 {
-			text += say(" Shortly before, on %s: %s.", dayHTML(at, x.now), esc(e.Text))
-			break
-		}
-	}
-	return text
 }
 
 func (x *facts) sourceSection() section {
