@@ -67,8 +67,11 @@ var reportsSection = section{
 				"same bound, and " +
 				"mailseal_reports_dns_check_domains the domains by code of a finding; " +
 				"mailseal_reports_last_received_timestamp_seconds has the time of each " +
-				"receiver's last report. They are updated every 10 minutes. If the address is in " +
-				"use, a warning is logged, and the next try is a minute later."},
+				"receiver's last report; mailseal_reports_arrivals_total counts what arrived (mails, " +
+				"bytes, known, unread, reports, messages, duplicates, dropped) and " +
+				"mailseal_reports_unread_mails the mails that could not be read, by kind. " +
+				"They are updated every 10 minutes. If the address is in use, a " +
+				"warning is logged, and the next try is a minute later."},
 		{name: "per_hour", def: "200", least: "1", most: "100000",
 			doc: "The maximum number of reports sent in an hour. The mail servers of one provider " +
 				"get at most 10 in a minute."},

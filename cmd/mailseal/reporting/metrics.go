@@ -51,6 +51,8 @@ type reportMetrics struct {
 	coded    *prometheus.GaugeVec
 	last     *prometheus.GaugeVec
 	gathered prometheus.Gauge
+	unread   *prometheus.GaugeVec
+	arrived  *arrivals
 
 	mu     sync.Mutex
 	isOpen bool
@@ -77,12 +79,66 @@ func newReportMetrics(read *web.Stored, log *slog.Logger, now func() time.Time) 
 		last: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "mailseal_reports_last_received_timestamp_seconds",
 			Help: "Time when the last report of a receiver on one of the domains arrived."},
 			[]string{"receiver"}),
+		unread: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "mailseal_reports_unread_mails",
+			Help: "Mails and files in which something could not be read, by kind."},
+			[]string{"kind"}),
+		arrived: &arrivals{},
 		gathered: prometheus.NewGauge(prometheus.GaugeOpts{Name: "mailseal_reports_gathered_timestamp_seconds",
 			Help: "Time when these figures were read from the store."}),
 	}
 	m.registry.MustRegister(m.messages, m.sources, m.domains, m.findings, m.coded, m.last,
-		m.gathered)
+		m.gathered, m.unread, m.arrived)
 	return m
+}
+
+// arrivals are counters of what arrived since the store was made.
+type arrivals struct {
+	mu    sync.Mutex
+	total map[string]int64
+}
+
+var arrivedDesc = prometheus.NewDesc("mailseal_reports_arrivals_total",
+	"What arrived since the store was made: mails and files, their bytes, those that were known or "+
+		"could not be read, and aggregate reports that were stored, known already or dropped.",
+	[]string{"what"}, nil)
+
+// Describe implements prometheus.Collector.
+func (a *arrivals) Describe(out chan<- *prometheus.Desc) { out <- arrivedDesc }
+
+// Collect implements prometheus.Collector.
+func (a *arrivals) Collect(out chan<- prometheus.Metric) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.total == nil {
+		return // not gathered yet
+	}
+	for _, what := range store.CountWords {
+		out <- prometheus.MustNewConstMetric(arrivedDesc, prometheus.CounterValue,
+			float64(a.total[what]), what)
+	}
+}
+
+// arrivals sets the figures of what arrived.
+func (m *reportMetrics) arrivals(ctx context.Context) error {
+	in, err := m.read.Intake(ctx, m.now())
+	if err != nil {
+		return err
+	}
+	total, err := m.read.Store.Totals(ctx)
+	if err != nil {
+		return err
+	}
+	m.unread.Reset()
+	for _, k := range in.Unread {
+		m.unread.WithLabelValues(k.Kind).Set(float64(k.N))
+	}
+	m.arrived.mu.Lock()
+	defer m.arrived.mu.Unlock()
+	m.arrived.total = total
+	if total == nil {
+		m.arrived.total = map[string]int64{}
+	}
+	return nil
 }
 
 // metricsJobs are for role intake, of which a host has one: others with the same configuration must
@@ -170,6 +226,9 @@ func (m *reportMetrics) gather(ctx context.Context) error {
 		return err
 	}
 	if err := m.checked(ctx, domains); err != nil {
+		return err
+	}
+	if err := m.arrivals(ctx); err != nil {
 		return err
 	}
 	last := map[string]time.Time{}

@@ -108,6 +108,8 @@ func TestReportMetrics(t *testing.T) {
 		`mailseal_reports_source_messages{class="ours",domain="d000.example",result="refused"} 14`,
 		`mailseal_reports_source_messages{class="ours",domain="other",result="pass"} 4490`,
 		`mailseal_reports_domains{health="quiet"} 0`,
+		`mailseal_reports_arrivals_total{what="reports"} 118`, // 105 + 13
+		`mailseal_reports_arrivals_total{what="duplicates"} 0`,
 		`mailseal_reports_dns_check_findings{domain="d000.example",severity="error"} 1`,
 		`mailseal_reports_dns_check_findings{domain="d000.example",severity="warning"} 0`,
 		`mailseal_reports_dns_check_findings{domain="d001.example",severity="error"} 0`,

@@ -21,7 +21,10 @@ const (
 var CountWords = []string{CountMails, CountBytes, CountKnown, CountUnread, CountReports,
 	CountMessages, CountDuplicates, CountDropped}
 
-// counted is the key of a count.
+// totals is, in place of a day, of the counts since the store was made. They never shrink.
+const totals = 0
+
+// countKey is the key of a count.
 type countKey struct {
 	day  int64
 	what string
@@ -31,6 +34,7 @@ type countKey struct {
 func (in *Ingest) count(what string, n int64) {
 	if in.sums != nil && !in.again && n > 0 {
 		in.sums.counts[countKey{day(in.arrival.Received), what}] += n
+		in.sums.counts[countKey{totals, what}] += n
 	}
 }
 
@@ -47,12 +51,22 @@ func (in *Ingest) countStatus(status Status, messages int64) {
 	}
 }
 
+// Totals returns what arrived since the store was made, by word.
+func (s *Store) Totals(ctx context.Context) (map[string]int64, error) {
+	all, err := s.countsOf(ctx, "day = $1", totals)
+	return all[totals], err
+}
+
 // Counts returns what arrived from one UTC day on, by day and word.
 func (s *Store) Counts(ctx context.Context, since time.Time) (map[int64]map[string]int64, error) {
+	return s.countsOf(ctx, "day >= $1", day(since))
+}
+
+func (s *Store) countsOf(ctx context.Context, where string,
+	value int64) (map[int64]map[string]int64, error) {
 	out := map[int64]map[string]int64{}
 	err := s.View(ctx, func(tx *Tx) error {
-		rows, err := tx.QueryContext(ctx, "SELECT day, what, n FROM in_count WHERE day >= $1",
-			day(since))
+		rows, err := tx.QueryContext(ctx, "SELECT day, what, n FROM in_count WHERE "+where, value)
 		if err != nil {
 			return err
 		}

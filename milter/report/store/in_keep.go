@@ -99,7 +99,7 @@ func (s *Store) Purge(ctx context.Context, now time.Time, r Retention) error {
 				AND NOT EXISTS (SELECT 1 FROM in_other WHERE in_other.raw = in_raw.id)`, nil},
 			{"DELETE FROM in_day_reporter WHERE day < $1", []any{day(now.Add(-r.Rollups))}},
 			{"DELETE FROM in_day_source WHERE day < $1", []any{day(now.Add(-r.Rollups))}},
-			{"DELETE FROM in_count WHERE day < $1", []any{day(now) - countDays}},
+			{"DELETE FROM in_count WHERE day < $1 AND day <> 0", []any{day(now) - countDays}},
 			{"DELETE FROM in_alert WHERE seen < $1", []any{records.Unix()}},
 			{"INSERT INTO in_told (what, at) VALUES ($1, $2) ON CONFLICT (what) DO UPDATE SET at " +
 				"= excluded.at",
@@ -122,6 +122,17 @@ func (s *Store) Raws(ctx context.Context) (out []int64, err error) {
 	return out, err
 }
 
+// readAgain counts a change of reports that were in the store already.
+func (tx *Tx) readAgain(ctx context.Context) error {
+	_, err := tx.ExecContext(ctx, "INSERT INTO in_told (what, at) VALUES ($1, 1) ON CONFLICT "+
+		"(what) DO UPDATE SET at = in_told.at + 1", readAgain)
+	return err
+}
+
+// domainsOfRaw are the domains that the reports from a mail are on.
+const domainsOfRaw = "SELECT domain FROM in_report WHERE raw = $1 UNION SELECT domain FROM " +
+	"in_record WHERE report IN (SELECT id FROM in_report WHERE raw = $1)"
+
 // Again reads a mail or file again: its reports are removed, and do stores what it finds now, in
 // one transaction.
 func (s *Store) Again(ctx context.Context, raw int64, do func(*Arrival, *Ingest) error) error {
@@ -132,15 +143,23 @@ func (s *Store) Again(ctx context.Context, raw int64, do func(*Arrival, *Ingest)
 		if err := in.load(); err != nil {
 			return fmt.Errorf("number %d: %w", raw, err)
 		}
+		domains := touched{}
+		if err := domains.add(ctx, tx, domainsOfRaw, raw); err != nil {
+			return err
+		}
 		if err := in.forget(); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, "INSERT INTO in_told (what, at) VALUES ($1, 1) ON CONFLICT "+
-			"(what) DO UPDATE SET at = in_told.at + 1", readAgain)
-		if err != nil {
+		if err := tx.readAgain(ctx); err != nil {
 			return err
 		}
 		if err := do(in.arrival, in); err != nil {
+			return err
+		}
+		if err := domains.add(ctx, tx, domainsOfRaw, raw); err != nil {
+			return err
+		}
+		if err := domains.keep(ctx, tx); err != nil {
 			return err
 		}
 		return in.sums.flush(ctx)

@@ -67,23 +67,31 @@ func (s *Store) trust(ctx context.Context, key string, level int) (changed int, 
 		}
 		deserves := map[int]string{byProof: "trust <> 'unaligned'", always: "1 = 1",
 			never: "1 = 0"}[level]
+		// Pages show of each domain whether its reporters are trusted.
+		domains := touched{}
+		if err := domains.add(ctx, tx, "SELECT DISTINCT domain FROM in_report WHERE reporter = $1",
+			id); err != nil {
+			return err
+		}
 		for _, count := range []int{0, 1} {
-			n, err := tx.count(ctx, id, count, deserves)
+			n, err := tx.count(ctx, id, count, deserves, domains)
 			if err != nil {
 				return err
 			}
 			changed += n
 		}
-		_, err = tx.ExecContext(ctx, "INSERT INTO in_told (what, at) VALUES ($1, 1) ON CONFLICT "+
-			"(what) DO UPDATE SET at = in_told.at + 1", readAgain)
-		return err
+		if err := domains.keep(ctx, tx); err != nil {
+			return err
+		}
+		return tx.readAgain(ctx)
 	})
 	return changed, err
 }
 
 // count takes the reports of a reporter out of the sums that do not deserve to count (count 0), or
 // adds those that do (count 1). It returns how many there were.
-func (tx *Tx) count(ctx context.Context, reporter int64, count int, deserves string) (int, error) {
+func (tx *Tx) count(ctx context.Context, reporter int64, count int, deserves string,
+	domains touched) (int, error) {
 	q, sign := "SELECT id FROM in_report WHERE reporter = $1 AND counted = 1 AND NOT ("+deserves+
 		")", -1
 	if count == 1 {
@@ -104,6 +112,9 @@ func (tx *Tx) count(ctx context.Context, reporter int64, count int, deserves str
 			return 0, err
 		}
 		if err := tx.updateSums(ctx, report, sign); err != nil {
+			return 0, err
+		}
+		if err := domains.report(ctx, tx, report); err != nil {
 			return 0, err
 		}
 	}

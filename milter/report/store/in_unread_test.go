@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"maps"
 	"testing"
 	"time"
 )
@@ -61,6 +62,10 @@ func TestUnread(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := counts[at.Unix()/86400]
+		all, err := s.Totals(ctx)
+		if err != nil || !maps.Equal(all, got) {
+			t.Errorf("in all %v, %v; want those of the only day, %v", all, err, got)
+		}
 		for what, want := range map[string]int64{CountMails: 5, CountBytes: 3 + 3 + 4 + 3 + 3,
 			CountKnown: 1, CountUnread: 3, CountReports: 0} {
 			if got[what] != want {

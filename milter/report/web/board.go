@@ -132,7 +132,7 @@ func (s *Server) board(ctx context.Context, v visit) (board, error) {
 	}
 	b.lines = slices.DeleteFunc(b.lines,
 		func(l scored) bool { return !shows(v.q.Get("show"), l.x.domain) })
-	old, has := b.recall(v.filter, change)
+	old, has := b.recall(change)
 	if b.summed = len(old) <= s.summed; b.summed {
 		err = s.sumLines(ctx, old, v.filter)
 	} else if has {
@@ -218,6 +218,13 @@ func (s *Server) known(ctx context.Context, kept Standings) ([]Domain, error) {
 	return out, nil
 }
 
+// reporter returns what is kept of a receiver. An older version kept no first day: it is that of
+// the usual period at the latest.
+func (r lastReport) reporter(domain string, judged advice.Day) Reporter {
+	return Reporter{Domain: domain, Receiver: r.Receiver, Days: r.Days, Last: r.Last,
+		First: cmp.Or(r.First, usual(judged).From)}
+}
+
 // line returns the line of a domain from its state; it has no sums yet.
 func (s *Server) line(d Domain, stored *standing, f Filter) *facts {
 	if stored == nil {
@@ -227,7 +234,7 @@ func (s *Server) line(d Domain, stored *standing, f Filter) *facts {
 	now := advice.DayOf(s.now())
 	x := &facts{domain: d, filter: f, now: now, late: now - 1, stored: stored}
 	for _, r := range stored.Reporters {
-		x.reporter = append(x.reporter, Reporter{Receiver: r.Receiver, Days: r.Days, Last: r.Last})
+		x.reporter = append(x.reporter, r.reporter(d.Name, stored.Day))
 	}
 	for _, e := range stored.Events {
 		if day := advice.DayOf(e.At); day >= f.From && day <= f.To {
@@ -335,7 +342,7 @@ func (s *Server) sumLines(ctx context.Context, lines []scored, f Filter) error {
 // recall gives lines the sums of the period as they were when each was judged, and returns the
 // lines whose sums are others by now, and whether those of all are known. Where they are not, those
 // of the usual period order the lines.
-func (b board) recall(f Filter, c Change) (old []scored, known bool) {
+func (b board) recall(c Change) (old []scored, known bool) {
 	came := map[string]bool{}
 	for _, n := range c.Domains {
 		came[n] = true
@@ -343,7 +350,7 @@ func (b board) recall(f Filter, c Change) (old []scored, known bool) {
 	known = true
 	for _, l := range b.lines {
 		x := l.x
-		p, has := x.stored.period(f)
+		p, isOfNow, has := x.period()
 		if !has {
 			known = known && x.stored.isNew()
 			x.total.Messages = x.stored.Grounds.Messages
@@ -354,7 +361,7 @@ func (b board) recall(f Filter, c Change) (old []scored, known bool) {
 		for _, r := range p.Receivers {
 			x.receiver = append(x.receiver, r.sum(x.domain.Name))
 		}
-		if x.exact = !c.Sums && !came[x.domain.Name]; !x.exact {
+		if x.exact = !c.Sums && !came[x.domain.Name] && isOfNow; !x.exact {
 			old = append(old, l)
 		}
 	}

@@ -149,6 +149,28 @@ func strangers(nameOfTable string, list []Stranger, now advice.Day, caption,
 	return t
 }
 
+// reporters returns when each receiver reported on each domain: as role intake found it out, where
+// that is kept, since there may be a million reports in the period.
+func (s *Server) reporters(ctx context.Context, v visit) ([]Reporter, error) {
+	kept, _, ok, err := s.standings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !ok || kept.Mark == (Mark{}) {
+		return s.read.Receivers(ctx, usual(advice.DayOf(v.now)))
+	}
+	var out []Reporter
+	for n, x := range kept.Domains {
+		for _, r := range x.Reporters {
+			out = append(out, r.reporter(n, x.Day))
+		}
+	}
+	slices.SortFunc(out, func(a, b Reporter) int {
+		return cmp.Or(cmp.Compare(a.Receiver, b.Receiver), cmp.Compare(a.Domain, b.Domain))
+	})
+	return out, nil
+}
+
 // silentSection lists receivers that reported daily and do not any more.
 func (s *Server) silentSection(ctx context.Context, v visit) section {
 	t := &Table{Name: "silent", Caption: "Receivers that reported on most days, and stopped.",
@@ -156,18 +178,24 @@ func (s *Server) silentSection(ctx context.Context, v visit) section {
 		Columns: []Column{{Key: "receiver", Title: "Receiver"}, {Key: "domain", Title: "Domain"},
 			{Key: "days", Title: "Days", Right: true}, {Key: "last", Title: "Last day"}}}
 	out := section{ID: "silent", Title: "Silent receivers", Table: t}
-	reporters, err := s.read.Receivers(ctx, v.filter)
+	reporters, err := s.reporters(ctx, v)
 	if err != nil {
 		out.Text = []template.HTML{"The list could not be read."}
 		return out
 	}
 	now := advice.DayOf(v.now)
+	reporters = slices.DeleteFunc(reporters, func(r Reporter) bool {
+		return now-r.Last <= 4 || !advice.IsDaily(r.Days, r.First, r.Last)
+	})
+	if len(reporters) > listedRows && v.format == "" {
+		t.Caption = say("The first %s of %s receivers that reported on most days, and stopped; "+
+			"all are in the CSV and JSON.", listedRows, len(reporters))
+		reporters = reporters[:listedRows]
+	}
 	for _, r := range reporters {
-		if now-r.Last > 4 && r.Days*10 >= 6*int(v.filter.To-v.filter.From+1) {
-			t.Rows = append(t.Rows, []Cell{text(r.Receiver).head(), text(r.Domain),
-				{Value: int64(now - r.Last), HTML: plain(advice.Count(int64(now - r.Last)))},
-				day(r.Last, now)})
-		}
+		t.Rows = append(t.Rows, []Cell{text(r.Receiver).head(), text(r.Domain),
+			{Value: int64(now - r.Last), HTML: plain(advice.Count(int64(now - r.Last)))},
+			day(r.Last, now)})
 	}
 	return out
 }

@@ -17,6 +17,10 @@ const (
 	judgeShare = 20          // and waits so many times what it took
 
 	maxFailures = 10 // domains that cannot be judged; then the run ends
+
+	// agedFor is how much of a run goes into domains that are judged anew only because it is
+	// another day: of a run a minute, so that ten thousand domains take some ten minutes.
+	agedFor = 5 * time.Second
 )
 
 // Judge finds out how domains stand, and keeps it in the store: the role that may write has one,
@@ -26,6 +30,7 @@ type Judge struct {
 	Now  func() time.Time
 
 	kept keeping
+	aged time.Duration // 0: agedFor
 }
 
 // judgment is what a Judge remembers of a standing, which may take some 10 KB.
@@ -53,10 +58,19 @@ func (j *Judge) Run(ctx context.Context) (judged int, err error) {
 	if err := j.drop(ctx, kept, domains); err != nil {
 		return 0, err
 	}
-	due := j.due(kept, change, domains)
-	if len(due) == 0 && change.Mark == kept.Mark && len(kept.unjudged()) == 0 {
-		return 0, nil
+	due, aged := j.due(kept, change, domains)
+	if len(due) > 0 || change.Mark != kept.Mark || len(kept.unjudged()) > 0 {
+		if judged, err = j.changed(ctx, kept, change, due); err != nil {
+			return judged, err
+		}
 	}
+	n, err := j.another(ctx, kept, change, aged)
+	return judged + n, err
+}
+
+// changed judges the domains on which something has changed.
+func (j *Judge) changed(ctx context.Context, kept Standings, change Change,
+	due []Domain) (judged int, err error) {
 	// The mark moves first, with the names of all that is owed: how far the others were judged must
 	// not depend on when the last of them is.
 	if err := j.Read.keepMark(ctx, change.Mark, due); err != nil {
@@ -67,6 +81,32 @@ func (j *Judge) Run(ctx context.Context) (judged int, err error) {
 		return judged, err
 	}
 	return judged, errors.Join(err, j.Read.keepMark(ctx, change.Mark, left))
+}
+
+// another judges domains for which another day has come and nothing else, those that were judged
+// the longest ago first, as far as the time for them goes. The rest follows in the next runs; until
+// then pages show them as they were on the day before.
+func (j *Judge) another(ctx context.Context, kept Standings, change Change,
+	aged []Domain) (judged int, err error) {
+	slices.SortStableFunc(aged, func(a, b Domain) int {
+		return kept.Domains[a.Name].At.Compare(kept.Domains[b.Name].At)
+	})
+	var failed []error
+	began := time.Now()
+	for i, d := range aged {
+		if i > 0 && time.Since(began) > cmp.Or(j.aged, agedFor) {
+			break
+		}
+		if err := j.one(ctx, d, change.Mark); err != nil {
+			failed = append(failed, fmt.Errorf("%s: %w", d.Name, err))
+			if len(failed) == maxFailures || ctx.Err() != nil {
+				break
+			}
+			continue
+		}
+		judged++
+	}
+	return judged, errors.Join(failed...)
 }
 
 // all judges the domains that are due, the quick ones first, and returns those that are left.
@@ -100,8 +140,9 @@ func (j *Judge) all(ctx context.Context, kept Standings, change Change,
 	return left, judged, errors.Join(failed...)
 }
 
-// due returns the domains that may stand otherwise than they are said to.
-func (j *Judge) due(kept Standings, c Change, domains []Domain) (due []Domain) {
+// due returns the domains that may stand otherwise than they are said to, and those for which only
+// another day has come.
+func (j *Judge) due(kept Standings, c Change, domains []Domain) (due, aged []Domain) {
 	changed := kept.unjudged()
 	for _, n := range c.Domains {
 		changed[n] = true
@@ -109,11 +150,14 @@ func (j *Judge) due(kept Standings, c Change, domains []Domain) (due []Domain) {
 	today := advice.DayOf(j.Now())
 	for _, d := range domains {
 		x := kept.Domains[d.Name]
-		if x == nil || x.isNew() || x.Day != today || c.All || changed[d.Name] {
+		switch {
+		case x == nil || x.isNew() || c.All || changed[d.Name]:
 			due = append(due, d)
+		case x.Day != today:
+			aged = append(aged, d)
 		}
 	}
-	return due
+	return due, aged
 }
 
 // mustWait reports whether a domain was judged too short a time ago. What a person changed is

@@ -340,7 +340,19 @@ func (s *Server) receiverPage(ctx context.Context, v visit) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	reporters, err := s.read.Receivers(ctx, f)
+	list := sortedSums(sums)
+	if v.format == "" {
+		list = cut(list, Window{Offset: v.offset(rowsOfPage), Rows: rowsOfPage})
+	}
+	shown := f
+	shown.Domains = []string{}
+	for _, sum := range list {
+		shown.Domains = append(shown.Domains, sum.Domain)
+	}
+	if len(sums) == 0 {
+		shown.Domains = f.Domains // it may have reported that there was no mail
+	}
+	reporters, err := s.read.Receivers(ctx, shown)
 	if err != nil {
 		return nil, err
 	}
@@ -362,8 +374,10 @@ func (s *Server) receiverPage(ctx context.Context, v visit) (*page, error) {
 	for _, r := range reporters {
 		last[r.Domain] = r
 	}
-	for _, sum := range sortedSums(sums) {
-		total.Add(sum.Counts)
+	for i := range sums {
+		total.Add(sums[i].Counts)
+	}
+	for _, sum := range list {
 		df := f
 		df.Domains = []string{sum.Domain}
 		t.Rows = append(t.Rows, []Cell{{Value: sum.Domain, HTML: link(domainURL(sum.Domain)+"?"+
@@ -378,7 +392,8 @@ func (s *Server) receiverPage(ctx context.Context, v visit) (*page, error) {
 		Heading: say("%s reported on %s in %s.", receiver,
 			plain(advice.Plural(total.Messages, "message", "messages")),
 			plain(advice.Plural(int64(len(sums)), "domain", "domains"))), Facts: countFacts(total)}
-	p.Sections = []section{{ID: "domains", Title: "Domains", Table: t}}
+	p.Sections = []section{{ID: "domains", Title: "Domains", Table: t,
+		Pager: v.pager(int64(len(sums)), rowsOfPage)}}
 	if v.all() {
 		trust, why := s.trustSection(ctx, v, receiver)
 		p.Lead, p.Sections = append(p.Lead, why...), append(p.Sections, trust)

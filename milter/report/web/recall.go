@@ -69,6 +69,9 @@ func (r *recall) look(ctx context.Context, read Reader) error {
 	if err == nil {
 		if c.Mark != r.mark {
 			r.intakeAt = time.Time{} // arrivals that no domain has a part in show there
+			if c.Mark.differs(r.mark, restRecords) {
+				r.domains = nil // retention may have removed all reports on one
+			}
 		}
 		r.mark = c.Mark
 	}

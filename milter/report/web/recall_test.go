@@ -48,6 +48,12 @@ func TestRecall(t *testing.T) {
 			}
 		}
 	}
+	both := func(one, other string) func() {
+		return func() {
+			change(one)()
+			change(other)()
+		}
+	}
 	const verdict = `INSERT INTO in_verdict (domain, subject, addresses, class, was, made, made_by) VALUES ($1, '192.0.2.44', '', 'ours', '', 1, '')`
 	const all = "example.net example.org new.example old.example shop.example"
 	for _, step := range []struct {
@@ -76,11 +82,20 @@ func TestRecall(t *testing.T) {
 		{"taken back", change(`DELETE FROM own_use`), all},
 		{"a new key", change(`INSERT INTO own_selector (domain, selector, first_at, last_at) VALUES ('shop.example', 's1', 9, 9)`), "shop.example"},
 		{"own mail", change(`INSERT INTO own_day (domain, day, messages, replies, lists) VALUES ('news.shop.example', 20500, 1, 0, 0)`), "shop.example"},
-		{"an accepted reporter", change(
-			`UPDATE in_reporter SET accepted = 1 WHERE id = (SELECT MIN(id) FROM in_reporter)`),
-			all},
-		{"read again", change(`INSERT INTO in_told (what, at) VALUES ('read_again', 1)`), all},
-		{"removed by age", change(`INSERT INTO in_told (what, at) VALUES ('records_since', 20000)`), all},
+		{"an accepted reporter", both(
+			`UPDATE in_reporter SET accepted = 1 WHERE id = (SELECT MIN(id) FROM in_reporter)`,
+			`INSERT INTO in_touched (domain) SELECT id FROM in_name WHERE name = 'example.net'`),
+			"example.net"},
+		{"one without reports", change(
+			`UPDATE in_reporter SET accepted = 2 WHERE id = (SELECT MIN(id) FROM in_reporter)`), ""},
+		{"read again", both(`INSERT INTO in_told (what, at) VALUES ('read_again', 1)`,
+			`INSERT INTO in_touched (domain) SELECT id FROM in_name WHERE name = 'old.example'`),
+			"old.example"},
+		{"read again in vain", change(`UPDATE in_told SET at = 2 WHERE what = 'read_again'`), ""},
+		{"more than is kept", both(
+			`INSERT INTO in_touched (id, domain) SELECT 90, id FROM in_name WHERE name = 'old.example'`,
+			`DELETE FROM in_touched WHERE id < 90`), all},
+		{"removed by age", change(`INSERT INTO in_told (what, at) VALUES ('records_since', 20000)`), ""},
 		{"again", func() {}, ""},
 		{"the next day", func() { now = now.Add(24 * time.Hour) }, all},
 		{"an hour later", func() { now = now.Add(time.Hour) }, all},

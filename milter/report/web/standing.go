@@ -46,6 +46,7 @@ type lastReport struct {
 	Receiver string
 	Days     int
 	Last     advice.Day
+	First    advice.Day `json:",omitempty"` // of the period
 }
 
 // dayBar is the bar of a day, or of several, in a line of the overview.
@@ -105,14 +106,16 @@ var keptPeriods = []int{7, 30, 90, 365}
 
 func (x *standing) isNew() bool { return x.At.IsZero() }
 
-// period returns the sums of the period of a filter, if they are kept.
-func (x *standing) period(f Filter) (periodSums, bool) {
-	for _, p := range x.Periods {
-		if f.To == x.Day-1 && int(f.To-f.From)+1 == p.Days {
-			return p, true
+// period returns the sums of the period of a line, if they are kept. Until its domain is judged on
+// another day, those of the day before stand in for them; isOfNow is false then.
+func (x *facts) period() (p periodSums, isOfNow, has bool) {
+	f, d := x.filter, x.stored.Day
+	for _, p := range x.stored.Periods {
+		if (f.To == d-1 || f.To == d && d < x.now) && int(f.To-f.From)+1 == p.Days {
+			return p, f.To == d-1, true
 		}
 	}
-	return periodSums{}, false
+	return periodSums{}, false, false
 }
 
 // Standings is how domains stand, as the store keeps it.
@@ -258,7 +261,8 @@ func (x *facts) standing() *standing {
 		}
 	}
 	for _, r := range x.reporter[:min(len(x.reporter), maxReporters)] {
-		out.Reporters = append(out.Reporters, lastReport{r.Receiver, r.Days, r.Last})
+		out.Reporters = append(out.Reporters, lastReport{r.Receiver, r.Days, r.Last,
+			r.First})
 	}
 	return out
 }
@@ -325,7 +329,7 @@ func (x *facts) drawn() *facts {
 		return x
 	}
 	x.days.days = map[advice.Day]Counts{}
-	if p, has := x.stored.period(x.filter); has {
+	if p, _, has := x.period(); has {
 		x.stored.bars(p.Days, x.days.days)
 	}
 	return x

@@ -14,6 +14,7 @@ type Mark struct {
 	DNS, Looked int64 // the last change of a record, and when records were compared with mail last
 	// when a key of ours signed first, and when a person said who writes from a domain
 	Key, Used int64
+	Touched   int64 `json:",omitempty"` // the last change of reports that had arrived before
 	Rest      [8]int64
 }
 
@@ -70,6 +71,7 @@ func (v *view) changed(ctx context.Context, since Mark) (Change, error) {
 		{"SELECT COALESCE(MAX(made), 0) FROM own_use", &m.Used},
 		{"SELECT COALESCE(MAX(id), 0) FROM dns_change", &m.DNS},
 		{"SELECT COALESCE(MAX(at), 0) FROM own_state", &m.Looked},
+		{"SELECT COALESCE(MAX(id), 0) FROM in_touched", &m.Touched},
 	} {
 		if err := v.tx.QueryRowContext(ctx, q.query).Scan(q.into); err != nil {
 			return Change{}, fmt.Errorf("web: %w", err)
@@ -83,13 +85,15 @@ func (v *view) changed(ctx context.Context, since Mark) (Change, error) {
 		c.All, c.Sums = true, true
 		return c, nil
 	}
-	c.Sums = m.reread(since)
+	if err := v.touched(ctx, since, &c); err != nil {
+		return c, err
+	}
 	if m.Raw != since.Raw || m.Report != since.Report {
 		domains, tooMany, err := v.arrived(ctx, min(since.Report, m.Report), m.Report)
 		if err != nil {
 			return c, err
 		}
-		c.Domains, c.Sums = domains, c.Sums || tooMany
+		c.Domains, c.Sums = append(c.Domains, domains...), c.Sums || tooMany
 	}
 	c.All = c.Sums
 	if err := v.answers(ctx, since, &c); err != nil {
@@ -198,10 +202,29 @@ func (v *view) arrived(ctx context.Context, from, last int64) (domains []string,
 	return domains, false, nil
 }
 
-// reread reports whether something between two marks may have changed reports that were there
-// already: a reporter was accepted, old ones were removed, or some were read again.
-func (m Mark) reread(since Mark) bool {
-	return m.differs(since, restAccepted, restRecords, restReread)
+// touched adds the domains of reports that changed although they had arrived before: a reporter was
+// accepted or refused, or mail was read again. What retention removes is not among them: the next
+// day finds it out. A reader that is too far behind is told that anything may differ.
+func (v *view) touched(ctx context.Context, since Mark, c *Change) error {
+	if since.Touched == c.Mark.Touched {
+		return nil
+	}
+	var first int64
+	err := v.tx.QueryRowContext(ctx, "SELECT COALESCE(MIN(id), 0) FROM in_touched").Scan(&first)
+	if err != nil {
+		return fmt.Errorf("web: %w", err)
+	}
+	if first > since.Touched+1 || c.Mark.Touched < since.Touched {
+		c.Sums = true
+		return nil
+	}
+	return v.each(ctx, "SELECT DISTINCT n.name FROM in_touched t JOIN in_name n ON "+
+		"n.id = t.domain WHERE t.id > $1", []any{since.Touched}, func(rows *sql.Rows) error {
+		var n string
+		err := rows.Scan(&n)
+		c.Domains = append(c.Domains, n)
+		return err
+	})
 }
 
 // differs reports whether one of some numbers is another in the two marks.
