@@ -78,8 +78,8 @@ func (c *checker) checkDaemon() {
 	}
 	c.checkKeepResults()
 	if c.Metrics.Pprof && c.Metrics.Address != "" && !isLoopback(c.Metrics.Address) {
-		c.warn(c.place("metrics.pprof"), "lets every client that can connect to %s slow the "+
-			"daemon down and read its profiles", c.Metrics.Address)
+		c.warn(c.place("metrics.pprof"), "lets every client that can connect to %s slow down the "+
+			"daemon and read its profiles", c.Metrics.Address)
 	}
 }
 
@@ -99,7 +99,7 @@ func (c *checker) checkAuthservID() {
 		}
 	}
 	if c.AuthservID != "" && !domain.IsFull(c.AuthservID) {
-		c.warn(at, "%q is not a full host name, so results under it can be forged: %s",
+		c.warn(at, "%q is not a full host name, so others may use it, too, and results under it can be forged: %s",
 			c.AuthservID,
 			"readers cannot know which host is meant; write one such as \"mx.example.com\"")
 	}

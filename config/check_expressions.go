@@ -104,14 +104,14 @@ func (c *checker) checkRuleReach(r *PolicyRule, when *expression.Condition, befo
 	}
 	for _, b := range before {
 		if !b.DryRun && b.when.Covers(when) {
-			c.warn(at, "is never used: whenever it is true, so is the rule %q before it, in line "+
-				"%d",
+			c.warn(at, "is never used: whenever it is true, the rule %q in line %d, above it, is "+
+				"true and decides",
 				b.Name, b.at.file.line(b.at.path))
 			return
 		}
 	}
 	if r.Action.IsValid() && r.Action.String() == "accept" && when.ExcusesForgery() {
-		c.warn(at, "accepts mail that DMARC says to reject, and a sender can forge everything "+
+		c.warn(at, "accepts mail that DMARC says to reject, and a sender can choose everything "+
 			"that it tests; add a condition that a sender cannot choose, such as in_network or "+
 			"arc.sealer")
 	}

@@ -52,8 +52,8 @@ func (c *checker) signedOf(p placed, signed []string, list string, base []string
 		}
 	}
 	if len(lost) > 0 {
-		c.warn(p.at.key("headers"), "leaves out %s of %s: others may add such a field to signed "+
-			"mail; if that is intended, set %s", quotedList(lost), list, list)
+		c.warn(p.at.key("headers"), "leaves out %s of %s: others can then add such a field to "+
+			"signed mail; if you intend that, set %s", quotedList(lost), list, list)
 	}
 	return kept
 }

@@ -51,11 +51,11 @@ func (c *checker) checkTest() {
 	}
 	if t.Reply == TestAccept && t.PageURL == "" {
 		c.problem(c.place("test.reply"),
-			"\"accept\" needs page_url: a test would not be answered at all")
+			"\"accept\" needs page_url: without it, a test gets no answer")
 	}
 	if t.AnswerByMail && t.PageURL == "" {
 		c.problem(c.place("test.answer_by_mail"),
-			"needs page_url: the answer is made from what is kept for the page")
+			"needs page_url: the answer is made from the data of the page")
 	}
 	if t.PageURL != "" {
 		c.checkTestPages()
@@ -70,7 +70,7 @@ func (c *checker) checkTestPages() {
 	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" ||
 		u.RawQuery != "" || u.Fragment != "":
 		c.problem(c.place("test.page_url"),
-			"%q is not the beginning of an address, such as \"https://mx.example.com\"", t.PageURL)
+			"%q is not a URL such as \"https://mx.example.com\"", t.PageURL)
 	case len(t.PageURL) > maxPageURL:
 		c.problem(c.place("test.page_url"),
 			"is longer than %d characters: it must fit into a line of a reply", maxPageURL)
@@ -84,7 +84,7 @@ func (c *checker) checkTestPages() {
 		return
 	}
 	if (t.Certificate == "") != (t.Key == "") {
-		c.problem(c.place("test.certificate"), "certificate and key go together")
+		c.problem(c.place("test.certificate"), "certificate and key must be set together")
 	}
 	if !strings.HasPrefix(t.PageAddress, "unix:") {
 		if _, err := parseHostPort(t.PageAddress); err != nil {
@@ -100,8 +100,8 @@ func (c *checker) checkParked() {
 		for name, k := range c.Keys {
 			if k.Domain == d {
 				c.warn(c.place("reports.intake.parked").index(i),
-					"%s is parked, which says that it sends no mail, "+
-						"but there is a key %q for it: take it out of parked, or remove the key", d,
+					"%s is in parked, so it should send no mail, but there is a key %q for it: "+
+						"remove it from parked, or remove the key", d,
 					name)
 				break
 			}
@@ -123,7 +123,7 @@ func (c *checker) checkReportsWeb() {
 			"needs token_file, htpasswd or proxy_header: no user could sign in")
 	}
 	if (w.Certificate == "") != (w.Key == "") {
-		c.problem(c.place("reports.web.certificate"), "certificate and key go together")
+		c.problem(c.place("reports.web.certificate"), "certificate and key must be set together")
 	}
 	if strings.HasPrefix(w.Address, "unix:") {
 		return

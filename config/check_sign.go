@@ -171,7 +171,7 @@ func (c *checker) checkRules() {
 		c.checkRuleKeys(r)
 		if r.From == nil && !r.has("from") {
 			if r.has("keys") || r.has("managed") || !r.has("source") {
-				c.problem(r.at, "needs from: whose mail does it sign?")
+				c.problem(r.at, "needs from: the authors for whom it signs")
 			}
 			r.From = []string{"*"}
 		}

@@ -107,7 +107,7 @@ const (
 // Signs reports whether mail of ours is signed.
 func (c *Config) Signs() bool { return c.has(ModeSign) }
 
-// Verifies reports whether mail of theirs is judged.
+// Verifies reports whether strangers' mail is judged.
 func (c *Config) Verifies() bool { return c.has(ModeVerify) }
 
 func (c *Config) has(m Mode) bool {

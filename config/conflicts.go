@@ -15,7 +15,7 @@ func (c *checker) checkReachOfLists() {
 		"with an author of yours is signed, and nothing is judged; "+
 		`a socket that only submission uses is better marked with role = "ours" in [[listen]]`)
 	c.warnWide("relays.networks", c.Relays.Networks, "every client is a relay: SPF and DMARC are "+
-		"judged for no mail, and strangers' Authentication-Results are believed")
+		"judged for no mail, and strangers' Authentication-Results are trusted")
 	c.warnWide("exempt.networks", c.Exempt.Networks,
 		"every client is exempt: no mail is signed or judged")
 	c.warnWide("policy.not_judged.networks", c.Policy.NotJudged.Networks,
@@ -158,7 +158,7 @@ type deadline struct {
 func (c *checker) checkDeadlines() {
 	l := c.Limits
 	all := []deadline{
-		{"limits.message_deadline", "an answer of the DNS that comes late is never waited for",
+		{"limits.message_deadline", "the message is deferred before a slow DNS server has answered",
 			l.MessageDeadline, c.DNS.Timeout, "dns.timeout"},
 		{"limits.drain_hard", "messages that are being judged when the daemon stops are cut off, and deferred",
 			l.DrainHard, l.MessageDeadline, "limits.message_deadline"},
@@ -203,8 +203,8 @@ func (c *checker) checkRotationTimes() {
 	r := c.Rotation
 	if r.Every > 0 && r.Every <= r.Publish {
 		c.warn(c.set("rotation.every", "rotation.publish"),
-			"rotation.every = \"%s\" is not longer than rotation.publish = \"%s\": each key is "+
-				"due for replacement before the next one may sign", days(r.Every), days(r.Publish))
+			"rotation.every = \"%s\" is not longer than rotation.publish = \"%s\": each key would "+
+				"have to be replaced before its successor may sign", days(r.Every), days(r.Publish))
 	}
 	if n := len(r.Servers); n > 0 && r.MayBeSilent >= n {
 		c.warn(c.place("rotation.may_be_silent"),

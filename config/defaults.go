@@ -56,7 +56,7 @@ func fill(doc string, to reflect.Value) {
 	d := decoder{file: &file{}, seen: map[string]place{}}
 	d.table(place{}, doc, defaults(doc), to)
 	if len(d.problems) > 0 {
-		panic(fmt.Sprintf("config: the tables of settings: %v", d.problems))
+		panic(fmt.Sprintf("the tables of settings: %v", d.problems))
 	}
 }
 
@@ -91,7 +91,7 @@ func defaults(doc string) map[string]any {
 func literal(text string) any {
 	var m map[string]any
 	if err := toml.Unmarshal([]byte("v = "+text), &m); err != nil {
-		panic(fmt.Sprintf("config: the tables of settings: %s: %v", text, err))
+		panic(fmt.Sprintf("the tables of settings: %s: %v", text, err))
 	}
 	return m["v"]
 }

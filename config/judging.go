@@ -7,7 +7,7 @@ import (
 	"mailseal/milter/action"
 )
 
-// Verify says which methods judge mail of theirs, and how.
+// Verify says which methods judge strangers' mail, and how.
 type Verify struct {
 	MaxSignatures int `toml:"max_signatures"`
 	MinRSABits    int `toml:"min_rsa_bits"`
@@ -81,7 +81,7 @@ type Texts struct {
 	Other string `toml:"other"` // several methods, no author, many authors
 }
 
-// NotJudged is mail of theirs that no policy is applied to; its results are still found and
+// NotJudged is strangers' mail that no policy is applied to; its results are still found and
 // written.
 type NotJudged struct {
 	Networks []netip.Prefix `toml:"networks"`

@@ -26,7 +26,7 @@ func (p Problem) IsUnread() bool { return p.unread }
 // ErrUnread is what Load's error is, beside its Problems, when the file that it was asked for could
 // not be read, or permissions keep this user from a file that it names. A file that it names and
 // that is not there is its mistake.
-var ErrUnread = errors.New("config: the file could not be read")
+var ErrUnread = errors.New("the file could not be read")
 
 // Error writes "mailseal.toml:12: sign[2].keys[0]: text".
 func (p Problem) Error() string {

@@ -12,8 +12,8 @@ type Restart struct {
 	Why     string
 }
 
-// NeedRestart lists the settings that differ and that only a restart puts in force, as the tables
-// of settings say.
+// NeedRestart lists the settings that differ and take effect only after a restart, as the tables of
+// settings say.
 func NeedRestart(old, now *Config) []Restart {
 	var out []Restart
 	for _, sec := range sections {

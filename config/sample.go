@@ -43,7 +43,7 @@ func Sample() string {
 	return b.String()
 }
 
-// sampleHeader leaves the headers of single tables in force, so that to use a setting is to
+// sampleHeader leaves the headers of single tables in effect, so that to use a setting is to
 // uncomment its line. A table that can come several times would be one more.
 func sampleHeader(sec section) string {
 	if isRepeated(sec) && sec.path != listenSection.path {

@@ -150,11 +150,11 @@ var reportsIntakeSection = section{
 		"changed records, missing keys and SPF terms that no mail uses.",
 	settings: []setting{
 		{name: "address", example: `"/run/mailseal-reports/intake.sock"`, form: "path",
-			doc: "The unix socket on which \"mailseal reports serve\" receives mail by LMTP. If not " +
-				"set, intake.sock in reports.directory. The mail server must be able to reach " +
+			doc: "The unix socket on which \"mailseal reports serve\" receives mail by LMTP. If " +
+				"not set, intake.sock in reports.directory. The mail server must be able to reach " +
 				"its directory. Postfix: transport_maps = inline:{ { dmarc@example.com = " +
-				"lmtp:unix:/run/mailseal-reports/intake.sock } }; if Postfix's lmtp runs in a " +
-				"chroot, the socket must be below the queue directory. Sendmail: " +
+				"lmtp:unix:/var/lib/mailseal-reports/intake.sock } }; if its lmtp runs in a " +
+				"chroot, as on Debian, also \"postconf -F lmtp/unix/chroot=n\". Sendmail: " +
 				"contrib/sendmail/reports.mc. mode and group set who may write to it."},
 		{name: "mode", def: `"0660"`, form: "mode",
 			doc: "The permissions of the socket. A program that can write to it can deliver mail " +

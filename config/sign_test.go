@@ -280,7 +280,7 @@ func TestWarnings(t *testing.T) {
 		{"open port", "mode = \"verify\"\nlisten = [{ address = \"inet:8891\" }]",
 			"inet:8891@127.0.0.1 is for this host only"},
 		{"open profiles", "mode = \"verify\"\nmetrics = { address = \"0.0.0.0:1\", pprof = true }",
-			"slow the daemon down"},
+			"slow down the daemon"},
 		{"profiles at home", "mode = \"verify\"\nmetrics = { address = \"127.0.0.1:1\", pprof = true }", ""},
 	}
 	for _, tt := range tests {

@@ -2,7 +2,7 @@ package keys
 
 import "sync"
 
-// maxBroken bounds what is remembered of rows that hold no key.
+// maxBroken bounds what is remembered of rows that have no key.
 const maxBroken = 10_000
 
 // brokenRows are the questions whose last answer could not be used.

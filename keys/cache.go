@@ -44,7 +44,7 @@ type CacheCounters struct {
 	// answered from memory past the time, while the source was asked again or was away
 	Stale    atomic.Uint64
 	Failures atomic.Uint64 // questions that the source did not answer, or not usefully
-	Unusable atomic.Uint64 // answers that could not be used, such as a row that holds no key
+	Unusable atomic.Uint64 // answers that could not be used, such as a row that has no key
 }
 
 // Cache remembers what a source answers, as Source and as Chooser. Many who ask the same wait for

@@ -52,7 +52,7 @@ func Marshal(s crypto.Signer) ([]byte, error) {
 	}
 	der, err := x509.MarshalPKCS8PrivateKey(Unwrap(s))
 	if err != nil {
-		return nil, fmt.Errorf("keys: encode: %w", err)
+		return nil, fmt.Errorf("encode the key: %w", err)
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
 }

@@ -105,7 +105,7 @@ func (h *health) isSick() bool {
 	return h.away || h.hangs
 }
 
-// isStuck reports whether a question that memory cannot answer would wait in vain.
+// isStuck reports whether a question that memory cannot answer would wait for nothing.
 func (h *health) isStuck() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -180,7 +180,7 @@ func (c *Cache) askUnknown(ctx context.Context, q question, now time.Time) ([]Ke
 }
 
 // errSlow says that an answer did not come within patience.
-var errSlow = errors.New("keys: no answer yet")
+var errSlow = errors.New("no answer yet")
 
 // askBriefly waits for an answer as long as patience lasts, and then no longer; the question goes
 // on.

@@ -255,7 +255,7 @@ func TestCacheInherit(t *testing.T) {
 	}
 }
 
-// Rows that hold no key are counted until they are mended.
+// Rows that have no key are counted until they are mended.
 func TestCacheBroken(t *testing.T) {
 	r := newRemote()
 	c := NewCache(r, cacheOptions())

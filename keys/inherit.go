@@ -16,7 +16,7 @@ func (c *Cache) Inherit(old *Cache) {
 	c.health.hangs = old.health.hangs
 }
 
-// inherit remembers an answer for as long as it would be if it had come with the options in force.
+// inherit remembers an answer for as long as it would be if it had come with the options in effect.
 func (c *Cache) inherit(e *entry, old CacheOptions) {
 	if !serves(e) {
 		c.remember(e.Key, nil, e.End.Add(-old.NegativeTTL))

@@ -1,6 +1,6 @@
-// Package keys says what a signing key is, where keys come from, and what a source of keys and a
-// signing table answer. It makes keys, reads them in every form that mail administrators keep them
-// in, and writes their DNS records.
+// Package keys defines signing keys, and the interfaces of sources of keys and of signing tables.
+// It makes keys, reads them in every form that mail administrators keep them in, and writes their
+// DNS records.
 package keys
 
 import (
@@ -15,15 +15,15 @@ import (
 
 // ErrNotFound says that a source knows no key of that name. Any other error of a source means that
 // it could not find out.
-var ErrNotFound = errors.New("keys: no such key")
+var ErrNotFound = errors.New("no such key")
 
 // ErrNone says that a domain has no key where each domain may have one, so that its mail is not to
 // be signed. It is not an error of the source.
-var ErrNone = errors.New("keys: the domain has no key")
+var ErrNone = errors.New("the domain has no key")
 
 // Key is one private key and the place where its public half is published:
 // Selector._domainkey.Domain (RFC 6376 section 3.6.2.1). However it is printed, logged or encoded,
-// the private half stays out.
+// the private key stays out.
 type Key struct {
 	Name     string // its name in the key table
 	Domain   string // the d= tag
@@ -86,7 +86,7 @@ func Unwrap(s crypto.Signer) crypto.Signer {
 	return s
 }
 
-// same reports whether two keys have the same private half.
+// same reports whether two keys have the same private key.
 func (k Key) same(other Key) bool {
 	private, ok := Unwrap(k.Signer).(interface{ Equal(crypto.PrivateKey) bool })
 	return ok && private.Equal(Unwrap(other.Signer))

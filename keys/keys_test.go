@@ -167,9 +167,9 @@ func TestParseRefuses(t *testing.T) {
 		{"OpenSSH", armour("OPENSSH PRIVATE KEY", []byte{1}), keys.ErrAlgorithm, "keygen"},
 		{"elliptic curve, SEC 1", armour("EC PRIVATE KEY", sec1), keys.ErrAlgorithm, "RSA and Ed25519"},
 		{"elliptic curve, PKCS#8", armour("PRIVATE KEY", pkcs8(t, ec)), keys.ErrAlgorithm, "RSA and Ed25519"},
-		{"cut short", good[:len(good)/2], keys.ErrMalformed, "cut short"},
+		{"cut short", good[:len(good)/2], keys.ErrMalformed, "truncated"},
 		{"on one line", bytes.ReplaceAll(good, []byte("\n"), []byte(" ")), keys.ErrMalformed, "line ends"},
-		{"DER cut short", armour("PRIVATE KEY", pkcs8(t, testRSA())[:500]), keys.ErrMalformed, "whole"},
+		{"DER cut short", armour("PRIVATE KEY", pkcs8(t, testRSA())[:500]), keys.ErrMalformed, "incomplete"},
 		{"two keys", append(bytes.Clone(good), good...), keys.ErrMalformed, "several"},
 		{"one good, one encrypted", append(bytes.Clone(good), encrypted...), keys.ErrEncrypted, "openssl"},
 		{"parameters only", armour("DH PARAMETERS", []byte{1}), keys.ErrNoKey, "dh parameters"},
@@ -279,7 +279,7 @@ func TestKeyIsNeverShown(t *testing.T) {
 	}
 }
 
-// secrets are the first octets of the private half as fmt and encoding/json would print them.
+// secrets are the first octets of the private key as fmt and encoding/json would print them.
 func secrets(s crypto.Signer) []string {
 	if r, ok := keys.Unwrap(s).(*rsa.PrivateKey); ok {
 		return []string{r.D.String()[:20], fmt.Sprintf("%x", r.D)[:20]}

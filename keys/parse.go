@@ -20,13 +20,13 @@ import (
 
 // Why a key cannot be used. The text that wraps it says what to do.
 var (
-	ErrNoKey       = errors.New("keys: no private key")
-	ErrMalformed   = errors.New("keys: malformed private key")
-	ErrEncrypted   = errors.New("keys: encrypted private key")
-	ErrPublic      = errors.New("keys: a public key instead of the private key")
-	ErrCertificate = errors.New("keys: a certificate instead of the private key")
-	ErrAlgorithm   = errors.New("keys: not a kind of key that DKIM knows")
-	ErrBits        = errors.New("keys: bad size of an RSA key")
+	ErrNoKey       = errors.New("no private key")
+	ErrMalformed   = errors.New("malformed private key")
+	ErrEncrypted   = errors.New("encrypted private key")
+	ErrPublic      = errors.New("a public key instead of the private key")
+	ErrCertificate = errors.New("a certificate instead of the private key")
+	ErrAlgorithm   = errors.New("not a kind of key that DKIM knows")
+	ErrBits        = errors.New("invalid size of an RSA key")
 	ErrPath        = fmt.Errorf("%w: a path", ErrMalformed)
 )
 
@@ -65,7 +65,7 @@ func parsePEM(text []byte) (crypto.Signer, error) {
 		s, err := parseBlock(block)
 		switch {
 		case err == nil && found != nil:
-			return nil, fmt.Errorf("%w: there are several; keep one key a file", ErrMalformed)
+			return nil, fmt.Errorf("%w: there are several; keep one key per file", ErrMalformed)
 		case err == nil:
 			found = s
 		case other == nil || !isPrivate(other):
@@ -78,7 +78,7 @@ func parsePEM(text []byte) (crypto.Signer, error) {
 	case found != nil:
 		return found, nil
 	case blocks == 0:
-		return nil, fmt.Errorf("%w: the PEM text is cut short, or has lost its line ends",
+		return nil, fmt.Errorf("%w: the PEM text is truncated, or has lost its line ends",
 			ErrMalformed)
 	}
 	return nil, fmt.Errorf("%w: there is none in the PEM text", ErrNoKey)
@@ -132,7 +132,7 @@ func parseDER(der []byte) (crypto.Signer, error) {
 	if _, err := x509.ParsePKIXPublicKey(der); err == nil {
 		return nil, fmt.Errorf("%w: this is the text of a DNS record's p= tag", ErrPublic)
 	}
-	return nil, fmt.Errorf("%w: neither PKCS#8 nor PKCS#1; is it whole?", ErrMalformed)
+	return nil, fmt.Errorf("%w: neither PKCS#8 nor PKCS#1; the file may be incomplete", ErrMalformed)
 }
 
 func checked(k any) (crypto.Signer, error) {

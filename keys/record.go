@@ -16,7 +16,7 @@ import (
 
 // ErrName says that a selector or domain cannot be in a zone file. U-labels are for the caller
 // to convert.
-var ErrName = errors.New("keys: not a domain name")
+var ErrName = errors.New("not a domain name")
 
 // MaxString is the length of one string of a TXT record, in octets (RFC 1035 section 3.3). Readers
 // join the strings without a space (RFC 6376 section 3.6.2.2).
@@ -105,7 +105,7 @@ func (k Key) Fingerprint() (string, error) {
 func FingerprintOf(public crypto.PublicKey) (string, error) {
 	der, err := x509.MarshalPKIXPublicKey(public)
 	if err != nil {
-		return "", fmt.Errorf("keys: encode: %w", err)
+		return "", fmt.Errorf("encode the key: %w", err)
 	}
 	sum := sha256.Sum256(der)
 	return "sha256:" + hex.EncodeToString(sum[:]), nil

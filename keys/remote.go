@@ -7,7 +7,7 @@ import (
 
 // ErrAnswer says that a source is there, and that what it answered cannot be used: a key that does
 // not parse, a column too many. Any other error but ErrNotFound means that the source is away.
-var ErrAnswer = errors.New("keys: the source's answer cannot be used")
+var ErrAnswer = errors.New("the source's answer cannot be used")
 
 // Query is what a source is asked when it says itself who signs with which keys.
 type Query struct {

@@ -16,7 +16,7 @@ const (
 	Generated Stage = "generated" // made; its record is to be published
 	Published Stage = "published" // every name server shows the record
 	Active    Stage = "active"    // signs
-	Retiring  Stage = "retiring"  // signs no more; mail that it signed is still on its way
+	Retiring  Stage = "retiring"  // no longer signs; mail that it signed is still on its way
 	// the record says so with an empty p= (RFC 6376 section 3.6.1), or is gone
 	Revoked Stage = "revoked"
 	// record and private key are gone; its selector is never used again
@@ -37,11 +37,11 @@ const (
 
 // Why a step is refused. All but ErrStep can be forced.
 var (
-	ErrStep   = errors.New("keys: no such step")
-	ErrSight  = errors.New("keys: the DNS disagrees")
-	ErrSilent = errors.New("keys: a name server does not answer")
-	ErrEarly  = errors.New("keys: too early")
-	ErrLast   = errors.New("keys: no other key would sign")
+	ErrStep   = errors.New("no such step")
+	ErrSight  = errors.New("the DNS disagrees")
+	ErrSilent = errors.New("a name server does not answer")
+	ErrEarly  = errors.New("too early")
+	ErrLast   = errors.New("no other key would sign")
 )
 
 // Situation is what decides whether a key may go on to another stage.
@@ -54,7 +54,7 @@ type Situation struct {
 	Successor bool
 	Now       time.Time
 	Publish   time.Duration // how long a record must be seen before its key signs
-	Overlap   time.Duration // how long a key that signs no more stays published
+	Overlap   time.Duration // how long a key that no longer signs stays published
 
 	// First is whether no key of the domain and algorithm has ever signed. No verifier can have
 	// looked its record up for a signature, so that it need not be seen for Publish.
@@ -83,7 +83,7 @@ func (s Stage) next() string {
 		}
 	}
 	if len(out) == 0 {
-		return "and that is the end of its life"
+		return "which is the last stage"
 	}
 	return "but " + strings.Join(out, " or ")
 }
@@ -148,7 +148,7 @@ func (s Situation) ripe() error {
 func (s Situation) forgotten() error {
 	if s.Now.Before(s.Other) {
 		return fmt.Errorf(
-			"%w: another record was there, which resolvers may remember; wait until %s", ErrEarly,
+			"%w: another record was there, which resolvers may still have cached; wait until %s", ErrEarly,
 			minute(s.Other))
 	}
 	return nil
@@ -162,7 +162,7 @@ func (s Situation) succeeded() error {
 }
 
 func (s Situation) over() error {
-	if err := s.waited(s.Overlap, "signs no more"); err != nil {
+	if err := s.waited(s.Overlap, "does not sign any more"); err != nil {
 		return err
 	}
 	if s.Sight != SightRevoked && s.Sight != SightNothing {

@@ -30,7 +30,7 @@ func (t TLS) Config() (*tls.Config, error) {
 		}
 		conf.RootCAs = x509.NewCertPool()
 		if !conf.RootCAs.AppendCertsFromPEM(text) {
-			return nil, fmt.Errorf("keys: there is no certificate in %s", t.CAFile)
+			return nil, fmt.Errorf("there is no certificate in %s", t.CAFile)
 		}
 	}
 	if t.Certificate == "" {
@@ -56,7 +56,7 @@ func (t TLS) load() (tls.Certificate, error) {
 	defer clear(key)
 	out, err := tls.X509KeyPair(certificate, key)
 	if err != nil {
-		return out, fmt.Errorf("keys: %s with %s: %w", t.Certificate, t.Key, err)
+		return out, fmt.Errorf("%s with %s: %w", t.Certificate, t.Key, err)
 	}
 	return out, nil
 }

@@ -7,8 +7,8 @@ import (
 )
 
 // What an answer takes in memory, in bytes, as measured on a heap of them: the entry with its place
-// in a map and in a list, a Key without its private half, and private halves. TestCacheBytes
-// measures it again.
+// in a map and in a list, a Key without its private key, and private keys. TestCacheBytes measures
+// it again.
 const (
 	entryBytes   = 400
 	keyBytes     = 112

@@ -12,7 +12,7 @@ import (
 
 // ErrAddress says that a text is not the address of a socket. ParseAddress wraps it with the
 // reason.
-var ErrAddress = errors.New("milter: not a socket's address")
+var ErrAddress = errors.New("not a socket's address")
 
 // Address is where MTAs and a filter meet.
 type Address struct {

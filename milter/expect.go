@@ -53,7 +53,7 @@ func (s *Server) Expect() string {
 	return recipient
 }
 
-// take reports whether a message is an expected one, which it then is no more.
+// take reports whether a message is an expected one, which it is not any longer.
 func (x *expected) take(env *message.Envelope) bool {
 	if len(env.Recipients) != 1 || !strings.HasSuffix(env.Recipients[0], testDomain) {
 		return false

@@ -43,7 +43,7 @@ type Listener struct {
 func (l *Listener) isInherited() bool { return l.address.Network == "fd" }
 
 // ErrInUse says that another process serves the address.
-var ErrInUse = errors.New("milter: in use")
+var ErrInUse = errors.New("the address is in use by another process")
 
 // Listen opens a socket. A unix socket that no process serves any more is replaced; one that is
 // served is an error that wraps ErrInUse; any other file is left alone. The socket has its mode,
@@ -55,7 +55,7 @@ func Listen(ctx context.Context, o ListenOptions) (*Listener, error) {
 		return nil, err
 	}
 	if !o.Role.IsValid() {
-		return nil, fmt.Errorf("milter: listen on %s: %s", a, o.Role)
+		return nil, fmt.Errorf("listen on %s: %s", a, o.Role)
 	}
 	l := &Listener{Role: o.Role, address: a}
 	switch a.Network {
@@ -67,7 +67,7 @@ func Listen(ctx context.Context, o ListenOptions) (*Listener, error) {
 		err = l.listenTCP(ctx)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("milter: listen on %s: %w", a, err)
+		return nil, fmt.Errorf("listen on %s: %w", a, err)
 	}
 	l.name = l.named()
 	return l, nil
@@ -154,7 +154,7 @@ func inherited(name string) (net.Listener, error) {
 	for _, f := range files {
 		have = append(have, f.Name())
 	}
-	return nil, fmt.Errorf("there is no such socket among the %d that systemd passed %q; is the "+
-		"socket unit started?",
+	return nil, fmt.Errorf("systemd passed %d sockets, %q, and not this one; start its socket "+
+		"unit with systemctl start",
 		len(files), have)
 }

@@ -50,13 +50,13 @@ func (l logger) panicked(what string, env *message.Envelope, v any) {
 
 // unworkable reports an outcome that cannot be carried out.
 func (l logger) unworkable(env *message.Envelope, was action.Action, err error) {
-	l.Error("outcome cannot be carried out, message tempfailed", "queue", env.QueueID, "action",
+	l.Error("the MTA does not allow what has to be done, so the message is deferred", "queue", env.QueueID, "action",
 		was.String(), "error", err)
 }
 
 // lost reports a message whose connection ended before it could get its verdict.
 func (l logger) lost(env *message.Envelope) {
-	l.Warn("connection ended before the verdict; the MTA decides without it", "queue", env.QueueID)
+	l.Warn("the connection ended before the verdict, so the MTA decides without it", "queue", env.QueueID)
 }
 
 // tooManyRecipients is said once for a message: a stranger chooses how many more there are.
@@ -69,12 +69,12 @@ func (l logger) tooManyRecipients(env *message.Envelope) {
 }
 
 func (l logger) exempt(env *message.Envelope) {
-	l.Info("exempt client, message not processed", "queue", env.QueueID, "client", env.Client,
+	l.Info("the client is exempt, so the message is not processed", "queue", env.QueueID, "client", env.Client,
 		"name", env.ClientName, "sender", env.Sender)
 }
 
 func (l logger) aborted(env *message.Envelope) {
-	l.Debug("message given up by the MTA", "queue", env.QueueID)
+	l.Debug("the MTA aborted the message", "queue", env.QueueID)
 }
 
 func (l logger) listening(ln *Listener) {
@@ -84,10 +84,10 @@ func (l logger) listening(ln *Listener) {
 	}
 }
 
-func (l logger) closedListener(ln *Listener) { l.Info("listening no more", "on", ln.String()) }
+func (l logger) closedListener(ln *Listener) { l.Info("no longer listening", "on", ln.String()) }
 
 func (l logger) lacking(ln *Listener, sentence string) {
-	l.Warn("the MTA lacks something", "on", ln.String(), "what", sentence)
+	l.Warn("the MTA does not support a feature", "on", ln.String(), "what", sentence)
 }
 
 func (l logger) malformed(ln *Listener, peer string, err error) {
@@ -99,11 +99,11 @@ func (l logger) broken(ln *Listener, peer string, err error) {
 }
 
 func (l logger) acceptFailed(ln *Listener, err error, pause time.Duration) {
-	l.Error("no connection can be accepted", "on", ln.String(), "error", err, "pause", pause)
+	l.Error("cannot accept connections", "on", ln.String(), "error", err, "pause", pause)
 }
 
 func (l logger) atLimit(ln *Listener, limit int) {
-	l.Warn("connections wait for others to end", "on", ln.String(), "limit", limit)
+	l.Warn("the limit of connections is reached (limits.connections): new ones wait", "on", ln.String(), "limit", limit)
 }
 
 func (l logger) draining(open int) { l.Info("stopping", "connections", open) }
@@ -117,12 +117,12 @@ func fragile(causes []Event) slog.Attr { return slog.String("fragile", words(cau
 
 // fragile warns that signatures of a domain may break behind us.
 func (l logger) fragile(env *message.Envelope, author string, why []string) {
-	l.Warn("signatures may not survive the way; see SIGNATURES THAT BREAK in mailseal.toml(5)",
+	l.Warn("signatures of this author's domain may break on the way; see SIGNATURES THAT BREAK in mailseal.toml(5)",
 		"queue", env.QueueID, "author", author, "why", strings.Join(why, "; "))
 }
 
 // manyFragile says that the warnings about signatures that may break are not complete.
 func (l logger) manyFragile() {
-	l.Warn("signatures of more domains may not survive the way than are named within an hour; " +
-		"the metric mailseal_fragile_total counts all")
+	l.Warn("signatures of more domains may break on the way than are logged within an hour; the " +
+		"metric mailseal_fragile_total counts all")
 }

@@ -41,11 +41,11 @@ func (o *Outcome) level() slog.Level {
 }
 
 // errNoAction says that an outcome has no valid action. The message is tempfailed.
-var errNoAction = errors.New("milter: the filter returned no valid action")
+var errNoAction = errors.New("the filter returned no valid action")
 
 // errEdit says that an outcome cannot be carried out. The message is tempfailed: neither may it go
 // out unsigned, nor may a forged field reach a reader.
-var errEdit = errors.New("milter: edit")
+var errEdit = errors.New("edit")
 
 // maxField is what a field that we insert may measure: Sendmail refuses a longer packet.
 const maxField = 65000
@@ -104,7 +104,7 @@ func checkField(f message.Field) error {
 	for i, c := range raw {
 		isBareCR := c == '\r' && (i+1 == len(raw) || raw[i+1] != '\n')
 		if c == 0 || isBareCR || c == '\n' && !isFold(raw, i) {
-			return fmt.Errorf("%w: %.40q has octet %#02x where none may be", errEdit, f.Name(), c)
+			return fmt.Errorf("%w: %.40q has the invalid byte %#02x", errEdit, f.Name(), c)
 		}
 	}
 	return nil

@@ -81,7 +81,7 @@ func New(o Options, s Settings) *Server {
 	return srv
 }
 
-// Adjust puts new limits in force: Connections and the times to drain at once, Limits for
+// Adjust puts new limits into effect: Connections and the times to drain at once, Limits for
 // connections to come. Log and Metrics stay.
 func (s *Server) Adjust(o Options) {
 	o.Connections = cmp.Or(max(o.Connections, 0), defaultConnections)
@@ -91,12 +91,12 @@ func (s *Server) Adjust(o Options) {
 	s.places.resize(o.Connections)
 }
 
-// Reload puts new settings in force for every message that begins from now on. No connection
+// Reload puts new settings into effect for every message that begins from now on. No connection
 // notices.
 func (s *Server) Reload(settings Settings) { s.settings.Store(settings.filled()) }
 
 // ErrDrain says that some connections did not end in time when the Server was stopped.
-var ErrDrain = errors.New("milter: connections did not end")
+var ErrDrain = errors.New("connections did not end")
 
 // Serve serves on the listeners until ctx ends. Then it closes them, which removes their sockets,
 // and drains: open connections are served on; after Options.DrainSoft, or after a second where no

@@ -124,7 +124,7 @@ func TestLacking(t *testing.T) {
 	for range 2 {
 		r.dial(oldMTA)
 	}
-	if got := r.log.with("the MTA lacks something", "HDR_LEADSPC"); len(got) != 1 {
+	if got := r.log.with("the MTA does not support a feature", "HDR_LEADSPC"); len(got) != 1 {
 		t.Errorf("said %d times", len(got))
 	}
 }
@@ -181,7 +181,7 @@ func TestConnectionLimit(t *testing.T) {
 	if err := <-third; err != nil {
 		t.Error(err)
 	}
-	if len(r.log.with("connections wait")) != 1 {
+	if len(r.log.with("the limit of connections is reached")) != 1 {
 		t.Error("nothing was said")
 	}
 }

@@ -357,7 +357,7 @@ func TestProgressAndDeadline(t *testing.T) {
 		})
 	got := r.dial(sendmail).deliver(letter("Q1"))
 	if got.Refused() || got.Progress < 2 {
-		t.Errorf("got %v after %d signs of life", got.Reply, got.Progress)
+		t.Errorf("got %v after %d progress packets", got.Reply, got.Progress)
 	}
 	if len(r.log.with("results=\"context deadline exceeded\"")) != 1 {
 		t.Error("the judge had no deadline")

@@ -51,6 +51,22 @@ var words = []struct {
 	{regexp.MustCompile(`\bwithin each other\b`), "nested"},
 	{regexp.MustCompile(`\bin nothing but\b`), "only in"},
 	{regexp.MustCompile(`\b[Mm]end(s|ed)? (the|a|it|what)\b`), "correct"},
+	{regexp.MustCompile(`\bin force\b`), "in effect"},
+	{regexp.MustCompile(`\bprivate hal(f|ves)\b`), "private key"},
+	{regexp.MustCompile(`\b[Mm]ail of theirs\b`), "strangers' mail"},
+	{regexp.MustCompile(`\bsigns of life\b`), "progress packets"},
+	{regexp.MustCompile(`\bpassed over\b`), "skipped, ignored"},
+	{regexp.MustCompile(`\b(sign|signs|signed|ask|asked|lead|leads) no more\b`), "no longer signs"},
+	{regexp.MustCompile(`\bwait(s)? in vain\b`), "gets no answer"},
+	{regexp.MustCompile(`\bnothing but\b`), "only"},
+	{regexp.MustCompile(`\btime of the night\b`), "sending time"},
+	{regexp.MustCompile(`\b(hold|holds) no (key|report|record|row|mail)\b`), "has no, contains no"},
+	{regexp.MustCompile(`\bbrings? to light\b`), "reveals, triggers"},
+	{regexp.MustCompile(`\b[Mm]akes? (no|whatever) step`), "takes no step, takes the step"},
+	{regexp.MustCompile(`\bforged code\b`), "an address that no report was sent from"},
+	{regexp.MustCompile(`\bwhich OpenDKIM does not start with\b`), "and OpenDKIM does not start with this file"},
+	{regexp.MustCompile(`\b%s is no\b`), "is not a ..., invalid ..."},
+	{regexp.MustCompile(`\bthe look at\b`), "the check of"},
 }
 
 // papers are the texts beside the code that are held to the same words. CONTRIBUTING.md is not

@@ -69,7 +69,7 @@ func TestCheckDNS(t *testing.T) {
 			`from = "*"`, 1), "", exitGood, "note: " +
 			"key \"k\" signs as the author's domain"},
 		{"not aligned", rule(`["example.com", "example.net"]`, ""), own, exitBad,
-			"sign[0]: signs mail from example.net as d=example.com, which DMARC does not count"},
+			"sign[0]: signs mail from example.net as d=example.com, which DMARC does not accept for that domain"},
 		{"not aligned with a record", rule(`"example.net"`, ""),
 			own + `_dmarc.example.net. TXT "v=DMARC1; p=reject"` + "\n", exitBad,
 			"mail from example.net as d=example.com"},

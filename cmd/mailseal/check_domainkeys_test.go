@@ -31,7 +31,7 @@ func TestCheckDomainKeys(t *testing.T) {
 			[]string{"--domain", "example.com"}, exitGood, "1 of 1 records good"},
 		{"one that has none", "example.com", "RECORD example.com\n",
 			[]string{"--domain", "example.org"}, exitBad, "no key signs for example.org"},
-		{"no directory", "", "", nil, exitBad, "which domains have a key is not known, so that their mail is deferred"},
+		{"no directory", "", "", nil, exitBad, "Mailseal cannot know which domains have a key there"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			path := configured(t, text)

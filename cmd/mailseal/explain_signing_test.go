@@ -67,12 +67,12 @@ func TestExplainSigning(t *testing.T) {
 			[]string{"is ours (authenticated)"}},
 		{"--from a@example.com --ip 198.51.100.1 --host app.example.com", exitGood, []string{"is ours (host)"}},
 		{"--from boss@example.com --ip 198.51.100.1", exitBad, []string{"is theirs (stranger)", "not ours"}},
-		{"--from a@elsewhere.example --ip 192.0.2.1", exitBad, []string{"no rule names the author"}},
+		{"--from a@elsewhere.example --ip 192.0.2.1", exitBad, []string{"no rule matches the author"}},
 		{"--from a@example.org --ip 192.0.2.1", exitBad, []string{"CANNOT SIGN", "deferred"}},
 		{"--from a@example.com --ip 192.0.2.1 --to b@internal.example", exitBad, []string{"unsigned_recipients"}},
 		{"--from a@example.com --ip 192.0.2.1 --json", exitGood,
 			[]string{`"signed":true`, `"record":"good._domainkey.example.com"`}},
-		{"--from a@example.com --ip 192.0.2.1", exitGood, []string{"What a host on the way can add",
+		{"--from a@example.com --ip 192.0.2.1", exitGood, []string{"Fields that a host on the way can add",
 			"where the message has none: Date, Message-ID, List-Unsubscribe, List-Unsubscribe-Post\n",
 			"8-bit text or another field of MIME: MIME-Version, Content-Type, Content-Transfer-Encoding\n",
 			"always: Sender, In-Reply-To"}},
@@ -265,7 +265,7 @@ func TestExplainSigningConditions(t *testing.T) {
 	}
 	out, code := runCommand(t, "explain-signing", "--config", path, "--from", "boss@example.com")
 	if code != exitBad || !strings.Contains(out, "no user logged in") ||
-		!strings.Contains(out, "not signed: no rule fits.") {
+		!strings.Contains(out, "not signed: no rule matches.") {
 		t.Errorf("got %d, %s", code, out)
 	}
 }

@@ -66,7 +66,7 @@ func ignores(cmd *cobra.Command, names ...string) {
 	cmd.Annotations = map[string]string{ignored: strings.Join(names, " ")}
 }
 
-// validateFlags refuses flags that would be passed over in silence: those without a value, and
+// validateFlags refuses flags that would be silently ignored: those without a value, and
 // those that have no effect beside the others.
 func validateFlags(cmd *cobra.Command) error {
 	var errs []error

@@ -61,7 +61,7 @@ func TestKeysServers(t *testing.T) {
 	}{
 		{"a silent server", silent, 0, "", exitUnknown, []string{silent + ": unreached",
 			"stays generated: not every name server answered", silent + ": no answer", "use " +
-				"--server to ask only", good + ": the key"}, false},
+				"--server to query only", good + ": the key"}, false},
 		{"a silent server that may be", silent, 1, "", exitGood, []string{"is now published"}, false},
 		{"others are asked", silent, 0, "--server " + good, exitGood, []string{"is now published"}, false},
 		{"force", silent, 0, "--force=ns2_is_being_moved", exitGood, []string{"is now published"}, true},
@@ -120,7 +120,7 @@ func TestKeysServers(t *testing.T) {
 // What a postmaster sees for a step at the wrong time, and where there is nothing to do.
 func TestKeysSay(t *testing.T) {
 	s := newLifeSite(t)
-	s.run(exitGood, "mailseal keys generate DOMAIN makes the first", "list")
+	s.run(exitGood, "\"mailseal keys generate DOMAIN\" makes the first", "list")
 	s.run(exitGood, "", "generate", "example.com")
 	s.run(exitGood, "se._domainkey.example.com (is generated since", "generate", "example.com")
 	s.run(exitGood, "is now removed", "remove", "se-2._domainkey.example.com")
@@ -171,7 +171,7 @@ func TestKeysRemoval(t *testing.T) {
 	s.run(exitGood, `"remove":true`, "rotate", "--json")
 	s.publish(second)
 	s.run(exitGood, "se._domainkey.example.com (revoked)", "publish-check")
-	// A command that was killed after it had written the state left the private half.
+	// A command that was killed after it had written the state left the private key.
 	private := filepath.Join(s.store.Dir, "keys/example.com/se.pem")
 	text, err := os.ReadFile(private)
 	if err != nil {
@@ -183,7 +183,7 @@ func TestKeysRemoval(t *testing.T) {
 	}
 	s.run(exitGood, "", "rotate")
 	if _, err := os.Stat(private); err == nil {
-		t.Error("the private half of a removed key is still there")
+		t.Error("the private key of a removed key is still there")
 	}
 	// What is not that key is none of our business.
 	if err := os.WriteFile(private, []byte("another"), 0o600); err != nil {

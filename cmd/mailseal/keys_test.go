@@ -83,7 +83,7 @@ func TestKeysByHand(t *testing.T) {
 		!strings.Contains(out, "mailseal keys generate --config "+s.config+" example.com\n") {
 		t.Errorf("check of nothing: got %d, %s", code, out)
 	}
-	first := s.run(exitGood, "se._domainkey.example.com is now generated, waits: its record",
+	first := s.run(exitGood, "se._domainkey.example.com is now generated, waits until all name servers show its record",
 		"generate", "example.com", "--format", "line")
 	_, record, _ := strings.Cut(first, "\n")
 	s.run(exitBad, "absent", "publish-check", "example.com")
@@ -131,7 +131,7 @@ func TestKeysByHand(t *testing.T) {
 	}
 	s.run(exitGood, "is now removed", "remove", "example.com")
 	if _, err := os.Stat(private); err == nil {
-		t.Error("the private half is still there")
+		t.Error("the private key is still there")
 	}
 	if out := s.run(exitGood, "se-2._domainkey.example.com", "list"); strings.Contains(out,
 		"se._domainkey") {
@@ -145,7 +145,7 @@ func TestKeysRotate(t *testing.T) {
 	s := newLifeSite(t)
 	first := s.run(exitGood, "", "generate", "example.com", "--format", "line")
 	_, record, _ := strings.Cut(first, "\n")
-	s.run(exitGood, "waits: its record", "rotate")
+	s.run(exitGood, "waits until all name servers show its record", "rotate")
 	s.publish(record)
 	if out := s.run(exitGood, "is now published", "rotate"); !strings.Contains(out,
 		"is now active") {
@@ -161,7 +161,7 @@ func TestKeysRotate(t *testing.T) {
 	s.publish(record + other)
 	s.run(exitGood, "is now published", "rotate", "example.com")
 	s.run(exitGood, "is now active", "rotate")
-	s.run(exitGood, "waits: its record to be revoked", "rotate")
+	s.run(exitGood, "waits until all name servers show its record with the empty p=", "rotate")
 	s.publish(other)
 	s.run(exitGood, "is now revoked", "rotate")
 	s.run(exitGood, "is now removed", "rotate")
@@ -220,10 +220,10 @@ func TestKeysVendor(t *testing.T) {
 		s.zone); !strings.Contains(out, "1 of 1 records good") {
 		t.Errorf("got %d, %s", code, out)
 	}
-	s.run(exitGood, "a vendor's key, published and watched", "rotate")
+	s.run(exitGood, "a vendor's key, published; Mailseal only", "rotate")
 	s.publish("")
 	s.run(exitGood, "is now removed", "remove", "v._domainkey.example.com")
-	s.run(exitBad, "the end of its life", "activate", "v._domainkey.example.com")
+	s.run(exitBad, "which is the last stage", "activate", "v._domainkey.example.com")
 	s.run(exitGood, "is now generated", "generate", "example.com", "--vendor", "--selector", "v")
 	s.run(exitBad, "", "generate", "example.com", "--vendor", "--selector", "v")
 }
@@ -268,9 +268,9 @@ func TestKeysFirst(t *testing.T) {
 	record, _, _ = strings.Cut(record, "\n")
 	s.publish("se._domainkey.example.com. 7200 IN TXT \"v=DKIM1; k=ed25519; " +
 		"p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\"\n")
-	s.run(exitGood, "waits: its record", "rotate", "example.com")
+	s.run(exitGood, "waits until all name servers show its record", "rotate", "example.com")
 	s.publish(record + "\n")
-	s.run(exitGood, "another record was there, which resolvers may remember; wait until", "rotate",
+	s.run(exitGood, "another record was there, which resolvers may still have cached; wait until", "rotate",
 		"example.com")
 	s.run(exitBad, "another record was there", "activate", "example.com")
 }

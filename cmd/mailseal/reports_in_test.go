@@ -27,16 +27,16 @@ func TestReportsStore(t *testing.T) {
 		code       int
 		want       []string
 	}{
-		{"an empty store", "domains", exitGood, []string{"nothing is in the store"}},
+		{"an empty store", "domains", exitGood, []string{"the store has no such reports"}},
 		{"import", "import " + report, exitGood, []string{"1 files or mails: 1 new reports on 1243 messages"}},
-		{"again", "import " + report, exitGood, []string{"0 new reports", "1 that were there already"}},
+		{"again", "import " + report, exitGood, []string{"0 new reports", "1 that were already in the store"}},
 		{"a variant", "import " + other, exitGood, []string{"1 with the id of another report and other content"}},
 		{"not a report", "import " + put("x", "hello"), exitBad, []string{"x: this is not a report"}},
 		{"no file", "import " + dir + "/gone", exitUnknown, []string{"gone: no such file"}},
 		{"domains", "domains", exitGood,
 			[]string{"example.com      1243  1200  1200  1200          3           40         0  " +
 				"2023-11-15  2023-11-15"}},
-		{"one domain", "domains --domain none.example", exitGood, []string{"nothing is in the store"}},
+		{"one domain", "domains --domain none.example", exitGood, []string{"the store has no such reports"}},
 		{"sources", "sources --domain example.com", exitGood,
 			[]string{"192.0.2.1     ours        1,200", "198.51.100.7  unknown        40",
 				"not-aligned (198.51.100.7): SPF passes for bounce.esp.example",
@@ -65,8 +65,8 @@ func TestReportsStore(t *testing.T) {
 		{"no kind", "received --kind x", exitUsage, []string{"is not aggregate, tls or failure"}},
 		{"no number", "received x", exitUsage, []string{`"x" is not the number of a report`}},
 		{"accept nobody", "accept none.example", exitBad, []string{"no report of this reporter"}},
-		{"accept", "accept org.example", exitGood, []string{"reports of org.example count from now on"}},
-		{"verify", "verify", exitGood, []string{"every sum is that of its records"}},
+		{"accept", "accept org.example", exitGood, []string{"Reports of org.example count from now on"}},
+		{"verify", "verify", exitGood, []string{"The daily sums agree with the records"}},
 		{"reparse", "reparse", exitGood, []string{"5 files or mails read again: 2 reports"}},
 		{"verify after that", "verify --json", exitGood, []string{`"equal":true`}},
 		{"a store that is none", "verify --store=mysql:x", exitUsage, []string{`write "sqlite:/path/reports.db"`}},

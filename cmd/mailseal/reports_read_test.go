@@ -107,7 +107,7 @@ func TestReportsRead(t *testing.T) {
 		{"an empty file", "@empty.xml", exitBad, []string{"empty.xml: the file is empty: there is no report in it"}},
 		{"a mail without a report", "@joe.eml", exitBad, []string{"joe.eml: there is no report in it"}},
 		{"a mail without a report beside one", "@tls.json @joe.eml", exitGood,
-			[]string{"1 other mail holds no report:", "joe.eml."}},
+			[]string{"1 other mail contains no report:", "joe.eml."}},
 		{"no file", "@gone", exitUnknown, []string{"gone: no such file"}},
 		{"no argument", "", exitUsage, []string{"name a file"}},
 		{"two forms", "--json --csv @r.xml", exitUsage, []string{"--json has no effect together " +

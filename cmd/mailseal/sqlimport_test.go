@@ -50,7 +50,7 @@ func TestSQLImportRefuses(t *testing.T) {
 	}
 }
 
-// Keys that belong to no domain are not passed over in silence.
+// Keys that belong to no domain are not skipped in silence.
 func TestSQLImportLooseKeys(t *testing.T) {
 	path := hosted.SQLite(t)
 	file := filepath.Join(t.TempDir(), "mailseal.toml")
@@ -77,7 +77,7 @@ func TestSQLImportLooseKeys(t *testing.T) {
 	err = importSQL(t, file, dir, keyring.ImportOptions{Source: "hosting", Domain: "Loose.example"},
 		&out)
 	for _, want := range []string{"keys: 4, added: 4\n", "added loose._domainkey.loose.example\n",
-		"passed over " + dir + "/one.example/old/mail.pem"} {
+		"skipped " + dir + "/one.example/old/mail.pem"} {
 		if err != nil || !strings.Contains(out.String(), want) {
 			t.Errorf("wrote %q, %v; want %q", &out, err, want)
 		}

@@ -55,8 +55,8 @@ func TestVerifyFrom(t *testing.T) {
 			[]string{"bank.example"}, 17, ";", "fail", "bank.example", "From field 2, byte 17"},
 		{"several", "x@evil.example; ceo@bank.example", "",
 			[]string{"evil.example", "bank.example"}, 15, ";", "fail", "bank.example",
-			"several authors: message: more than one author: From shows 2 domains, evil.example and bank.example"},
-		{"none", "CEO", "", []string{}, 4, "", "permerror", "", "no author: message: no author: From, byte 4"},
+			"several authors: more than one author: From shows 2 domains, evil.example and bank.example"},
+		{"none", "CEO", "", []string{}, 4, "", "permerror", "", "no author: no author: From, byte 4"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var got struct {

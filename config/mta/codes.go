@@ -23,9 +23,9 @@ var kinds = map[Code]kind{
 	"unreadable": {Unknown, "%s, so it was not checked; run the check as a user who may read it"},
 	"not-named": {Warning, "Mailseal is not in this list: %s sends, receives and relays all " +
 		"mail without it"},
-	"socket-unit-absent": {Unknown, "it is not known whether %s is Mailseal's: no socket unit on " +
-		"this host has the FileDescriptorName %s of %s"},
-	"access-unknown": {Unknown, "it is not known whether %s may connect to %s: %s"},
+	"socket-unit-absent": {Unknown, "could not find out whether %s is Mailseal's: no socket unit " +
+		"on this host has the FileDescriptorName %s of %s"},
+	"access-unknown": {Unknown, "could not find out whether %s may connect to %s: %s"},
 	"blocked":        {Error, "%s: %s"},
 	"socket-absent": {Warning, "the socket %s of %s does not exist while Mailseal is not " +
 		"running: then %s"},
@@ -42,9 +42,9 @@ var kinds = map[Code]kind{
 	"postfix-no-listener":  {Error, "nothing listens at %s; %s is %s: %s"},
 	"postfix-path-unknown": {Error, "%s %s, where Mailseal does not listen: %s"},
 	"postfix-path-differs": {Error, "%s %s, but %s is %s: %s"},
-	"postfix-path-outside": {Error, "%s %s, but %s is %s: %s; nothing outside %s can be seen from there"},
-	"postfix-role-ours": {Warning, "%s treats all mail as ours: strangers who connect to %s get " +
-		"our signature on mail that they forge in our name"},
+	"postfix-path-outside": {Error, "%s %s, but %s is %s: %s; files outside %s do not exist there"},
+	"postfix-role-ours": {Warning, "%s treats all mail as ours: Mailseal signs mail that " +
+		"strangers who connect to %s forge in our name"},
 	"postfix-role-theirs": {Warning, "%s treats no mail as ours: %s goes unsigned"},
 	"postfix-networks": {Note, "Postfix relays for %s, which is not in ours.networks: mail from " +
 		"there without a login goes unsigned"},
@@ -80,9 +80,9 @@ var kinds = map[Code]kind{
 		"%s: while Mailseal is down, mail is refused permanently; with tempfail it waits"},
 	"postfix-away-quarantine": {Warning, "%s: while Mailseal is down, mail goes to the hold " +
 		"queue until an operator releases it, %s; with tempfail it waits"},
-	"postfix-protocol-old": {Warning, "%s: before protocol 6 Postfix does not send the blanks at " +
-		"the start of header fields: signatures with simple header canonicalization fail, both " +
-		"ours and those of others"},
+	"postfix-protocol-old": {Warning, "%s: with a protocol below 6, Postfix does not pass on the " +
+		"spaces at the start of header fields: signatures with simple header canonicalization " +
+		"fail, both ours and those of others"},
 	"postfix-timeout-short": {Warning, "%s: Mailseal reports every 4 s that it is still working. " +
 		"With less than %s Postfix gives up on mail that waits for the DNS"},
 	"postfix-rewrites-after": {Warning, "%s changes mail on delivery, after Mailseal has signed " +
@@ -95,9 +95,9 @@ var kinds = map[Code]kind{
 	"postfix-milter-map": {Warning,
 		"clients that match %s get other milters, without Mailseal: their mail passes %s"},
 	"postfix-milter-map-unread": {Unknown, "%s selects milters by client, and cannot be read " +
-		"here: it is not known whether mail of some clients bypasses Mailseal"},
-	"postfix-networks-unread": {Unknown, "%s cannot be read here: it is not known whether " +
-		"ours.networks has all clients for which Postfix relays"},
+		"here: mail of some clients may bypass Mailseal"},
+	"postfix-networks-unread": {Unknown, "%s cannot be read here: ours.networks may lack clients " +
+		"for which Postfix relays"},
 	"postfix-networks-style": {Note, "mynetworks is not set: Postfix relays for all hosts of the " +
 		"networks that this host has an address in (mynetworks_style = %s). Mail from there " +
 		"without a login goes unsigned unless ours.networks has the client"},
@@ -135,7 +135,7 @@ var kinds = map[Code]kind{
 	"sendmail-masquerade": {Warning, "%s changes the author's address when mail is delivered, " +
 		"after Mailseal has signed it: such mail leaves with a broken signature; let users write " +
 		"the final address, or sign on the host from which mail leaves the site"},
-	"sendmail-twice": {Warning, "is Mailseal a second time: mail is signed and judged twice"},
+	"sendmail-twice": {Warning, "is a second entry for Mailseal: mail is signed and judged twice"},
 	"sendmail-no-daemon-name": {Warning, "no port has the name %s, so this entry of " +
 		"ours.daemon_names has no effect"},
 	"sendmail-socket-unsafe": {Error, "Sendmail does not use a socket below a directory that " +

@@ -26,8 +26,8 @@ func PostfixInstances(h Host, dir string) []string {
 	return out
 }
 
-// takesMailIn reports whether a service takes mail in from other hosts or from users.
-func (w *way) takesMailIn() bool {
+// receivesMail reports whether a service takes mail in from other hosts or from users.
+func (w *way) receivesMail() bool {
 	interfaces := w.get("inet_interfaces")
 	isLocal := interfaces == "loopback-only" || interfaces == "127.0.0.1" ||
 		interfaces == "localhost"

@@ -1,9 +1,10 @@
-// Package mta looks at the mail servers of a host, Postfix and Sendmail, as far as their files show
-// them, and says what keeps their mail from Mailseal: sockets that they cannot reach, filters that
-// let mail pass when they should wait, services that have no filter, and others that sign as well.
+// Package mta reads the configuration of the mail servers of a host, Postfix and Sendmail, and
+// reports why their mail does not reach Mailseal: sockets that they cannot reach, filters that let
+// mail pass when they should wait, services that have no filter, and others that sign as well.
 //
-// It judges what the servers would do, by their own rules for reading their files; it starts
-// nothing, connects nowhere and needs no root. What it cannot read is a finding of its own.
+// It determines what the servers would do, by their own rules for reading their files; it starts
+// nothing, makes no connections and does not need root. A file that it cannot read is a finding,
+// too.
 package mta
 
 import (
@@ -21,7 +22,7 @@ import (
 type Daemon struct {
 	Listeners   []Listener
 	Signs       bool           // mail of ours
-	Verifies    bool           // mail of theirs
+	Verifies    bool           // strangers' mail
 	DaemonNames []string       // values of {daemon_name} that make mail ours
 	Networks    []netip.Prefix // clients whose mail is ours
 	// clients whose mail is another host's on purpose: relays, and those that are let alone

@@ -9,7 +9,7 @@ import (
 // maxJudgements bounds how often a host is judged to find out which remedies work.
 const maxJudgements = 2000
 
-// maxRevealed is how many findings one after the other a remedy may bring to light, if each of them
+// maxRevealed is how many findings one after the other a remedy may reveal, if each of them
 // can be corrected.
 const maxRevealed = 6
 
@@ -89,7 +89,7 @@ func (p *planner) mend(w world, before Report, f Finding, depth int) (world, Fix
 	return w, nil
 }
 
-// try applies one remedy. What it brings to light has to be corrected, too, unless it matters less
+// try applies one remedy. What it reveals has to be corrected, too, unless it matters less
 // than the finding.
 func (p *planner) try(w world, before Report, f Finding, fix Fix, depth int) (world, Fix) {
 	if p.left <= 0 || len(fix) == 0 {

@@ -13,10 +13,11 @@ import (
 // Postfix looks at the Postfix whose main.cf and master.cf are in dir. It is false when there is
 // none.
 func Postfix(h Host, dir string, d Daemon) (Report, bool) {
-	return remedied(func(h Host, d Daemon) (Report, bool) { return lookAtPostfix(h, dir, d) }, h, d)
+	examine := func(h Host, d Daemon) (Report, bool) { return examinePostfix(h, dir, d) }
+	return remedied(examine, h, d)
 }
 
-func lookAtPostfix(h Host, dir string, d Daemon) (Report, bool) {
+func examinePostfix(h Host, dir string, d Daemon) (Report, bool) {
 	p := &postfix{Report: &Report{Server: "Postfix", Dir: dir, Findings: []Finding{}}, h: h, d: d,
 		file: path.Join(dir, "main.cf")}
 	text, err := h.ReadFile(p.file)
@@ -112,7 +113,7 @@ func (p *postfix) judge() {
 		if w.passes() {
 			p.Filtered++
 		}
-		if w.takesMailIn() {
+		if w.receivesMail() {
 			p.Public++
 		}
 	}
@@ -272,7 +273,7 @@ func (p *postfix) place(w *way, raw string) (string, parameter) {
 	return param, list
 }
 
-// list is the setting that has the filters of a way: where one list is nothing but another, the
+// list is the setting that has the filters of a way: where one list is only another, the
 // other.
 func (p *postfix) list(w *way) (string, parameter) {
 	name, at := w.param, w.raw(w.param)
@@ -287,7 +288,7 @@ func (p *postfix) list(w *way) (string, parameter) {
 	return name, at
 }
 
-// reference returns the name of the parameter that a value is nothing but a reference to.
+// reference returns the name of the parameter that a value is only a reference to.
 func reference(value string) (name string, ok bool) {
 	name, ok = strings.CutPrefix(strings.TrimSpace(value), "$")
 	if name = strings.Trim(name, "{}()"); !ok || name == "" || nameLength(name) != len(name) {

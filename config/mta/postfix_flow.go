@@ -128,8 +128,8 @@ func isReturnOfStrangers(w *way, ways []*way) bool {
 	})
 }
 
-// takenForOurs reports whether Mailseal takes mail for ours that a filter hands back.
-func (p *postfix) takenForOurs(w *way) bool {
+// treatedAsOurs reports whether Mailseal takes mail for ours that a filter hands back.
+func (p *postfix) treatedAsOurs(w *way) bool {
 	if w.role == action.RoleTheirs || w.role == action.RoleRelay {
 		return false
 	}
@@ -151,7 +151,7 @@ func (p *postfix) laundered(ways []*way) {
 		i := slices.IndexFunc(ways, func(w *way) bool {
 			return !w.isForUsers() && back.isReturnOf(w)
 		})
-		if i < 0 || !back.ours || !p.d.Signs || !p.takenForOurs(back) {
+		if i < 0 || !back.ours || !p.d.Signs || !p.treatedAsOurs(back) {
 			continue
 		}
 		stranger := ways[i]
@@ -224,7 +224,7 @@ func (p *postfix) unseen(ways []*way) {
 			continue
 		}
 		judged := slices.ContainsFunc(w.detour.back, func(b *way) bool {
-			return b.seesMessages() && !p.takenForOurs(b)
+			return b.seesMessages() && !p.treatedAsOurs(b)
 		})
 		what := say("unsigned")
 		switch {

@@ -13,11 +13,11 @@ import (
 // Sendmail looks at the Sendmail whose sendmail.cf, sendmail.mc and submit.cf are in dir. It is
 // false when there is none.
 func Sendmail(h Host, dir string, d Daemon) (Report, bool) {
-	return remedied(func(h Host, d Daemon) (Report, bool) { return lookAtSendmail(h, dir, d) }, h,
+	return remedied(func(h Host, d Daemon) (Report, bool) { return examineSendmail(h, dir, d) }, h,
 		d)
 }
 
-func lookAtSendmail(h Host, dir string, d Daemon) (Report, bool) {
+func examineSendmail(h Host, dir string, d Daemon) (Report, bool) {
 	s := &sendmail{Report: &Report{Server: "Sendmail", Dir: dir, Findings: []Finding{}}, h: h, d: d}
 	d.Listeners = resolve(h, d.Listeners)
 	s.d = d

@@ -56,7 +56,7 @@ func (c *conf) read(r *tables.Reader, name string, depth int) error {
 		case word == "":
 			continue
 		case value == "":
-			return fmt.Errorf("%s: %s has no value, which OpenDKIM does not start with", at,
+			return fmt.Errorf("%s: %s has no value, and OpenDKIM does not start with this file", at,
 				comment(word))
 		case strings.EqualFold(word, "Include"):
 			if err := c.include(r, at, value, depth); err != nil {
@@ -97,11 +97,11 @@ func (c *conf) add(at place, word, value string) error {
 	}
 	switch _, isBool := parseBool(value); {
 	case o.kind == boolean && !isBool:
-		return fmt.Errorf("%s: %s: %q is neither yes nor no, which OpenDKIM does not start with",
+		return fmt.Errorf("%s: %s: %q is neither yes nor no, and OpenDKIM does not start with this file",
 			at, word, value)
 	case o.kind == integer:
 		if _, err := strconv.ParseInt(value, 0, 64); err != nil {
-			return fmt.Errorf("%s: %s: %q is not a number, which OpenDKIM does not start with", at,
+			return fmt.Errorf("%s: %s: %q is not a number, and OpenDKIM does not start with this file", at,
 				word, value)
 		}
 	}

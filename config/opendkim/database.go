@@ -25,7 +25,7 @@ func (im *importer) elsewhere(ke, se entry) {
 			"[sources] as a comment: remove the #, and run mailseal check, which asks the database")
 	im.note("signing-elsewhere", se)
 	comment := []string{
-		"KeyTable and SigningTable are in a database. Mailseal asks one by queries of its own: see [sources] in",
+		"KeyTable and SigningTable are in a database. Mailseal uses its own queries: see [sources] in",
 		"mailseal.toml(5). Where the last column of key_query has paths of files, key_dir is the directory that they",
 		"are below. signing_query is asked once: for the author's address, the domain, and *; OpenDKIM's patterns of",
 		"domains below another (.example.com) need a query of yours. Remove the #, and run mailseal check:",

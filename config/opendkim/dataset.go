@@ -24,12 +24,12 @@ func (im *importer) openSet(name string) (entry, *tables.Dataset) {
 		im.fail(e.place, fmt.Errorf("%s: %w", e.name, err))
 		return e, nil
 	}
-	im.tellSet(e, d)
+	im.noteSet(e, d)
 	return e, d
 }
 
-// tellSet reports what is odd about a data set as such.
-func (im *importer) tellSet(e entry, d *tables.Dataset) {
+// noteSet reports what is odd about a data set as such.
+func (im *importer) noteSet(e entry, d *tables.Dataset) {
 	if looksLikeFile(e.value, d) {
 		im.note("list-of-one-word", e, e.value)
 	}

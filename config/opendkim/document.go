@@ -58,7 +58,7 @@ func (d *document) text(o Options) string {
 	var b strings.Builder
 	from := strings.TrimPrefix(strings.TrimSuffix(o.Conf+" and "+o.DMARC, " and "), " and ")
 	b.WriteString("# Made by mailseal import-opendkim from " + comment(from))
-	b.WriteString(".\n# mailseal.toml(5) says what each setting means; mailseal check looks for mistakes.\n")
+	b.WriteString(".\n# mailseal.toml(5) explains each setting; mailseal check finds mistakes.\n")
 	for _, t := range d.tables {
 		if t.header == "" || len(t.lines) > 0 || strings.HasPrefix(t.header, "[[") {
 			t.write(&b)
@@ -121,7 +121,7 @@ func literal(value any) string {
 		}
 		return quoteList(texts)
 	}
-	panic(fmt.Sprintf("opendkim: no literal for %T", value))
+	panic(fmt.Sprintf("no literal for %T", value))
 }
 
 // duration writes whole units only: "10d", "90m", "45s".

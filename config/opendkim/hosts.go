@@ -144,9 +144,10 @@ func (s *hostSet) except(rec tables.Record, body string, not bool, tell tables.T
 	case body == "*."+below && tables.IsDomain(below):
 		s.none = append(s.none, end)
 	case tables.IsDomain(strings.TrimLeft(below, "-")):
-		s.nameless, effect = true, ". No client counts by its name here, since Mailseal's lists cannot say it"
+		s.nameless, effect = true, ". No client is recognized by its name here, since Mailseal's "+
+			"lists cannot express this set"
 	default:
-		s.closed, effect = true, ". It says so for others too, and nothing in the set counts"
+		s.closed, effect = true, ". This is so for other entries, too, so the set has no effect"
 	}
 	switch {
 	case not && effect == "":

@@ -49,7 +49,8 @@ var dkimOptions = []option{
 	{"AlwaysAddARHeader", boolean, always},
 	{"ATPSDomains", text, noATPS}, {"ATPSHashAlgorithm", text, noATPS},
 	{"AuthservID", text, ""},
-	{"AuthservIDWithJobID", boolean, "an id that changes with each message cannot be told from a forged one"},
+	{"AuthservIDWithJobID", boolean, "an id that changes with each message cannot be " +
+		"distinguished from a forged one"},
 	{"AutoRestart", boolean, bySystemd}, {"AutoRestartCount", integer, bySystemd}, {"AutoRestartRate", text, bySystemd},
 	{"Background", boolean, bySystemd}, {"BaseDirectory", text, ""},
 	{"BodyLengthDB", text, noLength},
@@ -106,7 +107,7 @@ var dkimOptions = []option{
 	{"MaximumSignaturesToVerify", integer, ""},
 	{"MaximumSignedBytes", integer, noLength},
 	{"MetricsAddr", text, byMetrics}, {"MetricsFile", text, byMetrics}, {"MetricsInterval", text, byMetrics},
-	{"MilterDebug", integer, "log.level = \"debug\" and mailseal mta show what is said"},
+	{"MilterDebug", integer, "log.level = \"debug\" and mailseal mta show the milter protocol"},
 	{"Minimum", text, "signatures that leave a part of the body open do not pass in Mailseal " +
 		"(verify.accept_unsigned_body)"},
 	{"MinimumKeyBits", integer, ""},

@@ -150,7 +150,7 @@ var statements = []struct {
 	{"the usual TrustedHosts: of *.example.com in a refile nobody is trusted",
 		[]string{"07-trusted-hosts: " +
 			"*.example.com never matched a client", `07-trusted-hosts: networks = ["127.0.0.1"]`}},
-	{"* in a refile of hosts trusts nobody at all", []string{"35-hosts-star: nothing in the set counts"}},
+	{"* in a refile of hosts trusts nobody at all", []string{"35-hosts-star: so the set has no effect"}},
 	{"names of daemons and values of macros keep their case",
 		[]string{`21-colons-in-a-list: daemon_names = ["MSA", "msa"]`}},
 	{"with MacroList {daemon_name} is asked for at the end of the header",

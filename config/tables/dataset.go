@@ -37,7 +37,7 @@ var advice = map[string]string{
 // ErrNoReader is in the error of Open about data sets of a kind that Mailseal does not read.
 var ErrNoReader = errors.New("this kind of data set is not supported")
 
-var errUnknownKind = errors.New("unknown database type, which OpenDKIM does not start with")
+var errUnknownKind = errors.New("unknown database type, and OpenDKIM does not start with this file")
 
 // Spec is where a data set is.
 type Spec struct {

@@ -51,7 +51,7 @@ func (p pattern) rank() int {
 }
 
 // holdsText reports whether a glob matches all that another one does. A "*" of the other is a
-// letter that nothing but a "*" of the first can stand for.
+// letter that only a "*" of the first can stand for.
 func holdsText(glob, other string) bool {
 	head, rest, star := strings.Cut(glob, "*")
 	if !star {

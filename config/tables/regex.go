@@ -55,8 +55,8 @@ func Globs(s string) (out []string, ok bool, err error) {
 	return out, ok, nil
 }
 
-// expand writes out all that an expression matches, as long as nothing but "anything" repeats
-// without bound.
+// expand writes out all that an expression matches, as long as only "anything" repeats without
+// bound.
 func expand(re *syntax.Regexp) ([]string, bool) {
 	switch re.Op {
 	case syntax.OpEmptyMatch:

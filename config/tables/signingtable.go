@@ -49,7 +49,7 @@ func signingRows(d *Dataset, tell Tell) ([]row, error) {
 		}
 		p, ok := fileKey(rec.Key)
 		if !ok {
-			tellNeverLooked(rec, tell)
+			warnNeverUsed(rec, tell)
 			continue
 		}
 		if before, twice := seen[p.String()]; twice {
@@ -63,8 +63,8 @@ func signingRows(d *Dataset, tell Tell) ([]row, error) {
 	return rows, nil
 }
 
-// tellNeverLooked reports a line of a table that is not a refile, and has no effect.
-func tellNeverLooked(rec Record, tell Tell) {
+// warnNeverUsed reports a line of a table that is not a refile, and has no effect.
+func warnNeverUsed(rec Record, tell Tell) {
 	user, name, ok := strings.Cut(rec.Key, "@")
 	if ok && user == "*" && IsDomain(strings.ToLower(name)) {
 		tell("line-never-looked-star", rec.Place, rec.Key, name)

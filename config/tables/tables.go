@@ -71,7 +71,7 @@ func Translate(s Source) (*Result, error) {
 		rows = reachable(rows, s.TellSigning)
 	}
 	if s.Signing.Kind != Refile {
-		tellStart(s.Signing, newKeyTable(s.Keys, s.Dir, silently), s.TellSigning)
+		reportStartFailure(s.Signing, newKeyTable(s.Keys, s.Dir, silently), s.TellSigning)
 	}
 	t := &translation{
 		table: newKeyTable(s.Keys, s.Dir, s.TellKey),
@@ -104,9 +104,9 @@ type translation struct {
 	taken map[string]bool   // names of ours
 }
 
-// tellStart reports which line OpenDKIM does not start with. It looks for the keys of lines that
-// name an i= tag, as they stand, up to the first line that names none.
-func tellStart(st *Dataset, keys *keyTable, tell Tell) {
+// reportStartFailure reports the line because of which OpenDKIM does not start. OpenDKIM looks up
+// the keys of lines with an i= tag, up to the first line without one.
+func reportStartFailure(st *Dataset, keys *keyTable, tell Tell) {
 	for _, rec := range st.Records {
 		name, _, signer := strings.Cut(rec.Value, ":")
 		if !signer {

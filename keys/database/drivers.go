@@ -186,7 +186,7 @@ func newMySQL(dsn string, t keys.TLS, timeout time.Duration) (driver.Connector, 
 	c.Logger = &mysql.NopLogger{} // what it has to say comes as an error, too
 	out, err := mysql.NewConnector(c)
 	if err != nil {
-		return nil, fmt.Errorf("%w: its parameters do not fit together", ErrDSN)
+		return nil, fmt.Errorf("%w: its parameters contradict each other", ErrDSN)
 	}
 	return out, nil
 }

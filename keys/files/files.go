@@ -1,10 +1,10 @@
-// Package files reads the files that an operator names. Whatever is at a path, reading it ends: in
-// the daemon only regular files are read, each up to a limit and within a deadline. A pipe without
-// a writer, a device without an end and a network file system without a server would hold up a
+// Package files reads the files that an operator names. Reading ends whatever is at a path: in the
+// daemon only regular files are read, each up to a limit and within a deadline. A pipe without a
+// writer, a device without an end and a network file system without a server would hold up a
 // reload, or mail, for ever.
 //
-// It tells one state of a file from another, too, so that what is remembered of a file, or kept
-// open, can be compared with what is at its path now.
+// It also identifies the state of a file, so that cached content, or an open file, can be compared
+// with the file that is at its path now.
 package files
 
 import (

@@ -19,8 +19,8 @@ import (
 // Why a key of a domain is not taken for missing, although there is no file. Mail of the domain is
 // deferred.
 var (
-	ErrLost = errors.New("keyfile: a domain that signed in the last 30 days has lost its key")
-	ErrTree = errors.New("keyfile: the directory of the domains' keys does not exist")
+	ErrLost = errors.New("a domain that signed in the last 30 days has lost its key")
+	ErrTree = errors.New("the directory of the domains' keys does not exist")
 )
 
 // maxDomains bounds the keys of domains that stay in memory, 5 KB each. Users of ours fill it, by
@@ -139,7 +139,7 @@ func (d *Domains) Look(_ context.Context, name, domain string) (keys.Key, error)
 		return keys.Key{}, fmt.Errorf("%w: %q", keys.ErrNotFound, name)
 	}
 	if !isHostName(domain) {
-		return keys.Key{}, fmt.Errorf("%w: %q is not a name that a directory is searched for",
+		return keys.Key{}, fmt.Errorf("%w: %q cannot be the name of a key in a directory",
 			keys.ErrNone, domain)
 	}
 	path := e.Path(domain)
@@ -162,7 +162,7 @@ func (d *Domains) missing(e DomainEntry, name, domain, path string) error {
 	case err != nil:
 		return fmt.Errorf("%w: %w", ErrTree, err)
 	case !isThere:
-		return fmt.Errorf("%w: %s; is a disk not mounted?", ErrTree, dir)
+		return fmt.Errorf("%w: %s; check that the disk is mounted", ErrTree, dir)
 	}
 	if link, err := brokenLink(dir, path); err != nil || link != "" {
 		if err == nil {
@@ -187,7 +187,7 @@ func (d *Domains) Lost(ctx context.Context, domain string) bool {
 	return false
 }
 
-// isLost reports whether a domain had a key of this name, or one whose entry is there no more and
+// isLost reports whether a domain had a key of this name, or one whose entry is no longer there and
 // may have been called otherwise.
 func (d *Domains) isLost(name, domain string) bool {
 	d.mu.Lock()

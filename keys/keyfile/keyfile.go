@@ -1,6 +1,5 @@
 // Package keyfile keeps private keys that live in files, or in the configuration itself. What is
-// wrong with them is found when they are loaded; at run time nothing but the key's presence
-// matters.
+// wrong with them is found when they are loaded; at run time only the key's presence matters.
 package keyfile
 
 import (
@@ -18,7 +17,7 @@ import (
 
 // ErrUnsafe says that a key was refused because others could read or replace it
 // (Options.RequireSafe).
-var ErrUnsafe = errors.New("keyfile: others can read or replace the key")
+var ErrUnsafe = errors.New("others can read or replace the key")
 
 // Entry is a line of the key table.
 type Entry struct {

@@ -168,7 +168,7 @@ func TestReload(t *testing.T) {
 	}
 	kept := 0
 	for _, f := range findings(t, after) {
-		if strings.Contains(f.Text, "stays in force") && f.Err == nil {
+		if strings.Contains(f.Text, "stays in use") && f.Err == nil {
 			kept++
 		}
 	}

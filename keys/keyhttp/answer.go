@@ -25,7 +25,7 @@ type answer struct {
 func read(body []byte) (answer, error) {
 	var a answer
 	if !isObject(body) || json.Unmarshal(body, &a) != nil {
-		return answer{}, fmt.Errorf("%w: it is not a JSON object of the form that is wanted",
+		return answer{}, fmt.Errorf("%w: it is not a JSON object of the expected form",
 			keys.ErrAnswer)
 	}
 	if a.Data != nil && a.Data.Data != nil && a.PrivateKey == "" && a.Keys == nil {

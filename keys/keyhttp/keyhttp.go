@@ -69,7 +69,7 @@ func New(o Options) (*Source, error) {
 	}
 	u, err := url.Parse(o.URL)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		return nil, errors.New("keyhttp: the url is not a web address") // which may hold a password
+		return nil, errors.New("the url is not a web address") // which may hold a password
 	}
 	if _, err := o.TLS.Config(); err != nil {
 		return nil, err
@@ -145,7 +145,7 @@ type reply struct {
 func (s *Source) get(ctx context.Context, path string) (reply, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.base+path, nil)
 	if err != nil {
-		return reply{}, s.fail("the url does not take the path of a key")
+		return reply{}, s.fail("the path of a key cannot be added to the url")
 	}
 	r.Header.Set("Accept", "application/json")
 	r.Header.Set("User-Agent", "mailseal")
@@ -165,7 +165,7 @@ func (s *Source) get(ctx context.Context, path string) (reply, error) {
 	case err != nil:
 		return reply{}, s.failAt(path, "%w", err)
 	case answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden:
-		return reply{}, s.failAt(path, "%s: does it take our token_file, or client_certificate?",
+		return reply{}, s.failAt(path, "%s: check token_file and client_certificate",
 			answer.Status)
 	case answer.StatusCode != http.StatusOK && answer.StatusCode != http.StatusNotFound:
 		return reply{}, s.failAt(path, "%s", answer.Status)
@@ -191,7 +191,7 @@ func (s *Source) authorize(r *http.Request) error {
 	return nil
 }
 
-// Key implements keys.Source: keys.ErrNotFound for 404, keys.ErrAnswer for a body that holds no
+// Key implements keys.Source: keys.ErrNotFound for 404, keys.ErrAnswer for a body that has no
 // key.
 func (s *Source) Key(ctx context.Context, name string) (keys.Key, error) {
 	if s.isTemplate() {
@@ -223,7 +223,7 @@ func (s *Source) Choose(ctx context.Context, q keys.Query) ([]keys.Key, error) {
 	if !got.isFound {
 		// a server's own page for a wrong path must not send mail out unsigned
 		if !isObject(got.body) {
-			return nil, s.failAt(path, "404 without JSON: is the url right?")
+			return nil, s.failAt(path, "404 without a JSON object: check the url")
 		}
 		return nil, nil
 	}

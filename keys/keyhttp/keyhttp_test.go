@@ -100,7 +100,7 @@ func TestKey(t *testing.T) {
 	s := source(t, o)
 	away := errors.New("away")
 	for name, says := range map[string]string{
-		"denied": "/v1/keys/denied: 403 Forbidden: does it take our token_file",
+		"denied": "/v1/keys/denied: 403 Forbidden: check token_file",
 		"down":   "GET " + o.URL + "keys/down: 503 Service Unavailable",
 		"badkey": `private_key of selector "a", domain "one.example"`,
 	} {

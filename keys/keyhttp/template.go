@@ -27,11 +27,11 @@ func checkTemplate(text string) error {
 		host = rest[:at]
 	}
 	if isTemplate(scheme) || isTemplate(host) {
-		return errors.New("keyhttp: $1 and $2 are allowed only in the path and the query of the " +
+		return errors.New("$1 and $2 are allowed only in the path and the query of the " +
 			"url")
 	}
 	if _, fragment, found := strings.Cut(rest, "#"); found && isTemplate(fragment) {
-		return errors.New("keyhttp: the part of the url after \"#\" is not sent")
+		return errors.New("the part of the url after \"#\" is not sent")
 	}
 	return nil
 }

@@ -37,16 +37,16 @@ func (s Store) ReadFallBack() (FallBack, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return FallBack{Version: version}, nil
 	case err != nil:
-		return FallBack{}, fmt.Errorf("keylife: %w", err)
+		return FallBack{}, fmt.Errorf("fallback.json: %w", err)
 	}
 	var out FallBack
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&out); err != nil {
-		return FallBack{}, fmt.Errorf("keylife: %s: %w", path, err)
+		return FallBack{}, fmt.Errorf("%s: %w", path, err)
 	}
 	if out.Version != version {
-		return FallBack{}, fmt.Errorf("keylife: %s is of version %d, this program knows %d", path,
+		return FallBack{}, fmt.Errorf("%s has version %d, but this version of Mailseal reads only version %d", path,
 			out.Version, version)
 	}
 	return out, nil
@@ -55,27 +55,27 @@ func (s Store) ReadFallBack() (FallBack, error) {
 // writeFallBack replaces the file.
 func (s Store) writeFallBack(f FallBack) error {
 	if err := s.makeDir(s.Dir); err != nil {
-		return fmt.Errorf("keylife: %w", err)
+		return fmt.Errorf("fallback.json: %w", err)
 	}
 	lock, err := s.lock()
 	if err != nil {
-		return fmt.Errorf("keylife: %w", err)
+		return fmt.Errorf("fallback.json: %w", err)
 	}
 	defer lock.Close()
 	sweep(s.fallBackPath())
 	f.Version = version
 	text, err := json.MarshalIndent(f, "", " ")
 	if err != nil {
-		return fmt.Errorf("keylife: %w", err)
+		return fmt.Errorf("fallback.json: %w", err)
 	}
 	if err := s.write(s.fallBackPath(), append(text, '\n')); err != nil {
-		return fmt.Errorf("keylife: %w", err)
+		return fmt.Errorf("fallback.json: %w", err)
 	}
 	return nil
 }
 
 // FallBack has other keys, retiring or active ones, sign in place of active ones: names by names.
-// What was set before is forgotten. An error means that it is in force, and cannot be remembered
+// What was set before is forgotten. An error means that it is in effect, and cannot be remembered
 // beyond the end of the process.
 func (s *Source) FallBack(names map[string]string, now time.Time) error {
 	s.mu.Lock()
@@ -108,7 +108,7 @@ func (s *Source) FallenBack() map[string]string {
 	return maps.Clone(s.fallBack)
 }
 
-// Restore puts in force what was remembered of an earlier process. A key that is not active or
+// Restore puts into effect what was remembered of an earlier process. A key that is not active or
 // retiring any more does not sign for that.
 func (s *Source) Restore() error {
 	f, err := s.store.ReadFallBack()

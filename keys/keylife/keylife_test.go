@@ -69,24 +69,24 @@ func TestRotate(t *testing.T) {
 		due    bool
 		stages string // of a and b
 	}{
-		{0, keys.SightNothing, "", "its record at all name servers", false, "generated"},
-		{1, keys.SightUnknown, "", "its record at all name servers", false, "generated"},
+		{0, keys.SightNothing, "", "until all name servers show its record", false, "generated"},
+		{1, keys.SightUnknown, "", "until all name servers show its record", false, "generated"},
 		{1, keys.SightKey, "", "published", false, "published"},
-		{2, keys.SightOther, "", "no longer published", false, "generated"},
+		{2, keys.SightOther, "", "show its record again", false, "generated"},
 		{3, keys.SightKey, "", "published", false, "published"},
 		{4, keys.SightKey, "", "published since 2026-01-04", false, "published"},
 		{5, keys.SightUnknown, "", "not every name server answered", false, "published"},
 		{5, keys.SightKey, "", "active", false, "active"},
 		{92, keys.SightKey, "", "", false, "active"},
 		{93, keys.SightKey, "", "", true, "active"}, // the caller makes b
-		{94, keys.SightKey, keys.SightNothing, "its record at all", false, "active generated"},
+		{94, keys.SightKey, keys.SightNothing, "show its record", false, "active generated"},
 		{95, keys.SightKey, keys.SightKey, "published", false, "active published"},
 		{97, keys.SightKey, keys.SightKey, "active", false, "retiring active"},
-		{100, keys.SightKey, keys.SightKey, "signs no more since", false, "retiring active"},
-		{111, keys.SightKey, keys.SightNothing, "a successor that signs and is published", false, "retiring active"},
-		{112, keys.SightKey, keys.SightKey, "its record to be revoked", false, "retiring active"},
+		{100, keys.SightKey, keys.SightKey, "does not sign any more since", false, "retiring active"},
+		{111, keys.SightKey, keys.SightNothing, "until its successor is published and signs", false, "retiring active"},
+		{112, keys.SightKey, keys.SightKey, "show its record with the empty p=", false, "retiring active"},
 		{113, keys.SightRevoked, keys.SightKey, "revoked", false, "revoked active"},
-		{114, keys.SightRevoked, keys.SightKey, "removed from the DNS", false, "revoked active"},
+		{114, keys.SightRevoked, keys.SightKey, "deleted from the DNS", false, "revoked active"},
 		{115, keys.SightNothing, keys.SightKey, "removed", false, "removed active"},
 	} {
 		v.Now, v.Sights = start.Add(time.Duration(run.day)*day),
@@ -138,7 +138,7 @@ func TestRotateFirst(t *testing.T) {
 		{"not the first", []keylife.Key{signed}, 0, keys.Published, "published"},
 		{"another record is forgotten", nil, time.Hour, keys.Active, "active"},
 		{"another record is remembered", nil, time.Hour + time.Second, keys.Published,
-			"another record was there, which resolvers may remember; wait until 2026-01-01 01:00 UTC"},
+			"another record was there, which resolvers may still have cached; wait until 2026-01-01 01:00 UTC"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			state, err := generated(t, "a").Read()
@@ -177,13 +177,13 @@ func TestRotateSays(t *testing.T) {
 	v := keylife.View{Now: start, Sights: map[string]keys.Sight{a: keys.SightOther,
 		vendor: keys.SightKey}, Shown: map[string]string{a: "ns2: no record"}}
 	events, _ := state.Rotate("example.com", v)
-	if len(events) != 1 || events[0].Waits != "its record at all name servers (ns2: no record)" {
+	if len(events) != 1 || events[0].Waits != "until all name servers show its record (ns2: no record)" {
 		t.Errorf("one server lags: %+v", events)
 	}
 	state.Rotate("example.net", v)
 	events, _ = state.Rotate("example.net", v)
 	if len(events) != 1 || !strings.Contains(events[0].Note,
-		"a vendor's key, published and watched") || events[0].Waits != "" {
+		"a vendor's key, published; Mailseal only") || events[0].Waits != "" {
 		t.Errorf("a vendor's: %+v", events)
 	}
 	k := state.Find(a)
@@ -366,7 +366,7 @@ func TestGenerateBesideFiles(t *testing.T) {
 		t.Errorf("over somebody's key: %v", err)
 	}
 	if err := generate("a"); err == nil ||
-		!strings.Contains(err.Error(), "a selector is used once only") {
+		!strings.Contains(err.Error(), "a selector is used only once") {
 		t.Errorf("twice: %v", err)
 	}
 	if err := generate("b"); err != nil {

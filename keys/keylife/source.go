@@ -34,7 +34,7 @@ type Source struct {
 const lookEvery = time.Second
 
 // NewSource reads the state. Tell hears, once for each change of the file, why a state cannot be
-// read: the one before stays in force.
+// read: the one before stays in effect.
 func NewSource(s Store, tell func(error)) (*Source, error) {
 	out := &Source{store: s, tell: tell, loaded: map[string]keys.Key{}, began: map[string]bool{}}
 	out.looked = time.Now()
@@ -42,8 +42,8 @@ func NewSource(s Store, tell func(error)) (*Source, error) {
 }
 
 // ErrGone says that there is no state file any more where there was one with keys. The keys that it
-// held stay in force: a file that was lost must not take signatures from mail.
-var ErrGone = errors.New("keylife: the state file has gone")
+// held stay in effect: a file that was lost must not take signatures from mail.
+var ErrGone = errors.New("the state file keys.json is missing")
 
 func (s *Source) read() error {
 	state, stamp, err := s.store.readStamped()
@@ -70,7 +70,7 @@ func (s *Source) read() error {
 			s.byName[k.Name()] = k
 		}
 	}
-	for id, k := range s.loaded { // private halves that sign no more are let go of
+	for id, k := range s.loaded { // private keys that no longer sign are let go of
 		if _, ok := s.byName[k.Name]; !ok {
 			delete(s.loaded, id)
 		}
@@ -94,7 +94,7 @@ func (s *Source) refresh(now time.Time) {
 		return
 	}
 	if s.failed == nil || stamp != *s.failed {
-		s.tell(fmt.Errorf("the keys before stay in force: %w", err))
+		s.tell(fmt.Errorf("the previous keys stay in use: %w", err))
 	}
 	s.failed = &stamp
 }
@@ -107,8 +107,8 @@ func (s *Source) Look() {
 	s.refresh(time.Now())
 }
 
-// Reload reads the file at once. Its error says why the keys before stay in force; it wraps ErrGone
-// when there is no file any more.
+// Reload reads the file at once. Its error is why the previous keys stay in use; it wraps
+// ErrGone if the file no longer exists.
 func (s *Source) Reload() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -116,7 +116,7 @@ func (s *Source) Reload() error {
 	return s.read()
 }
 
-// AcceptGone is for a file whose going is meant: its keys sign no more.
+// AcceptGone is for a file whose going is meant: its keys no longer sign.
 func (s *Source) AcceptGone() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -171,7 +171,7 @@ func (s *Source) inPlaceOf(k Key) Key {
 	return k
 }
 
-// load reads each private half once.
+// load reads each private key once.
 func (s *Source) load(k Key) (keys.Key, error) {
 	id := k.Name() + " " + k.Fingerprint
 	if have, ok := s.loaded[id]; ok {

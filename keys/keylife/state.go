@@ -1,6 +1,6 @@
-// Package keylife keeps the keys that Mailseal makes and rotates: where each is in its life, in one
-// small file of the state directory, and the private halves beside it. What may happen to a key
-// when is decided in package keys.
+// Package keylife stores the keys that Mailseal makes and rotates: the stage of each key, in one
+// small file of the state directory, and the private keys beside it. Package keys decides which
+// step a key may take when.
 package keylife
 
 import (
@@ -58,7 +58,7 @@ func (k Key) RevokedRecord() keys.Record {
 	return k.Record()
 }
 
-// file is the private half's, relative to the state directory.
+// file is the private key's, relative to the state directory.
 func (k Key) file() string { return "keys/" + k.Domain + "/" + k.Selector + ".pem" }
 
 // State is all keys, in the order in which they were made.
@@ -115,7 +115,7 @@ func (s *State) Add(k Key, now time.Time) error {
 		k.History = append(before.History, k.History...)
 		*before = k
 	default:
-		return fmt.Errorf("keylife: there is a key at %s already, and a selector is used once only",
+		return fmt.Errorf("there is already a key at %s, and a selector is used only once",
 			k.Name())
 	}
 	return nil

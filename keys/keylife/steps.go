@@ -14,7 +14,7 @@ import (
 type Policy struct {
 	Every   time.Duration // the age at which an active key is replaced; 0: never by itself
 	Publish time.Duration // how long a record is seen before its key signs
-	Overlap time.Duration // how long a key stays published when it signs no more
+	Overlap time.Duration // how long a key stays published when it no longer signs
 }
 
 // View is the moment of a decision: what the DNS shows of each key, by the name of its record, and
@@ -33,14 +33,14 @@ type View struct {
 	// may remember it.
 	Others map[string]time.Time
 
-	// Usable tells why the private half of a key would make no signature that verifies; nil when it
+	// Usable returns why signatures with the private key of a key would not verify; nil when they
 	// is not to be tried.
 	Usable func(Key) error
 }
 
-// ErrUnusable says that a key cannot become active since its private half is no good. It cannot be
-// forced.
-var ErrUnusable = errors.New("keylife: the private key does not work")
+// ErrUnusable reports that a key cannot become active because its private key does not work. It
+// cannot be forced.
+var ErrUnusable = errors.New("the private key does not work")
 
 // usable is asked before a key signs.
 func (v View) usable(k *Key) error {
@@ -78,7 +78,7 @@ func (v View) since(k *Key) time.Time {
 }
 
 // successor reports whether another key of the same domain and algorithm signs, and is published.
-// A vendor's key has no successor: the vendor reports when it signs no more.
+// A vendor's key has no successor: the vendor reports when it no longer signs.
 func (s *State) successor(k *Key, v View) bool {
 	if k.Vendor {
 		return true
@@ -139,7 +139,7 @@ type Event struct {
 	Refused bool `json:"refused,omitempty"`
 }
 
-// Rotate makes whatever step is due for the keys of a domain, at most one for each, and says what
+// Rotate takes the step that is due for the keys of a domain, at most one for each, and says what
 // it waits for. Vendors' keys go no further than published. It tells too whether a new generation
 // of keys is due, which the caller makes.
 func (s *State) Rotate(domain string, v View) (events []Event, generate bool) {
@@ -174,7 +174,7 @@ func (v View) next(active []*Key) time.Time {
 	return youngest.Add(max(0, v.Every-v.Publish))
 }
 
-// Plan says of a domain with nothing to do when that will change.
+// Plan returns when a domain with nothing to do will have a step to take.
 func (s *State) Plan(domain string, v View) string {
 	active := s.own(domain, keys.Active)
 	switch {
@@ -202,7 +202,7 @@ func (s *State) own(domain string, stages ...keys.Stage) []*Key {
 func (s *State) advance(k *Key, v View) []Event {
 	if k.Stage == keys.Published && s.Move(k, keys.Generated, v, "") == nil {
 		return []Event{{Name: k.Name(), Step: keys.Generated,
-			Waits:   "its record, which is no longer published everywhere",
+			Waits:   "until all name servers show its record again",
 			Publish: record(k.Record())}}
 	}
 	to := map[keys.Stage]keys.Stage{
@@ -211,7 +211,7 @@ func (s *State) advance(k *Key, v View) []Event {
 	}[k.Stage]
 	if k.Vendor && k.Stage != keys.Generated {
 		return []Event{{Name: k.Name(),
-			Note: fmt.Sprintf("a vendor's key, %s and watched; it has no further steps", k.Stage)}}
+			Note: fmt.Sprintf("a vendor's key, %s; Mailseal only checks its record", k.Stage)}}
 	}
 	if to == keys.Active && s.isAlone(k) {
 		return []Event{{Name: k.Name(), Waits: "an RSA key of " + k.Domain +
@@ -249,17 +249,25 @@ func (s *State) wait(k *Key, v View, err error) Event {
 	case errors.Is(err, keys.ErrEarly):
 		e.Waits = Cause(err)
 	case k.Stage == keys.Generated:
-		e.Waits, e.Publish = "its record at all name servers"+shown, record(k.Record())
+		e.Waits, e.Publish = "until all name servers show its record"+shown, record(k.Record())
 	case k.Stage == keys.Retiring && !s.successor(k, v):
-		e.Waits = "a successor that signs and is published: leave its record where it is"
+		e.Waits = "until its successor is published and signs: leave its record in the DNS"
 	case k.Stage == keys.Retiring:
-		e.Waits, e.Publish = "its record to be revoked"+shown, record(k.RevokedRecord())
+		e.Waits, e.Publish = "until all name servers show its record with the empty p="+shown, record(k.RevokedRecord())
 	case k.Stage == keys.Revoked:
-		e.Waits, e.Remove = "its record to be removed from the DNS"+shown, true
+		e.Waits, e.Remove = "until its record is deleted from the DNS"+shown, true
 	default:
 		e.Waits = Cause(err)
 	}
 	return e
+}
+
+// Waiting is what a key waits for, as the end of a sentence: "waits until ..." or "waits: ...".
+func (e Event) Waiting() string {
+	if strings.HasPrefix(e.Waits, "until ") {
+		return "waits " + e.Waits
+	}
+	return "waits: " + e.Waits
 }
 
 func record(r keys.Record) *keys.Record { return &r }
@@ -282,10 +290,11 @@ func (s *State) Wanted(k *Key, v View) (keys.Record, bool) {
 	return k.Record(), true
 }
 
-// IsOver reports whether a key has signed no more for so long that no mail of it is on its way.
+// IsOver reports whether a key has not signed for so long that no mail with its signature is still
+// on its way.
 func (v View) IsOver(k *Key) bool { return !v.Now.Before(v.since(k).Add(v.Overlap)) }
 
-// Cause is a refusal without the names of the key and of the package, which the reader has seen.
+// Cause returns the reason of a refusal, without the name of the key, which the reader has seen.
 func Cause(err error) string {
 	for _, known := range []error{keys.ErrStep, keys.ErrEarly, keys.ErrSight, keys.ErrSilent,
 		keys.ErrLast} {

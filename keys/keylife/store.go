@@ -38,7 +38,7 @@ func (s Store) readStamped() (*State, files.Stamp, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return &State{Version: version}, files.Stamp{}, nil
 	case err != nil:
-		return nil, stamp, fmt.Errorf("keylife: %w", err)
+		return nil, stamp, fmt.Errorf("the keys in the state directory: %w", err)
 	}
 	state, err := parse(text, s.path())
 	return state, stamp, err
@@ -49,15 +49,15 @@ func parse(text []byte, path string) (*State, error) {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields() // whatever we do not know would be lost when the file is written
 	if err := d.Decode(out); err != nil {
-		return nil, fmt.Errorf("keylife: %s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if out.Version != version {
-		return nil, fmt.Errorf("keylife: %s is of version %d, this program knows %d", path,
+		return nil, fmt.Errorf("%s has version %d, but this version of Mailseal reads only version %d", path,
 			out.Version, version)
 	}
 	for _, k := range out.Keys {
 		if !filepath.IsLocal(k.file()) || k.Domain == "" || k.Selector == "" {
-			return nil, fmt.Errorf("keylife: %s: %q is not the name of a key", path, k.Name())
+			return nil, fmt.Errorf("%s: %q is not the name of a key", path, k.Name())
 		}
 	}
 	return out, nil
@@ -67,11 +67,11 @@ func parse(text []byte, path string) (*State, error) {
 // has reached the disk, or, with an error of change, not touched.
 func (s Store) Update(change func(*State) error) error {
 	if err := s.makeDir(s.Dir); err != nil {
-		return fmt.Errorf("keylife: %w", err)
+		return fmt.Errorf("the keys in the state directory: %w", err)
 	}
 	lock, err := s.lock()
 	if err != nil {
-		return fmt.Errorf("keylife: %w", err)
+		return fmt.Errorf("the keys in the state directory: %w", err)
 	}
 	defer lock.Close()
 	sweep(s.path())
@@ -84,10 +84,10 @@ func (s Store) Update(change func(*State) error) error {
 	}
 	text, err := json.MarshalIndent(state, "", " ")
 	if err != nil {
-		return fmt.Errorf("keylife: %w", err)
+		return fmt.Errorf("the keys in the state directory: %w", err)
 	}
 	if err := s.write(s.path(), append(text, '\n')); err != nil {
-		return fmt.Errorf("keylife: %w", err)
+		return fmt.Errorf("the keys in the state directory: %w", err)
 	}
 	return nil
 }
@@ -181,7 +181,7 @@ func (s Store) give(path string) error {
 }
 
 // Taken reports whether a selector cannot be used for a new key: there is, or has been, one, or a
-// file stands where its private half belongs, which another process has put there and may be
+// file stands where its private key belongs, which another process has put there and may be
 // signing with.
 func (s Store) Taken(state *State, domain, selector string) bool {
 	k := Key{Domain: domain, Selector: selector}
@@ -189,9 +189,9 @@ func (s Store) Taken(state *State, domain, selector string) bool {
 	return err == nil || state.Find(k.Name()) != nil
 }
 
-// Generate makes a key, keeps its private half and puts it into the state, which Update handed out.
+// Generate makes a key, keeps its private key and puts it into the state, which Update handed out.
 // Text and fingerprint are those of its record. When the state is not written after all, Discard
-// takes the private half back.
+// takes the private key back.
 func (s Store) Generate(state *State, domain, selector string, a keys.Algorithm, bits int,
 	now time.Time) (*Key, error) {
 	signer, err := keys.Generate(a, bits)
@@ -222,12 +222,12 @@ func (s Store) Generate(state *State, domain, selector string, a keys.Algorithm,
 	}
 	sweep(filepath.Join(filepath.Dir(path), "*.pem"))
 	if err := errors.Join(s.makeDir(filepath.Dir(path)), s.write(path, text)); err != nil {
-		return nil, fmt.Errorf("keylife: %w", err)
+		return nil, fmt.Errorf("the keys in the state directory: %w", err)
 	}
 	return state.Find(k.Name()), nil
 }
 
-// Discard removes the private half of a key that has been made and of which the state knows
+// Discard removes the private key of a key that has been made and of which the state knows
 // nothing.
 func (s Store) Discard(k Key) error {
 	state, err := s.Read()
@@ -241,7 +241,7 @@ func (s Store) Discard(k Key) error {
 	return s.Destroy(k)
 }
 
-// Destroy removes the private half of a key that is removed, once the state says so. There may be
+// Destroy removes the private key of a key that is removed, once the state says so. There may be
 // none.
 func (s Store) Destroy(k Key) error {
 	if k.Vendor || k.Stage != keys.Removed {
@@ -249,12 +249,12 @@ func (s Store) Destroy(k Key) error {
 	}
 	if err := os.Remove(filepath.Join(s.Dir, k.file())); err != nil &&
 		!errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("keylife: %w", err)
+		return fmt.Errorf("the keys in the state directory: %w", err)
 	}
 	return nil
 }
 
-// Load reads the private half of a key.
+// Load reads the private key of a key.
 func (s Store) Load(k Key) (keys.Key, error) {
 	out := keys.Key{Name: k.Name(), Domain: k.Domain, Selector: k.Selector}
 	if k.Vendor {

@@ -10,7 +10,7 @@ import (
 	"mailseal/keys/database"
 )
 
-// Entry is a key for the tables of contrib/sql, with the text of its private half.
+// Entry is a key for the tables of contrib/sql, with the text of its private key.
 type Entry struct {
 	Key  keys.Key
 	Text []byte

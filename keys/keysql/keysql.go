@@ -176,7 +176,7 @@ func (s *Source) each(ctx context.Context, q query, columns int, args []any,
 }
 
 // Key implements keys.Source: keys.ErrNotFound when there is no row, keys.ErrAnswer when the row
-// holds no key.
+// has no key.
 func (s *Source) Key(ctx context.Context, name string) (keys.Key, error) {
 	var found []keys.Key
 	err := s.each(ctx, s.key, 3, s.key.args(name), func(rows *sql.Rows) error {

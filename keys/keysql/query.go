@@ -9,7 +9,7 @@ import (
 )
 
 // ErrQuery says that a query can never work as it is written, or not on the tables that are there.
-var ErrQuery = errors.New("keysql: the query is wrong")
+var ErrQuery = errors.New("the query is wrong")
 
 // query is one of the configuration's, ready for its driver.
 type query struct {
@@ -45,7 +45,7 @@ func newQuery(setting, text string, d Driver, most int) (query, error) {
 		return q, fmt.Errorf("%w: %s has a parameter $%d; there are %d", ErrQuery, setting, top,
 			most)
 	}
-	if q.text = rewritten; d == MySQL { // which knows nothing but "?"
+	if q.text = rewritten; d == MySQL { // which knows only "?"
 		q.params = found
 		return q, nil
 	}

@@ -36,7 +36,7 @@ func open(names []string) (string, error) {
 }
 
 // errNoFactors says of a key that it has more than two factors, which the binding does not take.
-var errNoFactors = errors.New("openssl: the key has not two factors")
+var errNoFactors = errors.New("openssl: the key does not have two factors")
 
 // prepare hands a key to OpenSSL and returns what signs with it.
 func prepare(key *rsa.PrivateKey) (func(digest []byte) ([]byte, error), error) {

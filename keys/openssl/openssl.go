@@ -1,8 +1,8 @@
 // Package openssl has RSA keys sign with the OpenSSL of the host, which takes a third to a half of
 // the processor time that Go's own implementation takes. Only a build with cgo and the tag
 // "openssl" can do so; it loads libcrypto when it is first needed, and falls back to Go's
-// implementation where there is none that it can use. RSASSA-PKCS1-v1_5 is deterministic (RFC 8017
-// section 8.2): both make the same signatures.
+// implementation if it finds no usable one. RSASSA-PKCS1-v1_5 is deterministic (RFC 8017 section
+// 8.2): both make the same signatures.
 package openssl
 
 import (
@@ -69,7 +69,7 @@ func (s *signer) Sign(random io.Reader, digest []byte, o crypto.SignerOpts) ([]b
 	return signature, nil
 }
 
-// Format keeps the private half out of whatever prints a signer.
+// Format keeps the private key out of whatever prints a signer.
 func (s *signer) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("an RSA key")) }
 
 var once sync.Once

@@ -46,7 +46,7 @@ func TestSignatures(t *testing.T) {
 		}
 		if text := fmt.Sprintf("%v %+v %d", s, s, s); err == nil &&
 			strings.Contains(text, k.D.String()) {
-			t.Errorf("%d bits: the private half is printed", bits)
+			t.Errorf("%d bits: the private key is printed", bits)
 		}
 	}
 }

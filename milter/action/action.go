@@ -1,6 +1,6 @@
-// Package action is the one vocabulary for what Mailseal does to a message, and for the choices of
-// the configuration that decide it. The configuration decodes into these types, and the packages
-// that act switch on them: there is no table that translates one set of words into another.
+// Package action defines the actions on a message, and the choices of the configuration that lead
+// to them. The configuration decodes into these types, and the packages that act switch on them:
+// there is no table that translates one set of words into another.
 //
 // The zero value of every type is invalid, and so is any value without a word. The code that acts
 // refuses it: a message for which no valid action is known is deferred, never let through.

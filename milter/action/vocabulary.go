@@ -28,7 +28,7 @@ func (v vocabulary) word(n uint8) string {
 
 func (v vocabulary) marshal(n uint8) ([]byte, error) {
 	if !v.has(n) {
-		return nil, fmt.Errorf("action: invalid %s %d", v.what, n)
+		return nil, fmt.Errorf("invalid %s %d", v.what, n)
 	}
 	return []byte(v.words[n]), nil
 }
@@ -36,7 +36,7 @@ func (v vocabulary) marshal(n uint8) ([]byte, error) {
 func unmarshal[T ~uint8](v vocabulary, text []byte, to *T) error {
 	i := slices.Index(v.words[1:], string(text))
 	if i < 0 {
-		return fmt.Errorf("action: unknown %s %q; known are %s", v.what, text,
+		return fmt.Errorf("unknown %s %q; known are %s", v.what, text,
 			strings.Join(v.words[1:], ", "))
 	}
 	*to = T(i + 1)

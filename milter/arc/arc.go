@@ -1,6 +1,5 @@
 // Package arc validates the chain of ARC sets that a message carries and seals the next one (RFC
-// 8617). ARC is on its way to Historic: nothing but a setting of the operator gives its result any
-// weight.
+// 8617). ARC is on its way to Historic: only a setting of the operator gives its result any weight.
 package arc
 
 import "mailseal/milter/domain"

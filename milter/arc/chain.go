@@ -168,7 +168,7 @@ func (c *chain) check() {
 			c.fail("%s", l.fault)
 		}
 		if want := chainOf(l.Instance); l.Chain != want {
-			c.fail("the seal of instance %d says cv=%s, where it must say %s", l.Instance, l.Chain,
+			c.fail("the seal of instance %d has cv=%s, which must be %s", l.Instance, l.Chain,
 				want)
 		}
 	}

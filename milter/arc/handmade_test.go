@@ -38,7 +38,7 @@ func TestUnacceptable(t *testing.T) {
 		{"all of the body", "; l=5", "", 0, ""},
 		{"part of the body", "; l=5", "footer\r\n", 0,
 			"the signature of instance 1 does not cover all of the body (l=)"},
-		{"short key", "", "", 1025, "instance 1: the key has 1024 bits, this host asks for 1025"},
+		{"short key", "", "", 1025, "instance 1: the key has 1024 bits, and this host requires 1025"},
 	} {
 		raw := handmade(t, key, "a=rsa-sha256; c=relaxed/relaxed; d=relay.example; h=from; i=1; s=s; t=1795330000"+
 			c.tags) + c.appended

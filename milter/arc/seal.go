@@ -14,7 +14,7 @@ import (
 )
 
 // ErrNoMore says that nothing may be added to a chain: it was sealed as failed, or has 50 sets.
-var ErrNoMore = errors.New("arc: no more sets may be added")
+var ErrNoMore = errors.New("no more sets may be added")
 
 // SealOptions says how a set is made. The zero value is the default: relaxed/relaxed, the fields
 // that DKIM signs.
@@ -77,7 +77,7 @@ func Seal(h message.Header, body *message.Digests, chain Result, payload string,
 		return nil, err
 	}
 	covered := []message.Field{results, signature}
-	if chain.Value != Fail { // what fails covers nothing but itself (RFC 8617 section 5.1.2)
+	if chain.Value != Fail { // what fails covers only itself (RFC 8617 section 5.1.2)
 		covered = append(below.fields(), covered...)
 	}
 	seal, err := s.seal(covered, chain.Value)

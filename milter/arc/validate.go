@@ -236,7 +236,7 @@ func (c *checker) message(l *link) string {
 	if err != nil {
 		return c.unverified(err,
 			fmt.Sprintf(
-				"the header was changed after instance %d, or its signature is of another key",
+				"the header was changed after instance %d, or it was signed with another key",
 				l.Instance))
 	}
 	return ""
@@ -246,7 +246,7 @@ func (c *checker) message(l *link) string {
 func (c *checker) unverified(err error, why string) string {
 	if errors.Is(err, dkim.ErrTooExpensive) {
 		c.isUnfinished = true
-		return "too expensive: the signatures of this message cost more to verify than those of any honest one"
+		return "too expensive: verifying the signatures of this message would take too much processor time"
 	}
 	return why
 }
@@ -267,7 +267,7 @@ func (c *checker) seal(l *link) string {
 		}
 	}
 	return fmt.Sprintf(
-		"the seal of instance %d does not match the ARC fields below it, or is of another key",
+		"the seal of instance %d does not match the ARC fields below it, or was made with another key",
 		l.Instance)
 }
 
@@ -282,7 +282,7 @@ func (c *checker) records(l *link, s *dkim.Signature) (records []dkim.Record, wh
 			s.Algorithm)
 	}
 	if bits := records[0].Key.Bits(); s.Algorithm == dkim.RSASHA256 && bits < c.minBits {
-		return nil, fmt.Sprintf("instance %d: the key has %d bits, this host asks for %d",
+		return nil, fmt.Sprintf("instance %d: the key has %d bits, and this host requires %d",
 			l.Instance, bits, c.minBits)
 	}
 	return records, ""

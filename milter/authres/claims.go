@@ -76,11 +76,11 @@ func normalized(ids []string) (wanted []string, room int) {
 
 // manner is a way to read what is before the first semicolon.
 type manner struct {
-	comments bool // comments are passed over; else their text is text
+	comments bool // comments are skipped; else their text is text
 	nested   bool // there are comments in comments
 	escapes  bool // a backslash in a comment or quote takes the next octet's meaning away
 	quotes   bool // between quotes there are neither comments nor semicolons
-	high     bool // octets above 126 are read; else they are passed over
+	high     bool // octets above 126 are read; else they are skipped
 }
 
 // strict is how RFC 8601 reads.
@@ -108,7 +108,7 @@ func isHigh(r rune) bool { return r > '~' }
 type reading struct {
 	manner manner
 	text   []byte
-	gap    []bool // something was passed over before the octet
+	gap    []bool // something was skipped before the octet
 	broken bool   // a comment or quote did not end: to this manner there is not a name
 }
 

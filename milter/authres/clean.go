@@ -134,16 +134,16 @@ var (
 func disarm(s string, with byte) string {
 	b := []byte(s)
 	for i, c := range b {
-		if c == '=' && looksArmed(s[:i], s[i+1:]) {
+		if c == '=' && resemblesResult(s[:i], s[i+1:]) {
 			b[i] = with
 		}
 	}
 	return string(b)
 }
 
-// looksArmed reports whether an equals sign between the two texts would make a simple reader see
-// ptype.property=value or method=pass. Other results are worth nothing to a forger.
-func looksArmed(before, after string) bool {
+// resemblesResult reports whether an equals sign between the two texts would let a simple reader
+// see ptype.property=value or method=pass. Other results are worth nothing to a forger.
+func resemblesResult(before, after string) bool {
 	word := strings.ToLower(strings.TrimRight(before, " "))
 	word = word[strings.LastIndexFunc(word, func(r rune) bool {
 		return !isAlnum(r) && !strings.ContainsRune(".-_", r)

@@ -21,14 +21,14 @@ func (e *Effort) Spend(value []byte) bool {
 	e.fields++
 	e.octets += len(value)
 	if e.fields <= maxFields && e.octets <= maxOctets {
-		e.octets += highOctets * countHigh(value)
+		e.octets += highOctets * countNonASCII(value)
 	}
 	return e.fields <= maxFields && e.octets <= maxOctets
 }
 
-// countHigh returns how many octets above 126 may be looked at as part of a name: those of the
+// countNonASCII returns how many octets above 126 may be looked at as part of a name: those of the
 // first word of a result are not, but where that begins depends on the reader.
-func countHigh(value []byte) int {
+func countNonASCII(value []byte) int {
 	name, _, _ := bytes.Cut(value, []byte(";"))
 	n := 0
 	for _, c := range name {

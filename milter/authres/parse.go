@@ -13,10 +13,10 @@ const (
 )
 
 // Parse reads the value of a field (RFC 8601 section 2.2). It is tolerant: comments, folds and
-// white space may be between any two words, methods may come without an authserv-id before them
-// (ID is "" then), and a result that cannot be read is left out. The Field holds all that could be
-// read even when there is an error, which tells of the first mistake and wraps ErrSyntax; or
-// ErrVersion, and then nothing but the ID was read.
+// white space may be between any two words, methods may come without an authserv-id before them (ID
+// is "" then), and a result that cannot be read is left out. The Field holds all that could be read
+// even when there is an error, which tells of the first mistake and wraps ErrSyntax; or ErrVersion,
+// and then only the ID was read.
 //
 // Results of a method in another version than 1 are left out, as section 2.6 asks. Names are lower
 // case; the Comment is the first after the result's value. An address keeps the quotes of its local

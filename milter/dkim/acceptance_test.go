@@ -46,7 +46,7 @@ func TestCheck33RequiredTags(t *testing.T) {
 		{"duplicate d", "s=sel;", "s=sel; d=example.com;",
 			"the field is not a list of tags: a tag is there twice: d=", dkim.Neutral},
 		{"no v", "v=1; ", "", "the tag v= is missing", dkim.PermError},
-		{"v=2", "v=1;", "v=2;", "v=2 is not a version of DKIM that exists", dkim.Neutral},
+		{"v=2", "v=1;", "v=2;", "v=2 is not a version of DKIM", dkim.Neutral},
 		{"no s", "s=sel; ", "", "the tag s= is missing", dkim.PermError},
 		{"no d", "d=example.com; ", "", "the tag d= is missing", dkim.PermError},
 		{"d of one label", "d=example.com", "d=com", "d=com is not a domain name", dkim.Neutral},

@@ -10,11 +10,11 @@ import (
 
 // ErrNoFrom says that a header has no From field: there is nothing that a signature could vouch for
 // (RFC 6376 section 5.4).
-var ErrNoFrom = errors.New("dkim: no From field to sign")
+var ErrNoFrom = errors.New("no From field to sign")
 
 // ErrTooManyFields says that a header holds more fields to sign than h= could name in a field that
 // MTAs would carry.
-var ErrTooManyFields = errors.New("dkim: too many fields to sign")
+var ErrTooManyFields = errors.New("too many fields to sign")
 
 // maxSigned is how many names the h= of a signature of ours may have.
 const maxSigned = 1000

@@ -35,7 +35,7 @@ func (k PublicKey) Bits() int {
 	return 8 * len(k.ed25519)
 }
 
-// Verify reports whether signature is that of digest, a SHA-256, made with the private half of k.
+// Verify reports whether signature was made with the private key of k over digest, a SHA-256.
 func (k PublicKey) Verify(digest [32]byte, signature []byte) bool {
 	if k.rsa != nil {
 		return rsa.VerifyPKCS1v15(k.rsa, crypto.SHA256, digest[:], signature) == nil
@@ -43,7 +43,7 @@ func (k PublicKey) Verify(digest [32]byte, signature []byte) bool {
 	return ed25519.Verify(k.ed25519, digest[:], signature)
 }
 
-// Made reports whether the private half of k made signature, whatever it signed. Only RSA lets that
+// Made reports whether the private key of k made signature, whatever it signed. Only RSA lets that
 // be seen, by the padding; known is false for Ed25519.
 func (k PublicKey) Made(signature []byte) (made, known bool) {
 	if k.rsa == nil {

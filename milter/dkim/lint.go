@@ -39,7 +39,7 @@ const (
 	largestBits = 4096
 )
 
-// Lint finds what is wrong with the text of a key record of which nothing but the text is known,
+// Lint finds what is wrong with the text of a key record of which only the text is known,
 // and what is worth knowing of it. What ParseRecord refuses always has a flaw.
 func Lint(text string) []lint.Flaw {
 	var flaws lint.List
@@ -61,9 +61,8 @@ func Lint(text string) []lint.Flaw {
 			text, tags, "g")
 	}
 	if _, given := tags.Value("v"); !given && err == nil {
-		flaws.Add(FlawDomainKeys, "the record has no v=DKIM1, as with DomainKeys; most verifiers "+
-			"accept it, "+
-			"some do not: write v=DKIM1; before it", 0, 0)
+		flaws.Add(FlawDomainKeys, "the record has no v=DKIM1, as in DomainKeys; most verifiers "+
+			"accept it, but not all: write v=DKIM1; before it", 0, 0)
 	}
 	return flaws
 }
@@ -164,7 +163,7 @@ func lintKey(flaws *lint.List, text string, tags taglist.List, r Record) {
 		at(flaws, FlawModest, fmt.Sprintf("the key has %d bits and should have %d (RFC 8301 "+
 			"section 3.2)", bits, advisedBits), text, tags, "p")
 	case bits > largestBits:
-		at(flaws, FlawLarge, fmt.Sprintf("the key has %d bits, and verifiers need not take more "+
+		at(flaws, FlawLarge, fmt.Sprintf("the key has %d bits, and verifiers need not accept more "+
 			"than %d (RFC 8301 section 3.2)", bits, largestBits), text, tags, "p")
 	}
 	if why := weakness(r.Key.rsa); why != "" {

@@ -110,7 +110,7 @@ func lookupKey(ctx context.Context, r dns.Resolver, name string) (l Lookup) {
 	defer func() {
 		if p := recover(); p != nil {
 			l = Lookup{State: KeyUnreached,
-				Reason: fmt.Sprintf("looking up the key at %s broke down: %v", name, p)}
+				Reason: fmt.Sprintf("a bug in Mailseal stopped the lookup of the key at %s: %v", name, p)}
 		}
 	}()
 	answer, err := r.Lookup(ctx, name, dns.TXT)

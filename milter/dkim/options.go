@@ -11,7 +11,7 @@ import (
 )
 
 // ErrOptions is wrapped by errors about SignOptions that no signature can be made with.
-var ErrOptions = errors.New("dkim: options")
+var ErrOptions = errors.New("invalid options for signing")
 
 // SignOptions says what a signature covers and states. Its zero value is the default.
 type SignOptions struct {

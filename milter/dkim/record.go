@@ -128,7 +128,7 @@ func parseRSA(der []byte) (PublicKey, error) {
 	case bits > maxRSABits:
 		return PublicKey{}, tooLong()
 	case key.E < 3 || key.E > maxExponent || key.E&1 == 0 || key.N.Bit(0) == 0:
-		return PublicKey{}, invalid("the key in the record is not a sound RSA key")
+		return PublicKey{}, invalid("the key in the record is not a valid RSA key")
 	}
 	return PublicKey{rsa: key}, nil
 }
@@ -142,7 +142,7 @@ func readRSA(der []byte) (*rsa.PublicKey, error) {
 	}
 	key, ok := public.(*rsa.PublicKey)
 	if !ok {
-		return nil, invalid("the key in the record is not an RSA key, though it says so")
+		return nil, invalid("the record has k=rsa, but its key is not an RSA key")
 	}
 	return key, nil
 }

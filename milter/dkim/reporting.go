@@ -44,7 +44,7 @@ func FindReporting(
 	case err != nil:
 		return r, fmt.Sprintf("the record at %s is invalid: %s", name, err), nil
 	case !r.Wants(kind):
-		return r, "rr at " + name + " leaves such failures out", nil
+		return r, "rr= at " + name + " excludes such failures", nil
 	}
 	return r, "", nil
 }

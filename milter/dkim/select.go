@@ -168,7 +168,7 @@ func (x *Verification) choose(count int) {
 			last = e
 			e.result.Value = ""
 			e.settle(Policy,
-				"not tried: only %d signatures of a message are, those nearest to its author first",
+				"not verified: only %d signatures of a message are, those of the author's domain first",
 				most)
 		}
 		kept = append(kept, e)

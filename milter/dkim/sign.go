@@ -20,10 +20,10 @@ import (
 )
 
 // ErrKey is wrapped by every error that comes from the key alone: another key may still sign.
-var ErrKey = errors.New("dkim: key cannot sign")
+var ErrKey = errors.New("key cannot sign")
 
 // ErrNotHashed says that the digests of the body lack the one that SignOptions.BodyHash names.
-var ErrNotHashed = errors.New("dkim: the body was not hashed as the signature needs it")
+var ErrNotHashed = errors.New("the body was not hashed as the signature needs it")
 
 // Key is what one signature is made with. Its public half is published at
 // Selector._domainkey.Domain.
@@ -177,7 +177,7 @@ func (k Key) Algorithm() (string, error) {
 		return Ed25519SHA256, nil
 	case *rsa.PublicKey:
 		if bits := public.N.BitLen(); bits < minRSABits || bits > maxRSABits {
-			return "", fmt.Errorf("%w: an RSA key of %d bits; %d to %d are believed", ErrKey, bits,
+			return "", fmt.Errorf("%w: an RSA key of %d bits; it must have %d to %d", ErrKey, bits,
 				minRSABits, maxRSABits)
 		}
 		return RSASHA256, nil

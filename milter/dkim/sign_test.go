@@ -376,7 +376,7 @@ func TestSignErrors(t *testing.T) {
 	}
 }
 
-// largeSigner is a key of 4,096 bits whose signatures are nothing but as long as they would be.
+// largeSigner is a key of 4,096 bits whose signatures are only as long as they would be.
 type largeSigner struct{ public rsa.PublicKey }
 
 func (s largeSigner) Public() crypto.PublicKey { return &s.public }

@@ -46,7 +46,7 @@ func ParseSignature(f message.Field) (s Signature, fault string) {
 	t := ReadTags(f)
 	s = t.Signature()
 	if v := t.need("v"); v != "1" {
-		t.Fail("v=%s is not a version of DKIM that exists", clip(v))
+		t.Fail("v=%s is not a version of DKIM", clip(v))
 	}
 	s.Identifier, s.Exact = t.identifier(s.Domain)
 	if q, has := t.list.Value("q"); has && !listed(q, "dns/txt") {
@@ -114,11 +114,11 @@ func (s Signature) BodyHashWanted() message.BodyHash {
 func (s Signature) Canonicalization() string { return s.Header.String() + "/" + s.Body.String() }
 
 // ErrNotVerified says that no key made a signature.
-var ErrNotVerified = errors.New("dkim: not verified")
+var ErrNotVerified = errors.New("not verified")
 
 // ErrTooExpensive says that a signature was not verified, or not with every key that there is for
 // it, since that would have cost more than a message may.
-var ErrTooExpensive = errors.New("dkim: too expensive")
+var ErrTooExpensive = errors.New("too expensive")
 
 // VerifiedBy returns the index of the first of records whose key made s over the fields of header
 // that it names and its own field, which is at own. The error is ErrNotVerified when none did, and

@@ -127,7 +127,7 @@ func (e *entry) checkHeader(index *Index, records []Record, effort *Effort) {
 	switch {
 	case errors.Is(err, ErrTooExpensive):
 		e.settle(Policy,
-			"too expensive: the signatures of this message cost more to verify than those of any honest one")
+			"too expensive: verifying the signatures of this message would take too much processor time")
 	case !proof.HeaderIntact && effort.Spend(r.Key):
 		made, known := r.Key.Made(s.Value)
 		proof.OtherKey = known && !made
@@ -149,7 +149,7 @@ func (x *Verification) conclude(e *entry, index *Index) {
 		e.settle(Policy, "the last %d octets of the body are not signed (l=%d)",
 			proof.UnsignedOctets, s.Limit)
 	case s.Algorithm == RSASHA256 && e.result.Bits < v.MinRSABits:
-		e.settle(Policy, "the key has %d bits, this host asks for %d", e.result.Bits, v.MinRSABits)
+		e.settle(Policy, "the key has %d bits, and this host requires %d", e.result.Bits, v.MinRSABits)
 	default:
 		x.concludeUncovered(e, index)
 	}

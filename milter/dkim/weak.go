@@ -20,8 +20,8 @@ var rocaPrimes = []uint64{
 	113, 127, 131, 137, 139, 149, 151, 157, 163, 167,
 }
 
-// weakness says why the private half of a key can be computed from the public one, "" when no such
-// way is known here. It takes milliseconds.
+// weakness returns why the private key can be computed from the public key k, "" when no such way
+// is known here. It takes milliseconds.
 func weakness(key *rsa.PublicKey) string {
 	switch {
 	case hasSmallFactor(key.N):
@@ -105,7 +105,7 @@ func isSquare(n *big.Int) bool {
 }
 
 // SharesPrime reports whether two RSA keys have a prime in common and are not the same: then anyone
-// can compute the private halves of both.
+// can compute the private keys of both.
 func (k PublicKey) SharesPrime(other PublicKey) bool {
 	if k.rsa == nil || other.rsa == nil || k.rsa.N.Cmp(other.rsa.N) == 0 {
 		return false

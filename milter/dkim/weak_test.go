@@ -46,7 +46,7 @@ func rocaPrime(t *testing.T, a int64) *big.Int {
 	return primeAfter(n.Add(n, k.Mul(k, m)), m)
 }
 
-// TestWeakKeys names keys whose private half anyone can compute, and no others.
+// TestWeakKeys names keys whose private key anyone can compute, and no others.
 func TestWeakKeys(t *testing.T) {
 	draw := func() *big.Int {
 		p, err := rand.Prime(rand.Reader, 512)

@@ -33,7 +33,7 @@ func (f *finder) align(ctx context.Context, r *Result, ids []Identifier) []Align
 			a.Why += "; it would have aligned under RFC 7489, by the public suffix list"
 		}
 		if a.Temporary && a.Aligned {
-			a.Why += ", but its check met a temporary error"
+			a.Why += ", but its check failed temporarily"
 		}
 		out = append(out, a)
 	}
@@ -98,7 +98,7 @@ func (a *Alignment) compare(r *Result, author, id organization) {
 		a.undecided(a.Domain, id)
 	case author.err != nil || id.err != nil:
 		a.Aligned = isAligned
-		a.Why = fmt.Sprintf("%s %s aligned with %s, whatever %s has, which did not answer",
+		a.Why = fmt.Sprintf("%s %s aligned with %s, whatever the records of %s are, which did not answer",
 			a.Domain, isOrNot(isAligned), r.Author, firstNonEmpty(author.failed, id.failed))
 	case isAligned:
 		a.Aligned = true

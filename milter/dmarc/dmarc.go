@@ -1,5 +1,5 @@
-// Package dmarc finds the policy of a message's author domain and weighs what SPF and DKIM
-// authenticated against it (RFC 9989).
+// Package dmarc finds the policy of a message's author domain and evaluates the results of SPF and
+// DKIM against it (RFC 9989).
 package dmarc
 
 import (
@@ -148,7 +148,7 @@ type Discovery struct {
 	found   []Result // one for each of authors, none when there are too many
 }
 
-// Discover is the part of Check that needs nothing but the From fields, to run beside the methods:
+// Discover is the part of Check that needs only the From fields, to run beside the methods:
 // a sender that makes SPF slow must not thereby spend the time that DMARC needs. Since it is not
 // known yet what will be needed, it always walks to the end.
 func (c *Checker) Discover(ctx context.Context, authors []Author) *Discovery {
@@ -309,7 +309,7 @@ func (f *finder) discover(ctx context.Context, author domain.Name, whole bool) R
 	if f.BrokenIsNone {
 		r.Value = NotApplied
 	}
-	r.Reason = fmt.Sprintf("the record of %s cannot be used: %s, and it has no rua", r.PolicyDomain,
+	r.Reason = fmt.Sprintf("the record of %s cannot be used (%s), and it has no rua", r.PolicyDomain,
 		r.Record.Broken)
 	return r
 }
@@ -385,7 +385,7 @@ func (f *finder) exists(ctx context.Context, r *Result) bool {
 	a, err := f.Resolver.Lookup(ctx, r.Author.String(), dns.TXT)
 	switch {
 	case err != nil:
-		r.Existence = "unknown, taken for existing: " + err.Error()
+		r.Existence = "unknown, treated as existing: " + err.Error()
 	case a.Status == dns.NXDomain && len(a.Aliases) == 0:
 		r.Existence = "does not exist"
 		return false

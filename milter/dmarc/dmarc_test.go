@@ -469,12 +469,12 @@ func TestExplain(t *testing.T) {
 		"example.com: v=DMARC1; p=none; np=reject true",
 		"com: no policy record among the texts true",
 		"walk from lost.example.com to ",
-		"lost.example.com: zone: TXT _dmarc.lost.example.com: dns: lookup failed: SERVFAIL false",
+		"lost.example.com: TXT _dmarc.lost.example.com: lookup failed: SERVFAIL false",
 		"dkim example.com true: example.com and a.mail.example.com have the organizational domain example.com",
 		"spf other.com false: other.com is not within example.com, the organizational domain of a.mail.example.com",
 		"dkim lost.example.com false: the organizational domain of lost.example.com is not " +
-			"known: zone: TXT _dmarc.lost.example.com: dns: lookup failed: SERVFAIL",
-		"dkim a.mail.example.com true: a.mail.example.com is the author domain, but its check met a temporary error",
+			"known: TXT _dmarc.lost.example.com: lookup failed: SERVFAIL",
+		"dkim a.mail.example.com true: a.mail.example.com is the author domain, but its check failed temporarily",
 		"author does not exist",
 		"dkim: example.com and a.mail.example.com have the organizational domain example.com",
 	}

@@ -71,7 +71,7 @@ func Resembles(text string) (flaw lint.Flaw, ok bool) {
 			Start: at, End: at + 1,
 		}, true
 	case strings.HasPrefix(clean, "v=dmarc1"):
-		clause += ", DMARC1 in capitals"
+		clause += ", with DMARC1 in capitals"
 	}
 	return lint.Flaw{Code: FlawNearMiss, Text: clause + "; this one does not and is ignored",
 		End: min(len(first), len(text))}, true
@@ -122,8 +122,8 @@ func Lint(text string) []lint.Flaw {
 	l.policies()
 	l.reports()
 	if len(text) > longRecord {
-		l.flaws.Add(FlawLong, fmt.Sprintf("the record has %d bytes; above %d, some answers do not "+
-			"fit into a packet", len(text), longRecord), 0, 0)
+		l.flaws.Add(FlawLong, fmt.Sprintf("the record has %d bytes; with more than %d, some "+
+			"answers do not fit into a packet", len(text), longRecord), 0, 0)
 	}
 	return l.flaws
 }
@@ -162,8 +162,8 @@ var obsolete = []struct{ code, name, clause string }{
 	{FlawPercent, "pct", "RFC 9989 removed pct=, and receivers never agreed on its meaning: " +
 		"delete it; t=y asks for a test"},
 	{FlawFormat, "rf", "RFC 9989 removed rf=, since there is only one format: delete it"},
-	{FlawInterval, "ri", "RFC 9989 removed ri=, and reports came once a day whatever it " +
-		"said: delete it"},
+	{FlawInterval, "ri", "RFC 9989 removed ri=, and receivers always sent reports once a day: " +
+		"delete it"},
 }
 
 func (l *linter) syntax() {
@@ -317,11 +317,11 @@ func (l *linter) policies() {
 			"than the policy for those that do", r.NonExistent))
 	case !l.has("np") && r.Policy != None && rank(sub) < rank(Reject):
 		l.flaws.Add(FlawNoNP, "np=reject would protect the names below the domain that do not "+
-			"exist, and no mail is sent from those", 0, 0)
+			"exist, and affects no mail of yours", 0, 0)
 	}
 	switch {
 	case r.Testing && r.Policy != None:
-		l.at(FlawTesting, "t", "t=y asks receivers for one level less than p says")
+		l.at(FlawTesting, "t", "t=y asks receivers to apply the policy one level below p")
 	case r.Policy == None:
 		l.at(FlawMonitoring, "p", "p=none only asks for reports: forged mail is delivered")
 	}

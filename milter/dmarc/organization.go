@@ -12,7 +12,7 @@ import (
 // the names above it are open, and the organizational domain is one of three, by what the failed
 // step holds.
 type organization struct {
-	// the step and all above hold no record: the highest name with one, else the start
+	// the step and all above have no record: the highest name with one, else the start
 	none   domain.Name
 	suffix domain.Name // the step is a public suffix (psd=y): the name one label below
 	// the step or a name above it is the organizational domain; stands for all of those

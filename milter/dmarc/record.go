@@ -11,7 +11,7 @@ import (
 
 // ErrNoRecord says that a text is no DMARC policy record: its first tag is not v=DMARC1. It is not
 // an error of the domain that published it; the name may hold any other text.
-var ErrNoRecord = errors.New("dmarc: not a DMARC policy record")
+var ErrNoRecord = errors.New("not a DMARC policy record")
 
 // Policy is what a domain owner asks a receiver to do with mail that fails (RFC 9989 section 4.7,
 // p).
@@ -98,7 +98,7 @@ type Record struct {
 }
 
 // Parse reads a policy record with the patience of RFC 9989 section 4.8: whatever is wrong behind
-// v=DMARC1 is passed over, or replaced by its default, and noted. Values are read in any case, as
+// v=DMARC1 is skipped, or replaced by its default, and noted. Values are read in any case, as
 // the ABNF has them, and so are names of tags; of a tag that stands twice the first counts. The
 // error is ErrNoRecord.
 func Parse(text string) (Record, error) {
@@ -156,10 +156,10 @@ func (r *Record) set(name, value string) {
 	case "pct", "rf", "ri":
 		r.note("%s is ignored: historic since RFC 9989", name)
 	default:
-		r.note("%q is ignored: no tag that DMARC knows", clip(name))
+		r.note("%q is ignored: not a DMARC tag", clip(name))
 	}
 	if !ok {
-		r.note("%s=%s is ignored: not a value of %s", name, clip(value), name)
+		r.note("%s=%s is ignored: not a valid value of %s", name, clip(value), name)
 	}
 }
 

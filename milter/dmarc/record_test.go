@@ -48,24 +48,24 @@ func TestParse(t *testing.T) {
 		{"historic tags", "v=DMARC1; p=reject; pct=0; rf=afrf; ri=3600",
 			"p=reject | pct is ignored: historic since RFC 9989 | rf is ignored: historic since " +
 				"RFC 9989 | ri is ignored: historic since RFC 9989"},
-		{"unknown tag", "v=DMARC1; p=reject; foo=bar", `p=reject | "foo" is ignored: no tag that DMARC knows`},
+		{"unknown tag", "v=DMARC1; p=reject; foo=bar", `p=reject | "foo" is ignored: not a DMARC tag`},
 		{"no tag", "v=DMARC1; p=reject; foo", `p=reject | "foo" is ignored: not a tag`},
 		{"second tag", "v=DMARC1; p=none; p=reject", "p=none | a second p is ignored"},
 		{"second tag, not valid", "v=DMARC1; p=none; sp=none; sp=\x01", "p=none | sp=none | a second sp is ignored"},
 		{"version again", "v=DMARC1; p=none; v=DMARC2", "p=none | a second v is ignored"},
 		{"defaults for bad values", "v=DMARC1; p=none; adkim=bob; aspf=; t=1; psd=x; fo=x; ruf=mailto:f@example.com",
-			"p=none | ruf=mailto:f@example.com | fo=0001 | adkim=bob is ignored: not a value of " +
-				"adkim | aspf= is ignored: not a value of aspf | t=1 is ignored: not a value of " +
-				"t | psd=x is ignored: not a value of psd | fo=x is ignored: not a value of fo"},
-		{"bad p", "v=DMARC1; p=rejekt", "broken: p=rejekt is not valid | p=rejekt is ignored: not a value of p"},
-		{"empty p", "v=DMARC1; p=", "broken: p= is not valid | p= is ignored: not a value of p"},
+			"p=none | ruf=mailto:f@example.com | fo=0001 | adkim=bob is ignored: not a valid value of " +
+				"adkim | aspf= is ignored: not a valid value of aspf | t=1 is ignored: not a valid value of " +
+				"t | psd=x is ignored: not a valid value of psd | fo=x is ignored: not a valid value of fo"},
+		{"bad p", "v=DMARC1; p=rejekt", "broken: p=rejekt is not valid | p=rejekt is ignored: not a valid value of p"},
+		{"empty p", "v=DMARC1; p=", "broken: p= is not valid | p= is ignored: not a valid value of p"},
 		{"bad sp", "v=DMARC1; p=reject; sp=no",
-			"p=reject | broken: sp=no is not valid | sp=no is ignored: not a value of sp"},
+			"p=reject | broken: sp=no is not valid | sp=no is ignored: not a valid value of sp"},
 		{"unreadable np", "v=DMARC1; p=reject; np=\xff",
 			`p=reject | broken: np is not valid | "np=\xff" is ignored: not a tag`},
 		{"unreadable other", "v=DMARC1; p=reject; rua=\xff", `p=reject | "rua=\xff" is ignored: not a tag`},
 		{"a long value", "v=DMARC1; p=" + long, "broken: p=" + long[:60] + "… is not valid | p=" +
-			long[:60] + "… is ignored: not a value of p"},
+			long[:60] + "… is ignored: not a valid value of p"},
 		{"fo without ruf", "v=DMARC1; p=none; fo=1", "p=none | fo is ignored: there is no ruf"},
 		{"fo: default", "v=DMARC1; p=none; ruf=mailto:f@example.com", "p=none | ruf=mailto:f@example.com | fo=0001"},
 		{"fo: d alone", "v=DMARC1; p=none; ruf=mailto:f@example.com; fo=D",
@@ -73,9 +73,9 @@ func TestParse(t *testing.T) {
 		{"fo: in any order", "v=DMARC1; p=none; ruf=mailto:f@example.com; fo=s : 0",
 			"p=none | ruf=mailto:f@example.com | fo=1001"},
 		{"fo: 0 and 1", "v=DMARC1; p=none; ruf=mailto:f@example.com; fo=0:1",
-			"p=none | ruf=mailto:f@example.com | fo=0001 | fo=0:1 is ignored: not a value of fo"},
+			"p=none | ruf=mailto:f@example.com | fo=0001 | fo=0:1 is ignored: not a valid value of fo"},
 		{"fo: twice", "v=DMARC1; p=none; ruf=mailto:f@example.com; fo=d:d",
-			"p=none | ruf=mailto:f@example.com | fo=0001 | fo=d:d is ignored: not a value of fo"},
+			"p=none | ruf=mailto:f@example.com | fo=0001 | fo=d:d is ignored: not a valid value of fo"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -110,7 +110,7 @@ func TestParseURIs(t *testing.T) {
 		{"angle brackets", "<mailto:a@example.com>", `"<mailto:a@example.com>" in rua is ignored: not a URI`},
 		{"too many", strings.Repeat("mailto:a@b.test,", 25), "rua=" +
 			strings.TrimSuffix(strings.Repeat("mailto:a@b.test,", 20), ",") +
-			" | rua names more than 20 addresses; the others are ignored"},
+			" | rua has more than 20 addresses; the others are ignored"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -14,7 +14,7 @@ func (r *Record) uris(tag, value string) []string {
 	var found []string
 	for item := range strings.SplitSeq(value, ",") {
 		if len(found) == MaxURIs {
-			r.note("%s names more than %d addresses; the others are ignored", tag, MaxURIs)
+			r.note("%s has more than %d addresses; the others are ignored", tag, MaxURIs)
 			break
 		}
 		item = strings.Trim(item, wsp)
@@ -46,8 +46,8 @@ func withoutSize(s string) (string, bool) {
 }
 
 // isURI reports whether s is a URI of RFC 3986 that a report could go to: a scheme and something
-// behind it, nothing but printable ASCII, no "!" left (RFC 9989 section 4.8). A mailto: URI needs
-// an address; more is the report's business.
+// behind it, only printable ASCII, no "!" left (RFC 9989 section 4.8). A mailto: URI needs an
+// address; more is the report's business.
 func isURI(s string) bool {
 	for i := range len(s) {
 		if s[i] <= ' ' || s[i] > '~' || strings.IndexByte("!\"<>\\^`{|}", s[i]) >= 0 {

@@ -95,6 +95,6 @@ func (l limited) Lookup(ctx context.Context, name string, t Type) (Answer, error
 		defer func() { <-l.limit.places }()
 		return l.next.Lookup(ctx, name, t)
 	case <-ctx.Done():
-		return Answer{}, fmt.Errorf("dns: %s %s: %w", t, name, ctx.Err())
+		return Answer{}, fmt.Errorf("%s %s: %w", t, name, ctx.Err())
 	}
 }

@@ -179,7 +179,7 @@ func (c *Cache) remember(k key, found *known, end time.Time) {
 
 // left is what a caller gets that does not wait for its answer.
 func left(ctx context.Context, k key) error {
-	return fmt.Errorf("dns: %s %s: %w", k.typ, k.name, ctx.Err())
+	return fmt.Errorf("%s %s: %w", k.typ, k.name, ctx.Err())
 }
 
 // patience is how long a lookup must have gone on for its end by the last caller's deadline to be

@@ -37,7 +37,7 @@ type Options struct {
 }
 
 // Client asks DNS servers, in the order given, over UDP and, when a reply is truncated, TCP. It
-// implements Resolver and remembers nothing but which servers are dead. Safe for concurrent use.
+// implements Resolver and remembers only which servers are dead. Safe for concurrent use.
 type Client struct {
 	Counters ClientCounters
 
@@ -164,7 +164,7 @@ func (c *Client) part(ctx context.Context, name string, t Type) (a Answer, rest 
 				return Answer{}, "", fmt.Errorf("%w (%s %s)", err, t, canonical)
 			}
 			if ctx.Err() != nil {
-				return Answer{}, "", fmt.Errorf("dns: %s %s: %w", t, canonical, ctx.Err())
+				return Answer{}, "", fmt.Errorf("%s %s: %w", t, canonical, ctx.Err())
 			}
 			failed.add(s.addr, err)
 			if isSilence(err) {

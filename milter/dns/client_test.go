@@ -176,7 +176,7 @@ func TestClientReplies(t *testing.T) {
 			return [][]byte{changed(q, func(m *wire.Msg) { m.Truncated = true })}
 		}, "connection refused"},
 		{"lame", func(q *wire.Msg) [][]byte { return [][]byte{pack(new(wire.Msg).SetReply(q))} },
-			"does not resolve names for us"},
+			"refuses to resolve names for this host"},
 		{"silent", func(*wire.Msg) [][]byte { return nil }, "no answer in time"},
 	}
 	for _, tt := range tests {
@@ -290,7 +290,7 @@ func TestClientFailureText(t *testing.T) {
 			t.Parallel()
 			c := client(t, dns.Options{Servers: tt.servers, Timeout: 2 * time.Second})
 			_, err := c.Lookup(t.Context(), "Example.com", dns.TXT)
-			want := "dns: lookup failed: TXT example.com: " + tt.want
+			want := "lookup failed: TXT example.com: " + tt.want
 			if err == nil || err.Error() != want || errors.Is(err, dns.ErrTimeout) != tt.timeout ||
 				!errors.Is(err, dns.ErrFailure) {
 				t.Errorf("got %v, want %s", err, want)

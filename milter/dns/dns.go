@@ -1,5 +1,5 @@
-// Package dns looks names up, bounds what a lookup may cost, and remembers answers for as long as
-// they live.
+// Package dns looks up names, limits what a lookup may cost, and caches answers for their time to
+// live.
 //
 // NXDOMAIN, no data and failure are three different answers: DMARC's np= tag and SPF's void lookups
 // need the difference (RFC 9989 section 4.7, RFC 7208 section 4.6.4).
@@ -62,7 +62,7 @@ const (
 
 // ErrFailure is wrapped by every error of a lookup: time-out, SERVFAIL, REFUSED, an answer that
 // cannot be read. It says nothing about the name; a later lookup may find out.
-var ErrFailure = errors.New("dns: lookup failed")
+var ErrFailure = errors.New("lookup failed")
 
 // ErrTimeout is the ErrFailure of a lookup that no server answered in time.
 var ErrTimeout = fmt.Errorf("%w: no answer in time", ErrFailure)

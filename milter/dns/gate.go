@@ -13,7 +13,7 @@ import (
 // with: no place at the Gate before the caller's time was over, no file descriptor, no memory. It
 // says nothing about the name or its servers, wraps no ErrFailure and is never remembered: it must
 // not be taken for a failure of the DNS.
-var ErrShortage = errors.New("dns: this host is too busy to look names up")
+var ErrShortage = errors.New("this host is too busy to look names up")
 
 // Class parts the lookups of a message, so that one method cannot take the places of another:
 // a sender of many signatures below silent servers must not hold up the lookup
@@ -149,7 +149,7 @@ func (g *Gate) Lookup(ctx context.Context, name string, t Type) (Answer, error) 
 
 func (g *Gate) shortage(name string, t Type, err error) error {
 	g.Counters.Shortages.Add(1)
-	return fmt.Errorf("%w: no place for %s %s: %w", ErrShortage, t, name, err)
+	return fmt.Errorf("%w: too many lookups are in progress for %s %s: %w", ErrShortage, t, name, err)
 }
 
 // enter waits for a place.

@@ -59,7 +59,7 @@ func readPart(m *wire.Msg, name string, t Type) (a Answer, rest string, err erro
 		isDenied = false // the SOA may be the alias's alone
 	}
 	if !isDenied && len(a.Aliases) == 0 && isLame(m) {
-		return Answer{}, "", fmt.Errorf("%w: the server does not resolve names for us", ErrFailure)
+		return Answer{}, "", fmt.Errorf("%w: the server refuses to resolve names for this host", ErrFailure)
 	}
 	if !isDenied && len(a.Aliases) > 0 && owner != "." {
 		a.TTL = seconds(ttl)
@@ -92,7 +92,7 @@ func (a *Answer) follow(rrs []wire.RR, owner string, ttl *uint32) (string, error
 func plain(name string) (string, error) {
 	canonical, ok := Canonical(unescape(name))
 	if !ok || escape(canonical) != name { // a label that holds a dot, octets that are not ASCII
-		return "", fmt.Errorf("%w: an alias leads to %s, which cannot be asked for", ErrFailure,
+		return "", fmt.Errorf("%w: an alias leads to %s, which cannot be looked up", ErrFailure,
 			name)
 	}
 	return canonical, nil
@@ -146,7 +146,7 @@ func (a aliases) next(owner string) (target string, ttl uint32, err error) {
 		}
 		target = owner[:at] + strings.TrimPrefix(wire.CanonicalName(d.Target), ".")
 		if _, ok := wire.IsDomainName(target); !ok {
-			return "", 0, fmt.Errorf("%w: YXDOMAIN, a DNAME makes a name that is too long",
+			return "", 0, fmt.Errorf("%w: YXDOMAIN: a DNAME record leads to a name that is too long",
 				ErrFailure)
 		}
 		return target, d.Hdr.Ttl, nil

@@ -122,7 +122,7 @@ func (l *servers) configure(o Options) error {
 		l.path = "/etc/resolv.conf"
 	}
 	if err := l.read(); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("dns: %w", err)
+		return fmt.Errorf("the name servers: %w", err)
 	}
 	if len(l.list) == 0 {
 		l.list = []*server{{addr: "127.0.0.1:53"}}
@@ -170,7 +170,7 @@ func (l *servers) order(now time.Time) []*server {
 }
 
 // refresh reads resolv.conf again if it changed. One that has gone, or names no server, leaves the
-// old list in force: it is being replaced.
+// old list in effect: it is being replaced.
 func (l *servers) refresh(now time.Time) {
 	since := now.Sub(l.looked)
 	isEarly := 0 <= since && since < statEvery // below 0 the clock has been set back
@@ -249,7 +249,7 @@ func serverAddr(s string) (string, error) {
 	}
 	ip, err := netip.ParseAddr(strings.Trim(s, "[]"))
 	if err != nil {
-		return "", fmt.Errorf("dns: server %q is neither an IP address nor address:port", s)
+		return "", fmt.Errorf("server %q is neither an IP address nor address:port", s)
 	}
 	return net.JoinHostPort(ip.String(), "53"), nil
 }

@@ -26,7 +26,7 @@ func TestServers(t *testing.T) {
 		want string
 	}{
 		{"addresses", "nameserver 192.0.2.1\nnameserver 2001:db8::1\n", "192.0.2.1:53 [2001:db8::1]:53"},
-		{"the rest is passed over", "search x\n# nameserver 192.0.2.9\n;nameserver 192.0.2.9\n " +
+		{"the rest is skipped", "search x\n# nameserver 192.0.2.9\n;nameserver 192.0.2.9\n " +
 			"nameserver\t192.0.2.1 # why\nnameserver\nnameserver localhost", "192.0.2.1:53"},
 		{"with a zone", "nameserver fe80::1%eth0", "[fe80::1%eth0]:53"},
 		{"none", "search example.com\n", "127.0.0.1:53"},
@@ -71,9 +71,9 @@ func TestServersByOption(t *testing.T) {
 		{"v6", "2001:DB8::1", "[2001:db8::1]:53", ""},
 		{"v6 in brackets", "[2001:db8::1]", "[2001:db8::1]:53", ""},
 		{"v6 and port", "[2001:db8::1]:5353", "[2001:db8::1]:5353", ""},
-		{"name", "dns.example", "", `dns: server "dns.example" is neither an IP address nor address:port`},
+		{"name", "dns.example", "", `server "dns.example" is neither an IP address nor address:port`},
 		{"port out of range", "192.0.2.1:99999", "",
-			`dns: server "192.0.2.1:99999" is neither an IP address nor address:port`},
+			`server "192.0.2.1:99999" is neither an IP address nor address:port`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 )
 
 // ErrInvalid says that a text is not a domain name. Parse wraps it with the reason.
-var ErrInvalid = errors.New("domain: not a domain name")
+var ErrInvalid = errors.New("not a domain name")
 
 // The lengths that the DNS can carry, in octets of the text form without its final dot (RFC 1035
 // section 2.3.4).
@@ -19,8 +19,8 @@ const (
 )
 
 var (
-	errTooLong      = fmt.Errorf("%w: longer than %d octets", ErrInvalid, maxName)
-	errLabelTooLong = fmt.Errorf("%w: a label longer than %d octets", ErrInvalid, maxLabel)
+	errTooLong      = fmt.Errorf("%w: it has more than %d bytes", ErrInvalid, maxName)
+	errLabelTooLong = fmt.Errorf("%w: a label has more than %d bytes", ErrInvalid, maxLabel)
 )
 
 // Name is a domain name as Parse returns it: A-labels, lower case, no final dot. Two Names are the
@@ -65,7 +65,7 @@ func check(s string) error {
 		}
 	}
 	if allDigits(s[last:]) {
-		return fmt.Errorf("%w: its last label is a number", ErrInvalid)
+		return fmt.Errorf("%w: its last part is a number", ErrInvalid)
 	}
 	return nil
 }
@@ -74,15 +74,15 @@ func check(s string) error {
 func checkLabel(l string) error {
 	switch {
 	case l == "":
-		return fmt.Errorf("%w: an empty label", ErrInvalid)
+		return fmt.Errorf("%w: there is nothing between two dots, or before the first one", ErrInvalid)
 	case len(l) > maxLabel:
 		return errLabelTooLong
 	case l[0] == '-' || l[len(l)-1] == '-':
-		return fmt.Errorf("%w: a hyphen at the edge of a label", ErrInvalid)
+		return fmt.Errorf("%w: a part begins or ends with a hyphen", ErrInvalid)
 	}
 	for i := range len(l) {
 		if c := l[i]; c != '-' && c != '_' && !isDigit(c) && (c < 'a' || c > 'z') {
-			return fmt.Errorf("%w: %q in a label", ErrInvalid, c)
+			return fmt.Errorf("%w: it contains %q", ErrInvalid, c)
 		}
 	}
 	return nil

@@ -72,7 +72,7 @@ func toLower(l string) (string, error) {
 	for _, r := range l {
 		low := unicode.ToLower(r)
 		if r == utf8.RuneError || r >= utf8.RuneSelf && low < utf8.RuneSelf {
-			return "", fmt.Errorf("%w: %q in a label", ErrInvalid, r)
+			return "", fmt.Errorf("%w: it contains %q", ErrInvalid, r)
 		}
 		b.WriteRune(low)
 	}

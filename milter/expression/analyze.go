@@ -130,15 +130,16 @@ func unlikely(fact, v string) string {
 	case fact == "client.address":
 		if a, err := netip.ParseAddr(v); err != nil || a.String() != v {
 			return fmt.Sprintf(
-				"client.address is never %q: it is one address in its shortest form; in_network "+
-					"compares it with a network",
+				"client.address is never %q: it is a single address in its shortest form; to "+
+					"compare it with a network, use in_network(client.address, \"192.0.2.0/24\")",
 				v,
 			)
 		}
 	case slices.Contains(normal, fact):
 		if d, err := domain.Parse(v); err != nil || string(d) != v {
 			return fmt.Sprintf(
-				"%s is never %q: it is a domain in lower case and A-labels; below compares it with all below one",
+				"%s is never %q: write domains in lower case, and international ones as xn--...; "+
+					"below(%[1]s, \"example.com\") also matches names below a domain",
 				fact,
 				v,
 			)

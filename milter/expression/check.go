@@ -176,7 +176,7 @@ func (c *checker) constants(n *ast.CallNode, name string) {
 			_, err = parseNetwork(text.Value)
 		}
 		if err != nil {
-			c.refuse(arg, "%q is not valid: %s", text.Value, usage[name])
+			c.refuse(arg, "%q is not valid; write it as in %s", text.Value, usage[name])
 			return
 		}
 	}
@@ -215,7 +215,7 @@ func (c *checker) builtin(n *ast.BuiltinNode) {
 		}
 		if len(n.Arguments) != 2 {
 			c.refuse(n,
-				"%s needs a list and a condition, such as %s(dkim, .aligned); len is how many there are",
+				"%s needs a list and a condition, such as %s(dkim, .aligned); len returns the number of elements",
 				n.Name, n.Name)
 			return
 		}

@@ -142,7 +142,7 @@ func (c *Condition) Holds(facts any) (bool, error) {
 	}
 	holds, ok := v.(bool)
 	if !ok {
-		return false, fmt.Errorf("expression: the value is %T, not true or false", v)
+		return false, fmt.Errorf("the value is %T, not true or false", v)
 	}
 	return holds, nil
 }
@@ -155,7 +155,7 @@ func run(program *vm.Program, facts any) (any, error) {
 		if errors.Is(err, errText) {
 			return nil, errText
 		}
-		return nil, fmt.Errorf("expression: %s", firstLine(err.Error()))
+		return nil, fmt.Errorf("%s", firstLine(err.Error()))
 	}
 	return v, nil
 }

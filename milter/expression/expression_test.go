@@ -188,7 +188,7 @@ func TestMistakes(t *testing.T) {
 		{"many lists", strings.Repeat(`any(dkim, .aligned) or `, 11) + "true", Judging, 1, 231, "more than 10", ""},
 		{"a text without quotes", `dmarc.result == fail`, Judging, 1, 17,
 			`write a text in double quotes: "fail"`, "fail"},
-		{"typographic quotes", `login == “joe”`, Judging, 1, 10, "quotation marks of a text program", ""},
+		{"typographic quotes", `login == “joe”`, Judging, 1, 10, "typographic quotation marks", ""},
 		{"null", `login != nil`, Judging, 1, 10, "every name has a value", ""},
 		{"another program's name", `subject == "x"`, Judging, 1, 1, `write header("Subject")`, "subject"},
 		{"not without parentheses", `not login == "joe"`, Judging, 1, 1, "parentheses", ""},

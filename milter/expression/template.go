@@ -46,7 +46,7 @@ func NewTemplate(text string) (Template, error) {
 		}
 	}
 	if len(text) > maxTemplate {
-		return Template{}, fmt.Errorf("expression: the text has %d bytes; %d are the most",
+		return Template{}, fmt.Errorf("the text has %d bytes; %d are the most",
 			len(text), maxTemplate)
 	}
 	for _, name := range braces.FindAllString(text, -1) {
@@ -62,7 +62,7 @@ func NewTemplate(text string) (Template, error) {
 type UnknownPlaceholder string
 
 func (u UnknownPlaceholder) Error() string {
-	return fmt.Sprintf("expression: {%s} is not known; there are {%s}", string(u),
+	return fmt.Sprintf("{%s} is not known; there are {%s}", string(u),
 		strings.Join(Placeholders(), "}, {"))
 }
 

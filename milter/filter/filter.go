@@ -1,5 +1,5 @@
-// Package filter is what Mailseal does to a message: it signs mail of ours, judges mail of theirs,
-// and removes the fields that only we may have written. It implements milter.Filter and never sees
+// Package filter decides what Mailseal does to a message: it signs our mail, judges strangers'
+// mail, and removes fields that only Mailseal may write. It implements milter.Filter and never sees
 // the milter protocol.
 //
 // A message takes one of three ways, each a milter.Judge: outbound signs, inbound judges, and
@@ -68,7 +68,7 @@ type Counters interface {
 	Found(method, value string)
 	SelfChecked(sign.Verdict)
 	RuleFailed() // a rule of the policy could not be evaluated
-	Short()      // mail of theirs that was deferred, since this host was too busy to judge it
+	Short()      // strangers' mail that was deferred, since this host was too busy to judge it
 }
 
 // Begin implements milter.Filter.
@@ -131,7 +131,7 @@ func (f *Filter) ours(ml mail) milter.Judge {
 	if len(rules) == 0 {
 		return f.unmatched(ml)
 	}
-	if f.Own.saysForged(ml.Header, ml.author.Domain, ml.Envelope.Hostname) {
+	if f.Own.hasOurFailure(ml.Header, ml.author.Domain, ml.Envelope.Hostname) {
 		switch f.Redirected {
 		case action.RedirectedUnsigned:
 			q.Forged = ml.author.Domain

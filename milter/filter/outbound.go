@@ -113,10 +113,10 @@ func (ml mail) refold(out *milter.Outcome, fit sign.Fit) {
 func refuse(out *milter.Outcome, what action.OnKeyError, err error) {
 	out.Action, out.Edits = action.Tempfail, message.Edits{}
 	out.Reply = milter.Reply{Code: 451, Enhanced: "4.7.5",
-		Text: "Signing is not possible at the moment, try again later"}
+		Text: "The message cannot be signed at the moment, please try again later"}
 	if what == action.KeyReject {
 		out.Action = action.Reject
-		out.Reply = milter.Reply{Code: 550, Enhanced: "5.7.5", Text: "Message cannot be signed"}
+		out.Reply = milter.Reply{Code: 550, Enhanced: "5.7.5", Text: "The message cannot be signed"}
 	}
 	out.Level = max(out.Level, levelNotSigned)
 	out.Details = append(out.Details, slog.String("error", err.Error()))

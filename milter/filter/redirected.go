@@ -13,15 +13,15 @@ import (
 // it does not come from there.
 const redirected = "redirected"
 
-// saysForged reports whether the newest of our own fields with a DMARC result says that the message
-// failed DMARC for the author's domain. Such a message came from a stranger, and a user's rule or a
+// hasOurFailure reports whether the message failed DMARC for the author's domain, by the newest of
+// our own fields with a DMARC result. Such a message came from a stranger, and a user's rule or a
 // list sends it on through a host of ours: signed, the forgery would pass everywhere.
 //
 // A stranger cannot have written the field, since fields with our ids are removed from what
 // strangers send; a user of ours who writes one keeps but a message of his own from being signed.
 //
 // Without authserv_id our fields have the name that the MTA calls itself, mta.
-func (o OwnFields) saysForged(h message.Header, author domain.Name, mta string) bool {
+func (o OwnFields) hasOurFailure(h message.Header, author domain.Name, mta string) bool {
 	ids := o.allIDs(mta)
 	for _, f := range h { // the newest is on top
 		if !f.Is(authres.FieldName) {

@@ -63,7 +63,10 @@ func (s Senders) byEnvelope(env *message.Envelope, author domain.Name) (string, 
 		return "", true
 	}
 	path, err := message.ParsePath(env.Sender)
-	if err != nil || path.Domain != author {
+	switch {
+	case author == "":
+		return "From has no address or several; the envelope sender is " + env.Sender, false
+	case err != nil || path.Domain != author:
 		return "From is in " + string(author) + ", the envelope sender is " + env.Sender, false
 	}
 	return "", true
@@ -76,7 +79,7 @@ func (s Senders) outcome(ml mail, reason string) milter.Outcome {
 	}
 	out := ml.pass()
 	out.Details = append(out.Details, slog.String("sender", reason))
-	text := "You may not send as " + replyAuthor(ml)
+	text := refusal(ml)
 	switch s.Action {
 	case action.Accept:
 		ml.filter.count(func(n Counters) { n.Unsigned(notTheSender) })
@@ -95,10 +98,10 @@ func (s Senders) outcome(ml mail, reason string) milter.Outcome {
 	return out
 }
 
-// replyAuthor is the author for a reply: an address from a header may hold anything.
-func replyAuthor(ml mail) string {
+// refusal is the text of the reply: it has no address from the header, which may contain anything.
+func refusal(ml mail) string {
 	if ml.author.Domain == "" {
-		return "this author"
+		return "The From field has no address that you may use"
 	}
-	return "an author of " + string(ml.author.Domain)
+	return "You may not use an address at " + string(ml.author.Domain) + " in From"
 }

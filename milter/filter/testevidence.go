@@ -156,15 +156,15 @@ func (in *inbound) noAnswer(j judgment) string {
 	case r.DMARC == nil || r.DMARC.Value != dmarc.Pass:
 		return "DMARC did not pass"
 	case !in.senderAuthenticated(r):
-		return "nothing authenticates the envelope sender"
+		return "the envelope sender is not authenticated by SPF or DKIM"
 	case isProgram(env.Sender):
-		return "the envelope sender is a program"
+		return "the envelope sender is the address of a program"
 	case pathDomain(env.Sender) == in.filter.Test.Domain || r.Author == in.filter.Test.Domain:
 		return "the mail claims to be of this address's domain"
 	}
 	for _, f := range in.Header {
 		if asksForSilence(f) {
-			return "the field " + f.Name() + " says that a program sent it"
+			return "the field " + f.Name() + " shows that a program sent it"
 		}
 	}
 	return ""

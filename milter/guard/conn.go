@@ -27,15 +27,15 @@ type BodySink func(p []byte) error
 
 // ErrSkip is what a BodySink returns when it needs no more of this message's body. It is told to
 // the MTA where both sides can; otherwise the rest is read and dropped.
-var ErrSkip = errors.New("guard: skip the rest of the body")
+var ErrSkip = errors.New("skip the rest of the body")
 
 // ErrNoAnswer is why a connection ends on which the filter wrote what the MTA would not read, or
 // would misread: a refusal at a stage that has no replies, an edit before the end of the message or
 // one that was not agreed on.
-var ErrNoAnswer = errors.New("guard: an answer that the MTA would misread")
+var ErrNoAnswer = errors.New("an answer that the MTA would misread")
 
 // errDrained ends a connection that was asked to go; it is not a fault.
-var errDrained = errors.New("guard: drained")
+var errDrained = errors.New("drained")
 
 // Conn is one MTA's connection after the negotiation: a net.Conn for go-milter, which sees whole,
 // valid commands in their order and no others, and at its side what go-milter does not hand on. Its

@@ -67,6 +67,6 @@
 //
 // # Framing alone
 //
-// Framer reads and writes packets for either side and checks nothing but their length: for a proxy,
+// Framer reads and writes packets for either side and checks only their length: for a proxy,
 // or to play the MTA.
 package guard

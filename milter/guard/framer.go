@@ -136,11 +136,11 @@ func oversized(length []byte, most int) error {
 	})
 	switch {
 	case isText:
-		return malformed("the connection begins a packet with the text %q: an SMTP or HTTP client?",
+		return malformed("the connection begins with the text %q, so the client may be one for SMTP or HTTP",
 			length)
 	case length[0] == 0x16 && length[1] == 0x03:
 		return malformed(
-			"the connection begins a packet with a handshake of TLS, which milters do not speak")
+			"the connection begins with a TLS handshake, and milters do not use TLS")
 	}
 	return malformed("a packet of %d bytes; 1 to %d are allowed", binary.BigEndian.Uint32(length),
 		most)
@@ -163,7 +163,7 @@ func (f *Framer) fill() error {
 	}
 	f.makeRoom()
 	if err := f.nc.SetReadDeadline(f.deadline()); err != nil {
-		return fmt.Errorf("guard: read: %w", err)
+		return fmt.Errorf("read from the MTA: %w", err)
 	}
 	n, err := f.nc.Read(f.buf[f.w:])
 	if f.ack != nil {
@@ -200,17 +200,17 @@ func (f *Framer) readError(err error) error {
 	case err == nil:
 		return io.ErrNoProgress
 	case errors.Is(err, io.EOF) && f.begun:
-		return fmt.Errorf("guard: the peer closed inside a packet: %w", io.ErrUnexpectedEOF)
+		return fmt.Errorf("the peer closed inside a packet: %w", io.ErrUnexpectedEOF)
 	case errors.Is(err, io.EOF):
 		return io.EOF
 	case errors.Is(err, os.ErrDeadlineExceeded) && !f.first.IsZero():
-		return fmt.Errorf("guard: no offer within %v: %w", f.limits.Handshake, err)
+		return fmt.Errorf("no offer within %v: %w", f.limits.Handshake, err)
 	case errors.Is(err, os.ErrDeadlineExceeded) && f.begun:
-		return fmt.Errorf("guard: a packet not complete after %v: %w", f.limits.InPacket, err)
+		return fmt.Errorf("a packet was not complete after %v: %w", f.limits.InPacket, err)
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return fmt.Errorf("guard: no packet for %v: %w", f.limits.Idle, err)
+		return fmt.Errorf("no packet for %v: %w", f.limits.Idle, err)
 	}
-	return fmt.Errorf("guard: read: %w", err)
+	return fmt.Errorf("read from the MTA: %w", err)
 }
 
 // makeRoom sees to it that the buffer has room, and the right size: small while nothing much
@@ -306,7 +306,7 @@ func (f *Framer) flush(more ...[]byte) error {
 		f.out = nil
 	}
 	if err != nil {
-		return fmt.Errorf("guard: write: %w", err)
+		return fmt.Errorf("write to the MTA: %w", err)
 	}
 	return nil
 }

@@ -67,11 +67,11 @@ func TestFramerJoinsWrites(t *testing.T) {
 // What other protocols say is told apart from a length that is merely wrong.
 func TestFramerOtherProtocols(t *testing.T) {
 	for _, c := range []struct{ input, want string }{
-		{"EHLO client.example\r\n", `the text "EHLO": an SMTP or HTTP client?`},
+		{"EHLO client.example\r\n", `the text "EHLO", so the client may be one for SMTP or HTTP`},
 		{"GET /metrics HTTP/1.1\r\n\r\n", `the text "GET "`},
 		{"QUIT\r\n", `the text "QUIT"`},
 		{"\r\n\r\n", `the text "\r\n\r\n"`},
-		{"\x16\x03\x01\x02\x00", "a handshake of TLS"},
+		{"\x16\x03\x01\x02\x00", "a TLS handshake"},
 		{"\x7f\xff\xff\xffO", "a packet of 2147483647 bytes; 1 to 1048576 are allowed"},
 		{"\x00\x00\x00\x00O", "a packet of 0 bytes"},
 	} {

@@ -13,7 +13,7 @@ type Limits struct {
 	// all of it, so that this is a slow client's upload, not the MTA's thinking.
 	Idle  time.Duration
 	Write time.Duration // one write; 10 s
-	// between two signs of life while a message is judged; 4 s: Sendmail waits 10 s
+	// between two progress packets while a message is judged; 4 s: Sendmail waits 10 s
 	Progress time.Duration
 }
 

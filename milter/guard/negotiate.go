@@ -107,7 +107,7 @@ func ParseOffer(data []byte) (Offer, error) {
 		Protocol: Protocol(binary.BigEndian.Uint32(data[8:])),
 	}
 	if o.Version < minVersion {
-		return Offer{}, malformed("an OPTNEG for version %d; %d is the least", o.Version,
+		return Offer{}, malformed("an OPTNEG for version %d; the lowest supported version is %d", o.Version,
 			minVersion)
 	}
 	return o, nil
@@ -299,10 +299,11 @@ var costs = []struct {
 			"does not begin with a tab or a line end; a field that was written without that " +
 			"space breaks signatures with simple canonicalization",
 	},
-	{protocol: NoReplyHeader, sentence: "no NR_HDR: each header field is answered, and a message takes longer"},
-	{protocol: NoReplyEOH, sentence: "no NR_EOH: the end of the header is answered, and a message takes longer"},
-	{protocol: NoReplyBody, sentence: "no NR_BODY: each piece of body is answered, and a large message takes longer"},
-	{protocol: NoData, sentence: "no NODATA: DATA is shown and answered"},
-	{protocol: NoUnknown, sentence: "no NOUNKNOWN: unknown SMTP commands are shown and answered"},
-	{protocol: Skip, sentence: "no SKIP: a body is sent whole even where it is not read"},
+	{protocol: NoReplyHeader, sentence: "no NR_HDR: each header field needs an answer, so a message takes longer"},
+	{protocol: NoReplyEOH, sentence: "no NR_EOH: the end of the header needs an answer, so a message takes longer"},
+	{protocol: NoReplyBody, sentence: "no NR_BODY: each piece of the body needs an answer, so a " +
+		"large message takes longer"},
+	{protocol: NoData, sentence: "no NODATA: DATA needs an answer"},
+	{protocol: NoUnknown, sentence: "no NOUNKNOWN: unknown SMTP commands need an answer"},
+	{protocol: Skip, sentence: "no SKIP: the whole body is sent even if Mailseal does not need it"},
 }

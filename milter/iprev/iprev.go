@@ -1,4 +1,4 @@
-// Package iprev asks whether the client's address has a name that leads back to it (RFC 8601
+// Package iprev checks that the client's address has a reverse name with that address (RFC 8601
 // section 3).
 package iprev
 

@@ -1,6 +1,5 @@
-// Package keydns compares keys with what the DNS shows of them, as all verifiers will see it: what
-// is wrong with a published record, how it came to be so, and which record corrects it (RFC 6376
-// section 3.6).
+// Package keydns compares keys with their published records, as verifiers see them: what is wrong
+// with a record, the likely cause, and the record that corrects it (RFC 6376 section 3.6).
 package keydns
 
 import (
@@ -21,7 +20,7 @@ type State string
 const (
 	Shown     State = "shown"     // mail that the key signs can be verified
 	Absent    State = "absent"    // there is no record
-	Revoked   State = "revoked"   // the record says that the key is no more (empty p=)
+	Revoked   State = "revoked"   // the record says that the key no longer exists (empty p=)
 	Differs   State = "differs"   // there is something else: signatures fail
 	Unreached State = "unreached" // the DNS did not answer
 )
@@ -171,7 +170,7 @@ func (v *View) judge() {
 		}
 	}
 	if n := len(v.Texts); n > 1 {
-		v.add(Several, true, "there are %d TXT records, and a verifier may take any of them", n)
+		v.add(Several, true, "there are %d TXT records, and a verifier may use any of them", n)
 	}
 }
 
@@ -203,12 +202,11 @@ func (v *View) judgeText(text string) State {
 		v.add(Spaced, false, "has white space around it")
 	}
 	if tags := tagsOf(text); spaced(tags) {
-		v.add(Spaced, false, "has white space inside the key; verifiers are to skip it, and some do not")
+		v.add(Spaced, false, "has white space inside the key, which some verifiers do not skip as they should")
 	}
 	if isPKCS1(text) {
-		v.add(PKCS1, false, "has the key in the form of PKCS#1 (RSAPublicKey), which some "+
-			"verifiers cannot read; the usual form is SubjectPublicKeyInfo, as mailseal keygen "+
-			"prints it")
+		v.add(PKCS1, false, "has the key as PKCS#1 (RSAPublicKey), which some verifiers cannot "+
+			"read; publish it as SubjectPublicKeyInfo, as mailseal keygen prints it")
 	}
 	if record.Testing {
 		v.add(Testing, false, "has t=y: verifiers may treat signatures as a test, and ignore "+
@@ -220,7 +218,7 @@ func (v *View) judgeText(text string) State {
 // atString tells the reader why a record ends where it does.
 func atString(n int) string {
 	if n%keys.MaxString == 0 {
-		return ", where the first string ends: the provider's form takes one string only; enter " +
+		return ", where the first string ends: the provider's form accepts only one string; enter " +
 			"the value in strings of at most 255 octets"
 	}
 	return ""
@@ -263,9 +261,9 @@ func (v *View) isTruncated(text string) bool {
 func pasted(text string) string {
 	switch {
 	case strings.Contains(text, `"`):
-		return "there are quotes in the value; they belong to zone files"
+		return "the value contains quotes, which are only for zone files"
 	case strings.Contains(text, `\`):
-		return "there are backslashes in the value; they belong to zone files"
+		return "the value contains backslashes, which are only for zone files"
 	case strings.ContainsFunc(text, func(r rune) bool {
 		return r > '~' || r < ' ' && r != '\t' && r != '\r' && r != '\n'
 	}):

@@ -155,13 +155,13 @@ func (p *Panel) authorities(ctx context.Context, name string) ([]Server, error) 
 	for zone := name; strings.Contains(zone, "."); _, zone, _ = strings.Cut(zone, ".") {
 		a, err := p.Resolver.Lookup(ctx, zone, dns.NS)
 		if err != nil {
-			return nil, fmt.Errorf("keydns: name servers of %s: %w", zone, err)
+			return nil, fmt.Errorf("name servers of %s: %w", zone, err)
 		}
 		if len(a.Names) > 0 && len(a.Aliases) == 0 {
 			return p.open(ctx, a.Names[:min(len(a.Names), maxServers)])
 		}
 	}
-	return nil, fmt.Errorf("keydns: %w: no zone above %s has name servers", dns.ErrFailure, name)
+	return nil, fmt.Errorf("%w: no zone above %s has name servers", dns.ErrFailure, name)
 }
 
 // open makes a resolver for each server. Its IPv4 and IPv6 addresses are one server: a host that

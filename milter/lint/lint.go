@@ -1,6 +1,6 @@
-// Package lint is what the packages that know a record say of one that is published: which mistake,
-// and where in the text. What becomes of mail, and what to publish instead, is for the caller to
-// say.
+// Package lint defines the form in which the packages of records report mistakes in a published
+// record: which mistake, and where in the text. The caller adds the effect on mail, and what to
+// publish instead.
 package lint
 
 import (

@@ -9,7 +9,7 @@ import (
 )
 
 // ErrAddress says that a text is not an address. ParsePath wraps it with the reason.
-var ErrAddress = errors.New("message: not an address")
+var ErrAddress = errors.New("not an address")
 
 // Address is one mailbox.
 type Address struct {

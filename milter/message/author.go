@@ -11,11 +11,11 @@ import (
 
 // ErrNoAuthor says that a header names no author domain: there is no From field, or none that shows
 // a domain name. It is wrapped with the reason, for a log.
-var ErrNoAuthor = errors.New("message: no author")
+var ErrNoAuthor = errors.New("no author")
 
 // ErrManyAuthors says that the From fields of a header show several domains, or that different
 // readers could show different ones. It is wrapped with the reason, for a log.
-var ErrManyAuthors = errors.New("message: more than one author")
+var ErrManyAuthors = errors.New("more than one author")
 
 const (
 	// MaxAuthors is how many addresses of a From field are read.

@@ -20,7 +20,7 @@ const (
 )
 
 // ErrCanonicalization says that a name is not that of a canonicalization.
-var ErrCanonicalization = errors.New("message: unknown canonicalization")
+var ErrCanonicalization = errors.New("unknown canonicalization")
 
 // String returns the name that c= and configurations use: "simple" or "relaxed".
 func (c Canonicalization) String() string {

@@ -8,7 +8,7 @@ import (
 )
 
 // ErrField says that some octets are not one header field. ParseField wraps it with the reason.
-var ErrField = errors.New("message: not a header field")
+var ErrField = errors.New("not a header field")
 
 // Field is one header field as it arrived: its raw octets without the final CRLF, every line end a
 // CRLF. Fields share memory with their source; the bytes must not be changed.

@@ -1,5 +1,5 @@
-// Package message is the mail as it arrived: its fields byte for byte, its author, and the digests
-// of its body. The body itself is never kept (RFC 5322, RFC 6376 section 3.4).
+// Package message represents a message as it arrived: its fields byte for byte, its author, and the
+// digests of its body. The body itself is never stored (RFC 5322, RFC 6376 section 3.4).
 package message
 
 // Message is the header of a mail and the digests of its body, which are complete once Body is

@@ -10,7 +10,7 @@ import (
 )
 
 // ErrPattern says that a text is not a pattern of addresses.
-var ErrPattern = errors.New("message: not an address pattern")
+var ErrPattern = errors.New("not an address pattern")
 
 // Pattern is a set of addresses, as tables of them are written: one address, all users of a domain,
 // all users below one, one user anywhere, users whose names begin, end or go on alike.

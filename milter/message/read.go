@@ -9,7 +9,7 @@ import (
 )
 
 // ErrHeaderTooLarge says that a header is larger than its limit.
-var ErrHeaderTooLarge = errors.New("message: header too large")
+var ErrHeaderTooLarge = errors.New("header too large")
 
 // ReadHeader reads the fields of a message and the empty line after them, lines parted by CRLF or
 // LF, and leaves r at the body. The end of the input ends the header, too. Like Postfix it skips

@@ -1,5 +1,6 @@
-// Package miltertest plays the MTA towards a milter: it negotiates, sends messages as Postfix or as
-// Sendmail does, collects what the milter answers, and makes of it what the real MTA would deliver.
+// Package miltertest acts as an MTA for a milter: it negotiates, sends messages as Postfix or
+// Sendmail does, collects the milter's answers, and builds the message that the real MTA would
+// deliver.
 //
 //	c, err := miltertest.Dial("unix:/run/mailseal/mailseal.sock", miltertest.Options{As: miltertest.Sendmail})
 //	…

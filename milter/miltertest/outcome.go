@@ -140,7 +140,7 @@ type Outcome struct {
 	Ignored    []Edit
 	Quarantine string        // the reason to hold the message, "" for none
 	Skipped    bool          // the milter did not want all of the body
-	Progress   int           // signs of life before the first edit
+	Progress   int           // progress packets before the first edit
 	Took       time.Duration // from MAIL to the verdict
 	Judging    time.Duration // from the end of the message to the verdict
 

@@ -226,7 +226,7 @@ func (c *Conn) sendBody(o *Outcome) (*decision, error) {
 	return nil, nil
 }
 
-// sendEnd ends the message and takes what the milter has to say to it: signs of life, edits, a
+// sendEnd ends the message and takes what the milter has to say to it: progress packets, edits, a
 // verdict.
 func (c *Conn) sendEnd(o *Outcome) (*decision, error) {
 	if err := c.sendMacros(guard.EndOfBody); err != nil {

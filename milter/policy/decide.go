@@ -18,7 +18,7 @@ type finding struct {
 	action action.Action
 }
 
-// checked returns f, with Tempfail where the rules hold no valid action for it, and a reason that
+// checked returns f, with Tempfail where the rules have no valid action for it, and a reason that
 // says so.
 func (f finding) checked() finding {
 	if !f.action.IsValid() {
@@ -265,15 +265,15 @@ func (rs *Rules) excuse(r *verify.Results) domain.Name {
 		if !slices.Contains(rs.TrustedSealers, set.Sealer) {
 			return ""
 		}
-		if sawPass([]byte(set.Payload), r.Author) {
+		if hasPass([]byte(set.Payload), r.Author) {
 			return set.Sealer
 		}
 	}
 	return ""
 }
 
-// sawPass reports whether an ARC-Authentication-Results payload says dmarc=pass for the author.
-func sawPass(payload []byte, author domain.Name) bool {
+// hasPass reports whether an ARC-Authentication-Results payload says dmarc=pass for the author.
+func hasPass(payload []byte, author domain.Name) bool {
 	f, err := authres.Parse(payload)
 	if err != nil {
 		return false

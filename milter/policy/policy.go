@@ -1,7 +1,7 @@
-// Package policy decides what becomes of a message from what the methods found: accept, mark, hold,
-// tempfail or reject. It alone decides what a temperror means. A result for which the Rules hold no
-// valid action defers the message; the zero Rules, which hold none, accept what passes and defer
-// all else.
+// Package policy decides what happens to a message from the results of the methods: accept, mark,
+// hold, tempfail or reject. It alone decides what a temperror means. A result for which the Rules
+// have no valid action defers the message; the zero Rules, which have none, accept messages that
+// pass and defer all others.
 package policy
 
 import (

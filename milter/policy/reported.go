@@ -33,7 +33,7 @@ const testMode = "policy_test_mode"
 const (
 	commentDefault   = "this host's policy for mail that fails differs from the published one"
 	commentMarked    = "this host marks mail that fails, and does not refuse it"
-	commentDryRun    = "this host only tries its policy out"
+	commentDryRun    = "this host only tests its policy"
 	commentNotJudged = "this host applies no policy to this mail"
 	commentOverride  = "this host has a policy of its own for this mail"
 )

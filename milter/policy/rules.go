@@ -28,8 +28,8 @@ const RulesMethod = "rule"
 
 // The replies of a rule that refuses without a text of its own.
 const (
-	textRuleReject   = "The message is refused by a rule of this host"
-	textRuleTempfail = "The message cannot be taken now by a rule of this host, please try again later"
+	textRuleReject   = "The local policy refuses this message"
+	textRuleTempfail = "The local policy defers this message, please try again later"
 	textRuleError    = "This host cannot judge the message at the moment, please try again later"
 )
 

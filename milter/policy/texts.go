@@ -24,7 +24,7 @@ var sentences = map[string]map[string]string{
 		"fail": "SPF: {client} may not use the name {domain} in HELO",
 	},
 	"iprev": {
-		"fail":      "Reverse DNS: no name of {client} leads back to it",
+		"fail":      "Reverse DNS: no name of {client} has this address",
 		"permerror": "Reverse DNS: {client} has no name",
 		"temperror": "Reverse DNS: the DNS did not answer for {name}",
 	},
@@ -52,7 +52,7 @@ var sentences = map[string]map[string]string{
 
 // Other sentences.
 const (
-	textSeveral  = "Authentication failed: neither SPF nor DKIM speak for the message"
+	textSeveral  = "Authentication failed: neither SPF nor DKIM authenticates the message"
 	textOther    = "Authentication failed"
 	textShortage = "This host is too busy to judge the message now, please try again later"
 )
@@ -131,7 +131,7 @@ func unanswered(f finding, r *verify.Results) string {
 		name = unansweredByDMARC(r)
 	}
 	if name == "" {
-		return "a name that this depends on"
+		return "a name that the result depends on"
 	}
 	return hostname(name)
 }

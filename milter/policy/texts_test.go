@@ -35,7 +35,7 @@ func TestTextOfEveryResult(t *testing.T) {
 		{"spf=permerror", "SPF: the SPF record of sender.example cannot be used"},
 		{"spf=temperror", "SPF: the DNS did not answer for spf.sender.example"},
 		{"helo=fail", "SPF: 192.0.2.1 may not use the name mx.sender.example in HELO"},
-		{"iprev=fail", "Reverse DNS: no name of 192.0.2.1 leads back to it"},
+		{"iprev=fail", "Reverse DNS: no name of 192.0.2.1 has this address"},
 		{"iprev=permerror", "Reverse DNS: 192.0.2.1 has no name"},
 		{"iprev=temperror", "Reverse DNS: the DNS did not answer for 1.2.0.192.in-addr.arpa"},
 		{"dkim=fail", "DKIM: no signature matches the message"},
@@ -110,7 +110,7 @@ func TestCustomTexts(t *testing.T) {
 		"spf=none": "no 192.0.2.1 for sender.example", "helo=fail": "no 192.0.2.1 for mx.sender.example",
 		"dkim=none": "unsigned", "dkim=neutral": "unsigned", "iprev=fail": "reverse",
 		"dmarc=fail/none": "dmarc example.com",
-		"spf=temperror":   "SPF: the DNS did not answer for a name that this depends on",
+		"spf=temperror":   "SPF: the DNS did not answer for a name that the result depends on",
 	} {
 		if d := rules.Decide(client, nil, found(found_)); d.Text != want {
 			t.Errorf("%s: got %q, want %q", found_, d.Text, want)

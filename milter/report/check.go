@@ -11,7 +11,7 @@ import (
 )
 
 // ErrInvalid says that a report is not as RFC 9990 has it.
-var ErrInvalid = errors.New("report: not a valid report")
+var ErrInvalid = errors.New("not a valid report")
 
 // checked is what Check looks at.
 type checked struct {

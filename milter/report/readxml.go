@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// ErrNoReport reports text that holds no aggregate report.
+// ErrNoReport reports text that contains no aggregate report.
 var ErrNoReport = fmt.Errorf("no <feedback> element: this is not a DMARC aggregate report")
 
 // reader builds a report of the tokens of a file. It holds one record at a time.
@@ -50,8 +50,8 @@ type rowPart struct {
 //
 // Reports are read as they are written, not as they should be: what is unusual is in Notes, a row
 // that says nothing that can be counted in Refused, and a report that ends early has Cut. Words
-// that are unknown are kept as they are. The error wraps ErrNoReport for text that holds no report
-// at all, and ErrHostile for input that no reporter writes.
+// that are unknown are kept as they are. The error wraps ErrNoReport for text that contains no
+// report at all, and ErrHostile for input that no reporter writes.
 func ReadXML(in io.Reader, each func(*Row) error) (*Feedback,
 	error) {
 	return ReadXMLFrom(in, 1, each)

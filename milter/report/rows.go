@@ -18,7 +18,7 @@ type Counted struct {
 }
 
 // ErrRow reports rows that are not in the form that Key and AppendRow write.
-var ErrRow = errors.New("report: damaged row")
+var ErrRow = errors.New("damaged row")
 
 // Bits of the first byte of a key. Rows of mail that passes have the lower keys.
 const (

@@ -22,7 +22,7 @@ type Address struct {
 func (a Address) String() string { return a.Local + "@" + a.Host }
 
 // Addresses are the mail addresses of rua URIs that can be used, each once, at most MaxURIs. A size
-// behind the address is passed over (RFC 9990 section 3.5 has none); other schemes are not used.
+// behind the address is skipped (RFC 9990 section 3.5 has none); other schemes are not used.
 func Addresses(uris []string) []Address {
 	var out []Address
 	seen := map[string]bool{}

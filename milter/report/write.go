@@ -108,7 +108,7 @@ func (a *Aggregate) Write() ([]byte, error) {
 	e := xml.NewEncoder(&b)
 	e.Indent("", " ")
 	if err := e.Encode(f); err != nil {
-		return nil, fmt.Errorf("report: %w", err)
+		return nil, fmt.Errorf("write the report: %w", err)
 	}
 	b.WriteByte('\n')
 	if err := Check(b.Bytes()); err != nil {

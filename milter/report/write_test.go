@@ -24,7 +24,7 @@ func sample() *Aggregate {
 	p := Policy{
 		Domain: "example.com", Text: "v=DMARC1; p=reject; t=y; foo=1", P: "reject",
 		SP: "quarantine", NP: "reject", ADKIM: "s", ASPF: "r",
-		FO: "1:d", Testing: true, Discovery: "treewalk", Notes: []string{`"foo" is ignored: no tag that DMARC knows`},
+		FO: "1:d", Testing: true, Discovery: "treewalk", Notes: []string{`"foo" is ignored: not a DMARC tag`},
 	}
 	return &Aggregate{
 		ID: ID(begin, &p, "reports.example.net", 0), Organization: "Example & Co", Email: "dmarc@reports.example.net",

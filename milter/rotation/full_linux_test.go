@@ -165,7 +165,7 @@ func leftovers(dir string) []string {
 }
 
 // TestClocksThatMove has the clock jump back and forth between rotations. Whatever it says, exactly
-// one key signs, and the name server shows it; a clock that is behind makes no step early.
+// one key signs, and the name server shows it; a clock that is slow causes no early step.
 func TestClocksThatMove(t *testing.T) {
 	r := newRotated(t, t.TempDir())
 	run := func(days int) {

@@ -65,7 +65,7 @@ func (r *Rotator) generation(state *keylife.State, domain string, algorithms []s
 }
 
 // waitsForRecord is what a new key waits for.
-const waitsForRecord = "its record at all name servers"
+const waitsForRecord = "until all name servers show its record"
 
 // onTheirWay names keys that were made before and do not sign yet.
 func onTheirWay(state *keylife.State, domain string) []keylife.Event {

@@ -1,6 +1,6 @@
-// Package rotation brings DKIM keys through their lives, each step when the DNS is ready for it,
-// and watches whether the name servers show the keys that sign. The daemon and the command line
-// drive it; it knows no configuration.
+// Package rotation moves DKIM keys through their stages, each step when the DNS is ready for it,
+// and monitors whether the name servers show the keys that sign. The daemon and the command line
+// use it; it does not know the configuration.
 package rotation
 
 import (
@@ -344,7 +344,7 @@ func (r *Rotator) rotateDomain(state *keylife.State, d string, v keylife.View) (
 	return done, nil
 }
 
-// update changes the state. Once that has reached the disk, the private halves of keys that are
+// update changes the state. Once that has reached the disk, the private keys of keys that are
 // removed are destroyed; if it has not, those that were made are.
 func (r *Rotator) update(change func(*keylife.State) error) error {
 	before := map[string]keys.Stage{}
@@ -370,7 +370,7 @@ func (r *Rotator) update(change func(*keylife.State) error) error {
 	return errors.Join(errs...)
 }
 
-// isLeft reports whether the private half of a removed key is still there, since the command that
+// isLeft reports whether the private key of a removed key is still there, since the command that
 // removed the key did not live to destroy it.
 func (r *Rotator) isLeft(k keylife.Key) bool {
 	if k.Vendor {

@@ -8,7 +8,7 @@ import (
 	"mailseal/keys/keylife"
 )
 
-// A generation that could not be written leaves no private halves behind.
+// A generation that could not be written leaves no private keys behind.
 func TestNotWritten(t *testing.T) {
 	store := keylife.Store{Dir: t.TempDir()}
 	r := New(Options{Store: store, Selector: "s{alg}"})

@@ -69,7 +69,7 @@ func (r *Rotator) Move(ctx context.Context, verb string, names []string, force s
 
 // PublishCheck looks at the keys that are named by record or by domain, all of them for no name,
 // and moves those that were only generated and that every server shows to Published; with a reason
-// in force, those that it does not show, too.
+// in effect, those that it does not show, too.
 func (r *Rotator) PublishCheck(ctx context.Context, names []string, force string) ([]Seen, Done,
 	error) {
 	v, seen, err := r.view(ctx, names)

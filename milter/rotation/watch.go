@@ -29,7 +29,7 @@ type Signers interface {
 	// FallBack has other keys sign in place of active ones: names by names. What was set before is
 	// forgotten. An error means that it will be forgotten at a restart.
 	FallBack(names map[string]string, now time.Time) error
-	// FallenBack returns what is in force of it.
+	// FallenBack returns what is in effect of it.
 	FallenBack() map[string]string
 }
 
@@ -130,9 +130,9 @@ func (w *Watcher) report(done Done, err error) error {
 		}
 		switch {
 		case e.Publish != nil:
-			w.log.Warn("a key waits: "+e.Waits, "key", e.Name, "publish", e.Publish.Line())
+			w.log.Warn("a key "+e.Waiting(), "key", e.Name, "publish", e.Publish.Line())
 		case e.Waits != "":
-			w.log.Info("a key waits: "+e.Waits, "key", e.Name)
+			w.log.Info("a key "+e.Waiting(), "key", e.Name)
 		}
 	}
 	return err

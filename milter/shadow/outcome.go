@@ -149,8 +149,8 @@ func (o *Outcome) changed(data []byte) {
 	}
 }
 
-// results reads an Authentication-Results field. What it says in vain is as good as what it does
-// not say.
+// results reads an Authentication-Results field. A part without effect is treated as if it were
+// missing.
 func (o *Outcome) results(value []byte) {
 	f, _ := authres.Parse(value) // all that can be read of it
 	ofSender := func(r authres.Result) bool {

@@ -43,13 +43,13 @@ const (
 // NewRecorder returns a Recorder that writes to log, and to trouble when that cannot be written.
 // Both may be nil. Kinds of differences to ignore are not told. Close ends it.
 func NewRecorder(log, trouble *slog.Logger, ignore ...string) *Recorder {
-	r := &Recorder{log: orNowhere(log), trouble: orNowhere(trouble), comparer: newComparer(ignore),
+	r := &Recorder{log: orDiscard(log), trouble: orDiscard(trouble), comparer: newComparer(ignore),
 		entries: make(chan entry, waiting), done: make(chan struct{}), sum: newSummary()}
 	go r.run()
 	return r
 }
 
-func orNowhere(log *slog.Logger) *slog.Logger {
+func orDiscard(log *slog.Logger) *slog.Logger {
 	if log == nil {
 		return slog.New(slog.DiscardHandler)
 	}
@@ -57,7 +57,7 @@ func orNowhere(log *slog.Logger) *slog.Logger {
 }
 
 // ErrStuck says that the log took nothing any more.
-var ErrStuck = errors.New("shadow: the log takes nothing")
+var ErrStuck = errors.New("the log takes nothing")
 
 // Close writes what waits, and gives up after a time. No Proxy may still use the Recorder. The
 // error is nil or ErrStuck.
@@ -241,7 +241,7 @@ func (r *Recorder) line(level slog.Level, what string, about []slog.Attr) {
 	}
 	if isFull := err != nil; isFull != r.isFull {
 		r.isFull = isFull
-		r.tellFull(err)
+		r.reportFull(err)
 	}
 }
 
@@ -272,7 +272,7 @@ func (r *Recorder) write(level slog.Level, what string, about []slog.Attr) error
 	return r.log.Handler().Handle(context.Background(), record)
 }
 
-func (r *Recorder) tellFull(err error) {
+func (r *Recorder) reportFull(err error) {
 	if err == nil {
 		r.trouble.Info("the log can be written again")
 		return

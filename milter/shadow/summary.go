@@ -129,7 +129,7 @@ const maxLine = 1 << 20
 
 // ReadLog adds the lines of a log, in either of the Recorder's formats, with or without something
 // before them, as syslog puts it there. Lines of others are left out. A message that differs in
-// nothing but the kinds to ignore is the same.
+// only kinds to ignore is the same.
 func (s *Summary) ReadLog(r io.Reader, ignore ...string) error {
 	if s.Kinds == nil {
 		*s = newSummary()

@@ -24,7 +24,7 @@ const (
 )
 
 // ErrDisagree says that the second implementation does not verify a signature that we made.
-var ErrDisagree = errors.New("sign: the second implementation does not verify the signature")
+var ErrDisagree = errors.New("the second implementation does not verify the signature")
 
 // Check asks the second implementation whether the signatures verify on the message as it will be:
 // header h and body raw, which is nil when it was too large to be kept. It takes the keys' records

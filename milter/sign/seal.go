@@ -28,7 +28,7 @@ func (s *Sealer) BodyHash() message.BodyHash { return s.Options.BodyHash() }
 
 // ErrUnfinished says that a chain was not validated to its end because of a limit or a shortage of
 // this host. It is not sealed: cv=fail would end a chain that may be honest.
-var ErrUnfinished = errors.New("sign: the ARC chain was not validated to its end")
+var ErrUnfinished = errors.New("the ARC chain was not validated to its end")
 
 // Seal returns the next set for a message that will have header h below it, the topmost field
 // first. The AAR says what found says, without comments, which some receivers cannot read. The AMS
@@ -42,7 +42,7 @@ func (s *Sealer) Seal(
 	}
 	k, err := s.Keys.Key(ctx, s.Key)
 	if err != nil {
-		return nil, fmt.Errorf("sign: seal with key %s: %w", s.Key, err)
+		return nil, fmt.Errorf("seal with key %s: %w", s.Key, err)
 	}
 	if s.Domain != "" {
 		k.Domain = s.Domain

@@ -1,5 +1,5 @@
-// Package sign puts signatures on mail: it asks the signing table whose mail it is, fetches the
-// keys, signs, and seals.
+// Package sign signs mail: it finds the rules of the signing table that match, fetches the keys,
+// signs, and seals.
 package sign
 
 import (
@@ -22,14 +22,14 @@ import (
 
 // ErrUnsigned says that a rule wants the message signed and that no signature could be made. Such a
 // message must not go out as if nothing had happened.
-var ErrUnsigned = errors.New("sign: no signature could be made")
+var ErrUnsigned = errors.New("no signature could be made")
 
 // ErrNoRule says that the table in which a rule looks its keys up does not know the sender.
-var ErrNoRule = errors.New("sign: no keys for the sender")
+var ErrNoRule = errors.New("no keys for the sender")
 
 // ErrFirstKey is in the error of a rule whose keys have never signed yet: mail goes unsigned until
 // they do. It comes with ErrNoRule.
-var ErrFirstKey = errors.New("sign: no key has ever signed")
+var ErrFirstKey = errors.New("no key has ever signed")
 
 // Rule is one line of the signing table: whose mail, which keys, how.
 type Rule struct {

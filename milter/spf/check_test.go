@@ -332,7 +332,7 @@ func TestReceivedSPF(t *testing.T) {
 		{"default", `example.com TXT "v=spf1"`, "joe@example.com",
 			`neutral (mx.example.net: example.com does not say whether it permits 192.0.2.1) identity=mailfrom; client-ip=192.0.2.1; helo=mail.example.org; envelope-from="joe@example.com"; receiver=mx.example.net; mechanism=default`},
 		{"temperror", "$TIMEOUT example.com", "joe@example.com",
-			`temperror (mx.example.net: the DNS did not tell) identity=mailfrom; client-ip=192.0.2.1; helo=mail.example.org; envelope-from="joe@example.com"; receiver=mx.example.net; problem="zone: TXT example.com: dns: lookup failed: no answer in time"`},
+			`temperror (mx.example.net: the DNS did not tell) identity=mailfrom; client-ip=192.0.2.1; helo=mail.example.org; envelope-from="joe@example.com"; receiver=mx.example.net; problem="TXT example.com: lookup failed: no answer in time"`},
 		{"hostile sender", `example.com TXT "v=spf1 -all"`, "a\"b;\r\nX: (y\\z\xff@example.com",
 			`fail (mx.example.net: example.com does not permit 192.0.2.1) identity=mailfrom; client-ip=192.0.2.1; helo=mail.example.org; envelope-from="a?b???X: ?y?z?@example.com"; receiver=mx.example.net; mechanism=-all`},
 		{"null sender", `mail.example.org TXT "v=spf1 ~all"`, "",

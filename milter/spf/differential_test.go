@@ -236,7 +236,7 @@ func (c theirCase) explain(result, text string, ours Result) string {
 		return "redirect= beside all is not evaluated, so it does not count (section 6.1)"
 	case result == "temperror" && c.leadsToBroken("PTR") && (strings.Contains(tree, "ptr") ||
 		strings.Contains(tree, "%{p")):
-		return "a name of the client that cannot be looked up is passed over (section 5.5); and " +
+		return "a name of the client that cannot be looked up is skipped (section 5.5); and " +
 			"%{p} costs nothing unless its term is evaluated"
 	}
 	return ""

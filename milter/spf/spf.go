@@ -1,6 +1,6 @@
-// Package spf asks a domain whether a client may send mail in its name (RFC 7208).
+// Package spf checks whether a domain allows a client to send mail in its name (RFC 7208).
 //
-// Nothing is logged and nothing is decided: a Result says what was found, and Tree how.
+// It logs nothing and decides nothing: a Result has the result, and Tree shows how it was found.
 package spf
 
 import (

@@ -107,7 +107,7 @@ func isName(s string) bool {
 // fws is what folding white space is made of.
 const fws = " \t\r\n"
 
-// isText reports whether s is nothing but printable ASCII, UTF-8 and folding white space.
+// isText reports whether s is only printable ASCII, UTF-8 and folding white space.
 func isText(s string) bool {
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
@@ -121,7 +121,7 @@ func isText(s string) bool {
 	return utf8.ValidString(s)
 }
 
-// isFWS reports whether s is nothing but folding white space. It looks no further than the first
+// isFWS reports whether s is only folding white space. It looks no further than the first
 // other octet: Parse asks once for each tag.
 func isFWS(s string) bool { return strings.TrimLeft(s, fws) == "" && isText(s) }
 

@@ -1,5 +1,5 @@
-// Package verify judges a message: it runs the methods side by side, weighs DMARC on what they
-// found, and writes the one Authentication-Results field. It finds things out and decides nothing.
+// Package verify judges a message: it runs the methods in parallel, evaluates DMARC from their
+// results, and writes the Authentication-Results field. It makes no decisions.
 package verify
 
 import (

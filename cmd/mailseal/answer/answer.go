@@ -1,5 +1,6 @@
-// Package answer classifies what a command has found out. The packages behind the commands say with
-// their errors which kind of answer it is; only the program itself makes an exit code of it.
+// Package answer classifies the results of commands. The errors of the packages behind the commands
+// carry the kind of answer; only package main turns it into an exit code. It also prints help,
+// tables and the manual page.
 package answer
 
 import (

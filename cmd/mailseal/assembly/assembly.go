@@ -95,7 +95,7 @@ func New(
 }
 
 // RecordReports has what DMARC reports are made of written down by r. It is called before the parts
-// are in force.
+// are in effect.
 func (p *Parts) RecordReports(r filter.Recorder, lists *filter.Lists) error {
 	f, ok := p.Settings.Filter.(*filter.Filter)
 	if !ok || !p.Config.Reports.Collect {
@@ -119,7 +119,7 @@ func (p *Parts) RecordReports(r filter.Recorder, lists *filter.Lists) error {
 }
 
 // KeepTests has what is found of mail to the address for tests kept by k, for pages. It is called
-// before the parts are in force.
+// before the parts are in effect.
 func (p *Parts) KeepTests(k filter.Keeper) {
 	if f, ok := p.Settings.Filter.(*filter.Filter); ok && p.Config.Test.HasPages() {
 		f.Test.Keeper = k
@@ -300,7 +300,7 @@ func NewResolver(cfg *config.Config) (*dns.Client, *dns.Gate, error) {
 	client, err := dns.New(dns.Options{Servers: servers, Timeout: cfg.DNS.Timeout,
 		Tries: cfg.DNS.Tries})
 	if err != nil {
-		return nil, nil, fmt.Errorf("dns: %w", err)
+		return nil, nil, fmt.Errorf("the name servers: %w", err)
 	}
 	cache := dns.NewCache(client, cacheOptions(cfg.DNS.CacheSize))
 	return client, dns.NewGate(cache, dns.GateOptions{}), nil

@@ -43,7 +43,8 @@ func (p *Parts) ExamineKeys(ctx context.Context, log *slog.Logger) {
 	err := Survive(func() error {
 		p.sayFindings(ctx, log)
 		SelfTest(ctx, p.Config, p.Keys, func(key string, err error) {
-			log.Error("key fails its self-test: no verifier would accept its signatures", "key",
+			log.Error("the key fails its self-test, so no verifier would accept its signatures: "+
+				"make a new one with mailseal keygen", "key",
 				key, "error", err)
 		})
 		return nil
@@ -54,7 +55,7 @@ func (p *Parts) ExamineKeys(ctx context.Context, log *slog.Logger) {
 }
 
 // AnyKey is an error when there are keys and none of them can sign: a configuration that can do
-// nothing but defer mail. One bad key among good ones does not keep the daemon from starting; it is
+// only defer mail. One bad key among good ones does not keep the daemon from starting; it is
 // logged. It waits for the first key that can sign.
 func (p *Parts) AnyKey(ctx context.Context) error {
 	if p.Keys == nil || len(p.Keys.Names()) == 0 || len(p.Sources) > 0 {

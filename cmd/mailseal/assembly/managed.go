@@ -48,15 +48,15 @@ func (p *Parts) AddManaged(old *Parts, log *slog.Logger) error {
 		return nil
 	}
 	if err := p.Managed.Restore(); err != nil {
-		log.Error("the list of keys that signed in place of others before the restart cannot be "+
-			"read; the next DNS check decides again", "error", err)
+		log.Error("fallback.json, the list of keys that signed instead of others before the "+
+			"restart, cannot be read; the next DNS check makes it anew", "error", err)
 	}
 	return nil
 }
 
 // errNoState says that the state directory could not be read when the rule was made. Without it the
 // rule would have no keys at all, which is no reason to defer.
-var errNoState = errors.New("the keys of the state directory could not be read")
+var errNoState = errors.New("the keys in the state directory cannot be read")
 
 // chooseManaged answers a rule with the active keys of its domain, "%" for the author's.
 func chooseManaged(source *keylife.Source, r config.Rule) func(context.Context,
@@ -72,8 +72,8 @@ func chooseManaged(source *keylife.Source, r config.Rule) func(context.Context,
 		have, err := source.Keys(of)
 		if errors.Is(err, keys.ErrNotFound) && r.FirstKey == config.FirstKeyUnsigned &&
 			!source.HasSigned(of) {
-			return nil, fmt.Errorf("%w for %s: publish the records of mailseal keys list "+
-				"--format line, then mailseal keys rotate", sign.ErrFirstKey, of)
+			return nil, fmt.Errorf("%w for %s: publish the records that \"mailseal keys list "+
+				"--format line\" prints, then run \"mailseal keys rotate\"", sign.ErrFirstKey, of)
 		}
 		return have, err
 	}

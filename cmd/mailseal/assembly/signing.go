@@ -55,7 +55,7 @@ func (p *Parts) Signer() (*sign.Signer, error) {
 	for i, r := range p.Config.Sign {
 		rule, err := newRule(fmt.Sprintf("sign[%d]", i), r)
 		if from := p.Sources[r.Source]; from != nil {
-			rule.Source, rule.Suits = from, from.suitsAuthor(r)
+			rule.Source, rule.Suits = from, from.matchesAuthor(r)
 			if len(r.Keys) == 0 {
 				rule.Choose = from.choose
 			}

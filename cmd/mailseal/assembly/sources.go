@@ -142,23 +142,23 @@ func cached(name string, o sourceOptions, r Remote, log *slog.Logger) *Source {
 		Stale:       o.stale,
 		Bytes:       o.bytes,
 		Timeout:     o.timeout,
-		Turned:      func(err error) { logTurned(log, name, err) },
+		Turned:      func(err error) { logAvailability(log, name, err) },
 		Test:        func(k keys.Key) error { return s.tested.test(k) },
 		Unusable: func(err error) {
-			log.Error("source of keys: an answer is invalid; the previous one is used until "+
-				"stale ends",
+			log.Error("a source of keys gave an invalid answer; the previous answer is used until "+
+				"the setting stale ends that",
 				"source", name, "error", err)
 		},
 	})
 	return s
 }
 
-func logTurned(log *slog.Logger, name string, err error) {
+func logAvailability(log *slog.Logger, name string, err error) {
 	if err == nil {
-		log.Info("source of keys is available again", "source", name)
+		log.Info("the source of keys is available again", "source", name)
 		return
 	}
-	log.Error("source of keys is unavailable: cached keys sign, other mail is deferred", "source",
+	log.Error("the source of keys is unavailable: cached keys sign, other mail is deferred", "source",
 		name, "error", err)
 }
 
@@ -208,7 +208,7 @@ func (s *Source) Usable(k keys.Key, dom, selector string) (keys.Key, error) {
 		!strings.Contains(at, ".") ||
 		k.Selector == "" {
 		return keys.Key{}, fmt.Errorf(
-			"source %q: key %q: %w: selector %q and domain %q make no DNS name",
+			"source %q: key %q: %w: selector %q and domain %q do not form a DNS name",
 			s.Name, k.Name, keys.ErrAnswer, k.Selector, k.Domain)
 	}
 	return k, nil
@@ -303,7 +303,7 @@ func (t KeyTable) Key(ctx context.Context, name string) (keys.Key, error) {
 		return keys.Key{}, err
 	}
 	if r.domain == "" {
-		if err := r.source.suitsName(k, name); err != nil {
+		if err := r.source.matchesName(k, name); err != nil {
 			return keys.Key{}, err
 		}
 	}
@@ -343,7 +343,7 @@ func (p *Parts) CloseSources(other *Parts, after time.Duration, log *slog.Logger
 		}
 		time.AfterFunc(after, func() {
 			if err := s.Remote.Close(); err != nil {
-				log.Warn("source of keys cannot be closed", "source", name, "error", err)
+				log.Warn("the source of keys cannot be closed", "source", name, "error", err)
 			}
 		})
 	}

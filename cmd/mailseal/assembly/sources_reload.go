@@ -67,7 +67,7 @@ func (s *Source) HasAnswered() bool { return s.answers.Load() || s.Cache.HasAnsw
 // ExamineSources tries each source that old does not have, or reaches otherwise, and logs what it
 // finds. A database that is away does not keep the daemon from starting. On a reload it is an error
 // when a query can never work, and when a source does not answer that has answered with the
-// settings in force: those are the better ones.
+// settings in effect: those are the better ones.
 func (p *Parts) ExamineSources(ctx context.Context, old *Parts, log *slog.Logger) error {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(p.Sources)) {
@@ -84,12 +84,12 @@ func (p *Parts) ExamineSources(ctx context.Context, old *Parts, log *slog.Logger
 		case old != nil && errors.Is(err, keysql.ErrQuery):
 			errs = append(errs, err)
 		case before != nil && before.HasAnswered():
-			errs = append(errs, fmt.Errorf("sources.%s: the reload is refused, since the source "+
-				"does not answer with the new settings but answered with the present ones (a "+
-				"restart uses the new settings in any case): %w", name, err))
+			errs = append(errs, fmt.Errorf("sources.%s: the reload is refused, because the source "+
+				"answers with the present settings but not with the new ones (a restart would use "+
+				"the new ones in any case): %w", name, err))
 		default:
 			s.Counters.Failures.Add(1)
-			log.Error("source of keys cannot be used; its mail is deferred", "source", name,
+			log.Error("the source of keys cannot be used, so mail that depends on it is deferred", "source", name,
 				"error", err)
 		}
 	}

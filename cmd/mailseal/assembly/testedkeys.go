@@ -15,7 +15,7 @@ import (
 // signature.
 type testedKeys struct {
 	mu     sync.Mutex
-	passed map[[sha256.Size]byte]struct{} // digests of private halves
+	passed map[[sha256.Size]byte]struct{} // digests of private keys
 }
 
 // maxTested bounds the memory of a source's tested keys: about 5 MB.

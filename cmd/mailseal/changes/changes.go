@@ -1,7 +1,7 @@
-// Package changes carries what an administrator changes on the pages of reports, from the role web,
-// which only reads the store, to the role intake, which checks and writes: verdicts on sources,
-// acceptance of reporters, report files, mail that could not be read, addresses that get no
-// reports, and reports that are sent again.
+// Package changes passes changes that an administrator makes on the pages of reports from the role
+// web, which only reads the store, to the role intake, which checks and writes: verdicts on
+// sources, acceptance of reporters, report files, mail that could not be read, addresses that get
+// no reports, and reports that are sent again.
 //
 // They go over a unix socket, as HTTP: a change is a POST to a path below, with a JSON object or
 // the bytes of a file. Only root and the user of the process get an answer.

@@ -98,7 +98,7 @@ func TestServerChecks(t *testing.T) {
 	}
 	text, err := c.Upload(t.Context(), "anna", strings.Repeat("é", maxWords)+"\n.xml",
 		strings.NewReader("no report"))
-	if err != nil || !strings.Contains(text, "1 holds no report.") {
+	if err != nil || !strings.Contains(text, "1 contains no report.") {
 		t.Errorf("a long name: %q, %v", text, err)
 	}
 	if err := s.Intake.Store.Close(); err != nil {

@@ -159,7 +159,7 @@ func (c *Client) post(ctx context.Context, path string, body io.Reader) (string,
 	defer w.Body.Close()
 	var got reply
 	if err := json.NewDecoder(io.LimitReader(w.Body, maxAnswer)).Decode(&got); err != nil {
-		return "", fmt.Errorf("the answer of the intake: %w", err)
+		return "", fmt.Errorf("the answer of the role intake cannot be read: %w", err)
 	}
 	if w.StatusCode != http.StatusOK {
 		return "", fmt.Errorf("%w: %s", web.ErrRefused, got.Error)

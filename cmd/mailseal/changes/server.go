@@ -63,7 +63,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		<-ended
 		return nil
 	}
-	return fmt.Errorf("changes of the pages: %w", err)
+	return fmt.Errorf("the socket for changes from the pages: %w", err)
 }
 
 func (s *Server) handler() http.Handler {
@@ -74,7 +74,7 @@ func (s *Server) handler() http.Handler {
 		mux.HandleFunc("POST "+path, func(w http.ResponseWriter, r *http.Request) {
 			if r.Context().Value(refused{}) != nil {
 				write(w, http.StatusForbidden,
-					reply{Error: "only root and the user of the process get an answer"})
+					reply{Error: "only root and the user of \"mailseal reports serve\" may make changes"})
 				return
 			}
 			select {
@@ -128,7 +128,7 @@ func (s *Server) answer(w http.ResponseWriter, path, text string, err error) {
 		errors.Is(err, store.ErrNotHeld), errors.Is(err, send.ErrRefused):
 		write(w, http.StatusUnprocessableEntity, reply{Error: err.Error()})
 	default:
-		s.Log.Error("a change of the page was not made", "change", path, "error", err)
+		s.Log.Error("a change that was made on the pages could not be stored", "change", path, "error", err)
 		write(w, http.StatusInternalServerError,
 			reply{Error: "the store of reports cannot accept the change now; see the log"})
 	}
@@ -190,7 +190,7 @@ func (s *Server) use(ctx context.Context, c change) (string, error) {
 		At: s.Now()}); err != nil {
 		return "", err
 	}
-	s.Log.Info("who writes from a domain was answered", "by", c.By, "domain", c.Domain, "answer",
+	s.Log.Info("an administrator answered who writes from a domain", "by", c.By, "domain", c.Domain, "answer",
 		c.Class)
 	return "The answer is stored.", nil
 }
@@ -222,9 +222,10 @@ func (s *Server) prove(ctx context.Context, c change) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	s.Log.Info("reports of a reporter count by proof", "by", c.By, "reporter", c.Reporter,
+	s.Log.Info("reports of a reporter count only if they are authenticated", "by", c.By, "reporter", c.Reporter,
 		"reports", n)
-	return fmt.Sprintf("Reports of %s count if they are verified; for %s in the store this is a change.", c.Reporter,
+	return fmt.Sprintf("Reports of %s count only if they are authenticated; this changed %s in "+
+		"the store.", c.Reporter,
 		advice.Count(int64(n))), nil
 }
 

@@ -54,10 +54,12 @@ func (s *sum) String() string {
 		text, many string
 	}{
 		{s.duplicates, "was there already", "were there already"},
-		{s.notCounted, "does not count: another domain, another report's id, or from the future",
-			"do not count: other domains, other reports' ids, or from the future"},
+		{s.notCounted, "does not count: it is about another domain, has the ID of another report, " +
+			"or its period is in the future",
+			"do not count: they are about other domains, have IDs of other reports, or their " +
+				"periods are in the future"},
 		{s.tls, "TLS report", "TLS reports"}, {s.failures, "failure report", "failure reports"},
-		{s.others, "holds no report", "hold no report"},
+		{s.others, "contains no report", "contain no report"},
 	} {
 		if part.n > 0 {
 			out += " " + advice.Plural(int64(part.n), part.text, part.many) + "."

@@ -137,7 +137,7 @@ func (c *checker) run(ctx context.Context) error {
 	}
 	c.cfg, c.result.Rules, c.result.Sockets = cfg, len(cfg.Sign), len(cfg.Listen)
 	for _, p := range cfg.Warnings {
-		if p.Path != "ours.networks" || !c.everyoneIsOurs() { // which ours reports with a remedy
+		if p.Path != "ours.networks" || !c.allClientsOurs() { // which ours reports with a remedy
 			c.problem(ConfigWarning, p)
 		}
 	}

@@ -120,11 +120,12 @@ var rows = []Row{
 	{SourceRefused, Error, Local, "%s", nil},
 	{StateUnread, Error, Local, "%s", nil},
 
-	{IDShort, Warning, Local, "not set, and no full name of this host is known: where the MTA's " +
-		"own name is not a full one, results are written under %q, which can be forged",
+	{IDShort, Warning, Local, "not set, and no full name of this host is known: if the MTA's own " +
+		"name is not a full one, results are written under %q, a name that others can use as well",
 		fixes(remedy.ServerName)},
-	{IDSeveral, Warning, Local, "not set, and more than one MTA may connect (%s): each one's " +
-		"mail has results under another name, and a name that only one of them removes can be forged at the others",
+	{IDSeveral, Warning, Local, "not set, and more than one MTA may connect (%s): mail of each " +
+		"MTA has results under a different name, and a field with such a name can be forged at " +
+		"the other MTAs",
 		fixes(remedy.ServerName)},
 
 	{NotChecked, Unknown, Local, "%s was not checked: user %s may not read it; run check as root " +
@@ -147,21 +148,20 @@ var rows = []Row{
 	{KeyRefused, Error, Local, "%s", nil},
 	{KeyFailsTest, Error, Local, "%s", nil},
 	{KeyShort, Warning, Local, "the RSA key has %d bits, and should have %d (RFC 8301 section " +
-		"3.2): some receivers do not count its signatures; make a new one under a new selector with mailseal keygen",
+		"3.2): some receivers ignore its signatures; make a new key under a new selector with " +
+		"mailseal keygen",
 		nil},
-	{KeyTooLong, Warning, Local, "the key has %d bits: verifiers need not take more than %d (RFC " +
-		"8301 section 3.2), so that some mail does not verify; " +
-		"use a key of 2048 bits", nil},
+	{KeyTooLong, Warning, Local, "the key has %d bits: verifiers need not accept more than %d " +
+		"(RFC 8301 section 3.2), so some of them reject its signatures; use a key of 2048 bits", nil},
 
-	{TestDomain, Warning, MTA, "%s does not take mail for %s, by its files: no sender can write to " +
-		"the address for tests; " +
-		"add the domain to mydestination or virtual_alias_domains (Postfix), or to class w " +
-		"(Sendmail), or use another domain", nil},
+	{TestDomain, Warning, MTA, "the configuration of %s does not accept mail for %s, so no sender " +
+		"can write to the address for tests: add the domain to mydestination or " +
+		"virtual_alias_domains (Postfix), or to class w (Sendmail), or use another domain", nil},
 	{TestRefused, Warning, MTA, "the mail server at %s refuses %s at RCPT (%d %s), so tests do " +
 		"not reach Mailseal; add an alias of that name, and let the server remove the part after " +
 		"a plus sign (recipient_delimiter = + in Postfix; Sendmail does so by default)", nil},
-	{TestUnasked, Unknown, MTA, "whether the mail server takes the address at RCPT is not known: " +
-		"%s does not answer (%v)", nil},
+	{TestUnasked, Unknown, MTA, "could not find out whether the mail server accepts the address " +
+		"at RCPT: %s does not answer (%v)", nil},
 
 	{DirectoryOwner, Warning, Local, "%s", fixes(remedy.ChangeOwner, remedy.Copy)},
 	{DirectoryMode, Warning, Local, "%s", fixes(remedy.ChangeMode)},
@@ -187,14 +187,14 @@ var rows = []Row{
 
 	{RunningRefused, Error, Local, "%s; a reload would be refused", nil},
 	{RunningLoss, Warning, Local, "%s", nil},
-	{RunningUnknown, Unknown, Local, "it is not known which domains signed mail lately: %s", nil},
+	{RunningUnknown, Unknown, Local, "could not find out which domains signed mail in the last 7 days: %s", nil},
 
 	{SourceAway, Error, Local, "%s", nil},
 	{SourceNoList, Error, Local, "%s; allow the daemon's user to read that table, or remove " +
 		"list_query", nil},
 	{SourceNoKey, Error, Local, "%s", nil},
-	{SourceUnlisted, Note, DNS, "source %q %s: its keys were not compared; --domain does so for " +
-		"the domains that it names", nil},
+	{SourceUnlisted, Note, DNS, "source %q %s: its keys were not compared; --domain DOMAIN " +
+		"compares those of a domain", nil},
 	{SourceNobody, Note, DNS, "source %q: no key signs for %s (%s)", nil},
 
 	{DNSMissing, Error, DNS, "%s", fixes(remedy.Publish)},
@@ -218,16 +218,16 @@ var rows = []Row{
 	{DNSAnyDomain, Note, DNS, "key %q signs as the author's domain, whatever it is; each of " +
 		"these domains must publish the key", nil},
 	{DNSNobody, Error, DNS, "no key signs for %s", nil},
-	{DNSLabel, Error, DNS, "this very key is published at %s, as the entry is called; signatures " +
-		"name %s, where it is not", fixes(remedy.CorrectSelector)},
-	{DMARCUncount, Error, DNS, "signs mail from %s as d=%s, which DMARC does not count: %s", nil},
+	{DNSLabel, Error, DNS, "this key is published at %s, the name of the entry, but signatures " +
+		"refer to %s, where it is not", fixes(remedy.CorrectSelector)},
+	{DMARCUncount, Error, DNS, "signs mail from %s as d=%s, which DMARC does not accept for that domain: %s", nil},
 	{DMARCNoAnswer, Unknown, DNS, "whether d=%s is aligned with %s: %s", nil},
 	{ReportsMissing, Warning, DNS, "signatures of %s ask for failure reports (request_reports), " +
 		"but %s has no TXT record with an address for them: publish \"ra=dkim-errors\" there for " +
 		"dkim-errors@%s, or remove request_reports", nil},
-	{ReportsUnusable, Warning, DNS, "signatures of %s ask for reports of those that fail " +
-		"(request_reports), and no receiver can send any: %s: %s", nil},
-	{ReportsNoAnswer, Unknown, DNS, "where reports of failing signatures go, %s: %v", nil},
+	{ReportsUnusable, Warning, DNS, "signatures of %s ask for reports about failures " +
+		"(request_reports), but no receiver can send any: %s: %s", nil},
+	{ReportsNoAnswer, Unknown, DNS, "could not find out where reports about failing signatures go, %s: %v", nil},
 }
 
 func fixes(kinds ...remedy.Kind) []remedy.Kind { return kinds }

@@ -137,10 +137,10 @@ func TestSentences(t *testing.T) {
 		details []any
 		want    string
 	}{
-		{IDShort, []any{"mail"}, `not set, and no full name of this host is known: where the MTA's own name is not a full one, results are written under "mail", which can be forged`},
+		{IDShort, []any{"mail"}, `not set, and no full name of this host is known: if the MTA's own name is not a full one, results are written under "mail", a name that others can use as well`},
 		{IDSeveral, []any{"a.example, b.example"}, "not set, and more than one MTA may connect " +
-			"(a.example, b.example): each one's mail has results under another name, " +
-			"and a name that only one of them removes can be forged at the others"},
+			"(a.example, b.example): mail of each MTA has results under a different name, and a " +
+			"field with such a name can be forged at the other MTAs"},
 		{NotChecked, []any{"/f", "me"}, "/f was not checked: user me may not read it; run check " +
 			"as root (sudo mailseal check)"},
 		{FileClosed, []any{"/f", "why"}, "the daemon cannot read /f: why"},
@@ -158,24 +158,24 @@ func TestSentences(t *testing.T) {
 			"no key of example.com is active, so its mail is deferred; s._domainkey.example.com " +
 				"is generated and waits for its next step"},
 		{KeyShort, []any{1024, 2048}, "the RSA key has 1024 bits, and should have 2048 (RFC 8301 " +
-			"section 3.2): some receivers do not count its signatures; " +
-			"make a new one under a new selector with mailseal keygen"},
+			"section 3.2): some receivers ignore its signatures; make a new key under a new " +
+			"selector with mailseal keygen"},
 		{ReportsMissing, []any{"d.example", "_report._domainkey.d.example", "d.example"},
 			"signatures of d.example ask for failure reports (request_reports), but " +
 				"_report._domainkey.d.example has no " +
 				"TXT record with an address for them: publish \"ra=dkim-errors\" there for " +
 				"dkim-errors@d.example, or remove request_reports"},
 		{ReportsUnusable, []any{"d.example", "n", "why"},
-			"signatures of d.example ask for reports of those that fail (request_reports), and " +
-				"no receiver can send any: n: why"},
-		{ReportsNoAnswer, []any{"n", "why"}, "where reports of failing signatures go, n: why"},
+			"signatures of d.example ask for reports about failures (request_reports), but no " +
+				"receiver can send any: n: why"},
+		{ReportsNoAnswer, []any{"n", "why"}, "could not find out where reports about failing signatures go, n: why"},
 		{DNSNobody, []any{"example.net"}, "no key signs for example.net"},
 		{DNSLabel, []any{"a._domainkey.d.example", "b._domainkey.d.example"},
-			"this very key is published at a._domainkey.d.example, as the entry is called; " +
-				"signatures name b._domainkey.d.example, where it is not"},
+			"this key is published at a._domainkey.d.example, the name of the entry, but " +
+				"signatures refer to b._domainkey.d.example, where it is not"},
 		{TestDomain, []any{"Postfix", "example.com"},
-			"Postfix does not take mail for example.com, by its files: no sender can write to " +
-				"the address for tests; add the domain to " +
+			"the configuration of Postfix does not accept mail for example.com, so no sender can " +
+				"write to the address for tests: add the domain to " +
 				"mydestination or virtual_alias_domains (Postfix), or to class w (Sendmail), or use another domain"},
 		{TestRefused, []any{"127.0.0.1:25", "t@example.com", 550, "no"},
 			"the mail server at 127.0.0.1:25 refuses t@example.com at RCPT (550 no), so tests do " +
@@ -183,10 +183,11 @@ func TestSentences(t *testing.T) {
 				"that name, and let the server remove the part after a plus sign " +
 				"(recipient_delimiter = + in Postfix; Sendmail does so by default)"},
 		{TestUnasked, []any{"127.0.0.1:25", "why"},
-			"whether the mail server takes the address at RCPT is not known: 127.0.0.1:25 does not answer (why)"},
-		{KeyTooLong, []any{8192, 4096}, "the key has 8192 bits: verifiers need not take more " +
-			"than 4096 (RFC 8301 section 3.2), so that " +
-			"some mail does not verify; use a key of 2048 bits"},
+			"could not find out whether the mail server accepts the address at RCPT: 127.0.0.1:25 " +
+				"does not answer (why)"},
+		{KeyTooLong, []any{8192, 4096}, "the key has 8192 bits: verifiers need not accept more " +
+			"than 4096 (RFC 8301 section 3.2), so some of them reject its signatures; use a key " +
+			"of 2048 bits"},
 		{SocketNoDirectory, []any{"/nowhere"}, "no directory /nowhere"},
 		{SocketDirectoryYet, []any{"/run/m"},
 			"no directory /run/m yet; RuntimeDirectory= makes it when systemd starts the daemon"},
@@ -197,14 +198,14 @@ func TestSentences(t *testing.T) {
 		{MetricsAddress, []any{"x:1", "why"}, `nothing can listen on "x:1": why`},
 		{SourceNoList, []any{"why"}, "why; allow the daemon's user to read that table, or remove list_query"},
 		{RunningRefused, []any{"1 of 2"}, "1 of 2; a reload would be refused"},
-		{RunningUnknown, []any{"why"}, "it is not known which domains signed mail lately: why"},
+		{RunningUnknown, []any{"why"}, "could not find out which domains signed mail in the last 7 days: why"},
 		{SourceUnlisted, []any{"web", "cannot be listed"},
-			`source "web" cannot be listed: its keys were not compared; --domain does so for the domains that it names`},
+			`source "web" cannot be listed: its keys were not compared; --domain DOMAIN compares those of a domain`},
 		{SourceNobody, []any{"web", "example.com", "sign[0]"}, `source "web": no key signs for example.com (sign[0])`},
 		{DNSNoRecord, []any{"k", "why"}, `key "k": why`},
 		{DNSAnyDomain, []any{"k"}, `key "k" signs as the author's domain, whatever it is; each of these domains must publish the key`},
 		{DMARCUncount, []any{"example.net", "example.com", "why"},
-			"signs mail from example.net as d=example.com, which DMARC does not count: why"},
+			"signs mail from example.net as d=example.com, which DMARC does not accept for that domain: why"},
 		{DMARCNoAnswer, []any{"example.com", "example.net", "why"},
 			"whether d=example.com is aligned with example.net: why"},
 	}

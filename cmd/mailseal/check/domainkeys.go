@@ -59,8 +59,8 @@ func (c *checker) domainKeys(ctx context.Context) {
 		setting := c.keySetting(name, "file")
 		entry, _, _ := c.domains.Entry(name, "")
 		if dir := entry.Directory(); !isDirectory(dir) {
-			text := fmt.Sprintf("no directory %s: which domains have a key is not known, so that "+
-				"their mail is deferred", dir)
+			text := fmt.Sprintf("there is no directory %s: Mailseal cannot know which domains "+
+				"have a key there, and defers their mail", dir)
 			c.report(finding(KeyMissing, setting, text))
 			continue
 		}

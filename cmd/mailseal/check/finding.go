@@ -1,10 +1,10 @@
-// Package check finds mistakes before mail does: in the configuration and everything that it names,
-// in what the DNS shows of the keys, and in how the mail servers of the host use Mailseal. It
-// starts nothing and changes nothing.
+// Package check finds mistakes before they affect mail: in the configuration and everything that it
+// names, in what the DNS shows of the keys, and in how the mail servers of the host use Mailseal.
+// It starts nothing and changes nothing.
 //
 // The packages that know a subject (config, keyfile, keydns, mta and others) report in types of
 // their own. This package alone turns them into findings: codes.go is the table of all codes,
-// package remedy builds what is to be done.
+// package remedy builds the remedies.
 package check
 
 import (

@@ -27,7 +27,7 @@ func (c *checker) ours() {
 	}
 }
 
-// everyoneIsOurs reports whether ours has something to report.
-func (c *checker) everyoneIsOurs() bool {
+// allClientsOurs reports whether ours has something to report.
+func (c *checker) allClientsOurs() bool {
 	return c.cfg.Signs() && slices.ContainsFunc(c.cfg.Ours.Networks, tables.IsEveryone)
 }

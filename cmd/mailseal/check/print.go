@@ -36,7 +36,7 @@ func (p Printer) Finish(r *Result) {
 		fmt.Fprintf(p.Out, "source %s: %s\n", s.Name, s.Says)
 	}
 	if r.Judged != "" {
-		fmt.Fprintf(p.Out, "%s: files were judged %s\n", r.File, r.Judged)
+		fmt.Fprintf(p.Out, "%s: files were tested %s\n", r.File, r.Judged)
 	}
 	if r.Count(Local, Error) == 0 && len(r.IDs) > 0 {
 		fmt.Fprintf(p.Out, "%s: results are written under %s\n", r.File, strings.Join(r.IDs, ", "))

@@ -47,7 +47,7 @@ func (c *checker) reportingRecord(ctx context.Context, rule place, d string) {
 		case err != nil:
 			wrong = err.Error()
 		case r.Local == "":
-			wrong = "it has no ra, the local part of the address"
+			wrong = "it has no ra=, the local part of the address"
 		case r.Percent == 0:
 			wrong = "rp=0 leaves every failure out"
 		}

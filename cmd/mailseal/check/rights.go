@@ -215,7 +215,7 @@ func (c *checker) stopped(s service.Stop) string {
 	if s.By != "" {
 		return s.By + " keeps it from the daemon"
 	}
-	return fmt.Sprintf("user %s is stopped at %s (%s)", c.service.Name, s.At, s.Err)
+	return fmt.Sprintf("user %s has no access to %s (%s)", c.service.Name, s.At, s.Err)
 }
 
 // closed reports files that are read.

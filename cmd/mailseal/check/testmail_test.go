@@ -46,7 +46,7 @@ func recipients(t *testing.T, reply string) (address string, said func() string)
 }
 
 // TestAddressForTests holds what is found about the address for tests: a server that refuses it,
-// that does not take mail for its domain, that does not answer; nothing is sent.
+// that does not accept mail for its domain, that does not answer; nothing is sent.
 func TestAddressForTests(t *testing.T) {
 	away, stop := recipients(t, "")
 	stop()

@@ -8,7 +8,7 @@ import (
 )
 
 // ErrAway says that no daemon answers at the socket.
-var ErrAway = errors.New("control: no daemon answers")
+var ErrAway = errors.New("no daemon answers")
 
 // Ask sends a request to the daemon whose socket is at a path, and waits for the answer until ctx
 // ends. That the daemon did not do what was asked for is in the answer; the error, which may wrap

@@ -1,10 +1,10 @@
-// Package control is how commands speak with the daemon: over a unix socket, one request and one
-// answer for each connection, each a JSON object on a line. Only root and the daemon's own user get
-// an answer.
+// Package control lets commands communicate with the daemon: over a unix socket, one request and
+// one answer for each connection, each a JSON object on a line. Only root and the daemon's own user
+// get an answer.
 //
-// The socket's mode keeps others out, and the kernel says who has connected all the same: a
-// directory may have been opened to more users than was meant. Everything is bounded, so that a
-// client can hold up no more than other clients.
+// The mode of the socket keeps other users out. In addition, the user of each connection is checked
+// with the kernel, since the directory may be open to more users than intended. Everything is
+// bounded, so that a client can hold up no more than other clients.
 package control
 
 import (
@@ -69,7 +69,7 @@ type Name struct {
 }
 
 // ErrMalformed says that what came is not a request, or not an answer.
-var ErrMalformed = errors.New("control: malformed")
+var ErrMalformed = errors.New("malformed request")
 
 // parseRequest reads a line.
 func parseRequest(line []byte) (Request, error) {

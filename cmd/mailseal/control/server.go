@@ -36,7 +36,7 @@ type Server struct {
 // Listen opens the socket at a path. One that no daemon serves any more is replaced.
 func Listen(ctx context.Context, path string) (net.Listener, error) {
 	if _, err := os.Stat(filepath.Dir(path)); err != nil {
-		return nil, fmt.Errorf("control: %w", err)
+		return nil, fmt.Errorf("the control socket: %w", err)
 	}
 	l, err := milter.Listen(ctx, milter.ListenOptions{Address: "unix:" + path, Mode: 0o600,
 		Role: action.RoleAuto})
@@ -59,7 +59,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		case ctx.Err() != nil:
 			return nil
 		case err != nil:
-			return errors.Join(fmt.Errorf("control: %w", err), l.Close())
+			return errors.Join(fmt.Errorf("the control socket: %w", err), l.Close())
 		}
 		select {
 		case places <- struct{}{}:
@@ -79,7 +79,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 func (s *Server) serve(ctx context.Context, nc net.Conn) {
 	defer nc.Close()
 	if err := Allowed(nc); err != nil {
-		s.Log.Warn("a command is refused on the control socket", "error", err)
+		s.Log.Warn("a client of the control socket was refused", "error", err)
 		s.answer(nc, Answer{Error: "only root and the daemon's own user get an answer"})
 		return
 	}
@@ -117,7 +117,7 @@ func (s *Server) answer(nc net.Conn, a Answer) {
 		text, err = marshal(Answer{Version: Version, Error: shorten(a.Error)})
 	}
 	if err != nil {
-		s.Log.Error("no answer on the control socket", "error", err)
+		s.Log.Error("a command on the control socket got no answer", "error", err)
 		return
 	}
 	_ = nc.SetWriteDeadline(time.Now().Add(patience))
@@ -146,7 +146,7 @@ func readLine(r io.Reader, limit int) ([]byte, error) {
 	case errors.Is(err, io.EOF):
 		return nil, fmt.Errorf("%w: the line has no end", ErrMalformed)
 	case err != nil:
-		return nil, fmt.Errorf("control: %w", err)
+		return nil, fmt.Errorf("the control socket: %w", err)
 	}
 	return line[:len(line)-1], nil
 }
@@ -160,21 +160,21 @@ func Allowed(nc net.Conn) error {
 	}
 	raw, err := c.SyscallConn()
 	if err != nil {
-		return fmt.Errorf("control: %w", err)
+		return fmt.Errorf("the control socket: %w", err)
 	}
 	var uid uint32
 	var uidErr error
 	if err := raw.Control(func(fd uintptr) { uid, uidErr = peer(int(fd)) }); err != nil {
-		return fmt.Errorf("control: %w", err)
+		return fmt.Errorf("the control socket: %w", err)
 	}
 	if uidErr != nil {
-		return fmt.Errorf("control: who has connected cannot be found out: %w", uidErr)
+		return fmt.Errorf("the user of the client cannot be determined: %w", uidErr)
 	}
 	if uid != 0 && uid != uint32(os.Geteuid()) {
-		return fmt.Errorf("control: user %d is neither root nor the daemon's own user, %d", uid,
+		return fmt.Errorf("user %d is neither root nor the daemon's own user, %d", uid,
 			os.Geteuid())
 	}
 	return nil
 }
 
-var errNotUnix = errors.New("control: not a unix socket")
+var errNotUnix = errors.New("not a unix socket")

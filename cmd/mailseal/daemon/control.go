@@ -57,7 +57,7 @@ func (d *Daemon) answer(ctx context.Context, run *running, r control.Request) co
 // pageSize is how many names an answer has: less than half of what fits.
 const pageSize = 1000
 
-// signedPage lists domains that signed mail lately and that the configuration in force covers.
+// signedPage lists domains that signed mail lately and that the configuration in effect covers.
 func (d *Daemon) signedPage(ctx context.Context, after string) *control.Page {
 	covers := covering(ctx, assembly.NewCoverages(d.parts.Load(), nil))
 	out := &control.Page{}

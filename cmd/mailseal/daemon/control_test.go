@@ -242,7 +242,7 @@ func TestStatus(t *testing.T) {
 		r.Log.Last[0].Level != "ERROR" {
 		t.Errorf("log: %+v", r.Log)
 	}
-	if !r.Keys.Watched || len(r.Keys.List) == 0 || r.Keys.List[0].DNS != "not asked yet" {
+	if !r.Keys.Watched || len(r.Keys.List) == 0 || r.Keys.List[0].DNS != "not queried yet" {
 		t.Errorf("keys: %+v", r.Keys)
 	}
 	if len(r.NameServers) == 0 {

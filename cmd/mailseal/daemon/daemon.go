@@ -1,6 +1,6 @@
-// Package daemon runs what "mailseal serve" and "mailseal shadow" do. It builds the parts of a
-// configuration, opens the sockets, counts, runs the jobs that come round on a timer, and puts a
-// changed configuration in force. It returns errors and knows no exit code.
+// Package daemon implements "mailseal serve" and "mailseal shadow". It builds the parts of a
+// configuration, opens the sockets, counts, runs the jobs on their timers, and reloads a changed
+// configuration. It returns errors and does not know exit codes.
 package daemon
 
 import (
@@ -67,7 +67,7 @@ type Daemon struct {
 
 	reloading sync.Mutex
 	parts     atomic.Pointer[assembly.Parts]
-	since     atomic.Pointer[time.Time] // when parts came in force
+	since     atomic.Pointer[time.Time] // when parts came in effect
 }
 
 // Build makes a daemon of a configuration and opens its sockets. All that is wrong is in the error.
@@ -91,8 +91,8 @@ func Build(ctx context.Context, cfg *config.Config, o Options) (*Daemon, error) 
 		return nil, err
 	}
 	if err := d.signed.Read(cfg.StateDirectory); err != nil {
-		log.Error("the list of domains that signed mail lately cannot be read, so a reload "+
-			"cannot tell which domains it would leave unsigned",
+		log.Error("signed.json, the list of domains that signed mail in the last 7 days, cannot "+
+			"be read, so a reload cannot recognize which domains it would leave unsigned",
 			"error", err)
 	}
 	d.warnOfName(cfg)
@@ -152,8 +152,8 @@ func warnings(cfg *config.Config) []string {
 		out = append(out, w.Error())
 	}
 	if os.Geteuid() == 0 {
-		out = append(out, "the daemon runs as root: set user, or start it as a user of its own, "+
-			"so that a fault in it cannot reach the rest of the host")
+		out = append(out, "the daemon runs as root: set user, or start it as another user, so "+
+			"that a bug in it cannot affect the rest of the host")
 	}
 	return append(out, assembly.UnsafeSecrets(cfg)...)
 }
@@ -169,7 +169,8 @@ func sayBackend(log *slog.Logger) {
 	case err == nil:
 		log.Info("RSA signatures are made by " + name)
 	case !errors.Is(err, openssl.ErrNotBuilt):
-		log.Warn("RSA signatures are made by Go, at two to four times the processor time: OpenSSL cannot be loaded",
+		log.Warn("OpenSSL cannot be loaded, so Go makes the RSA signatures, which takes two to "+
+			"four times the processor time",
 			"error", err)
 	}
 }
@@ -268,7 +269,8 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	stopSpool()
 	others.Wait()
 	if err := d.writeSigned(context.Background()); err != nil {
-		d.log.Warn("the list of domains that signed mail lately cannot be written", "error", err)
+		d.log.Warn("signed.json, the list of domains that signed mail in the last 7 days, cannot "+
+			"be written", "error", err)
 	}
 	return err
 }
@@ -280,7 +282,7 @@ func (d *Daemon) examine(ctx context.Context) {
 	p.ExamineKeys(ctx, d.log)
 }
 
-// Reload puts the configuration and the keys in force as they are now, as far as that needs no
+// Reload puts the configuration and the keys into effect as they are now, as far as that needs no
 // restart. With an error all stays as it is.
 func (d *Daemon) Reload(ctx context.Context) error {
 	_, err := d.reload(ctx, false)
@@ -337,9 +339,9 @@ func (d *Daemon) warnOfName(cfg *config.Config) {
 	if cfg.AuthservID != "" || cfg.Host.Full != "" {
 		return
 	}
-	d.log.Error("the full name of this host is not known: if the MTA's own name is not a full "+
-		"one either, results are written under a name that can be forged; set authserv_id = "+
-		"\"mx.example.com\" with this host's name", "name", cfg.ServerName())
+	d.log.Error("the full name of this host is not known: if the MTA's own name is not a full one "+
+		"either, results are written under a name that others can use as well; set authserv_id to "+
+		"this host's name, such as \"mx.example.com\"", "name", cfg.ServerName())
 }
 
 // Jobs tells how each of the daemon's jobs stands.

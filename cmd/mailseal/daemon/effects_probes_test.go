@@ -202,7 +202,7 @@ func secondConnection(t *testing.T, w *world) string {
 		case <-answered:
 			return "greeted"
 		case <-time.After(time.Millisecond):
-			if said := w.log.String(); strings.Contains(said, "wait for others") {
+			if said := w.log.String(); strings.Contains(said, "the limit of connections") {
 				return said
 			}
 		}

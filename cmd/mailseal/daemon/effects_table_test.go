@@ -489,7 +489,7 @@ func serverEffects() []effect {
 	return []effect{
 		{setting: "limits.header_size", top: `limits.header_size = "4KiB"`, probe: stranger(huge), want: "end 552 "},
 		{setting: "limits.connections", top: "limits.connections = 1", probe: secondConnection,
-			want: "connections wait for others to end"},
+			want: "the limit of connections is reached"},
 		{
 			setting: "limits.handshake", top: `limits.handshake = "1s"`, without: `limits.handshake = "1h"`,
 			probe: closedAfter(nil, false), want: "closed",

@@ -52,7 +52,7 @@ type world struct {
 	resolver, second string       // name servers
 	queries          func() int
 	metrics          string // a free address for metrics
-	isSet            bool   // the setting is in force
+	isSet            bool   // the setting is in effect
 }
 
 const effectsZone = `
@@ -315,7 +315,7 @@ func newWorld(t *testing.T) *world {
 }
 
 // TestEffects sets each setting that can be seen at work by a reload of a running daemon: the probe
-// shows it, or it is in force only after a restart, of which the log warns.
+// shows it, or it is in effect only after a restart, of which the log warns.
 func TestEffects(t *testing.T) {
 	observed := map[string]bool{}
 	for _, e := range effects() {

@@ -59,7 +59,7 @@ func (d *Daemon) beginKeys(ctx context.Context) error {
 	}
 	o, err := assembly.RotationOptions(p.Config)
 	if err != nil {
-		return fmt.Errorf("first keys cannot be looked for in the DNS: %w", err)
+		return fmt.Errorf("the records of first keys cannot be looked up: %w", err)
 	}
 	return d.watcher.Begin(ctx, rotation.New(o), p.Managed)
 }

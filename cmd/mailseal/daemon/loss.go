@@ -13,7 +13,7 @@ import (
 	"mailseal/milter/sign"
 )
 
-// ErrRefused says that a configuration without mistakes is not put in force, since it would take
+// ErrRefused says that a configuration without mistakes is not put into effect, since it would take
 // signatures from mail.
 var ErrRefused = errors.New("the reload is refused")
 
@@ -96,8 +96,7 @@ func (d *Daemon) compareStart(ctx context.Context, p *assembly.Parts) {
 		return nil
 	})
 	if err != nil {
-		d.log.Error("the domains that are signed could not be compared with those before the "+
-			"start", "error", err)
+		d.log.Error("the domains that are signed cannot be compared with those before the start", "error", err)
 	}
 }
 

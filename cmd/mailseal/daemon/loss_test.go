@@ -112,7 +112,7 @@ func (s *lossSite) isOurs() bool {
 }
 
 // TestReloadTruncated cuts the files of a site at every byte: a reload is refused, or names
-// whatever is signed no more.
+// whatever is no longer signed.
 func TestReloadTruncated(t *testing.T) {
 	const ours = "[ours]\nnetworks = [\n\"127.0.0.1\",\n\"192.0.2.0/24\",\n]\n"
 	for _, tt := range []struct {
@@ -180,7 +180,7 @@ func TestReloadTruncated(t *testing.T) {
 	}
 }
 
-// judge wants a warning for each domain that is signed no more.
+// judge wants a warning for each domain whose mail would go unsigned.
 func (s *lossSite) judge(what string, said []string, wasOurs bool) {
 	s.t.Helper()
 	text := strings.Join(said, "\n")
@@ -279,7 +279,7 @@ func TestReloadLoss(t *testing.T) {
 				t.Fatalf("got %v, want a refusal that says %q", err, tt.refused)
 			}
 			if isRefused != (s.daemon.parts.Load() == before) {
-				t.Error("refused, and in force")
+				t.Error("refused, and in effect")
 			}
 			if !strings.Contains(strings.Join(said, "\n"), tt.warns) {
 				t.Errorf("said %q, want %q", said, tt.warns)

@@ -87,7 +87,7 @@ func newMetrics(version string) *metrics {
 			"Messages for which a rule of policy.rules could not be evaluated."),
 		reloads: counters("reloads_total", "Reloads of the configuration, by result: good, "+
 			"bad (it has mistakes), refused (domains would lose their signatures).", "result"),
-		reloaded: gauge("reloaded_timestamp_seconds", "When the configuration in force was read."),
+		reloaded: gauge("reloaded_timestamp_seconds", "When the configuration in effect was read."),
 		watched: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "mailseal", Name: "keys_watched",
 			Help: "Keys that sign, by whether the DNS showed them when it was last asked: good, bad, unknown."},
 			[]string{"shown"}),
@@ -212,7 +212,7 @@ func (m *metrics) Short() { m.shortages.Inc() }
 // RuleFailed implements filter.Counters.
 func (m *metrics) RuleFailed() { m.ruleErrors.Inc() }
 
-// Reloaded counts a reload; err is why the old configuration stays in force.
+// Reloaded counts a reload; err is why the old configuration stays in effect.
 func (m *metrics) Reloaded(err error) {
 	switch {
 	case errors.Is(err, ErrRefused):

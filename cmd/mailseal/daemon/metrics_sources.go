@@ -8,7 +8,7 @@ import (
 	"mailseal/cmd/mailseal/assembly"
 )
 
-// sourceMetrics shows the counters of the sources in force. The counters of a source begin again
+// sourceMetrics shows the counters of the sources in effect. The counters of a source begin again
 // when a reload changes its settings.
 type sourceMetrics struct {
 	sources atomic.Pointer[map[string]*assembly.Source]

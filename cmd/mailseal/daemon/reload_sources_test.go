@@ -199,7 +199,7 @@ func TestOtherDomains(t *testing.T) {
 			for range 3 {
 				h.Send("d7.example")
 			}
-			warnings := strings.Count(h.log.String(), "a row is of another domain")
+			warnings := strings.Count(h.log.String(), "a row of a source is of a domain other than")
 			if h.Signed.Load() != tc.signed || h.Deferred.Load() != tc.unsignedOrDeferred ||
 				warnings != tc.warnings || h.Unsigned.Load() != 0 {
 				t.Errorf("%d signed as the author, %d deferred, %d unsigned, %d warnings; want %d, %d, 0, %d\n%s",
@@ -216,7 +216,7 @@ func TestOtherDomains(t *testing.T) {
 
 // TestReplacedDatabase replaces the file of a source between messages: what was remembered signs
 // until a reload, or the end of ttl, and then the new file's keys do. One that is broken leaves
-// what is remembered in force.
+// what is remembered in effect.
 func TestReplacedDatabase(t *testing.T) {
 	db := hosted.SQLite(t)
 	h := startHosting(t, "sqlite", db, "")

@@ -87,7 +87,7 @@ func Shadow(ctx context.Context, s ShadowOptions, ready func()) error {
 	}
 	o := observe(ctx, s, at.Role, out, upstream)
 	if logErr != nil {
-		o.log.Error("the log cannot be opened, its lines go to standard output until a reload",
+		o.log.Error("the log cannot be opened, so its lines go to standard output until a reload",
 			"error", logErr)
 	}
 	for _, w := range l.Warnings {
@@ -106,7 +106,7 @@ func (s ShadowOptions) dialer() (shadow.Dial, error) {
 		return nil, err
 	}
 	if a.Network == "fd" {
-		return nil, fmt.Errorf("%w: a socket of systemd is one to listen on", milter.ErrAddress)
+		return nil, fmt.Errorf("%w: a socket of systemd can only be used to listen on", milter.ErrAddress)
 	}
 	return func(ctx context.Context) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, a.Network, a.Target)
@@ -162,8 +162,8 @@ func observe(ctx context.Context, s ShadowOptions, role action.Role, out *logFil
 		cfgErr = assembly.Survive(func() error { return o.begin(cfg) })
 	}
 	if cfgErr != nil {
-		log.Error("nothing is judged until a reload finds a usable configuration; mail is not "+
-			"affected",
+		log.Error("the configuration cannot be used, so nothing is judged until a reload; mail is "+
+			"not affected",
 			"error", cfgErr)
 	}
 	o.recorder = shadow.NewRecorder(slog.New(newHandler(s.format(), out, nil)), log, s.Ignore...)
@@ -225,8 +225,8 @@ func (o *observer) dial(ctx context.Context) (net.Conn, error) {
 	return o.pipe.Dial(ctx)
 }
 
-// reload opens the log again, as when it has been rotated, and puts the configuration in force as
-// it is now.
+// reload opens the log again, for log rotation, and puts the configuration into effect as it is
+// now.
 func (o *observer) reload(bool) ([]string, error) {
 	if err := o.out.reopen(); err != nil {
 		o.log.Error("the log cannot be opened again; the old file is used", "error", err)

@@ -78,7 +78,7 @@ func (d *Daemon) keysStatus(p *assembly.Parts) control.Keys {
 			break
 		}
 		out.List = append(out.List, control.Key{Name: name, Made: modified(files[name]),
-			DNS: "not asked yet"})
+			DNS: "not queried yet"})
 	}
 	return out
 }

@@ -24,8 +24,8 @@ type running struct {
 	metrics *metrics
 	abandon func() // ends all connections at once
 
-	// reload puts the configuration in force as it is now, and returns its warnings, or leaves the
-	// old one. With accept, domains may lose their signatures.
+	// reload puts the present configuration into effect and returns its warnings, or leaves the old
+	// one. With accept, domains may lose their signatures.
 	reload func(accept bool) ([]string, error)
 
 	reloading sync.Mutex // so that systemd hears of one after another
@@ -95,11 +95,11 @@ func (r *running) reloadNow(accept bool) (warnings []string, err error) {
 	r.metrics.Reloaded(err)
 	switch {
 	case errors.Is(err, ErrRefused):
-		r.log.Error("not reloaded, the old configuration stays in force", "error", err)
-		r.notify(sd.SdNotifyReady + "\nSTATUS=Running with an old configuration: domains would " +
-			"lose their signatures by the new one.")
+		r.log.Error("not reloaded, the old configuration stays in effect", "error", err)
+		r.notify(sd.SdNotifyReady + "\nSTATUS=Running with an old configuration: with the new " +
+			"one, domains would lose their signatures.")
 	case err != nil:
-		r.log.Error("not reloaded, the old configuration stays in force", "error", err)
+		r.log.Error("not reloaded, the old configuration stays in effect", "error", err)
 		r.notify(sd.SdNotifyReady + "\nSTATUS=Running with an old configuration: the new one has mistakes.")
 	default:
 		r.log.Info("reloaded")

@@ -58,15 +58,15 @@ func (d *Daemon) prepare(ctx context.Context, now *config.Config) (*ahead, error
 	return a, nil
 }
 
-// abandon closes what was opened for a configuration that is not put in force.
+// abandon closes what was opened for a configuration that is not put into effect.
 func (a *ahead) abandon() {
 	for _, l := range a.opened {
 		_ = l.Close() // no MTA knows it
 	}
 }
 
-// takeOver puts in force what needs no new parts: sockets, limits, the resolver, the level of the
-// log.
+// takeOver applies the changes that need no new parts: sockets, limits, the resolver, the level of
+// the log.
 func (d *Daemon) takeOver(cfg *config.Config, a *ahead) {
 	if a.client != nil {
 		d.resolver = a.resolver
@@ -115,7 +115,7 @@ func (d *Daemon) setLevel(c config.Log) error {
 	return setLevel(d.level, c)
 }
 
-// restarts names each setting that has changed and that only a restart puts in force.
+// restarts names each setting that has changed and that only a restart puts into effect.
 func restarts(old, now *config.Config) []string {
 	var out []string
 	for _, r := range config.NeedRestart(old, now) {

@@ -1,7 +1,7 @@
-// Package domains finds what is wrong with what the DNS says of a domain's mail: SPF, DKIM, DMARC,
-// MX, MTA-STS and TLS reports. The packages of the records say what is wrong with a text; this one
-// asks, judges by the very evaluators of the daemon, and says what to publish. Nothing but the DNS
-// is asked, unless it is told to connect to the hosts that the records name.
+// Package domains finds mistakes in the DNS records for a domain's mail: SPF, DKIM, DMARC, MX,
+// MTA-STS and TLS reports. The packages of the records find mistakes in a text; this one looks up
+// the records, evaluates them with the code of the daemon, and proposes records to publish. It
+// queries only the DNS, unless it is asked to connect to the hosts that the records name.
 package domains
 
 import (
@@ -40,7 +40,7 @@ type Options struct {
 	Selectors []string     // of DKIM keys that are in use: a missing one is a mistake
 	Addresses []netip.Addr // that the domain's mail leaves from: each must pass SPF
 	Helo      []string     // names that the domain's servers say in HELO
-	Own       []OwnKey     // records of the keys whose private half the caller holds
+	Own       []OwnKey     // records of the keys whose private key the caller holds
 	// the same that does not validate: it tells bogus answers from others; nil asks none
 	Unchecked dns.Resolver
 	Panel     Panel    // finds the authoritative name servers, each to be asked; nil asks none
@@ -294,7 +294,7 @@ func (c *checker) size(name string, a dns.Answer) {
 	}
 	if n > packet {
 		c.report(BigAnswer, name,
-			fmt.Sprintf("the TXT records have %d bytes in total, and a packet holds %d", n, packet))
+			fmt.Sprintf("the TXT records have %d bytes in total, and a DNS packet has room for %d", n, packet))
 	}
 	if s := int(a.TTL.Seconds()); len(a.Texts) > 0 && s > 0 && (s < shortTTL || s > longTTL) {
 		c.report(ShortTTL, name, fmt.Sprintf("the time to live is %d seconds; an hour is common",

@@ -165,14 +165,14 @@ func FuzzIndicator(f *testing.F) {
 		if mistake == "" && !isIndicator(text) {
 			t.Errorf("%q has no mistake, and is not a record", text)
 		}
-		mended := mendIndicator(text)
+		mended := correctIndicator(text)
 		if mended == "" {
 			return
 		}
 		if mistake := indicatorMistake(mended); mistake != "" {
 			t.Errorf("%q is mended to %q: %s", text, mended, mistake)
 		}
-		if again := mendIndicator(mended); again != mended {
+		if again := correctIndicator(mended); again != mended {
 			t.Errorf("mended twice: %q, then %q", mended, again)
 		}
 	})

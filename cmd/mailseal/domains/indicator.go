@@ -48,7 +48,7 @@ func (c *checker) indicator(ctx context.Context) {
 		shows = shows || logo != ""
 		if mistake != "" {
 			f := c.reportOn(BIMIBroken, name, mistake, t)
-			f.Publish = toPublish(name, mendIndicator(t))
+			f.Publish = toPublish(name, correctIndicator(t))
 		}
 	}
 	switch {
@@ -119,8 +119,8 @@ func pathOf(text string) string {
 	return u.Path
 }
 
-// mendIndicator returns the BIMI record that was probably meant, "" when that is not known.
-func mendIndicator(text string) string {
+// correctIndicator returns the BIMI record that was probably meant, "" when that is not known.
+func correctIndicator(text string) string {
 	text = lint.Clean(text)
 	if !strings.Contains(text, ";") {
 		text = strings.Join(strings.Fields(text), "; ")

@@ -13,7 +13,7 @@ import (
 	"mailseal/milter/dns"
 )
 
-// Key is a question for a DKIM key whose private half one need not hold.
+// Key is a question for a DKIM key whose private key one need not hold.
 type Key struct {
 	Resolver         dns.Resolver
 	Selector, Domain string

@@ -98,7 +98,7 @@ func isError(f lint.Flaw) bool { return byCode[check.Code(f.Code)].Severity == f
 // soundSPF is the SPF record that was meant by a text, "" when that is not known.
 func (c *checker) soundSPF(ctx context.Context) func(string) string {
 	return func(text string) string {
-		mended, left := c.mendedSPF(ctx, text)
+		mended, left := c.correctedSPF(ctx, text)
 		isBad := func(f spf.Found) bool { return slices.Contains(broken, check.Code(f.Code)) }
 		if slices.ContainsFunc(left, isBad) {
 			return ""
@@ -121,5 +121,5 @@ func soundIndicator(text string) string {
 	if indicatorMistake(text) == "" {
 		return text
 	}
-	return mendIndicator(text)
+	return correctIndicator(text)
 }

@@ -125,7 +125,7 @@ const prometheusHead = `# HELP mailseal_domain_findings Findings of the last che
 # TYPE mailseal_domain_findings gauge
 # HELP mailseal_domain_finding A finding of the last check of a domain.
 # TYPE mailseal_domain_finding gauge
-# HELP mailseal_domain_spf_lookups Terms of a domain's SPF record that ask the DNS, of 10 allowed.
+# HELP mailseal_domain_spf_lookups Lookups that a domain's SPF record needs; 10 are allowed.
 # TYPE mailseal_domain_spf_lookups gauge
 `
 

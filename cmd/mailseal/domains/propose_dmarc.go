@@ -59,7 +59,7 @@ func ProposeDMARC(ctx context.Context, name string, q DMARCWishes) (publish.Prop
 		out.Records = append(out.Records,
 			publish.Record{Name: out.Domain, Text: "v=spf1 -all"},
 			publish.Record{Name: "*._domainkey." + out.Domain, Text: "v=DKIM1; p="})
-		return out, errors.Join(q.parkMX(ctx, &out), q.consent(ctx, names[0], &out))
+		return out, errors.Join(q.nullMX(ctx, &out), q.consent(ctx, names[0], &out))
 	}
 	out.Notes = append(out.Notes, ladder(text, q.People))
 	q.noteParked(ctx, &out)
@@ -114,8 +114,8 @@ func (q *DMARCWishes) begin(ctx context.Context, out *publish.Proposal) error {
 	return nil
 }
 
-// parkMX says that the domain takes no mail, unless it does.
-func (q DMARCWishes) parkMX(ctx context.Context, out *publish.Proposal) error {
+// nullMX says that the domain takes no mail, unless it does.
+func (q DMARCWishes) nullMX(ctx context.Context, out *publish.Proposal) error {
 	a, err := q.Resolver.Lookup(ctx, out.Domain, dns.MX)
 	switch {
 	case err != nil:
@@ -134,7 +134,7 @@ func (q DMARCWishes) parkMX(ctx context.Context, out *publish.Proposal) error {
 // SilentCommand is how the note about a domain that sends nothing names the command for it. Who has
 // other means puts those in its place.
 func SilentCommand(name string) string {
-	return fmt.Sprintf("the records for it are those of \"mailseal propose dmarc %s --silent\"",
+	return fmt.Sprintf("\"mailseal propose dmarc %s --silent\" prints the records for it",
 		name)
 }
 
@@ -148,7 +148,7 @@ func (q DMARCWishes) noteParked(ctx context.Context, out *publish.Proposal) {
 	for _, text := range a.Texts {
 		if strings.EqualFold(strings.Join(strings.Fields(text), " "), "v=spf1 -all") {
 			out.Notes = append(out.Notes, fmt.Sprintf(
-				"The SPF record of %s says that it sends no mail. If that is so, %s.",
+				"The SPF record of %s says that it sends no mail. If that is right, %s.",
 				out.Domain, SilentCommand(out.Domain)))
 		}
 	}

@@ -11,11 +11,10 @@ import (
 )
 
 // noteSoft says why a record that ended in -all ends in ~all now.
-const noteSoft = "The published record ends in -all, the proposal in ~all: at -all, some " +
-	"receivers reject mail before " +
-	"they look at DKIM, for example forwarded mail. With a DMARC policy of quarantine or reject, " +
-	"~all " +
-	"protects just as well. To keep -all, ask for it (--all=-all)."
+const noteSoft = "The published record ends in -all, the proposal in ~all: with -all, some " +
+	"receivers reject mail before they check DKIM, for example forwarded mail. With a DMARC " +
+	"policy of quarantine or reject, ~all protects just as well. To keep -all, ask for it " +
+	"(--all=-all)."
 
 // noteOpen says why a record that protected nothing ends in ~all now.
 const noteOpen = "The published record says nothing about other addresses. The proposal ends in " +

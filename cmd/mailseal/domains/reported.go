@@ -20,7 +20,7 @@ import (
 )
 
 // Bounds of what is read of reports, in days: of all, and of the signatures whose keys must still
-// be there. A key that signs no more may be gone a week later.
+// be there. A key that no longer signs may be gone a week later.
 const (
 	reportedDays = 90
 	signedDays   = 7

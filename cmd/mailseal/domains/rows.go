@@ -93,7 +93,7 @@ var various = []Row{
 	{spf.FlawJoined, fail, "The terms after the second version are not read as you meant them."},
 	{spf.FlawPasted, fail, whyVoid},
 	{spf.FlawColon, fail, "Receivers read it as an unknown modifier, and the hosts do not pass."},
-	{spf.FlawAfterAll, warn, "Receivers stop at all and never look at the terms after it."},
+	{spf.FlawAfterAll, warn, "Receivers stop at the term all and ignore the terms after it."},
 	{spf.FlawRedirect, warn, "Receivers never follow the redirect."},
 	{spf.FlawPlusAll, fail, whyForge},
 	{spf.FlawNeutral, warn, "The record gives no protection."},
@@ -118,14 +118,14 @@ var various = []Row{
 	{spf.FlawMany, note, "Each of these addresses can send as you and pass. Large services need " +
 		"that many; DKIM proves more than an address."},
 	{spf.FlawEmpty, warn, "The term costs a lookup, and only two lookups may return nothing."},
-	{spf.FlawTwiceBehind, note, "Each time counts toward the limit of ten lookups."},
-	{SPFAtDMARC, fail, "No receiver looks for an SPF record at _dmarc."},
+	{spf.FlawTwiceBehind, note, "Each occurrence counts toward the limit of ten lookups."},
+	{SPFAtDMARC, fail, "No receiver looks up an SPF record at _dmarc."},
 	{SPFType99, warn, whyObsolete},
 	{SenderID, warn, whyObsolete},
 	{SPFSoft, note, "Without DMARC, receivers need not act on ~all. With p=quarantine or " +
 		"p=reject it is the right choice."},
-	{SPFHard, note, "Some receivers reject at -all before they look at a DKIM signature, for " +
-		"example on forwarded mail. With ~all, DMARC decides."},
+	{SPFHard, note, "Some receivers reject mail because of -all before they check a DKIM " +
+		"signature, for example forwarded mail. With ~all, DMARC decides."},
 	{SPFAddress, fail, "Mail from this address fails SPF."},
 	{SPFHelo, warn, "Bounces have no sender address, so receivers check only the HELO name."},
 	{SharedService, note, "Other customers of the service send from the same addresses, so SPF " +
@@ -184,8 +184,8 @@ var various = []Row{
 	{NoneLong, warn, "Reports show forgeries, but nothing stops them."},
 	{CanTighten, note, "The reports show that the next step does not affect your own mail."},
 	{DMARCSeveral, fail, "If there are several records, receivers use none of them."},
-	{DMARCAtRoot, fail, "No receiver looks for DMARC at the domain itself. The record belongs at " +
-		"_dmarc."},
+	{DMARCAtRoot, fail, "No receiver looks up a DMARC record at the domain itself. The record " +
+		"belongs at _dmarc."},
 	{DMARCWild, note, "Every name below the domain seems to have a record of its own."},
 	{dmarc.FlawNearMiss, fail, whyVoid},
 	{dmarc.FlawPasted, fail, "Receivers act as if the record, or the tag with the mistake, did " +
@@ -193,7 +193,7 @@ var various = []Row{
 	{dmarc.FlawSyntax, fail, whyIgnored},
 	{dmarc.FlawTwice, fail, whyIgnored},
 	{dmarc.FlawValue, fail, whyIgnored},
-	{dmarc.FlawNoPolicy, warn, "Forged mail is delivered: the record asks for nothing."},
+	{dmarc.FlawNoPolicy, warn, "Forged mail is delivered: the record asks for no action."},
 	{dmarc.FlawOrder, note, "RFC 7489 required p= in second place, and some receivers still do."},
 	{dmarc.FlawSubdomain, warn, "Forgers use the name with the weakest policy."},
 	{dmarc.FlawNonExist, warn, "Forgers use the name with the weakest policy."},
@@ -216,8 +216,7 @@ var various = []Row{
 	{dmarc.FlawLong, warn, "A long answer may need TCP, or not arrive at all."},
 	{dmarc.FlawMonitoring, note, "This is the right start, for at least a month, but it does not " +
 		"protect the domain."},
-	{NoEffect, note, "Receivers look at these tags only in the record of the organizational " +
-		"domain."},
+	{NoEffect, note, "Receivers use these tags only in the record of the organizational domain."},
 	{NotAgreed, fail, "Receivers must not send reports there until that domain agrees, so these " +
 		"reports are never sent."},
 	{ReportHost, fail, whyReports},
@@ -299,8 +298,8 @@ var deep = []Row{
 	{PolicyType, warn, "Some senders accept a policy only as text/plain (RFC 8461 section 3.2)."},
 	{PolicyBroken, fail, "Senders act as if the domain had no MTA-STS."},
 	{PolicyIdle, note, "Senders deliver even if the policy is not met."},
-	{PolicyShort, warn, "Senders soon forget the policy. An attacker who blocks the next fetch " +
-		"is then rid of it."},
+	{PolicyShort, warn, "Senders soon forget the policy. An attacker who prevents the next fetch " +
+		"has then disabled it."},
 	{PolicyMX, fail, "Senders that follow the policy do not deliver to this host."},
 	{PolicyUnused, note, "It does no harm, but the host may no longer exist."},
 }

@@ -82,7 +82,7 @@ func (q Request) Run(ctx context.Context, out io.Writer) error {
 // read understands what the user wrote.
 func (q *Request) read() ([]domain.Name, error) {
 	if len(q.Names) == 0 {
-		return nil, answer.NewUsage(errors.New("name a domain, or a file with domains by --file"))
+		return nil, answer.NewUsage(errors.New("give a domain, or a file with domains with --file"))
 	}
 	for _, a := range q.Clients {
 		addr, err := netip.ParseAddr(a)
@@ -162,7 +162,7 @@ func (q Request) print(out io.Writer, r Result, before *earlier, i int) error {
 	return r.Write(out)
 }
 
-// ReadNames reads a list of domains, one a line; blank lines and what follows a # are passed over.
+// ReadNames reads a list of domains, one a line; blank lines and what follows a # are skipped.
 func ReadNames(text string) []string {
 	var out []string
 	lines := bufio.NewScanner(strings.NewReader(text))

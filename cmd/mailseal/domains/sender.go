@@ -37,7 +37,7 @@ func (c *checker) sender(ctx context.Context) {
 			near = true
 		}
 		if len(spf.Lint(t)) > 0 {
-			mended, _ := c.mendedSPF(ctx, t)
+			mended, _ := c.correctedSPF(ctx, t)
 			c.flaws(c.name, t, mended, spf.Lint)
 		}
 		c.parked = c.parked || strings.EqualFold(strings.TrimSpace(t), "v=spf1 -all")
@@ -47,7 +47,7 @@ func (c *checker) sender(ctx context.Context) {
 		c.noSender(ctx)
 	case records > 0:
 		c.survey(ctx)
-		c.mendSurvey(ctx)
+		c.correctSurvey(ctx)
 	}
 	for _, t := range a.Texts {
 		c.leftOut(c.name, t)
@@ -119,7 +119,7 @@ func (c *checker) survey(ctx context.Context) {
 		case t.Kind == "all" && t.Value == spf.Softfail && !c.enforces && c.inherited:
 			c.report(SPFSoft, c.name,
 				t.Term+" marks other addresses as doubtful, and the DMARC policy above asks for "+
-					"nothing")
+					"no action")
 		case t.Kind == "all" && t.Value == spf.Fail && c.enforces && !c.parked:
 			c.report(SPFHard, c.name, "-all together with an enforcing DMARC policy")
 		}

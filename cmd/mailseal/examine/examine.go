@@ -1,6 +1,6 @@
-// Package examine does what "mailseal verify", "sign", "spf", "dmarc" and "explain-signing" do: it
-// asks the functions that the daemon asks about one message, sender or domain, and prints how the
-// answer came about.
+// Package examine implements "mailseal verify", "sign", "spf", "dmarc" and "explain-signing": it
+// calls the functions of the daemon for one message, sender or domain, and prints how the result
+// was found.
 package examine
 
 import (

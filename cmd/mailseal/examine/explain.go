@@ -48,8 +48,8 @@ func (m *Message) explainFrom(b *bytes.Buffer) {
 		fmt.Fprintf(b, "\nFrom: the author's domain is %s.\n", r.Author)
 		if doubt := r.From.Doubt(); doubt != "" {
 			fmt.Fprintf(b,
-				"  The field is not as RFC 5322 wants it: %s.\n  It shows no other domain, so "+
-					"that DMARC judges this one, and signing.malformed_from decides whether it is signed.\n",
+				"  The field violates RFC 5322: %s.\n  It shows only this domain, so DMARC uses "+
+					"it, and signing.malformed_from decides whether the message is signed.\n",
 				doubt)
 		}
 	}
@@ -85,7 +85,7 @@ func (m *Message) explainDKIM(b *bytes.Buffer) {
 func (m *Message) explainSignature(b *bytes.Buffer, r dkim.Result) {
 	proof := r.Evidence
 	if r.Domain != "" {
-		fmt.Fprintf(b, "  Made in the name of %s with the key %s._domainkey.%s, %s, %s.\n",
+		fmt.Fprintf(b, "  Made for %s with the key %s._domainkey.%s, %s, %s.\n",
 			r.Domain, r.Selector, r.Domain, r.Algorithm, r.Canonicalization)
 	}
 	if r.Reason != "" {
@@ -99,7 +99,7 @@ func (m *Message) explainSignature(b *bytes.Buffer, r dkim.Result) {
 	}
 	if proof.Checked {
 		fmt.Fprintf(b, "  The body %s; the header and the signature itself %s.\n",
-			either(proof.BodyIntact, "is as it was signed", "is NOT as it was signed"),
+			either(proof.BodyIntact, "is unchanged", "was CHANGED after signing"),
 			either(proof.HeaderIntact, "fit together", "do NOT fit together"))
 		fmt.Fprintf(b, "  Body hash: %x, signed: %x.\n", proof.BodyHash, proof.SignedBodyHash)
 	}
@@ -116,7 +116,7 @@ func (m *Message) explainOthers(b *bytes.Buffer) {
 			indent(r.SPF.String()))
 	}
 	if r.TellsHELO() {
-		fmt.Fprintf(b, "\nSPF of HELO: %s. %s. DMARC does not count it.\n%s", r.HELO.Value,
+		fmt.Fprintf(b, "\nSPF of HELO: %s. %s. DMARC does not use it.\n%s", r.HELO.Value,
 			upperFirst(r.HELO.Reason), indent(r.HELO.String()))
 	}
 	if r.IPRev != nil {

@@ -18,9 +18,9 @@ func TestExplainNamesWhatIsWrongWithARecord(t *testing.T) {
 	half := "v=DKIM1; k=rsa; p=MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA" +
 		strings.Repeat("A", 300)
 	for _, tt := range []struct{ name, record, want string }{
-		{"quotes", `"v=DKIM1; k=rsa; p=AAAA"`, "there are quotes in the value"},
-		{"quotes between strings", `v=DKIM1; k=rsa; p=AA" "AA`, "there are quotes in the value"},
-		{"backslashes", `v=DKIM1\; k=rsa\; p=AAAA`, "there are backslashes in the value"},
+		{"quotes", `"v=DKIM1; k=rsa; p=AAAA"`, "the value contains quotes"},
+		{"quotes between strings", `v=DKIM1; k=rsa; p=AA" "AA`, "the value contains quotes"},
+		{"backslashes", `v=DKIM1\; k=rsa\; p=AAAA`, "the value contains backslashes"},
 		{"cut off", half[:255], "cut off after 255 octets, where the first string ends"},
 		{"cut off, other tags", ("v=DKIM1; h=sha256; " + half[9:])[:255], "cut off after 255 octets"},
 		{"a CNAME", "s1._domainkey.vendor.example.",

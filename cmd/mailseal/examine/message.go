@@ -104,8 +104,8 @@ func (m *Message) settle(hasClient bool) {
 		return
 	}
 	m.lacking = fmt.Sprintf(
-		"not decided  %s: no aligned DKIM signature passes, and SPF was not asked, which needs --ip, --helo and "+
-			"--from, or --received",
+		"not decided  %s: no aligned DKIM signature passes, and SPF was not checked, which needs "+
+			"--ip, --helo and --from, or --received",
 		d.Author,
 	)
 	m.results.DMARC = nil

@@ -77,7 +77,7 @@ func TestWithoutClient(t *testing.T) {
 		says     string
 	}{
 		{"unsigned", 0, "x.example", "dmarc  not decided  x.example: no aligned DKIM signature " +
-			"passes, and SPF was not asked"},
+			"passes, and SPF was not checked"},
 		{"no policy", 0, "other.example", "dmarc  none  other.example"},
 		{"by Received", 1, "x.example", "dmarc  pass  x.example"},
 	} {

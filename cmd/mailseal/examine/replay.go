@@ -139,7 +139,7 @@ func (r *Replay) line(text []byte) {
 }
 
 // message asks the rules in their order, as the daemon would: the first that holds decides. One of
-// which the log does not say enough is passed over and counted.
+// which the log does not say enough is skipped and counted.
 func (r *Replay) message(l *expression.Line, facts *expression.Judged) {
 	for i := range r.rules.Rules {
 		rule, count := &r.rules.Rules[i], r.Rules[i]
@@ -220,7 +220,7 @@ func (r *Replay) Text(w io.Writer) error {
 	for _, rule := range r.Rules {
 		fmt.Fprintf(&b, "%-9s %8d  %s\n", rule.Action, rule.Holds, rule.Name)
 		if rule.Unknown > 0 {
-			fmt.Fprintf(&b, "%-9s %8d  not known: the log does not hold %v\n", "", rule.Unknown,
+			fmt.Fprintf(&b, "%-9s %8d  unknown: the log does not contain %v\n", "", rule.Unknown,
 				rule.Missing)
 		}
 	}

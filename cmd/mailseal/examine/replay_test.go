@@ -102,7 +102,7 @@ func TestReplay(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"8 messages of strangers", "1 more have no facts",
-		"2 lines are not JSON", "not known: the log does not hold [header]", "published; [2 3 7]"} {
+		"2 lines are not JSON", "unknown: the log does not contain [header]", "published; [2 3 7]"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("the text lacks %q:\n%s", want, text.String())
 		}

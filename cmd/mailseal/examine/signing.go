@@ -152,8 +152,8 @@ func explainSigning(ctx context.Context, cfg *config.Config, p *assembly.Parts,
 	}
 	e.Others = len(signer.Table.Rules()) - len(e.Rules)
 	e.Reason = unsignedBecause(p.Settings, role, rules, env, author)
-	if e.Reason == "no rule fits" && len(e.Rules) == 0 {
-		e.Reason = "no rule names the author"
+	if e.Reason == "no rule matches" && len(e.Rules) == 0 {
+		e.Reason = "no rule matches the author"
 	}
 	if role != action.RoleOurs {
 		rules = rules.Resigning()
@@ -200,9 +200,10 @@ func unsignedBecause(s milter.Settings, role action.Role, rules sign.Match, env 
 	case slices.ContainsFunc(env.Recipients, daemon.UnsignedRecipients.MatchPath):
 		return "a recipient is in signing.unsigned_recipients"
 	case len(rules) == 0:
-		return "no rule fits"
+		return "no rule matches"
 	case role != action.RoleOurs && len(rules.Resigning()) == 0:
-		return "the mail is not ours, and the rule does not have resign = true"
+		return "the mail is not ours: no setting of [ours] matches this client (and the rule does " +
+			"not have resign = true, which mailing lists use)"
 	}
 	return ""
 }
@@ -370,7 +371,7 @@ func (a *addable) write(b *strings.Builder) {
 	if a == nil {
 		return
 	}
-	fmt.Fprintln(b, "What a host on the way can add on top while the signature stays good:")
+	fmt.Fprintln(b, "Fields that a host on the way can add on top without breaking the signature:")
 	for _, l := range []struct {
 		when   string
 		fields []string

@@ -76,8 +76,8 @@ func (o TestMails) Send(ctx context.Context, out io.Writer) error {
 		return answer.NewUnknown(err)
 	}
 	if kind != answer.Good {
-		return answer.New(kind, errors.New("the server did not take all mails; after a test of "+
-			"forged mail that may be right"))
+		return answer.New(kind, errors.New("the server did not accept all test mails; if it "+
+			"refused the forged one, that is right"))
 	}
 	return nil
 }

@@ -47,11 +47,11 @@ func (e *Examiner) Try(ctx context.Context, name string, raw []byte) (*Tried, er
 	env := &message.Envelope{Client: e.Client, Helo: e.Helo, Sender: e.From, Recipients: e.To}
 	d, facts := e.byPolicy(rules, env, m)
 	out := &Tried{File: name, Rules: explainRules(rules, facts, d)}
-	out.Decision = newDecided(action.RoleTheirs, "policy try", d)
+	out.Decision = newDecided(action.RoleTheirs, "policyisis true, and decides: true, but dry_run: it would try", d)
 	return out, nil
 }
 
-// byPolicy decides as the daemon does for mail of theirs.
+// byPolicy decides as the daemon does for strangers' mail.
 func (e *Examiner) byPolicy(
 	rules *policy.Rules, env *message.Envelope, m *Message,
 ) (policy.Decision, *expression.Judged) {
@@ -105,13 +105,13 @@ func (r triedRule) verdict() string {
 	case r.Error != "":
 		return "cannot be evaluated: " + r.Error
 	case !r.Holds:
-		return "does not hold"
+		return "is false"
 	case r.DryRun:
-		return "holds, a dry run: it would " + r.Action
+		return "is true, but dry_run is set: it would " + r.Action
 	case r.Decides:
-		return "holds, and decides: " + r.Action
+		return "is true, and decides: " + r.Action
 	}
-	return "holds, but is not reached"
+	return "is true, but an earlier rule decided"
 }
 
 // oneLine makes an expression that was written on several lines one.

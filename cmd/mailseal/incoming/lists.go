@@ -38,8 +38,8 @@ func (b *Box) print(out io.Writer, values any, t table) error {
 		}
 		return nil
 	case len(t.rows) == 0:
-		_, err := fmt.Fprintln(out, "nothing is in the store for this; mailseal reports import "+
-			"brings files in")
+		_, err := fmt.Fprintln(out, "the store has no such reports; \"mailseal reports import "+
+			"FILE\" adds some")
 		return err
 	}
 	shown := [][]string{t.head}

@@ -36,7 +36,7 @@ type Read struct {
 	notes    []fileNotes
 	wrong    []string // files that could not be read, or not whole
 	unread   bool     // a file could not be opened
-	others   []string // mails and files that hold no report
+	others   []string // mails and files that contain no report
 	csv      csvRows
 }
 
@@ -47,7 +47,7 @@ type fileNotes struct {
 }
 
 // Run reads the files, and prints the reports in them. The error reports that some of them could
-// not be read, or hold no report.
+// not be read, or contain no report.
 func (r *Read) Run(names []string, stdin io.Reader, stdout, progress io.Writer) error {
 	r.out, r.tally, r.seen = bufio.NewWriterSize(stdout, 64<<10), tally.New(), map[string]bool{}
 	if r.CSV {
@@ -87,8 +87,8 @@ func (r *Read) verdict() error {
 		return answer.NewBad(errors.New(listed(none)))
 	case r.CSV && r.tally.Reports == 0 && found > 0:
 		return answer.NewBad(errors.New(
-			"there are only TLS or failure reports in it, of which --csv has no rows; " +
-				"use --json, or leave --csv out"))
+			"it contains only TLS or failure reports, which --csv cannot print; use --json, or " +
+				"leave --csv out"))
 	case found == 0:
 		return answer.NewBad(errors.New("there is nothing in it"))
 	}
@@ -240,7 +240,7 @@ func (r *Read) noted(p *intake.Part, f *intake.Report) {
 		r.notes = append(r.notes, fileNotes{p.Name(), notes})
 	}
 	if f.Cut != "" {
-		before := "no row before was whole"
+		before := "the file ends before its first complete row"
 		if f.Rows > 0 {
 			before = advice.Plural(int64(f.Rows), "row before was", "rows before were") + " read"
 		}

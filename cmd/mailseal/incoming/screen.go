@@ -48,7 +48,7 @@ func (r *Read) screen() {
 	}
 	if len(r.others) > 0 && r.tally.Reports+len(r.tls)+len(r.fails) > 0 {
 		fmt.Fprintln(r.out)
-		r.say(0, advice.Plural(int64(len(r.others)), "other mail holds", "other mails hold")+
+		r.say(0, advice.Plural(int64(len(r.others)), "other mail contains", "other mails contain")+
 			" no report: "+
 			clean(advice.List(r.others, 4))+".")
 	}
@@ -247,7 +247,7 @@ func (r *Read) noteScreen() {
 		return
 	}
 	fmt.Fprintln(r.out)
-	fmt.Fprintln(r.out, "Unusual, and read nevertheless:")
+	fmt.Fprintln(r.out, "Deviations from the standard:")
 	for _, n := range r.notes[:min(len(r.notes), maxNotes)] {
 		r.say(2, clean(n.file)+": "+clean(strings.Join(n.notes, "; "))+".")
 	}

@@ -120,8 +120,8 @@ func (b *batch) take(ctx context.Context) error {
 	}
 	b.all, b.size = b.all[:0], 0
 	if err != nil {
-		return answer.NewUnknown(fmt.Errorf("%w; %d files or mails are imported, and the others "+
-			"when the command is given again", err, b.sum.Files))
+		return answer.NewUnknown(fmt.Errorf("%w; %d files or mails were imported; run the command "+
+			"again to import the others", err, b.sum.Files))
 	}
 	return nil
 }
@@ -170,10 +170,10 @@ func (s *imported) String() string {
 		what string
 	}{
 		{s.TLS, "TLS reports"}, {s.Failures, "failure reports"},
-		{s.Duplicates, "that were there already"},
+		{s.Duplicates, "that were already in the store"},
 		{s.NotCounted, "of the new ones not counted (other domains, or from the future)"},
 		{s.Variants, "with the id of another report and other content, not counted"},
-		{s.Others, "that are no reports"},
+		{s.Others, "that are not reports"},
 	} {
 		if part.n > 0 {
 			out += fmt.Sprintf("; %d %s", part.n, part.what)
@@ -232,7 +232,7 @@ func (b *Box) Verify(ctx context.Context, out io.Writer) error {
 				"reports reparse computes them again", strings.Join(wrong, ", ")))
 		}
 		if !b.JSON {
-			fmt.Fprintln(out, "every sum is that of its records")
+			fmt.Fprintln(out, "The daily sums agree with the records.")
 		}
 		return nil
 	})
@@ -246,19 +246,19 @@ func (b *Box) Accept(ctx context.Context, reporter string, accept bool, out io.W
 			return answered(err)
 		}
 		if accept {
-			fmt.Fprintf(out, "reports of %s count from now on, without proof of who sent them; "+
-				"%d already in the store count now\n", reporter, n)
+			fmt.Fprintf(out, "Reports of %s count from now on, even without authentication; %d "+
+				"reports in the store now count.\n", reporter, n)
 		} else {
-			fmt.Fprintf(out, "reports of %s count only with proof of who sent them; for %d in the "+
-				"store this is a change\n", reporter, n)
+			fmt.Fprintf(out, "Reports of %s count only if they are authenticated; this changed %d "+
+				"reports in the store.\n", reporter, n)
 		}
 		waiting, err := i.Store.Waiting(ctx, reporter)
 		if err != nil {
 			return answered(err)
 		}
 		if waiting > 0 {
-			fmt.Fprintf(out, "of %d more the store kept the first rows alone; they count when \"mailseal reports "+
-				"reparse\" has read the others\n", waiting)
+			fmt.Fprintf(out, "For %d more reports the store has only the first rows; run "+
+				"\"mailseal reports reparse\" to read the others and count them.\n", waiting)
 		}
 		return nil
 	})
@@ -271,8 +271,8 @@ func (b *Box) Refuse(ctx context.Context, reporter string, out io.Writer) error 
 		if err != nil {
 			return answered(err)
 		}
-		fmt.Fprintf(out, "reports of %s do not count from now on; %d that are there do not count "+
-			"any more. mailseal reports accept --not %[1]s takes it back\n", reporter, n)
+		fmt.Fprintf(out, "Reports of %s do not count from now on, nor do %d reports in the store. "+
+			"\"mailseal reports accept --not %[1]s\" reverts this.\n", reporter, n)
 		return nil
 	})
 }

@@ -1,6 +1,6 @@
-// Package inspect answers what visitors of the pages ask about a domain's DNS records. It says what
-// "mailseal domain" and "mailseal propose" say, within bounds: a user who may sign in chooses the
-// names that are asked for.
+// Package inspect checks a domain's DNS records for visitors of the pages. Its answers are those of
+// "mailseal domain" and "mailseal propose", within limits, since a user who may sign in chooses the
+// names that are looked up.
 package inspect
 
 import (
@@ -176,7 +176,7 @@ func (p *Inspector) look(ctx context.Context, by string, name domain.Name, q web
 
 // errEnough answers a question beyond maxQuestions.
 var errEnough = errors.New(
-	"not asked: a check on the page asks the DNS 400 questions at most; \"mailseal domain\" asks all",
+	"not queried: a check on the page makes 400 DNS queries at most; \"mailseal domain\" has no such limit",
 )
 
 // bounded answers a number of questions.
@@ -271,7 +271,7 @@ func proposal(made publish.Proposal, err error) web.Proposal {
 	out := web.Proposal{}
 	// The page has fields for these flags.
 	words := strings.NewReplacer(" with --reports", "", " (--all=-all)", "",
-		domains.SilentCommand(made.Domain), "answer above that it sends no mail")
+		domains.SilentCommand(made.Domain), "set above that it sends no mail")
 	for _, n := range made.Notes {
 		out.Notes = append(out.Notes, words.Replace(n))
 	}

@@ -1,5 +1,5 @@
-// Package jobs runs work on a timer, and remembers how it went. A job that fails or panics does not
-// end the program, and does not keep the others from running.
+// Package jobs runs work on a timer, and remembers the result of the last run. A job that fails or
+// panics does not end the program, and does not keep the others from running.
 package jobs
 
 import (
@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Job is work to be done from time to time.
+// Job is work that is done at intervals.
 type Job struct {
 	Name string
 
@@ -29,7 +29,7 @@ type Job struct {
 	Do func(ctx context.Context) error
 }
 
-// Status is how a job stands.
+// Status is the state of a job.
 type Status struct {
 	Name     string
 	Interval time.Duration // 0: it does not run at present
@@ -139,7 +139,7 @@ func (r *Runner) run(ctx context.Context, j *job) {
 		s.Running, s.Last, s.Took, s.Err = false, began, time.Since(began), err
 	})
 	if err != nil && ctx.Err() == nil {
-		r.log.Error("a job failed; it will run again", "job", j.Name, "error", err)
+		r.log.Error("a job failed and will run again", "job", j.Name, "error", err)
 	}
 }
 

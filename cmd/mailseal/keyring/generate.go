@@ -175,7 +175,7 @@ func printKeys(out io.Writer, made []newKey) {
 	for _, k := range made {
 		fmt.Fprint(out, k.record.Zone())
 	}
-	fmt.Fprintf(out, "\nThe same, one record a line:\n\n")
+	fmt.Fprintf(out, "\nThe same, one record per line:\n\n")
 	for _, k := range made {
 		fmt.Fprintln(out, k.record.Line())
 	}
@@ -183,7 +183,7 @@ func printKeys(out io.Writer, made []newKey) {
 	for _, k := range made {
 		fmt.Fprintf(out, "%s\n%s\n", k.record.Name, k.record.Text)
 	}
-	fmt.Fprintf(out, "\nConfigure, once the records can be seen:\n\n%s\n%s", keysTOML(made),
+	fmt.Fprintf(out, "\nAdd to mailseal.toml, once the records are published:\n\n%s\n%s", keysTOML(made),
 		shortTOML(made[0]))
 }
 

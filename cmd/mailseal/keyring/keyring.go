@@ -1,6 +1,6 @@
-// Package keyring does what "mailseal keys", "mailseal keygen" and "mailseal sql-import" do: it
-// makes keys, lists them, brings them through their lives, puts them into a database, and prints
-// what there is to publish and to wait for.
+// Package keyring implements "mailseal keys", "mailseal keygen" and "mailseal sql-import": it makes
+// keys, lists them, moves them through their stages, puts them into a database, and prints what to
+// publish and what each key waits for.
 package keyring
 
 import (
@@ -177,7 +177,7 @@ func (r *Ring) finish(done rotation.Done, err error) error {
 	}
 	if done.Silent && !r.o.JSON {
 		fmt.Fprintln(r.out,
-			"A name server does not answer. If that lasts, use --server to ask only certain "+
+			"A name server does not answer. If that persists, use --server to query only certain "+
 				"servers, or set rotation.may_be_silent to the number of servers that may be "+
 				"down.")
 	}
@@ -253,7 +253,7 @@ func eventText(e keylife.Event) string {
 	if e.Stays != "" {
 		said = append(said, "stays "+string(e.Stays)+": "+e.Waits)
 	} else if e.Waits != "" {
-		said = append(said, "waits: "+e.Waits)
+		said = append(said, e.Waiting())
 	}
 	if e.Note != "" {
 		said = append(said, "("+e.Note+")")

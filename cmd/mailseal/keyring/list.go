@@ -54,7 +54,7 @@ func (r *Ring) List(ctx context.Context, names []string, all bool) error {
 	}
 	r.listSources()
 	if listed == 0 && !r.o.JSON {
-		fmt.Fprintf(r.out, "no keys here in %s; mailseal keys generate DOMAIN makes the first\n",
+		fmt.Fprintf(r.out, "there are no keys in %s; \"mailseal keys generate DOMAIN\" makes the first\n",
 			r.rotator.Dir())
 	}
 	return nil
@@ -221,7 +221,7 @@ func (r *Ring) Record(ctx context.Context, names []string) error {
 		}
 		if len(records) == 0 {
 			return answer.NewBad(fmt.Errorf(
-				"%s: no key whose record is known; see mailseal keys list", name))
+				"there is no key %s, or its record is not known; \"mailseal keys list\" shows all keys", name))
 		}
 		for _, record := range records {
 			text, err := r.formatted(record)

@@ -141,7 +141,7 @@ func TestListFeedsPublisher(t *testing.T) {
 				count[k.Stage]++
 				_, err := os.Stat(filepath.Join(store.Dir, "keys", k.Domain, k.Selector+".pem"))
 				if isThere := err == nil; isThere == (k.Stage == keys.Removed) {
-					t.Errorf("%s is %s, and its private half is there: %v", k.Name(), k.Stage,
+					t.Errorf("%s is %s, and its private key is there: %v", k.Name(), k.Stage,
 						isThere)
 				}
 			}

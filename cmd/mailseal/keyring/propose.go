@@ -118,8 +118,7 @@ func (r *Ring) proposed(ctx context.Context, out *proposedKeys) error {
 	for _, seen := range r.rotator.Look(ctx, now) {
 		record := publish.Record{Name: seen.Name(), Text: seen.Text}
 		if _, err := dkim.ParseRecord(record.Text); err != nil {
-			return answer.NewFailed(fmt.Errorf("%s: no verifier would take the record: "+
-				"%w", record.Name, err))
+			return answer.NewFailed(fmt.Errorf("%s: no verifier would accept the record: %w", record.Name, err))
 		}
 		out.Records = append(out.Records, record)
 		out.Keys = append(out.Keys, newSeenJSON(seen))
@@ -148,8 +147,9 @@ func (r *Ring) notesOf(p proposedKeys, kind answer.Kind) []string {
 		notes = append(notes, "All keys sign. For new ones: mailseal keys generate "+p.Domain+
 			", or rotation.every.")
 	} else {
-		notes = append(notes, "Publish the records. No key signs before every name server shows it: "+
-			"the daemon looks every minute, and so does this command when it is run again.")
+		notes = append(notes, "Publish the records. A key signs once every name server shows its "+
+			"record: the daemon checks that every minute, and this command does when you run it "+
+			"again.")
 	}
 	if text := r.configure(p.Domain); text != "" {
 		notes = append(notes, text)

@@ -39,7 +39,7 @@ func ImportSQL(ctx context.Context, cfg *config.Config, dir string, o ImportOpti
 		return answer.NewBad(err)
 	}
 	for _, path := range keyFiles(dir, "*", "*") {
-		fmt.Fprintf(out, "passed over %s, which is not a DOMAIN/SELECTOR.pem\n", path)
+		fmt.Fprintf(out, "skipped %s, which is not named DOMAIN/SELECTOR.pem\n", path)
 	}
 	if o.DryRun {
 		for _, e := range entries {

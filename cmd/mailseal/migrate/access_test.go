@@ -25,7 +25,7 @@ func TestGive(t *testing.T) {
 	}
 }
 
-// TestKeysToDo judges for a user and a group that own nothing but what a case gives them.
+// TestKeysToDo judges for a user and a group that own only what a case gives them.
 func TestKeysToDo(t *testing.T) {
 	us, ours := os.Geteuid(), os.Getegid()
 	if us == 0 {

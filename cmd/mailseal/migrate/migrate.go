@@ -1,5 +1,5 @@
-// Package migrate does what "mailseal import-opendkim" does: it writes a configuration that does
-// the same as OpenDKIM's, and says what is still to do, such as files that the daemon's user cannot
+// Package migrate implements "mailseal import-opendkim": it writes a configuration that does the
+// same as OpenDKIM's, and reports what is left to do, such as files that the daemon's user cannot
 // read.
 package migrate
 

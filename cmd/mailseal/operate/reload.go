@@ -1,5 +1,5 @@
-// Package operate is what commands do with a daemon that runs: they ask it over its control socket
-// to reload, and how it is.
+// Package operate implements "mailseal reload" and "mailseal status", which use the control socket
+// of the running daemon.
 package operate
 
 import (

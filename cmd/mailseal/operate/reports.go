@@ -54,7 +54,8 @@ func (s *Status) judgeReports(problem, note func(format string, args ...any)) {
 	case s.reports.Socket == "":
 		return
 	case len(s.Reports) == 0 && errors.Is(s.silent, fs.ErrPermission):
-		note("the process of reports was not asked: its socket %s answers root and its own user; run it as root",
+		note("\"mailseal reports serve\" was not queried: its socket %s answers only root and its "+
+			"own user; run this command as root",
 			s.reports.Socket)
 		return
 	case len(s.Reports) == 0:
@@ -71,8 +72,8 @@ func (s *Status) judgeReports(problem, note func(format string, args ...any)) {
 				problem("job %s of the process of reports failed: %s", j.Name, j.Error)
 			}
 			if j.Error != "" && j.Name == "fold" && r.Spool != nil && r.Spool.Segments > 0 {
-				problem("rows of DMARC reports wait in the spool since %s: %s; mail goes on, and "+
-					"beyond %s rows are dropped",
+				problem("rows of DMARC reports have been waiting in the spool since %s: %s; mail "+
+					"is not affected, and rows beyond %s are dropped",
 					r.Spool.Oldest.Format(time.RFC3339), waits(r.Spool), megabytes(r.Spool.Room))
 			}
 		}

@@ -55,7 +55,7 @@ func (c screen) head(w io.Writer, s *Status) {
 	}
 	fmt.Fprintf(w, "daemon\tversion %s, pid %d, up %s, since %s\n", r.Version, r.PID,
 		span(c.now.Sub(r.Started)), stamp(r.Started))
-	fmt.Fprintf(w, "configuration\t%s, in force since %s\n", r.Config, stamp(r.ConfigSince))
+	fmt.Fprintf(w, "configuration\t%s, in effect since %s\n", r.Config, stamp(r.ConfigSince))
 	for i, l := range r.Listeners {
 		fmt.Fprintf(w, "%s\t%s: %s\n", first(i, "sockets"), l, peers(r, l))
 	}
@@ -132,9 +132,9 @@ func (c screen) keys(w io.Writer, k control.Keys) {
 	case !k.Watched:
 		fmt.Fprintf(w, "keys\tnot compared with the DNS (rotation.watch)\n")
 	case k.Asked.IsZero():
-		fmt.Fprintf(w, "keys\tthe DNS has not been asked yet\n")
+		fmt.Fprintf(w, "keys\tthe DNS has not been queried yet\n")
 	default:
-		fmt.Fprintf(w, "keys\tin the DNS: good %d, bad %d, unknown %d; asked %s ago\n", k.Good,
+		fmt.Fprintf(w, "keys\tin the DNS: good %d, bad %d, unknown %d; checked %s ago\n", k.Good,
 			k.Bad, k.Unknown, span(c.now.Sub(k.Asked)))
 	}
 	for i, one := range k.List {
@@ -162,11 +162,11 @@ func (c screen) servers(w io.Writer, r *control.Running) {
 		if s.Away {
 			state = "AWAY"
 		}
-		fmt.Fprintf(w, "%s\t%s: %s; remembered %d, asked %d, failures %d, unusable rows %d\n",
+		fmt.Fprintf(w, "%s\t%s: %s; cached %d, queries %d, failures %d, unusable rows %d\n",
 			first(i, "sources"), s.Name, state, s.Entries, s.Misses, s.Failures, s.Broken)
 	}
 	for i, s := range r.NameServers {
-		took := "not asked yet"
+		took := "not queried yet"
 		switch {
 		case s.MeanMS > 0:
 			took = fmt.Sprintf("%.1f ms, queries %d, without a reply %d", s.MeanMS, s.Queries,

@@ -162,7 +162,8 @@ func (s *Status) judge(checked *Checked, now time.Time) {
 		problem("no socket is served: mail servers get no answer")
 	}
 	if r.Keys.Bad > 0 {
-		problem("keys that the DNS does not show as they are: %d; \"mailseal check --dns\" prints the records",
+		problem("keys that the DNS does not show, or shows with another record: %d; \"mailseal "+
+			"check --dns\" prints the records",
 			r.Keys.Bad)
 	}
 	if r.Keys.Unknown > 0 {
@@ -170,7 +171,7 @@ func (s *Status) judge(checked *Checked, now time.Time) {
 	}
 	for _, source := range r.Sources {
 		if source.Away {
-			problem("source %s does not answer: mail for which nothing is remembered is deferred",
+			problem("source %s does not answer: mail without a cached key is deferred",
 				source.Name)
 		}
 	}
@@ -200,7 +201,7 @@ func (s *Status) judge(checked *Checked, now time.Time) {
 		problem("errors in the log of the last 15 minutes: %d", late)
 	}
 	if info, err := os.Stat(r.Config); err == nil && info.ModTime().After(r.ConfigSince) {
-		note("%s was changed after it was read; \"mailseal reload\" puts it in force", r.Config)
+		note("%s was changed after it was read; \"mailseal reload\" makes the change take effect", r.Config)
 	}
 	if checked != nil && checked.Errors > 0 {
 		problem("errors of \"mailseal check\": %d", checked.Errors)

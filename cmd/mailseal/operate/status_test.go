@@ -119,7 +119,7 @@ func TestProblems(t *testing.T) {
 	}{
 		{"nothing", func(*control.Running) {}, ""},
 		{"no socket", func(r *control.Running) { r.Listeners = nil }, "no socket is served"},
-		{"a bad key", func(r *control.Running) { r.Keys.Bad = 2 }, "does not show as they are: 2"},
+		{"a bad key", func(r *control.Running) { r.Keys.Bad = 2 }, "does not show, or shows with another record: 2"},
 		{"an unknown key", func(r *control.Running) { r.Keys.Unknown = 2 }, ""},
 		{"a source away", func(r *control.Running) { r.Sources[0].Away = true }, "source sql does not answer"},
 		{"the only name server dead", func(r *control.Running) { r.NameServers[0].Dead = true },
@@ -252,13 +252,13 @@ func TestReportsProcess(t *testing.T) {
 			"job fold of the process of reports failed: disk full", "FAILED: disk full"},
 		{
 			"the database is away", &control.Answer{Running: waiting},
-			"48 segments with 3.0 MB; mail goes on, and beyond 1024.0 MB rows are dropped",
+			"48 segments with 3.0 MB; mail is not affected, and rows beyond 1024.0 MB are dropped",
 			"48 segments with 3.0 MB wait, the oldest for 2 h 0 min",
 		},
 		{"another host leads", &control.Answer{Running: shared}, "", "send: mx2, for 1 h 0 min"},
 		{"this host leads", &control.Answer{Running: shared}, "", "intake: this host, mx1"},
 		{"no host leads", &control.Answer{Running: shared}, "", "dns: no host"},
-		{"refused", &control.Answer{Error: "only root"}, "", "run it as root"},
+		{"refused", &control.Answer{Error: "only root"}, "", "run this command as root"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			socket := filepath.Join(t.TempDir(), "control")

@@ -88,10 +88,10 @@ func (p *MTA) text(w io.Writer, m message, o miltertest.Outcome) error {
 		b.WriteString("  the milter did not want all of the body\n")
 	}
 	if o.Progress > 0 {
-		fmt.Fprintf(&b, "  %d signs of life\n", o.Progress)
+		fmt.Fprintf(&b, "  %d progress packets\n", o.Progress)
 	}
 	const digits = 10 * time.Microsecond
-	fmt.Fprintf(&b, "  %s: %s (%v, of which judging %v)\n",
+	fmt.Fprintf(&b, "  %s: %s (%v, of which the milter worked %v)\n",
 		o.Stage, o.Reply, o.Took.Round(digits), o.Judging.Round(digits))
 	_, err := io.WriteString(w, b.String())
 	return err

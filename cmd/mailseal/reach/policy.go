@@ -168,7 +168,7 @@ func (g *Guard) Fetch(ctx context.Context, domain string) (Fetched, error) {
 	q, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+host+
 		"/.well-known/mta-sts.txt", nil)
 	if err != nil {
-		return Fetched{}, refuse("%s cannot be asked: %w", host, err)
+		return Fetched{}, refuse("%s cannot be queried: %w", host, err)
 	}
 	q.Header.Set("User-Agent", "mailseal")
 	a, err := client.Do(q)
@@ -200,12 +200,12 @@ func classify(host string, err error) error {
 	var none x509.SystemRootsError
 	switch {
 	case errors.As(err, &none):
-		return fmt.Errorf("this host has no certificate authorities to check certificates with: "+
-			"%w", err)
+		return fmt.Errorf("this host has no certificate authorities, which are needed to check "+
+			"certificates: %w", err)
 	case errors.Is(err, ErrPrivate), errors.Is(err, ErrAbsent):
 		return refuse("%w", errors.Unwrap(err))
 	case errors.As(err, &certificate):
-		return refuse("the certificate of %s does not do: %w", host, certificate.Err)
+		return refuse("the certificate of %s is not valid: %w", host, certificate.Err)
 	}
 	return err
 }

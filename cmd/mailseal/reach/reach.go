@@ -1,6 +1,6 @@
 // Package reach connects to hosts that the records of a domain name: to MX hosts, for STARTTLS and
 // its certificates, and to the web server of an MTA-STS policy. The author of the records chooses
-// the hosts, so that nothing but public addresses is connected to, no redirect is followed, and
+// the hosts, so that only public addresses are connected to, no redirect is followed, and
 // time and size are bounded.
 package reach
 
@@ -29,9 +29,9 @@ const (
 // Errors of a connection that was not tried.
 var (
 	// ErrPrivate reports a host that has no public address.
-	ErrPrivate = errors.New("reach: the host has no public address, and is not connected to")
+	ErrPrivate = errors.New("the host has no public address, and is not connected to")
 	// ErrAbsent reports a host that has no address at all.
-	ErrAbsent = errors.New("reach: the host has no address")
+	ErrAbsent = errors.New("the host has no address")
 )
 
 // Guard connects to hosts at their public addresses.
@@ -55,7 +55,7 @@ func (g *Guard) Time() time.Time {
 }
 
 // dial connects to one of a host's public addresses. It is connected to by address, so that the
-// name cannot lead elsewhere between the look at it and the connection.
+// name cannot lead elsewhere between its check and the connection.
 func (g *Guard) dial(ctx context.Context, host string, port int) (net.Conn, error) {
 	addrs, err := g.addresses(ctx, host, port)
 	if err != nil {
@@ -150,7 +150,7 @@ func IsPublic(addr netip.Addr) bool {
 }
 
 // errTooMuch ends a conversation with a peer that talks too much.
-var errTooMuch = fmt.Errorf("reach: the host sent more than %d bytes", maxRead)
+var errTooMuch = fmt.Errorf("the host sent more than %d bytes", maxRead)
 
 // bounded is a connection of which no more than so many bytes are read.
 type bounded struct {

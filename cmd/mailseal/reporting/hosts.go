@@ -95,8 +95,8 @@ func (p *Process) expireSpool() error {
 		n++
 	}
 	if n > 0 {
-		p.Log.Error("rows of DMARC reports are lost: segments of the spool were removed, since "+
-			"reports.store could not take them for reports.spool_days", "segments", n,
+		p.Log.Error("rows of DMARC reports are lost: they were removed from the spool, because "+
+			"reports.store was unavailable for reports.spool_days", "segments", n,
 			"days", p.Config.Reports.SpoolDays, "directory", dir)
 	}
 	return nil
@@ -122,8 +122,8 @@ func (o *Out) Hosts(ctx context.Context) error {
 			fmt.Fprintln(w, "reports.store is a file of this host: no other host shares it.")
 			return
 		case len(list) == 0:
-			fmt.Fprintln(w, "No host is known yet: \"mailseal reports serve\" registers its host "+
-				"every minute.")
+			fmt.Fprintln(w, "No host has registered yet: \"mailseal reports serve\" registers its "+
+				"host every minute.")
 			return
 		}
 		fmt.Fprintln(w, "HOST\tSEEN\tWAITING SEGMENTS\tBYTES\tOLDEST\tLEADS")

@@ -161,7 +161,7 @@ func originJobs(p *Process, s *store.Store, resolver dns.Resolver) []jobs.Job {
 		Do: func(ctx context.Context) error {
 			n, err := find.Run(ctx)
 			if n > 0 {
-				p.Log.Info("names and networks of addresses in reports looked up", "addresses", n)
+				p.Log.Info("looked up names and networks of addresses in reports", "addresses", n)
 			}
 			return err
 		},

@@ -169,7 +169,7 @@ func (m *reportMetrics) open(ctx context.Context, address string) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
 		if !m.failed {
-			m.log.Warn("metrics of reports are not served; the next try is in a minute", "error",
+			m.log.Warn("metrics of reports are not served; trying again in a minute", "error",
 				fmt.Errorf("reports.metrics: %w", err))
 		}
 		m.failed = true
@@ -182,8 +182,7 @@ func (m *reportMetrics) open(ctx context.Context, address string) {
 	context.AfterFunc(ctx, func() { _ = server.Close() })
 	go func() {
 		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			m.log.Error("metrics of reports are no longer served; they are opened again within a "+
-				"minute", "error", err)
+			m.log.Error("metrics of reports are no longer served; trying again within a minute", "error", err)
 		}
 		m.mu.Lock()
 		defer m.mu.Unlock()

@@ -50,8 +50,8 @@ func (h *history) look(ctx context.Context, r dns.Resolver, name domain.Name,
 		return nil, ctx.Err()
 	}
 	if err != nil { // what was known stays; it is tried again in the next period
-		h.Log.Info("the DNS records of a domain could not be compared with its mail; the next "+
-			"try is after reports.dns_every", "domain", text, "error", err)
+		h.Log.Info("the DNS records of a domain could not be compared with its mail; trying again "+
+			"after reports.dns_every", "domain", text, "error", err)
 		return nil, nil
 	}
 	detail := inspect.Describe(asking, r, signedWith(ids), namesBelow(text, ids))

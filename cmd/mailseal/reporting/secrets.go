@@ -68,9 +68,9 @@ func (s *pageSecrets) watch(ctx context.Context, a *web.Access, log *slog.Logger
 }
 
 // renew takes over what the files hold, if one has changed. What cannot be read, or lets no user
-// in, leaves those in force that are, and the log says so once.
+// in, leaves those in effect that are, and the log says so once.
 func (s *pageSecrets) renew(a *web.Access, log *slog.Logger) {
-	const stays = "tokens and passwords of the pages stay as they are"
+	const stays = "the changed tokens or passwords of the pages cannot be read; the old ones stay in effect"
 	state, err := s.look()
 	if err != nil {
 		if !s.missing {
@@ -138,7 +138,7 @@ func (k *keyPair) kept(err error, isNew bool) (*tls.Certificate, error) {
 		return nil, err
 	}
 	if isNew {
-		k.log.Warn("the certificate of the pages stays the one before", "certificate",
+		k.log.Warn("the changed certificate of the pages cannot be read; the old one stays in use", "certificate",
 			k.certificate, "key", k.key,
 			"error", err)
 	}

@@ -101,8 +101,8 @@ func verdict(needs []need) error {
 		unknown = unknown || n.State == "unknown"
 	}
 	if unknown {
-		return answer.NewUnknown(fmt.Errorf("the DNS did not answer: it is not known whether the " +
-			"set-up of the sender of reports is right; nothing is sent until it is"))
+		return answer.NewUnknown(fmt.Errorf("the DNS did not answer, so the set-up of the sender " +
+			"of reports cannot be checked; nothing is sent until it is"))
 	}
 	return nil
 }
@@ -153,7 +153,7 @@ func (s sender) checkRule(d string) need {
 	}
 	if len(s.config.Sources) > 0 || s.config.SigningTable != "" {
 		n.State = "unknown"
-		n.Found = "no rule in [[sign]] signs for it, but a table or a database may"
+		n.Found = "no rule in [[sign]] signs for it, but a table or database may have one"
 		n.Fix = "to see, run mailseal explain-signing --from " + s.config.Reports.From
 	}
 	for _, rule := range s.config.Sign {

@@ -26,7 +26,7 @@ func standingsJob(p *Process, s *store.Store) jobs.Job {
 		Do: func(ctx context.Context) error {
 			n, err := judge.Run(ctx)
 			if n > 0 {
-				p.Log.Debug("domains were judged", "domains", n)
+				p.Log.Debug("the health of the domains was computed", "domains", n)
 			}
 			return err
 		},

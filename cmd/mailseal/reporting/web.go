@@ -171,7 +171,7 @@ func servePages(ctx context.Context, l net.Listener, handler http.Handler) error
 	stopped := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stopped()
 	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("pages: %w", err)
+		return fmt.Errorf("the pages: %w", err)
 	}
 	return nil
 }

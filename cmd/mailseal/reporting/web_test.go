@@ -188,7 +188,7 @@ func TestCertificateReloads(t *testing.T) {
 	}
 	serial()
 	if n := strings.Count(log.String(),
-		"the certificate of the pages stays the one before"); n != 1 {
+		"the changed certificate of the pages cannot be read"); n != 1 {
 		t.Errorf("%d warnings of the broken file, want 1:\n%s", n, &log)
 	}
 	cancel()

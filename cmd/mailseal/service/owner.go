@@ -12,7 +12,7 @@ type owner struct {
 	mode     os.FileMode
 }
 
-var errNoOwner = errors.New("service: this system has no owners of files")
+var errNoOwner = errors.New("this system does not show the owners of files")
 
 func ownerOf(path string) (owner, error) {
 	info, err := os.Stat(path)

@@ -58,7 +58,7 @@ func (s Service) Probe(ctx context.Context, wants []Want) (Judgment, error) {
 	}
 	child, closeChild, err := s.Command(ctx, ProbeCommand)
 	if err != nil {
-		return Judgment{}, fmt.Errorf("the files cannot be judged: %w", err)
+		return Judgment{}, fmt.Errorf("the files cannot be tested: %w", err)
 	}
 	defer closeChild()
 	stops, err := s.run(child, wants)
@@ -68,7 +68,7 @@ func (s Service) Probe(ctx context.Context, wants []Want) (Judgment, error) {
 	how := fmt.Sprintf("by a child process of user %s", s.Name)
 	if s.Unit != nil {
 		stops = append(stops, s.Unit.stops(wants)...)
-		how += fmt.Sprintf("; systemd does not run, so that the sandbox is judged from the text of %s", s.Unit.File)
+		how += fmt.Sprintf("; systemd does not run, so the sandbox was evaluated from the text of %s", s.Unit.File)
 	}
 	return Judgment{stops, how}, nil
 }
@@ -141,12 +141,12 @@ func (s Service) run(child *exec.Cmd, wants []Want) ([]Stop, error) {
 	var answer, complaints bytes.Buffer
 	child.Stdin, child.Stdout, child.Stderr = bytes.NewReader(question), &answer, &complaints
 	if err := child.Run(); err != nil {
-		return nil, fmt.Errorf("the files cannot be judged as user %s: %w %s", s.Name, err,
+		return nil, fmt.Errorf("the files cannot be tested as user %s: %w %s", s.Name, err,
 			bytes.TrimSpace(complaints.Bytes()))
 	}
 	var stops []Stop
 	if err := json.Unmarshal(answer.Bytes(), &stops); err != nil {
-		return nil, fmt.Errorf("the files cannot be judged as user %s: %w", s.Name, err)
+		return nil, fmt.Errorf("the files cannot be tested as user %s: %w", s.Name, err)
 	}
 	return stops, nil
 }

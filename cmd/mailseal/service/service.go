@@ -1,6 +1,5 @@
-// Package service knows the user that the daemon runs as, and what of the host that user can read
-// and write: by a child process that tries, and where systemd runs within the sandbox of the
-// daemon's unit.
+// Package service finds the user that the daemon runs as, and which files that user can read and
+// write: a child process tries it, within the sandbox of the daemon's unit if systemd runs.
 package service
 
 import (
@@ -30,7 +29,7 @@ type Service struct {
 }
 
 // ErrNoUser is in the error of Detect about a user who is not there.
-var ErrNoUser = errors.New("service: no such user")
+var ErrNoUser = errors.New("no such user")
 
 // Detect finds out who the daemon runs as: the user as, if it is not "", else whom the unit below
 // root names, else DefaultUser. The error wraps ErrNoUser when there is no such user.

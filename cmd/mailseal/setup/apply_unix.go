@@ -25,7 +25,7 @@ func chownLike(path string, like os.FileInfo) error {
 func hangUp(paths ...string) error {
 	path := first(paths...)
 	if path == "" {
-		return errors.New("no process of Sendmail runs; start it")
+		return errors.New("no process of Sendmail is running; start it")
 	}
 	text, err := files.Read(path, 4096)
 	if err != nil {
@@ -34,7 +34,7 @@ func hangUp(paths ...string) error {
 	line, _, _ := strings.Cut(string(text), "\n")
 	pid, err := strconv.Atoi(strings.TrimSpace(line))
 	if err != nil || pid < 2 {
-		return fmt.Errorf("%s names no process", path)
+		return fmt.Errorf("%s does not contain a process ID", path)
 	}
 	return syscall.Kill(pid, syscall.SIGHUP)
 }

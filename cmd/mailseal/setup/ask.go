@@ -45,7 +45,7 @@ func (r *run) ask() error {
 	}
 	r.Domains = list(r.Domains, "Domains whose mail is signed", words(parent))
 	r.Networks = list(r.Networks, "Networks whose mail is ours", h.Networks)
-	r.Addresses = list(r.Addresses, "Addresses that mail leaves from, for SPF", h.Addresses)
+	r.Addresses = list(r.Addresses, "Addresses from which mail leaves, for SPF", h.Addresses)
 	if r.Selector == "" {
 		r.Selector = text("Selector of new keys", r.Now().UTC().Format("200601"))
 	}

@@ -38,7 +38,7 @@ func (r *run) readConfig() error {
 	}
 	cfg, err := config.LoadAny(r.Config)
 	if err != nil {
-		return answer.NewBad(fmt.Errorf("%s has mistakes, and is left alone: %w", r.Config, err))
+		return answer.NewBad(fmt.Errorf("%s has mistakes, so setup does not change it: %w", r.Config, err))
 	}
 	r.cfg, r.state = cfg, cfg.StateDirectory
 	return nil
@@ -75,7 +75,7 @@ func (r *run) configure() (bool, error) {
 	return r.checked()
 }
 
-// isPristine reports whether a configuration says nothing but where to listen, as the sample that
+// isPristine reports whether a configuration says only where to listen, as the sample that
 // is installed: beside comments it has the heads of tables, and addresses.
 func isPristine(text string) bool {
 	for line := range strings.Lines(text) {

@@ -60,7 +60,7 @@ func (r *run) mailServer(ready bool) error {
 		return nil
 	}
 	if !ready {
-		r.fault("%s is left alone until the configuration is good", p.path)
+		r.fault("%s is not changed until the configuration has no mistakes", p.path)
 		return nil
 	}
 	if err := r.startService(ready); err != nil || len(r.result.Faults) > 0 {
@@ -315,7 +315,7 @@ func (r *run) reloadMTA(name, dir string) error {
 	if err != nil {
 		return answer.NewBad(err)
 	}
-	r.done("had %s read its configuration",
+	r.done("reloaded %s",
 		map[string]string{"postfix": "Postfix", "sendmail": "Sendmail"}[name])
 	return nil
 }

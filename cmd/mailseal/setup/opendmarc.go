@@ -22,9 +22,9 @@ func (r *run) policy() (string, error) {
 	found, err := opendkim.Import(opendkim.Options{DMARC: from, ID: r.AuthservID})
 	if err != nil {
 		return "", answer.NewBad(fmt.Errorf(
-			"%s is not taken over (--ignore-opendkim leaves it): %w", from, err))
+			"%s cannot be converted (--ignore-opendkim skips it): %w", from, err))
 	}
-	r.done("took over from %s how mail is judged", from)
+	r.done("converted the policy in %s", from)
 	r.todo("OpenDMARC judges mail as well: remove it from the mail server, and stop it "+
 		"(systemctl disable --now opendmarc); mailseal import-opendkim --conf \"\" --dmarc-conf "+
 		"%s --report shows the differences", from)

@@ -22,7 +22,7 @@ func (r *run) finish(isWhole bool) error {
 		r.say("\nTo do: %s\n", strings.TrimSpace(t))
 	}
 	if isWhole && len(r.result.Faults)+len(r.result.Todo) == 0 {
-		r.say("\nNothing is left to do. mailseal status shows how the daemon is.\n")
+		r.say("\nNothing is left to do. \"mailseal status\" shows the state of the daemon.\n")
 	}
 	return nil
 }

@@ -192,7 +192,7 @@ func mechanisms(addresses []string) string {
 // extend puts mechanisms behind the version, where no term before them can match first.
 func extend(old, more string) string { return old[:len("v=spf1")] + more + old[len("v=spf1"):] }
 
-// dmarc is the domain's own record, or the one that holds for it, or one that asks for nothing but
+// dmarc is the domain's own record, or the one that holds for it, or one that asks only for
 // reports.
 func (r *run) dmarc(d string) Record {
 	ctx, cancel := context.WithTimeout(r.ctx, 20*time.Second)
@@ -224,7 +224,7 @@ func (r *run) sayRecord(x *Record) {
 	}
 	r.say("\n%s of %s: %s\n", strings.ToUpper(x.Kind), x.Domain, x.State)
 	if x.Was != "" {
-		r.say("in place of:\n%s\n", indent(x.Was))
+		r.say("instead of:\n%s\n", indent(x.Was))
 	}
 	if !r.JSON {
 		// as say
@@ -280,7 +280,7 @@ func (r *run) lookAt(ctx context.Context, p *keydns.Panel, x *Record) string {
 	if x.Kind == "dkim" {
 		seen, err := p.Look(ctx, x.key, x.Domain)
 		if err != nil {
-			return "no name server could be asked: " + answer.Text(err)
+			return "no name server could be queried: " + answer.Text(err)
 		}
 		x.Servers = nil
 		for _, s := range seen {
@@ -294,7 +294,7 @@ func (r *run) lookAt(ctx context.Context, p *keydns.Panel, x *Record) string {
 	prefix := map[string]string{"spf": "v=spf1", "dmarc": "v=dmarc1"}[x.Kind]
 	servers, err := p.Of(ctx, x.Name)
 	if err != nil {
-		return "no name server could be asked: " + answer.Text(err)
+		return "no name server could be queried: " + answer.Text(err)
 	}
 	x.Servers = nil
 	all, out := true, []string{}
@@ -307,7 +307,7 @@ func (r *run) lookAt(ctx context.Context, p *keydns.Panel, x *Record) string {
 		case len(found) == 1 && found[0] == x.Value:
 			shows = "the record"
 		case len(found) > 0:
-			shows = "something else: " + strings.Join(found, " | ")
+			shows = "another record: " + strings.Join(found, " | ")
 		}
 		all = all && shows == "the record"
 		x.Servers = append(x.Servers, ServerShows{s.Name, shows})

@@ -22,11 +22,11 @@ func (r *run) startService(ready bool) error {
 		a, err := control.Ask(r.ctx, r.cfg.Control.Address,
 			control.Request{Command: control.Reload})
 		if err == nil && a.Error == "" {
-			r.done("had the daemon read its configuration")
+			r.done("reloaded the daemon")
 			return nil
 		}
 		if !r.result.Host.Systemd {
-			r.fault("the daemon does not take the configuration: %s", a.Error)
+			r.fault("the daemon refuses the configuration: %s", a.Error)
 			return nil
 		}
 	}

@@ -1,6 +1,6 @@
-// Package setup does what "mailseal setup" does: it looks at the host, asks what it cannot know,
-// makes keys and a configuration, prints the records to publish, and, if it is told to, puts
-// Mailseal into the mail server and sends a test message that is not delivered.
+// Package setup implements "mailseal setup": it examines the host, asks for what it cannot find
+// out, makes keys and a configuration, prints the records to publish, and, with --apply, adds
+// Mailseal to the mail server and sends a test message that is not delivered.
 package setup
 
 import (
@@ -159,14 +159,14 @@ func (r *run) offerImport() (bool, error) {
 		return false, nil
 	}
 	const out = "~/moving"
-	r.todo("OpenDKIM is here (%s). Take its keys and rules over, instead of making new ones:\n"+
-		"  mailseal import-opendkim --out %s%s\n"+
-		"  mailseal check --config %[2]s/mailseal.toml --no-mta\n"+
-		"Let Mailseal watch beside it before the switch, where the mail server then calls:\n"+
-		"  mailseal shadow --config %[2]s/mailseal.toml --listen inet:8892@127.0.0.1 --upstream %[4]s\n"+
-		"Set up anew all the same, with new keys: mailseal setup --ignore-opendkim",
+	r.todo("OpenDKIM is installed (%s). Import its keys and rules instead of making new ones:\n  "+
+		"mailseal import-opendkim --out %s%s\n  mailseal check --config %[2]s/mailseal.toml "+
+		"--no-mta\nRun Mailseal in front of it for a while before the switch, with the mail "+
+		"server's setting pointing to the new port:\n  mailseal shadow --config "+
+		"%[2]s/mailseal.toml --listen inet:8892@127.0.0.1 --upstream %[4]s\nSet up anew all the "+
+		"same, with new keys: mailseal setup --ignore-opendkim",
 		r.result.Host.OpenDKIM, out, r.importFlags(), r.oldSocket())
-	r.fault("nothing was set up, since OpenDKIM is here")
+	r.fault("nothing was set up, because OpenDKIM is installed")
 	return true, nil
 }
 
@@ -220,7 +220,7 @@ func (r *run) user() error {
 	}
 	if err != nil {
 		return answer.NewUnknown(
-			fmt.Errorf("%w; run it as root, or make the user: useradd --system --user-group %s",
+			fmt.Errorf("%w; run setup as root, or create the user: useradd --system --user-group %s",
 				err, svc.Name),
 		)
 	}

@@ -50,10 +50,10 @@ func (r *run) tryOut() error {
 	case id != "":
 		r.fault("the mail server accepted the test message, so it did not reach the daemon: %s",
 			t.Reply)
-		if err := r.unqueue(id); err != nil {
+		if err := r.dequeue(id); err != nil {
 			r.fault("the test message %s to %s is still in the queue: %v", id, t.Recipient, err)
 		} else {
-			r.done("took the test message %s out of the queue", id)
+			r.done("removed the test message %s from the queue", id)
 		}
 	case !strings.Contains(t.Reply, "Mailseal test"):
 		r.fault("the mail server itself refused the test message: %s", t.Reply)
@@ -142,8 +142,8 @@ func queueID(text string) string {
 	return m[2]
 }
 
-// unqueue takes a message out of the queue.
-func (r *run) unqueue(id string) error {
+// dequeue takes a message out of the queue.
+func (r *run) dequeue(id string) error {
 	if id == "unknown" {
 		return errors.New("the mail server did not report its id")
 	}
@@ -168,7 +168,7 @@ func removeQueued(dir, id string) error {
 		}
 	}
 	if n == 0 {
-		return fmt.Errorf("no file of it is below %s", dir)
+		return fmt.Errorf("it has no file below %s", dir)
 	}
 	return nil
 }

@@ -73,7 +73,7 @@ func (r *run) undo() error {
 		return answer.NewUnknown(err)
 	}
 	if len(all) == 0 {
-		r.say("There is nothing to take back: setup --apply has changed nothing, or it has been taken back.\n")
+		r.say("There is nothing to undo.\n")
 		return nil
 	}
 	for len(all) > 0 {
@@ -123,7 +123,7 @@ func (r *run) takeBack(a applied) error {
 	if err := writeLike(a.Path, []byte(text), info); err != nil {
 		return err
 	}
-	r.done("took Mailseal out of %s", a.Path)
+	r.done("removed Mailseal from %s", a.Path)
 	return r.reloadMTA(a.MTA, filepath.Dir(a.Path))
 }
 

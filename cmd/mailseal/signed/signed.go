@@ -1,5 +1,5 @@
-// Package signed remembers which domains signed mail lately, so that a reload or a start can tell
-// what it would lose. The list is in a file of the state directory.
+// Package signed records which domains signed mail in the last days, so that a reload or a start
+// can find out which of them it would leave unsigned. The list is in a file of the state directory.
 package signed
 
 import (
@@ -262,11 +262,11 @@ func (l *List) Read(dir string) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case err != nil:
-		return fmt.Errorf("signed: %w", err)
+		return fmt.Errorf("signed.json: %w", err)
 	}
 	found, err := parse(text)
 	if err != nil {
-		return fmt.Errorf("signed: %s: %w", path(dir), err)
+		return fmt.Errorf("%s: %w", path(dir), err)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -284,7 +284,7 @@ func parse(text []byte) ([]Name, error) {
 		return nil, err
 	}
 	if d.Version != version {
-		return nil, fmt.Errorf("it is of version %d, this program knows %d", d.Version, version)
+		return nil, fmt.Errorf("it has version %d, and this program reads version %d", d.Version, version)
 	}
 	for _, n := range d.Names {
 		if n.Name == "" || len(n.Name) > maxName {
@@ -315,7 +315,7 @@ func (l *List) Write(dir string) error {
 		l.mu.Lock()
 		l.changed = true
 		l.mu.Unlock()
-		return fmt.Errorf("signed: %w", err)
+		return fmt.Errorf("signed.json: %w", err)
 	}
 	l.drop()
 	return nil

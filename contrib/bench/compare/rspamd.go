@@ -10,7 +10,7 @@ import (
 	"mailseal/contrib/bench/measure"
 )
 
-// rspamd returns Debian's rspamd, of which nothing but dkim_signing is at work, in two processes.
+// rspamd returns Debian's rspamd, of which only dkim_signing is at work, in two processes.
 // It signs by one key, relaxed; it does none of the other jobs.
 func rspamd(root string) (server, error) {
 	run, err := unpacked(root, "rspamd", "usr/bin/rspamd", "usr/lib/rspamd")

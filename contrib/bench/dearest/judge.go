@@ -59,7 +59,7 @@ func newLab() (*lab, error) {
 	return l, nil
 }
 
-// ordinary is a message of about a size that "make bench" might send: for mail of theirs, with one
+// ordinary is a message of about a size that "make bench" might send: for strangers' mail, with one
 // RSA-2048 signature.
 func (l *lab) ordinary(size int, ours bool) (letter, error) {
 	w := &writer{recipe: plain, keys: l.keys, zone: &zone{}, named: map[string]bool{}}

@@ -173,7 +173,7 @@ func (w *writer) bodyOctets() []byte {
 	return []byte(repeat(unit, w.value(body)-2) + "\r\n")
 }
 
-// key publishes the key of a signature and returns its name and its private half.
+// key publishes the key of a signature and returns its name and its private key.
 func (w *writer) key(selector string) dkim.Key {
 	right, other := w.keys.get(w.value(keyBits), w.value(keyExponent))
 	name := selector + "._domainkey.example.com"

@@ -1,5 +1,6 @@
-// Package measure is what the benchmarks share: milters as processes with their figures, "mailseal
-// mta" that drives them, keys, a name server on loopback, and connections that are held open.
+// Package measure has code that the benchmarks share: milters as processes with their figures,
+// "mailseal mta" that drives them, keys, a name server on loopback, and connections that are held
+// open.
 package measure
 
 import (

@@ -1,6 +1,6 @@
 // Package allocations is the one table of how many times Mailseal's hot paths and its readers of
-// hostile text may allocate. Tests of all packages hold their own paths to it with Hold, so that a
-// release of Go whose compiler or library allocates otherwise is one change here.
+// hostile text may allocate. Tests of all packages hold their own paths to it with Hold, so that
+// only this table changes when a release of Go allocates differently.
 //
 // Comparisons, such as "a long message allocates no more than a short one", need no figure and stay
 // in their packages.

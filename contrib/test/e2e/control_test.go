@@ -218,7 +218,7 @@ func TestOddConfiguration(t *testing.T) {
 		}
 	}
 	if d.Reload(t) {
-		t.Error("a pipe is in force")
+		t.Error("a pipe is in effect")
 	}
 	for _, err := range []error{os.Remove(path), os.Symlink("/dev/zero", path)} {
 		if err != nil {
@@ -226,7 +226,7 @@ func TestOddConfiguration(t *testing.T) {
 		}
 	}
 	if d.Reload(t) {
-		t.Error("a device is in force")
+		t.Error("a device is in effect")
 	}
 	if most := d.Memory(t, "VmHWM"); most > 200<<20 {
 		t.Errorf("it took %d MB to refuse a device", most>>20)

@@ -82,7 +82,7 @@ func TestKeysOfDomains(t *testing.T) {
 	move("keys", "away")
 	send("the disk is away", "three.example", "", "451")
 	if log := daemon.Output(); !strings.Contains(log, filepath.Join(dir, "keys")) ||
-		!strings.Contains(log, "is a disk not mounted?") {
+		!strings.Contains(log, "check that the disk is mounted") {
 		t.Errorf("the log does not say which directory is missing:\n%s", log)
 	}
 	move("away", "keys")

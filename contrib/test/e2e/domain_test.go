@@ -119,7 +119,7 @@ func TestDomainBehindUnbound(t *testing.T) {
 				t.Errorf("%s: %s %s: secure is %v", tc.name, r.Type, r.Name, r.Secure)
 			}
 			if r.Status == "failed" && strings.HasPrefix(r.Name, "mx.") {
-				t.Errorf("%s: %s %s failed, though it is as it was signed", tc.name, r.Type, r.Name)
+				t.Errorf("%s: %s %s failed, though it is unchanged", tc.name, r.Type, r.Name)
 			}
 		}
 	}

@@ -79,7 +79,7 @@ var otherwise = map[string][]difference{
 		func(_, old, new string) bool { return old != "" && new == "" }}},
 	"12-four-fields": {{"the fourth field",
 		func(_, old, new string) bool { return old == "4xx" && new != "" }}},
-	"36-hosts-nameless": {{"No client counts by its name here",
+	"36-hosts-nameless": {{"No client is recognized by its name here",
 		func(_, old, new string) bool { return new == "" }}},
 	"30-long-line": {{"OpenDKIM splits such a line",
 		func(_, old, new string) bool { return old == "4xx" }}},

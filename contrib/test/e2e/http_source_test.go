@@ -98,7 +98,7 @@ func TestWebSource(t *testing.T) {
 	v.set("second", false)
 	send("the token has expired, and the key is remembered", "joe", "one.example", "signed")
 	send("it has, and the key is not", "joe", "three.example", "451")
-	if !strings.Contains(daemon.Output(), "does it take our token_file") {
+	if !strings.Contains(daemon.Output(), "check token_file") {
 		t.Errorf("the log does not speak of the token:\n%s", daemon.Output())
 	}
 	renew("second\n")

@@ -23,8 +23,8 @@ managed = "example.com"
 `
 
 // TestKeysKilled kills commands that make keys at many moments, two at a time, over one state
-// directory. Whenever that is, the state can be read, every key that it knows has its private half,
-// and nothing but keys is left at the end.
+// directory. Whenever that is, the state can be read, every key that it knows has its private key,
+// and only keys are left at the end.
 func TestKeysKilled(t *testing.T) {
 	program := rig.Build(t)
 	dir := t.TempDir()

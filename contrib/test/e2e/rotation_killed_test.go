@@ -212,14 +212,14 @@ func (s *killedSite) judge(raw []byte) {
 	s.signed.Add(1)
 }
 
-// left wants private halves of those keys to be there that are not removed, and of no others; but
+// left wants private keys of those keys to be there that are not removed, and of no others; but
 // for keys that were removed by a process that did not live to destroy them, which the next
 // rotation does.
 func (s *killedSite) left() {
 	for _, k := range s.keys() {
 		_, err := keylife.Store{Dir: s.state}.Load(k)
 		if (err == nil) == (k.Stage == keys.Removed) {
-			s.Errorf("%s is %s, and of its private half: %v", k.Name(), k.Stage, err)
+			s.Errorf("%s is %s, and of its private key: %v", k.Name(), k.Stage, err)
 		}
 	}
 }

@@ -70,7 +70,7 @@ func TestSourcesBreak(t *testing.T) {
 				`selector \"s\", domain \"d1.example\"`}},
 		{"a domain that is none", "UPDATE dkim_keys SET domain = 'd1.example; b=x' WHERE name = 'k1'",
 			"UPDATE dkim_keys SET domain = 'd1.example' WHERE name = 'k1'",
-			[]string{"make no DNS name"}},
+			[]string{"do not form a DNS name"}},
 		{"no row", "UPDATE dkim_keys SET name = 'kk1' WHERE name = 'k1'",
 			"UPDATE dkim_keys SET name = 'k1' WHERE name = 'kk1'",
 			[]string{"no such key"}},

@@ -22,7 +22,7 @@ func (r rival) reload(t *testing.T, want bool) string {
 }
 
 // TestTablesReload holds that OpenDKIM's own tables, by name, take effect at a reload as they are
-// then; while one is broken or gone the old ones stay in force, and the log names its file and
+// then; while one is broken or gone the old ones stay in effect, and the log names its file and
 // line.
 func TestTablesReload(t *testing.T) {
 	for _, tt := range []struct{ kind, everybody string }{{"file", ""}, {"refile", "*@"}} {

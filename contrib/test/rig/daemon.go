@@ -147,8 +147,8 @@ func (d *Daemon) Configure(config string) {
 	}
 }
 
-// Reload sends SIGHUP, waits until the daemon has tried to put the files in force as they are, and
-// reports whether it has. What was wrong is in the log.
+// Reload sends SIGHUP, waits until the daemon has tried to read its files again, and reports
+// whether it has. What was wrong is in the log.
 func (d *Daemon) Reload(t testing.TB) (ok bool) {
 	t.Helper()
 	d.reloads++

@@ -1,5 +1,6 @@
-// Package crosscheck asks go-msgauth, a DKIM implementation by another hand, about what we sign and
-// judge. It is the only importer of go-msgauth, and leaves out what that is known to judge wrongly.
+// Package crosscheck compares our signatures and results with those of go-msgauth, an independent
+// implementation of DKIM. It is the only importer of go-msgauth, and leaves out messages that
+// go-msgauth is known to judge wrongly.
 package crosscheck
 
 import (
@@ -16,11 +17,11 @@ import (
 
 // ErrUnfit says that a message is left out: go-msgauth would judge it wrongly, or slowly. Message
 // wraps it with the reason.
-var ErrUnfit = errors.New("crosscheck: not a message for go-msgauth")
+var ErrUnfit = errors.New("not a message for go-msgauth")
 
 // ErrDisagree says that go-msgauth does not verify what we signed. Key wraps it with what
 // go-msgauth says.
-var ErrDisagree = errors.New("crosscheck: go-msgauth does not verify the signature")
+var ErrDisagree = errors.New("go-msgauth does not verify the signature")
 
 // Value is go-msgauth's opinion of one signature.
 type Value string

@@ -42,7 +42,7 @@ var exceptions = []exception{
 	{"space before b=", v070, spaceB, regexp.MustCompile(`.|\n`), 0,
 		"white space before the value of b= has two readings"},
 	{"8-bit", v070, wholeField, regexp.MustCompile(`[^\x00-\x7f]`), 0,
-		"it knows nothing but ASCII"},
+		"it knows only ASCII"},
 	{"i= without @", v070, identity, regexp.MustCompile(`^[^@]*$`), 0, "it takes i= without an @"},
 	{"i= by case", v070, identityInD, regexp.MustCompile(`^but for case$`), 0,
 		"it compares i= with d= by case"},

@@ -60,7 +60,7 @@ func bodyFinding(h message.Header, body []byte, s dkim.Signature) Finding {
 	}
 	if b := decoded(h, body); b != nil && fits(s.Body, b) {
 		return Finding{"body",
-			"an 8-bit body was encoded as quoted-printable or base64 on the way, for a host that takes 7 bits only",
+			"an 8-bit body was encoded as quoted-printable or base64 on the way, for a host that accepts only 7 bits",
 			"the signer should encode before signing; in Postfix " +
 				"disable_mime_output_conversion=yes keeps it from doing so afterwards", true}
 	}
@@ -77,8 +77,8 @@ func bodyFinding(h message.Header, body []byte, s dkim.Signature) Finding {
 				lines(n)), "add banners only after verifying, or not at all", true}
 	}
 	return Finding{Part: "body",
-		Cause: "the body was changed on the way, and it is not a change that is known",
-		Cure:  "compare with the message as it was sent"}
+		Cause: "the body was changed on the way, by a change that Mailseal does not recognize",
+		Cure:  "compare it with the message that was sent"}
 }
 
 // sum is the body hash of RFC 6376 section 3.7.

@@ -19,7 +19,7 @@ var changes = []change{
 	{otherEncodings, "the part was converted between 8 bit and an encoding on the way",
 		"the signer should encode before signing"},
 	{originalFrom, "From was rewritten on the way, as lists do",
-		"what counts is the signature of the host that rewrote it"},
+		"check the signature of the host that rewrote it instead"},
 	{stripped, "white space at the ends of the field was changed",
 		"the signer should use c=relaxed/relaxed"},
 	{refolded, "the field was folded differently on the way", "the signer should use c=relaxed/relaxed"},

@@ -1,6 +1,5 @@
-// Package diagnose finds out what a signature that does not verify has died of. It undoes, one
-// after the other, the changes that mail is known to suffer on its way, and sees which of them
-// makes the signature whole again.
+// Package diagnose finds out why a signature does not verify. It reverts, one after the other,
+// known changes to mail on its way, and tests after which of them the signature verifies.
 package diagnose
 
 import (
@@ -56,7 +55,7 @@ var keyCauses = map[dkim.KeyState]Finding{
 	dkim.KeyTooLong: {Cause: "the key is too long to be used",
 		Cure: "the signer needs an RSA key of 2048 or 4096 bits"},
 	dkim.KeyUnreached: {Cause: "the DNS did not answer",
-		Cure: "try again later, or look at the name servers of the signer's domain"},
+		Cure: "try again later, or check the name servers of the signer's domain"},
 }
 
 // unchecked is about a signature that did not get as far as its hashes.
@@ -82,8 +81,8 @@ func refused(r dkim.Result) Finding {
 	case proof.UnsignedOctets > 0:
 		return Finding{"body",
 			fmt.Sprintf(
-				"the last %d octets of the body are not covered by the signature (l=): they may "+
-					"have been added by any host, as a list's footer is", proof.UnsignedOctets),
+				"the last %d octets of the body are not covered by the signature (l=): any host "+
+					"may have added them, as mailing lists add a footer", proof.UnsignedOctets),
 			"the signer should not use l=; verify.accept_unsigned_body lets such signatures pass",
 			true}
 	case len(proof.Uncovered) > 0:
@@ -94,7 +93,8 @@ func refused(r dkim.Result) Finding {
 				"verify.uncovered_duplicates = \"note\" lets such signatures pass", true}
 	case !proof.Expires.IsZero() || !proof.Signed.IsZero():
 		return Finding{"time", r.Reason + times(proof),
-			"the mail took too long on its way, or a clock is wrong: compare with the Received fields", true}
+			"the mail was on its way for too long, or a clock is wrong: compare the times in the " +
+				"Received fields", true}
 	}
 	return Finding{"field", "the signature is not accepted here: " + r.Reason, "", true}
 }
@@ -105,7 +105,7 @@ func times(proof dkim.Evidence) string {
 		s += ", signed " + proof.Signed.UTC().Format("2006-01-02 15:04:05 UTC")
 	}
 	if !proof.Expires.IsZero() {
-		s += ", good until " + proof.Expires.UTC().Format("2006-01-02 15:04:05 UTC")
+		s += ", valid until " + proof.Expires.UTC().Format("2006-01-02 15:04:05 UTC")
 	}
 	return s
 }

@@ -137,7 +137,7 @@ func TestSignature(t *testing.T) {
 			return strings.Replace(s, "Grüße", "Gr=C3=BC=C3=9Fe", 1)
 		}, "body", "encoded as quoted-printable", true},
 		{"a word changed", dkim.SignOptions{}, replace("First line", "Second line"), "body",
-			"not a change that is known", false},
+			"a change that Mailseal does not recognize", false},
 		{"list tag", dkim.SignOptions{}, replace("Subject: Hello", "Subject: [list] Hello"),
 			"header", "a tag was added to the subject", true},
 		{"spam tag", dkim.SignOptions{}, replace("Subject: Hello", "Subject: ***SPAM*** Hello"),
@@ -161,9 +161,9 @@ func TestSignature(t *testing.T) {
 			"header", "From was rewritten", true},
 		{"field removed", dkim.SignOptions{Oversign: []string{"From"}},
 			replace("Date: Sat, 31 Jan 2026 12:00:00 +0000\r\n", ""), "header",
-			"not a change that is known", false},
+			"a change that Mailseal does not recognize", false},
 		{"expired", dkim.SignOptions{Time: now.Add(-48 * time.Hour), Expiry: time.Hour},
-			func(s string) string { return s }, "time", "good until 2026-01-29", true},
+			func(s string) string { return s }, "time", "valid until 2026-01-29", true},
 	} {
 		for _, algorithm := range []string{"rsa", "ed25519"} {
 			if tc.options.Time.IsZero() {

@@ -53,7 +53,7 @@ func (t trial) copied() (Finding, bool) {
 		}
 		return Finding{"header", fmt.Sprintf(
 			"a signed field was changed on the way: it was signed as %s, and %s",
-			shown(was), came), "let what changes it come before what signs, or leave the field out of what is signed",
+			shown(was), came), "sign after the program that changes it, or do not sign the field",
 			true}, true
 	}
 	return Finding{}, false
@@ -96,7 +96,7 @@ func headerFinding(h message.Header, s dkim.Signature, r dkim.Result) Finding {
 			fmt.Sprintf(
 				"the signature was not made with the key that is published at %s._domainkey.%s",
 				r.Selector, r.Domain),
-			"publish the public half of the key that signs, or sign with the other key; mailseal " +
+			"publish the public key of the key that signs, or sign with the other key; mailseal " +
 				"check --dns compares them", true}
 	}
 	return newTrial(h, r.Evidence.Field, s, record).finding()
@@ -115,7 +115,8 @@ func (t trial) finding() Finding {
 				"way; the header is so large that not every known change was tried"}
 	}
 	f := Finding{Part: "header",
-		Cause: "a signed field was changed, added or removed on the way, and it is not a change that is known"}
+		Cause: "a signed field was changed, added or removed on the way, by a change that " +
+			"Mailseal does not recognize"}
 	if missing := t.missing(); missing != "" {
 		f.Cure = "the signature names fields that the message does not have; if it had them when " +
 			"it was signed, they were removed: " + missing

@@ -93,7 +93,7 @@ func (z *Zone) load(r io.Reader) error {
 		z.at(f.name).fail(f.typ, f.how)
 	}
 	if err := p.Err(); err != nil {
-		return fmt.Errorf("zone: %w", err)
+		return fmt.Errorf("zone file: %w", err)
 	}
 	return nil
 }
@@ -103,10 +103,10 @@ func sound(rr wire.RR) error {
 	h := rr.Header()
 	buf := make([]byte, wire.Len(rr)+1)
 	if _, err := wire.PackRR(rr, buf, 0, nil, false); err != nil {
-		return fmt.Errorf("zone: %s %s: %w", h.Name, wire.TypeToString[h.Rrtype], err)
+		return fmt.Errorf("%s %s: %w", h.Name, wire.TypeToString[h.Rrtype], err)
 	}
 	if h.Rdlength == 0 {
-		return fmt.Errorf("zone: %s %s has no data", h.Name, wire.TypeToString[h.Rrtype])
+		return fmt.Errorf("%s %s has no data", h.Name, wire.TypeToString[h.Rrtype])
 	}
 	return nil
 }
@@ -144,12 +144,12 @@ func directives(r io.Reader) (string, []directive, error) {
 		rest.WriteByte('\n')
 		ds, err := directiveLine(words, origin, how)
 		if err != nil {
-			return "", nil, fmt.Errorf("zone: line %d: %w", number, err)
+			return "", nil, fmt.Errorf("line %d: %w", number, err)
 		}
 		found = append(found, ds...)
 	}
 	if err := lines.Err(); err != nil {
-		return "", nil, fmt.Errorf("zone: %w", err)
+		return "", nil, fmt.Errorf("zone file: %w", err)
 	}
 	return rest.String(), found, nil
 }

@@ -14,7 +14,7 @@ func TestLoadErrors(t *testing.T) {
 	tests := []struct{ name, text, want string }{
 		{"record", "\n\nexample.com A 192.0.2.300\n", "line: 3"},
 		{"record behind our lines", "$SERVFAIL x\n$TIMEOUT y\nexample.com A x\n", "line: 3"},
-		{"record without data", "example.com A\n", "zone: example.com. A has no data"},
+		{"record without data", "example.com A\n", "example.com. A has no data"},
 		{"label too long", strings.Repeat("a", 64) + ".com A 192.0.2.1\n", "line: 1"},
 		{"no name", "\n$SERVFAIL\n", "line 2: $SERVFAIL without a name"},
 		{"no name but a comment", "$TIMEOUT ; slow.example\n", "line 1: $TIMEOUT without a name"},
@@ -90,8 +90,8 @@ func TestFromMap(t *testing.T) {
 		{"com", "no data []"},
 		{"nx.example.com", "NXDOMAIN []"},
 		{"a..b", "NXDOMAIN []"},
-		{"fail.example.com", "zone: TXT fail.example.com: dns: lookup failed: SERVFAIL"},
-		{"slow.example.com", "zone: TXT slow.example.com: dns: lookup failed: no answer in time"},
+		{"fail.example.com", "TXT fail.example.com: lookup failed: SERVFAIL"},
+		{"slow.example.com", "TXT slow.example.com: lookup failed: no answer in time"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

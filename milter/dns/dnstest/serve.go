@@ -24,7 +24,7 @@ func Serve(z *Zone, addr string) (*Server, error) {
 	}
 	packets, listener, err := listen(addr)
 	if err != nil {
-		return nil, fmt.Errorf("zone: serve %s: %w", addr, err)
+		return nil, fmt.Errorf("serve %s: %w", addr, err)
 	}
 	h := handler{z}
 	s := &Server{

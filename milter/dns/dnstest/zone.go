@@ -64,11 +64,11 @@ func (z *Zone) Lookup(ctx context.Context, name string, t dns.Type) (dns.Answer,
 	}
 	m, ok := z.reply(dns.Question(canonical, t))
 	if !ok {
-		return dns.Answer{}, fmt.Errorf("zone: %s %s: %w", t, canonical, dns.ErrTimeout)
+		return dns.Answer{}, fmt.Errorf("%s %s: %w", t, canonical, dns.ErrTimeout)
 	}
 	a, err := dns.Read(m, canonical, t)
 	if err != nil {
-		return dns.Answer{}, fmt.Errorf("zone: %s %s: %w", t, canonical, err)
+		return dns.Answer{}, fmt.Errorf("%s %s: %w", t, canonical, err)
 	}
 	return a, nil
 }

@@ -1,5 +1,5 @@
-// Package alert mails the operator what the received reports show: each alert once,
-// and a digest every week. What is told is in the store, so that a restart repeats nothing.
+// Package alert mails the operator about problems that the received reports show: each alert once,
+// and a digest every week. The store records what was mailed, so that a restart repeats nothing.
 package alert
 
 import (

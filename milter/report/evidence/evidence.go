@@ -1,6 +1,6 @@
-// Package evidence holds the data about a mail to the address for tests, between the daemon, which
-// judges it, and the process of reports, which shows it. It holds the conversation and what was
-// found, fields of the header, and hashes; never a body.
+// Package evidence defines the data about a mail to the address for tests that the daemon, which
+// judges it, passes to "mailseal reports serve", which shows it: the SMTP conversation, the
+// results, fields of the header, and hashes, but never a body.
 package evidence
 
 import (

@@ -216,7 +216,7 @@ func Waiting(dir string) ([]string, error) {
 }
 
 // ErrCorrupt reports a file that does not contain a mail as Encode writes it.
-var ErrCorrupt = errors.New("evidence: the file does not contain a test mail")
+var ErrCorrupt = errors.New("the file does not contain a test mail")
 
 // Read reads a file of the spool.
 func Read(path string) (Mail, error) {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// FuzzTokenOf holds that nothing but 32 digits is taken for a token, wherever it comes from.
+// FuzzTokenOf holds that only 32 digits is taken for a token, wherever it comes from.
 func FuzzTokenOf(f *testing.F) {
 	for _, s := range []string{"test+00112233445566778899aabbccddeeff@example.net",
 		"test+../../x@example.net", "\"a@b\"+x@y", "test+AB@", "@", ""} {

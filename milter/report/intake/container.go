@@ -1,9 +1,9 @@
 // Package intake finds DMARC, TLS and failure reports in what people and reporters send: mail,
 // archives, mailboxes, files.
 //
-// Everything is known by its first bytes; names and types are wrong too often. All layers of one
-// message share one budget, so that a bomb costs no more than a large report. Nothing is kept in
-// memory inflated: a report is read as it is unpacked.
+// Everything is recognized by its first bytes, since names and types are wrong too often. All
+// layers of one message share one budget, so that a bomb costs no more than a large report. Nothing
+// is kept in memory inflated: a report is read as it is unpacked.
 package intake
 
 import (
@@ -61,10 +61,10 @@ type walker struct {
 
 // Look finds the reports in data: a report, an archive, or a mail. name is shown to people. There
 // is at least one part.
-func Look(name string, data []byte) []*Part { return lookTimed(name, data, time.Now) }
+func Look(name string, data []byte) []*Part { return lookByClock(name, data, time.Now) }
 
-// lookTimed is Look with a clock.
-func lookTimed(name string, data []byte, clock func() time.Time) []*Part {
+// lookByClock is Look with a clock.
+func lookByClock(name string, data []byte, clock func() time.Time) []*Part {
 	w := &walker{budget: newBudget(clock)}
 	err := survive(func() error { return w.look([]string{name}, data, 0, 0, true) })
 	if err != nil {

@@ -250,7 +250,7 @@ func TestContainers(t *testing.T) {
 			"__MACOSX/._a.xml", "junk", "b.xml", string(xml("2")))), "aggregate 7, aggregate 7"},
 		{"C11 what file managers add", string(zipped(".DS_Store", "\x00\x00Bud1", "Thumbs.db",
 			"\x01\x02", "a.xml", string(x))), "aggregate 7"},
-		{"C11 nothing but such files", string(zipped("Thumbs.db", "\x01\x02")), "other!"},
+		{"C11 only such files", string(zipped("Thumbs.db", "\x01\x02")), "other!"},
 		{"C11 an entry that is stored", method(x, zip.Store, 0), "aggregate 7"},
 		{"C11 an entry compressed with LZMA", method(x, 14, 0), "other!"},
 		{"C11 an encrypted entry", method(x, zip.Store, 1), "other!"},

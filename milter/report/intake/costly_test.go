@@ -143,7 +143,7 @@ func TestStoreTakesLong(t *testing.T) {
 	clock := &slow{now: now}
 	data := bytes.Repeat(xml("1"), 3)
 	n := 0
-	for p := range eachPart(lookTimed("x", data, clock.time)) {
+	for p := range eachPart(lookByClock("x", data, clock.time)) {
 		_, err := p.ReadAggregate(nil, func(*report.Row) error {
 			clock.now = clock.now.Add(time.Hour)
 			return nil

@@ -34,7 +34,7 @@ func fromBase64(text []byte, b *budget) []byte {
 	if isCleanBase64(text) || isWhole(data, b) {
 		return data
 	}
-	for _, other := range [][]byte{withoutForeign(text), cutAtForeign(text),
+	for _, other := range [][]byte{dropOtherLines(text), cutAtForeign(text),
 		bytes.Map(fromURL, text)} {
 		if out, _ := io.ReadAll(newBase64(bytes.NewReader(other))); isWhole(out, b) {
 			return out
@@ -43,7 +43,7 @@ func fromBase64(text []byte, b *budget) []byte {
 	return data
 }
 
-// isCleanBase64 reports whether nothing but base64 and white space is in text.
+// isCleanBase64 reports whether text contains only base64 and white space.
 func isCleanBase64(text []byte) bool {
 	for _, c := range text {
 		if _, ok := letter(c); !ok && c != '=' && c != '\n' && c != '\r' && c != ' ' && c != '\t' {
@@ -71,8 +71,8 @@ func isWhole(data []byte, b *budget) bool {
 	return rootEnd.Match(data)
 }
 
-// withoutForeign removes the lines that hold something beside base64.
-func withoutForeign(text []byte) []byte {
+// dropOtherLines removes the lines that hold something beside base64.
+func dropOtherLines(text []byte) []byte {
 	var out []byte
 	for line := range bytes.Lines(text) {
 		if trimmed := bytes.TrimSpace(line); isCleanBase64(trimmed) &&

@@ -103,7 +103,7 @@ var feedbackField = regexp.MustCompile(
 // saved alone, or has the type of something else.
 func isFeedback(start []byte) bool { return feedbackField.Match(start) && !mimeField.Match(start) }
 
-// feedback adds a failure report of which nothing but that part is there.
+// feedback adds a failure report of which only that part is there.
 func (w *walker) feedback(at []string, data []byte) error {
 	f, err := report.ReadFailure(data[:min(len(data), maxHeader)], nil)
 	if err != nil {

@@ -24,7 +24,7 @@ type splitter struct {
 	depth   int  // of JSON: brackets that are open
 	quoted  bool // inside a text of JSON
 	escaped bool
-	newLine bool // of JSON: nothing but white space was on this line
+	newLine bool // of JSON: only white space was on this line
 
 	looks  int         // at what might be another report, that are left
 	tested int         // bytes of JSON or tags, to ask for the time now and then

@@ -116,7 +116,7 @@ func (i *Intake) storeParts(a *store.Arrival, in *store.Ingest, out *Taken) erro
 	if clock == nil {
 		clock = time.Now
 	}
-	for _, p := range lookTimed(a.Name, a.Data, clock) {
+	for _, p := range lookByClock(a.Name, a.Data, clock) {
 		for ; p != nil; p = p.Next() {
 			if out.Kind == "" || out.Kind == Other {
 				out.Kind = p.Kind

@@ -28,7 +28,7 @@ type Taker interface {
 type Server struct {
 	Intake      Taker
 	Trust       *Trust
-	RefuseOther bool // 550 to mail that holds no report
+	RefuseOther bool // 550 to mail that contains no report
 	Name        string
 	Log         *slog.Logger
 	Now         func() time.Time
@@ -215,7 +215,7 @@ func (s *Server) Deliver(ctx context.Context, via string, data []byte) error {
 	return nil
 }
 
-// isOther reports whether a mail holds no report at all.
+// isOther reports whether a mail contains no report at all.
 func isOther(data []byte) bool {
 	for _, p := range intake.Look("mail", data) {
 		if p.Kind != intake.Other || p.Err != nil {

@@ -42,7 +42,7 @@ const giveUp = 5 * 24 * time.Hour
 // lease is how long one attempt may take before another process may try.
 const lease = 10 * time.Minute
 
-// Build makes the reports of days that are over, each once its time of the night has come. Ready is
+// Build makes the reports of days that are over, each once its sending time has come. Ready is
 // the last day whose rows are all in the store.
 func (r *Reporter) Build(ctx context.Context, ready int64, now time.Time) error {
 	for ctx.Err() == nil {

@@ -55,7 +55,7 @@ const (
 
 // ErrCorrupt says that a segment is not one, or is damaged. What lies before the damage has been
 // read.
-var ErrCorrupt = errors.New("spool: damaged segment")
+var ErrCorrupt = errors.New("damaged segment")
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 

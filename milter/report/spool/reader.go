@@ -23,7 +23,7 @@ import (
 func Segments(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, fmt.Errorf("spool: %w", err)
+		return nil, fmt.Errorf("the spool of reports: %w", err)
 	}
 	var out []string
 	for _, e := range entries {
@@ -67,7 +67,7 @@ func Ready(dir string, now time.Time) (time.Time, error) {
 		return last, nil // nothing is collected on this host
 	}
 	if err != nil {
-		return time.Time{}, fmt.Errorf("spool: %w", err)
+		return time.Time{}, fmt.Errorf("the spool of reports: %w", err)
 	}
 	for _, e := range entries {
 		start := StartOf(e.Name())
@@ -98,7 +98,7 @@ func open(path string) (*os.File, error) {
 func Read(path string, each func(Record) error) error {
 	f, err := open(path)
 	if err != nil {
-		return fmt.Errorf("spool: %w", err)
+		return fmt.Errorf("the spool of reports: %w", err)
 	}
 	defer f.Close()
 	return read(f, each)
@@ -111,7 +111,7 @@ func read(from io.Reader, each func(Record) error) error {
 		if isCut(err) {
 			return nil // its writer died as it began
 		}
-		return fmt.Errorf("spool: %w", err)
+		return fmt.Errorf("the spool of reports: %w", err)
 	}
 	if string(head[:len(magic)]) != magic {
 		return ErrCorrupt

@@ -22,7 +22,7 @@ func Look(dir string) (s State, err error) {
 		return s, nil
 	}
 	if err != nil {
-		return s, fmt.Errorf("spool: %w", err)
+		return s, fmt.Errorf("the spool of reports: %w", err)
 	}
 	for _, e := range entries {
 		if PartitionOf(e.Name()) < 0 || !strings.HasSuffix(e.Name(), closeExt) {

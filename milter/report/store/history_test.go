@@ -6,7 +6,7 @@ import (
 )
 
 // TestHistoryOfADay holds that a relation is that of the day asked about: what came later is not
-// yet part of it, and what is older than Remembered is no more.
+// yet part of it, and what is older than Remembered no longer exists.
 func TestHistoryOfADay(t *testing.T) {
 	const day = 20_000
 	for _, tc := range []struct {

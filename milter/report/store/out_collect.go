@@ -16,7 +16,7 @@ import (
 )
 
 // Collect puts the parts of the shards of days up to last together, each in a transaction of its
-// own. Shards that another host has at the moment are passed over, and one that fails does not keep
+// own. Shards that another host has at the moment are skipped, and one that fails does not keep
 // the others. It reports whether there was one.
 func (s *Store) Collect(ctx context.Context, last int64, host string, now time.Time) (isOne bool,
 	err error) {
@@ -358,8 +358,8 @@ func (tx *Tx) hasRows(ctx context.Context, day int64) (has bool, err error) {
 	return has, err
 }
 
-// orNothing is a query of the tables that PostgreSQL alone has.
-func (tx *Tx) orNothing(query string) string {
+// postgresOnly is a query of the tables that PostgreSQL alone has.
+func (tx *Tx) postgresOnly(query string) string {
 	if tx.driver != database.Postgres {
 		return ""
 	}

@@ -75,7 +75,7 @@ func (u *partUnpacker) unpack(stored []byte) ([]byte, error) {
 		return stored[1:], nil
 	case packedWords:
 	default:
-		return nil, fmt.Errorf("store: rows in format %d are from a later version of Mailseal: "+
+		return nil, fmt.Errorf("the store of reports: rows in format %d are from a later version of Mailseal: "+
 			"upgrade this host", stored[0])
 	}
 	u.in.Reset(stored[1:])
@@ -90,7 +90,7 @@ func (u *partUnpacker) unpack(stored []byte) ([]byte, error) {
 		err = report.ErrRow
 	}
 	if err != nil {
-		return nil, fmt.Errorf("store: packed rows: %w", err)
+		return nil, fmt.Errorf("the store of reports: packed rows: %w", err)
 	}
 	return u.out.Bytes(), nil
 }

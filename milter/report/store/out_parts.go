@@ -164,7 +164,7 @@ func (tx *Tx) copyParts(ctx context.Context, host string, batch int64, parts []p
 	return tx.conn.Raw(func(c any) error {
 		pg, ok := c.(*stdlib.Conn)
 		if !ok {
-			return fmt.Errorf("store: %T is not a connection to PostgreSQL", c)
+			return fmt.Errorf("the store of reports: %T is not a connection to PostgreSQL", c)
 		}
 		_, err := pg.Conn().CopyFrom(ctx, pgx.Identifier{"out_part"}, columns, rows)
 		return err

@@ -35,7 +35,7 @@ type history struct {
 	nets           map[string]int64 // network, day
 }
 
-// parseHistory reads what String writes. Words that it does not know are passed over.
+// parseHistory reads what String writes. Words that it does not know are skipped.
 func parseHistory(text string) history {
 	h := history{map[int64]bool{}, map[int64]bool{}, map[string]int64{}}
 	for word := range strings.FieldsSeq(text) {

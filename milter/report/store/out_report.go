@@ -68,7 +68,7 @@ func (s *Store) OutLargest(
 	return list[:min(len(list), most)], all, err
 }
 
-// OutReady lists some of what is counted of days up to one and whose time of the night has come,
+// OutReady lists some of what is counted of days up to one and whose sending time has come,
 // the oldest day first. The rest comes once these are built.
 func (s *Store) OutReady(
 	ctx context.Context, last int64, now time.Time, most int,

@@ -192,7 +192,7 @@ func (s *Store) OutForget(ctx context.Context, domain string) (n int64, err erro
 				"$1)", domain},
 			{"DELETE FROM out_report WHERE domain = $1", domain},
 			{"DELETE FROM out_failure WHERE domain = $1 OR host = $1", domain},
-			{tx.orNothing("DELETE FROM out_part WHERE policy = $1"), domain},
+			{tx.postgresOnly("DELETE FROM out_part WHERE policy = $1"), domain},
 		} {
 			if q.query == "" {
 				continue

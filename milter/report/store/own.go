@@ -166,7 +166,7 @@ func (s *Store) SetUse(ctx context.Context, u Use) error {
 			return err
 		}
 		if n >= maxUses {
-			return fmt.Errorf("store: the limit of %d answers about domains is reached", n)
+			return fmt.Errorf("the store of reports: the limit of %d answers about domains is reached", n)
 		}
 		_, err := tx.ExecContext(ctx, `INSERT INTO own_use (domain, use_word, made, made_by) VALUES ($1, $2, $3, $4)
 			ON CONFLICT (domain) DO UPDATE SET use_word = excluded.use_word, made = excluded.made, made_by = excluded.made_by`,

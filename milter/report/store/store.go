@@ -1,6 +1,6 @@
-// Package store keeps what "mailseal reports serve" knows: the DMARC reports that came in, and
-// those that go out. There is one schema, and two drivers behind it: SQLite for one host,
-// PostgreSQL for several. It is opened by the reports process and its commands, never beside mail.
+// Package store is the database of "mailseal reports serve": received DMARC reports, and outgoing
+// ones. There is one schema with two drivers: SQLite for one host, PostgreSQL for several. It is
+// opened by the reports process and its commands, never beside mail.
 //
 // Rollups, the tables in_day_reporter and in_day_source, are changed in the transaction that stores
 // the records they sum. Verify recounts them. Times are Unix seconds in UTC, days are days since 1
@@ -72,7 +72,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	case o.Read:
 		access = database.Read
 		if _, err := os.Stat(o.DSN); o.Driver == database.SQLite && err != nil {
-			return nil, fmt.Errorf("store: %w; mailseal reports serve creates it, or mailseal "+
+			return nil, fmt.Errorf("the store of reports: %w; mailseal reports serve creates it, or mailseal "+
 				"reports import",
 				err)
 		}
@@ -87,13 +87,13 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	db, err := connect()
 	if err != nil {
-		return nil, fmt.Errorf("store: %w", err)
+		return nil, fmt.Errorf("the store of reports: %w", err)
 	}
 	db.SetMaxOpenConns(maxConnections)
 	db.SetMaxIdleConns(maxConnections)
 	leases, err := connect()
 	if err != nil {
-		return nil, fmt.Errorf("store: %w", errors.Join(err, db.Close()))
+		return nil, fmt.Errorf("the store of reports: %w", errors.Join(err, db.Close()))
 	}
 	leases.SetMaxIdleConns(0)
 	s := &Store{driver: o.Driver, dsn: o.DSN, host: o.Host, db: db, leases: leases,
@@ -118,7 +118,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 func makeFile(path string) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return fmt.Errorf("store: %w%s", err, files.OfReports(path, err))
+		return fmt.Errorf("the store of reports: %w%s", err, files.OfReports(path, err))
 	}
 	return errors.Join(files.AsDirectory(path), f.Close())
 }

@@ -1,6 +1,6 @@
-// Package testmail keeps what was found of mails to the address for tests, shows each on a page of
-// its own, and answers them by mail where that is switched on. Its store is a small file beside the
-// store of reports, which it never opens.
+// Package testmail stores the results of mails to the address for tests, shows each on its own
+// page, and answers them by mail if that is configured. Its store is a small file beside the store
+// of reports, which it never opens.
 package testmail
 
 import (

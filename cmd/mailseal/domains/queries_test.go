@@ -32,7 +32,7 @@ func TestQueriesAreFew(t *testing.T) {
 	}
 }
 
-// manyKeys are records of n RSA keys of a domain. No private half exists: the moduli are
+// manyKeys are records of n RSA keys of a domain. No private key exists: the moduli are
 // made so that no two have a divisor in common.
 func manyKeys(t *testing.T, n int) (zone string, own []OwnKey) {
 	t.Helper()
@@ -58,7 +58,7 @@ func manyKeys(t *testing.T, n int) (zone string, own []OwnKey) {
 	return b.String(), own
 }
 
-// TestManyKeys holds that a thousand keys of one domain are each compared with their private halves
+// TestManyKeys holds that a thousand keys of one domain are each compared with their private keys
 // and with one another, with one question each.
 func TestManyKeys(t *testing.T) {
 	zone, own := manyKeys(t, 1000)
@@ -79,7 +79,7 @@ func TestManyKeys(t *testing.T) {
 		}
 	}
 	if wrong != 1 {
-		t.Errorf("%d keys differ from their private halves, want 1", wrong)
+		t.Errorf("%d keys differ from their private keys, want 1", wrong)
 	}
 	if r.Queries > 1000+mostQueries {
 		t.Errorf("%d questions", r.Queries)

@@ -14,7 +14,7 @@ import (
 
 // errOtherDomain says that a source's key is of another domain than it was asked for, and that
 // other_domains forbids that.
-var errOtherDomain = errors.New("the row is of another domain than the one that was asked for")
+var errOtherDomain = errors.New("the row is of a domain other than the requested one")
 
 // maxForeign bounds the rows that are remembered as reported; beyond, all of them may be reported
 // once more.
@@ -41,10 +41,10 @@ func (f *foreignRows) isNew(row string) bool {
 	return true
 }
 
-// suitsAuthor is the sign.Rule.Suits of a source: its answer about a sender is to be a key of the
+// matchesAuthor is the sign.Rule.Suits of a source: its answer about a sender is to be a key of the
 // sender's domain, or of one above it, which DMARC counts for it by default. Keys that a rule names
 // itself were not asked for by domain.
-func (s *Source) suitsAuthor(r config.Rule) func(keys.Key, sign.Query) error {
+func (s *Source) matchesAuthor(r config.Rule) func(keys.Key, sign.Query) error {
 	if r.Domain != "" {
 		return nil // d= is not the row's
 	}
@@ -60,9 +60,9 @@ func (s *Source) suitsAuthor(r config.Rule) func(keys.Key, sign.Query) error {
 	}
 }
 
-// suitsName compares the domain of a key that the key table has from a source with the one in its
+// matchesName compares the domain of a key that the key table has from a source with the one in its
 // name, if that is the name of a record.
-func (s *Source) suitsName(k keys.Key, name string) error {
+func (s *Source) matchesName(k keys.Key, name string) error {
 	_, asked, ok := strings.Cut(name, "._domainkey.")
 	if !ok || k.Domain == "%" || domain.ASCII(k.Domain) == domain.ASCII(asked) {
 		return nil
@@ -82,8 +82,8 @@ func (s *Source) otherDomain(k keys.Key, asked string) error {
 			k.Name, k.Domain, asked, errOtherDomain)
 	}
 	if s.foreign.isNew(k.Name + "\x00" + k.Domain) {
-		s.log.Warn("a row is of another domain than the one that was asked for: it signs, and "+
-			"DMARC does not count its signature",
+		s.log.Warn("a row of a source is of a domain other than the requested one: it signs, but "+
+			"DMARC does not accept its signature for the author's domain (other_domains)",
 			"source", s.Name, "key", k.Name, "domain", k.Domain, "asked", asked)
 	}
 	return nil

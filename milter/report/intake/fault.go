@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// ErrFault reports a fault of this program that a mail or file has brought to light.
+// ErrFault reports a fault of this program that a mail or file has triggered.
 var ErrFault = errors.New("reading it failed, which is a fault of Mailseal: please report it with the file; " +
 	"what came by mail is kept, and \"mailseal reports reparse\" reads it again")
 

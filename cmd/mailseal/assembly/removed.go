@@ -17,7 +17,7 @@ func Shrunk(old, now *Parts) []string {
 	if !old.Config.Signs() {
 		return nil
 	}
-	out := lessOurs(old.Config.Ours, now.Config.Ours)
+	out := removedOurs(old.Config.Ours, now.Config.Ours)
 	if gone := authorsGone(old, now); len(gone) > 0 {
 		out = append(out, "no rule is left for mail from "+some(gone))
 	}
@@ -28,12 +28,12 @@ func Shrunk(old, now *Parts) []string {
 	return out
 }
 
-func lessOurs(old, now config.Ours) []string {
+func removedOurs(old, now config.Ours) []string {
 	var out []string
 	say := func(setting string, gone []string) {
 		if len(gone) > 0 {
-			out = append(out, fmt.Sprintf("ours.%s no longer has %s: such mail is not signed "+
-				"unless it is ours for another reason", setting, some(gone)))
+			out = append(out, fmt.Sprintf("ours.%s no longer contains %s: mail from there is not "+
+				"signed unless it is ours for another reason", setting, some(gone)))
 		}
 	}
 	var networks []string

@@ -28,10 +28,10 @@ func (p stubbed) Lookup(ctx context.Context, name string, t dns.Type) (dns.Answe
 // droppable are the codes of terms without which a record allows the same hosts.
 var droppable = []string{spf.FlawLoop, spf.FlawIncludeGone, spf.FlawIncludeNone, spf.FlawEmpty}
 
-// mendedSPF is the record that was meant by a text, without the terms that lead nowhere, and what
-// is wrong with it still; "" when there is none. A record that would allow no host, for want of a
-// term that was to allow one, is none: only the owner knows which host was meant.
-func (c *checker) mendedSPF(ctx context.Context, text string) (mended string, left []spf.Found) {
+// correctedSPF is the record that a text was meant to be, without the terms that lead nowhere, and
+// what is wrong with it still; "" when there is none. A record that would allow no host, for want
+// of a term that was to allow one, is none: only the owner knows which host was meant.
+func (c *checker) correctedSPF(ctx context.Context, text string) (mended string, left []spf.Found) {
 	mended, ok := spf.Repair(text)
 	if !ok {
 		return "", nil
@@ -64,14 +64,14 @@ func allows(term string) bool {
 		!strings.HasPrefix(strings.ToLower(term), "exp=")
 }
 
-// mendSurvey adds the record to publish to what was found behind the domain's SPF record, where it
-// corrects that.
-func (c *checker) mendSurvey(ctx context.Context) {
+// correctSurvey adds the record to publish to the findings about the domain's SPF record, if it
+// corrects them.
+func (c *checker) correctSurvey(ctx context.Context) {
 	root := c.result.SPF.Root
 	if root.Text == "" || root.Broken != "" {
 		return
 	}
-	mended, left := c.mendedSPF(ctx, root.Text)
+	mended, left := c.correctedSPF(ctx, root.Text)
 	if mended == "" || mended == root.Text || len(strings.Fields(mended)) < 2 {
 		return
 	}

@@ -60,7 +60,7 @@ func (c *checker) servers(ctx context.Context) {
 	}
 	servers, err := c.Panel.Of(ctx, c.name)
 	if err != nil {
-		c.report(NoAnswer, c.name, fmt.Sprintf("could not ask the authoritative name servers: %v",
+		c.report(NoAnswer, c.name, fmt.Sprintf("could not query the authoritative name servers: %v",
 			err))
 		return
 	}
