@@ -62,6 +62,9 @@ type scored struct {
 	h health
 }
 
+// shownWords are the kinds of domains that the overview can be of.
+var shownWords = []string{"enforcing", "monitoring", "parked"}
+
 // overview is the first page: a sentence, then the matrix.
 func (s *Server) overview(ctx context.Context, v visit) (*page, error) {
 	b, err := s.board(ctx, v)
@@ -71,10 +74,13 @@ func (s *Server) overview(ctx context.Context, v visit) (*page, error) {
 	all := b.lines
 	p := &page{Wide: true, Current: "/", Filter: v.filter}
 	p.Title, p.Heading, p.Lead = sentence(all)
+	if show := v.q.Get("show"); len(all) == 0 && slices.Contains(shownWords, show) {
+		p.Heading = say("None of your domains is %s.", plain(show))
+	}
 	p.Facts = s.overviewFacts(ctx, v, b)
 	p.Lead = append(p.Lead, b.age(v)...)
 	p.Periods = periods(v)
-	for _, show := range []string{"all", "enforcing", "monitoring", "parked"} {
+	for _, show := range append([]string{"all"}, shownWords...) {
 		p.Shown = append(p.Shown, choice{show, "/?" + v.filter.query("show", show),
 			cmp.Or(v.q.Get("show"), "all") == show})
 	}
@@ -117,11 +123,8 @@ func sentence(all []scored) (title string, heading template.HTML, lead []templat
 		return "No domain", "No domain is configured that you may see: set domains in " +
 			"[reports.intake].", nil
 	}
-	rest := say("%s a warning, %s tighten the policy, and %s no attention.",
-		plain(quantity(count[healthWarn], "has", "have")),
-		plain(quantity(count[healthReady], "can", "can")),
-		plain(quantity(count[healthOK]+count[healthQuiet], "needs", "need")))
-	lead = []template.HTML{upper(rest)}
+	rest := restOf(count[healthWarn], count[healthReady], count[healthOK]+count[healthQuiet])
+	lead = []template.HTML{upper(plain(rest))}
 	if n := count[healthNew]; n > 0 {
 		lead = append(lead, say("%s not judged yet; the role intake judges one domain after the "+
 			"other.",
@@ -148,6 +151,24 @@ func sentence(all []scored) (title string, heading template.HTML, lead []templat
 	heading = plain(title) + ": " + template.HTML(advice.List(parts, 4)) +
 		"." //nolint:gosec // parts were escaped
 	return title, heading, lead
+}
+
+// restOf describes the domains that the sentence does not name.
+func restOf(warned, ready, good int64) string {
+	var parts []string
+	for _, c := range []struct {
+		n               int64
+		one, many, what string
+	}{{warned, "has", "have", " a warning"}, {ready, "can", "can", " tighten the policy"},
+		{good, "needs", "need", " no attention"}} {
+		if c.n > 0 {
+			parts = append(parts, quantity(c.n, c.one, c.many)+c.what)
+		}
+	}
+	if len(parts) == 0 {
+		return "No other domain is known."
+	}
+	return advice.List(parts, len(parts)) + "."
 }
 
 // quantity is a count of domains with the verb that follows it.

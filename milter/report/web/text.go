@@ -63,6 +63,7 @@ func esc(s string) template.HTML {
 // prose returns a text of ours that holds names of strangers: as esc, but never cut, since its
 // author bounds it.
 func prose(s string) template.HTML {
+	s = cutNames(s)
 	var out strings.Builder
 	for _, r := range s {
 		if isOrder(r) {
@@ -92,6 +93,18 @@ func name(s string) template.HTML {
 		out += ` <span class="s name">` + esc(u) + `</span>`
 	}
 	return out
+}
+
+// cutNames cuts the labels of names of domains in a text as name does. Paths and addresses of the
+// web stay whole.
+func cutNames(s string) string {
+	words := strings.Split(s, " ")
+	for i, w := range words {
+		if len(w) > labelLength && strings.Contains(w, ".") && !strings.ContainsAny(w, "/:<>=") {
+			words[i] = cutLabels(w)
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 func cutLabels(s string) string {
