@@ -20,10 +20,13 @@ func (s *Server) ingestPage(ctx context.Context, v visit) (*page, error) {
 	failed := in.unread()
 	p := &page{Current: "/ingest", Title: advice.Plural(failed, "mail", "mails") + " not read",
 		Filter: v.filter}
-	p.Heading = say("%s today; %s not be read.",
-		plain(advice.Plural(in.Today, "report was stored", "reports were stored")),
-		plain(cmp.Or(map[bool]string{in.UnreadToday == 0: "no mail could"}[true],
-			advice.Plural(in.UnreadToday, "mail could", "mails could"))))
+	p.Heading = say("%s today, and every mail could be read.",
+		plain(advice.Plural(in.Today, "report was stored", "reports were stored")))
+	if in.UnreadToday > 0 {
+		p.Heading = say("%s today; %s not be read.",
+			plain(advice.Plural(in.Today, "report was stored", "reports were stored")),
+			plain(advice.Plural(in.UnreadToday, "mail could", "mails could")))
+	}
 	b := dayBars{from: now - 29, to: now, late: now, days: map[advice.Day]Counts{}}
 	for _, d := range in.Days {
 		b.days[d.Day] = Counts{Messages: d.N, Pass: d.N}
