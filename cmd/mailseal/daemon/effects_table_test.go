@@ -233,9 +233,9 @@ func roleEffects() []effect {
 		{setting: "relays.networks", top: `relays.networks = ["192.0.2.0/24"]`,
 			probe: stranger(letter{}), want: "role=relay"},
 		{setting: "exempt.networks", top: `exempt.networks = ["192.0.2.0/24"]`,
-			probe: stranger(letter{}), want: "exempt client"},
+			probe: stranger(letter{}), want: "the client is exempt"},
 		{setting: "exempt.hosts", top: `exempt.hosts = ["mx.good.example"]`,
-			probe: stranger(letter{name: "mx.good.example"}), want: "exempt client"},
+			probe: stranger(letter{name: "mx.good.example"}), want: "the client is exempt"},
 		{setting: "exempt.author_domains", top: `exempt.author_domains = ["good.example"]`,
 			probe: stranger(letter{}), want: "exempt author"},
 	}

@@ -141,7 +141,7 @@ func (r *rotationSite) follow(events []keylife.Event) {
 		switch {
 		case e.Publish != nil:
 			r.wanted[e.Name] = e.Publish.Text
-		case strings.Contains(e.Waits, "removed from the DNS"):
+		case strings.Contains(e.Waits, "deleted from the DNS"):
 			delete(r.wanted, e.Name)
 		}
 	}

@@ -27,7 +27,7 @@ func TestFaults(t *testing.T) {
 			_, err = p.ReadAggregate(nil, nil)
 		}
 		if !errors.Is(err, ErrFault) ||
-			!strings.Contains(err.Error(), "(out of range in survive_test.go:") {
+			!strings.Contains(err.Error(), "(out of range in fault_test.go:") {
 			t.Errorf("%s: got %v", kind, err)
 		}
 	}
