@@ -34,11 +34,29 @@ func (c *checker) checkReports() {
 			"needs reports.from, the sender of the mail, such as \"dmarc@reports.example.com\"")
 	}
 	c.checkReportsWeb()
+	c.checkGroups()
 	isKnown := strings.HasPrefix(r.Store, "sqlite:") || strings.HasPrefix(r.Store, "postgres://") ||
 		strings.HasPrefix(r.Store, "postgresql://")
 	if !isKnown {
 		c.problem(c.place("reports.store"), "must begin with \"sqlite:\" or \"postgres://\", "+
 			"such as \"sqlite:/path/reports.db\" or \"postgres://USER@HOST/DATABASE\"")
+	}
+}
+
+// checkGroups finds groups of domains that the page cannot tell apart, and those without domains.
+func (c *checker) checkGroups() {
+	seen := map[string]bool{}
+	for i, g := range c.Reports.Web.Groups {
+		at := c.place("reports.web.group").index(i)
+		switch {
+		case g.Name == "":
+			c.problem(at, "needs a name")
+		case seen[g.Name]:
+			c.problem(at, "the name %q is given twice: names of groups must differ", g.Name)
+		case len(g.Domains) == 0:
+			c.problem(at, "the group %q needs domains", g.Name)
+		}
+		seen[g.Name] = true
 	}
 }
 

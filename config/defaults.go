@@ -42,6 +42,7 @@ var prototypes = sync.OnceValue(func() map[string]reflect.Value {
 		"policy.override[]":     element[Override]("policy.override[]"),
 		"policy.rules[]":        element[PolicyRule]("policy.rules[]"),
 		"reports.web.account[]": element[WebAccount]("reports.web.account[]"),
+		"reports.web.group[]":   element[WebGroup]("reports.web.group[]"),
 	}
 })
 

@@ -86,6 +86,13 @@ type ReportsWeb struct {
 	ProxyHeader string         `toml:"proxy_header"`
 	ProxyFrom   []netip.Prefix `toml:"proxy_from"`
 	Accounts    []WebAccount   `toml:"account"`
+	Groups      []WebGroup     `toml:"group"`
+}
+
+// WebGroup is a group of domains that the first page can be limited to.
+type WebGroup struct {
+	Name    string   `toml:"name"`
+	Domains []string `toml:"domains"` // ".example.com": any domain below it
 }
 
 // WebAccount says what an account of the pages may do.

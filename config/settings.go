@@ -66,7 +66,7 @@ var sections = []section{
 	policyTextsSection, notJudgedSection, overrideSection, rulesSection,
 	dnsSection, limitsSection, logSection, metricsSection, controlSection, reloadSection,
 	testSection, reportsSection, reportsFailureSection, reportsIntakeSection, reportsAlertsSection,
-	reportsWebSection, reportsAccountSection,
+	reportsWebSection, reportsAccountSection, reportsGroupSection,
 }
 
 // sameAs are tables whose settings are documented elsewhere, where they mean the same.

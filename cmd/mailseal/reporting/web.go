@@ -89,8 +89,18 @@ func (p *Process) pages(ctx context.Context, access *web.Access) (*web.Server, e
 	return web.New(web.Config{
 		Read: read, Commands: changes.NewClient(p.Config.Reports.Intake.Changes),
 		Checker: checker, Access: access,
-		Host: host, Version: p.Version, Now: p.Now, Log: p.Log, Waiting: p.waiting,
+		Groups: groupsOf(p.Config.Reports.Web.Groups),
+		Host:   host, Version: p.Version, Now: p.Now, Log: p.Log, Waiting: p.waiting,
 	})
+}
+
+// groupsOf are the groups of domains of the first page.
+func groupsOf(list []config.WebGroup) []web.Group {
+	var out []web.Group
+	for _, g := range list {
+		out = append(out, web.Group{Name: g.Name, Has: config.InTrees(g.Domains)})
+	}
+	return out
 }
 
 // inspector asks the DNS for the page of checks, by the name servers of the configuration.

@@ -131,7 +131,7 @@ func (s *Server) board(ctx context.Context, v visit) (board, error) {
 		return b, err
 	}
 	b.lines = slices.DeleteFunc(b.lines,
-		func(l scored) bool { return !shows(v.q.Get("show"), l.x.domain) })
+		func(l scored) bool { return !s.shows(v, l.x.domain) })
 	old, has := b.recall(change)
 	if b.summed = len(old) <= s.summed; b.summed {
 		err = s.sumLines(ctx, old, v.filter)
@@ -160,7 +160,7 @@ func (s *Server) boardOfFacts(ctx context.Context, v visit) (board, error) {
 	}
 	b := board{summed: true}
 	for _, d := range domains {
-		if !shows(v.q.Get("show"), d) {
+		if !s.shows(v, d) {
 			continue
 		}
 		x, err := s.facts(ctx, d, usual(advice.DayOf(s.now())))

@@ -31,6 +31,8 @@ var seen = []struct{ name, path string }{
 	{"reports", "/reports"},
 	{"messages", "/messages?result=held"},
 	{"report", "/r/1"},
+	{"tls", "/tls"},
+	{"failures", "/failures"},
 	{"record", "/r/1/1"},
 	{"ingest", "/ingest"},
 	{"ingest-mail", "/ingest/mail/1"},
@@ -60,6 +62,10 @@ func (w whole) Domains(ctx context.Context) ([]Domain, error) {
 		}
 	}
 	return out, err
+}
+func (w whole) Others(ctx context.Context, kind OtherKind, f Filter, win Window) ([]Other,
+	OtherSums, error) {
+	return w.world.Others(ctx, kind, f, win)
 }
 func (w whole) Detail(ctx context.Context, domain string) (Detail, error) {
 	return w.world.Detail(ctx, domain)

@@ -222,7 +222,8 @@ func TestTablesEqual(t *testing.T) {
 	tables := 0
 	for _, path := range []string{"/", "/d/shop.example", "/d/shop.example/s/esp.example",
 		"/ingest", "/out", "/reports",
-		"/receiver?name=google.com", "/messages?result=held", "/r/1", "/s/forward.test"} {
+		"/receiver?name=google.com", "/messages?result=held", "/r/1", "/tls",
+		"/failures", "/s/forward.test"} {
 		links, _, _ := parse(t, get(s, path).Body.String())
 		for _, a := range links {
 			if a.text != "CSV" {
@@ -264,7 +265,8 @@ func TestHostileText(t *testing.T) {
 func hostileText(t *testing.T, hostile string) {
 	s := newServer(t, hostileWorld(hostile), fakeCommands{})
 	escaped := 0
-	paths := []string{"/", "/s/" + url.PathEscape(hostile), "/s/203.0.113.5", "/d/shop.example",
+	paths := []string{"/", "/tls", "/failures",
+		"/s/" + url.PathEscape(hostile), "/s/203.0.113.5", "/d/shop.example",
 		"/ingest", "/out", "/reports", "/messages", "/r/1",
 		"/r/1/1", "/d/shop.example/s/203.0.113.5",
 		"/receiver?name=" + url.QueryEscape(hostile), "/?q=" + url.QueryEscape(hostile),

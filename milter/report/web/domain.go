@@ -62,6 +62,11 @@ func (s *Server) domainPage(ctx context.Context, v visit, domain string) (*page,
 		p.Missing = "The list of reports could not be read."
 	}
 	p.Sections = append(p.Sections, reportSection(reports, n, x))
+	others, err := s.otherSections(ctx, x)
+	if err != nil {
+		p.Missing = "The lists of TLS and failure reports could not be read."
+	}
+	p.Sections = append(p.Sections, others...)
 	p.askUse(ctx, s, v, d)
 	if s.checker != nil {
 		p.linkChecks(d.Name)
@@ -72,11 +77,7 @@ func (s *Server) domainPage(ctx context.Context, v visit, domain string) (*page,
 func (x *facts) domainFacts(now time.Time) []fact {
 	d := x.domain
 	pass, rated := x.rated()
-	policy := fact{Label: "Policy seen", Value: "unknown", Note: "no report has named it"}
-	if d.Known {
-		policy = fact{Label: "Policy seen", Value: plain(d.Policy.Step.String()),
-			Note: say("since %s", dayHTML(d.Policy.Since, x.now))}
-	}
+	policy := x.policyFact()
 	align := map[string]string{"s": "strict"}
 	out := []fact{
 		policy,
@@ -92,6 +93,31 @@ func (x *facts) domainFacts(now time.Time) []fact {
 	}
 	if d.DNS != nil {
 		out = append(out, d.DNS.fact(now))
+	}
+	return out
+}
+
+// policyFact is the policy that the DNS shows, with what reports name; without a check of the DNS
+// it is what reports name.
+func (x *facts) policyFact() fact {
+	d := x.domain
+	shown, _, seen := x.policyCell()
+	out := fact{Label: "Policy in the DNS", Value: plain(shown), Note: seen}
+	if d.Published == nil {
+		out.Label = "Policy seen"
+	}
+	if d.Published != nil && d.Published.At != "" && d.Published.At != d.Name {
+		out.Note = say("by the record of %s", d.Published.At)
+		return out
+	}
+	switch {
+	case !d.Known && d.Published == nil:
+		out.Note = "no report has named it"
+	case d.Known && seen == "":
+		out.Note = say("seen since %s", dayHTML(d.Policy.Since, x.now))
+		if d.Was != nil {
+			out.Note += say(", %s before", plain(d.Was.String()))
+		}
 	}
 	return out
 }

@@ -82,6 +82,9 @@ func (s *Server) gather(ctx context.Context, d Domain, f Filter) (*facts, error)
 		return cmp.Or(cmp.Compare(b.Messages, a.Messages), cmp.Compare(a.Receiver, b.Receiver))
 	})
 	x.group(addresses)
+	if err := s.markNew(ctx, x); err != nil {
+		return nil, err
+	}
 	return x, s.advise(ctx, x)
 }
 

@@ -78,6 +78,13 @@ func world() *Memory {
 		{"example.net", clock.Add(-3 * 24 * time.Hour), "dns", "key s2026a gone from DNS"}}
 	b.m.Places = map[netip.Addr]Address{netip.MustParseAddr("198.51.100.12"): {ASN: 64500,
 		Operator: "ESP-EXAMPLE", Country: "NL"}}
+	b.m.OtherList = map[OtherKind][]Other{
+		TLSReports: {{ID: 1, Domain: "shop.example", Reporter: "google.com", Begin: clock.AddDate(0, 0, -2),
+			Received: clock, Proven: "google.com", Good: 120, Bad: 3, Policy: "sts",
+			Failures: []TLSFailure{{"certificate-expired", "mx.shop.example", 3}}}},
+		FailureReports: {{ID: 2, Domain: "shop.example", Reporter: "Lua/1.0", Begin: clock.AddDate(0, 0, -1),
+			Received: clock, Source: "203.0.113.9", Failed: "dmarc", Result: "reject", Bad: 1,
+			From: "a@shop.example", MailFrom: "x@junk.test"}}}
 	b.m.Details = map[string]Detail{"shop.example": shopDetail(), "example.net": {At: clock,
 		Keys: map[string]Key{"s2026a._domainkey.example.net": {State: store.KeyMissing}}}}
 	return b.m
@@ -293,6 +300,12 @@ func hostileWorld(hostile string) *Memory {
 			Keys:     map[string]Key{strings.ToLower(hostile + "._domainkey." + hostile): {hostile, hostile, clock}},
 			Names:    map[string]From{hostile: {hostile, hostile, hostile}},
 			Findings: []Finding{{hostile, hostile, hostile, hostile}}}},
+		OtherList: map[OtherKind][]Other{
+			TLSReports: {{Domain: d.Name, Reporter: hostile, Begin: clock.AddDate(0, 0, -2), Received: clock,
+				Proven: hostile, Bad: 1, Policy: hostile, Failures: []TLSFailure{{hostile, hostile, 1}}}},
+			FailureReports: {{Domain: d.Name, Reporter: hostile, Begin: clock.AddDate(0, 0, -2),
+				Received: clock, Source: hostile, Failed: hostile, Result: hostile, From: hostile,
+				MailFrom: hostile, Proven: hostile, Bad: 1}}},
 		Places:    map[netip.Addr]Address{ip: {ASN: 1, Operator: hostile, Country: hostile}},
 		RuleList:  []Rule{{ID: 1, Domain: d.Name, Source: ip.String(), Class: advice.Service, By: hostile, At: clock}},
 		EventList: []Event{{d.Name, clock.Add(-48 * time.Hour), "dns", hostile}},

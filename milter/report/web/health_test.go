@@ -1,6 +1,7 @@
 package web
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -121,17 +122,43 @@ func TestPolicyCell(t *testing.T) {
 		d := seen
 		d.Known, d.Was, d.Published = !tt.unknown, tt.was, tt.published
 		policy, age, says := (&facts{domain: d, now: today}).policyCell()
-		text := string(says)
-		for _, tag := range []string{`<time datetime="2026-11-28">`, `<time datetime="2026-11-12">`,
-			"</time>"} {
-			text = strings.ReplaceAll(text, tag, "")
-		}
+		text := tags.ReplaceAllString(string(says), "")
 		if policy != tt.policy || age != tt.age || text != tt.says {
 			t.Errorf("%s: %q, %q, %q; want %q, %q, %q", tt.name, policy, age, text, tt.policy,
 				tt.age, tt.says)
 		}
 	}
 }
+
+// TestPolicyFact holds what the page of a domain says of its policy.
+func TestPolicyFact(t *testing.T) {
+	none := advice.None
+	d := Domain{Name: "a.example.com", Known: true, Last: today - 2, Was: &none,
+		Policy: advice.Policy{Step: advice.Quarantine, Since: today - 27}}
+	for _, tt := range []struct {
+		name      string
+		published *Published
+		want      string
+	}{
+		{"not checked", nil, "Policy seen|quarantine|seen since 3 Nov, none before"},
+		{"they agree", &Published{Step: advice.Quarantine, At: d.Name},
+			"Policy in the DNS|quarantine|seen since 3 Nov, none before"},
+		{"by the domain above", &Published{Step: advice.Reject, At: "example.com"},
+			"Policy in the DNS|reject|by the record of example.com"},
+		{"they differ", &Published{Step: advice.Reject, At: d.Name},
+			"Policy in the DNS|reject|seen: quarantine, 28 Nov"},
+	} {
+		d.Published = tt.published
+		f := (&facts{domain: d, now: today}).policyFact()
+		got := f.Label + "|" + tags.ReplaceAllString(string(f.Value+"|"+f.Note), "")
+		if got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+// tags are those of HTML.
+var tags = regexp.MustCompile(`<[^>]*>`)
 
 // TestFoot holds that the overview ends with how reports come in and go out, and what changed.
 func TestFoot(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"html/template"
-	"slices"
 	"strings"
 
 	"mailseal/milter/report/advice"
@@ -68,7 +67,8 @@ func countFacts(c Counts) []fact {
 func (v visit) described() template.HTML {
 	var parts []string
 	for _, key := range []string{"domain", "source", "address", "receiver", "result", "header_from",
-		"envelope", "signer", "selector", "noselector", "dkim", "spf", "reason"} {
+		"envelope", "signer", "selector", "noselector", "dkim", "spf", "reason",
+		"show", "group"} {
 		if value := v.q.Get(key); value != "" {
 			parts = append(parts, string(say("%s %s", plain(strings.ReplaceAll(key, "_", " ")),
 				mono(value))))
@@ -161,169 +161,6 @@ func (s *Server) reportsPage(ctx context.Context, v visit) (*page, error) {
 	p.Sections = []section{{ID: "reports", Title: "Reports", Table: t,
 		Pager: v.pager(n, rowsOfPage)}}
 	return p, nil
-}
-
-// reportPage reports whether a report can be trusted, and what it says.
-func (s *Server) reportPage(ctx context.Context, v visit, id int64, n int) (*page, error) {
-	r, records, err := s.read.Report(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	if !v.may(r.Domain) {
-		return nil, ErrNotFound
-	}
-	records, hidden := v.visible(&r, records)
-	now := advice.DayOf(v.now)
-	at := "/r/" + itoa(id)
-	begin := advice.DayOf(r.Begin)
-	p := &page{Wide: true, Current: "/", Title: visible("Report of " + r.Receiver + ", " +
-		begin.Short(now)), Filter: v.filter,
-		Crumbs: []crumb{{"Domains", "/"}, {name(r.Domain), domainURL(r.Domain)},
-			{say("%s, %s", r.Receiver, dayHTML(begin, now)), at}}}
-	if n > 0 {
-		// A record of several days is a row for each.
-		records = slices.DeleteFunc(records, func(r Record) bool { return r.N != n })
-		if len(records) == 0 {
-			return nil, ErrNotFound
-		}
-		rec := records[0]
-		for i := range records[1:] {
-			rec.Count += records[1+i].Count
-		}
-		p.Crumbs = append(p.Crumbs, crumb{say("record %s", n), ""})
-		p.Title = fmt.Sprintf("Record %d of report %d", n, id)
-		p.Heading = say("Record %s of the report of %s on %s.", n, r.Receiver,
-			dayHTML(rec.Day, now))
-		p.Sections = []section{{ID: "words", Title: "In words", Verdict: inWords(&rec, now),
-			Table: recordTable(records, false)}}
-		p.Sections[0].Table.Name = ""
-		p.Sections[0].Table.Caption = "The same record, as it is in the report."
-		return p, nil
-	}
-	passed := cmp.Or(map[bool]string{r.Pass == 0: "none", r.Pass == r.Messages: "all"}[true],
-		advice.Count(r.Pass))
-	p.Heading = say("%s received %s as %s on %s; %s passed.", r.Receiver,
-		plain(advice.Plural(r.Messages, "message", "messages")), r.Domain,
-		dayHTML(begin, now), plain(passed))
-	if hidden > 0 {
-		p.Lead = append(p.Lead, say("%s not shown, of domains that you may not see.",
-			plain(advice.Plural(int64(hidden), "record is", "records are"))))
-	}
-	t := recordTable(records, false)
-	t.Caption = say("%s, %s. The number of a record leads to an explanation. Grey results do no "+
-		"harm: the other mechanism passed.",
-		plain(advice.Plural(int64(len(records)), "record", "records")),
-		plain(advice.Plural(r.Messages, "message", "messages")))
-	t.Empty = "The report has no record, which means that its sender saw no mail."
-	p.Sections = []section{reportFacts(r), parseNotes(r, at),
-		{ID: "records", Title: "Records", Table: t}}
-	if len(records) > 0 {
-		p.Sections = append(p.Sections, section{ID: "words", Title: "Record 1 in words",
-			Verdict: inWords(&records[0], now)})
-	}
-	if raw, err := s.read.Raw(ctx, id); err == nil && hidden == 0 {
-		p.Sections = append(p.Sections, section{ID: "raw", Title: "As received", Raw: rawXML(raw),
-			Text: []template.HTML{link(at+"/raw.xml", "Download the XML")}})
-	}
-	return p, nil
-}
-
-// visible takes out of a report the records of domains that the visitor may not see: a report on a
-// domain has those of domains below it, too, which may be someone else's.
-func (v visit) visible(r *Report, records []Record) (left []Record, hidden int) {
-	for i := range records {
-		if v.may(records[i].Domain) {
-			left = append(left, records[i])
-		}
-	}
-	if hidden = len(records) - len(left); hidden > 0 {
-		r.Messages, r.Pass, r.Records = 0, 0, len(left)
-		for i := range left {
-			r.Messages += left[i].Count
-			if left[i].Pass() {
-				r.Pass += left[i].Count
-			}
-		}
-	}
-	return left, hidden
-}
-
-func reportFacts(r Report) section {
-	t := &Table{Name: "report", Fit: true, Caption: "The report and its sender.",
-		Columns: []Column{{Key: "what", Title: "What"}, {Key: "value", Title: "Value", Wrap: true}}}
-	row := func(label string, c Cell) { t.Rows = append(t.Rows, []Cell{words(label).head(), c}) }
-	row("Reporter", text(strings.TrimSpace(r.Org+" "+r.Email)))
-	row("Report-ID", text(cmp.Or(r.ReportID, "none")))
-	row("Period begins", moment(r.Begin))
-	row("Period ends", moment(r.End))
-	row("Received", moment(r.Received))
-	row("Verified", words(yes(r.Trusted)).note(esc(r.Trust)))
-	row("Policy seen", text(r.Policy))
-	row("Format", text(r.Format))
-	row("Generator", text(cmp.Or(r.Generator, "not given")))
-	row("Copies", words(advice.Plural(int64(r.Duplicates), "duplicate", "duplicates")+
-		", not counted"))
-	return section{Cols: "cols", ID: "meta", Title: "Report", Table: t}
-}
-
-func parseNotes(r Report, at string) section {
-	t := &Table{Name: "notes", Fit: true, Caption: "What deviates from the standard, and how it " +
-		"was read.",
-		Empty: "None: the report follows the standard.",
-		Columns: []Column{{Key: "code", Title: "Code"}, {Key: "title", Title: "Note"},
-			{Key: "text", Title: "Text", Wrap: true}}}
-	for _, n := range r.Notes {
-		t.Rows = append(t.Rows, []Cell{text(n.Code).head(), text(n.Title), text(n.Text)})
-	}
-	return section{End: true, ID: "notes", Title: "Parse notes", Table: t}
-}
-
-// inWords explains a record.
-func inWords(r *Record, now advice.Day) template.HTML {
-	out := say("On %s %s received %s from %s that claimed %s. ", dayHTML(r.Day, now), r.Receiver,
-		plain(advice.Plural(r.Count, "message", "messages")), mono(r.Address.String()),
-		cmp.Or(r.From, r.Domain))
-	switch {
-	case r.SPFResult == "pass" && r.SPF == "pass":
-		out += say("SPF passed for %s, which aligns. ", cmp.Or(r.Envelope, r.SPFDomain))
-	case r.SPFResult == "pass":
-		out += say("SPF passed for %s, which does not align. ",
-			cmp.Or(r.Envelope, r.SPFDomain, "another domain"))
-	default:
-		out += say("SPF did not pass: %s. ", cmp.Or(r.SPFResult, "no result"))
-	}
-	switch {
-	case r.DKIM == "pass":
-		out += "DKIM passed with an aligned signature. "
-	case len(r.Signatures) == 0:
-		out += "The messages had no DKIM signature. "
-	default:
-		s := r.Signatures[0]
-		out += say("DKIM did not pass with an aligned domain: the signature of %s has the result "+
-			"%s. ",
-			s.Domain, s.Result)
-	}
-	result := "failed"
-	if r.Pass() {
-		result = "passed"
-	}
-	out += say("So DMARC %s. ", plain(result))
-	switch becameOf(r) {
-	case "held":
-		out += say("%s held them.", r.Receiver)
-	case "refused":
-		out += say("%s refused them.", r.Receiver)
-	default:
-		out += say("%s neither held nor refused them.", r.Receiver)
-	}
-	for _, reason := range r.Reasons {
-		out += say(" Its reason: %s", mono(reason.Type))
-		if reason.Comment != "" {
-			out += say(": “%s”", reason.Comment)
-		}
-		out += "."
-	}
-	return out
 }
 
 // receiverPage shows what one receiver reports on each domain.

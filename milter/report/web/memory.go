@@ -23,6 +23,7 @@ type Memory struct {
 	Networks     []netip.Prefix
 	RuleList     []Rule
 	EventList    []Event
+	OtherList    map[OtherKind][]Other
 	Details      map[string]Detail
 	IntakeState  Intake
 	OutgoingPage *Outgoing
@@ -337,6 +338,25 @@ func (m *Memory) Receivers(_ context.Context, f Filter) ([]Reporter, error) {
 
 // Rules implements Reader.
 func (m *Memory) Rules(context.Context) ([]Rule, error) { return m.RuleList, nil }
+
+// Others implements Reader.
+func (m *Memory) Others(_ context.Context, kind OtherKind, f Filter, w Window) ([]Other, OtherSums,
+	error) {
+	var out []Other
+	var sums OtherSums
+	for _, o := range m.OtherList[kind] {
+		day := advice.DayOf(o.Begin)
+		if f.Domains != nil && !slices.Contains(f.Domains, o.Domain) || day < f.From || day > f.To {
+			continue
+		}
+		out = append(out, o)
+		sums.Reports++
+		sums.Good += o.Good
+		sums.Bad += o.Bad
+	}
+	slices.SortStableFunc(out, func(a, b Other) int { return b.Begin.Compare(a.Begin) })
+	return cut(out, w), sums, nil
+}
 
 // Detail implements Reader.
 func (m *Memory) Detail(_ context.Context, domain string) (Detail, error) {

@@ -24,6 +24,7 @@ type page struct {
 	Missing  string // a query failed: what is missing
 	Periods  []choice
 	Shown    []choice
+	Groups   []choice
 	Filter   Filter
 	Frame    frame
 	Login    *loginForm
@@ -79,8 +80,9 @@ type section struct {
 	Marks     []mark
 	Ladder    []rung
 	Table     *Table
-	Also      *Table // below Table
-	More      *Table // in details below
+	Also      *Table   // below Table
+	Choices   []choice // above Table: which of its rows are shown
+	More      *Table   // in details below
 	Records   []record
 	Raw       template.HTML
 	RawLabel  string // of Raw

@@ -44,6 +44,9 @@ type Reader interface {
 	// Detail returns what the DNS said of the addresses, keys and names of a domain when it was
 	// asked last; the zero value before that.
 	Detail(ctx context.Context, domain string) (Detail, error)
+	// Others returns TLS reports or failure reports, the newest first, and sums of all. Of f the
+	// period and the domains count.
+	Others(ctx context.Context, kind OtherKind, f Filter, w Window) ([]Other, OtherSums, error)
 	// Events returns changes of policies, DNS and keys in the period of f.
 	Events(ctx context.Context, f Filter) ([]Event, error)
 	// Intake returns how reports arrive.
@@ -174,35 +177,6 @@ type Published struct {
 	At   string // the domain whose record it is: the domain itself or the one above it
 }
 
-// Detail is what the DNS says of the addresses, keys and names in the reports on a domain.
-type Detail struct {
-	At       time.Time // when it was asked; zero: never
-	Senders  map[netip.Addr]Judgment
-	Keys     map[string]Key  // by the name of the record
-	Names    map[string]From // in From
-	Findings []Finding       // of the check of the domain
-}
-
-// Judgment is the result of the SPF record of the domain for an address, and the term that matched.
-type Judgment struct{ SPF, Term string }
-
-// Key is a key as the DNS shows it.
-type Key struct {
-	State string    // as the store has it: store.KeyThere, …
-	Kind  string    // "RSA 2048"
-	Since time.Time // when the present text was first seen; zero if it is not known
-}
-
-// From is a name that mail had in From.
-type From struct {
-	Exists string // "yes", "no", or "" if the DNS did not answer
-	Policy string // that holds for it; "" is none
-	Tag    string // of the record: "p", "sp" or "np"
-}
-
-// Finding is something that a check of the records found.
-type Finding struct{ Severity, Code, Record, Text string }
-
 // Identity is a combination of identifiers and results of one source.
 type Identity struct {
 	Address     netip.Addr
@@ -332,115 +306,4 @@ type Event struct {
 	At     time.Time
 	Kind   string // "policy", "dns", "key", "source"
 	Text   string
-}
-
-// Intake is how reports arrive.
-type Intake struct {
-	Today, Usual, Duplicates int64 // reports; duplicates of today
-	Mails, Bytes             int64 // that arrived today
-	UnreadToday              int64 // of these mails
-	Last                     time.Time
-	Unread                   []UnreadKind // all of which Errors are the latest
-	Days                     []DayCount
-	Errors                   []Failure
-	Unverified               []Stranger
-	Others                   []Stranger
-	Decided                  []Decided
-	Failures                 int64 // failure reports stored
-	TLS                      int64 // TLS reports stored
-}
-
-// DayCount is a count of a day.
-type DayCount struct {
-	Day advice.Day
-	N   int64
-}
-
-// Failure is a mail that could not be read.
-type Failure struct {
-	ID            int64
-	At            time.Time
-	Code, Why     string
-	From, Subject string
-	Length        int64
-	Via           string // "lmtp", "pipe", "import", "upload"
-	Reports       int64  // that were read from it nevertheless; Unread alone returns them
-	Held          bool   // it is kept as it came
-}
-
-// UnreadKind counts mails of a kind in which something could not be read.
-type UnreadKind struct {
-	Kind    string
-	N, Held int64 // all, and those that are kept as they came
-}
-
-// Stranger is a reporter that is not verified, or one that reports on a domain that is not
-// configured.
-type Stranger struct {
-	Org, From, Domain string
-	Reports           int64
-	Since             time.Time
-}
-
-// Decided is a reporter whose reports a person has count without proof, or refused.
-type Decided struct {
-	Org     string
-	Refused bool
-	Reports int64
-}
-
-// Outgoing is what this host reports to others.
-type Outgoing struct {
-	On      bool
-	Counted advice.Day
-	Next    time.Time
-	Rows    []OutRow
-	More    int // domains that ask for reports, too, and are not in Rows
-	Sent    []SentReport
-	Blocked []Suppression
-	Hosts   []OutHost // that share the database; none where one host has it
-}
-
-// OutHost is one of the hosts that share the database of reports.
-type OutHost struct {
-	Host            string
-	Leads           []string // what it does for all of them
-	Seen            time.Time
-	Segments, Bytes int64     // that wait in its spool
-	Oldest          time.Time // of them; zero: none waits
-}
-
-// OutRow is a domain that asks for reports.
-type OutRow struct {
-	Domain, State, Why string
-	Messages           int64
-	At                 time.Time
-}
-
-// SentReport is a report that was handed over.
-type SentReport struct {
-	Domain, To, State string
-	Day               advice.Day
-	At                time.Time
-	ID                string // of the report
-	Failed            bool   // it was not handed over, and can be sent again
-}
-
-// Preview is a report as it would be sent now.
-type Preview struct {
-	Domain                 string
-	Day                    advice.Day
-	ID                     string
-	Messages, Rows, Folded int64
-	Sends                  bool
-	Reason                 string // why not
-	To                     []string
-	Mail, XML              []byte
-}
-
-// Suppression is an address that gets nothing until a day.
-type Suppression struct {
-	ID           int64
-	Address, Why string
-	Until        time.Time
 }

@@ -43,6 +43,12 @@ func (s *Server) routes() {
 	tables("/messages", s.messagesPage)
 	tables("/reports", s.reportsPage)
 	tables("/receiver", s.receiverPage)
+	tables("/tls", func(ctx context.Context, v visit) (*page, error) {
+		return s.otherPage(ctx, v, TLSReports)
+	})
+	tables("/failures", func(ctx context.Context, v visit) (*page, error) {
+		return s.otherPage(ctx, v, FailureReports)
+	})
 	tables("/ingest", s.whole(s.ingestPage))
 	tables("/out", s.whole(s.outPage))
 	serve("/ingest/mail/{id}", s.whole(s.unreadPage))

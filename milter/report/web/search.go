@@ -56,7 +56,7 @@ func (s *Server) selection(ctx context.Context, v visit) (Filter, error) {
 	}
 	f.Domains = []string{}
 	for _, d := range domains {
-		if wanted := q.Get("domain"); wanted == "" && shows(q.Get("show"), d) || wanted == d.Name {
+		if wanted := q.Get("domain"); wanted == "" && s.shows(v, d) || wanted == d.Name {
 			f.Domains = append(f.Domains, d.Name)
 		}
 	}

@@ -36,8 +36,17 @@ type Config struct {
 	Log      *slog.Logger
 	Patience time.Duration // for what has changed since it was judged; 0 is 150 ms
 
+	// Groups are those that the overview can be limited to, in the order of their links.
+	Groups []Group
+
 	// Waiting says what waits in the spool of this host, a sentence; "": nothing does. Nil: never.
 	Waiting func() string
+}
+
+// Group is a group of domains with a name.
+type Group struct {
+	Name string
+	Has  func(domain string) bool
 }
 
 // Server serves the pages.
@@ -51,6 +60,7 @@ type Server struct {
 	now      func() time.Time
 	log      *slog.Logger
 	waiting  func() string
+	groups   []Group
 	pages    *template.Template
 	mux      *http.ServeMux
 	patterns []string // of mux
@@ -68,7 +78,8 @@ type Server struct {
 func New(c Config) (*Server, error) {
 	s := &Server{read: c.Read, commands: c.Commands, checker: c.Checker, access: c.Access,
 		host: c.Host, version: c.Version, now: c.Now,
-		log: c.Log, waiting: c.Waiting, recall: recall{facts: map[string]remembered{}}}
+		log: c.Log, waiting: c.Waiting, groups: c.Groups,
+		recall: recall{facts: map[string]remembered{}}}
 	s.summed, s.kept.slim = maxSummed, withoutAdvice
 	if s.patience = c.Patience; s.patience == 0 {
 		s.patience = usualPatience

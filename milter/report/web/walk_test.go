@@ -29,6 +29,8 @@ var routeSamples = map[string]string{
 	"/d/{domain}/s/{source}":         "/d/shop.example/s/esp.example",
 	"/d/{domain}/s/{source}/{table}": "/d/shop.example/s/esp.example/receivers.json",
 	"/s/{source}":                    "/s/esp.example", "/s/{source}/{table}": "/s/esp.example/domains.csv",
+	"/tls": "/tls", "/tls/{table}": "/tls/tls.csv",
+	"/failures": "/failures", "/failures/{table}": "/failures/failures.json",
 	"/r/{id}": "/r/1", "/r/{id}/{table}": "/r/1/raw.xml",
 }
 
@@ -37,7 +39,8 @@ var routeSamples = map[string]string{
 var (
 	openRoutes = []string{"/healthz", "/style.css", "/login", "/logout", "/"}
 	listRoutes = []string{"/{$}", "/{table}", "/messages", "/messages/{table}", "/reports",
-		"/reports/{table}", "/receiver", "/receiver/{table}", "/check", "/check/{table}"}
+		"/reports/{table}", "/receiver", "/receiver/{table}", "/check", "/check/{table}",
+		"/tls", "/tls/{table}", "/failures", "/failures/{table}"}
 )
 
 // walked calls do with the method, the route and the sample of each route that needs a login.
