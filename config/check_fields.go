@@ -25,6 +25,8 @@ func (c *checker) resolveFields(p placed, o *SignOptions, base SignOptions) {
 	for i, l := range lists {
 		isHeaders := i == 0
 		switch {
+		case p.given[l.name] && isHeaders && containsFold(*l.own, "-From"):
+			c.problem(p.at.key(l.name), "From is always signed (RFC 6376 section 5.4): remove -From")
 		case p.given[l.name]:
 			*l.own = c.changed(p.at.key(l.name), *l.own, l.base)
 		case isHeaders:

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"mailseal/keys"
 	"mailseal/keys/files"
@@ -25,10 +26,28 @@ func Load(path string) (*Config, error) { return load(path, files.Read) }
 // LoadAny is Load for commands.
 func LoadAny(path string) (*Config, error) { return load(path, files.ReadAny) }
 
+// LoadPartial is LoadAny that returns what could be read of a configuration with mistakes, too, for
+// those who look for more of them in the files that it names. It is nil if nothing could.
+func LoadPartial(path string) (*Config, error) {
+	var partial *Config
+	cfg, err := loadInto(path, files.ReadAny, &partial)
+	if err != nil {
+		return partial, err
+	}
+	return cfg, nil
+}
+
 // maxFile bounds one file of a configuration, in bytes: those of 100,000 keys have a third of it.
 const maxFile = 64 << 20
 
 func load(path string, read func(string, int64) ([]byte, error)) (*Config, error) {
+	var partial *Config
+	return loadInto(path, read, &partial)
+}
+
+// loadInto is load that leaves in partial what a configuration with mistakes comes to.
+func loadInto(path string, read func(string, int64) ([]byte, error), partial **Config) (*Config,
+	error) {
 	l := newLoader()
 	l.reader = read
 	l.read(path)
@@ -38,6 +57,10 @@ func load(path string, read func(string, int64) ([]byte, error)) (*Config, error
 	}
 	c, err := l.finish()
 	if err != nil {
+		if !l.broken {
+			*partial = l.config
+			l.config.origin = &origin{texts: l.texts, places: l.seen, main: l.main}
+		}
 		return nil, err
 	}
 	if err := loadTables(c, path); err != nil {
@@ -172,6 +195,9 @@ func (l *loader) included(path string) []string {
 			l.problem(at, "%q is not a file name pattern", pattern)
 		case len(found) == 0 && !strings.ContainsAny(pattern, `*?[`):
 			l.problem(at, "no file matches %s", pattern)
+		case len(found) == 0 && !isDirectory(filepath.Dir(pattern)):
+			l.config.Warnings = append(l.config.Warnings, at.problem(fmt.Sprintf("%q matches no "+
+				"file: there is no directory %s", pattern, filepath.Dir(pattern))))
 		}
 		out = append(out, found...)
 	}
@@ -195,4 +221,10 @@ func (l *loader) finish() (*Config, error) {
 	Problems(l.config.Warnings).sort()
 	l.config.origin = &origin{texts: l.texts, places: l.seen, main: l.main}
 	return l.config, nil
+}
+
+// isDirectory reports whether a path is a directory, or a pattern for several.
+func isDirectory(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir() || strings.ContainsAny(path, `*?[`)
 }

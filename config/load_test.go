@@ -209,3 +209,30 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestIncludeOfNoDirectory wants a warning where a pattern cannot match for want of its directory.
+func TestIncludeOfNoDirectory(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "m.toml")
+	text := "authserv_id = \"mx.example.com\"\nmode = \"verify\"\ninclude = [\"conf.d/*.toml\"]\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	warnings := func() string {
+		c, err := config.Load(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return config.Problems(c.Warnings).Error()
+	}
+	if got := warnings(); !strings.Contains(got, "m.toml:3: include[0]: ") ||
+		!strings.Contains(got, "there is no directory") {
+		t.Errorf("got %q", got)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "conf.d"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if got := warnings(); got != "" {
+		t.Errorf("with an empty directory: %q", got)
+	}
+}

@@ -116,3 +116,12 @@ func (c *Config) Problem(setting, text string) Problem {
 	}
 	return place{c.origin.main, setting}.problem(text)
 }
+
+// IsSet reports whether a setting that comes once is in a file.
+func (c *Config) IsSet(setting string) bool {
+	if c.origin == nil {
+		return false
+	}
+	_, isSet := c.origin.places[setting]
+	return isSet
+}

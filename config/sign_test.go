@@ -158,6 +158,8 @@ func TestRuleProblems(t *testing.T) {
 			"changes on the way"},
 		{"no such name", "[[sign]]\nfrom = \"example.com\"\nkeys = \"second\"\noversign = [\"-Form\"]",
 			`Form is not in the list; did you mean "From"?`},
+		{"From not signed", "[[sign]]\nfrom = \"example.com\"\nkeys = \"second\"\nheaders = [\"-From\"]",
+			"From is always signed"},
 		{"options of two tables", "signing.bits = 5", "unknown setting"},
 		{"seal", "seal.key = \"mail._domainkey.example.com\"", ""},
 		{"seal with another's domain", "seal.key = \"second\"", "has no domain of its own"},

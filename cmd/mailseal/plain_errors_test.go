@@ -70,6 +70,9 @@ func TestPlainErrors(t *testing.T) {
 		{"serve -c @broken.toml", exitBad, "broken.toml:1: foo: unknown setting"},
 		{"spf --zone @badzone example.com", exitUnknown, "badzone"},
 		{"spf --zone @nozone example.com", exitUnknown, "nozone: no such file"},
+		{"reports serve --roles web -c @mailseal.toml", exitBad,
+			"role web: reports.web.address is not set"},
+		{"reports serve --roles test,send -c @mailseal.toml", exitBad, "role send: neither collect"},
 		{"reports frob", exitUsage, "frob"},
 		{"keys frob", exitUsage, "frob"},
 	}
@@ -221,5 +224,26 @@ func TestExplainDeferred(t *testing.T) {
 		"of example.com is active; see mailseal keys list example.com.\n"
 	if code != exitBad || !strings.HasSuffix(out, want) {
 		t.Errorf("got code %d and\n%swant\n%s", code, out, want)
+	}
+}
+
+// TestBrokenPolicy holds that a record whose policy is not valid has no effect, and that the answer
+// says so.
+func TestBrokenPolicy(t *testing.T) {
+	zone := filepath.Join(t.TempDir(), "zone")
+	text := "example.com. A 192.0.2.1\n_dmarc.example.com. TXT \"v=DMARC1; p=rejct; " +
+		"rua=mailto:d@example.com\"\n"
+	if err := os.WriteFile(zone, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, code := runCommand(t, "dmarc", "example.com", "--zone", zone)
+	if want := "The record is not valid (p=rejct is not valid): receivers apply no policy"; code !=
+		exitBad || !strings.Contains(out, want) || strings.Contains(out, "(=)") {
+		t.Errorf("got code %d and %s, want %d and %q", code, out, exitBad, want)
+	}
+	out, _ = runCommand(t, "propose", "dmarc", "example.com", "--zone", zone)
+	if !strings.Contains(out, "p=reject has never had an effect") ||
+		!strings.Contains(out, "TXT \"v=DMARC1; p=none; rua=mailto:d@example.com\"") {
+		t.Errorf("got %s", out)
 	}
 }

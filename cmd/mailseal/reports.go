@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"log/slog"
 	"strings"
 	"time"
@@ -61,6 +62,9 @@ be opened.`,
 			cfg, err := loadDaemonConfig(path)
 			if err != nil {
 				return err
+			}
+			if why := reporting.Idle(cfg, chosen); why != "" {
+				return answer.NewBad(errors.New(why))
 			}
 			p := &reporting.Process{
 				Config:  cfg,

@@ -65,7 +65,8 @@ var kinds = map[Code]kind{
 		"filter (%s), and not the real client where the filter returns the mail: it passes %s. A " +
 		"filter after the queue (content_filter) avoids both, but cannot refuse mail while the " +
 		"client waits: let it mark mail or keep it in quarantine"},
-	"postfix-way-emptied": {Note, "is set to empty for this service: %s"},
+	"postfix-way-emptied":        {Note, "is set to empty for this service: %s"},
+	"postfix-submission-emptied": {Error, "is set to empty for this service: %s"},
 	"postfix-local-returned": {Note, "a content filter returns strangers' mail with sendmail(1), " +
 		"as local programs submit theirs (cron, web forms): Mailseal cannot tell the two apart, " +
 		"and must leave both unsigned"},

@@ -154,14 +154,26 @@ func (p *postfix) without(w *way, ways []*way) {
 	}
 }
 
-// emptied notes a service whose list is empty by its own setting: that is meant.
+// emptied notes a service whose list is empty by its own setting: that is meant, but not for the
+// service to which users submit, while nothing behind it signs.
 func (p *postfix) emptied(w *way) {
-	what := say("incoming-passes", w.name, p.d.undone())
-	if w.isSubmission() {
-		what = say("users-unsigned", w.name)
-	}
 	at := w.raw("smtpd_milters")
+	if w.isSubmission() && p.d.Signs {
+		p.submissionEmptied(w, at)
+		return
+	}
+	what := say("incoming-passes", w.name, p.d.undone())
 	p.add(say("postfix-way-emptied", what).finding(at.file, at.line, w.setting("smtpd_milters")))
+}
+
+func (p *postfix) submissionEmptied(w *way, at parameter) {
+	f := say("postfix-submission-emptied", say("users-unsigned", w.name))
+	if p.word == "" {
+		p.add(f.finding(at.file, at.line, w.setting("smtpd_milters")))
+		return
+	}
+	fix := p.set(w.service, "smtpd_milters", p.word)
+	p.add(f.finding(at.file, at.line, w.setting("smtpd_milters"), Fix{fix}))
 }
 
 // lacks puts a finding about a way that does not lead to us.

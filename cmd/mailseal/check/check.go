@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"mailseal/cmd/mailseal/assembly"
+	"mailseal/cmd/mailseal/remedy"
 	"mailseal/cmd/mailseal/service"
 	"mailseal/config"
 	"mailseal/keys"
@@ -124,10 +125,10 @@ type checker struct {
 
 func (c *checker) run(ctx context.Context) error {
 	var mistakes config.Problems
-	cfg, err := config.LoadAny(c.File)
+	cfg, err := config.LoadPartial(c.File)
 	if errors.As(err, &mistakes) {
 		c.mistakes(mistakes)
-		return nil
+		return c.filesOf(ctx, cfg)
 	}
 	if err != nil {
 		return err
@@ -171,6 +172,31 @@ func (c *checker) run(ctx context.Context) error {
 	if c.DNS && c.Resolver != nil {
 		c.compare(ctx)
 	}
+	return nil
+}
+
+// filesOf looks at the files that a configuration with mistakes names. Nothing else is known of
+// such a configuration.
+func (c *checker) filesOf(ctx context.Context, cfg *config.Config) error {
+	if cfg == nil {
+		return nil
+	}
+	c.cfg = cfg
+	if err := c.findService(); err != nil {
+		return err
+	}
+	c.files = assembly.FileKeysAs(ctx, cfg, nil, c.asReader())
+	findings, err := c.files.Findings(ctx)
+	if err != nil {
+		return err
+	}
+	for _, f := range findings {
+		if f.Kind == keyfile.Absent && cfg.Keys[f.Name].File != "" {
+			c.keyFile(f, c.keySetting(f.Name, "file"), remedy.Key{})
+		}
+	}
+	c.secrets()
+	c.pages()
 	return nil
 }
 

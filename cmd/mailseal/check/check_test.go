@@ -54,6 +54,9 @@ func TestFindings(t *testing.T) {
 	}{
 		{"good", good, "", Good, []Code{}},
 		{"a mistake", "mod = 1\n" + good, "", Bad, []Code{ConfigMistake}},
+		{"a mistake, and a file that is not there", "mod = 1\n" + second(`file = "t.pem"`) +
+			pagesOf("token_file = \"short\""), "", Bad,
+			[]Code{ConfigMistake, KeyMissing, PagesRefused}},
 		{"a user that is not there", "user = \"nobodyx\"\n" + good, "", Bad, []Code{ConfigRefused}},
 		{"a token that is too short", good + pagesOf("token_file = \"short\""), "", Bad,
 			[]Code{PagesRefused}},

@@ -132,10 +132,8 @@ var rows = []Row{
 		"(sudo mailseal check)", nil},
 	{FileClosed, Error, Local, "the daemon cannot read %s: %s", fixes(remedy.LetIn, remedy.AccessList)},
 	{StateClosed, Error, Local, "the daemon cannot use %s: %s", fixes(remedy.GiveToUser)},
-	{SpoolClosed, Error, Local, "the daemon cannot write records for DMARC reports to %s: %s; " +
-		"run \"systemd-sysusers && systemd-tmpfiles --create\", which creates the user " +
-		"mailseal-reports, adds the daemon's user to its group, and creates the default " +
-		"directory; then restart mailseal", nil},
+	{SpoolClosed, Error, Local, "the daemon cannot write records for DMARC reports to %s: %s; %s; " +
+		"then restart mailseal", nil},
 	{OursEveryone, Error, Local, "%s matches every client: strangers' mail is signed in your " +
 		"name, and nothing is judged",
 		fixes(remedy.Setting)},

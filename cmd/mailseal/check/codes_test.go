@@ -145,7 +145,7 @@ func TestSentences(t *testing.T) {
 			"as root (sudo mailseal check)"},
 		{FileClosed, []any{"/f", "why"}, "the daemon cannot read /f: why"},
 		{StateClosed, []any{"/s", "why"}, "the daemon cannot use /s: why"},
-		{SpoolClosed, []any{"/s", "why"}, "the daemon cannot write records for DMARC reports to " +
+		{SpoolClosed, []any{"/s", "why", defaultSpool}, "the daemon cannot write records for DMARC reports to " +
 			"/s: why; run \"systemd-sysusers && systemd-tmpfiles --create\", " +
 			"which creates the user mailseal-reports, adds the daemon's user to its group, and " +
 			"creates the default directory; " +

@@ -2,10 +2,13 @@ package check
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 
 	"mailseal/cmd/mailseal/service"
+	"mailseal/config"
+	"mailseal/keys/files"
 )
 
 // spool finds that the directory is missing into which the daemon writes rows of reports. Mail goes
@@ -16,15 +19,34 @@ func (c *checker) spool() {
 	}
 	if _, err := os.Stat(c.cfg.Reports.SpoolDirectory); errors.Is(err, fs.ErrNotExist) {
 		c.report(finding(SpoolClosed, c.spoolSetting(), c.cfg.Reports.SpoolDirectory, "the "+
-			"directory does not exist"))
+			"directory does not exist", c.makeSpool()))
 	}
 }
 
 // closedSpool reports a directory that is there and that the daemon cannot write to.
 func (c *checker) closedSpool(s service.Stop) {
-	c.report(finding(SpoolClosed, c.spoolSetting(), s.Path, c.stopped(s)))
+	c.report(finding(SpoolClosed, c.spoolSetting(), s.Path, c.stopped(s),
+		c.makeSpool()))
 }
 
 func (c *checker) spoolSetting() place {
-	return place{file: c.File, setting: "reports.spool_directory"}
+	if c.cfg.IsSet("reports.spool_directory") || !c.cfg.IsSet("reports.directory") {
+		return at(c.cfg.Problem("reports.spool_directory", ""))
+	}
+	return at(c.cfg.Problem("reports.directory", ""))
+}
+
+// defaultSpool has systemd make the directory of the defaults, and the user that it belongs to.
+const defaultSpool = "run \"systemd-sysusers && systemd-tmpfiles --create\", which creates the user " +
+	"mailseal-reports, adds the daemon's user to its group, and creates the default directory"
+
+// makeSpool says how the directory is made. Systemd's files know only the default one.
+func (c *checker) makeSpool() string {
+	defaults := config.Default()
+	if dir := c.cfg.Reports.SpoolDirectory; dir != defaults.Reports.SpoolDirectory {
+		return fmt.Sprintf("run \"systemd-sysusers\", which creates the user %s and adds the daemon's "+
+			"user to its group, and \"install -d -o %[1]s -g %[1]s -m 2770 %s\"", files.ReportsUser,
+			dir)
+	}
+	return defaultSpool
 }

@@ -335,6 +335,7 @@ func (d *demo) startDaemon(ctx context.Context) error {
 func (d *demo) serve(ctx context.Context, ready func()) error {
 	o := daemon.Options{
 		Load:    func() (*config.Config, error) { return d.Load(d.config) },
+		File:    d.config,
 		Stderr:  d.log,
 		Version: d.Version,
 	}

@@ -2,6 +2,7 @@ package domains
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -104,7 +105,34 @@ func (c *checker) joinSPF(ctx context.Context, texts []string) {
 	for i := range c.result.Findings {
 		if f := &c.result.Findings[i]; f.Code == spf.FlawSeveral && f.Setting == c.name {
 			f.Publish = []publish.Record{{Name: c.name, Text: joined}}
-			f.Text += omission(strings.Join(records, " "), joined)
+			all := strings.Join(records, " ")
+			if ends := endings(all); len(ends) > 1 {
+				f.Text += fmt.Sprintf(" (they end in %s, which contradict each other: the record "+
+					"to publish below ends in %s, keep the one that is meant)",
+					strings.Join(ends, " and "), lastWord(joined))
+				all = withoutEndings(all)
+			}
+			f.Text += omission(all, joined)
 		}
 	}
+}
+
+// endings are the different mechanisms "all" of a text.
+func endings(text string) []string {
+	var out []string
+	for _, word := range strings.Fields(strings.ToLower(text)) {
+		if isAll(word) && !slices.Contains(out, word) {
+			out = append(out, word)
+		}
+	}
+	return out
+}
+
+func withoutEndings(text string) string {
+	return strings.Join(slices.DeleteFunc(strings.Fields(text), isAll), " ")
+}
+
+func lastWord(text string) string {
+	words := strings.Fields(text)
+	return words[len(words)-1]
 }

@@ -253,8 +253,22 @@ func (c *checker) flaws(name, text, mended string, find func(string) []lint.Flaw
 		})
 		if mended != "" && mended != text && !isLeft {
 			f.Publish = []publish.Record{{Name: name, Text: mended}}
+			if f.Severity == fail {
+				f.Why += whyNone(text, mended)
+			}
 		}
 	}
+}
+
+// whyNone says why a corrected DMARC record begins with p=none, "" for other records.
+func whyNone(text, mended string) string {
+	meant, ok := dmarc.Repair(text)
+	r, err := dmarc.Parse(mended)
+	if !ok || err != nil || meant == mended || r.Policy != dmarc.None {
+		return ""
+	}
+	return " The policy that was meant has never had an effect, so the record to publish begins " +
+		"with p=none; \"mailseal propose dmarc\" shows the steps from there."
 }
 
 // whyLost says why a flaw matters by which a whole record is lost, "" for others.

@@ -37,6 +37,7 @@ func (c *checker) policy(ctx context.Context) {
 			continue
 		}
 		mended, _ := dmarc.Repair(t)
+		mended = toBegin(a.Texts, t, mended)
 		near = near || len(dmarc.Lint(t)) > 0
 		c.flaws(at, t, mended, dmarc.Lint)
 	}
@@ -93,7 +94,7 @@ func (c *checker) own(ctx context.Context, at string, r dmarc.Result) {
 		}
 	}
 	mended, _ := dmarc.Repair(text)
-	c.flaws(at, text, mended, find)
+	c.flaws(at, text, toBegin([]string{text}, text, mended), find)
 	c.wildcard(ctx)
 	for _, list := range [][]string{r.Record.Aggregate, r.Record.Failure} {
 		for _, uri := range list {

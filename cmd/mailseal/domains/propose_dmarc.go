@@ -95,6 +95,12 @@ func (q *DMARCWishes) begin(ctx context.Context, out *publish.Proposal) error {
 			return nil // a domain that sends nothing has its own set
 		}
 		q.published = mended
+		if q.Policy == "" && !isInForce(a.Texts, text) && r.Policy != dmarc.None {
+			q.Policy, q.published = string(dmarc.None), forDomainAlone(mended)
+			out.Notes = append(out.Notes, fmt.Sprintf("The published record is not valid, so "+
+				"receivers apply no policy today, and p=%s has never had an effect. The proposal "+
+				"begins with p=none; --policy %s is the way there at once.", r.Policy, r.Policy))
+		}
 		if q.Policy == "" {
 			if q.Policy = string(r.Policy); q.Policy == "reject" && q.People {
 				q.Policy = "quarantine"
@@ -112,6 +118,36 @@ func (q *DMARCWishes) begin(ctx context.Context, out *publish.Proposal) error {
 		return nil
 	}
 	return nil
+}
+
+// isInForce reports whether receivers apply the policy of one of the records of a name as it is
+// written: a policy that is not valid counts as none, and so do several records.
+func isInForce(texts []string, text string) bool {
+	if count(texts, dmarc.IsRecord) > 1 {
+		return false
+	}
+	r, err := dmarc.Parse(text)
+	return err == nil && r.Broken == ""
+}
+
+// toBegin is the corrected record to publish first. Where the one with mistakes had no policy in
+// force, it is one with p=none: what was meant would otherwise take effect at once, though it is
+// not known yet which mail fails.
+func toBegin(texts []string, text, mended string) string {
+	r, err := dmarc.Parse(mended)
+	if mended == "" || err != nil || r.Policy == dmarc.None || isInForce(texts, text) {
+		return mended
+	}
+	return advice.WithStep(forDomainAlone(mended), advice.None)
+}
+
+// forDomainAlone is a record without the policies of subdomains.
+func forDomainAlone(record string) string {
+	tags := slices.DeleteFunc(strings.Split(record, ";"), func(tag string) bool {
+		name, _, _ := strings.Cut(tag, "=")
+		return slices.Contains([]string{"sp", "np"}, strings.ToLower(strings.TrimSpace(name)))
+	})
+	return strings.Join(tags, ";")
 }
 
 // nullMX says that the domain takes no mail, unless it does.

@@ -165,7 +165,15 @@ func TestProposeDMARCOverPublished(t *testing.T) {
 			"v=DMARC1; p=none; rua=mailto:c@example.com"},
 		{"two readers stay", "v=DMARC1; p=none; rua=mailto:a@example.com,mailto:b@example.com", DMARCWishes{},
 			"v=DMARC1; p=none; rua=mailto:a@example.com,mailto:b@example.com"},
-		{"mended", "v=DMARC1 p=quarantine; pct=50", DMARCWishes{}, "v=DMARC1; p=quarantine"},
+		{"mended, never in force", "v=DMARC1 p=quarantine; pct=50", DMARCWishes{},
+			"v=DMARC1; p=none"},
+		{"mended, with a policy", "v=DMARC1 p=quarantine; pct=50",
+			DMARCWishes{Policy: "quarantine"}, "v=DMARC1; p=quarantine"},
+		{"a policy with a slip", "v=DMARC1; p=rejct; rua=dmarc@example.com; pct=50", DMARCWishes{},
+			"v=DMARC1; p=none; rua=mailto:dmarc@example.com"},
+		{"a subdomain policy with a slip", "v=DMARC1; p=reject; sp=rejct", DMARCWishes{},
+			"v=DMARC1; p=none"},
+		{"mended, in force", "v=DMARC1; p=reject; pct=50", DMARCWishes{}, "v=DMARC1; p=reject"},
 		{"no record of DMARC", "google-site-verification=x", DMARCWishes{}, "v=DMARC1; p=none"},
 	} {
 		z := dnstest.Must("")

@@ -72,6 +72,8 @@ func dmarcAnswer(r dmarc.Result, weighed bool) error {
 	switch {
 	case r.Value == dmarc.Temperror:
 		return answer.NewUnknown(nil)
+	case r.Record != nil && r.Record.Broken != "":
+		return answer.NewBad(nil)
 	case r.Value == dmarc.Pass, r.Value == dmarc.Fail && !weighed:
 		return nil
 	}
@@ -104,8 +106,13 @@ func dmarcText(author domain.Name, r dmarc.Result, weighed bool) string {
 		for _, note := range r.Record.Notes {
 			fmt.Fprintf(&b, "  note: %s\n", note)
 		}
-		fmt.Fprintf(&b, "For mail from %s that fails, its owner asks for: %s (%s=)\n", author,
-			r.Requested, r.Tag)
+		if r.Record.Broken != "" {
+			fmt.Fprintf(&b, "The record is not valid (%s): receivers apply no policy to mail from "+
+				"%s.\n", r.Record.Broken, author)
+		} else {
+			fmt.Fprintf(&b, "For mail from %s that fails, its owner asks for: %s (%s=)\n", author,
+				r.Requested, r.Tag)
+		}
 		if r.Record.Testing {
 			fmt.Fprintf(&b, "The policy is in test mode (t=y): receivers apply one level less.\n")
 		}

@@ -91,6 +91,29 @@ type Role struct {
 	Name  string
 	Doc   string // for help: what it does, a clause
 	Build func(ctx context.Context, p *Process) (Part, error)
+	Idle  func(cfg *config.Config) string // why it has nothing to do; "": it has; nil: always
+}
+
+// Idle returns why none of some roles has anything to do, "" if one has.
+func Idle(cfg *config.Config, roles []Role) string {
+	var why []string
+	for _, r := range roles {
+		if r.Idle == nil || r.Idle(cfg) == "" {
+			return ""
+		}
+		why = append(why, fmt.Sprintf("role %s: %s", r.Name, r.Idle(cfg)))
+	}
+	return strings.Join(why, "; ")
+}
+
+// unless returns a reason if a setting is not as a role needs it.
+func unless(isSet func(*config.Config) bool, why string) func(*config.Config) string {
+	return func(cfg *config.Config) string {
+		if isSet(cfg) {
+			return ""
+		}
+		return why
+	}
 }
 
 // Names are the names of roles.

@@ -25,6 +25,9 @@ func sendRole() Role {
 	return Role{
 		Name: "send",
 		Doc:  "builds the reports of each day and hands them to the mail server",
+		Idle: unless(func(cfg *config.Config) bool {
+			return cfg.Reports.Send || cfg.Reports.Collect // what was collected expires
+		}, "neither collect nor send is set in [reports]"),
 		Build: func(ctx context.Context, p *Process) (Part, error) {
 			leader := newLead(p, store.LeaseSend)
 			return Part{Jobs: append(append(leader.job(), collectJob(p)...),

@@ -33,6 +33,8 @@ func testRole() Role {
 	return Role{
 		Name: "test",
 		Doc:  "serves the pages of test mails, if test.page_url is set",
+		Idle: unless(func(cfg *config.Config) bool { return cfg.Test.HasPages() },
+			"test.address and test.page_url are not set"),
 		Build: func(ctx context.Context, p *Process) (Part, error) {
 			if !p.Config.Test.HasPages() {
 				return Part{}, nil

@@ -30,6 +30,8 @@ func webRole() Role {
 	return Role{
 		Name: "web",
 		Doc:  "serves the pages of the reports, if reports.web.address is set",
+		Idle: unless(func(cfg *config.Config) bool { return cfg.Reports.Web.Address != "" },
+			"reports.web.address is not set"),
 		Build: func(ctx context.Context, p *Process) (Part, error) {
 			settings := p.Config.Reports.Web
 			if settings.Address == "" {

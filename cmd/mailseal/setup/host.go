@@ -140,7 +140,7 @@ func (h Host) describe() string {
 	}
 	name := map[string]string{"postfix": "Postfix in ", "sendmail": "Sendmail in "}[h.MTA]
 	line("mail server", or(name+h.MTADir, "none found"))
-	line("its name", or(h.Name, "not a full host name; give --authserv-id"))
+	line("its name", or(h.Name, "not known as a full host name; give --authserv-id"))
 	line("its networks", strings.Join(h.Networks, ", "))
 	line("public addresses", or(strings.Join(h.Addresses, ", "),
 		"none on this host; give --address if mail leaves from other addresses"))

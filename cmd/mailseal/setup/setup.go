@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"os/user"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"time"
@@ -108,6 +109,11 @@ func Run(ctx context.Context, o Options) error {
 	}
 	if r.Run == nil {
 		r.Run = command
+	}
+	for _, dir := range []*string{&r.Postfix, &r.Sendmail} {
+		if abs, err := filepath.Abs(*dir); *dir != "" && err == nil {
+			*dir = abs // its files are read from / on
+		}
 	}
 	r.state = cmp.Or(r.State, config.Default().StateDirectory)
 	var err error
