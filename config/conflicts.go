@@ -215,8 +215,8 @@ func (c *checker) checkRotationTimes() {
 // checkExpiry finds signatures that end before mail does that waits in a queue.
 func (c *checker) checkExpiry() {
 	short := func(d time.Duration) bool { return d > 0 && d < queueTime }
-	text := "\"%s\" is shorter than mail may wait in queues (\"%s\"): a signature that has " +
-		"expired on the way does not verify"
+	text := "\"%s\" is shorter than mail may wait in the queues of Postfix and Sendmail " +
+		"(\"%s\"): a signature that has expired on the way does not verify"
 	if short(c.Signing.Expiry) {
 		c.warn(c.place("signing.expiry"), text, days(c.Signing.Expiry), days(queueTime))
 	}

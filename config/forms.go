@@ -268,7 +268,7 @@ func parseMailAddress(s string) (string, error) {
 	name, err := domain.Parse(host)
 	if local == "" || err != nil || strings.ContainsAny(local, " \t\r\n<>\"(),:;\\") ||
 		name.Labels() < 2 {
-		return "", fmt.Errorf("%q is not a mail address, such as \"dmarc@reports.example.com\"", s)
+		return "", fmt.Errorf("%q is not a mail address, such as \"postmaster@example.com\"", s)
 	}
 	return local + "@" + string(name), nil
 }

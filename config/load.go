@@ -169,6 +169,16 @@ func syntaxProblem(f *file, err error) Problem {
 	}
 	out.Line, out.Path, out.Text = pe.Position.Line, pe.LastKey, keys.Mask(pe.Message)
 	switch {
+	case pe.LastKey != "" && strings.Contains(pe.Message, "has already been defined"):
+		out.Text = "is set twice: here and above; delete one of them"
+	case strings.Contains(pe.Message, "strings cannot contain newlines"):
+		out.Text = `the closing " is missing at the end of the text`
+	case strings.Contains(pe.Message, "to end table name"):
+		out.Text += "; the closing ] of a table's name is missing"
+	case strings.Contains(pe.Message, "expected a top-level item to end"),
+		strings.Contains(pe.Message, "inline table terminator"):
+		out.Text += `; a text in double quotes ends at the next "; write an expression with ` +
+			"double quotes in it between single quotes"
 	case strings.Contains(pe.Message, "leading zeroes"):
 		out.Text += `; file modes are written in quotes, "0660"`
 	case strings.Contains(pe.Message, "expected value"):

@@ -135,7 +135,7 @@ func TestOneSetting(t *testing.T) {
 		{`dns.tries = 1.5`, idle, "!expected a number such as 2, got the number 1.5"},
 		{`authserv_id = "mx example"`, idle, "!not a host name"},
 		{`include = "x.toml"`, idle, "!loaded from a file"},
-		{`mode = ["sign`, idle, "!strings cannot contain newlines"},
+		{`mode = ["sign`, idle, `!the closing " is missing`},
 		{`listen = [{ address = "unix:/m", mode = 0660 }]`, idle, `!written in quotes, "0660"`},
 		{`mode = sign`, idle, "!text is written in quotes"},
 		{`domain = "example.com"`, idle, "!needs selector and key_file, too"},

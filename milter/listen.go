@@ -154,7 +154,10 @@ func inherited(name string) (net.Listener, error) {
 	for _, f := range files {
 		have = append(have, f.Name())
 	}
-	return nil, fmt.Errorf("systemd passed %d sockets, %q, and not this one; start its socket "+
-		"unit with systemctl start",
-		len(files), have)
+	if len(have) == 0 {
+		return nil, errors.New("systemd passed no socket; start the socket unit, which starts " +
+			"the daemon: systemctl start mailseal.socket")
+	}
+	return nil, fmt.Errorf("systemd passed the sockets %q, and not this one; give its unit "+
+		"FileDescriptorName=%s", have, name)
 }

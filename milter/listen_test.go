@@ -315,7 +315,7 @@ func TestInherited(t *testing.T) {
 		t.Error("a socket that is not there was found")
 	}
 	for _, w := range append(want,
-		`third: listen on fd:third: systemd passed 2 sockets, ["first" "second"]`) {
+		`third: listen on fd:third: systemd passed the sockets ["first" "second"]`) {
 		if !strings.Contains(string(out), w) {
 			t.Errorf("got %s\nwant %s", out, w)
 		}

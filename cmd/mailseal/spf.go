@@ -38,8 +38,8 @@ func newSPFCmd() *cobra.Command {
 				return f.named(cmd, args[0])
 			}
 			if f.ip == "" || f.Helo == "" && !f.HasFrom {
-				return answer.NewUsage(errors.New("give a domain, or a client with --ip and its " +
-					"identity with --helo or --from"))
+				return answer.NewUsage(errors.New("give a domain, or --ip together with --helo, " +
+					"--from or both"))
 			}
 			return f.run(cmd.Context(), cmd.OutOrStdout())
 		},

@@ -177,14 +177,26 @@ func (c checker) judgeFile(n node) (Finding, bool) {
 			Kind: FileOwner}, true
 	case perm&0o006 != 0 && n.others:
 		return Finding{Path: n.path,
-			Text: fmt.Sprintf("%s (mode %04o) can be read or written by all users", n.path, perm),
+			Text: fmt.Sprintf("%s (mode %04o) can be %s by all users", n.path, perm,
+				uses(perm, 0o004, 0o002)),
 			Kind: FileMode, Mode: mode}, true
 	case n.group && (perm&0o020 != 0 && !c.mayWrite(n.gid) || perm&0o040 != 0 && !c.mayRead(n.gid)):
 		return Finding{Path: n.path,
-			Text: fmt.Sprintf("%s (mode %04o) can be read or written by group %s", n.path, perm,
-				groupName(n.gid)), Kind: FileMode, Mode: mode}, true
+			Text: fmt.Sprintf("%s (mode %04o) can be %s by group %s", n.path, perm,
+				uses(perm, 0o040, 0o020), groupName(n.gid)), Kind: FileMode, Mode: mode}, true
 	}
 	return Finding{}, false
+}
+
+// uses names what a mode allows with a file, of reading and writing.
+func uses(perm, read, write fs.FileMode) string {
+	switch {
+	case perm&read == 0:
+		return "written"
+	case perm&write == 0:
+		return "read"
+	}
+	return "read and written"
 }
 
 // unusable is the finding about a key that cannot be loaded.

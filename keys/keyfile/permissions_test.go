@@ -40,7 +40,7 @@ func TestJudge(t *testing.T) {
 		{"everybody, but the directory is closed", us, []node{root, dir(0o700, ours, ours),
 			file(0o644, ours, ours)}, nil},
 		{"another group", us, []node{root, file(0o640, 0, another)},
-			[]string{"read or written by group 54322; chmod 0600"}},
+			[]string{"read by group 54322; chmod 0600"}},
 		{"another group, but the directory is closed", us, []node{root, dir(0o700, ours, another),
 			file(0o640, 0, another)}, nil},
 		{"a group may write", us, []node{root, file(0o660, 0, 54323)}, []string{"chmod 0640"}},

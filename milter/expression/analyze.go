@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/expr-lang/expr/ast"
@@ -196,4 +197,11 @@ func compared(b *ast.BinaryNode) (fact string, values []string) {
 	return fact, values
 }
 
-func quoted(list []string) string { return fmt.Sprintf("%q", list) }
+// quoted lists texts as a sentence does.
+func quoted(list []string) string {
+	var out []string
+	for _, w := range list {
+		out = append(out, strconv.Quote(w))
+	}
+	return strings.Join(out, ", ")
+}

@@ -32,7 +32,8 @@ var ourWords = []struct {
 		`one side is a list; write "a" in LIST, or any(LIST, # == "a")`},
 	{regexp.MustCompile(`" in "|in \(mismatched types`), `what follows in must be a list, such as ["a", "b"]`},
 	{regexp.MustCompile(`mismatched types`),
-		"the two sides cannot be compared; a fact with parts needs one of them, such as dmarc.result"},
+		"a text, a number and true or false cannot be compared with each other; " +
+			"a fact with parts needs one of them, such as dmarc.result"},
 	{regexp.MustCompile(`^expected bool, but got`), "this is not a condition; compare it with something"},
 	{regexp.MustCompile(`^bad number syntax`), "this is not a number; sizes are in bytes, such as 10 * 1024"},
 }

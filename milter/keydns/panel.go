@@ -161,7 +161,8 @@ func (p *Panel) authorities(ctx context.Context, name string) ([]Server, error) 
 			return p.open(ctx, a.Names[:min(len(a.Names), maxServers)])
 		}
 	}
-	return nil, fmt.Errorf("%w: no zone above %s has name servers", dns.ErrFailure, name)
+	return nil, fmt.Errorf("%w: no name servers were found for the zone of %s", dns.ErrFailure,
+		name)
 }
 
 // open makes a resolver for each server. Its IPv4 and IPv6 addresses are one server: a host that

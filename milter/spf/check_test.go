@@ -407,7 +407,7 @@ func ExampleResult_String() {
 	// fail: 192.0.2.1 matches "-all" of example.com
 	// identity:    mailfrom joe@example.com
 	// term:        -all
-	// lookups:    1 terms of 10, 0 void; 2 questions to the DNS
+	// lookups:    1 of the 10 allowed, 0 of them void; 2 DNS queries in all
 	//
 	// example.com: "v=spf1 a -all" = fail
 	//   a                                       no match  [1 of 10 lookups]  192.0.2.9

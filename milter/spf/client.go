@@ -123,7 +123,7 @@ func (e *evaluation) prepareName(spec, domain string) error {
 	}
 	if !e.names.asked && !e.final {
 		if e.lookups++; e.lookups > maxLookups {
-			return permerror("over %d terms that ask the DNS, %%{p} among them", maxLookups)
+			return permerror("more than %d DNS lookups are needed, %%{p} included", maxLookups)
 		}
 	}
 	_, err := e.clientName(domain)

@@ -103,7 +103,7 @@ func (e *evaluation) evaluate(domain string) outcome {
 func (e *evaluation) fetch(domain string) (string, error) {
 	name, ok := dns.Canonical(domain)
 	if !ok || !strings.Contains(name, ".") {
-		return "", &abort{None, fmt.Sprintf("%.80q is not a domain name of several labels", domain)}
+		return "", &abort{None, fmt.Sprintf("%.80q is not a domain name with a dot", domain)}
 	}
 	answer, err := e.ask(name, dns.TXT)
 	if err != nil {
@@ -232,7 +232,7 @@ func (e *evaluation) add(r *Record, s Step, t term, err error) {
 func (e *evaluation) count() error {
 	e.void = false
 	if e.lookups++; e.lookups > maxLookups {
-		return permerror("over %d terms that ask the DNS", maxLookups)
+		return permerror("more than %d DNS lookups are needed", maxLookups)
 	}
 	return nil
 }

@@ -168,7 +168,7 @@ func whyNone(id Identity, host string) string {
 	case host == "":
 		return "there is not a domain to ask"
 	}
-	return fmt.Sprintf("%.80q is not a domain name of several labels", host)
+	return fmt.Sprintf("%.80q is not a domain name with a dot", host)
 }
 
 // newEvaluation fills in the defaults. Names become A-labels here, once: everything below is ASCII

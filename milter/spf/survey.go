@@ -136,7 +136,7 @@ func (s *surveyor) limits(name string) {
 	case v4 > defaultVoids:
 		s.flaw(FlawVoids, name, "", fmt.Sprintf(
 			"%d of its lookups find nothing, and 2 are allowed: receivers treat the record as "+
-				"broken", v4))
+				"broken; remove terms whose names have no addresses", v4))
 	// else the lookup that failed may be one void too many for all
 	case v6 > defaultVoids && !s.failed():
 		s.flaw(FlawVoids6, name, "", fmt.Sprintf("%d of its terms have no IPv6 address, and 2 "+

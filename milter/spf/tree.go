@@ -45,7 +45,7 @@ func (r Result) String() string {
 	if r.Tree == nil {
 		return b.String()
 	}
-	fmt.Fprintf(&b, "lookups:    %d terms of %d, %d void; %d questions to the DNS\n\n", r.Lookups,
+	fmt.Fprintf(&b, "lookups:    %d of the %d allowed, %d of them void; %d DNS queries in all\n\n", r.Lookups,
 		maxLookups, r.Voids, r.Queries)
 	r.Tree.write(&b, "")
 	return b.String()

@@ -101,7 +101,7 @@ func (c *checker) mtaReports() ([]mta.Report, error) {
 			// what is printed for one instance is not printed again for the next
 			daemon = report.After
 		} else if c.MTA.Postfix != "" {
-			return nil, fmt.Errorf("no configuration of a mail server in %s", dir)
+			return nil, fmt.Errorf("--postfix: %s/main.cf cannot be read, or does not exist", dir)
 		}
 	}
 	report, found := mta.Sendmail(host, sendmail, daemon)

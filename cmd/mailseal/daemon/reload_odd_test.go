@@ -79,7 +79,7 @@ func TestReloadWarns(t *testing.T) {
 			t.Errorf("a start warns of %q, the reload does not: %q", w, said)
 		}
 	}
-	for _, want := range []string{"pprof", "can be read or written by all users",
+	for _, want := range []string{"pprof", "can be read by all users",
 		"takes effect only after a restart"} {
 		if !strings.Contains(strings.Join(said, "\n"), want) {
 			t.Errorf("no warning with %q in %q", want, said)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"mailseal/cmd/mailseal/answer"
@@ -31,8 +32,8 @@ func ImportSQL(ctx context.Context, cfg *config.Config, dir string, o ImportOpti
 	out io.Writer) error {
 	s, ok := cfg.Sources[o.Source]
 	if !ok || s.Driver == "http" {
-		return answer.NewUsage(fmt.Errorf("--source %q is not a database of the configuration",
-			o.Source))
+		return answer.NewUsage(fmt.Errorf("--source %q is not a database of the configuration, "+
+			"which has %s", o.Source, databases(cfg)))
 	}
 	entries, err := readKeys(dir, o.Domain)
 	if err != nil {
@@ -133,4 +134,19 @@ func readKey(path, dom string) (keysql.Entry, error) {
 			dom, err)
 	}
 	return keysql.Entry{Key: k, Text: text}, nil
+}
+
+// databases lists the names of the sources that are databases.
+func databases(cfg *config.Config) string {
+	var out []string
+	for name, s := range cfg.Sources {
+		if s.Driver != "http" {
+			out = append(out, name)
+		}
+	}
+	if len(out) == 0 {
+		return "none"
+	}
+	slices.Sort(out)
+	return strings.Join(out, ", ")
 }

@@ -174,7 +174,9 @@ func (c screen) servers(w io.Writer, r *control.Running) {
 		case s.Queries > 0:
 			took = fmt.Sprintf("no reply yet, queries %d", s.Queries)
 		}
-		if s.Dead {
+		if s.Dead && s.MeanMS == 0 {
+			took = fmt.Sprintf("DOES NOT REPLY, queries %d", s.Queries)
+		} else if s.Dead {
 			took += ", DOES NOT REPLY"
 		}
 		fmt.Fprintf(w, "%s\t%s: %s\n", first(i, "name servers"), s.Address, took)

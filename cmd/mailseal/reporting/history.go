@@ -335,7 +335,8 @@ func (o *Out) History(ctx context.Context, domain string) error {
 		}{append([]store.DNSChange{}, list...)})
 	}
 	if len(list) == 0 {
-		_, err := fmt.Fprintln(o.Output, "No record has changed since the checks began "+
+		_, err := fmt.Fprintln(o.Output, "The store has no change of a record: none has changed "+
+			"since the daily checks began, or no check has run yet "+
 			"(role dns of \"mailseal reports serve\").")
 		return err
 	}

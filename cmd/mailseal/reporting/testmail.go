@@ -164,8 +164,8 @@ func every(d time.Duration) func() time.Duration { return func() time.Duration {
 // TestAddress prints a new address for tests, and the page of its mails.
 func TestAddress(w io.Writer, cfg *config.Config, asJSON bool) error {
 	if !cfg.Test.HasPages() {
-		return answer.NewBad(errors.New("test mails have no pages: set test.address and " +
-			"test.page_url"))
+		return answer.NewBad(errors.New("test mails have no pages: set test.address, " +
+			"test.page_url and test.page_address"))
 	}
 	token := evidence.NewToken()
 	address := testmail.With(cfg.Test.Address, token)

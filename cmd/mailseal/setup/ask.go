@@ -79,6 +79,10 @@ func (r *run) validate() error {
 	if err := domain.CheckSelector(r.Selector); err != nil {
 		return answer.NewUsage(fmt.Errorf("--selector: %w", err))
 	}
+	if r.AuthservID == "" {
+		return answer.NewUsage(errors.New("this host's full name is not known: give one with " +
+			"--authserv-id, such as mail.example.com"))
+	}
 	if !domain.IsFull(r.AuthservID) {
 		return answer.NewUsage(fmt.Errorf(
 			"--authserv-id %q: it must be a full host name, such as mail.example.com, "+

@@ -62,3 +62,27 @@ func TestDatabaseAway(t *testing.T) {
 		}
 	}
 }
+
+// TestBadDay holds that an address with a day that cannot be read is refused, with the parameter
+// and the form of a day: the figures of the usual period would pass for those of that day.
+func TestBadDay(t *testing.T) {
+	s := newServer(t, &Memory{}, nil)
+	for _, tc := range []struct {
+		query  string
+		status int
+		shows  string
+	}{
+		{"from=tomorrow", http.StatusBadRequest, "from=tomorrow: write a day as YYYY-MM-DD"},
+		{"from=2026-11-01&to=2026-13-01", http.StatusBadRequest, "to=2026-13-01: write a day"},
+		{"from=2026-11-01&to=2026-11-02", http.StatusOK, ""},
+		{"from=&to=", http.StatusOK, ""},
+	} {
+		for _, page := range []string{"/", "/messages", "/reports"} {
+			w := get(s, page+"?"+tc.query)
+			if w.Code != tc.status || !strings.Contains(w.Body.String(), tc.shows) {
+				t.Errorf("%s?%s: got %d, want %d and %q\n%s", page, tc.query, w.Code, tc.status,
+					tc.shows, w.Body.String())
+			}
+		}
+	}
+}

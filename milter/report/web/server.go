@@ -116,6 +116,10 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request,
 		return
 	}
 	v := s.visitOf(r, who)
+	if v.bad != nil {
+		s.fail(w, r, who, v.bad)
+		return
+	}
 	if err := s.recall.look(r.Context(), s.read); err != nil {
 		s.fail(w, r, who, err)
 		return
@@ -194,11 +198,16 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, who session, err e
 	switch {
 	case errors.Is(err, ErrNotFound):
 		status = http.StatusNotFound
-		p = &page{Title: "Not found", Heading: "There is nothing under this address.",
+		p = &page{Title: "Not found", Heading: "This page does not exist: there is nothing under this address.",
 			Lead: []template.HTML{
 				say("You asked for %s. It may have been deleted, or your account may not see it. "+
 					"Search for a domain above.",
 					mono(r.URL.Path))}}
+	case errors.Is(err, errDay):
+		status = http.StatusBadRequest
+		p = &page{Title: "Not a day", Heading: "The address of this page has a day that cannot be " +
+			"read.",
+			Lead: []template.HTML{plain(visible(err.Error()) + ".")}}
 	case errors.Is(err, ErrBusy):
 		status = http.StatusServiceUnavailable
 		w.Header().Set("Retry-After", "60")

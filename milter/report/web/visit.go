@@ -1,6 +1,8 @@
 package web
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -19,6 +21,7 @@ type visit struct {
 	format string // "csv", "json", or "" for the page
 	table  string
 	r      *http.Request
+	bad    error // wraps errDay: the query has a day that cannot be read
 }
 
 func (v visit) path(name string) string { return v.r.PathValue(name) }
@@ -76,7 +79,8 @@ func usual(today advice.Day) Filter { return Filter{From: today - usualDays, To:
 // usualDays is its length.
 const usualDays = 30
 
-// visitOf reads the request; a bad date or period falls back on the last 30 days.
+// visitOf reads the request; a date that cannot be read is in v.bad, and a bad number of days
+// falls back on the last 30.
 func (s *Server) visitOf(r *http.Request, who session) visit {
 	v := visit{session: who, q: r.URL.Query(), now: s.now(), r: r}
 	today := advice.DayOf(v.now)
@@ -84,12 +88,8 @@ func (s *Server) visitOf(r *http.Request, who session) visit {
 	if n, err := strconv.Atoi(v.q.Get("days")); err == nil && n >= 1 && n <= 3660 {
 		v.filter.From = today - advice.Day(n)
 	}
-	if d, err := advice.ParseDay(v.q.Get("from")); err == nil {
-		v.filter.From = d
-	}
-	if d, err := advice.ParseDay(v.q.Get("to")); err == nil {
-		v.filter.To = d
-	}
+	v.day("from", &v.filter.From)
+	v.day("to", &v.filter.To)
 	if v.filter.To-v.filter.From > 3660 {
 		v.filter.From = v.filter.To - 3660
 	}
@@ -103,4 +103,22 @@ func (s *Server) visitOf(r *http.Request, who session) visit {
 		}
 	}
 	return v
+}
+
+// errDay reports an address that names a day that cannot be read. The usual period instead would
+// give the figures of other days than were asked for.
+var errDay = errors.New("write a day as YYYY-MM-DD, such as 2026-11-30")
+
+// day reads the end of the period that a parameter names, if it does.
+func (v *visit) day(name string, to *advice.Day) {
+	text := v.q.Get(name)
+	if text == "" {
+		return
+	}
+	d, err := advice.ParseDay(text)
+	if err != nil {
+		v.bad = fmt.Errorf("%s=%.40s: %w", name, text, errDay)
+		return
+	}
+	*to = d
 }
