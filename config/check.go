@@ -13,15 +13,16 @@ import (
 	"mailseal/milter/domain"
 )
 
-// checker resolves what one setting says about another, and finds where they contradict each other.
-// What is wrong in itself has been said by the decoder; nothing is said twice.
+// checker resolves references between settings, and finds contradictions between them.
+// Values that are invalid by themselves were reported by the decoder; nothing is reported
+// twice.
 type checker struct {
 	*decoder
 	*Config
 	main *file
 }
 
-// place is where a setting stands, or would be in the main file.
+// place returns the place of a setting, or where it would be in the main file.
 func (c *checker) place(path string) place {
 	if at, ok := c.seen[path]; ok {
 		return at

@@ -10,8 +10,8 @@ import (
 var unsignable = []string{"Return-Path", "Received", "Bcc", "Resent-Bcc", "Authentication-Results",
 	"DKIM-Signature", "ARC-Authentication-Results", "ARC-Message-Signature", "ARC-Seal"}
 
-// resolveFields makes plain lists of names of the three lists of fields in o. Base is what + and -
-// refer to, and what stands where p has none itself.
+// resolveFields turns the three lists of fields in o into plain lists of names. Base is the
+// list that + and - refer to, and that applies if p has no list.
 func (c *checker) resolveFields(p placed, o *SignOptions, base SignOptions) {
 	lists := []struct {
 		name string

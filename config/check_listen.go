@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// defaultListener suits a chrooted Postfix as it is.
+// defaultListener works with a chrooted Postfix without changes.
 const defaultListener = "inet:8891@127.0.0.1"
 
 // checkListeners reads the addresses.

@@ -36,8 +36,8 @@ func (c *checker) checkKeys() {
 	}
 }
 
-// perDomain settles a key whose file has "%" in its path. It stands for the author's domain, or for
-// the key's own where it has one, as in the key tables of OpenDKIM.
+// perDomain checks a key whose file has "%" in its path. The "%" is replaced by the key's
+// domain if it has one, else by the author's domain, as in the key tables of OpenDKIM.
 func (c *checker) perDomain(name string, k *Key) {
 	if k.Domain == "" && !k.has("domain") {
 		k.Domain = "%"

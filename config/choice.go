@@ -36,7 +36,7 @@ func (s *setting) choices(t reflect.Type) []string {
 	return nil
 }
 
-// oneOf refuses a text that is none of some words, and names the nearest.
+// oneOf returns an error if text is not one of words, and names the nearest word.
 func oneOf(text string, words []string) error {
 	if slices.Contains(words, text) {
 		return nil

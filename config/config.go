@@ -136,7 +136,7 @@ type Listener struct {
 	placed
 }
 
-// Ours says which mail is ours, to be signed.
+// Ours configures which mail is ours, to be signed.
 type Ours struct {
 	Networks []netip.Prefix `toml:"networks"`
 	// client names, lower case; ".example.com": any name below it; "!" in front: none of them
@@ -163,7 +163,7 @@ type Exempt struct {
 	AuthorDomains []string `toml:"author_domains"`
 }
 
-// DNS says how names are looked up.
+// DNS configures DNS lookups.
 type DNS struct {
 	Servers []netip.AddrPort `toml:"servers"` // none: /etc/resolv.conf
 	// for one question to one server; 0: as resolv.conf says, else 5 s
@@ -189,14 +189,14 @@ type Limits struct {
 	DrainHard time.Duration `toml:"drain_hard"`
 }
 
-// Log says how we log.
+// Log configures logging.
 type Log struct {
 	Format string `toml:"format"` // "text" or "json"
 	Level  string `toml:"level"`  // "debug", "info", "warn" or "error"
 	Syslog string `toml:"syslog"` // a facility, such as "mail"; "": standard error
 }
 
-// Control says where commands such as "mailseal reload" reach the daemon.
+// Control configures the socket where commands such as "mailseal reload" reach the daemon.
 type Control struct {
 	Address string `toml:"address"` // path of a unix socket; never empty once loaded
 }
@@ -205,12 +205,12 @@ type Control struct {
 // control.address says otherwise.
 const ControlName = "control"
 
-// Reload says which reloads are refused.
+// Reload configures which reloads are refused.
 type Reload struct {
 	MaxLoss float64 `toml:"max_loss"` // share of the domains that sign mail, 0 … 1
 }
 
-// Metrics says where metrics and health are served.
+// Metrics configures where metrics and health are served.
 type Metrics struct {
 	Address string `toml:"address"` // host:port; "": nowhere
 	Pprof   bool   `toml:"pprof"`

@@ -85,7 +85,7 @@ func exampleOf(s *setting, t reflect.Type) string {
 	return text
 }
 
-// describe says what is in the file instead of what was wanted.
+// describe describes the value in the file, for the error that another type was expected.
 func describe(v any) string {
 	switch v := v.(type) {
 	case string:

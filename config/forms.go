@@ -227,8 +227,8 @@ func parseIdentifier(s string) (string, error) {
 	return user + "@" + name, nil
 }
 
-// parseDomainOfAuthor takes a domain in which "%", alone or with labels around it, stands for the
-// author's.
+// parseDomainOfAuthor parses a domain in which "%", alone or with labels around it, is a
+// placeholder for the author's domain.
 func parseDomainOfAuthor(s string) (string, error) {
 	if s == "%" || !strings.Contains(s, "%") {
 		return parseDomainOrAuthor(s)

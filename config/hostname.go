@@ -50,8 +50,7 @@ func hostNames(root, name string) HostNames {
 	return HostNames{Name: name, Full: nameInHosts(string(text), name)}
 }
 
-// nameInHosts returns the full name of the line in hosts(5) on which a name stands, "" if there is
-// none.
+// nameInHosts returns the full name in the line of hosts(5) that contains a name, or "".
 func nameInHosts(text, name string) string {
 	for line := range strings.Lines(text) {
 		line, _, _ = strings.Cut(line, "#")
@@ -68,8 +67,8 @@ func nameInHosts(text, name string) string {
 	return ""
 }
 
-// ServerName returns the name that stands for us where no connection is known: authserv_id, else
-// the host's full name, else what the host calls itself, else localhost.
+// ServerName returns our name for uses without a connection: authserv_id, else the host's
+// full name, else its short hostname, else localhost.
 func (c *Config) ServerName() string {
 	for _, name := range []string{c.AuthservID, c.Host.Full, c.Host.Name} {
 		if name != "" {

@@ -7,7 +7,7 @@ import (
 	"mailseal/milter/action"
 )
 
-// Verify says which methods judge strangers' mail, and how.
+// Verify configures which methods verify mail from others, and how.
 type Verify struct {
 	MaxSignatures int `toml:"max_signatures"`
 	MinRSABits    int `toml:"min_rsa_bits"`
@@ -34,13 +34,14 @@ type Seal struct {
 	Selector string `toml:"selector"` // the s= tag; never empty when Key is set
 }
 
-// AuthenticationResults says what our field holds and which fields are taken for ours.
+// AuthenticationResults configures the fields that we write and those that we remove as
+// forgeries of ours.
 type AuthenticationResults struct {
 	RemoveIDs []string `toml:"remove_ids"` // further authserv-ids whose fields are removed
 	Auth      bool     `toml:"auth"`       // auth=pass on mail of authenticated users
 }
 
-// Policy says what results do to a message.
+// Policy configures how the results affect a message.
 type Policy struct {
 	DryRun     bool          `toml:"dry_run"`
 	MarkHeader string        `toml:"mark_header"`
@@ -58,7 +59,7 @@ type Policy struct {
 	Rules []PolicyRule `toml:"rules"`
 }
 
-// PolicyRule is what becomes of the mail for which an expression holds.
+// PolicyRule is the action for mail that matches an expression.
 type PolicyRule struct {
 	Name string `toml:"name"` // in the log and the mark
 	// an expression over what is known once the methods have run

@@ -26,8 +26,9 @@ func Load(path string) (*Config, error) { return load(path, files.Read) }
 // LoadAny is Load for commands.
 func LoadAny(path string) (*Config, error) { return load(path, files.ReadAny) }
 
-// LoadPartial is LoadAny that returns what could be read of a configuration with mistakes, too, for
-// those who look for more of them in the files that it names. It is nil if nothing could.
+// LoadPartial is LoadAny, but also returns what could be read of a configuration with
+// mistakes, so that the caller can check the files that it names. It returns nil if nothing
+// could be read.
 func LoadPartial(path string) (*Config, error) {
 	var partial *Config
 	cfg, err := loadInto(path, files.ReadAny, &partial)
@@ -88,7 +89,7 @@ type loader struct {
 	texts  map[string]string
 	reader func(path string, limit int64) ([]byte, error)
 	count  int  // files read
-	broken bool // a file could not be read: what refers to it is no mistake
+	broken bool // a file could not be read, so references to its contents are not checked
 }
 
 func newLoader() *loader {
@@ -96,11 +97,10 @@ func newLoader() *loader {
 		guess: guesser{left: maxGuesses}}, config: fresh(), texts: map[string]string{}}
 }
 
-// adviceMissing says what to do where the configuration that a command was started with does not
-// exist.
+// adviceMissing is the advice if the configuration file of a command does not exist.
 const adviceMissing = `; "mailseal setup" makes one, and -c names another file`
 
-// adviceDenied says what to do where this user may not read a file of the configuration.
+// adviceDenied returns the advice if this user may not read a file of the configuration.
 func adviceDenied() string {
 	if os.Geteuid() == 0 {
 		return ""

@@ -39,8 +39,8 @@ func plain(name string) string { return strings.ToLower(plainer.Replace(name)) }
 
 var plainer = strings.NewReplacer("_", "", "-", "", " ", "")
 
-// distance counts the letters to insert, delete, change or swap with their neighbour to make b of
-// a; any number from limit on stands for "too many".
+// distance counts the letters to insert, delete, change or swap with their neighbor to turn
+// a into b. Any result of at least limit means "too many".
 func distance(a, b string, limit int) int {
 	if d := len(a) - len(b); d >= limit || -d >= limit {
 		return limit

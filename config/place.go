@@ -21,8 +21,8 @@ func newFile(name, dir string, data []byte, order int) *file {
 	return f
 }
 
-// line returns the line of a setting or, where it has none of its own, of the nearest table or list
-// around it.
+// line returns the line of a setting or, if its line is not known, of the nearest table or
+// list around it.
 func (f *file) line(path string) int {
 	for path != "" {
 		if n, ok := f.lines()[path]; ok {
@@ -60,7 +60,7 @@ func parentPath(path string) string {
 	return path[:max(0, strings.LastIndexByte(path, '.'))]
 }
 
-// place is where a setting or table stands.
+// place is the position of a setting or table.
 type place struct {
 	file *file
 	path string // sign[2]
@@ -97,7 +97,7 @@ func (p placed) Problem(setting, text string) Problem {
 	return at.problem(text)
 }
 
-// setPlace records where a table stands that was read from elsewhere than TOML: path is the setting
+// setPlace records the position of a table that was not read from TOML: path is the setting
 // that names the file.
 func (p *placed) setPlace(name string, line int, path string) {
 	p.whole = true

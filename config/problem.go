@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Problem is one mistake or finding, and where it stands.
+// Problem is one mistake or finding, with its place.
 type Problem struct {
 	File string `json:"file"`           // as it was named to Load
 	Line int    `json:"line,omitempty"` // 1-based; 0 when not known
@@ -23,9 +23,9 @@ type Problem struct {
 // this user may not read another one, so that nothing is known about what is in it.
 func (p Problem) IsUnread() bool { return p.unread }
 
-// ErrUnread is what Load's error is, beside its Problems, when the file that it was asked for could
-// not be read, or permissions keep this user from a file that it names. A file that it names and
-// that is not there is its mistake.
+// ErrUnread is joined with the Problems in Load's error if the configuration file could not
+// be read, or if this user lacks permission for a file that it names. A file that it names
+// and that does not exist is a Problem only.
 var ErrUnread = errors.New("the file could not be read")
 
 // Error writes "mailseal.toml:12: sign[2].keys[0]: text".

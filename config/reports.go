@@ -11,7 +11,7 @@ import (
 	"mailseal/milter/action"
 )
 
-// Reports says what is kept for DMARC reports and who gets them.
+// Reports configures the data that is kept for DMARC reports, and who receives reports.
 type Reports struct {
 	Collect      bool            `toml:"collect"`
 	Send         bool            `toml:"send"`
@@ -40,7 +40,7 @@ type Reports struct {
 	Alerts         ReportsAlerts            `toml:"alerts"`
 }
 
-// ReportsAlerts says who is told of what reports that came in show, and when.
+// ReportsAlerts configures who is alerted to findings in received reports, and when.
 type ReportsAlerts struct {
 	To         []string `toml:"to"` // addresses; none: nothing is mailed
 	Digest     bool     `toml:"digest"`
@@ -49,14 +49,14 @@ type ReportsAlerts struct {
 	QuietDays  int      `toml:"quiet_days"`  // after which an alert may come again
 }
 
-// ReportsFailure says who gets reports about single messages that failed.
+// ReportsFailure configures who receives reports about single messages that failed.
 type ReportsFailure struct {
 	// of addresses; ".example.com": any domain below it; none: no domain
 	Domains []string `toml:"domains"`
 	Subject bool     `toml:"subject"`
 }
 
-// ReportsIntake says how reports come in.
+// ReportsIntake configures how reports are received.
 type ReportsIntake struct {
 	Address string      `toml:"address"` // path of the LMTP socket; never empty once loaded
 	Mode    fs.FileMode `toml:"mode"`    // permission bits of the socket
@@ -76,7 +76,7 @@ type ReportsIntake struct {
 	AddressDatabases []string `toml:"address_databases"` // paths of .mmdb files
 }
 
-// ReportsWeb says where the pages of reports are served, and to whom.
+// ReportsWeb configures where the pages of reports are served, and to whom.
 type ReportsWeb struct {
 	Address     string         `toml:"address"` // host:port, or "unix:" and a path; "": nowhere
 	Certificate string         `toml:"certificate"`
@@ -95,7 +95,7 @@ type WebGroup struct {
 	Domains []string `toml:"domains"` // ".example.com": any domain below it
 }
 
-// WebAccount says what an account of the pages may do.
+// WebAccount lists the rights of an account of the pages.
 type WebAccount struct {
 	Name    string   `toml:"name"`
 	Role    string   `toml:"role"`

@@ -58,7 +58,7 @@ func restartListeners(old, now *Config, s setting) []Restart {
 	return out
 }
 
-// Is reports whether two listeners are the same socket, whatever else is said of it.
+// Is reports whether two listeners have the same socket, whatever their other settings.
 func (l Listener) Is(other Listener) bool {
 	return l.Network == other.Network && l.Target == other.Target
 }

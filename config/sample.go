@@ -101,8 +101,8 @@ func comment(b *strings.Builder, text string) {
 	}
 }
 
-// wrap breaks text at spaces into lines of at most width octets; a word longer than that has a line
-// of its own.
+// wrap breaks text at spaces into lines of at most width bytes; a longer word gets a
+// separate line.
 func wrap(text string, width int) []string {
 	var lines []string
 	for word := range strings.FieldsSeq(text) {

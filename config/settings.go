@@ -31,7 +31,7 @@ import (
 // check for unknown names, the sample and the manual page; a test holds them against the structs.
 type setting struct {
 	name    string   // in its section; below an inline table: "spf.fail"
-	def     string   // the default, as TOML; "" when there is none
+	def     string   // the default, as TOML; "" if it has no default
 	example string   // a telling value, as TOML; needed where def tells nothing
 	form    string   // what the text must look like: a name in forms
 	values  []string // the only ones possible; nil for a choice: all words of its type
@@ -88,7 +88,7 @@ var settingsByPath = sync.OnceValue(func() map[string]*setting {
 	return out
 })
 
-// sectionAt returns the section whose settings have a path, nil when there is none.
+// sectionAt returns the section whose settings have a path, or nil.
 func sectionAt(path string) *section {
 	for i := range sections {
 		if sections[i].path == path {
@@ -133,8 +133,8 @@ func words[T fmt.Stringer](list ...T) []string {
 // actions that a result may lead to.
 var (
 	verdictActions = words(action.Accept, action.Mark, action.Hold, action.Reject, action.Tempfail)
-	// Not to have been able to find out is no reason to refuse for good (RFC 7208 section 8.6, RFC
-	// 9989 section 5.3.6).
+	// A temporary failure to determine the result does not justify a permanent refusal (RFC
+	// 7208 section 8.6, RFC 9989 section 5.3.6).
 	temperrorActions = words(action.Accept, action.Mark, action.Hold, action.Tempfail)
 )
 

@@ -46,8 +46,8 @@ type Source struct {
 	placed
 }
 
-// OtherDomains is what becomes of mail when a source answers with a key of another domain than it
-// was asked for.
+// OtherDomains is the treatment of mail for which a source returns a key of another domain
+// than the requested one.
 type OtherDomains string
 
 // The values of OtherDomains.
@@ -77,8 +77,8 @@ type SignOptions struct {
 	FirstKey            FirstKey          `toml:"first_key"`
 }
 
-// FirstKey is what becomes of mail that a managed rule signs before any of its keys has ever
-// signed.
+// FirstKey is the treatment of mail that matches a managed rule before any of its keys has
+// ever signed.
 type FirstKey string
 
 // The choices.
@@ -87,7 +87,7 @@ const (
 	FirstKeyDefer    FirstKey = "defer"    // as with a key that cannot be loaded
 )
 
-// Signing holds what is the same for all rules, and the options of rules that do not say otherwise.
+// Signing holds the settings that all rules share, and the defaults of the rules' options.
 type Signing struct {
 	SignOptions
 	// mail of ours whose From field RFC 5322 does not allow
@@ -118,7 +118,7 @@ const (
 type Rule struct {
 	SignOptions          // complete: what the rule leaves out is [signing]'s
 	From        []string `toml:"from"` // address patterns in normal form, see NormalPattern
-	// names of the key table, or of Source if set; "%" stands for the author's domain
+	// names of the key table, or of Source if set; "%" is replaced by the author's domain
 	Keys []string `toml:"keys"`
 	// the domain whose active keys sign; "%": the author's; "": Keys or Source
 	Managed string `toml:"managed"`
@@ -133,7 +133,8 @@ type Rule struct {
 	placed
 }
 
-// When holds a rule's further conditions. Each list that is not empty must have a member that fits.
+// When holds further conditions of a rule. In each list that is not empty, one member must
+// match.
 type When struct {
 	Recipients  []string       `toml:"recipients"` // address patterns: any recipient
 	Networks    []netip.Prefix `toml:"networks"`   // the client
@@ -163,7 +164,7 @@ type Rotation struct {
 	FallBack bool `toml:"fall_back"`
 }
 
-// Senders says who of our users may write which From.
+// Senders configures which of our users may use which From address.
 type Senders struct {
 	Require action.SenderRule `toml:"require"`
 	// Reject, Tempfail or Accept, which leaves the message unsigned

@@ -6,7 +6,7 @@ import (
 	"mailseal/milter/domain"
 )
 
-// Test says to which address mail is a test of itself.
+// Test configures the address for test messages, and how their senders learn the results.
 type Test struct {
 	Address string `toml:"address"` // "": there is none
 	Reply   string `toml:"reply"`   // TestReject or TestAccept
@@ -31,7 +31,7 @@ const (
 // HasPages reports whether tests have a page each.
 func (t Test) HasPages() bool { return t.Address != "" && t.PageURL != "" }
 
-// Local is what is before the @ of Address, "" without one.
+// Local returns the part of Address before the @, or "" if there is no @.
 func (t Test) Local() string { return t.Address[:max(strings.LastIndexByte(t.Address, '@'), 0)] }
 
 // Domain is that of Address, "" without one.

@@ -34,7 +34,7 @@ func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 // MarshalText hides the secret from encoders.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// unit is a word behind a number and what it stands for.
+// unit is a word behind a number, and the factor that it means.
 type unit struct {
 	word  string
 	value int64

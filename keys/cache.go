@@ -151,7 +151,7 @@ func (c *Cache) Held() []Held {
 	return out
 }
 
-// entry is an answer that is remembered. No keys: there are none.
+// entry is a cached answer. An entry without Keys caches the answer that there are none.
 type entry = cache.Entry[question, []Key]
 
 // serves reports whether an answer that is kept may be given while the source fails. That no key

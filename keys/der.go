@@ -24,8 +24,8 @@ func isPSS(der []byte) bool {
 	return err == nil && info.Algorithm.Algorithm.Equal(oidRSAPSS)
 }
 
-// binaryDER returns the one ASN.1 sequence that a text is, without a line end behind it; nil when
-// it is none.
+// binaryDER returns the ASN.1 sequence that text consists of, without a line end after it.
+// It returns nil if text is anything else.
 func binaryDER(text []byte) []byte {
 	if !bytes.ContainsFunc(text, func(r rune) bool { return r < '\t' || r > '~' }) {
 		return nil // a seed in base64 may begin as a sequence does
@@ -38,8 +38,9 @@ func binaryDER(text []byte) []byte {
 	return whole.FullBytes
 }
 
-// describeDER says what a file of binary DER holds, and how it becomes one that can be read. It is
-// not read as it is: a file that a line end was added to, or taken from, would be another key.
+// describeDER returns an error that describes a file of binary DER, and how to convert it.
+// Such a file is not read directly: with a line end added or removed it would be another
+// key.
 func describeDER(der []byte) error {
 	_, err := parseDER(der)
 	switch {

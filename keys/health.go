@@ -48,7 +48,7 @@ func newHealth() health { return health{behind: make(chan struct{}, maxBehind)} 
 // something useless.
 func isFailure(err error) bool { return err != nil && !errors.Is(err, ErrAnswer) }
 
-// role says, in the context of a background question, what it was begun for.
+// role is the purpose of a background question, passed in its context.
 type role int
 
 const (
@@ -179,7 +179,7 @@ func (c *Cache) askUnknown(ctx context.Context, q question, now time.Time) ([]Ke
 	return nil, c.health.unasked()
 }
 
-// errSlow says that an answer did not come within patience.
+// errSlow means that an answer did not come within patience.
 var errSlow = errors.New("no answer yet")
 
 // askBriefly waits for an answer as long as patience lasts, and then no longer; the question goes

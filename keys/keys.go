@@ -13,12 +13,12 @@ import (
 	"log/slog"
 )
 
-// ErrNotFound says that a source knows no key of that name. Any other error of a source means that
-// it could not find out.
+// ErrNotFound means that the source has no key of that name. Any other error means that the
+// source could not find out.
 var ErrNotFound = errors.New("no such key")
 
-// ErrNone says that a domain has no key where each domain may have one, so that its mail is not to
-// be signed. It is not an error of the source.
+// ErrNone means that the domain has no key, in a source where each domain may have one, so
+// that its mail is not signed. It is not a failure of the source.
 var ErrNone = errors.New("the domain has no key")
 
 // Key is one private key and the place where its public half is published:
@@ -37,8 +37,9 @@ type Source interface {
 	Key(ctx context.Context, name string) (Key, error)
 }
 
-// ByDomain is a Source some of whose names stand for a key of each author's domain. KeyFor returns
-// that of a domain, in A-labels, ErrNone when it has none, and for other names what Key returns.
+// ByDomain is a Source in which some names refer to a separate key for each author's
+// domain. For such a name KeyFor returns the key of the domain, given in A-labels, or
+// ErrNone if it has none. For other names it returns the same as Key.
 type ByDomain interface {
 	Source
 	KeyFor(ctx context.Context, name, domain string) (Key, error)
@@ -77,8 +78,8 @@ func algorithm(s crypto.Signer) (Algorithm, int) {
 	return "", 0
 }
 
-// Unwrap returns the key itself of a signer that stands for one, such as those of package openssl;
-// other signers are returned as they are.
+// Unwrap returns the key inside a signer that wraps one, such as a signer of package
+// openssl. It returns any other signer unchanged.
 func Unwrap(s crypto.Signer) crypto.Signer {
 	if w, ok := s.(interface{ Unwrap() crypto.Signer }); ok {
 		return w.Unwrap()

@@ -45,7 +45,7 @@ func authority(rest string) string {
 	return rest
 }
 
-// isHostPort reports whether what stands behind a colon, outside of brackets, is a number.
+// isHostPort reports whether the text behind a colon, outside of brackets, is a number.
 func isHostPort(s string) bool {
 	if strings.HasPrefix(s, "[") {
 		_, s, _ = strings.Cut(s, "]")

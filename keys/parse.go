@@ -115,7 +115,8 @@ func parseBlock(b *pem.Block) (crypto.Signer, error) {
 	return nil, fmt.Errorf("%w: the PEM text is a %s", ErrNoKey, strings.ToLower(b.Type))
 }
 
-// parseDER reads PKCS#8 or PKCS#1, whatever the armour said: OpenDKIM takes both in both places.
+// parseDER reads PKCS#8 or PKCS#1, whatever the PEM type is: OpenDKIM accepts both under
+// both.
 func parseDER(der []byte) (crypto.Signer, error) {
 	if k, err := x509.ParsePKCS1PrivateKey(der); err == nil {
 		return checked(k)

@@ -14,8 +14,8 @@ import (
 	"strings"
 )
 
-// ErrName says that a selector or domain cannot be in a zone file. U-labels are for the caller
-// to convert.
+// ErrName means that a selector or domain cannot be written to a zone file. The caller has
+// to convert U-labels to A-labels first.
 var ErrName = errors.New("not a domain name")
 
 // MaxString is the length of one string of a TXT record, in octets (RFC 1035 section 3.3). Readers
@@ -34,7 +34,7 @@ type RecordOptions struct {
 	Revoked   bool // an empty p= tag
 }
 
-// Record is what the DNS shows of a key.
+// Record is the DNS record that publishes a key.
 type Record struct {
 	Name        string // mail._domainkey.example.com, without final dot
 	Text        string // the TXT value, its strings joined: "v=DKIM1; k=rsa; p=…"

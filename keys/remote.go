@@ -5,11 +5,12 @@ import (
 	"errors"
 )
 
-// ErrAnswer says that a source is there, and that what it answered cannot be used: a key that does
-// not parse, a column too many. Any other error but ErrNotFound means that the source is away.
+// ErrAnswer means that a source answered, but that its answer cannot be used: the key does
+// not parse, for example, or there are too many columns. Any other error except ErrNotFound
+// means that the source cannot be reached.
 var ErrAnswer = errors.New("the source's answer cannot be used")
 
-// Query is what a source is asked when it says itself who signs with which keys.
+// Query is the request to a source that decides itself which keys sign a message.
 type Query struct {
 	Domain  string // the author's, in A-labels and lower case
 	Address string // the author's
@@ -19,7 +20,7 @@ type Query struct {
 // MaxChosen bounds the keys that sign one message.
 const MaxChosen = 16
 
-// Chooser says who signs with which keys. It is safe for concurrent use.
+// Chooser decides which keys sign a message. It is safe for concurrent use.
 type Chooser interface {
 	// Choose returns the keys that sign for q, at most MaxChosen of them. A key without a Signer is
 	// known by its Name only, and to be asked for. No key and no error means that the message is

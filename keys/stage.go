@@ -23,7 +23,7 @@ const (
 	Removed Stage = "removed"
 )
 
-// Sight is what the name servers show of a key, all of them together.
+// Sight is the state of a key's record as all name servers of the zone together show it.
 type Sight string
 
 // The sights.
@@ -44,7 +44,7 @@ var (
 	ErrLast   = errors.New("no other key would sign")
 )
 
-// Situation is what decides whether a key may go on to another stage.
+// Situation holds the facts that decide whether a key may go on to another stage.
 type Situation struct {
 	Stage   Stage
 	Since   time.Time // when it came to the stage
@@ -74,7 +74,7 @@ func (s Situation) Allows(to Stage) error {
 	return fmt.Errorf("%w: it cannot become %s, %s", ErrStep, to, s.Stage.next())
 }
 
-// next says which steps there are from a stage.
+// next returns the steps that may follow a stage, as text.
 func (s Stage) next() string {
 	var out []string
 	for _, step := range steps {

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// ErrAddress says that a text is not the address of a socket. ParseAddress wraps it with the
+// ErrAddress means that a text is not a socket address. ParseAddress wraps it with the
 // reason.
 var ErrAddress = errors.New("not a socket's address")
 

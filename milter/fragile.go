@@ -70,7 +70,7 @@ func (t *transaction) warnFragile(o *Outcome, causes []Event) {
 	}
 }
 
-// explain says for an operator what a cause means for the message.
+// explain describes, for an operator, the effect of a cause on the message.
 func (t *transaction) explain(cause Event, o *Outcome) string {
 	limit := LineLimit(t.env.MTA)
 	switch {
@@ -107,7 +107,7 @@ type hourly struct {
 	mu     sync.Mutex
 	at     map[string]time.Time
 	oldest []string  // the keys of at, the oldest first
-	full   time.Time // when it was last said that there are more
+	full   time.Time // when the log last reported that there are more
 }
 
 // first reports whether a text comes for the first time within an hour; or, once an hour, that

@@ -24,7 +24,8 @@ type Cleaner interface {
 
 // Judge decides about one message.
 type Judge interface {
-	// Wants says what is needed of the body. It is asked once, before the body comes.
+	// Wants returns the part of the body that is needed. It is called once, before the body
+	// arrives.
 	Wants() Wants
 	// Decide is called when the body is complete. ctx has the deadline for all judging; a result
 	// that is not there in time is a temperror, not an error. raw is the body as it came, if Wants
@@ -32,9 +33,9 @@ type Judge interface {
 	Decide(ctx context.Context, m *message.Message, raw []byte) Outcome
 }
 
-// Mail is what a Filter is told at the end of a header. It may keep all of it; it does not change
-// afterwards, but for Envelope.QueueID, which Postfix knows later, and which is complete when
-// Decide is called.
+// Mail is a message as a Filter sees it at the end of the header. The Filter may keep it:
+// nothing in it changes afterwards except Envelope.QueueID, which Postfix sends later, and
+// which is complete when Decide is called.
 type Mail struct {
 	Envelope *message.Envelope
 	Role     action.Role
@@ -45,7 +46,7 @@ type Mail struct {
 	Header    message.Header
 }
 
-// Wants is what a Judge needs of a body.
+// Wants is the part of a body that a Judge needs.
 type Wants struct {
 	Hashes []message.BodyHash // none: the MTA may keep the body to itself
 	// Raw asks for the body itself, up to so many octets; a longer one is given up. 0: only hashes

@@ -33,8 +33,8 @@ type Listener struct {
 
 	address Address
 	name    string       // String, which every message asks for
-	release func() error // removes the socket; nil where there is none of ours
-	lacking sync.Once    // what MTAs lack has been said
+	release func() error // removes the socket; nil if it is not ours
+	lacking sync.Once    // guards the message about features that MTAs lack
 	// the last connection had to wait for a place; only the accepting goroutine looks at it
 	full bool
 }
@@ -42,7 +42,7 @@ type Listener struct {
 // isInherited reports whether systemd holds the socket, and goes on listening on it when we do not.
 func (l *Listener) isInherited() bool { return l.address.Network == "fd" }
 
-// ErrInUse says that another process serves the address.
+// ErrInUse means that another process serves the address.
 var ErrInUse = errors.New("the address is in use by another process")
 
 // Listen opens a socket. A unix socket that no process serves any more is replaced; one that is

@@ -12,7 +12,7 @@ import (
 	"mailseal/milter/message"
 )
 
-// logger says what happens, each event in one way.
+// logger logs events, each with one method.
 type logger struct{ *slog.Logger }
 
 // message writes the one line of a message.
@@ -59,7 +59,8 @@ func (l logger) lost(env *message.Envelope) {
 	l.Warn("the connection ended before the verdict, so the MTA decides without it", "queue", env.QueueID)
 }
 
-// tooManyRecipients is said once for a message: a stranger chooses how many more there are.
+// tooManyRecipients is logged once for a message, since the sender chooses how many more
+// there are.
 func (l logger) tooManyRecipients(env *message.Envelope) {
 	what := "too many recipients: the others are deferred"
 	if env.Local {
@@ -121,7 +122,7 @@ func (l logger) fragile(env *message.Envelope, author string, why []string) {
 		"queue", env.QueueID, "author", author, "why", strings.Join(why, "; "))
 }
 
-// manyFragile says that the warnings about signatures that may break are not complete.
+// manyFragile logs that the warnings about signatures that may break are incomplete.
 func (l logger) manyFragile() {
 	l.Warn("signatures of more domains may break on the way than are logged within an hour; the " +
 		"metric mailseal_fragile_total counts all")

@@ -14,9 +14,9 @@ const (
 	sendmailLine = 990 // L= of the mailers smtp and esmtp
 )
 
-// LineLimit returns the longest line, in bytes without its line end, that an MTA leaves as it is.
-// The MTA is known by its macro v: "Postfix 3.7.11", "8.17.1.9/8.17.1.9". The lower limit is that
-// of MTAs that we do not know.
+// LineLimit returns the length in bytes, without the line end, of the longest line that an
+// MTA passes on unchanged. The macro v identifies the MTA: "Postfix 3.7.11",
+// "8.17.1.9/8.17.1.9". Unknown MTAs get the lowest limit.
 func LineLimit(mta string) int {
 	if isPostfix(mta) {
 		return postfixLine

@@ -12,8 +12,8 @@ import (
 	"mailseal/milter/message"
 )
 
-// Outcome is what a Judge makes of a message. The zero Outcome tempfails: a Judge that has nothing
-// to say must not let mail pass unsigned.
+// Outcome is a Judge's decision about a message. The zero Outcome is a temporary failure: a
+// Judge that did not decide must not let mail pass unsigned.
 type Outcome struct {
 	Action action.Action
 	Reply  Reply         // for Reject and Tempfail; the zero Reply is a general one
@@ -26,7 +26,7 @@ type Outcome struct {
 
 	// For the log line of the message.
 	Level   slog.Level  // the zero Level is LevelInfo
-	Author  string      // the author domain, "" when there is none
+	Author  string      // the author domain, or ""
 	Results string      // such as "spf=none dkim=pass"
 	Details []slog.Attr // what else is worth saying, after all other keys
 }
@@ -40,11 +40,11 @@ func (o *Outcome) level() slog.Level {
 	return o.Level
 }
 
-// errNoAction says that an outcome has no valid action. The message is tempfailed.
+// errNoAction means that an outcome has no valid action. The message is deferred.
 var errNoAction = errors.New("the filter returned no valid action")
 
-// errEdit says that an outcome cannot be carried out. The message is tempfailed: neither may it go
-// out unsigned, nor may a forged field reach a reader.
+// errEdit means that an outcome cannot be carried out. The message is deferred: it must not
+// leave unsigned, and no forged field may reach a reader.
 var errEdit = errors.New("edit")
 
 // maxField is what a field that we insert may measure: Sendmail refuses a longer packet.

@@ -7,8 +7,8 @@ import (
 	gomilter "github.com/emersion/go-milter"
 )
 
-// Reply is what an SMTP client is told (RFC 5321 section 4.2). The zero Reply is a general one for
-// its Action.
+// Reply is the reply to the SMTP client (RFC 5321 section 4.2). The zero Reply is the
+// generic one for its Action.
 type Reply struct {
 	Code     int    // 400 to 599
 	Enhanced string // RFC 3463, of the same class: "5.7.1"
@@ -115,7 +115,7 @@ type answer gomilter.Message
 // Response returns the packet.
 func (a *answer) Response() *gomilter.Message { return (*gomilter.Message)(a) }
 
-// Continue says that the session stays.
+// Continue reports that the session continues; it is always true.
 func (a *answer) Continue() bool { return true }
 
 // The answers without data.

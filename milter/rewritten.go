@@ -15,8 +15,8 @@ var addressFields = []string{
 	"Resent-To", "Resent-Cc",
 }
 
-// rewritten returns the name of the first field in which Sendmail will change more than white space
-// that was there, "" if there is none: such a change breaks a signature even under relaxed
+// rewritten returns the name of the first field in which Sendmail will change more than
+// existing white space, or "": such a change breaks a signature even under relaxed
 // canonicalization.
 func rewritten(h message.Header) string {
 	for _, f := range h {

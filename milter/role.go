@@ -8,7 +8,7 @@ import (
 	"mailseal/milter/message"
 )
 
-// Reason is what decided the role of a message.
+// Reason is the rule that decided the role of a message.
 type Reason string
 
 // The reasons, in the order in which they are looked for.
@@ -24,7 +24,7 @@ const (
 	ByDefault        Reason = "stranger"      // nothing of the above
 )
 
-// Roles says whose mail is whose.
+// Roles decides which mail is signed as ours and which is verified.
 type Roles struct {
 	Authenticated bool     // who logged in is one of us
 	DaemonNames   []string // values of {daemon_name} that mean ours

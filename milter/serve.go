@@ -37,9 +37,9 @@ func (s *Server) serve(l *Listener, nc net.Conn) {
 	s.handOver(l, c)
 }
 
-// handOver has go-milter serve a connection, and returns at once. Each has a Server of its own,
-// since that is where the library keeps what was negotiated, and since its NewMilter does not say
-// for which connection it is called.
+// handOver starts a go-milter Server for a connection, and returns at once. Each connection
+// has a separate Server, because the library stores the negotiated options in it, and
+// because its NewMilter does not receive the connection.
 func (s *Server) handOver(l *Listener, c *guard.Conn) {
 	session := &session{server: s, listener: l, conn: c, ctx: c.Context(), log: s.log}
 	c.OnHeader(session.field)
@@ -56,8 +56,8 @@ func (s *Server) left(session *session) {
 	s.ended(session.listener, session.conn, session.conn.Err())
 }
 
-// release gives a connection's place to another one. c is nil if there was no agreement with the
-// MTA.
+// release frees the place of a connection for another one. c is nil if there was no
+// agreement with the MTA.
 func (s *Server) release(c *guard.Conn) {
 	if c != nil {
 		s.remove(c)
@@ -67,7 +67,7 @@ func (s *Server) release(c *guard.Conn) {
 	s.wg.Done()
 }
 
-// ended says why a connection ended, if it was not at its proper end.
+// ended logs why a connection ended, unless it ended properly.
 func (s *Server) ended(l *Listener, nc net.Conn, err error) {
 	switch {
 	case err == nil || err == io.EOF:
@@ -97,7 +97,7 @@ func (s *Server) recover(nc net.Conn) {
 	}
 }
 
-// agreed says once for each listener what the MTA lacks.
+// agreed logs once for each listener which features the MTA lacks.
 func (l *Listener) agreed(log logger, a guard.Agreement) {
 	if len(a.Missing) == 0 {
 		return

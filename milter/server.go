@@ -16,8 +16,8 @@ import (
 	"mailseal/milter/guard"
 )
 
-// Options are what a Server begins with. The zero value is a good one. Adjust changes all but Log
-// and Metrics.
+// Options are the initial options of a Server. The zero value is usable. Adjust changes all
+// of them except Log and Metrics.
 type Options struct {
 	Connections int          // open at once; more wait for others to end; 0: 1000
 	Limits      guard.Limits // of each connection
@@ -45,7 +45,7 @@ type Server struct {
 	metrics  Metrics
 	settings atomic.Pointer[Settings]
 	places   places // one for each open connection
-	warned   hourly // what was said of signatures that may break
+	warned   hourly // limits the warnings about signatures that may break
 	expected expected
 
 	wg    sync.WaitGroup // connections, and what accepts them
@@ -95,7 +95,7 @@ func (s *Server) Adjust(o Options) {
 // notices.
 func (s *Server) Reload(settings Settings) { s.settings.Store(settings.filled()) }
 
-// ErrDrain says that some connections did not end in time when the Server was stopped.
+// ErrDrain means that some connections had not ended in time when the Server was stopped.
 var ErrDrain = errors.New("connections did not end")
 
 // Serve serves on the listeners until ctx ends. Then it closes them, which removes their sockets,
@@ -215,7 +215,7 @@ func (s *Server) enter(p phase, end func(*guard.Conn) error) {
 	defer s.mu.Unlock()
 	s.phase = max(s.phase, p)
 	for c := range s.conns {
-		_ = end(c) // there is no client left to tell
+		_ = end(c) // the client is gone
 	}
 }
 

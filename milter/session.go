@@ -98,8 +98,8 @@ func (s *session) body(p []byte) error {
 	return nil
 }
 
-// Body ends the message: it is judged, while the MTA is told that we are at it, and the outcome
-// applied.
+// Body is called at the end of the message. It judges the message, sending progress notices
+// to the MTA meanwhile, and applies the outcome.
 func (s *session) Body(*gomilter.Modifier) (gomilter.Response, error) {
 	if s.mail == nil {
 		return replyTempfail.tempfail(), nil // it has not been judged: it must not pass
@@ -110,9 +110,9 @@ func (s *session) Body(*gomilter.Modifier) (gomilter.Response, error) {
 	return nil, s.finish()
 }
 
-// finish applies the outcome of the message, answers the MTA and forgets the message. If the
-// connection has ended meanwhile there is no one to tell, and what was made of the message must not
-// be said: the MTA goes by its own rules.
+// finish applies the outcome of the message, answers the MTA and forgets the message. If
+// the connection has ended meanwhile, finish must not log an outcome: the MTA applies its
+// own rules.
 func (s *session) finish() error {
 	defer s.forget()
 	select {

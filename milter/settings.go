@@ -74,9 +74,9 @@ func wireName(name string) string {
 	return name
 }
 
-// Exempt says whose mail is not looked at. It is told at MAIL that no more of the message is
-// wanted; at CONNECT it would be the whole SMTP session, and what a user sends after logging in
-// would leave unsigned.
+// Exempt decides which mail is not examined. The MTA learns at MAIL that the rest of the
+// message is not needed; at CONNECT that would apply to the whole SMTP session, and mail
+// that a user sends after logging in would leave unsigned.
 type Exempt struct {
 	Networks []netip.Prefix
 	Hosts    message.Hosts

@@ -134,7 +134,7 @@ func checkDirectory(dir string) ([]string, error) {
 		dir, info.Mode().Perm(), dir)}, nil
 }
 
-// owner is whom a socket is given to; -1 leaves it as it is.
+// owner is the new owner of a socket; -1 keeps the present one.
 type owner struct {
 	uid, gid int
 	names    string

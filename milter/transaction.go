@@ -27,7 +27,7 @@ type transaction struct {
 
 	ctx     context.Context // from the end of the header on
 	cancel  context.CancelFunc
-	decided *Outcome // the outcome, if there was no need to wait for the end; nil: judge
+	decided *Outcome // the outcome, if it was known before the end of the message; nil: judge
 	judge   Judge
 	message *message.Message
 	lines   lineMeter
@@ -110,7 +110,7 @@ func (t *transaction) begin() Wants {
 	return t.judge.Wants()
 }
 
-// mail is what the filter is told.
+// mail returns the message for the filter.
 func (t *transaction) mail() Mail {
 	return Mail{
 		Envelope:  t.env,

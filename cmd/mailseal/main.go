@@ -1,6 +1,6 @@
-// Mailseal signs what leaves a mail host and judges what arrives: a milter for Postfix and
-// Sendmail, and around it all that a postmaster needs for DKIM, SPF, DMARC and ARC. Where to find
-// what is in contrib/ARCHITECTURE.md.
+// Mailseal is a milter for Postfix and Sendmail that signs outbound mail and verifies
+// inbound mail, with all the commands that a postmaster needs for DKIM, SPF, DMARC and ARC.
+// contrib/ARCHITECTURE.md describes the source code.
 package main
 
 import (

@@ -27,8 +27,8 @@ func allow(h Host, l Listener, p process) []Fix {
 	return []Fix{{setting(l.Setting, "group", group), setting(l.Setting, "mode", "0660")}}
 }
 
-// correct is what takes an obstacle away.
-func mend(h Host, o obstacle, l Listener, p process) []Fix {
+// correct returns the changes that remove an obstacle.
+func correct(h Host, o obstacle, l Listener, p process) []Fix {
 	switch o.kind {
 	case noSearch:
 		return []Fix{{openToAll(h, o)}}

@@ -192,7 +192,8 @@ func Codes() []Code {
 	return out
 }
 
-// said is a code with what it names: texts, or parts of others. It becomes a sentence in one place.
+// said is a code with its arguments: texts, or other values of type said. It is turned into
+// a sentence in one place.
 type said struct {
 	code Code
 	args []any // string, fmt.Stringer or said
@@ -229,7 +230,7 @@ func (s said) key() string {
 	return string(s.code) + "(" + strings.Join(args, ", ") + ")"
 }
 
-// zero reports whether nothing is said.
+// zero reports whether s is the zero value.
 func (s said) zero() bool { return s.code == "" }
 
 // finding is one at a place of a file, with what may correct it.

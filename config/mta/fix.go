@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// ChangeKind says what is changed.
+// ChangeKind is the kind of a change: a parameter, a file or a command, for example.
 type ChangeKind string
 
 // The kinds of changes.
@@ -43,7 +43,8 @@ type Change struct {
 	make  []Listener
 }
 
-// key says what is changed: of two changes with the same key only the later one counts.
+// key identifies the target of a change: of two changes with the same key only the later
+// one counts.
 func (c Change) key() string {
 	if c.Kind == System {
 		return string(c.Kind) + "|" + c.line
@@ -97,7 +98,7 @@ func (c Change) setting() string {
 // Fix are the changes that correct a finding together.
 type Fix []Change
 
-// String writes the changes, each on a line of its own or on several.
+// String returns the changes, each on one or more separate lines.
 func (f Fix) String() string {
 	var lines []string
 	for i, c := range f {

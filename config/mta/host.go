@@ -22,7 +22,7 @@ type Host interface {
 	Lstat(path string) (Node, error)
 }
 
-// Node is what a path leads to.
+// Node describes the file at a path.
 type Node struct {
 	Mode     fs.FileMode
 	UID, GID uint32

@@ -18,7 +18,7 @@ import (
 	"mailseal/milter/action"
 )
 
-// Daemon is what a mail server has to know of Mailseal: its own configuration in short.
+// Daemon is the part of Mailseal's own configuration that a mail server must agree with.
 type Daemon struct {
 	Listeners   []Listener
 	Signs       bool           // mail of ours
@@ -33,7 +33,7 @@ type Daemon struct {
 	HasRule func(author string) bool
 }
 
-// undone is what mail is that passes us by.
+// undone describes mail that does not pass through Mailseal.
 func (d Daemon) undone() said {
 	switch {
 	case !d.Verifies:
@@ -108,7 +108,7 @@ func (f Finding) String() string {
 	return out + ": " + f.Text
 }
 
-// Report is what was found out about one mail server.
+// Report holds the findings about one mail server.
 type Report struct {
 	Server   string    `json:"server"` // "Postfix" or "Sendmail"
 	Dir      string    `json:"dir"`
@@ -137,7 +137,7 @@ func (r *Report) add(f Finding) {
 	}
 }
 
-// unread says that a file is there and cannot be read.
+// unread reports that a file exists but cannot be read.
 func (r *Report) unread(path string, err error) {
 	r.add(say("unreadable", reason(err)).finding(path, 0, ""))
 }

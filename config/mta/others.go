@@ -14,11 +14,11 @@ type other struct {
 	judges  bool   // it writes Authentication-Results
 	instead bool   // it does nothing that Mailseal does not do
 	edits   bool   // it changes what has been signed
-	guessed bool   // it is told by its port alone
+	guessed bool   // it was recognized by its port alone
 }
 
-// others are the filters that do what Mailseal does, or undo it. They are told by their name in a
-// path, by the port that they have by custom, and by the Socket of their configuration.
+// others are the filters that do the same as Mailseal, or undo it. They are recognized by a
+// name in their path, by their customary port, and by the Socket of their configuration.
 var others = []other{
 	{name: "opendkim", ports: "8891 12301", conf: "/etc/opendkim.conf", signs: true, judges: true, instead: true},
 	{name: "dkimpy", ports: "8892", conf: "/etc/dkimpy-milter/dkimpy-milter.conf", signs: true,

@@ -13,7 +13,7 @@ const maxJudgements = 2000
 // can be corrected.
 const maxRevealed = 6
 
-// judge looks at a mail server of a host. It is false when there is none.
+// judge checks a mail server of a host. It returns false if there is none.
 type judge func(Host, Daemon) (Report, bool)
 
 // planner finds out which remedies work: each is applied to the host in memory, which is then
@@ -70,7 +70,7 @@ func (p *planner) plan(w world, report Report) []step {
 			steps = append(steps, step{f, nil}) // a remedy before has corrected it
 			continue
 		}
-		if after, changes := p.mend(w, now, now.Findings[i], maxRevealed); changes != nil {
+		if after, changes := p.correct(w, now, now.Findings[i], maxRevealed); changes != nil {
 			w = after
 			steps = append(steps, step{f, changes})
 		}
@@ -78,9 +78,9 @@ func (p *planner) plan(w world, report Report) []step {
 	return steps
 }
 
-// correct returns the world without a finding and with no other that matters as much, and the
-// changes that make it; nil when there are none.
-func (p *planner) mend(w world, before Report, f Finding, depth int) (world, Fix) {
+// correct returns the state without a finding and without new findings of the same
+// severity, and the changes that lead to it, which are nil if there are none.
+func (p *planner) correct(w world, before Report, f Finding, depth int) (world, Fix) {
 	for _, fix := range f.fixes {
 		if after, changes := p.try(w, before, f, fix, depth); changes != nil {
 			return after, changes
@@ -116,7 +116,7 @@ func (p *planner) try(w world, before Report, f Finding, fix Fix, depth int) (wo
 		if depth == 0 {
 			return w, nil
 		}
-		next, more := p.mend(after, current, current.Findings[i], depth-1)
+		next, more := p.correct(after, current, current.Findings[i], depth-1)
 		switch {
 		case more != nil:
 			after, changes = next, append(changes, more...)
@@ -237,7 +237,7 @@ func last(c Change) int {
 	return 0
 }
 
-// headed says for which service an option of master.cf is, where the finding does not.
+// headed adds the service to an option of master.cf, if the finding does not name it.
 func headed(c Change, f Finding) Change {
 	name, _, _ := strings.Cut(c.Service, " ")
 	if c.Kind == MasterCF && f.Setting != name && !strings.HasPrefix(f.Setting, name+": ") {

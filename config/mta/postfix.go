@@ -57,13 +57,13 @@ type way struct {
 	service
 	param   string // smtpd_milters or non_smtpd_milters
 	filters []filter
-	off     bool    // receive_override_options says no_milters
+	off     bool    // receive_override_options contains no_milters
 	entry   service // where mail comes in by this way: it has receive_override_options
 	ours    bool    // we are among the filters
 	meant   bool    // we should be, and cannot be reached
 
 	role      action.Role // of our listener
-	detour    *detour     // the filter that its mail is led through, nil if there is none
+	detour    *detour     // the filter that its mail passes through, or nil
 	laundered bool        // strangers' mail comes back by it, and is taken for ours
 }
 
@@ -179,7 +179,7 @@ func (p *postfix) process(w *way) (process, error) {
 	return out, err
 }
 
-// listener returns the socket of ours that a filter leads to, nil if it is none, and where it leads
+// listener returns our socket that a filter leads to, or nil, and the address that it leads
 // to.
 func (p *postfix) listener(w *way, f filter) (*Listener, string) {
 	at := f.at.path
@@ -205,7 +205,7 @@ func (p *postfix) families() (v4, v6 bool) {
 	return all || strings.Contains(protocols, "ipv4"), all || strings.Contains(protocols, "ipv6")
 }
 
-// consequence says what becomes of mail while a filter cannot be reached.
+// consequence describes the effect on mail while a filter cannot be reached.
 func (p *postfix) consequence(w *way, f filter) said {
 	if f.fatal && w.param == "smtpd_milters" {
 		return say("smtpd-ends")
@@ -237,13 +237,14 @@ func (p *postfix) action(w *way, f filter) string {
 // queue is the queue directory, which is the root directory of chrooted services.
 func (p *postfix) queue() string { return path.Clean(p.main.get("queue_directory")) }
 
-// put writes a finding about a filter of a list, at the line where it stands.
+// put adds a finding about a filter in a list, at the filter's line.
 func (p *postfix) put(w *way, f filter, what said, fixes ...Fix) {
 	name, at := p.place(w, f.raw)
 	p.add(what.finding(at.file, at.line, w.setting(name), fixes...))
 }
 
-// readdressed is the setting where a filter stands, with another address; nil for none.
+// readdressed returns the change that replaces the address of a filter in its setting, or
+// nil.
 func (p *postfix) readdressed(w *way, f filter, address string) Fix {
 	if address == "" {
 		return nil
@@ -253,8 +254,8 @@ func (p *postfix) readdressed(w *way, f filter, address string) Fix {
 	return Fix{p.set(w.service, name, value)}
 }
 
-// place finds the setting in which a text stands that a list has: the list itself, or what it
-// refers to.
+// place finds the setting that contains a text of a list: the list itself, or a parameter
+// that it refers to.
 func (p *postfix) place(w *way, raw string) (string, parameter) {
 	param, list := p.list(w)
 	if strings.Contains(list.value, raw) {

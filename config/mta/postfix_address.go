@@ -20,7 +20,7 @@ func (p *postfix) meant(f filter, at string) bool {
 	return f.at.isThisHost() && p.onPort(f.at.port) != nil
 }
 
-// handedOver is a socket of systemd of which no unit is known, nil if there is none.
+// handedOver returns a systemd socket without a known unit, or nil.
 func (p *postfix) handedOver() *Listener {
 	return p.find(func(l Listener) bool { return l.Network == "fd" })
 }
@@ -42,7 +42,7 @@ func (p *postfix) find(is func(Listener) bool) *Listener {
 	return nil
 }
 
-// elsewhere says that Postfix looks for us where we are not.
+// elsewhere reports that Postfix connects to an address where Mailseal does not listen.
 func (p *postfix) elsewhere(w *way, f filter, at string) {
 	switch l := p.handedOver(); {
 	case l != nil:
@@ -54,7 +54,7 @@ func (p *postfix) elsewhere(w *way, f filter, at string) {
 	}
 }
 
-// otherHost says that our port is not open where Postfix looks for it.
+// otherHost reports that our port is not open on the host that Postfix connects to.
 func (p *postfix) otherHost(w *way, f filter, l Listener) {
 	v4, v6 := p.families()
 	if l.Network == "tcp6" && !v6 || l.Network == "tcp4" && !v4 {
@@ -70,7 +70,7 @@ func (p *postfix) otherHost(w *way, f filter, l Listener) {
 	p.put(w, f, what, p.readdressed(w, f, postfixAddress(l, "", false)))
 }
 
-// otherPath says that our socket is not where Postfix looks for it.
+// otherPath reports that our socket is not at the path that Postfix connects to.
 func (p *postfix) otherPath(w *way, f filter, at string) {
 	who := say("not-chrooted")
 	if w.chroot {

@@ -192,8 +192,8 @@ func tableNetwork(key string) (netip.Prefix, bool) {
 	return postfixNetwork(key + strings.Repeat(".0", 4-parts) + "/" + strconv.Itoa(8*parts))
 }
 
-// postfixNetwork reads an entry of mynetworks: an address or a network, an IPv6 address in
-// brackets. Tables, files and exceptions are none.
+// postfixNetwork parses an entry of mynetworks: an address or a network, an IPv6 address in
+// brackets. Tables, files and exceptions are not networks.
 func postfixNetwork(s string) (netip.Prefix, bool) {
 	address, bits, isNetwork := strings.Cut(s, "/")
 	a, err := netip.ParseAddr(strings.Trim(address, "[]"))

@@ -48,7 +48,7 @@ func (p *postfix) detourOf(w *way, ways []*way) *detour {
 	return d
 }
 
-// transport is the service of master.cf by which a content filter is reached, nil if there is none.
+// transport returns the service of master.cf that leads to a content filter, or nil.
 func (p *postfix) transport(name string) *service {
 	i := slices.IndexFunc(p.services, func(s service) bool {
 		return s.name == name && s.kind == "unix"

@@ -89,7 +89,7 @@ func (p *postfix) firstIn(w *way) Fix {
 	return Fix{p.set(w.service, name, strings.Join(append(slices.Compact(ours), rest...), ", "))}
 }
 
-// unreached says that nothing leads to us.
+// unreached reports that no service connects to Mailseal.
 func (p *postfix) unreached(ways []*way) {
 	const options = "receive_override_options"
 	if at := p.main.raw(options); hasNoMilters(service{parameters: p.main}) {
@@ -199,7 +199,7 @@ func (p *postfix) lacks(w *way, what said) {
 	p.add(say("postfix-way-without", what).finding(at.file, at.line, w.setting(name), Fix{fix}))
 }
 
-// orMain is a setting, or main.cf for one that stands nowhere.
+// orMain returns the place of a setting, or main.cf for a setting that is not set anywhere.
 func (p *postfix) orMain(at parameter) parameter {
 	if at.line == 0 {
 		at.file = p.file
@@ -236,8 +236,9 @@ func (p *postfix) bounces(ways []*way) {
 	}
 }
 
-// origin is the domain that Postfix writes into its own messages, "" when it is not known. A value
-// that is a file's name stands for its first line (postconf(5)), which Debian uses.
+// origin returns the domain that Postfix writes into its own messages, or "" if it is not
+// known. A value that is a file name means the file's first line (postconf(5)), which
+// Debian uses.
 func (p *postfix) origin() string {
 	value := p.main.get("myorigin")
 	if value == "" {

@@ -11,7 +11,7 @@ type logical struct {
 	parts []part
 }
 
-// part says from which byte on the text comes from which line.
+// part maps the text from a byte offset on to a line.
 type part struct{ offset, line int }
 
 // lineAt returns the line of a byte.
@@ -210,7 +210,7 @@ func balanced(s string) int {
 	return 0
 }
 
-// word is a piece of a text and where it stands.
+// word is a word of a text, with its position.
 type word struct {
 	text   string
 	offset int

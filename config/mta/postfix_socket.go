@@ -25,7 +25,7 @@ func (p *postfix) socket(w *way, f filter, l Listener, at string) {
 		p.absent(w, f, l, o, proc)
 	default:
 		p.put(w, f, say("blocked", o.describe(p.h, proc), p.consequence(w, f)),
-			mend(p.h, o, l, proc)...)
+			correct(p.h, o, l, proc)...)
 	}
 }
 
@@ -91,7 +91,7 @@ func (p *postfix) optionValue(w *way, f filter, name string) string {
 	return w.get("milter_" + name)
 }
 
-// option writes a finding about an option, where it stands. The finding names the option's value
+// option adds a finding about an option, at its line. The finding names the option's value
 // before more.
 func (p *postfix) option(w *way, f filter, name, better string, c Code, more ...any) {
 	value, own := f.options[name]

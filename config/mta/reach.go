@@ -37,9 +37,9 @@ type obstacleKind int
 const (
 	passable obstacleKind = iota
 	missing               // nothing is there
-	noDir                 // what should be a directory is none
+	noDir                 // the path is not a directory
 	noSearch              // a directory that the process may not pass
-	noSocket              // what should be a socket is none
+	noSocket              // the path is not a socket
 	noWrite               // a socket that the process may not connect to
 	unseen                // we may not look ourselves, or owners are hidden from us
 )
@@ -143,7 +143,7 @@ func may(p process, at string, node Node, bit fs.FileMode, otherwise obstacleKin
 	return obstacle{path: at, node: node, kind: otherwise}
 }
 
-// describe says what an obstacle is, for a process.
+// describe describes an obstacle for a process.
 func (o obstacle) describe(h Host, p process) said {
 	mode, group := fmt.Sprintf("%04o", o.node.Mode.Perm()), groupName(h, o.node.GID)
 	switch o.kind {

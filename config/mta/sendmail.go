@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// Sendmail looks at the Sendmail whose sendmail.cf, sendmail.mc and submit.cf are in dir. It is
-// false when there is none.
+// Sendmail reads the Sendmail configuration (sendmail.cf, sendmail.mc and submit.cf) in
+// dir. It returns false if there is none.
 func Sendmail(h Host, dir string, d Daemon) (Report, bool) {
 	return remedied(func(h Host, d Daemon) (Report, bool) { return examineSendmail(h, dir, d) }, h,
 		d)
@@ -172,7 +172,7 @@ func (s *sendmail) isMeant(f cfFilter, e endpoint) bool {
 		func(l Listener) bool { return strings.HasSuffix(l.Target, ":"+e.port) })
 }
 
-// handedOver is a socket of systemd of which no unit is known, nil if there is none.
+// handedOver returns a systemd socket without a known unit, or nil.
 func (s *sendmail) handedOver() *Listener {
 	i := slices.IndexFunc(s.d.Listeners, func(l Listener) bool { return l.Network == "fd" })
 	if i < 0 {
@@ -245,7 +245,7 @@ func (s *sendmail) source(f cfFilter) *mcFilter {
 	return nil
 }
 
-// consequence says what becomes of mail while the filter cannot be reached.
+// consequence describes the effect on mail while the filter cannot be reached.
 func (s *sendmail) consequence(f cfFilter) said {
 	switch f.flag {
 	case 'T':
@@ -278,7 +278,7 @@ func (s *sendmail) options(f cfFilter) {
 	}
 }
 
-// unreached says that no filter is us.
+// unreached reports that no filter is Mailseal.
 func (s *sendmail) unreached() {
 	f := say("not-named", s.Server).finding(s.cf.file, s.cf.inputAt, "InputMailFilters")
 	address := s.address("tcp")

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// sendmailCF is what sendmail.cf says of filters.
+// sendmailCF holds the settings of sendmail.cf that concern filters.
 type sendmailCF struct {
 	file    string
 	filters []cfFilter

@@ -60,9 +60,9 @@ func (s *sendmail) daemons() {
 			continue
 		}
 		if s.meant || d.own && d.isLoopback() || !s.isListed() {
-			continue // said already, or a port where a content filter hands mail back
+			continue // already reported, or a port where a content filter returns mail
 		}
-		d.own = true // it gets a list of its own
+		d.own = true // it gets a separate list
 		fix := s.build(s.portList(d, append([]string{s.ours[0]}, d.filters...)))
 		s.add(say("sendmail-port-without", s.d.undone()).finding(s.cf.file, d.line, d.name(), fix))
 	}
@@ -129,7 +129,8 @@ func moved(list []string, i int) []string {
 	return append([]string{list[i]}, slices.Delete(slices.Clone(list), i, i+1)...)
 }
 
-// named gives a name to the first port for users that has none; nil where there is no such port.
+// named names the first port for users that has no name; it returns nil if there is no such
+// port.
 func (s *sendmail) named(name string) Fix {
 	for i, d := range s.cf.daemons {
 		isForUsers := d.options['P'] == "587" || strings.HasPrefix(d.options['P'], "submission")

@@ -25,7 +25,7 @@ func (s *sendmail) socket(f cfFilter, e endpoint, l Listener) {
 	case missing:
 		s.put(f, say("socket-absent", at, l.name(), s.consequence(f)), Fix{start(l)})
 	default:
-		s.put(f, say("blocked", o.describe(s.h, p), s.consequence(f)), mend(s.h, o, l, p)...)
+		s.put(f, say("blocked", o.describe(s.h, p), s.consequence(f)), correct(s.h, o, l, p)...)
 	}
 	s.safe(f, at, l)
 }

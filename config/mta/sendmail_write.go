@@ -24,7 +24,7 @@ func (s *sendmail) written(f cfFilter, equates string) Fix {
 	return Fix{{Kind: SendmailMC, File: s.mcFile, Name: f.name, Value: equates, line: line}}
 }
 
-// listed is the list of filters of ports that have none of their own.
+// listed sets the list of filters for ports without a separate list.
 func (s *sendmail) listed(names []string) Fix {
 	if !s.hasMC {
 		return Fix{inputOption(s.cf.file, names)}

@@ -29,8 +29,8 @@ func (e endpoint) String() string {
 
 var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 
-// addresses are those that the host of an endpoint stands for. Which those of a name other than
-// localhost are, is not known without a lookup.
+// addresses returns the addresses that the host of an endpoint means. They are not known
+// for a name other than localhost, which would need a lookup.
 func (e endpoint) addresses() (all []netip.Addr, known bool) {
 	if a, err := netip.ParseAddr(e.host); err == nil {
 		all = append(all, a)
@@ -78,8 +78,8 @@ func (l Listener) takes(e endpoint) bool {
 var unitDirs = []string{"/etc/systemd/system", "/run/systemd/system",
 	"/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"}
 
-// resolve replaces listeners that systemd hands over by what their units make. A name for which
-// there is no unit stays.
+// resolve replaces listeners that systemd passes by those that their units define. A name
+// without a unit stays.
 func resolve(h Host, listeners []Listener) []Listener {
 	var out []Listener
 	for _, l := range listeners {
@@ -180,7 +180,7 @@ func (u unit) listeners(l Listener) []Listener {
 	return out
 }
 
-// name says which listener it is: by its setting, and the unit that makes it.
+// name identifies the listener by its setting, and by the unit that defines it.
 func (l Listener) name() string {
 	if l.unit != "" {
 		return l.Setting + " (" + l.unit + ")"

@@ -146,8 +146,8 @@ func SendmailTakes(h Host, dir, domain string) Taken {
 	return out
 }
 
-// relayed looks into the access table: Sendmail takes what it is told to relay, by "To:" and the
-// domain, the domain alone, or one above.
+// relayed checks the access table: Sendmail relays for entries with "To:" and the domain,
+// the domain alone, or a parent domain.
 func relayed(h Host, dir, cf, domain string) Taken {
 	if !strings.Contains(cf, "\nKaccess ") {
 		return TakesNot

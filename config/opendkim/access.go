@@ -172,7 +172,7 @@ func (im *importer) hosts(t *table, e entry, s *hostSet) {
 	}
 }
 
-// sizes says how large a set of clients is.
+// sizes describes the size of a set of clients.
 func sizes(nets []netip.Prefix, names []string) string {
 	if len(names) == 0 {
 		return count(len(nets), "network")

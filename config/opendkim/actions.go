@@ -49,7 +49,7 @@ func (im *importer) actions() {
 	}
 }
 
-// standing says what Mailseal does otherwise whatever is set.
+// standing lists the differences of Mailseal that do not depend on any setting.
 func (im *importer) standing() {
 	if im.signs() {
 		im.unset("signature-unreadable-signed", "Mode")

@@ -110,7 +110,7 @@ func (im *importer) socket() {
 // daemonName is the old service's, by whether there is an opendkim.conf.
 var daemonName = map[bool]string{true: "opendkim", false: "opendmarc"}
 
-// userDropped says of a user for whom there is no socket that systemd gives one.
+// userDropped notes that systemd sets the user, if there is no socket for it.
 func (im *importer) userDropped() {
 	if e, ok := im.conf.get("UserID"); ok {
 		im.note("user-by-systemd", e)
@@ -177,7 +177,7 @@ func (im *importer) writeRemoved() {
 	}
 }
 
-// noID says what is in for an authserv-id that neither file sets.
+// noID notes the authserv-id that applies if neither file sets one.
 func (im *importer) noID(ofMTA string) {
 	switch {
 	case im.id != "":

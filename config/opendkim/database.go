@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// elsewhere says what becomes of tables that are kept where Mailseal does not read them. Of those
-// in an SQL database it sketches the source that takes their place.
+// elsewhere reports tables that are stored where Mailseal does not read them. For tables in
+// an SQL database it prints a draft of the source that replaces them.
 func (im *importer) elsewhere(ke, se entry) {
 	keys, ok := parseDSN(ke.value)
 	signing, both := parseDSN(se.value)
@@ -49,7 +49,7 @@ func (im *importer) elsewhere(ke, se entry) {
 	im.out.add("", append(comment, sketch(keys, signing)...)...)
 }
 
-// passwordWord stands for the database's password in the sketch: what is printed ends up in
+// passwordWord replaces the database's password in the draft, since output ends up in
 // terminals and tickets.
 const passwordWord = "PASSWORD"
 

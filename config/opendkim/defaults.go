@@ -2,9 +2,9 @@ package opendkim
 
 import "mailseal/config/tables"
 
-// defaults lists what Mailseal's defaults do to mail and has no equivalent in the programs that are
-// replaced. What an option
-// stands for, or is when it is not set, is said where the option is translated.
+// defaults lists the defaults of Mailseal that affect mail and have no equivalent in the
+// programs that are replaced. The notes on an option, set or unset, are where the option is
+// translated.
 func (im *importer) defaults() {
 	signs, verifies := im.dkim != nil && !im.verifiesOnly, im.verified || im.dmarc
 	isLimited := true
@@ -14,7 +14,7 @@ func (im *importer) defaults() {
 	for _, d := range []struct {
 		holds bool
 		code  tables.Code
-		name  string // of an option that is about it, "" if there is none
+		name  string // of an option on the same subject, or ""
 	}{
 		{signs, "default-redirected", ""},
 		{signs, "default-long-lines", ""},

@@ -160,7 +160,7 @@ func (im *importer) dmarcPolicy() {
 	}
 }
 
-// named is e, or what stands for it when it is not set.
+// named returns e under another name.
 func named(e entry, name string) entry {
 	e.name = name
 	return e

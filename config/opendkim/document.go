@@ -26,7 +26,7 @@ var order = []string{"", "[[listen]]", "[ours]", "[exempt]", "[keys", "[[sign]]"
 
 func newDocument() *document { return &document{} }
 
-// table returns the table of that header, a new one if there is none.
+// table returns the table with a header, and adds one if it does not exist.
 func (d *document) table(header string) *table {
 	for _, t := range d.tables {
 		if t.header == header {

@@ -14,7 +14,7 @@ import (
 // hostSet is a set of hosts and networks as OpenDKIM looks into it: it builds the texts by which a
 // host may be listed, and compares. "!" in front of any of them says no.
 type hostSet struct {
-	// addresses on their own; a refile's pattern stands for many
+	// addresses without a network; a refile's pattern matches many
 	bare            map[netip.Prefix]turn
 	nets            map[netip.Prefix]turn
 	names, notNames []string // of hosts; ".example.com" is any below it

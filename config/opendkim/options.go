@@ -203,7 +203,7 @@ func (im *importer) unknownOptions(program string) {
 	}
 }
 
-// droppedOptions says why what is set and has no equivalent is left out.
+// droppedOptions explains why options that are set are dropped, if they have no equivalent.
 func (im *importer) droppedOptions() {
 	for key, e := range im.conf.set {
 		if why := im.conf.options[key].why; why != "" {
@@ -213,8 +213,7 @@ func (im *importer) droppedOptions() {
 	im.untold()
 }
 
-// untold says something of the settings of which nothing has been said, so that none is lost in
-// silence.
+// untold adds a note for each setting that has none, so that no setting is lost silently.
 func (im *importer) untold() {
 	said := map[Note]bool{}
 	for _, n := range im.report.Notes {

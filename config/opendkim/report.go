@@ -11,7 +11,7 @@ import (
 	"mailseal/config/tables"
 )
 
-// Group says what became of something that the old configuration said.
+// Group is the outcome of importing a setting of the old configuration.
 type Group = tables.Group
 
 // The groups, in the order of the report.
@@ -31,7 +31,7 @@ type Note struct {
 	Group  Group       `json:"group"`
 	Option string      `json:"option,omitempty"` // as OpenDKIM calls it
 	File   string      `json:"file,omitempty"`
-	Line   int         `json:"line,omitempty"` // 1-based; 0 when it stands nowhere
+	Line   int         `json:"line,omitempty"` // 1-based; 0 if it has no line
 	Text   string      `json:"text"`
 
 	key string // the code with what the text names
@@ -57,14 +57,14 @@ func (n Note) String() string {
 	return s
 }
 
-// Report is what an import found.
+// Report is the result of an import.
 type Report struct {
 	TOML  string `json:"-"`     // the configuration, as config.Parse takes it
 	Notes []Note `json:"notes"` // by group, and in it by file and line
 }
 
-// Print writes the report for people: how much there is, and then group by group. Of many lines
-// that have the same to be said of them it names a few.
+// Print writes the report for people: the totals, then one group after another. It names
+// only a few of many lines that share the same note.
 func (r *Report) Print(w io.Writer) error {
 	b := bufio.NewWriter(w)
 	var counts []string
@@ -295,12 +295,12 @@ func (r *Report) sort() {
 	r.Notes = slices.Compact(r.Notes)
 }
 
-// note says something about an option that a file sets.
+// note adds a note about an option that a file sets.
 func (im *importer) note(c tables.Code, e entry, args ...any) {
 	im.noteAt(c, e.place, e.name, args...)
 }
 
-// noteAt says something about a line of a table.
+// noteAt adds a note about a line of a table.
 func (im *importer) noteAt(c tables.Code, at place, option string, args ...any) {
 	n := noteOf(c)
 	im.report.Notes = append(im.report.Notes, Note{
@@ -314,7 +314,7 @@ func (im *importer) noteAt(c tables.Code, at place, option string, args ...any) 
 	})
 }
 
-// unset says something about an option that is not set.
+// unset adds a note about an option that is not set.
 func (im *importer) unset(c tables.Code, option string, args ...any) {
 	im.noteAt(c, place{}, option, args...)
 }

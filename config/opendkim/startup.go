@@ -10,7 +10,7 @@ import (
 // program is OpenDKIM or OpenDMARC, as far as its command line goes.
 type program struct {
 	name string // of the unit, and of the file with what the unit adds
-	// the option of the configuration that a flag stands for; "-" for one that changes nothing
+	// the option of the configuration that a flag sets; "-" for one that changes nothing
 	flags map[string]string
 	value string            // the flags that take a value
 	fixed map[string]string // the value of flags that take none
@@ -44,10 +44,10 @@ var unitDirs = []string{
 	"/lib/systemd/system",
 }
 
-// startup takes up what the old daemon is started with: the options on the command line of its
-// unit, and those of /etc/default or /etc/sysconfig that the unit, or the start script where there
-// is no unit, adds. They come before what the file of the configuration says. Named is such a file
-// that the caller knows to be in use.
+// startup reads the options that the old daemon is started with: those on the command line
+// of its unit, and those of /etc/default or /etc/sysconfig that the unit adds, or the start
+// script if there is no unit. They take effect before the configuration file. Named is such
+// a file that the caller knows to be in use.
 func (im *importer) startup(p program, named string) {
 	vars := map[string]entry{"NAME": {value: p.name}, "RUNDIR": {value: "/run/" + p.name}}
 	files := []string{named}

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Group is what became of something that a file of OpenDKIM's said.
+// Group is the outcome of translating a line of an OpenDKIM file.
 type Group string
 
 // The groups.
@@ -23,7 +23,7 @@ const (
 // while the wording may change.
 type Code string
 
-// Note is what all notes of one code have in common.
+// Note holds the text that all notes of one code share.
 type Note struct {
 	Group Group
 	Text  string // for fmt, with what the note names

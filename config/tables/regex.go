@@ -24,9 +24,9 @@ func Expression(s string) string {
 	return "^" + strings.NewReplacer("*", ".*", ".", `\.`, "+", `\+`).Replace(s) + "$"
 }
 
-// Globs returns the patterns with no special sign but "*" that together match what a pattern of a
-// refile does, all in lower case. It is not ok when there are none, or too many. The error is for
-// an expression that does not compile.
+// Globs returns patterns, in lower case and with "*" as their only wildcard, that together
+// match the same text as a pattern of a refile. Ok is false if there is no such set, or if
+// it is too large. The error reports an expression that does not compile.
 func Globs(s string) (out []string, ok bool, err error) {
 	if !hasRegex(s) {
 		return []string{strings.ToLower(s)}, true, nil

@@ -182,8 +182,9 @@ func distinct(rows []row) []row {
 	return out
 }
 
-// Addresses returns the address patterns of the records of a set of addresses, and reports those
-// that match none. In a file each is a whole address; in a refile "*" stands for any text.
+// Addresses returns the address patterns in a set of addresses, and reports the records
+// that match no address. In a file each record is a whole address; in a refile "*" matches
+// any text.
 func (d *Dataset) Addresses(tell Tell) ([]string, error) {
 	var out []string
 	for _, r := range d.Records {

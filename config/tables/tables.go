@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// Source is what Translate reads.
+// Source is the input of Translate.
 type Source struct {
 	Keys     *Dataset // KeyTable
 	Signing  *Dataset // SigningTable
@@ -43,15 +43,15 @@ type Rule struct {
 	Places     []Place
 }
 
-// Addition is what OpenDKIM up to 2.11 does not sign though its tables say so: of several
-// signatures of a message it makes the first and the last only.
+// Addition is a signature that the tables ask for but OpenDKIM up to 2.11 does not make: of
+// several signatures of a message it makes the first and the last only.
 type Addition struct {
 	From string   // mail from whom
 	Keys []string // the names of the keys
 }
 
-// Result is what a pair of OpenDKIM's tables says in Mailseal's words. With Source.Multiple all
-// rules that fit a sender sign, otherwise the first.
+// Result is the translation of a pair of OpenDKIM tables. With Source.Multiple all rules
+// that match a sender sign, otherwise only the first.
 type Result struct {
 	Keys      []Key
 	Rules     []Rule

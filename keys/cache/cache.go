@@ -90,7 +90,7 @@ func New[K comparable, V any](o Options[K, V], n *Counters) *Cache[K, V] {
 	return c
 }
 
-// share is a shard's part of a bound, at least 1: 0 is no bound.
+// share returns a shard's part of a limit, at least 1, because 0 means no limit.
 func share(bound, shards int) int {
 	if bound <= 0 {
 		return 0
@@ -98,9 +98,9 @@ func share(bound, shards int) int {
 	return max(1, bound/shards)
 }
 
-// Get returns the entry of k that is kept at the time given, or that of Also, and takes it for
-// used; nil when there is none. An entry that is not fresh any more is returned until its End; only
-// a fresh one counts as a hit.
+// Get returns the entry of k that is cached at the time now, or else that of Also, and
+// marks it as used. It returns nil if there is none. A stale entry is returned until its
+// End; only a fresh one counts as a hit.
 func (c *Cache[K, V]) Get(k K, now time.Time) *Entry[K, V] {
 	s := c.shard(k)
 	s.mu.Lock()
@@ -247,8 +247,8 @@ func (c *Cache[K, V]) Refresh(ctx context.Context, k K) bool {
 	return true
 }
 
-// open enters a request. It has a context of its own: that of the first caller may end before the
-// others have their answer.
+// open starts a request. The request has a separate context, since that of the first caller
+// may end before the others have their answer.
 func (c *Cache[K, V]) open(ctx context.Context, s *shard[K, V], k K, now time.Time) *request[V] {
 	r := &request[V]{began: now, done: make(chan struct{})}
 	ctx = context.WithoutCancel(ctx)
@@ -273,8 +273,8 @@ func (c *Cache[K, V]) run(s *shard[K, V], k K, r *request[V]) {
 	close(r.done)
 }
 
-// PanicError is what a request fails with whose Load or Settle panicked. It runs in a goroutine of
-// the cache, where no caller could recover: the daemon would end.
+// PanicError is the error of a request whose Load or Settle panicked. Both run in a
+// goroutine of the cache, where no caller could recover: the daemon would end.
 type PanicError struct {
 	Value any // what recover returned
 }

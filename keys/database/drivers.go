@@ -39,10 +39,10 @@ const (
 // it, and what is malformed cannot be redacted for sure.
 var ErrDSN = errors.New("the dsn cannot be read")
 
-// Access is what a caller may do to a database file.
+// Access is what a caller may do with a database file.
 type Access int
 
-// The kinds of access. A server has rights of its own, so only SQLite looks at them.
+// The kinds of access. Only SQLite uses them: a server manages permissions itself.
 const (
 	Read   Access = iota // nothing is written, a missing file is an error
 	Write                // a missing file is an error
@@ -191,7 +191,7 @@ func newMySQL(dsn string, t keys.TLS, timeout time.Duration) (driver.Connector, 
 	return out, nil
 }
 
-// sqliteName makes a URI of a file's name. A DSN that is a URI already is left as it is.
+// sqliteName makes a URI of a file's name. It does not change a DSN that is a URI already.
 func sqliteName(o Options) string {
 	if strings.HasPrefix(o.DSN, "file:") || o.DSN == ":memory:" {
 		return o.DSN
@@ -210,8 +210,8 @@ func sqliteName(o Options) string {
 	return name
 }
 
-// failure is what a driver said, without anything that may be part of a key. Servers quote values
-// that they cannot convert.
+// failure is a driver's error, without anything that may be part of a key: servers quote
+// values that they cannot convert.
 type failure struct {
 	text  string
 	cause error

@@ -44,8 +44,8 @@ func Explain(d Driver, dsn string, err error) error {
 	return err
 }
 
-// whyNot says why a file cannot be read: what is known of it already, or what looking at it shows;
-// "" when it can be.
+// whyNot returns the reason why a file cannot be read: the known error, or the one that
+// examining the file shows. It returns "" if the file can be read.
 func whyNot(path string, known error) string {
 	info, err := os.Stat(path)
 	switch {

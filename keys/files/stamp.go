@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Stamp tells one state of a file from another. Two that are equal are of the same file with the
-// same content: the time of the last change of the inode, unlike that of the content, cannot be set
-// back, as "cp -p" does with the latter.
+// Stamp identifies one state of a file. Two equal stamps belong to the same file with the
+// same content: the inode's change time (ctime), unlike the modification time, cannot be
+// set back as "cp -p" does with the latter.
 type Stamp struct {
 	ID
 	Size     int64
@@ -20,8 +20,7 @@ type Stamp struct {
 	Changed int64
 }
 
-// ID tells one file from another, whatever their paths, as long as one of them is open or has a
-// name.
+// ID identifies a file, whatever its path, as long as the file is open or has a name.
 type ID struct{ Device, Inode uint64 }
 
 // errDirectory is the most common mistake among those of ErrSpecial.

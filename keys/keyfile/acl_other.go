@@ -4,6 +4,6 @@ package keyfile
 
 import "io/fs"
 
-// groupRights returns the mode as it is: access control lists of other systems do not change what a
-// mode means.
+// groupRights returns the mode unchanged: access control lists of other systems do not
+// change the meaning of a mode.
 func (c checker) groupRights(_ string, mode fs.FileMode) fs.FileMode { return mode }

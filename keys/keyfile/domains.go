@@ -16,8 +16,8 @@ import (
 	"mailseal/keys/files"
 )
 
-// Why a key of a domain is not taken for missing, although there is no file. Mail of the domain is
-// deferred.
+// The reasons why a domain without a key file is not treated as a domain without a key.
+// Mail of the domain is deferred.
 var (
 	ErrLost = errors.New("a domain that signed in the last 30 days has lost its key")
 	ErrTree = errors.New("the directory of the domains' keys does not exist")
@@ -27,8 +27,8 @@ var (
 // the domains that they write as; beyond, some key is read again when it signs next.
 const maxDomains = 10_000
 
-// DomainEntry is a line of the key table whose file has "%" in its path, which stands for the
-// author's domain: the domain signs if the file exists.
+// DomainEntry is a line of the key table whose file has "%" in its path. The author's
+// domain replaces "%", and the domain signs if that file exists.
 type DomainEntry struct {
 	Domain   string // the d= tag; "%" for the author's
 	Selector string
@@ -58,7 +58,7 @@ type DomainOptions struct {
 	RequireSafe bool                 // refuse keys that others can read or replace
 	As          *Reader              // as in Options
 	Test        func(keys.Key) error // tries a key before it signs; nil: none is tried
-	// is told once, for each state of a file, what is wrong with it; or nil
+	// is called once for each state of a file, with the finding about it; may be nil
 	Note func(Finding)
 }
 
@@ -73,7 +73,7 @@ type Domains struct {
 	held   map[heldName]heldKey
 }
 
-// heldName is whose key a file is: entries with selectors of their own may share it.
+// heldName identifies the key in a file: entries with different selectors may share a file.
 type heldName struct{ entry, path string }
 
 // heldKey is a key in memory, or why it cannot sign, and the state of its file.
@@ -96,15 +96,17 @@ func (d *Domains) Is(entries map[string]DomainEntry, requireSafe bool) bool {
 	return d != nil && maps.Equal(d.entries, entries) && d.options.RequireSafe == requireSafe
 }
 
-// Remember has m decide which domains have lost a key, and be told of those that sign.
+// Remember sets the Memory that decides which domains have lost a key. The Domains report
+// to it the domains that sign.
 func (d *Domains) Remember(m Memory) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.memory = m
 }
 
-// Entry returns the entry of a name in the key table. A name in which the domain stands for "%" is
-// that of the entry, too: rules write mail._domainkey.% and ask for mail._domainkey.example.com.
+// Entry returns the entry of a name in the key table. A name with the domain in place of
+// "%" finds the entry, too: rules write mail._domainkey.% and ask for
+// mail._domainkey.example.com.
 func (d *Domains) Entry(name, domain string) (DomainEntry, string, bool) {
 	if e, ok := d.entries[name]; ok {
 		return e, name, true
@@ -117,8 +119,8 @@ func (d *Domains) Entry(name, domain string) (DomainEntry, string, bool) {
 	return e, general, ok
 }
 
-// KeyFor returns the key of a domain, which signs with it. The error wraps keys.ErrNone where the
-// domain has none, and keys.ErrNotFound where there is no such entry.
+// KeyFor returns the key that signs for a domain. The error wraps keys.ErrNone if the
+// domain has no key, and keys.ErrNotFound if the key table has no such entry.
 func (d *Domains) KeyFor(ctx context.Context, name, domain string) (keys.Key, error) {
 	k, err := d.Look(ctx, name, domain)
 	if err == nil {
@@ -154,7 +156,7 @@ func (d *Domains) Look(_ context.Context, name, domain string) (keys.Key, error)
 	return have.key, have.err
 }
 
-// missing says what it means that a domain has no file.
+// missing returns the error for a domain without a file.
 func (d *Domains) missing(e DomainEntry, name, domain, path string) error {
 	dir := e.Directory()
 	isThere, err := isDirectory(dir)
@@ -187,8 +189,8 @@ func (d *Domains) Lost(ctx context.Context, domain string) bool {
 	return false
 }
 
-// isLost reports whether a domain had a key of this name, or one whose entry is no longer there and
-// may have been called otherwise.
+// isLost reports whether a domain had a key of this name, or a key of an entry that no
+// longer exists, which may have had another name.
 func (d *Domains) isLost(name, domain string) bool {
 	d.mu.Lock()
 	memory := d.memory
@@ -216,7 +218,8 @@ func (d *Domains) load(e DomainEntry, name, domain, path string, now files.Stamp
 	have = heldKey{stamp: now}
 	have.key, have.err = d.read(e, name, domain, path)
 	if have.err != nil {
-		// it may be of the disk or of a directory, and then passes while the file stays as it is
+		// the cause may be the disk or a directory; then it can pass without a change of the
+		// file
 		return have
 	}
 	d.mu.Lock()
@@ -348,8 +351,8 @@ func isDirectory(path string) (bool, error) {
 	return found, err
 }
 
-// brokenLink returns the symbolic link between a directory and a file below it that leads to
-// nothing, "" where there is none.
+// brokenLink returns the dangling symbolic link between a directory and a file below it, or
+// "".
 func brokenLink(dir, path string) (string, error) {
 	found := ""
 	err := files.Do(path, func() error {

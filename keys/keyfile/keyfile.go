@@ -15,7 +15,7 @@ import (
 	"mailseal/keys"
 )
 
-// ErrUnsafe says that a key was refused because others could read or replace it
+// ErrUnsafe means that a key was refused because other users could read or replace it
 // (Options.RequireSafe).
 var ErrUnsafe = errors.New("others can read or replace the key")
 
@@ -137,8 +137,8 @@ func (s *Source) Findings(ctx context.Context) ([]Finding, error) {
 	}
 }
 
-// Key returns the key of that name: keys.ErrNotFound if there is no such entry, another error if
-// its key is not usable.
+// Key returns the key of that name. The error is keys.ErrNotFound if there is no such
+// entry, and another one if its key is not usable.
 func (s *Source) Key(_ context.Context, name string) (keys.Key, error) {
 	slot, ok := s.slots[name]
 	if !ok {

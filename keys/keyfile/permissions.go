@@ -29,7 +29,7 @@ type Finding struct {
 	Mode  string // that is safe, as chmod(1) takes it, for DirectoryMode and FileMode
 }
 
-// Kind is what is wrong.
+// Kind is the kind of a finding.
 type Kind string
 
 // The kinds. The first four are about permissions, and no reason not to sign unless
@@ -50,9 +50,10 @@ const (
 // String returns what is wrong.
 func (f Finding) String() string { return f.Text }
 
-// Check judges who else could read a secret's file, or replace it, by the owners and modes of the
-// file and of every directory on the way to it. A file that cannot be reached is no finding here.
-// As is the user whom the daemon runs as, nil for that of this process.
+// Check reports which other users could read a secret's file, or replace it, judged by the
+// owner and mode of the file and of every directory on its path. A file that cannot be
+// reached is not a finding here. As is the user that the daemon runs as; nil means the user
+// of this process.
 func Check(path string, as *Reader) []Finding { return newChecker(as).check(path) }
 
 // Reader is a user who reads keys, by number, with all groups.

@@ -8,7 +8,7 @@ import (
 	"mailseal/keys"
 )
 
-// answer is what a service says of a key or a sender, also inside of Vault's envelope.
+// answer is a service's answer for a key or a sender, which may be inside Vault's envelope.
 type answer struct {
 	Name       string             `json:"name"`
 	Domain     string             `json:"domain"`

@@ -10,7 +10,7 @@ import (
 // hosted mail have it: https://panel.example/dkim.php?user=$1&domain=$2. It answers who signs, and
 // with which keys; it has no place for the name of a key.
 
-// errTemplateKey says that a template was asked for a key by its name.
+// errTemplateKey means that a source with a URL template was asked for a key by its name.
 var errTemplateKey = errors.New("its url has $1 or $2, so it returns the keys for a sender and " +
 	"cannot find keys by name: remove keys from the rules with this source")
 

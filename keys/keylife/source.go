@@ -41,8 +41,8 @@ func NewSource(s Store, tell func(error)) (*Source, error) {
 	return out, out.read()
 }
 
-// ErrGone says that there is no state file any more where there was one with keys. The keys that it
-// held stay in effect: a file that was lost must not take signatures from mail.
+// ErrGone means that the state file is missing although it existed before and had keys.
+// Those keys remain in effect: the loss of a file must not leave mail unsigned.
 var ErrGone = errors.New("the state file keys.json is missing")
 
 func (s *Source) read() error {

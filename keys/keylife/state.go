@@ -42,8 +42,8 @@ type Step struct {
 // Name is where the key is published.
 func (k Key) Name() string { return k.Selector + "._domainkey." + k.Domain }
 
-// Record is what must be published of the key at its stage: the key, or that it is revoked. Nothing
-// is to be published of a removed key.
+// Record returns the record to be published for the key at its stage: that of the key, or
+// that of a revoked key. Nothing has to be published for a removed key.
 func (k Key) Record() keys.Record {
 	r := keys.Record{Name: k.Name(), Text: k.Text, Fingerprint: k.Fingerprint}
 	if before, _, ok := strings.Cut(k.Text, "p="); ok && k.Stage == keys.Revoked {
@@ -52,7 +52,7 @@ func (k Key) Record() keys.Record {
 	return r
 }
 
-// RevokedRecord is what takes the place of a retiring key's record.
+// RevokedRecord returns the record that replaces that of a retiring key.
 func (k Key) RevokedRecord() keys.Record {
 	k.Stage = keys.Revoked
 	return k.Record()
@@ -70,7 +70,7 @@ type State struct {
 // version of the file's form. A file of a later version is refused rather than misread.
 const version = 1
 
-// Find returns the key that is published at a name, nil when there is none.
+// Find returns the key that is published at a name, or nil.
 func (s *State) Find(name string) *Key {
 	for i := range s.Keys {
 		if s.Keys[i].Name() == name {

@@ -238,7 +238,7 @@ func (s *State) isAlone(k *Key) bool {
 		slices.ContainsFunc(s.own(k.Domain, keys.Generated, keys.Published), isRSA)
 }
 
-// wait says what has to happen before a key's next step.
+// wait returns the event that a key's next step waits for.
 func (s *State) wait(k *Key, v View, err error) Event {
 	e := Event{Name: k.Name(), Unknown: v.observe(k) == keys.SightUnknown}
 	shown := v.Shown[k.Name()]
@@ -262,7 +262,8 @@ func (s *State) wait(k *Key, v View, err error) Event {
 	return e
 }
 
-// Waiting is what a key waits for, as the end of a sentence: "waits until ..." or "waits: ...".
+// Waiting returns the condition that a key waits for, as the end of a sentence: "waits
+// until ..." or "waits: ...".
 func (e Event) Waiting() string {
 	if strings.HasPrefix(e.Waits, "until ") {
 		return "waits " + e.Waits
@@ -272,10 +273,11 @@ func (e Event) Waiting() string {
 
 func record(r keys.Record) *keys.Record { return &r }
 
-// Wanted is what the DNS has to show of a key now, so that its life goes on: a publisher that is
-// fed with it needs nothing else. It is false for a key of which nothing must be there. It agrees
-// with what Rotate waits for: a retiring key is to be revoked once its overlap is over and its
-// successor signs and is published, and a revoked key's record is to be removed.
+// Wanted returns the record that the DNS has to show for a key now, so that its life goes
+// on: a publisher that follows Wanted needs no other input. The result is false for a key
+// that must not be published. It agrees with Rotate: the record of a retiring key is
+// revoked once its overlap is over and its successor signs and is published, and then the
+// revoked key's record is removed.
 func (s *State) Wanted(k *Key, v View) (keys.Record, bool) {
 	switch {
 	case k.Stage == keys.Removed || k.Text == "":

@@ -25,7 +25,7 @@ func (s Store) path() string { return filepath.Join(s.Dir, "keys.json") }
 // maxState bounds what is read: a hundred thousand keys with a long life.
 const maxState = 256 << 20
 
-// Read returns the state as it is; without a file, an empty one.
+// Read returns the current state, or an empty one if there is no file.
 func (s Store) Read() (*State, error) {
 	state, _, err := s.readStamped()
 	return state, err
@@ -180,9 +180,9 @@ func (s Store) give(path string) error {
 	return os.Lchown(path, int(owner.Uid), int(owner.Gid))
 }
 
-// Taken reports whether a selector cannot be used for a new key: there is, or has been, one, or a
-// file stands where its private key belongs, which another process has put there and may be
-// signing with.
+// Taken reports whether a selector cannot be used for a new key: a key has it or had it, or
+// there is a file at the path of its private key, which another process has put there and
+// may be signing with.
 func (s Store) Taken(state *State, domain, selector string) bool {
 	k := Key{Domain: domain, Selector: selector}
 	_, err := os.Lstat(filepath.Join(s.Dir, k.file()))

@@ -16,9 +16,10 @@ type Entry struct {
 	Text []byte
 }
 
-// Import puts keys into the tables of contrib/sql, all of them or none, each with a row that has it
-// sign for its domain. A name that is there is left as it is. It returns the names that were added.
-// The DSN of the options must be of a user who may write; their queries do not matter.
+// Import adds keys to the tables of contrib/sql, all of them or none, each with a row that
+// makes it sign for its domain. It does not change the entry of a name that exists, and
+// returns the names that were added. The DSN of the options must belong to a user that may
+// write; their queries are not used.
 func Import(ctx context.Context, o Options, entries []Entry) ([]string, error) {
 	o.Timeout = defaultTimeout
 	db, err := database.Open(o.connection(database.Write))

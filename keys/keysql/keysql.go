@@ -175,8 +175,8 @@ func (s *Source) each(ctx context.Context, q query, columns int, args []any,
 	return nil
 }
 
-// Key implements keys.Source: keys.ErrNotFound when there is no row, keys.ErrAnswer when the row
-// has no key.
+// Key implements keys.Source. The error is keys.ErrNotFound if there is no row, and
+// keys.ErrAnswer if the row has no key.
 func (s *Source) Key(ctx context.Context, name string) (keys.Key, error) {
 	var found []keys.Key
 	err := s.each(ctx, s.key, 3, s.key.args(name), func(rows *sql.Rows) error {

@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// ErrQuery says that a query can never work as it is written, or not on the tables that are there.
+// ErrQuery means that a query can never succeed as written, or not with the existing
+// tables.
 var ErrQuery = errors.New("the query is wrong")
 
 // query is one of the configuration's, ready for its driver.

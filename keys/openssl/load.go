@@ -35,7 +35,8 @@ func open(names []string) (string, error) {
 	return "", fmt.Errorf("openssl: none of %v can be loaded", names)
 }
 
-// errNoFactors says of a key that it has more than two factors, which the binding does not take.
+// errNoFactors means that a key has more than two factors, which the binding does not
+// support.
 var errNoFactors = errors.New("openssl: the key does not have two factors")
 
 // prepare hands a key to OpenSSL and returns what signs with it.

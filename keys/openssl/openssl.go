@@ -15,11 +15,11 @@ import (
 	"sync"
 )
 
-// ErrNotBuilt says that this build cannot load OpenSSL.
+// ErrNotBuilt means that this build cannot load OpenSSL.
 var ErrNotBuilt = errors.New("openssl: not part of this build")
 
-// Backend says which implementation signs with RSA keys: "OpenSSL 3.0.17", or "Go" with the reason
-// why OpenSSL does not. It loads OpenSSL if that has not happened yet.
+// Backend returns the implementation that signs with RSA keys: "OpenSSL 3.0.17", or "Go"
+// with the reason why OpenSSL is not used. It loads OpenSSL if that has not happened yet.
 func Backend() (name string, err error) {
 	version, err := load()
 	if err != nil {

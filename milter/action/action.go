@@ -1,13 +1,14 @@
-// Package action defines the actions on a message, and the choices of the configuration that lead
-// to them. The configuration decodes into these types, and the packages that act switch on them:
-// there is no table that translates one set of words into another.
+// Package action defines the actions on a message, and the choices of the configuration
+// that lead to them. The configuration decodes into these types, and the packages that act
+// switch on them, so that no table has to translate one vocabulary into another.
 //
-// The zero value of every type is invalid, and so is any value without a word. The code that acts
-// refuses it: a message for which no valid action is known is deferred, never let through.
+// The zero value of every type is invalid, and so is any value without a name. The code
+// that acts refuses it: a message for which no valid action is known is deferred, never let
+// through.
 package action
 
-// Action is what is done with a message. A larger Action is a harsher one; of several the harshest
-// is taken.
+// Action is the action on a message. Larger Actions are stricter; of several the strictest
+// is applied.
 type Action uint8
 
 // The actions. Not every setting takes every action; the manual says which.

@@ -1,7 +1,7 @@
 package action
 
-// OnKeyError is what becomes of a message when a key of its signing rule cannot be loaded or does
-// not work.
+// OnKeyError is the action for a message with a signing rule whose key cannot be loaded or
+// fails to sign.
 type OnKeyError uint8
 
 // The choices for a key that fails.
@@ -36,7 +36,8 @@ func (o OnKeyError) MarshalText() ([]byte, error) { return keyErrors.marshal(uin
 // it is.
 func (o *OnKeyError) UnmarshalText(text []byte) error { return unmarshal(keyErrors, text, o) }
 
-// MalformedFrom is what becomes of mail of ours whose From field RFC 5322 does not allow.
+// MalformedFrom is the action for our own mail with a From field that RFC 5322 does not
+// allow.
 type MalformedFrom uint8
 
 // The choices for a malformed From field.
@@ -68,7 +69,7 @@ func (m *MalformedFrom) UnmarshalText(text []byte) error {
 	return unmarshal(malformedFroms, text, m)
 }
 
-// SenderRule is what ties the From of our users to who they are.
+// SenderRule is the rule that restricts which From addresses an authenticated user may use.
 type SenderRule uint8
 
 // The sender rules.
@@ -97,7 +98,7 @@ func (r SenderRule) MarshalText() ([]byte, error) { return senderRules.marshal(u
 // it is.
 func (r *SenderRule) UnmarshalText(text []byte) error { return unmarshal(senderRules, text, r) }
 
-// Unmatched is what becomes of mail of ours that no rule signs.
+// Unmatched is the action for our own mail that matches no signing rule.
 type Unmatched uint8
 
 // The choices for unmatched mail.
@@ -156,8 +157,8 @@ func (o *OrganizationalDomain) UnmarshalText(text []byte) error {
 	return unmarshal(organizationalDomains, text, o)
 }
 
-// Redirected is what becomes of mail of ours of which our own field says that it failed DMARC when
-// it came in.
+// Redirected is the action for mail of ours that failed DMARC when it arrived, according to
+// the Authentication-Results field that we added then.
 type Redirected uint8
 
 // The choices for redirected mail.
@@ -185,8 +186,8 @@ func (r Redirected) MarshalText() ([]byte, error) { return redirecteds.marshal(u
 // it is.
 func (r *Redirected) UnmarshalText(text []byte) error { return unmarshal(redirecteds, text, r) }
 
-// UncoveredDuplicates is what a signature is worth when a field is above those of its name that it
-// covers.
+// UncoveredDuplicates decides how to treat a signature if a field above those that it
+// covers has the same name.
 type UncoveredDuplicates uint8
 
 // The choices for fields above those that are signed.

@@ -28,7 +28,7 @@ func (r Relation) MarshalText() ([]byte, error) { return relations.marshal(uint8
 // it is.
 func (r *Relation) UnmarshalText(text []byte) error { return unmarshal(relations, text, r) }
 
-// PassedDisposition is what a DMARC report says was done with mail that passes.
+// PassedDisposition is the disposition that a DMARC report states for mail that passes.
 type PassedDisposition uint8
 
 // The dispositions of mail that passes.

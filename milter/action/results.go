@@ -4,7 +4,7 @@ package action
 // have. A pass is always accepted. For a result that a table does not know, For returns an invalid
 // Action: the message is deferred.
 
-// SPF holds the actions for SPF results.
+// SPF configures the actions for SPF results.
 type SPF struct {
 	Fail     Action `toml:"fail"`
 	Softfail Action `toml:"softfail"`
@@ -46,7 +46,7 @@ func (s SPF) ForHelo(result string) Action {
 	return 0
 }
 
-// IPRev holds the actions for results of the client's reverse DNS.
+// IPRev configures the actions for results of the client's reverse DNS.
 type IPRev struct {
 	Fail      Action `toml:"fail"`
 	Permerror Action `toml:"permerror"`
@@ -68,7 +68,7 @@ func (i IPRev) For(result string) Action {
 	return 0
 }
 
-// DKIM holds the actions for the best result of a message's signatures.
+// DKIM configures the actions for the best result of a message's signatures.
 type DKIM struct {
 	Fail      Action `toml:"fail"`
 	Policy    Action `toml:"policy"`
@@ -99,8 +99,8 @@ func (d DKIM) For(result string) Action {
 	return 0
 }
 
-// DMARC holds the actions for DMARC results: a failure by the policy that the author's domain asks
-// for.
+// DMARC configures the actions for DMARC results; a failure is treated by the policy that
+// the author's domain requests.
 type DMARC struct {
 	Reject     Action `toml:"p_reject"`
 	Quarantine Action `toml:"p_quarantine"`

@@ -17,7 +17,7 @@ const (
 	Fail Value = "fail"
 )
 
-// Result is what became of a chain.
+// Result is the result of validating a chain.
 type Result struct {
 	Value  Value
 	Reason string // for a postmaster, one clause; "" for a pass
@@ -27,11 +27,11 @@ type Result struct {
 	OldestPass int
 	// the newest seal says cv=fail already: nothing may be added (RFC 8617 section 5.1)
 	Sealed bool
-	// Added says of a pass that a field may have been added above those that the newest set covers,
-	// as DKIM's policy result does; "" when none was.
+	// Added means that a passing chain may have a field added above those that the newest set
+	// covers, as in DKIM's policy result; "" if there is none.
 	Added string
-	// Unfinished says that a limit or a shortage of ours ended the validation: the chain is not
-	// believed, and not sealed either, since cv=fail would ruin one that may be honest.
+	// Unfinished means that a limit or a shortage of this host ended the validation: the chain
+	// is not trusted, and not sealed either, since cv=fail would ruin one that may be honest.
 	Unfinished bool
 }
 

@@ -94,7 +94,7 @@ func (c *chain) add(kind int, f message.Field, at int) {
 	}
 }
 
-// instance reads the value of i=, 0 when it is none (RFC 8617 section 4.2.1).
+// instance returns the value of i=, or 0 if it is invalid (RFC 8617 section 4.2.1).
 func instance(s string) int {
 	if len(s) > 2 || strings.Trim(s, "0123456789") != "" {
 		return 0
@@ -123,7 +123,7 @@ func splitResults(value string) (i int, payload string) {
 // names no seal (RFC 8617 section 4.1.2).
 func (l *link) readSignature(t *dkim.Tags, at int) {
 	l.at, l.message = at, t.Signature()
-	// RFC 8617 names no default of its own; the suite in common use has this one
+	// RFC 8617 defines no default; this is the one of the test suite in common use
 	if !t.Has("c") {
 		l.message.Header, l.message.Body = message.Relaxed, message.Relaxed
 	}

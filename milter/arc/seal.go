@@ -13,11 +13,12 @@ import (
 	"mailseal/milter/message"
 )
 
-// ErrNoMore says that nothing may be added to a chain: it was sealed as failed, or has 50 sets.
+// ErrNoMore means that no set may be added to a chain: it was sealed as failed, or has 50
+// sets.
 var ErrNoMore = errors.New("no more sets may be added")
 
-// SealOptions says how a set is made. The zero value is the default: relaxed/relaxed, the fields
-// that DKIM signs.
+// SealOptions configures how a set is made. The zero value is the default: relaxed/relaxed,
+// and the fields that DKIM signs.
 type SealOptions struct {
 	// covered by the AMS when present, every instance; nil for dkim's default and DKIM-Signature
 	Fields []string

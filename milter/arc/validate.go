@@ -22,7 +22,7 @@ type Validator struct {
 	Resolver   dns.Resolver
 	Now        func() time.Time // default time.Now
 	MinRSABits int              // a signature of a shorter key fails; default and least 1024
-	Effort     *dkim.Effort     // of one message, shared with DKIM; nil for one of its own
+	Effort     *dkim.Effort     // of one message, shared with DKIM; nil for a separate one
 }
 
 // maxOlder is how many message signatures below the newest are verified for OldestPass. The seals
@@ -39,8 +39,8 @@ type Validation struct {
 	result    Result // has a Value as soon as nothing is left to be done
 }
 
-// Select reads the chain of h. When that alone decides (there is none, or it is none that could
-// pass), no body hash is asked for and nothing will be looked up.
+// Select reads the chain of h. If that alone decides the result (there is no chain, or it
+// cannot pass), it requests no body hash and Validation makes no lookups.
 func (v *Validator) Select(h message.Header) *Validation {
 	c := readChain(h)
 	x := &Validation{validator: v, header: h, links: c.links, effort: v.Effort}
@@ -288,9 +288,9 @@ func (c *checker) records(l *link, s *dkim.Signature) (records []dkim.Record, wh
 	return records, ""
 }
 
-// sealDigests returns for each link the SHA-256 that its seal stands for, one for each form of the
-// seal. A seal covers all sets up to its own, so the hash is carried on from one to the next
-// instead of begun again (RFC 8617 section 5.1.1).
+// sealDigests returns for each link the SHA-256 that its seal signs, one for each form of
+// the seal. A seal covers all sets up to its own, so the hash state is carried on from one
+// to the next instead of started again (RFC 8617 section 5.1.1).
 func sealDigests(links []link) [][][sha256.Size]byte {
 	digests := make([][][sha256.Size]byte, len(links))
 	running := sha256.New()

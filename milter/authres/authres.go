@@ -2,7 +2,7 @@
 // what we did not say (RFC 8601).
 package authres
 
-// Result is what one method found about one identity: one resinfo of RFC 8601 section 2.2.
+// Result is the result of one method for one identity: one resinfo of RFC 8601 section 2.2.
 type Result struct {
 	Method     string     // "dkim", "spf", "dmarc", "arc", "iprev", "auth"
 	Value      string     // "pass", "fail", "none", ...

@@ -6,17 +6,18 @@ import (
 	"mailseal/milter/domain"
 )
 
-// Everything that is written may come from a stranger, and is read by programs that are simpler
-// than the grammar: they split at every semicolon, at every space, or look for "dmarc=pass"
-// anywhere. So what only the grammar keeps apart is not written at all: no text of ours has a
-// quote, backslash, semicolon or parenthesis inside, nor a control character or an octet above 126
-// (a UTF-8 text is legal in internationalised mail only), nor what looks like another result.
+// All text may come from the sender, and is read by programs that are simpler than the
+// grammar: they split at every semicolon or space, or search for "dmarc=pass" anywhere.
+// Therefore text that only the grammar keeps apart is not written at all: no value has a
+// quote, backslash, semicolon or parenthesis inside, a control character or an octet above
+// 126 (UTF-8 is valid in internationalized mail only), or anything that resembles another
+// result.
 
-// unknown stands where a name was empty: our own mistake, which must not become a field that no
-// reader can read.
+// unknown replaces an empty name: that would be our own mistake, and must not make the
+// field unreadable.
 const unknown = "unknown"
 
-// masked stands for an octet that is not written.
+// masked replaces an octet that is not written.
 const masked = '?'
 
 // cut marks a value that lost its beginning, or a text that lost its end.
@@ -203,7 +204,8 @@ func unquote(s string) string {
 	return b.String()
 }
 
-// quoted writes what cleanValue made: a token or an address as it is, all else as a quoted-string.
+// quoted writes a value of cleanValue: a token or an address unchanged, others as a
+// quoted-string.
 func quoted(v string) string {
 	if _, _, ok := splitAddress(v); ok || isToken(v) {
 		return v

@@ -2,8 +2,8 @@ package authres
 
 import "bytes"
 
-// Effort is what is left for reading the Authentication-Results of one message with Claims. The
-// zero Effort is all of it.
+// Effort is the remaining budget for reading the Authentication-Results of one message with
+// Claims. The zero Effort is the full budget.
 type Effort struct{ fields, octets int }
 
 // The effort of one message. Honest mail has one to ten fields of some hundred octets.

@@ -21,21 +21,21 @@ var ErrVersion = errors.New("authres: unsupported version")
 // over 998 octets and some unfold first.
 const maxField = 900
 
-// Field is what one Authentication-Results field says: who speaks, and what was found. No Results
-// is "none".
+// Field is the content of one Authentication-Results field: the authserv-id and the
+// results. Without Results the field is "none".
 type Field struct {
 	ID      string // the authserv-id, without quotes
 	Results []Result
 }
 
-// Fields returns f as header fields with their folds, the first to stand topmost. There is more
-// than one when one would exceed 900 octets; a Result is never divided. Without Results the field
-// says "none".
+// Fields returns f as folded header fields, the topmost first. There is more than one if a
+// single field would exceed 900 octets; a Result is never divided. Without Results the
+// field is "none".
 //
-// The first field holds a verdict of every method that there is a Result of, since many readers
-// look at that field alone. The first Result of each method, and of SPF for each identity, comes
-// before all others therefore, and what makes them long is cut until they fit: names, comments and
-// the number of signatures are a stranger's to choose.
+// The first field has a verdict of every method that has a Result, since many readers read
+// that field alone. Therefore the first Result of each method, and of SPF for each
+// identity, comes before all others, and their long parts are cut until they fit: the
+// sender chooses names, comments and the number of signatures.
 func (f Field) Fields() []message.Field {
 	id := f.id()
 	room := f.room(id)

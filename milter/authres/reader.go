@@ -25,8 +25,8 @@ func (r *reader) take(c byte) bool {
 	return false
 }
 
-// more passes over the semicolon before a result; where the authserv-id is missing there is none
-// before the first.
+// more skips the semicolon before a result; without an authserv-id the first result has
+// none.
 func (r *reader) more() bool {
 	r.take(';')
 	return r.pos < len(r.s)
@@ -74,8 +74,7 @@ func (r *reader) skipComment() {
 	r.pos, r.broken = len(r.s), true
 }
 
-// quotedString reads a quoted-string without its quotes. A fold inside is the space that it stands
-// for.
+// quotedString reads a quoted-string without its quotes. A fold inside counts as a space.
 func (r *reader) quotedString() string {
 	var b strings.Builder
 	for r.pos++; r.pos < len(r.s); r.pos++ {
@@ -108,7 +107,8 @@ func (r *reader) until(stop string) string {
 	return r.s[r.pos-n : r.pos]
 }
 
-// keyword reads letters, digits, hyphens and underscores, as lower case; "" where there are none.
+// keyword reads letters, digits, hyphens and underscores, as lower case, or "" if there are
+// none.
 func (r *reader) keyword() string {
 	start := r.pos
 	for r.pos < len(r.s) && (isAlnum(rune(r.s[r.pos])) || r.s[r.pos] == '-' || r.s[r.pos] == '_') {

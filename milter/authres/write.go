@@ -6,7 +6,7 @@ import (
 	"mailseal/milter/message"
 )
 
-// lineWidth is the column before which lines are folded. A word that is longer stands alone on its
+// lineWidth is the column before which lines are folded. A longer word gets a separate
 // line.
 const lineWidth = 78
 
@@ -16,7 +16,7 @@ const (
 	indentWidth = 8
 )
 
-// measures says how much of a Result's texts is written.
+// measures limits how much of a Result's texts is written.
 type measures struct{ comment, reason, value, properties int }
 
 // shrinking are the measures tried in turn until a Result fits into its room. The first cuts
@@ -58,7 +58,7 @@ func (w written) at(level int) written {
 // canShrink reports whether there are measures left to try.
 func (w written) canShrink() bool { return w.level+1 < len(shrinking) }
 
-// within returns w shrunk until it is no larger than room, or cannot shrink any more.
+// within returns w shrunk until it is at most room, or cannot shrink any more.
 func (w written) within(room int) written {
 	for w.size > room && w.canShrink() {
 		w = w.at(w.level + 1)
@@ -66,8 +66,8 @@ func (w written) within(room int) written {
 	return w
 }
 
-// squeeze shrinks results until all of them together are no larger than room, always the largest
-// that can still be shrunk: one long name must not cost the others what they say.
+// squeeze shrinks results until their total is at most room, always the largest that can
+// still be shrunk: one long name must not shorten the others.
 func squeeze(all []written, room int) {
 	for total(all) > room {
 		largest := -1
@@ -107,8 +107,8 @@ func (r Result) wordsWithin(m measures) []string {
 	return words
 }
 
-// fold writes one field: every result on a line of its own, further lines where it would grow too
-// wide.
+// fold writes one field: every result on a separate line, with further lines where it would
+// grow too wide.
 func fold(id string, results [][]string) message.Field {
 	if len(results) == 0 {
 		return message.NewField(FieldName, []byte(" "+unfolded(id, nil)))

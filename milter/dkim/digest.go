@@ -74,10 +74,11 @@ func isNamed(f message.Field, name []byte) bool {
 	return true
 }
 
-// Pick returns the fields that an h= of names covers in its order: of a name that is there
-// several times the undermost field first, and nothing where there is none left (RFC 6376 section
-// 5.4.2). The field at own is the signature itself and never covered; own is -1 for a signature
-// that is not in the header yet.
+// Pick returns the fields that a list of h= names covers, in its order: for a name that
+// occurs several times in the header, the undermost unused field; for a name without a
+// remaining field, nothing (RFC 6376 section 5.4.2). The field at index own is the
+// signature itself and is never covered; own is -1 for a signature that is not in the
+// header yet.
 func (x *Index) Pick(names []string, own int) []message.Field {
 	at := x.pick(names, own)
 	picked := make([]message.Field, len(at))
@@ -155,9 +156,9 @@ func lower(c byte) byte {
 	return c
 }
 
-// HeaderHash returns the SHA-256 that a signature stands for: fields in their order, then the
-// signature's own field as Signature.Unsigned has it, without its final CRLF, all in their
-// canonical form (RFC 6376 section 3.7).
+// HeaderHash returns the SHA-256 that is signed: it covers the fields in their order, then
+// the signature's own field as Signature.Unsigned returns it, without its final CRLF, all
+// of them canonicalized (RFC 6376 section 3.7).
 func HeaderHash(c message.Canonicalization, fields []message.Field,
 	unsigned message.Field) [sha256.Size]byte {
 	h := hashers.Get().(*hasher)

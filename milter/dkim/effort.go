@@ -27,8 +27,8 @@ const (
 	phaseCount
 )
 
-// Effort is what is left for the arithmetic of one message. DKIM and ARC share one. Safe for
-// concurrent use.
+// Effort is the remaining budget for the signature arithmetic of one message. DKIM and ARC
+// share one Effort. It is safe for concurrent use.
 type Effort struct {
 	ended [phaseCount]chan struct{}
 	once  [phaseCount]sync.Once

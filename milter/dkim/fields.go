@@ -8,12 +8,12 @@ import (
 	"mailseal/milter/message"
 )
 
-// ErrNoFrom says that a header has no From field: there is nothing that a signature could vouch for
-// (RFC 6376 section 5.4).
+// ErrNoFrom means that a header has no From field, which every signature must cover (RFC
+// 6376 section 5.4).
 var ErrNoFrom = errors.New("no From field to sign")
 
-// ErrTooManyFields says that a header holds more fields to sign than h= could name in a field that
-// MTAs would carry.
+// ErrTooManyFields means that a header has more fields to sign than an h= tag can name in a
+// field that MTAs accept.
 var ErrTooManyFields = errors.New("too many fields to sign")
 
 // maxSigned is how many names the h= of a signature of ours may have.
@@ -49,13 +49,13 @@ var defaultOversignPresent = []string{
 // any has the same bytes read as something else: a HTML page, or base64 that hides a text.
 var mimeFields = []string{"MIME-Version", "Content-Type", "Content-Transfer-Encoding"}
 
-// DefaultFields returns what SignOptions.Fields stands for when it is nil.
+// DefaultFields returns the value that a nil SignOptions.Fields means.
 func DefaultFields() []string { return slices.Clone(defaultFields) }
 
-// DefaultOversign returns what SignOptions.Oversign stands for when it is nil.
+// DefaultOversign returns the value that a nil SignOptions.Oversign means.
 func DefaultOversign() []string { return slices.Clone(defaultOversign) }
 
-// DefaultOversignPresent returns what SignOptions.OversignPresent stands for when it is nil.
+// DefaultOversignPresent returns the value that a nil SignOptions.OversignPresent means.
 func DefaultOversignPresent() []string { return slices.Clone(defaultOversignPresent) }
 
 // isPlain reports whether a message has none of the fields of MIME and no byte above 127. No host

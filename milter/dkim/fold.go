@@ -18,7 +18,7 @@ func newFolder(name string) *folder {
 	return &folder{text: make([]byte, 0, 1024), column: len(name) + len(":")}
 }
 
-// tag writes "name=value;" behind a space, or on a line of its own if it does not fit on this one.
+// tag writes "name=value;" behind a space, or on a new line if it does not fit on this one.
 func (f *folder) tag(name, value string) { f.word(" ", name+"="+value+";") }
 
 // list writes "name=" and items with colons between, which may be parted behind each colon.

@@ -67,7 +67,7 @@ func Lint(text string) []lint.Flaw {
 	return flaws
 }
 
-// refused says why verifiers do not use a record.
+// refused adds the flaw that makes verifiers ignore a record.
 func refused(flaws *lint.List, text string, tags taglist.List, err error) {
 	reason := strings.TrimPrefix(err.Error(), "dkim: ")
 	var fault *RecordError
@@ -148,7 +148,7 @@ func keyType(p string) (kind, value string) {
 	return "", ""
 }
 
-// lintKey says what is worth knowing of a record that verifiers use.
+// lintKey adds flaws of a record that verifiers do use.
 func lintKey(flaws *lint.List, text string, tags taglist.List, r Record) {
 	if r.Testing {
 		at(flaws, FlawTesting, "t=y says that the domain is still testing DKIM: delete the tag "+
@@ -226,9 +226,9 @@ func Repair(text string) string {
 			}
 		}
 	}
-	mended := strings.Join(out, "; ")
-	if _, err := ParseRecord(mended); err != nil {
+	repaired := strings.Join(out, "; ")
+	if _, err := ParseRecord(repaired); err != nil {
 		return ""
 	}
-	return mended
+	return repaired
 }

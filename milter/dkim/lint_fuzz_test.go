@@ -14,7 +14,7 @@ var refusals = []string{
 	FlawService,
 }
 
-// FuzzLint holds that flaws are marked within the text, and that a mended record is one.
+// FuzzLint tests that flaws are marked within the text, and that a repaired record is valid.
 func FuzzLint(f *testing.F) {
 	for _, s := range []string{"v=DKIM1 k=RSA p=",
 		"v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=", "o=~; t=y"} {
@@ -35,9 +35,9 @@ func FuzzLint(f *testing.F) {
 		if isRefused != (err != nil) && len(text) < 1000 {
 			t.Errorf("%q: verifiers say %v, Lint says %v", text, err, Lint(text))
 		}
-		if mended := Repair(text); mended != "" {
-			if _, err := ParseRecord(mended); err != nil {
-				t.Errorf("%q: the mended record %q: %v", text, mended, err)
+		if repaired := Repair(text); repaired != "" {
+			if _, err := ParseRecord(repaired); err != nil {
+				t.Errorf("%q: the mended record %q: %v", text, repaired, err)
 			}
 		}
 	})

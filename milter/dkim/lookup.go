@@ -16,14 +16,14 @@ const maxRecords = 4
 // Busy begins the reason of a key that was not looked up because of a shortage of this host.
 const Busy = "this host was too busy"
 
-// Lookup is what asking the DNS for one key came to.
+// Lookup is the outcome of the DNS lookup of one key.
 type Lookup struct {
 	State KeyState
 	// those that can be used; more than one is undefined in RFC 6376 section 3.6.2.2, and we try
 	// each
 	Records []Record
-	Text    string // of the first usable record or, if there is none, of the first record
-	Reason  string // for a postmaster, why there is no usable record
+	Text    string // of the first usable record, or else of the first record
+	Reason  string // for a postmaster, why no record is usable
 	IsShort bool   // KeyUnreached because of a shortage of this host
 }
 
@@ -104,8 +104,8 @@ func (k *Keys) At(name string) Lookup {
 // Wait returns when all answers are there.
 func (k *Keys) Wait() { k.all.Wait() }
 
-// lookupKey never panics: it may run in a goroutine of its own, where a fault of a resolver would
-// end the process.
+// lookupKey never panics: it may run in a separate goroutine, where a panic of a resolver
+// would end the process.
 func lookupKey(ctx context.Context, r dns.Resolver, name string) (l Lookup) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -134,9 +134,9 @@ func unreached(name string, err error) string {
 	return "the DNS failed for the key at " + name
 }
 
-// readRecords keeps the records that can be used. If there is none, the first one's fault is told,
-// but what the owner said of a key record (revoked, too short) before what is wrong with a record
-// that is perhaps no key record.
+// readRecords keeps the usable records. If there is none, it reports the first fault, but
+// prefers an owner's statement in a key record (revoked, too short) to a fault of a record
+// that may not be a key record.
 func readRecords(name string, texts []string) Lookup {
 	l := Lookup{Text: texts[0]}
 	for _, text := range texts[:min(len(texts), maxRecords)] {

@@ -13,7 +13,7 @@ import (
 // ErrOptions is wrapped by errors about SignOptions that no signature can be made with.
 var ErrOptions = errors.New("invalid options for signing")
 
-// SignOptions says what a signature covers and states. Its zero value is the default.
+// SignOptions configures what a signature covers and states. Its zero value is the default.
 type SignOptions struct {
 	SimpleHeader bool // c=simple for the header; default relaxed
 	SimpleBody   bool // c=simple for the body; default relaxed
@@ -34,7 +34,8 @@ type SignOptions struct {
 	Unicode bool
 }
 
-// DefaultExpiry is what mail may take: five days in our queue, as many in a forwarder's.
+// DefaultExpiry is the time that delivery may take: five days in our queue, and as many in
+// that of a forwarder.
 const DefaultExpiry = 10 * 24 * time.Hour
 
 // BodyHash names the digest of the body that signing with o asks for.
@@ -42,8 +43,8 @@ func (o SignOptions) BodyHash() message.BodyHash {
 	return message.BodyHash{Canonicalization: canonicalization(o.SimpleBody), Limit: message.Whole}
 }
 
-// Check tells what is wrong with o. The error wraps ErrOptions. Whether Identifier suits a key
-// shows with the key.
+// Check returns an error that wraps ErrOptions if o is invalid. Whether Identifier matches
+// a key is checked only when a key signs.
 func (o SignOptions) Check() error {
 	for _, name := range o.Fields {
 		if !isFieldName(name) {

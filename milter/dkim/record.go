@@ -36,7 +36,7 @@ type Record struct {
 	Strict  bool // t=s: the domain of i= must be d= itself
 }
 
-// RecordError says why a text is no key record that mail may be verified with.
+// RecordError is the reason why a text is not a key record that can verify mail.
 type RecordError struct {
 	State  KeyState // KeyRevoked, KeyTooShort, KeyTooLong or KeyInvalid
 	Reason string   // for a postmaster: a sentence about the key
@@ -151,7 +151,7 @@ func readRSA(der []byte) (*rsa.PublicKey, error) {
 // makes.
 var oidRSAPSS = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 10}
 
-// unreadKey says what a key is that is not an RSA key.
+// unreadKey returns an error that describes a key that is not an RSA key.
 func unreadKey(der []byte) error {
 	var info struct {
 		Algorithm pkix.AlgorithmIdentifier

@@ -13,8 +13,8 @@ import (
 	"mailseal/milter/taglist"
 )
 
-// Reporting is what a domain publishes at ReportingName (RFC 6651 section 3.2), for those who find
-// a signature of it with r=y that fails.
+// Reporting is the record that a domain publishes at ReportingName (RFC 6651 section 3.2)
+// for verifiers that find a failing signature of the domain with r=y.
 type Reporting struct {
 	Local   string   // ra, the local part of an address at the domain; "": no reports are wanted
 	Percent int      // rp: of how many failures, from 0 to 100
@@ -25,9 +25,9 @@ type Reporting struct {
 // ReportingName is the DNS name of the record of a domain.
 func ReportingName(domain string) string { return "_report._domainkey." + domain }
 
-// FindReporting looks up the record of a domain that wants to hear of failures of a kind. With a
-// problem it does not: there is none, or not one, or it is invalid, or leaves the kind out. An
-// error says that the DNS did not answer.
+// FindReporting looks up the record with which a domain requests reports of failures of a
+// kind. A problem means that it does not request them: the record is missing, ambiguous or
+// invalid, or excludes the kind. An error means that the DNS did not answer.
 func FindReporting(
 	ctx context.Context, resolver dns.Resolver, domain, kind string,
 ) (r Reporting, problem string, err error) {
@@ -89,7 +89,7 @@ func (r Reporting) Wants(kind string) bool {
 	return slices.Contains(r.Reasons, "all") || slices.Contains(r.Reasons, kind)
 }
 
-// The kinds of failures in rr that a verifier without policies of its own may meet.
+// The kinds of failures in rr that a verifier without local policies may find.
 const (
 	FailsVerification = "v" // the signature does not fit what is signed
 	FailsOther        = "o" // such as a key that was taken back

@@ -2,7 +2,7 @@ package dkim
 
 import "time"
 
-// Value is what the verification of one signature came to, in the words of RFC 8601 section 2.7.1.
+// Value is the result of verifying one signature (RFC 8601 section 2.7.1).
 type Value string
 
 // The values of a Result. RFC 6376 section 3.9 knows three states only; how they map here is our
@@ -23,8 +23,8 @@ const (
 	PermError Value = "permerror"
 )
 
-// Result is what became of one DKIM-Signature field. What the field says (Domain to
-// Canonicalization) is there as far as it could be read, whatever the Value.
+// Result is the result of one DKIM-Signature field. The contents of the field (Domain to
+// Canonicalization) are set as far as they could be read, whatever the Value.
 type Result struct {
 	Value    Value
 	Domain   string // d=, in A-labels; as written when it is not a domain name
@@ -71,7 +71,8 @@ func (r Result) Properties() []Property {
 	return known
 }
 
-// Evidence is what a Result rests on: enough to explain a failure to the people who can correct it.
+// Evidence holds the facts behind a Result: enough to explain a failure to the people who
+// can correct it.
 type Evidence struct {
 	Field int      // the signature's index in the header
 	Key   KeyState // what the lookup of the key came to
@@ -91,7 +92,7 @@ type Evidence struct {
 	Expires        time.Time // x=; zero when absent
 }
 
-// KeyState tells what the lookup of a key came to.
+// KeyState is the outcome of the lookup of a key.
 type KeyState uint8
 
 // The states of a key, and what each says about whom.

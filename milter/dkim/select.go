@@ -23,7 +23,7 @@ type Verifier struct {
 	NoteUncovered bool
 	// a shorter key is a policy result; default and least 1024 (RFC 8301 section 3.2)
 	MinRSABits int
-	Effort     *Effort // of one message, shared with ARC; nil for one of its own
+	Effort     *Effort // of one message, shared with ARC; nil for a separate one
 }
 
 // The defaults of a Verifier.
@@ -124,8 +124,8 @@ func (v *Verifier) read(h message.Header, i int) *entry {
 	return e
 }
 
-// checkTimes comes before any lookup, since keys of signatures that have expired tend to be gone:
-// what can be said is said of the time.
+// checkTimes runs before any lookup, since keys of expired signatures are often gone: the
+// result should name the time, not the missing key.
 func (v *Verifier) checkTimes(e *entry) {
 	now, s := v.now(), &e.signature
 	if !s.Expires.IsZero() && now.Add(-v.skew()).After(s.Expires) {

@@ -22,10 +22,10 @@ import (
 // ErrKey is wrapped by every error that comes from the key alone: another key may still sign.
 var ErrKey = errors.New("key cannot sign")
 
-// ErrNotHashed says that the digests of the body lack the one that SignOptions.BodyHash names.
+// ErrNotHashed means that the body digests lack the one that SignOptions.BodyHash names.
 var ErrNotHashed = errors.New("the body was not hashed as the signature needs it")
 
-// Key is what one signature is made with. Its public half is published at
+// Key is the key that makes a signature. Its public half is published at
 // Selector._domainkey.Domain.
 type Key struct {
 	Domain     string        // d=
@@ -109,8 +109,8 @@ func Sign(h message.Header, body *message.Digests, k Key, o SignOptions) (messag
 	return s.Sign(body, k)
 }
 
-// tags writes the field up to "b=", which comes last and on a line of its own: its value is all
-// that is still to come.
+// tags writes the field up to "b=", which is last and on a separate line, because only its
+// value is added later.
 func (s *Signing) tags(algorithm string, bodyHash [sha256.Size]byte, k Key) (*folder, error) {
 	d, selector, err := k.Place()
 	if err != nil {
@@ -186,8 +186,8 @@ func (k Key) Algorithm() (string, error) {
 	}
 }
 
-// Place returns where the key is published, d= and s= in A-labels: nothing in them can add a tag or
-// a line of its own. The error wraps ErrKey.
+// Place returns where the key is published: d= and s=, in A-labels, so that neither can
+// inject a tag or a line. The error wraps ErrKey.
 func (k Key) Place() (d, selector domain.Name, err error) {
 	if d, err = domain.Parse(k.Domain); err != nil || d.Labels() < 2 {
 		return "", "", fmt.Errorf("%w: %q is not a domain", ErrKey, k.Domain)

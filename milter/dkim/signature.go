@@ -15,8 +15,8 @@ import (
 // FieldName is the name of the field that holds a signature (RFC 6376 section 3.5).
 const FieldName = "DKIM-Signature"
 
-// Signature is what a field of signatures says. ARC-Message-Signature has the same parts but
-// Identifier, ARC-Seal fewer.
+// Signature is the parsed content of a signature field. ARC-Message-Signature has the same
+// parts except Identifier; ARC-Seal has fewer.
 type Signature struct {
 	Algorithm  string                   // a=
 	Domain     domain.Name              // d=
@@ -113,11 +113,11 @@ func (s Signature) BodyHashWanted() message.BodyHash {
 // Canonicalization returns c= in full: "relaxed/simple".
 func (s Signature) Canonicalization() string { return s.Header.String() + "/" + s.Body.String() }
 
-// ErrNotVerified says that no key made a signature.
+// ErrNotVerified means that a signature does not match any key.
 var ErrNotVerified = errors.New("not verified")
 
-// ErrTooExpensive says that a signature was not verified, or not with every key that there is for
-// it, since that would have cost more than a message may.
+// ErrTooExpensive means that a signature was not verified, or not with every key that is
+// published for it, because that would have exceeded the message's Effort.
 var ErrTooExpensive = errors.New("too expensive")
 
 // VerifiedBy returns the index of the first of records whose key made s over the fields of header

@@ -60,7 +60,7 @@ func (t *Tags) refuse(format string, args ...any) {
 	}
 }
 
-// Text returns the value of a tag, "" when there is none.
+// Text returns the value of a tag, or "" if the tag is missing.
 func (t *Tags) Text(name string) string {
 	v, _ := t.list.Value(name)
 	return v
@@ -209,11 +209,11 @@ func (t *Tags) number(name string) (n int64, has bool) {
 	return n, true
 }
 
-// Unsigned returns the field as a signature covers it: without the value of its own b= (RFC 6376
-// section 3.7). It goes by the place of the tag, since other values may well hold "b=". By the
-// letter the white space around the value goes with it. Some signers leave it, so when there is any
-// there is a second form; a signature that fits it was still made by the owner of the key over this
-// very message.
+// Unsigned returns the field as a signature covers it: without the value of its own b= (RFC
+// 6376 section 3.7). It uses the position of the tag, since other values may contain "b="
+// as well. By the RFC's text the white space around the value is removed, too. Some signers
+// keep it, so a field with such white space has a second form; a signature that matches it
+// was still made by the owner of the key over this very message.
 func (t *Tags) Unsigned() []message.Field {
 	for _, tag := range t.list {
 		if tag.Name != "b" {

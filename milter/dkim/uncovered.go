@@ -9,14 +9,14 @@ import (
 	"mailseal/milter/message"
 )
 
-// guarded are the fields of which a reader sees one, and not always the one that is signed: a
-// second Subject on top of a signed message is what most mail programs show (RFC 6376 section
-// 8.15). From has a rule of its own, without exception.
+// guarded are fields of which a reader shows only one, which may not be the signed one:
+// most mail programs show a second Subject at the top of a signed message (RFC 6376 section
+// 8.15). From has a separate rule, without exception.
 var guarded = []string{"Subject", "To", "Cc", "Date", "Reply-To", "Content-Type",
 	"Content-Transfer-Encoding"}
 
-// grown are the fields that every host on the way adds another of: that a signature does not cover
-// the newest is no news.
+// grown are fields that hosts add on the way; a signature that does not cover the newest
+// one is normal.
 var grown = []string{"Received", "Return-Path", "DKIM-Signature", "DKIM2-Signature",
 	"Message-Instance", "Authentication-Results", "Delivered-To"}
 

@@ -69,7 +69,7 @@ func (x *Verification) try(entries []*entry, keys *Keys, index func() *Index,
 	}
 }
 
-// records returns the key records that e may be verified with, or settles it when there are none.
+// records returns the key records to verify e with, or settles e if there are none.
 func (e *entry) records(found Lookup) []Record {
 	proof := &e.result.Evidence
 	proof.Key, proof.Record = found.State, found.Text
@@ -170,8 +170,8 @@ func (x *Verification) concludeUncovered(e *entry, index *Index) {
 	e.settle(Pass, note)
 }
 
-// broken says which part does not match. For Ed25519 a changed header and a wrong key look the
-// same.
+// broken returns the part that does not match. For Ed25519 a changed header and a wrong key
+// cannot be distinguished.
 func broken(proof *Evidence, algorithm string) string {
 	var what []string
 	if !proof.BodyIntact {

@@ -88,7 +88,7 @@ func isClose(n *big.Int) bool {
 	return false
 }
 
-// isSquare reports whether a number is a square. Most are told by what remains of them.
+// isSquare reports whether a number is a square. Its residues rule out most numbers.
 func isSquare(n *big.Int) bool {
 	rest := new(big.Int)
 	for _, m := range []int64{64, 63, 65, 11, 17, 19, 23} {

@@ -74,8 +74,8 @@ func TestWeakKeys(t *testing.T) {
 		if isWeak != tt.weak {
 			t.Errorf("%s: weak: %v, want %v: %v", name, isWeak, tt.weak, Lint(text))
 		}
-		if mended := Repair(text); mended != text {
-			t.Errorf("%s: %q is proposed for %q", name, mended, text)
+		if repaired := Repair(text); repaired != text {
+			t.Errorf("%s: %q is proposed for %q", name, repaired, text)
 		}
 	}
 	parse := func(n *big.Int) PublicKey {

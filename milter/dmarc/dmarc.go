@@ -27,7 +27,7 @@ const (
 	Permerror Value = "permerror"
 )
 
-// Method is what authenticated an identifier.
+// Method is the method that authenticated an identifier.
 type Method string
 
 // The methods that RFC 9989 builds on (section 4.4).
@@ -50,11 +50,11 @@ type Identifier struct {
 type Author struct {
 	Domain domain.Name // "" for an address without one, such as an address literal
 
-	// Aside says that the domain is only in the display name, which few readers take for an
+	// Aside means that the domain is only in the display name, which few readers take for an
 	// address.
 	Aside bool
-	// Route says that the domain is only in a source route, which few readers show. Where its owner
-	// has no record the message may pass.
+	// Route means that the domain is only in a source route, which few readers show. The
+	// message may pass if its owner has no record.
 	Route bool
 }
 
@@ -71,7 +71,7 @@ type Alignment struct {
 	unanswered string // the DNS name that Err is about
 }
 
-// Result is what Check found. For a Value of none and permerror, Record may be nil.
+// Result is the result of Check. Record may be nil if Value is none or permerror.
 type Result struct {
 	Value  Value
 	Reason string      // one clause for people
@@ -97,8 +97,8 @@ type Result struct {
 	// Unanswered is the DNS name, such as "_dmarc.com", whose lookup failed and made this a
 	// temperror; "" when it was that of another method.
 	Unanswered string
-	// Harmless says of a temperror that the message does not fail, whatever the DNS would have
-	// said: it is a pass if there is a policy record, and none if not.
+	// Harmless means that a temperror cannot hide a failure: the result would have been a pass
+	// or none, depending on whether there is a policy record.
 	Harmless bool
 
 	Walks   []Walk // the author's first
@@ -109,7 +109,7 @@ type Result struct {
 // reason policy_test_mode (RFC 9990).
 func (r Result) Testing() bool { return r.Value == Fail && r.Disposition != r.Requested }
 
-// Checker holds what Check needs. Only Resolver must be set.
+// Checker holds the dependencies of Check. Only Resolver must be set.
 type Checker struct {
 	Resolver dns.Resolver
 
@@ -140,17 +140,18 @@ func (c *Checker) Check(ctx context.Context, authors []Author, ids []Identifier)
 	return c.discover(ctx, authors, false).Weigh(ctx, ids)
 }
 
-// Discovery is what the DNS says of a message's author domains. It serves one message and one
-// goroutine.
+// Discovery holds the DMARC records of a message's author domains. It serves one message
+// and one goroutine.
 type Discovery struct {
 	f       *finder
 	authors []Author
 	found   []Result // one for each of authors, none when there are too many
 }
 
-// Discover is the part of Check that needs only the From fields, to run beside the methods:
-// a sender that makes SPF slow must not thereby spend the time that DMARC needs. Since it is not
-// known yet what will be needed, it always walks to the end.
+// Discover is the part of Check that needs only the From fields, so that it can run in
+// parallel with the other methods: a sender that slows down SPF must not use up the time
+// for DMARC. Since it is not known yet which records will be needed, Discover always
+// completes the tree walk.
 func (c *Checker) Discover(ctx context.Context, authors []Author) *Discovery {
 	return c.discover(ctx, authors, true)
 }
@@ -356,8 +357,9 @@ func (r *Result) conclude() {
 	}
 }
 
-// request says which policy the record has for the author domain: p for the name it is at,
-// below it sp, or np when the author domain does not exist (RFC 9989 section 4.10.1).
+// request sets the policy that the record requests for the author domain: p if the record
+// is at its name, else sp, or np if the author domain does not exist (RFC 9989 section
+// 4.10.1).
 func (f *finder) request(ctx context.Context, r *Result) {
 	rec := r.Record
 	switch {

@@ -13,7 +13,7 @@ import (
 // section 4).
 type Consent struct {
 	URI   string      // as published
-	Host  domain.Name // of the address; "" when there is none
+	Host  domain.Name // of the address, or ""
 	Own   bool        // the same organizational domain: no consent is needed
 	Given bool        // the record is there, or need not be
 	Name  string      // where the record belongs

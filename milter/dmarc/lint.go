@@ -206,8 +206,8 @@ func (l *linter) syntax() {
 	}
 }
 
-// becomes says what receivers make of a tag that they cannot read. Policies are no tags like the
-// others: with one of them the whole record is lost (RFC 9989 section 4.10.1).
+// becomes describes how receivers treat a tag that they cannot parse. Policies are an
+// exception: an invalid one makes the whole record unusable (RFC 9989 section 4.10.1).
 func (l *linter) becomes(name string) string {
 	switch {
 	case l.record.Broken == "" || !slices.Contains([]string{"p", "sp", "np"}, name):

@@ -2,7 +2,7 @@ package dmarc
 
 import "testing"
 
-// FuzzLint holds that flaws are marked within the text, and that a mended record is one.
+// FuzzLint tests that flaws are marked within the text, and that a repaired record is valid.
 func FuzzLint(f *testing.F) {
 	for _, s := range []string{"v=DMARC1 p=rejct, rua:<a@example.com>",
 		"_dmarc v=DMARC1; fo=1,d; aspf=strict", "v=DMRAC1;p=none"} {
@@ -21,12 +21,12 @@ func FuzzLint(f *testing.F) {
 			len(Lint(text)) == 0 {
 			t.Errorf("%q: broken %q, notes %q, and Lint says nothing", text, r.Broken, r.Notes)
 		}
-		if mended, ok := Repair(text); ok {
-			if !isRecord(mended) {
-				t.Errorf("%q: the mended record %q is none", text, mended)
+		if repaired, ok := Repair(text); ok {
+			if !isRecord(repaired) {
+				t.Errorf("%q: the mended record %q is none", text, repaired)
 			}
-			if again, ok := Repair(mended); !ok || again != mended {
-				t.Errorf("%q: mended twice: %q, then %q", text, mended, again)
+			if again, ok := Repair(repaired); !ok || again != repaired {
+				t.Errorf("%q: mended twice: %q, then %q", text, repaired, again)
 			}
 		}
 	})

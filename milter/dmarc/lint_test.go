@@ -33,15 +33,15 @@ func TestLintCoversNotes(t *testing.T) {
 				t.Fatalf("%q: %s at %d to %d", text, f.Code, f.Start, f.End)
 			}
 		}
-		mended, ok := Repair(text)
+		repaired, ok := Repair(text)
 		if !ok {
 			continue
 		}
-		if again, _ := Repair(mended); again != mended {
-			t.Fatalf("%q is mended to %q, and that to %q", text, mended, again)
+		if again, _ := Repair(repaired); again != repaired {
+			t.Fatalf("%q is mended to %q, and that to %q", text, repaired, again)
 		}
-		if fixed, err := Parse(mended); err != nil || len(fixed.Notes) > 0 || fixed.Policy == "" {
-			t.Fatalf("%q is mended to %q: %v %q", text, mended, err, fixed.Notes)
+		if fixed, err := Parse(repaired); err != nil || len(fixed.Notes) > 0 || fixed.Policy == "" {
+			t.Fatalf("%q is mended to %q: %v %q", text, repaired, err, fixed.Notes)
 		}
 	}
 }

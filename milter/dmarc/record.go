@@ -9,12 +9,13 @@ import (
 	"mailseal/milter/taglist"
 )
 
-// ErrNoRecord says that a text is no DMARC policy record: its first tag is not v=DMARC1. It is not
-// an error of the domain that published it; the name may hold any other text.
+// ErrNoRecord means that a text is not a DMARC policy record: its first tag is not
+// v=DMARC1. This is not a mistake of the domain that published it; the name may have any
+// other text.
 var ErrNoRecord = errors.New("not a DMARC policy record")
 
-// Policy is what a domain owner asks a receiver to do with mail that fails (RFC 9989 section 4.7,
-// p).
+// Policy is the treatment that a domain owner requests for mail that fails (RFC 9989
+// section 4.7, p).
 type Policy string
 
 // The policies, from the mildest up. The zero Policy is one that was not published.
@@ -97,10 +98,10 @@ type Record struct {
 	Notes  []string // what was read past, for the owner: a clause each, at most 20
 }
 
-// Parse reads a policy record with the patience of RFC 9989 section 4.8: whatever is wrong behind
-// v=DMARC1 is skipped, or replaced by its default, and noted. Values are read in any case, as
-// the ABNF has them, and so are names of tags; of a tag that stands twice the first counts. The
-// error is ErrNoRecord.
+// Parse reads a policy record leniently (RFC 9989 section 4.8): invalid parts after
+// v=DMARC1 are skipped or replaced by their defaults, and noted. Values and tag names are
+// case-insensitive, as in the ABNF; of a tag that occurs twice the first counts. The error
+// is ErrNoRecord.
 func Parse(text string) (Record, error) {
 	if !isRecord(text) {
 		return Record{}, ErrNoRecord
@@ -201,7 +202,7 @@ func (r *Record) judge(tags taglist.List) {
 	}
 }
 
-// maxNotes bounds what is said about a record; one of 64 KB could hold 30,000 mistakes.
+// maxNotes limits the notes on a record; one of 64 KB could contain 30,000 mistakes.
 const maxNotes = 20
 
 func (r *Record) note(format string, args ...any) {

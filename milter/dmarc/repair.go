@@ -61,13 +61,13 @@ func Repair(text string) (string, bool) {
 			out = append(out, t.Name+"="+value)
 		}
 	}
-	mended := strings.Join(out, "; ")
-	_, err := Parse(mended)
-	return mended, err == nil
+	repaired := strings.Join(out, "; ")
+	_, err := Parse(repaired)
+	return repaired, err == nil
 }
 
-// counting are the policies of a record that counts as it is, by their tags: a corrected one must
-// ask for the same, whatever else the text holds.
+// counting returns the policies, by tag, of a record that is valid without a correction: a
+// repaired record must request the same, whatever else the text contains.
 func counting(text string) map[string]string {
 	out := map[string]string{}
 	r, err := Parse(text)

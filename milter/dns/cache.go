@@ -69,7 +69,7 @@ type CacheCounters struct {
 	Failures atomic.Uint64 // lookups that failed; remembered ones do not count again
 }
 
-// shardCount is how many parts with a lock of their own the cache has.
+// shardCount is the number of parts of the cache, each with a separate lock.
 const shardCount = 32
 
 // anyType is the type under which NXDOMAIN is kept: it holds for all types of the name.
@@ -167,7 +167,7 @@ func (c *Cache) remember(k key, found *known, end time.Time) {
 	switch {
 	case c.o.Nothing:
 		return
-	case found.err != nil: // it says nothing of other types
+	case found.err != nil: // it implies nothing about other types
 	case found.answer.Status == NXDomain:
 		c.memory.Drop(k)
 		k = k.any()
@@ -195,9 +195,9 @@ func (c *Cache) abandoned(k key, began time.Time) {
 	}
 }
 
-// ttl says how long an outcome is kept. A failure is kept as a failure: a time-out never turns into
-// an answer. A failure because the callers gave up, or
-// spent their budget, does not concern other callers.
+// ttl returns how long an outcome is cached. A failure is cached as a failure: a timeout
+// never turns into an answer. A failure because the callers gave up, or spent their budget,
+// does not concern other callers.
 func (c *Cache) ttl(ctx context.Context, found *known) time.Duration {
 	switch {
 	case found.err != nil && (ctx.Err() != nil || !errors.Is(found.err, ErrFailure) ||

@@ -30,9 +30,9 @@ type Options struct {
 	// queries under way at once, a socket each; more fail with ErrShortage. 0 means 4096
 	Concurrency int
 	Now         func() time.Time // nil means time.Now
-	// ask validating resolvers not to validate (the CD bit, RFC 4035 section 3.2.2): they answer
-	// then what they refuse as bogus. For finding out why there is no answer, never for believing
-	// one
+	// asks validating resolvers not to validate (the CD bit, RFC 4035 section 3.2.2): then they
+	// answer names that they refuse as bogus. It is for finding out why there is no answer,
+	// never for trusting one.
 	Unchecked bool
 }
 
@@ -60,9 +60,9 @@ type ClientCounters struct {
 	Timeouts  atomic.Uint64 // queries that no reply came to in time
 }
 
-// New returns a Client. The error names the server that is not an IP address, or says why
-// resolv.conf cannot be read; if there is no resolv.conf, or no server in it, 127.0.0.1 is asked,
-// as the C library does.
+// New returns a Client. The error names the server that is not an IP address, or the reason
+// why resolv.conf cannot be read. If there is no resolv.conf, or no server in it, the
+// Client queries 127.0.0.1, as the C library does.
 func New(o Options) (*Client, error) {
 	c := &Client{
 		timeout: o.Timeout,
@@ -252,7 +252,7 @@ func isSilence(err error) bool {
 	return !errors.Is(err, ErrFailure) || errors.Is(err, ErrTimeout)
 }
 
-// lookupError says of each server why it gave no answer.
+// lookupError lists for each server why it gave no answer.
 type lookupError struct {
 	name   string
 	typ    Type

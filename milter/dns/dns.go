@@ -51,7 +51,7 @@ func (t Type) String() string {
 	return "TYPE" + strconv.Itoa(int(t))
 }
 
-// Status tells what an answer means when the lookup did not fail.
+// Status is the meaning of an answer to a lookup that did not fail.
 type Status uint8
 
 const (
@@ -78,9 +78,10 @@ func (s Status) String() string {
 	return "NXDOMAIN"
 }
 
-// Answer is what the DNS says of a name and type. Only the slice that belongs to the type is set,
-// and only when Status is Found. Records stand in the order of the answer; a caller that needs
-// another sorts a copy. Shared with the cache: not to be changed.
+// Answer is the answer of the DNS for a name and type. Only the slice that belongs to the
+// type is set, and only when Status is Found. Records are in the order of the reply; a
+// caller that needs another order sorts a copy. Answers are shared with the cache: callers
+// must not change them.
 type Answer struct {
 	Status Status
 	Addrs  []netip.Addr // A, AAAA

@@ -22,9 +22,9 @@ var errMalformed = fmt.Errorf("%w: the reply cannot be read", ErrFailure)
 // own mind.
 var packets = sync.Pool{New: func() any { return new([4096]byte) }}
 
-// overUDP sends the query from a socket of its own, so that the kernel picks a random port and
-// drops what comes from another address, and waits for the reply. Replies to other ids or questions
-// are an attacker's guesses: they are ignored, and the wait goes on.
+// overUDP sends the query from a new socket, so that the kernel picks a random port and
+// drops packets from other addresses, and waits for the reply. Replies with other IDs or
+// questions are guesses of an attacker: they are ignored, and the wait continues.
 func (c *Client) overUDP(ctx context.Context, addr string, q *wire.Msg) (*wire.Msg, error) {
 	packed, err := q.Pack()
 	if err != nil {

@@ -9,18 +9,18 @@ import (
 	"sync/atomic"
 )
 
-// ErrShortage says that a lookup could not be made because this host had nothing left to make it
-// with: no place at the Gate before the caller's time was over, no file descriptor, no memory. It
-// says nothing about the name or its servers, wraps no ErrFailure and is never remembered: it must
-// not be taken for a failure of the DNS.
+// ErrShortage means that this host lacked the resources for a lookup: no place at the Gate
+// became free in the caller's time, or there was no file descriptor or no memory. It
+// implies nothing about the name or its servers, does not wrap ErrFailure and is never
+// cached: it must not be taken for a failure of the DNS.
 var ErrShortage = errors.New("this host is too busy to look names up")
 
-// Class parts the lookups of a message, so that one method cannot take the places of another:
-// a sender of many signatures below silent servers must not hold up the lookup
-// of his own DMARC policy.
+// Class divides the lookups of a message into groups, so that one method cannot take the
+// places of another: a sender that adds many signatures below unresponsive servers must not
+// delay the lookup of its own DMARC policy.
 type Class uint8
 
-// The classes. Each has places of its own at the Gate.
+// The classes. Each has separate places at the Gate.
 const (
 	// keys of DKIM and ARC, reverse names, and whatever else belongs to no other class
 	Evidence Class = iota
@@ -89,15 +89,15 @@ func (o GateOptions) withDefaults() GateOptions {
 	return o
 }
 
-// Gate is a Resolver that bounds how many lookups are under way and shares the places out. What the
-// Cache behind it remembers needs no place. Safe for concurrent use.
+// Gate is a Resolver that limits the number of concurrent lookups and divides the places
+// fairly. Answers from the Cache behind it need no place. It is safe for concurrent use.
 //
-// Who fills it: senders of messages with many names below servers that do not answer, each of
-// which keeps its place for seconds. What happens to the others then: nothing. Every asker has
-// places of its own as long as there are fewer than Most/Own askers at once; who wants more waits,
-// and of those who wait the one with the fewest places goes first. A place is held by the caller,
-// not by the lookup: a caller that asks for a name that is being looked up already gets the answer
-// with him, and does not wait in his queue.
+// Senders of messages with many names below servers that do not answer can fill it, since
+// each such name keeps its place for seconds. Others are not affected: every caller has
+// reserved places as long as there are fewer than Most/Own callers at once; a caller that
+// wants more waits, and the waiting caller with the fewest places is served first. The
+// caller holds the place, not the lookup: a caller that asks for a name that is already
+// being looked up shares that answer, and does not wait in the other caller's queue.
 type Gate struct {
 	Counters GateCounters
 

@@ -13,12 +13,12 @@ import (
 // is a loop or a trap.
 const maxAliases = 16
 
-// Read says what the reply of a server that knows everything means for the question (name, t): it
-// follows the aliases inside the reply, keeps NXDOMAIN and no data apart and takes the time to live
-// from the records, or from the SOA for the two negative answers (RFC 2308 section 5; zero without
-// one). The error wraps ErrFailure and names the cause: another RCODE, a chain of more than 16
-// aliases, nothing from a server that does not resolve for us. The caller has compared id and
-// question.
+// Read interprets the reply of a recursive server to the question (name, t). It follows
+// aliases inside the reply, distinguishes NXDOMAIN from no data, and takes the TTL from the
+// records, or from the SOA for the two negative answers (RFC 2308 section 5; zero without
+// an SOA). The error wraps ErrFailure and names the cause: another RCODE, a chain of more
+// than 16 aliases, or an empty reply of a server that does not resolve for us. The caller
+// must have compared ID and question.
 func Read(m *wire.Msg, name string, t Type) (Answer, error) {
 	a, rest, err := readPart(m, name, t)
 	if rest != "" {
@@ -129,9 +129,9 @@ func aliasesOf(rrs []wire.RR) aliases {
 	return a
 }
 
-// next returns the name that owner is an alias of, and how long that holds; "" when owner is no
-// alias. Servers send the CNAME that a DNAME stands for along, but some stub resolvers leave it
-// out: then the name below the DNAME's owner moves below its target (RFC 6672 section 2.2).
+// next returns the name that owner is an alias of, and its TTL; "" if owner is not an
+// alias. Servers send the CNAME that a DNAME implies, but some stub resolvers omit it: then
+// the name below the DNAME's owner moves below its target (RFC 6672 section 2.2).
 func (a aliases) next(owner string) (target string, ttl uint32, err error) {
 	if c := a.names[owner]; c != nil {
 		return wire.CanonicalName(c.Target), c.Hdr.Ttl, nil
@@ -213,8 +213,9 @@ func joined(parts []string) string {
 	return b.String()
 }
 
-// negativeTTL returns how long "there is none" may be kept: the smaller of the SOA's own time to
-// live and its MINIMUM (RFC 2308 section 5). An SOA of a zone that the name is not in says nothing.
+// negativeTTL returns how long a negative answer may be cached: the smaller of the SOA's
+// TTL and its MINIMUM (RFC 2308 section 5). The SOA of a zone that does not contain the
+// name is ignored.
 func negativeTTL(rrs []wire.RR, owner string) (uint32, bool) {
 	for _, rr := range rrs {
 		if soa, ok := rr.(*wire.SOA); ok && wire.IsSubDomain(soa.Hdr.Name, owner) {

@@ -137,7 +137,7 @@ type resolvOptions struct {
 	rotate   bool
 }
 
-// said are the options of resolv.conf as it is now; none where the servers are not from there.
+// said returns the current options of resolv.conf, or none if the servers are not from it.
 func (l *servers) said(now time.Time) resolvOptions {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -10,7 +10,7 @@ import (
 	"github.com/expr-lang/expr/vm"
 )
 
-// Truth is what is known of a condition's value.
+// Truth is the value of a condition as far as it is known.
 type Truth int
 
 // The values.

@@ -11,9 +11,9 @@ import (
 	"mailseal/milter/message"
 )
 
-// Known is what is known of a message at the end of its header: the facts of a Signing expression.
-// Text is as the MTA or the message has it, domains are in lower case and A-labels, and what is not
-// known is "".
+// Known holds the facts that are known about a message at the end of its header: those of a
+// Signing expression. Text is unchanged from the MTA or the message; domains are in lower
+// case and A-labels; unknown facts are "".
 type Known struct {
 	Client   Client   `expr:"client" json:"client,omitzero"`
 	Envelope Envelope `expr:"envelope" json:"envelope,omitzero"`
@@ -42,7 +42,7 @@ type Client struct {
 	Helo    string `expr:"helo" json:"helo,omitempty"` // the name in HELO
 }
 
-// Envelope is what the client said of the message.
+// Envelope holds the facts about a message that come from the SMTP session.
 type Envelope struct {
 	Sender       string   `expr:"sender" json:"sender,omitempty"` // "" for a bounce
 	SenderDomain string   `expr:"sender_domain" json:"-"`         // "" for a bounce
@@ -69,8 +69,8 @@ type Clock struct {
 	Weekday string `expr:"weekday" json:"-"` // "monday"
 }
 
-// Judged is what is known once the methods have run: the facts of a Judging expression. The result
-// of a method that did not run is "".
+// Judged holds the facts that are known once the methods have run: those of a Judging
+// expression. The result of a method that did not run is "".
 type Judged struct {
 	Known
 	Size  int    `expr:"size" json:"size,omitempty"` // bytes, header and body

@@ -83,7 +83,7 @@ var words = map[string][]string{
 	"time.weekday":      {"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"},
 }
 
-// FunctionDocs says for the manual what each function is.
+// FunctionDocs describes each function for the manual.
 var FunctionDocs = map[string]string{
 	"all": "all(LIST, CONDITION): the condition is true for every element. In the " +
 		"condition, # is the element, and .result its part: all(dkim, .aligned), " +

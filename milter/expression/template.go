@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Template is the text of a reply, in which names in braces stand for facts: "{dmarc.domain} asks
-// to refuse {message_id}".
+// Template is the text of a reply with placeholders: names of facts in braces, as in
+// "{dmarc.domain} asks to refuse {message_id}".
 type Template struct{ text string }
 
 // placeholders are the names that a Template may have, and what they stand for. All of it is
@@ -58,7 +58,7 @@ func NewTemplate(text string) (Template, error) {
 	return Template{text}, nil
 }
 
-// UnknownPlaceholder is the error for a name in braces that stands for nothing.
+// UnknownPlaceholder is the error for a name in braces that is not the name of a fact.
 type UnknownPlaceholder string
 
 func (u UnknownPlaceholder) Error() string {

@@ -51,7 +51,8 @@ type Filter struct {
 	Test     Test
 }
 
-// SelfCheck says how many signatures a second implementation looks at before the mail goes out.
+// SelfCheck configures how many signatures a second implementation verifies before the mail
+// is sent.
 type SelfCheck struct {
 	Share float64 // of the messages, 0 … 1
 	// Accept: a bad second opinion is logged and counted; any other: the message is deferred too

@@ -30,7 +30,7 @@ type Recorder interface {
 	Failed(f report.Failing)
 }
 
-// Reports says what is kept for DMARC reports.
+// Reports configures the data that is kept for DMARC reports.
 type Reports struct {
 	Recorder  Recorder    // nil: nothing is kept
 	Domain    domain.Name // of our own reports' sender: mail from it and to it makes no rows

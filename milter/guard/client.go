@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Family tells how the SMTP client reached the MTA.
+// Family is the address family of the SMTP client's connection to the MTA.
 type Family byte
 
 // The families of the protocol.

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Options are what a connection is to be like. The zero value is a good one but for Wishes.
+// Options are the options of a connection. The zero value is usable except for Wishes.
 type Options struct {
 	Wishes Wishes
 	Limits Limits
@@ -25,8 +25,9 @@ type HeaderSink func(name, value []byte) error
 // and a line's end, may be split anywhere. ErrSkip says that the rest of the body is not wanted.
 type BodySink func(p []byte) error
 
-// ErrSkip is what a BodySink returns when it needs no more of this message's body. It is told to
-// the MTA where both sides can; otherwise the rest is read and dropped.
+// ErrSkip is returned by a BodySink that needs no more of this message's body. The MTA is
+// asked to skip the rest if both sides support that; otherwise the rest is read and
+// dropped.
 var ErrSkip = errors.New("skip the rest of the body")
 
 // ErrNoAnswer is why a connection ends on which the filter wrote what the MTA would not read, or
@@ -66,9 +67,10 @@ type Conn struct {
 	cancel   context.CancelFunc
 }
 
-// Handshake reads the MTA's offer, intersects it with the wishes and answers. It takes no longer
-// than Limits.Handshake. The error is io.EOF, as it is, when the peer closed without a word:
-// a monitor checked that the port is open. The caller closes nc after any error.
+// Handshake reads the MTA's offer, intersects it with the wishes and replies. It takes at
+// most Limits.Handshake. The error is io.EOF itself if the peer closed the connection
+// without sending anything, as monitors do that check whether the port is open. The caller
+// closes nc after any error.
 func Handshake(nc net.Conn, o Options) (*Conn, error) {
 	f := NewFramer(nc, o.Limits)
 	offer, err := readOffer(f)
@@ -154,8 +156,9 @@ func (c *Conn) Context() context.Context { return c.ctx }
 // Done is closed when the connection has ended.
 func (c *Conn) Done() <-chan struct{} { return c.ctx.Done() }
 
-// Err returns why the connection ended, for the log: nil when the MTA said QUIT or closed between
-// two packets, when it was closed here, and as long as it lasts.
+// Err returns the reason why the connection ended, for the log. It is nil if the MTA sent
+// QUIT or closed between two packets, if the connection was closed here, and while it is
+// open.
 func (c *Conn) Err() error {
 	select {
 	case <-c.ctx.Done():

@@ -85,7 +85,7 @@ const minVersion = 2
 // 554.
 const maxMacros = 50
 
-// Offer is what an MTA can do: the first packet of a connection.
+// Offer is the set of an MTA's abilities, from the first packet of a connection.
 type Offer struct {
 	Version  uint32
 	Actions  Action
@@ -113,7 +113,7 @@ func ParseOffer(data []byte) (Offer, error) {
 	return o, nil
 }
 
-// Wishes are what a filter would like to have.
+// Wishes are the abilities that a filter would like to use.
 type Wishes struct {
 	Actions  Action
 	Protocol Protocol
@@ -171,7 +171,7 @@ func DefaultWishes() Wishes {
 	}
 }
 
-// Agreement is what both sides can do.
+// Agreement is the set of abilities that both sides support.
 type Agreement struct {
 	Version  uint32
 	Actions  Action

@@ -8,7 +8,7 @@ import (
 	"mailseal/milter/domain"
 )
 
-// ErrAddress says that a text is not an address. ParsePath wraps it with the reason.
+// ErrAddress means that a text is not an address. ParsePath wraps it with the reason.
 var ErrAddress = errors.New("not an address")
 
 // Address is one mailbox.

@@ -9,12 +9,12 @@ import (
 	"mailseal/milter/domain"
 )
 
-// ErrNoAuthor says that a header names no author domain: there is no From field, or none that shows
-// a domain name. It is wrapped with the reason, for a log.
+// ErrNoAuthor means that a header has no author domain: there is no From field, or no From
+// field shows a domain name. It is wrapped with the reason, for a log.
 var ErrNoAuthor = errors.New("no author")
 
-// ErrManyAuthors says that the From fields of a header show several domains, or that different
-// readers could show different ones. It is wrapped with the reason, for a log.
+// ErrManyAuthors means that the From fields of a header show several domains, or that mail
+// readers could disagree on the domain. It is wrapped with the reason, for a log.
 var ErrManyAuthors = errors.New("more than one author")
 
 const (
@@ -29,10 +29,10 @@ const (
 	MaxDomains = 4
 )
 
-// From is what the From fields of a header show to the readers of a message. A field that RFC 5322
-// allows shows the addresses in it. For any other it is every address that some reader could show:
-// those in angle brackets, those in a list element without them, and those in an unquoted display
-// name.
+// From is the author information that mail readers may show for the From fields of a
+// header. For a field that RFC 5322 allows, it has the addresses in the field. For any
+// other field it has every address that some reader could show: those in angle brackets,
+// those in a list element without brackets, and those in an unquoted display name.
 type From struct {
 	// Shown is one address for each domain, in the order of the header. When TooMany, it is some of
 	// them.

@@ -19,7 +19,7 @@ const (
 	Relaxed                         // white space, and the case of field names, may change
 )
 
-// ErrCanonicalization says that a name is not that of a canonicalization.
+// ErrCanonicalization means that a name is not that of a canonicalization.
 var ErrCanonicalization = errors.New("unknown canonicalization")
 
 // String returns the name that c= and configurations use: "simple" or "relaxed".

@@ -2,8 +2,8 @@ package message
 
 import "slices"
 
-// Collector gathers a header field by field in few pieces of memory, up to a limit: a Field that
-// stays costs no allocation of its own.
+// Collector gathers a header field by field in a few large blocks of memory, up to a limit,
+// so that a Field needs no separate allocation.
 type Collector struct {
 	limit    int
 	size     int

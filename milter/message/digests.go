@@ -20,7 +20,7 @@ type BodyHash struct {
 	Limit            int64 // the octets of the canonical body that are hashed (l=), or Whole
 }
 
-// Sum is what a BodyHash came to.
+// Sum is the result of a BodyHash.
 type Sum struct {
 	SHA256 [sha256.Size]byte
 	// octets of the whole canonical body; less than the Limit when the body ended before it

@@ -2,8 +2,9 @@ package message
 
 import "net/netip"
 
-// Envelope is what the SMTP session said about a message, before any octet of it: the client, who
-// it says it is, the path and the recipients (RFC 5321). The MTA's word is taken for all of it.
+// Envelope is the information of the SMTP session about a message: the client, its HELO
+// name, the return path and the recipients (RFC 5321). All of it comes from the MTA, which
+// is trusted.
 type Envelope struct {
 	// the SMTP client; the zero Addr when there is none (Local) or the MTA did not say
 	Client     netip.Addr

@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// Fault says where a From field departs from RFC 5322, and how. It is an error that wraps
+// Fault describes where and how a From field violates RFC 5322. It is an error that wraps
 // ErrNoAuthor.
 type Fault struct {
 	Field int    // which of the From fields, counted from 1 at the top

@@ -7,7 +7,8 @@ import (
 	"slices"
 )
 
-// ErrField says that some octets are not one header field. ParseField wraps it with the reason.
+// ErrField means that some octets are not exactly one header field. ParseField wraps it
+// with the reason.
 var ErrField = errors.New("not a header field")
 
 // Field is one header field as it arrived: its raw octets without the final CRLF, every line end a

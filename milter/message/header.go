@@ -53,7 +53,7 @@ func (h Header) Ordinals(at []int) []int {
 	return out
 }
 
-// Edits is what is to be done to a header: first Change and Remove, then Insert.
+// Edits are changes to a header, applied in this order: Change and Remove, then Insert.
 type Edits struct {
 	Change []Change // of one field no more than one
 	Remove []int    // indices into the header, in any order; those out of range mean nothing
@@ -66,7 +66,7 @@ type Change struct {
 	Field Field
 }
 
-// With returns h as it will be after e. h itself stays as it is.
+// With returns a copy of h with e applied. It does not change h.
 func (h Header) With(e Edits) Header {
 	out := make(Header, 0, len(e.Insert)+len(h))
 	out = append(out, e.Insert...)

@@ -5,15 +5,15 @@ import (
 	"iter"
 )
 
-// Hidden is a field that stands inside of another one, behind a bare CR. Readers that take a bare
-// CR for a line end, as Python's email package does, see it as a field of its own.
+// Hidden is a field inside another one, behind a bare CR. Readers that treat a bare CR as a
+// line end, as Python's email package does, see it as a separate field.
 type Hidden struct {
 	In    int // index of the field that holds it
 	Field Field
 }
 
-// Hidden returns the fields of a name that stand inside of others, from the top. MTAs hand bare CRs
-// on; no mail reader writes them.
+// Hidden returns the fields of a name that are inside other fields, from the top. MTAs pass
+// bare CRs on; no mail reader writes them.
 func (h Header) Hidden(name string) iter.Seq[Hidden] {
 	return func(yield func(Hidden) bool) {
 		for i, f := range h {

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// Hosts are names of clients as the MTA has verified them, lower case: "mx.example.com" is that
-// host, ".example.com" any below it, and "!" in front says that it is none of them. The nearest
-// name decides, and of two alike the "!".
+// Hosts are names of clients as the MTA has verified them, in lower case: "mx.example.com"
+// is that host, ".example.com" any host below it, and a leading "!" excludes the name. The
+// most specific name decides; of two equal names the one with "!" does.
 type Hosts []string
 
 // Has reports whether the client with a verified name, "" for none, is one of them.

@@ -9,7 +9,7 @@ import (
 	"mailseal/milter/domain"
 )
 
-// ErrPattern says that a text is not a pattern of addresses.
+// ErrPattern means that a text is not an address pattern.
 var ErrPattern = errors.New("not an address pattern")
 
 // Pattern is a set of addresses, as tables of them are written: one address, all users of a domain,

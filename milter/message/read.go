@@ -8,7 +8,7 @@ import (
 	"io"
 )
 
-// ErrHeaderTooLarge says that a header is larger than its limit.
+// ErrHeaderTooLarge means that a header exceeds its limit.
 var ErrHeaderTooLarge = errors.New("header too large")
 
 // ReadHeader reads the fields of a message and the empty line after them, lines parted by CRLF or
@@ -135,10 +135,10 @@ func (hr *headerReader) tooLarge() error {
 	return fmt.Errorf("%w: more than %d octets", ErrHeaderTooLarge, hr.limit)
 }
 
-// Read reads a whole message: its header as ReadHeader does, its body into the digests that wanted
-// asks for; a nil wanted asks for none. Where the first line ends with LF alone, every LF of the
-// body is read as CRLF. Where it ends with CRLF, the body is taken as it is, since a LF alone in it
-// is an octet that was signed.
+// Read reads a whole message: its header as ReadHeader does, and its body into the digests
+// that wanted returns; a nil wanted requests none. If the first line ends with LF alone,
+// every LF of the body is read as CRLF. If it ends with CRLF, the body is not converted,
+// since a bare LF in it is an octet that was signed.
 func Read(r io.Reader, limit int, wanted func(Header) []BodyHash) (*Message, error) {
 	hr := newHeaderReader(bufio.NewReader(r), limit)
 	h, err := hr.read()

@@ -90,7 +90,7 @@ type Texts struct {
 // it needs.
 const Shortage = "shortage"
 
-// Decision is what becomes of a message, and why.
+// Decision is the action for a message, with its reason.
 type Decision struct {
 	Action action.Action // what is done; Accept in a dry run
 	Wanted action.Action // what the rules say

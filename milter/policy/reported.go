@@ -10,8 +10,8 @@ import (
 	"mailseal/milter/verify"
 )
 
-// Reported is what a DMARC report says of a message: what was done, and why that is not what the
-// domain asks for.
+// Reported is what a DMARC report states about a message: the action, and the reason why it
+// is not the action that the domain requests.
 type Reported struct {
 	// Disposition is "none", "quarantine" or "reject"; "" where no policy was found, or where it is
 	// not known which. A message that is only marked reaches the recipient's mailbox as usual: that

@@ -26,25 +26,26 @@ type Rule struct {
 // be evaluated.
 const RulesMethod = "rule"
 
-// The replies of a rule that refuses without a text of its own.
+// The replies of a rule that refuses mail and has no text.
 const (
 	textRuleReject   = "The local policy refuses this message"
 	textRuleTempfail = "The local policy defers this message, please try again later"
 	textRuleError    = "This host cannot judge the message at the moment, please try again later"
 )
 
-// Ruled is what the rules made of a message.
+// Ruled is the result of applying the rules to a message.
 type Ruled struct {
 	Name   string   // the rule that decided; "" for none
 	Would  []string // rules with DryRun that would have decided, each "name=action"
 	Failed error    // why a rule could not be evaluated; nil
 }
 
-// ApplyRules returns what becomes of a message by the rules, d where none of them holds. A message
-// that policy.not_judged names stays as it is, and so does one that this host could not judge.
+// ApplyRules returns the decision of the rules for a message, or d if no rule matches. A
+// message that policy.not_judged names keeps d, and so does one that this host could not
+// verify.
 //
-// A rule that cannot be evaluated ends the search with OnError: what the rules below it would let
-// through must not depend on a stranger who makes this one fail.
+// A rule that cannot be evaluated ends the search with OnError: a sender that makes one
+// rule fail must not reach a more permissive rule below it.
 func (rs *Rules) ApplyRules(d Decision, f *expression.Judged, r *verify.Results) Decision {
 	if len(rs.Rules) == 0 || d.Method == Shortage || d.Exempt {
 		return d

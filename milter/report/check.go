@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// ErrInvalid says that a report is not as RFC 9990 has it.
+// ErrInvalid means that a report violates RFC 9990.
 var ErrInvalid = errors.New("not a valid report")
 
 // checked is what Check looks at.

@@ -39,7 +39,7 @@ type Policy struct {
 	Notes     []string // what is wrong with the record, a clause each; at most 3
 }
 
-// Reason says why a policy was not applied as published (RFC 9990 section 3.1.6).
+// Reason is the reason why a policy was not applied as published (RFC 9990 section 3.1.6).
 type Reason struct {
 	// "local_policy", "mailing_list", "trusted_forwarder", "policy_test_mode", "other"
 	Type    string

@@ -37,9 +37,9 @@ const (
 	FailedSPF     = "spf"
 )
 
-// NotAligned is what Identity-Alignment says (RFC 9991 section 4): the mechanisms that did not give
-// an identity in alignment with From, be it that they failed or that they passed for another
-// domain.
+// NotAligned returns the value of Identity-Alignment (RFC 9991 section 4): the mechanisms
+// without an identity in alignment with From, either because they failed or because they
+// passed for another domain.
 func (e *Evaluation) NotAligned() string {
 	switch {
 	case !e.DKIM && !e.SPF:

@@ -20,7 +20,7 @@ type Feedback struct {
 	from string // the first header_from
 }
 
-// Metadata says who reports, and on which time.
+// Metadata identifies the reporter and the period of a report.
 type Metadata struct {
 	Org       string
 	Email     string
@@ -106,7 +106,7 @@ const (
 // Pass reports whether the row passes DMARC: one of the aligned results is "pass".
 func (r *Row) Pass() bool { return r.DKIM == "pass" || r.SPF == "pass" }
 
-// Action is what a receiver did to the messages of a row.
+// Action is the action of a receiver for the messages of a row.
 type Action int
 
 // Actions. A word that a report invents is Unclear, never one of the others.

@@ -229,8 +229,8 @@ func (m *Metadata) ReporterKey(mailDomain string) string {
 	return strings.ToLower(m.Org)
 }
 
-// Key is what makes a report the same one when it comes again: reporter, report id, policy domain,
-// period.
+// Key returns the key that identifies a report when it arrives again, made of the reporter,
+// report ID, policy domain and period.
 func (f *Feedback) Key(mailDomain string) string {
 	return strings.Join([]string{
 		f.Metadata.ReporterKey(mailDomain), strings.Trim(f.Metadata.ReportID, "<> "),

@@ -45,13 +45,14 @@ type rowPart struct {
 	count string
 }
 
-// ReadXML reads an aggregate report. It calls each for every row that can be counted, in the order
-// of the file; the row is each's to keep. An error of each ends the reading, and is returned.
+// ReadXML reads an aggregate report. It calls each for every row that can be counted, in
+// the order of the file; each may keep the row. An error of each ends the reading, and is
+// returned.
 //
-// Reports are read as they are written, not as they should be: what is unusual is in Notes, a row
-// that says nothing that can be counted in Refused, and a report that ends early has Cut. Words
-// that are unknown are kept as they are. The error wraps ErrNoReport for text that contains no
-// report at all, and ErrHostile for input that no reporter writes.
+// ReadXML is lenient: deviations are in Notes, a row without usable counts is in Refused,
+// and a report that ends early has Cut set. Unknown words are kept unchanged. The error
+// wraps ErrNoReport for text that contains no report at all, and ErrHostile for input that
+// no reporter writes.
 func ReadXML(in io.Reader, each func(*Row) error) (*Feedback,
 	error) {
 	return ReadXMLFrom(in, 1, each)

@@ -2,8 +2,8 @@ package report
 
 import "time"
 
-// Sent is what is kept of a message of ours, for the advice on our own domains: that it was sent,
-// never to whom.
+// Sent is the record of a message that we sent, kept for the advice on our own domains. It
+// does not contain the recipients.
 type Sent struct {
 	Time     time.Time
 	Domain   string // that signed it, and covers the author's

@@ -23,7 +23,7 @@ type TLSReport struct {
 	Cut      string      `json:"cut,omitempty"` // what was left out, as a sentence
 }
 
-// TLSPolicy is what happened under one policy.
+// TLSPolicy holds the results under one policy.
 type TLSPolicy struct {
 	Type     string       `json:"type"` // "sts", "tlsa", "no-policy-found"
 	Domain   string       `json:"domain"`

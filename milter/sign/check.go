@@ -12,7 +12,7 @@ import (
 	"mailseal/milter/message"
 )
 
-// Verdict is what a self-check came to.
+// Verdict is the result of a self-check.
 type Verdict string
 
 // The verdicts.
@@ -23,7 +23,8 @@ const (
 	LeftOut Verdict = "left out"
 )
 
-// ErrDisagree says that the second implementation does not verify a signature that we made.
+// ErrDisagree means that the second implementation does not verify a signature that we
+// made.
 var ErrDisagree = errors.New("the second implementation does not verify the signature")
 
 // Check asks the second implementation whether the signatures verify on the message as it will be:
@@ -87,9 +88,9 @@ func assemble(h message.Header, body []byte) []byte {
 	return out.Bytes()
 }
 
-// TestKey has a key sign a probe that the second implementation must verify with the record that
-// the administrator is told to publish: a key that fails would make signatures that cannot
-// verify.
+// TestKey signs a probe with a key. The second implementation must verify it with the
+// record that the administrator is asked to publish: signatures of a key that fails this
+// could never verify.
 func TestKey(k keys.Key, o dkim.SignOptions) error {
 	record, err := k.Record(keys.RecordOptions{})
 	if err != nil {

@@ -12,13 +12,14 @@ import (
 // limits that MTAs have, Sendmail's 990, is not reached by it.
 const foldedLine = 989
 
-// Lines says what an MTA does to the lines of a message after it has been signed.
+// Lines describes how an MTA changes the lines of a message after it has been signed.
 type Lines struct {
 	Limit     int  // the longest that it leaves as they are, in bytes without the line end; 0: any
 	MayChange bool // it lets a field be changed
 }
 
-// Fit is what becomes of the fields whose lines the MTA would break, and with them the signatures.
+// Fit is the treatment of fields whose lines the MTA would break, which breaks the
+// signatures, too.
 type Fit struct {
 	Change []message.Change // refolded
 	Omit   []string         // names that signatures leave out; the MTA may break these fields

@@ -32,8 +32,9 @@ func (m Match) BodyHashes() []message.BodyHash {
 	return out
 }
 
-// OnKeyError is what becomes of a message that none of the rules could sign: KeyTempfail, KeyReject
-// or KeyAccept. Rules that differ defer it: a message that is deferred can still be signed.
+// OnKeyError returns the action for a message that none of the rules could sign:
+// KeyTempfail, KeyReject or KeyAccept. If the rules differ, it is KeyTempfail: a deferred
+// message can still be signed.
 func (m Match) OnKeyError() action.OnKeyError {
 	return strictest(m, func(r *Rule) bool { return r.OnKeyError != action.KeyAccept })
 }
@@ -53,7 +54,7 @@ func strictest(m Match, objects func(*Rule) bool) action.OnKeyError {
 	return out
 }
 
-// Found is what a rule has to sign a message with.
+// Found holds the keys that a rule has to sign a message with.
 type Found struct {
 	Rule   *Rule
 	Keys   []keys.Key // as they are to be written into d=

@@ -26,8 +26,8 @@ type Sealer struct {
 // BodyHash is the digest of the body that Seal needs.
 func (s *Sealer) BodyHash() message.BodyHash { return s.Options.BodyHash() }
 
-// ErrUnfinished says that a chain was not validated to its end because of a limit or a shortage of
-// this host. It is not sealed: cv=fail would end a chain that may be honest.
+// ErrUnfinished means that the validation of a chain was stopped by a limit or a shortage
+// of this host. The chain is not sealed: cv=fail would end a chain that may be honest.
 var ErrUnfinished = errors.New("the ARC chain was not validated to its end")
 
 // Seal returns the next set for a message that will have header h below it, the topmost field

@@ -20,11 +20,12 @@ import (
 	"mailseal/milter/message"
 )
 
-// ErrUnsigned says that a rule wants the message signed and that no signature could be made. Such a
-// message must not go out as if nothing had happened.
+// ErrUnsigned means that a rule requires a signature and that none could be made. Such a
+// message must not be sent on silently.
 var ErrUnsigned = errors.New("no signature could be made")
 
-// ErrNoRule says that the table in which a rule looks its keys up does not know the sender.
+// ErrNoRule means that the table in which a rule looks up its keys does not have the
+// sender.
 var ErrNoRule = errors.New("no keys for the sender")
 
 // ErrFirstKey is in the error of a rule whose keys have never signed yet: mail goes unsigned until
@@ -79,7 +80,7 @@ type Signer struct {
 	Identifiers map[string]string
 }
 
-// Signed is what became of one message.
+// Signed is the result of signing one message.
 type Signed struct {
 	Fields []message.Field // DKIM-Signature fields, top first
 	Made   []Signature     // what they say, in the same order
@@ -110,7 +111,7 @@ type KeyFailure struct {
 	Err error
 }
 
-// Match returns the rules that sign, none when there is none.
+// Match returns the rules that sign the message, if any.
 func (s *Signer) Match(q Query) Match { return s.Table.Match(q) }
 
 // Find returns the keys of a rule, as they are to be written into d=, and in out those that cannot

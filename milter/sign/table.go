@@ -14,7 +14,7 @@ import (
 	"mailseal/milter/message"
 )
 
-// Query is what the signing table is asked about one message.
+// Query holds the properties of a message that select rules of the signing table.
 type Query struct {
 	Author     message.Address
 	Login      string                   // the SASL login, "" when there was none
@@ -84,8 +84,7 @@ func newTable(rules []Rule, all bool) *Table {
 	return t
 }
 
-// Match returns the rules that sign the message, in the order of the file; none when no rule wants
-// it.
+// Match returns the rules that sign the message, if any, in the order of the file.
 func (t *Table) Match(q Query) Match {
 	var out Match
 	for _, i := range t.candidates(q.Author) {

@@ -9,7 +9,7 @@ import (
 	"mailseal/milter/dns"
 )
 
-// clientNames is what the DNS says of the client's address, asked for once.
+// clientNames holds the names of the client's address, which are looked up once.
 type clientNames struct {
 	asked bool
 	names []string   // of its PTR records, the first ten
@@ -50,9 +50,9 @@ func (e *evaluation) describeNames() string {
 	return "PTR " + strings.Join(e.names.names, ", ")
 }
 
-// askNames asks for the client's names, unless that is done. Only the first ten are kept: the
-// owner of an address may give it any number, and here, unlike with mx, more are no mistake of the
-// domain's (section 4.6.4).
+// askNames looks up the client's names, unless that is done. It keeps only the first ten:
+// the owner of an address may publish any number, and here, unlike with mx, more are not a
+// mistake of the domain (section 4.6.4).
 func (e *evaluation) askNames() error {
 	if e.names.asked {
 		return nil
@@ -130,7 +130,7 @@ func (e *evaluation) prepareName(spec, domain string) error {
 	return err
 }
 
-// value returns what a macro letter stands for (section 7.2).
+// value returns the value of a macro letter (section 7.2).
 func (e *evaluation) value(letter byte, domain string) string {
 	switch letter {
 	case 's':

@@ -23,9 +23,9 @@ const (
 // 450 octets each; ten includes of 64 KiB would cost as much as seventy ordinary messages.
 const maxOctets = 64 << 10
 
-// What is kept of an evaluation to be shown. Terms beyond maxSteps are counted only, unless they
-// decide something: a stranger's 16,000 terms are worth a line, the one that matched is worth
-// showing wherever it stands.
+// Limits of what an evaluation keeps to be shown. Terms beyond maxSteps are only counted,
+// unless they decide the result: one line is enough for 16,000 terms of a hostile record,
+// but the term that matched is always shown.
 const (
 	maxSteps  = 300
 	maxText   = 1000
@@ -97,9 +97,9 @@ func (e *evaluation) evaluate(domain string) outcome {
 	return o
 }
 
-// fetch returns the one record of a domain (sections 4.3 to 4.5). A name without a record is no
-// void lookup: for the first name it is none, for the others permerror, and so the check is over
-// anyway.
+// fetch returns the one record of a domain (sections 4.3 to 4.5). A name without a record
+// does not count as a void lookup: for the first name the result is none, for others
+// permerror, so the check ends in either case.
 func (e *evaluation) fetch(domain string) (string, error) {
 	name, ok := dns.Canonical(domain)
 	if !ok || !strings.Contains(name, ".") {
@@ -126,9 +126,9 @@ func (e *evaluation) fetch(domain string) (string, error) {
 	return record, nil
 }
 
-// evaluateRecord reads the whole record, and only then evaluates the terms from left to right
-// (sections 4.6 and 4.7): a mistake behind the term that would match is permerror all the same. A
-// record with "all" never comes to its redirect=, wherever that stands.
+// evaluateRecord reads the whole record, and only then evaluates the terms from left to
+// right (sections 4.6 and 4.7): a mistake behind the matching term is permerror as well. If
+// a record has "all", its redirect= is ignored, wherever it is.
 func (e *evaluation) evaluateRecord(o *outcome, text string) error {
 	if e.octets += len(text); e.octets > maxOctets {
 		return permerror("the records have more than %d octets together", maxOctets)

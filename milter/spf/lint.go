@@ -93,9 +93,9 @@ func misspelled(text string) (flaw lint.Flaw, ok bool) {
 	}, true
 }
 
-// Lint finds what is wrong in the text of a record, and what is worth knowing of it. It asks
-// no address: what stands behind includes is Survey's to say. A text that is not an SPF record has
-// the flaw of Resembles, or none.
+// Lint finds flaws in the text of a record, and points worth knowing about it. It makes no
+// DNS lookups; Survey follows includes. A text that is not an SPF record has the flaw of
+// Resembles, or none.
 func Lint(text string) []lint.Flaw {
 	if !isRecord(text) {
 		if f, ok := Resembles(text); ok {
@@ -121,7 +121,7 @@ type linter struct {
 	flaws    lint.List
 	all      string // the all term; "" before it
 	redirect bool
-	leads    [2]int // where redirect= stands
+	leads    [2]int // the position of redirect=
 	exp      bool
 	seen     map[string]bool
 	nets     []term
@@ -309,7 +309,7 @@ func isWide(n netip.Prefix) bool {
 	return n.Bits() < wide4 && n.Addr().Is4() || n.Bits() < wide6 && n.Addr().Is6()
 }
 
-// countAddresses says how many addresses a network has.
+// countAddresses returns the number of addresses in a network, as text.
 func countAddresses(n netip.Prefix) string {
 	free := n.Addr().BitLen() - n.Bits()
 	if free > 40 {

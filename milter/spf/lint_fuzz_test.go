@@ -7,7 +7,7 @@ import (
 	"mailseal/milter/lint"
 )
 
-// FuzzLint holds that flaws are marked within the text, and that a mended record is one.
+// FuzzLint tests that flaws are marked within the text, and that a repaired record is valid.
 func FuzzLint(f *testing.F) {
 	for _, s := range []string{"v=spf1 mx ip4: ?all",
 		"TXT v=spf1 a:192.0.2.1 inlcude:x.example - all", "v = spf1 mx v=spf1 -al"} {
@@ -34,12 +34,12 @@ func FuzzLint(f *testing.F) {
 		} else if _, near := Resembles(text); near != (len(Lint(text)) > 0) {
 			t.Errorf("%q: resembles a record: %v, Lint says %v", text, near, Lint(text))
 		}
-		if mended, ok := Repair(text); ok {
-			if !isRecord(mended) {
-				t.Errorf("%q: the mended record %q is none", text, mended)
+		if repaired, ok := Repair(text); ok {
+			if !isRecord(repaired) {
+				t.Errorf("%q: the mended record %q is none", text, repaired)
 			}
-			if again, ok := Repair(mended); !ok || again != mended {
-				t.Errorf("%q: mended twice: %q, then %q", text, mended, again)
+			if again, ok := Repair(repaired); !ok || again != repaired {
+				t.Errorf("%q: mended twice: %q, then %q", text, repaired, again)
 			}
 		}
 	})

@@ -63,17 +63,17 @@ func TestRepairIsSound(t *testing.T) {
 	}
 	for range 20000 {
 		text := spoil[r.IntN(len(spoil))](randomRecord(r))
-		mended, ok := Repair(text)
+		repaired, ok := Repair(text)
 		if !ok {
 			continue
 		}
-		for _, f := range Lint(mended) {
+		for _, f := range Lint(repaired) {
 			if mends[f.Code] {
-				t.Fatalf("%q is mended to %q, which has %s", text, mended, f.Code)
+				t.Fatalf("%q is mended to %q, which has %s", text, repaired, f.Code)
 			}
 		}
-		if again, _ := Repair(mended); again != mended {
-			t.Fatalf("%q is mended to %q, and that to %q", text, mended, again)
+		if again, _ := Repair(repaired); again != repaired {
+			t.Fatalf("%q is mended to %q, and that to %q", text, repaired, again)
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"mailseal/milter/lint"
 )
 
-// explainTerm says what is wrong with a term, and what will have been meant.
+// explainTerm describes the mistake in a term, and the probable intention.
 func explainTerm(word string, err error) string {
 	bare := strings.TrimLeft(word, "+-~?")
 	name := bare

@@ -138,7 +138,7 @@ func (e *evaluation) expand(dst []byte, s, domain string, limit int) []byte {
 	return dst
 }
 
-// replace appends what one macro stands for.
+// replace appends the expansion of one macro.
 func (e *evaluation) replace(dst []byte, m macro, domain string) []byte {
 	switch m.letter {
 	case '%':

@@ -52,9 +52,10 @@ func (e *evaluation) include(t term, domain string, s *Step) (bool, error) {
 	return next.value == Pass, nil
 }
 
-// target expands a domain-spec to the name that is asked for, "" when there can be no such name:
-// then nothing matches. Section 4.8 leaves open whether that is permerror; a name is often
-// impossible because of what the client said, and the client shall not choose the domain's result.
+// target expands a domain-spec to the name to look up, or "" if the result cannot be a
+// name: then nothing matches. Section 4.8 leaves open whether that is permerror; a name is
+// often impossible because of the client's input, and the client must not choose the
+// domain's result.
 func (e *evaluation) target(spec, domain string, s *Step) (string, error) {
 	if spec == "" {
 		return domain, nil
@@ -156,9 +157,9 @@ func (e *evaluation) hasAddress(name string, t term, s *Step) (bool, error) {
 	return false, nil
 }
 
-// hasExchange reports whether the client is one of name's mail exchanges (section 5.4). There is no
-// implicit one. They are asked for in the order of the answer, and none behind one that matches:
-// what cannot be looked up there is no error.
+// hasExchange reports whether the client is one of name's mail exchanges (section 5.4).
+// There is no implicit one. Their addresses are looked up in the order of the answer until
+// one matches: a failing lookup behind it is not an error.
 func (e *evaluation) hasExchange(name string, t term, s *Step) (bool, error) {
 	answer, err := e.lookup(name, dns.MX)
 	if err != nil {

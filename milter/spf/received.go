@@ -49,7 +49,7 @@ func (r Result) pairs(receiver string) []string {
 	return pairs
 }
 
-// comment says the same for people.
+// comment returns the result for people.
 func (r Result) comment() string {
 	name, ip := fieldText(string(r.Domain), 80), r.identity.IP.String()
 	switch r.Value {

@@ -52,7 +52,7 @@ type term struct {
 	text  string
 	kind  kind
 	value Value  // what a match means
-	spec  string // the domain-spec; "" stands for the current domain
+	spec  string // the domain-spec; "" means the current domain
 	net   netip.Prefix
 	bits4 int // of an IPv4 address, those that are compared
 	bits6 int // of an IPv6 address

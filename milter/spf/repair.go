@@ -12,8 +12,8 @@ import (
 // is a record without any that could be corrected. It allows no further sender: terms that cannot
 // be read are left out, and "+all" becomes "~all".
 func Repair(text string) (string, bool) {
-	mended, _, ok := repair(text)
-	return mended, ok
+	repaired, _, ok := repair(text)
+	return repaired, ok
 }
 
 // Omitted returns the terms of a text that Repair leaves out, as they are written, in order.
@@ -22,7 +22,7 @@ func Omitted(text string) []string {
 	return omitted
 }
 
-func repair(text string) (mended string, omitted []string, ok bool) {
+func repair(text string) (repaired string, omitted []string, ok bool) {
 	if lint.Loses(text) {
 		return "", nil, false
 	}
@@ -133,12 +133,12 @@ func isOther(word string) bool {
 func Join(texts []string) (string, bool) {
 	kept, all := []string{version}, ""
 	for i, text := range texts {
-		mended, ok := Repair(text)
+		repaired, ok := Repair(text)
 		if !ok {
 			return "", false
 		}
 		end := ""
-		for _, word := range strings.Fields(mended)[1:] {
+		for _, word := range strings.Fields(repaired)[1:] {
 			t, err := parseTerm(word)
 			switch {
 			case err != nil || t.kind == kindRedirect || t.value != Pass && t.kind != kindAll &&

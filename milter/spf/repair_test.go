@@ -62,11 +62,11 @@ func TestRepairNamesWhatItLeavesOut(t *testing.T) {
 			words = append(words, word)
 		}
 		text := strings.Join(words, " ")
-		mended, ok := Repair(text)
+		repaired, ok := Repair(text)
 		if !ok {
 			continue
 		}
-		kept, left := strings.Fields(mended), Omitted(text)
+		kept, left := strings.Fields(repaired), Omitted(text)
 		isThere := func(word string) bool {
 			return slices.Contains(kept, word) || slices.Contains(left, word)
 		}
@@ -78,7 +78,7 @@ func TestRepairNamesWhatItLeavesOut(t *testing.T) {
 				if joined := slices.ContainsFunc(slices.Concat(kept, left), func(k string) bool {
 					return len(word) == 1 && k == word+"all" || word == "all" && isAll(k)
 				}); !joined {
-					t.Fatalf("%q: %q is neither in %q nor named in %q", text, word, mended, left)
+					t.Fatalf("%q: %q is neither in %q nor named in %q", text, word, repaired, left)
 				}
 			}
 		}
@@ -86,13 +86,13 @@ func TestRepairNamesWhatItLeavesOut(t *testing.T) {
 			if k[0] == '-' && !isAll(k) && !slices.ContainsFunc(words, func(w string) bool {
 				return w[0] == '-' && len(w) > 1
 			}) {
-				t.Fatalf("%q: %q turns hosts away in %q", text, k, mended)
+				t.Fatalf("%q: %q turns hosts away in %q", text, k, repaired)
 			}
 		}
 		own := slices.IndexFunc(words, isAll)
 		if own >= 0 && kept[len(kept)-1] == "-all" && words[own] != "-all" &&
 			!(words[own] == "all" && words[own-1] == "-") {
-			t.Fatalf("%q ends in %q, and the proposal in -all: %q", text, words[own], mended)
+			t.Fatalf("%q ends in %q, and the proposal in -all: %q", text, words[own], repaired)
 		}
 	}
 }

@@ -65,8 +65,8 @@ func splitAll(word string) (term, all string, ok bool) {
 	return term, all, true
 }
 
-// withAll makes a word of its own of an all that the last word ends in, if the record has no other.
-// In the middle, the all would cut off every term behind it.
+// withAll splits an "all" from the end of the last word, if the record has no other "all".
+// In the middle, the all would hide every term behind it.
 func withAll(words []string) []string {
 	end := len(words)
 	if i := slices.IndexFunc(words, isOther); i >= 0 {

@@ -20,7 +20,7 @@ type Value string
 // The results. Neutral is treated exactly as None (section 8.2); no mail is refused because of
 // Softfail alone (section 8.5).
 const (
-	None      Value = "none"      // there is no record, or no domain name to ask about
+	None      Value = "none"      // there is no record, or no domain name to look up
 	Neutral   Value = "neutral"   // the domain does not want to say
 	Pass      Value = "pass"      // the client may use the name
 	Fail      Value = "fail"      // it may not
@@ -39,10 +39,10 @@ const (
 	Helo     Scope = "helo"
 )
 
-// Identity is what a check is about. All of it comes from a stranger.
+// Identity is the input of a check. All of it is chosen by the sender.
 type Identity struct {
 	IP   netip.Addr // the client; an IPv4 address mapped into IPv6 is the IPv4 address
-	Helo string     // the last HELO or EHLO, as said
+	Helo string     // the last HELO or EHLO, as sent
 	// the path without angle brackets; "" is the null sender, which is checked as postmaster@Helo
 	MailFrom string
 	Scope    Scope // "" is MailFrom
@@ -58,11 +58,11 @@ type Checker struct {
 	Now      func() time.Time // nil is time.Now; for macros in explanations
 }
 
-// Result is what a check found.
+// Result is the result of a check.
 type Result struct {
 	Value Value `json:"result"`
 	Scope Scope `json:"scope"` // which name was checked
-	// the domain that was asked; "" when it is none
+	// the domain that was checked, or "" if it is invalid
 	Domain domain.Name `json:"domain,omitempty"`
 	// the identity as an address: "postmaster@" and the name for HELO and the null sender
 	Sender string `json:"sender,omitempty"`
@@ -80,7 +80,7 @@ type Result struct {
 	Local bool `json:"local,omitempty"`
 	// of a temperror: the DNS name whose lookup failed
 	Unanswered string `json:"unanswered,omitempty"`
-	// the whole evaluation; nil when there was no domain to ask
+	// the whole evaluation; nil if there was no domain to check
 	Tree *Record `json:"tree,omitempty"`
 
 	identity Identity
@@ -145,10 +145,10 @@ func (r Result) OfHelo() (helo Result, ok bool) {
 // and not refused: a sender that could get "none" by a long local part would get past any "-all".
 const maxLocal = 256
 
-// sender returns the two parts of the identity. The domain stands behind the last @, whatever
-// quotes there are, since a domain has neither. Libraries that take the first are told by
-// "a@b"@example.com to ask b"@example.com, and find no "-all" there. The local part keeps its
-// quotes, as the client said it.
+// sender returns the two parts of the identity. The domain begins behind the last @,
+// whatever quotes there are, since a domain contains neither. Libraries that use the first
+// @ can be made by "a@b"@example.com to look up b"@example.com, and miss the "-all" there.
+// The local part keeps its quotes, as the client sent it.
 func sender(id Identity) (local, host string) {
 	if id.Scope == Helo || id.MailFrom == "" {
 		return "postmaster", id.Helo
@@ -192,7 +192,7 @@ func (c *Checker) newEvaluation(ctx context.Context, id Identity, local string,
 	return e
 }
 
-// reason says in a clause what came out.
+// reason returns the reason for the outcome, as a clause.
 func (e *evaluation) reason(o outcome) string {
 	if o.mechanism == "" {
 		return o.reason

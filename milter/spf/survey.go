@@ -36,9 +36,9 @@ const (
 // manyAddresses is how many IPv4 addresses are worth a word: a network of 16 bits.
 const manyAddresses = 1 << 16
 
-// Survey is what a domain's SPF record allows: the tree with what the DNS says of
-// every term, and what it costs. A term whose name depends on the client is counted and not
-// followed.
+// Survey shows what a domain's SPF record allows: the tree of terms with the DNS data of
+// each, and the lookups that it costs. A term whose name depends on the client is counted
+// but not followed.
 type Survey struct {
 	Root *Node `json:"tree"`
 	// terms that ask the DNS, of 10 allowed, as an address that no term matches would cost
@@ -80,7 +80,7 @@ type Leaf struct {
 	Kind     string         `json:"kind"`
 	Value    Value          `json:"result"`             // for an address that matches
 	Target   string         `json:"target,omitempty"`   // the name asked for
-	Networks []netip.Prefix `json:"networks,omitempty"` // that it stands for
+	Networks []netip.Prefix `json:"networks,omitempty"` // that it allows
 	Nested   *Node          `json:"nested,omitempty"`   // of include and redirect=
 	Note     string         `json:"note,omitempty"`     // why nothing is known behind it
 

@@ -15,7 +15,7 @@ var kindNames = map[kind]string{
 	kindExists: "exists", kindRedirect: "redirect",
 }
 
-// leaf asks what one term of a domain's record stands for.
+// leaf looks up what one term of a domain's record allows.
 func (s *surveyor) leaf(ctx context.Context, of string, t term, leaf *Leaf) {
 	if t.kind.asks() {
 		s.count(t)
@@ -69,8 +69,8 @@ const (
 	widest6 = 19
 )
 
-// wide finds terms that let in more than anyone can answer for. What Lint says of ip4 and ip6 in
-// the root's own record is not said again.
+// wide finds terms that allow more than anyone can answer for. It does not repeat Lint's
+// flaws of ip4 and ip6 in the root's own record.
 func (s *surveyor) wide(of string, t term, networks []netip.Prefix) {
 	isOwn := len(s.path) == 1
 	for _, n := range networks {
@@ -110,8 +110,8 @@ func (s *surveyor) countVoids() {
 	}
 }
 
-// target is the name that a term of a domain's record asks for. Where that depends on the client,
-// or is no name at all, the leaf gets a note.
+// target returns the name that a term of a domain's record looks up. If that depends on the
+// client, or is not a valid name, the leaf gets a note.
 func (s *surveyor) target(of string, t term, leaf *Leaf) string {
 	const ofClient = "slivphcrt" // macros
 	name := t.spec
@@ -215,7 +215,7 @@ func (s *surveyor) gives(leaf *Leaf, of string, t term) {
 	}
 }
 
-// goneText says what is wrong with a name that does not exist, and with one that could not.
+// goneText describes the problem of a name that does not exist, or could not.
 func goneText(name string) string {
 	if front, isGlued := strings.CutSuffix(name, "-all"); isGlued {
 		return fmt.Sprintf("%s does not exist: is the space between %s and -all missing?", name,

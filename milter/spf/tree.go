@@ -23,7 +23,7 @@ type Step struct {
 	Target string `json:"target,omitempty"`
 	// "match", "no match", "temperror" or "permerror"; of redirect= the result
 	Outcome string `json:"outcome"`
-	Detail  string `json:"detail,omitempty"` // what the DNS said, or what went wrong
+	Detail  string `json:"detail,omitempty"` // the DNS data, or the failure
 	// terms that ask the DNS so far, this one and those below it included
 	Lookups int     `json:"lookups,omitempty"`
 	Voids   int     `json:"void_lookups,omitempty"` // those without an answer so far
@@ -78,7 +78,7 @@ func (r *Record) write(b *strings.Builder, indent string) {
 	}
 }
 
-// stepTells reports whether the reason stands behind the last term already.
+// stepTells reports whether the last term already shows the reason.
 func (r *Record) stepTells() bool {
 	n := len(r.Steps)
 	return n > 0 && (r.Steps[n-1].Detail == r.Reason || r.Steps[n-1].Nested != nil &&

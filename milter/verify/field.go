@@ -17,8 +17,9 @@ import (
 	"mailseal/milter/spf"
 )
 
-// Field is the Authentication-Results field of the authserv-id id. Disposition is what policy made
-// of the DMARC result (policy.dmarc of RFC 9989 section 9.1), "" when there is none to tell.
+// Field returns the Authentication-Results field with the authserv-id id. Disposition is
+// the policy applied for the DMARC result (policy.dmarc of RFC 9989 section 9.1), or "" to
+// omit it.
 func (r *Results) Field(id, disposition string) authres.Field {
 	results := r.all()
 	for i, f := range results {

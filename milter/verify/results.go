@@ -18,8 +18,8 @@ import (
 	"mailseal/milter/spf"
 )
 
-// Results are what the methods found of one message. A method that was not run is nil; a message
-// without signatures has an empty DKIM, not a nil one.
+// Results are the results of all methods for one message. A method that was not run is nil;
+// a message without signatures has an empty DKIM, not a nil one.
 type Results struct {
 	Client    netip.Addr
 	From      message.From // what readers see; its Doubt is a note beside any result
@@ -67,7 +67,7 @@ func (r *Results) BestDKIM() string {
 // it is written into the field; nil where SPF was not asked.
 func (r *Results) MailFromSPF() *spf.Result { return cmp.Or(r.SPF, r.spfForDMARC) }
 
-// NewestSealer is the domain that sealed a chain that passes last, "" when there is none.
+// NewestSealer returns the domain of the newest seal of a chain that passes, or "".
 func (r *Results) NewestSealer() domain.Name {
 	if r.ARC == nil || r.ARC.Value != arc.Pass || len(r.ARC.Sets) == 0 {
 		return ""

@@ -42,17 +42,18 @@ func (e *Error) Unwrap() error { return e.Err }
 // been printed.
 func New(k Kind, err error) error { return &Error{k, err} }
 
-// NewBad says that the answer is bad.
+// NewBad returns an error with the kind Bad: the answer is bad.
 func NewBad(err error) error { return New(Bad, err) }
 
-// NewUsage says that the command line is wrong.
+// NewUsage returns an error with the kind Usage: the command line is wrong.
 func NewUsage(err error) error { return New(Usage, err) }
 
-// NewUnknown says that the answer could not be found out.
+// NewUnknown returns an error with the kind Unknown: the answer could not be found out.
 func NewUnknown(err error) error { return New(Unknown, err) }
 
-// Of returns the kind of answer that an error stands for: the kind of the first Error in it, Good
-// for nil, Unknown where a file could not be read or written, and Bad for any other error.
+// Of returns the kind of answer that an error represents: the kind of the first Error in
+// it, Good for nil, Unknown if a file could not be read or written, and Bad for any other
+// error.
 func Of(err error) Kind {
 	var e *Error
 	switch {
@@ -97,8 +98,8 @@ func Worst(a, b Kind) Kind {
 	return a
 }
 
-// Text is what the user is told of an error, "" where everything has been said: in plain words, and
-// without secrets in web addresses.
+// Text returns the message for the user about an error, or "" if everything has been
+// printed: in plain words, and without secrets in URLs.
 func Text(err error) string {
 	var e *Error
 	if err == nil || errors.As(err, &e) && e.Err == nil {

@@ -39,8 +39,8 @@ func Screen(w io.Writer) int {
 	return Width()
 }
 
-// Fit breaks the lines of paragraphs again, so that none is wider than width columns unless a
-// single word is. Lines that begin with a blank stay as they are: they are examples and tables.
+// Fit wraps paragraphs again, so that no line is wider than width columns unless a single
+// word is. It does not change lines that begin with a blank: they are examples and tables.
 func Fit(text string, width int) string {
 	var b strings.Builder
 	column := 0 // 0: at the beginning of a line

@@ -29,8 +29,8 @@ import (
 	"mailseal/milter/verify"
 )
 
-// Parts are what one configuration asks for. A reload makes new ones and takes over from the old
-// what has not changed.
+// Parts are the objects that one configuration requires. A reload makes new ones, and
+// reuses the old ones whose settings have not changed.
 type Parts struct {
 	Config   *config.Config
 	Resolver dns.Resolver
@@ -45,9 +45,9 @@ type Parts struct {
 	Settings milter.Settings
 }
 
-// New makes the parts that a configuration asks for; keys of unchanged files are taken over from
-// old, which may be nil. All mistakes of the configuration are in the error. A key that cannot be
-// used is none of them: the others sign.
+// New makes the parts of a configuration. It reuses the keys of unchanged files from old,
+// which may be nil. The error contains all mistakes of the configuration. A key that cannot
+// be used is not among them: the others sign.
 func New(
 	ctx context.Context,
 	cfg *config.Config,
@@ -162,7 +162,7 @@ func ownIDs(cfg *config.Config) []string {
 	return ids
 }
 
-// NewRoles says whose mail a message is, as the configuration has it.
+// NewRoles returns the rules of a configuration that decide which mail is ours.
 func NewRoles(cfg *config.Config) milter.Roles {
 	return milter.Roles{
 		Authenticated: cfg.Ours.Authenticated,

@@ -12,8 +12,9 @@ import (
 	"mailseal/milter/domain"
 )
 
-// DomainKeys makes the source of keys whose files each domain has of its own, nil when the
-// configuration has none. As is the user that the daemon runs as, nil for that of this process.
+// DomainKeys returns the source of keys that are stored in a file for each domain, or nil
+// if the configuration has none. As is the user that the daemon runs as; nil means that of
+// this process.
 func DomainKeys(cfg *config.Config, as *keyfile.Reader, log *slog.Logger) *keyfile.Domains {
 	entries := domainEntries(cfg)
 	if len(entries) == 0 {
@@ -54,15 +55,15 @@ func domainEntries(cfg *config.Config) map[string]keyfile.DomainEntry {
 	return entries
 }
 
-// RememberKeys has m know which domains had keys of their own lately.
+// RememberKeys sets the Memory of domains that recently had separate keys.
 func (p *Parts) RememberKeys(m keyfile.Memory) {
 	if p.Domains != nil {
 		p.Domains.Remember(m)
 	}
 }
 
-// KnownKeys is what the daemon has written of the domains that had keys of their own, nil when that
-// cannot be read. What is added to it is not written.
+// KnownKeys returns the daemon's list of domains that recently had separate keys, or nil if
+// it cannot be read. Additions to it are not written to the file.
 func KnownKeys(cfg *config.Config) *signed.List {
 	list := signed.New(nil)
 	if err := list.Read(cfg.StateDirectory); err != nil {
@@ -71,7 +72,7 @@ func KnownKeys(cfg *config.Config) *signed.List {
 	return list
 }
 
-// Expand puts all domains that have a key of their own in place of "%".
+// Expand replaces each placement with "%" by those of all domains that have a separate key.
 func (p *Parts) Expand(places []Placement) []Placement {
 	if p.Domains == nil {
 		return places

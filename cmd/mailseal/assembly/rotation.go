@@ -11,8 +11,8 @@ import (
 	"mailseal/milter/rotation"
 )
 
-// RotationOptions says how the keys of the state directory are rotated. The servers that are asked
-// are those that the configuration lists, else those of each domain.
+// RotationOptions returns the options for rotating the keys of the state directory. The
+// name servers to query are those of the configuration, or else those of each domain.
 func RotationOptions(cfg *config.Config) (rotation.Options, error) {
 	panel, err := newPanel(cfg)
 	if err != nil {

@@ -35,7 +35,7 @@ type Source struct {
 	log     *slog.Logger
 }
 
-// Remote is what keysql and keyhttp have in common.
+// Remote is the interface that keysql and keyhttp share.
 type Remote interface {
 	keys.Remote
 	Check(ctx context.Context) (string, error)
@@ -75,7 +75,7 @@ func newSourceOptions(name string, c config.Source) sourceOptions {
 	return o
 }
 
-// SQLOptions are what a configured database is opened with.
+// SQLOptions returns the options for opening a configured database.
 func SQLOptions(name string, c config.Source) keysql.Options {
 	return keysql.Options{
 		Name:         name,
@@ -233,7 +233,7 @@ type KeyTable struct {
 	remote  map[string]remoteKey
 }
 
-// With returns the table with keys of files that each domain has of its own.
+// With returns the table with the keys that are stored in a file for each domain.
 func (t KeyTable) With(d *keyfile.Domains) KeyTable {
 	t.domains = d
 	return t

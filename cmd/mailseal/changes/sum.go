@@ -45,7 +45,7 @@ func (s *sum) add(name string, t *intake.Taken) {
 	}
 }
 
-// String says it in sentences.
+// String returns the sum in sentences.
 func (s *sum) String() string {
 	out := fmt.Sprintf("%s on %s.", advice.Plural(int64(s.reports), "new report", "new reports"),
 		advice.Plural(s.messages, "message", "messages"))

@@ -42,7 +42,7 @@ type Options struct {
 	Bounded bool
 }
 
-// Result is what was checked, and how much was found. The findings themselves went to
+// Result counts the checks and their findings. The findings themselves went to
 // Options.Report.
 type Result struct {
 	File     string
@@ -75,7 +75,7 @@ type Key struct {
 // reported since there were too many.
 func (r *Result) Count(a Area, s Severity) int { return r.counts[a][s] }
 
-// Verdict is what a check comes to.
+// Verdict is the overall result of a check.
 type Verdict int
 
 // The verdicts.

@@ -9,7 +9,7 @@ import (
 	"mailseal/milter/keydns"
 )
 
-// Row is what is the same for all findings with one code.
+// Row holds the properties that all findings with one code share.
 type Row struct {
 	Code     Code
 	Severity Severity
@@ -19,7 +19,7 @@ type Row struct {
 	Fixes []remedy.Kind // remedies that a finding may have
 }
 
-// The codes of what this package itself finds out, or of types that have no codes of their own.
+// The codes of findings of this package, and of types that define no codes.
 const (
 	ConfigUnread    Code = "config-unreadable"
 	ConfigMistake   Code = "config-mistake"

@@ -18,7 +18,7 @@ import (
 // for an attack.
 const lookupsAtOnce = 16
 
-// View is what the DNS shows of one key.
+// View is the state of one key in the DNS.
 type View = keydns.View
 
 // compare compares every key in scope with what is published wherever it signs, and every rule's d=

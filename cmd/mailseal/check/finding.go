@@ -57,7 +57,7 @@ const (
 	Note    Severity = "note"    // what most operators want to know
 )
 
-// Area is what a finding is about. The line that sums up an area counts its findings.
+// Area is the subject of a finding. The line that sums up an area counts its findings.
 type Area string
 
 // The areas.

@@ -7,12 +7,12 @@ import (
 	"net"
 )
 
-// ErrAway says that no daemon answers at the socket.
+// ErrAway means that no daemon answers at the socket.
 var ErrAway = errors.New("no daemon answers")
 
-// Ask sends a request to the daemon whose socket is at a path, and waits for the answer until ctx
-// ends. That the daemon did not do what was asked for is in the answer; the error, which may wrap
-// ErrAway, says why there is none.
+// Ask sends a request to the daemon whose socket is at a path, and waits for the answer
+// until ctx ends. If the daemon could not carry out the request, the answer contains the
+// reason. The error, which may wrap ErrAway, means that there is no answer.
 func Ask(ctx context.Context, path string, r Request) (Answer, error) {
 	nc, err := new(net.Dialer).DialContext(ctx, "unix", path)
 	if err != nil {

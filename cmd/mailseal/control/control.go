@@ -24,7 +24,7 @@ const (
 	maxAnswer  = 1 << 20
 )
 
-// Command is what is asked for.
+// Command is the command of a request.
 type Command string
 
 // The commands.
@@ -35,7 +35,7 @@ const (
 	Signed Command = "signed" // list the domains that signed mail, a page at a time
 )
 
-// Request is what a client asks.
+// Request is a client's request.
 type Request struct {
 	Version int     `json:"version"`
 	Command Command `json:"command"`
@@ -43,7 +43,7 @@ type Request struct {
 	After   string  `json:"after,omitempty"`  // Signed: only names behind this one
 }
 
-// Answer is what the daemon replies.
+// Answer is the daemon's reply.
 type Answer struct {
 	Version  int      `json:"version"`
 	Error    string   `json:"error,omitempty"`    // why it did not do what was asked for
@@ -68,7 +68,7 @@ type Name struct {
 	Signer bool   `json:"signer,omitempty"` // the d= tag
 }
 
-// ErrMalformed says that what came is not a request, or not an answer.
+// ErrMalformed means that the received data is not a request, or not an answer.
 var ErrMalformed = errors.New("malformed request")
 
 // parseRequest reads a line.

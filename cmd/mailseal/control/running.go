@@ -23,7 +23,7 @@ type Running struct {
 	Spool *Spool `json:"spool,omitempty"`
 }
 
-// Spool is what waits to be taken into the store of reports.
+// Spool is the state of the spool: data that waits to be added to the store of reports.
 type Spool struct {
 	Segments int64     `json:"segments"`
 	Bytes    int64     `json:"bytes"`
@@ -31,7 +31,7 @@ type Spool struct {
 	Oldest   time.Time `json:"oldest,omitzero"`
 }
 
-// Lead is what one of several hosts that share a store does for all.
+// Lead is a task that one of several hosts with a shared store does for all of them.
 type Lead struct {
 	Lease string    `json:"lease"` // "send", "intake", "dns"
 	Host  string    `json:"host"`  // "": no host does it now
@@ -105,7 +105,7 @@ type NameServer struct {
 	Dead    bool    `json:"dead"`    // it did not reply lately, and is asked last
 }
 
-// Log is what the daemon had to say.
+// Log summarizes the errors and warnings that the daemon logged.
 type Log struct {
 	Errors   uint64 `json:"errors"`   // since the start of the day or of the daemon
 	Warnings uint64 `json:"warnings"` // the same

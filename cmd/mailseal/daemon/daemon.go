@@ -30,7 +30,7 @@ import (
 	"mailseal/milter/rotation"
 )
 
-// Options are what a daemon has from its command line.
+// Options are the options of a daemon from its command line.
 type Options struct {
 	// Load reads the configuration as it is now. Reload calls it.
 	Load    func() (*config.Config, error)
@@ -39,7 +39,7 @@ type Options struct {
 	Version string    // of the program, for the metrics
 }
 
-// Daemon is what outlives a reload, and what the last one built.
+// Daemon holds the state that outlives a reload, and the parts that the last reload built.
 type Daemon struct {
 	load      func() (*config.Config, error)
 	file      string
@@ -241,8 +241,9 @@ func (d *Daemon) showMetrics(ctx context.Context, cfg *config.Config) {
 	d.metricsEndpoint.try(ctx)
 }
 
-// Run serves MTAs until ctx ends and the daemon has drained. It reloads at SIGHUP and SIGUSR1, and
-// tells systemd how it stands. Ready, when not nil, is called once MTAs may come.
+// Run serves MTAs until ctx ends and the daemon has drained. It reloads at SIGHUP and
+// SIGUSR1, and reports its state to systemd. If ready is not nil, it is called once MTAs
+// can connect.
 func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	run := &running{
 		log:     d.log,
@@ -282,8 +283,8 @@ func (d *Daemon) examine(ctx context.Context) {
 	p.ExamineKeys(ctx, d.log)
 }
 
-// Reload puts the configuration and the keys into effect as they are now, as far as that needs no
-// restart. With an error all stays as it is.
+// Reload reads the configuration and the keys again and puts them into effect, as far as no
+// restart is required. With an error nothing changes.
 func (d *Daemon) Reload(ctx context.Context) error {
 	_, err := d.reload(ctx, false)
 	return err
@@ -344,7 +345,7 @@ func (d *Daemon) warnOfName(cfg *config.Config) {
 		"this host's name, such as \"mx.example.com\"", "name", cfg.ServerName())
 }
 
-// Jobs tells how each of the daemon's jobs stands.
+// Jobs returns the status of each of the daemon's jobs.
 func (d *Daemon) Jobs() []jobs.Status { return d.jobs.Status() }
 
 // unserved lists the sockets that systemd hands over (sd_listen_fds(3)) and that no listener takes.

@@ -13,8 +13,8 @@ import (
 	"mailseal/milter/sign"
 )
 
-// ErrRefused says that a configuration without mistakes is not put into effect, since it would take
-// signatures from mail.
+// ErrRefused means that a valid configuration was not put into effect, because it would
+// leave mail unsigned that was signed before.
 var ErrRefused = errors.New("the reload is refused")
 
 // wayOut ends the sentence that says why.

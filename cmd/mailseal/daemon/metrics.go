@@ -226,8 +226,8 @@ func (m *metrics) Reloaded(err error) {
 	m.reloaded.SetToCurrentTime()
 }
 
-// Watched sets how many of the keys that sign the DNS shows as they are: "good", "bad" and
-// "unknown".
+// Watched sets the number of signing keys by the state of their DNS records: "good", "bad"
+// and "unknown".
 func (m *metrics) Watched(count map[string]int) {
 	for _, shown := range []string{"good", "bad", "unknown"} {
 		m.watched.WithLabelValues(shown).Set(float64(count[shown]))

@@ -21,7 +21,7 @@ import (
 	"mailseal/milter/shadow"
 )
 
-// ShadowOptions are what a daemon beside an old milter has from its command line.
+// ShadowOptions are the command line options of a daemon that runs beside an old milter.
 type ShadowOptions struct {
 	Options
 	// where the MTA connects: inet:port@host, inet6:port@host, unix:/path, fd:name
@@ -63,9 +63,9 @@ type observer struct {
 	served sync.WaitGroup
 }
 
-// Shadow is between an MTA and its old milter until ctx ends. Ready, when not nil, is called once
-// MTAs may come. A configuration that cannot be used is no error: nothing is judged then until a
-// reload, and mail goes on. An option without a meaning is an OptionError.
+// Shadow relays between an MTA and its old milter until ctx ends. If ready is not nil, it
+// is called once MTAs can connect. An unusable configuration does not cause an error: mail
+// is relayed but not judged until a reload. An invalid option causes an OptionError.
 func Shadow(ctx context.Context, s ShadowOptions, ready func()) error {
 	upstream, err := s.dialer()
 	if err != nil {

@@ -34,7 +34,7 @@ type Finding struct {
 	Publish    []publish.Record // what to publish instead
 }
 
-// Options are what a check of domains needs beside their names.
+// Options are the inputs of a check of domains, besides the domains' names.
 type Options struct {
 	Resolver  dns.Resolver
 	Selectors []string     // of DKIM keys that are in use: a missing one is a mistake
@@ -71,7 +71,7 @@ type Seen struct {
 	Secure bool     `json:"secure"`
 }
 
-// Result is what was found out about one domain.
+// Result holds the findings about one domain.
 type Result struct {
 	Domain   domain.Name
 	Findings []Finding
@@ -90,7 +90,7 @@ type InForce struct {
 	At      string // the domain that publishes it: the checked one, or its organizational domain
 }
 
-// Worst is the severity of the worst finding, Note when there is none.
+// Worst returns the severity of the worst finding, or Note if there are no findings.
 func (r Result) Worst() check.Severity {
 	for _, s := range []check.Severity{check.Error, check.Warning, check.Unknown} {
 		if r.Count(s) > 0 {

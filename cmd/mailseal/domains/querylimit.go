@@ -9,7 +9,7 @@ import (
 	"mailseal/milter/keydns"
 )
 
-// Clock tells the time and waits.
+// Clock returns the current time, and waits.
 type Clock interface {
 	Now() time.Time
 	Wait(ctx context.Context, d time.Duration) error

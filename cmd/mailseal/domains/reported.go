@@ -30,7 +30,7 @@ const (
 // maxReported bounds how many selectors that reports name are looked at, those with most messages.
 const maxReported = 20
 
-// Reported is what the DMARC reports of the last 90 days say of a domain.
+// Reported summarizes the DMARC reports of the last 90 days on a domain.
 type Reported struct {
 	From, To  advice.Day
 	Days      []advice.Day // on which some receiver reported

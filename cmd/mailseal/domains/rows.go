@@ -9,7 +9,7 @@ import (
 	"mailseal/milter/spf"
 )
 
-// Row is what is the same for all findings with one code.
+// Row holds the properties that all findings with one code share.
 type Row struct {
 	Code     check.Code
 	Severity check.Severity

@@ -24,7 +24,7 @@ const (
 	Prometheus = "prometheus"
 )
 
-// Request is what "mailseal domain" was asked.
+// Request is the request of a "mailseal domain" command.
 type Request struct {
 	Options
 	Names   []string

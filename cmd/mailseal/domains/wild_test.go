@@ -259,8 +259,8 @@ func TestRepairs(t *testing.T) {
 				continue
 			}
 			text := txt(f.Setting+".", f.Publish[0].Text)
-			mended := zoneOf(t, zoneCase{drop: f.Setting + ". TXT", add: text})
-			o.Resolver = mended
+			repaired := zoneOf(t, zoneCase{drop: f.Setting + ". TXT", add: text})
+			o.Resolver = repaired
 			for _, g := range Check(t.Context(), "example.com", o).Findings {
 				if g.Code == c.code && g.Text == f.Text {
 					t.Errorf("%s: %q is proposed, and has the same mistake", c.code,

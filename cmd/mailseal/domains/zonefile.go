@@ -25,7 +25,8 @@ type coverer interface {
 // domain lacks it.
 type zoneFile struct{ zone coverer }
 
-// InZone returns a resolver for what is in a zone file. Other resolvers it returns as they are.
+// InZone returns a resolver that is limited to the contents of a zone file. It returns any
+// other resolver unchanged.
 func InZone(r dns.Resolver) dns.Resolver {
 	if z, ok := r.(coverer); ok {
 		return zoneFile{z}

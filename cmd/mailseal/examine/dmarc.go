@@ -24,8 +24,9 @@ type DMARC struct {
 	Config   *config.Config // find organizational domains as it says; nil: as RFC 9989 does
 }
 
-// Find looks for the policy of a domain, weighs the domains that passed, and prints how the answer
-// came about. It is good when a policy applies and, with domains to weigh, DMARC passes.
+// Find looks up the policy of a domain, evaluates the domains that passed, and prints how
+// the result was determined. The answer is good if a policy applies and, with domains to
+// evaluate, DMARC passes.
 func (q DMARC) Find(ctx context.Context, name string, out io.Writer) error {
 	author, err := domain.ParseNamed(name)
 	if err != nil {

@@ -24,7 +24,7 @@ import (
 // maxHeader bounds the header of a message that a command reads: the default of limits.header_size.
 const maxHeader = 1 << 20
 
-// Signing says with which keys a message is signed, and how.
+// Signing holds the settings for signing a message.
 type Signing struct {
 	Config    *config.Config // its keys and rules; nil for those below
 	Domain    string         // the d= tag, whatever the author
@@ -35,10 +35,10 @@ type Signing struct {
 	Now              func() time.Time
 }
 
-// Sign returns the text of a message with its signatures on top, in the line ends that it has
-// itself. The answer is bad when no rule wants it signed: a script then sends the message as it is.
-// Whatever else keeps it from being signed, such as a key that cannot be read, leaves the answer
-// unknown, so that it does not look like that.
+// Sign returns the text of a message with its signatures on top, with the message's own
+// line ends. The answer is bad if no rule signs the message: a script may then send the
+// message unsigned. Any other reason, such as a key that cannot be read, makes the answer
+// unknown, so that scripts can tell the two apart.
 func (o Signing) Sign(ctx context.Context, raw []byte) ([]byte, error) {
 	s, err := o.signer(ctx)
 	if err != nil {

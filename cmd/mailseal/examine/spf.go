@@ -54,8 +54,8 @@ func (q SPF) Check(ctx context.Context, out io.Writer) error {
 	return answer.NewBad(nil)
 }
 
-// Explore says what the record of a domain allows, for any client. It is good when there is one
-// that can be used.
+// Explore prints what the record of a domain allows, for any client. The answer is good if
+// there is a usable record.
 func (q SPF) Explore(ctx context.Context, name string, out io.Writer) error {
 	d, err := domain.ParseNamed(name)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"mailseal/milter/policy"
 )
 
-// Tried is what the rules of a policy make of one message.
+// Tried is the result of applying the rules of a policy to one message.
 type Tried struct {
 	File     string      `json:"file"`
 	Rules    []triedRule `json:"rules"`

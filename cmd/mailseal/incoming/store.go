@@ -161,7 +161,7 @@ func (s *imported) add(name string, t *intake.Taken) {
 	}
 }
 
-// String says it in a line or two.
+// String returns the result in a line or two.
 func (s *imported) String() string {
 	out := fmt.Sprintf("%d files or mails: %d new reports on %d messages", s.Files, s.Reports,
 		s.Messages)

@@ -88,7 +88,7 @@ func (r *Runner) Reloaded() {
 	}
 }
 
-// Status tells how each job stands, in the order of New.
+// Status returns the status of each job, in the order of New.
 func (r *Runner) Status() []Status {
 	var out []Status
 	for _, j := range r.jobs {

@@ -76,7 +76,7 @@ func Open(ctx context.Context, cfg *config.Config, o Options, out io.Writer) (*R
 	return &Ring{rotator: rotation.New(r), cfg: cfg, o: o, out: out}, nil
 }
 
-// Generation is what "keys generate" makes.
+// Generation configures the keys that "keys generate" makes.
 type Generation struct {
 	Selector   string   // template of the selectors; "": rotation.selector
 	Algorithms []string // none: rotation.algorithms

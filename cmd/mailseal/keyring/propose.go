@@ -23,10 +23,11 @@ type proposedKeys struct {
 	Keys []seenJSON `json:"keys"`
 }
 
-// Propose makes the first keys of a domain, prints their records and what each name server shows of
-// them, and has a key sign once all of them show it. It may be run again at any time: keys that
-// wait for their records are not made twice, and those that sign stay as they are. The answer is
-// bad while a key does not sign, and unknown where that is because a name server did not answer.
+// Propose makes the first keys of a domain, prints their records and each name server's
+// answers for them, and starts signing with a key once all name servers show it. It may be
+// run again at any time: it makes no second key while one waits for its record, and does
+// not change keys that sign. The answer is bad while a key does not sign, and unknown if
+// the reason is a name server that did not answer.
 func (r *Ring) Propose(ctx context.Context, name string) error {
 	d, err := domain.ParseMail(name)
 	if err == nil {

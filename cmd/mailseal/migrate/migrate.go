@@ -19,7 +19,7 @@ import (
 	"mailseal/keys/files"
 )
 
-// Options are what is imported, and where to.
+// Options configures what is imported, and where to.
 type Options struct {
 	opendkim.Options
 	Dir string // to write mailseal.toml to, made if it is not there; "": it is not written

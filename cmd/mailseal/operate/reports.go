@@ -14,7 +14,7 @@ import (
 	"mailseal/cmd/mailseal/control"
 )
 
-// Reports is what the configuration asks of the process of reports, "mailseal reports serve".
+// Reports holds the settings of the report process, "mailseal reports serve".
 type Reports struct {
 	Socket string // where it answers; "": it is not wanted
 	Roles  []Role // that it must have

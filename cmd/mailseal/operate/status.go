@@ -42,7 +42,7 @@ type Status struct {
 	silent  error // why Reports is empty
 }
 
-// Checked is what "mailseal check" says.
+// Checked is the result of "mailseal check".
 type Checked struct {
 	Errors   int      `json:"errors"`
 	Warnings int      `json:"warnings"`

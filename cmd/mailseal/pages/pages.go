@@ -21,7 +21,7 @@ const (
 	maxPEM   = 1 << 20 // bytes of a certificate chain or a key
 )
 
-// Mistake is what keeps pages from being served, and the setting that it is about.
+// Mistake is the reason why pages cannot be served, with the setting that causes it.
 type Mistake struct {
 	Setting string // reports.web.token_file
 	Err     error

@@ -99,8 +99,8 @@ func Wrapped(text string, width int) string {
 	return strings.Join(out, "\n")
 }
 
-// Note breaks the lines of a note as Wrapped does, but for those that begin with a blank: they
-// hold records and settings, which are copied as they are.
+// Note wraps the lines of a note as Wrapped does, except those that begin with a blank:
+// they contain records and settings, which users copy.
 func Note(text string, width int) string {
 	lines := strings.Split(text, "\n")
 	for i, line := range lines {

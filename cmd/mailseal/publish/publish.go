@@ -33,7 +33,8 @@ func (r Record) Kind() string {
 	return r.Type
 }
 
-// Strings returns a TXT value in strings of at most 255 bytes, and any other value as it is.
+// Strings returns a TXT value in strings of at most 255 bytes, and any other value
+// unchanged.
 func (r Record) Strings() []string {
 	if r.Kind() != "TXT" {
 		return []string{r.Text}

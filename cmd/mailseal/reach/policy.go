@@ -110,8 +110,8 @@ func isPattern(s string) bool {
 		strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-.") == ""
 }
 
-// Covers reports whether a host is among those that mail may go to: a * stands for one label (RFC
-// 8461 section 4.1).
+// Covers reports whether the policy allows a host as MX: a * matches one label (RFC 8461
+// section 4.1).
 func (p Policy) Covers(host string) bool {
 	return slices.ContainsFunc(p.MX, func(pattern string) bool { return matches(pattern, host) })
 }
@@ -131,7 +131,7 @@ func matches(pattern, host string) bool {
 	return pattern == host
 }
 
-// Fetched is what the web server of a policy answered.
+// Fetched is the answer of a policy's web server.
 type Fetched struct {
 	Type string // media type, without parameters
 	Text string

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Exchange is what an MX host shows of its TLS.
+// Exchange is the TLS state of an MX host.
 type Exchange struct {
 	Offers bool                // STARTTLS is among its extensions
 	Chain  []*x509.Certificate // that it shows, its own first; none when TLS was not reached

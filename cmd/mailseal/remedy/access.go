@@ -39,8 +39,9 @@ type Key struct {
 	Setting string // the lines of mailseal.toml that name the copy
 }
 
-// LetRead lets a user read a key's file where stops, directories on the way and perhaps the file,
-// keep it from that. What others read as well is left as it is: then the user gets a copy.
+// LetRead lets a user read a key's file if stops, directories on its path and possibly the
+// file itself, prevent that. It does not change the permissions of files that others read,
+// too: then the user gets a copy.
 func LetRead(r Reader, stops []string, key Key) Remedy {
 	if r.isUnknown() {
 		return Remedy{}
@@ -170,7 +171,8 @@ func isDirectory(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-// GiveDirectory gives a user a directory of its own that belongs to root, with all that is in it.
+// GiveDirectory makes a user the owner of the user's directory that now belongs to root,
+// with everything in it.
 func GiveDirectory(r Reader, dir string) Remedy {
 	return of(GiveToUser, r.User, r.Group, quote(dir))
 }

@@ -11,13 +11,14 @@ import (
 	"strings"
 )
 
-// Remedy is one thing to do. The zero value is none.
+// Remedy is one step that corrects a finding. The zero value means that there is no remedy.
 type Remedy struct {
 	Kind Kind
 	args []any
 }
 
-// Kind is what is to be done, whatever it is done to. Kinds are stable: programs may rely on them.
+// Kind is the kind of a step, whatever it applies to. Kinds are stable: programs may rely
+// on them.
 type Kind string
 
 // The kinds. Those that are commands can be given to a shell as they are printed.

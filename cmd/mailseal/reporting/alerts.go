@@ -30,7 +30,7 @@ func alertJobs(p *Process, s *store.Store) []jobs.Job {
 	}}
 }
 
-// Alert looks for alerts, and mails those that are new and the digest that is due.
+// Alert finds alerts, and mails the new ones and a digest that is due.
 func (p *Process) Alert(ctx context.Context, s *store.Store) error {
 	set := p.Config.Reports.Alerts
 	watch := &alert.Watcher{Store: s, Messages: int64(set.NewSource), SilentDays: set.SilentDays}

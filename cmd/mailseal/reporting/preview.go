@@ -17,7 +17,7 @@ import (
 	"mailseal/milter/report/store"
 )
 
-// Preview is what "mailseal reports preview" prints of one report.
+// Preview is the output of "mailseal reports preview" for one report.
 type Preview struct {
 	Domain   string   `json:"domain"`
 	Day      string   `json:"day"`

@@ -1,6 +1,6 @@
-// Package reporting runs what "mailseal reports serve" does: a process beside the daemon, with a
-// user of its own that reads no key, in which strangers' files are read and databases may fail
-// without mail noticing. It is one or several roles.
+// Package reporting implements "mailseal reports serve": a process beside the daemon, with
+// a separate user that cannot read keys. It reads files from strangers, and its databases
+// may fail without an effect on mail. It runs one or several roles.
 package reporting
 
 import (
@@ -26,7 +26,7 @@ import (
 	"mailseal/milter/report/store"
 )
 
-// Process is what roles share.
+// Process holds the state that roles share.
 type Process struct {
 	Config  *config.Config
 	File    string // that Config was read from

@@ -61,8 +61,8 @@ func (s sender) wrong(ctx context.Context) string {
 	return ""
 }
 
-// Check looks at the set-up of the sender of reports: a domain of its own with MX, SPF, DKIM, and a
-// DMARC record without rua, which would bring reports about our reports.
+// Check checks the setup of the sender of reports: a separate domain with MX, SPF, DKIM,
+// and a DMARC record without rua, which would cause reports about our reports.
 func (o *Out) Check(ctx context.Context) error {
 	if o.Config.Reports.From == "" {
 		return errNone("reports.from is not set: write from = \"dmarc@reports.example.com\" in " +

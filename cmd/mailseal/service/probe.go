@@ -20,7 +20,7 @@ import (
 	"mailseal/keys/keyfile"
 )
 
-// Want is what the daemon must be able to do.
+// Want lists what the daemon must be able to do.
 type Want struct {
 	Path  string `json:"path"`
 	Write bool   `json:"write"` // make files in this directory, rather than read this file
@@ -35,7 +35,7 @@ type Stop struct {
 	By string `json:"by"`
 }
 
-// Judgment is what was found out, and how.
+// Judgment is the result of a probe, and how it was obtained.
 type Judgment struct {
 	Stops []Stop
 	How   string // for people: "by a child process of user mailseal"
@@ -151,7 +151,8 @@ func (s Service) run(child *exec.Cmd, wants []Want) ([]Stop, error) {
 	return stops, nil
 }
 
-// Child is what the child does: it reads what is wanted and writes what it cannot do.
+// Child runs in the child process: it reads a list of needs from in and writes those that
+// it cannot meet.
 func Child(in io.Reader, out io.Writer) error {
 	var wants []Want
 	if err := json.NewDecoder(in).Decode(&wants); err != nil {

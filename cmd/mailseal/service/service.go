@@ -31,8 +31,8 @@ type Service struct {
 // ErrNoUser is in the error of Detect about a user who is not there.
 var ErrNoUser = errors.New("no such user")
 
-// Detect finds out who the daemon runs as: the user as, if it is not "", else whom the unit below
-// root names, else DefaultUser. The error wraps ErrNoUser when there is no such user.
+// Detect determines the user of the daemon: as, if it is not "", else the user in the unit
+// below root, else DefaultUser. The error wraps ErrNoUser if there is no such user.
 func Detect(root, as string) (Service, error) {
 	unit := FindUnit(root, "mailseal.service")
 	name, group := as, ""
@@ -117,8 +117,8 @@ func (s Service) Reader() *keyfile.Reader {
 	return out
 }
 
-// Unreadable returns the files and directories, sorted, that keep the user from reading files, as
-// their modes say. It is empty when there is no such user.
+// Unreadable returns the files and directories, sorted, whose modes prevent the user from
+// reading files. It is empty if there is no such user.
 func (s Service) Unreadable(files []string) []string {
 	if s.UID < 0 {
 		return nil
@@ -152,8 +152,8 @@ func (s Service) Stops(file string) []string {
 	return out
 }
 
-// May reports whether the mode of a file lets the user do what a bit stands for: 4 to read, 2 to
-// write, 1 to pass.
+// May reports whether the mode of a file gives the user the permission of a bit: 4 to read,
+// 2 to write, 1 to pass.
 func (s Service) May(path string, bit os.FileMode) bool {
 	owner, err := ownerOf(path)
 	switch {

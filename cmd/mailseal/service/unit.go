@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Unit is what a unit of systemd and its drop-ins say in their [Service] sections.
+// Unit holds the settings of a systemd unit and its drop-ins from their [Service] sections.
 type Unit struct {
 	File  string
 	lines []setting // in the order in which they count
@@ -24,7 +24,8 @@ var unitDirs = []string{
 // maxUnit bounds what is read of a unit, in bytes.
 const maxUnit = 1 << 20
 
-// FindUnit reads a unit and its drop-ins, all below root; nil when there is no such unit.
+// FindUnit reads a unit and its drop-ins, all below root. It returns nil if there is no
+// such unit.
 func FindUnit(root, name string) *Unit {
 	var u *Unit
 	for _, dir := range unitDirs {

@@ -18,7 +18,7 @@ import (
 	"mailseal/config/mta"
 )
 
-// Host is what was found on this host.
+// Host describes the host as it was found.
 type Host struct {
 	MTA    string `json:"mta"` // "postfix", "sendmail" or ""
 	MTADir string `json:"mta_dir,omitempty"`

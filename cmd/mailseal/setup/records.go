@@ -34,7 +34,7 @@ type Record struct {
 	key keys.Record // of dkim
 }
 
-// ServerShows is what a name server answers.
+// ServerShows is the answer of a name server.
 type ServerShows struct {
 	Server string `json:"server"`
 	Shows  string `json:"shows"`

@@ -66,7 +66,7 @@ type Options struct {
 // defaultFile is where the daemon looks for its configuration.
 const defaultFile = "/etc/mailseal/mailseal.toml"
 
-// Result is what was found and done.
+// Result lists what was found and done.
 type Result struct {
 	Host    Host     `json:"host"`
 	Domains []string `json:"domains"`

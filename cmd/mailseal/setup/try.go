@@ -17,7 +17,7 @@ import (
 	"mailseal/cmd/mailseal/control"
 )
 
-// Test is what became of the test message.
+// Test is the result of the test message.
 type Test struct {
 	Recipient string `json:"recipient"`
 	Reply     string `json:"reply"` // of the mail server, at the end of the message or before

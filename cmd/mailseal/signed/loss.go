@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// Loss is what a configuration would lose of the domains that signed mail lately.
+// Loss lists the domains that recently signed mail and that a configuration would leave
+// unsigned.
 type Loss struct {
 	Of    int      // domains
 	Names []string // those without a rule or a key, in order

@@ -255,7 +255,7 @@ const version = 1
 // path is that of the file in a state directory.
 func path(dir string) string { return filepath.Join(dir, "signed.json") }
 
-// Read adds what the file in a state directory has; none is no error.
+// Read adds the contents of the file in a state directory. A missing file is not an error.
 func (l *List) Read(dir string) error {
 	text, err := files.Read(path(dir), maxFile)
 	switch {

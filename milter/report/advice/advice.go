@@ -134,7 +134,7 @@ type History struct {
 	Selectors []Selector
 }
 
-// Kind is what an Advice amounts to.
+// Kind is the kind of an Advice.
 type Kind int
 
 // What an advice amounts to.
@@ -159,7 +159,7 @@ type Condition struct {
 	Found string
 }
 
-// Advice is what to do about a domain's policy.
+// Advice is the recommended next step for a domain's policy.
 type Advice struct {
 	Kind       Kind
 	Now, Next  Step

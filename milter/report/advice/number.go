@@ -23,8 +23,8 @@ func Count(n int64) string {
 	return sign + out.String()
 }
 
-// Rate returns part of whole in percent with one decimal, cut and not rounded: 100 means all, and 0
-// means none. Of nothing there is no rate: "–".
+// Rate returns part of whole in percent with one decimal, truncated and not rounded: 100
+// means all, and 0 means none. If whole is 0, it returns "–".
 func Rate(part, whole int64) string {
 	switch {
 	case whole <= 0:

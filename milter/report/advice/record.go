@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// WithStep returns a DMARC record with the policy of step: p and t are set, everything else stays
-// as it is.
+// WithStep returns a DMARC record with the policy of step: it sets p and t, and keeps
+// everything else.
 func WithStep(record string, step Step) string {
 	p, testing := step.policy()
 	var out []string

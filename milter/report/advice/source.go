@@ -20,8 +20,8 @@ const (
 	Scanner    Class = "scanner" // tests mail, and makes failures that mean nothing
 )
 
-// AcceptsSPF is what a person says of a source whose mail may pass by SPF alone. It is stored as a
-// verdict, and leaves the class as it is.
+// AcceptsSPF is a person's decision that mail of a source may pass by SPF alone. It is
+// stored as a verdict, and does not change the class.
 const AcceptsSPF Class = "accepts spf"
 
 // NoName is the name of a source of which reports say nothing at all.
@@ -89,7 +89,7 @@ func (s *Source) Fail() int64 { return s.Messages - s.Pass }
 // SPFOnly returns the messages that pass by SPF alone, and so fail once they are forwarded.
 func (s *Source) SPFOnly() int64 { return s.Pass - s.DKIM }
 
-// Context is what classifying a source needs of its domain.
+// Context holds the facts about a domain that classifying a source needs.
 type Context struct {
 	Domain       string
 	OwnSelectors map[string]bool // selectors of sources that pass SPF as the domain
@@ -111,14 +111,14 @@ func OwnSelectors(sources []Source) map[string]bool {
 	return out
 }
 
-// Classify returns whose s is, and the reason as a phrase. A person's verdict is the caller's to
-// apply first.
+// Classify returns the class of s, and the reason as a phrase. The caller applies a
+// person's verdict first.
 //
-// Own is what this host's networks or the domain's SPF record vouch for, or a host below the domain
-// that signs. A known service comes next. Mail that carries our signature from a host that we did
-// not name was passed on, if the selector is one of our hosts'; with a selector of its own it is a
-// service that was set up. What never passed is a forgery, or looks like one; of a domain that
-// sends no mail, all of that.
+// Own are sources in this host's networks or in the domain's SPF record, and signing hosts
+// below the domain. A known service comes next. Mail with our signature from a host that is
+// not configured was forwarded, if the selector is one of our hosts'; with another selector
+// it is a service that was set up. A source that never passed is a forgery, or looks like
+// one; if the domain sends no mail, all such sources are forgeries.
 func Classify(s *Source, c Context) (Class, string) {
 	switch {
 	case c.Parked && s.Pass == 0:

@@ -75,12 +75,13 @@ var (
 		{"delivered", "would fail, and be delivered", "none"}}
 )
 
-// WhatIf judges the rows again under change: "then" is what the record would ask for, though
-// receivers do not always do as they are asked; "today" is what they did. Lines of nothing are left
-// out, but for the first.
+// WhatIf evaluates the rows again under change: "then" is the policy that the record would
+// request, though receivers do not always apply it; "today" is what they did. It omits
+// lines without messages, except for the first.
 //
-// What the receivers found stands wherever the change does not touch it: they know which public
-// suffix the organizational domain ends at, and which signatures they left out of the report.
+// Receivers' results are kept wherever the change does not affect them: receivers know
+// which public suffix the organizational domain ends in, and which signatures they left out
+// of the report.
 func WhatIf(domain string, p Policy, rows []Row, change Change) []Line {
 	policy := effective(p, change)
 	lines := []Line{{Code: "pass", Text: "pass"}}

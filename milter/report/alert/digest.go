@@ -25,7 +25,7 @@ const (
 	topSources       = 5
 )
 
-// Digest is what happened in a week, Monday to Sunday in UTC.
+// Digest summarizes a week, Monday to Sunday in UTC.
 type Digest struct {
 	Begin, End time.Time // End is the Monday after it
 	Domains    []DomainWeek

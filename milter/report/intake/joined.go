@@ -90,8 +90,8 @@ func (s *stream) following(m mark, before *Part) *Part {
 	return p
 }
 
-// Next returns the report that was joined to this one, behind it; nil if there is none. It is known
-// when the part was read to its end.
+// Next returns the report that was appended to this one, or nil. It is known only after the
+// part was read to its end.
 func (p *Part) Next() *Part {
 	if p.next == nil || p.Err != nil {
 		return nil

@@ -38,9 +38,9 @@ type Taken struct {
 	Problems   []string // what could not be read
 }
 
-// Take stores a mail or file with the reports in it, in one transaction. An error means that
-// nothing of it was stored, and that it should be brought again; what cannot be read is no error,
-// but in Problems, and kept as it came.
+// Take stores a mail or file with the reports in it, in one transaction. An error means
+// that nothing was stored, and that the caller should try again. Unreadable content does
+// not cause an error: it is listed in Problems, and kept in its original form.
 func (i *Intake) Take(ctx context.Context, a *store.Arrival) (*Taken, error) {
 	out, err := i.takeTogether(ctx, []*store.Arrival{a})
 	if err != nil {
@@ -49,9 +49,9 @@ func (i *Intake) Take(ctx context.Context, a *store.Arrival) (*Taken, error) {
 	return out[0], nil
 }
 
-// TakeAll is Take for several mails or files, in the order of all. They share a transaction, which
-// takes much less time; where that fails, each has one of its own, until one fails again: out has
-// those before it.
+// TakeAll is Take for several mails or files, in the order of all. They share a
+// transaction, which is much faster. If that fails, each gets a separate transaction until
+// one fails again; out then has the results of those before it.
 func (i *Intake) TakeAll(ctx context.Context, all []*store.Arrival) (out []*Taken, err error) {
 	if out, err = i.takeTogether(ctx, all); err == nil || len(all) == 1 {
 		return out, err
@@ -83,8 +83,8 @@ func (i *Intake) takeTogether(ctx context.Context, all []*store.Arrival) ([]*Tak
 	return out, nil
 }
 
-// Again reads everything again that the store still has as it came, as a better parser makes sense
-// of it. each is told of each mail or file.
+// Again reads again everything that the store keeps in its original form, so that a better
+// parser can make use of it. It calls each for every mail or file.
 func (i *Intake) Again(ctx context.Context, each func(*Taken)) error {
 	ids, err := i.Store.Raws(ctx)
 	if err != nil {
@@ -101,7 +101,8 @@ func (i *Intake) Again(ctx context.Context, each func(*Taken)) error {
 }
 
 // AgainOne reads the mail or file with a number in the store again. The error wraps
-// store.ErrNoUnread if there is none, and store.ErrNotHeld if it is not kept as it came any more.
+// store.ErrNoUnread if there is none, and store.ErrNotHeld if its original form is no
+// longer stored.
 func (i *Intake) AgainOne(ctx context.Context, id int64) (*Taken, error) {
 	var out *Taken
 	err := i.Store.Again(ctx, id, func(a *store.Arrival, in *store.Ingest) error {

@@ -18,9 +18,10 @@ type Authorizer struct {
 	DMARC    *dmarc.Checker
 }
 
-// Authorize returns the address that takes reports about a policy domain in place of to, which is
-// to itself unless the host says otherwise. With a reason there is none. An error says that the DNS
-// did not answer: it may do so later.
+// Authorize returns the address that takes reports about a policy domain in place of to;
+// this is to itself unless the host names another one. If reason is not empty, no address
+// is authorized. An error means that the DNS did not answer; the caller may try again
+// later.
 func (a *Authorizer) Authorize(
 	ctx context.Context, policyDomain string, to report.Address,
 ) (report.Address, string, error) {

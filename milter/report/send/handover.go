@@ -28,7 +28,7 @@ type Handover interface {
 	HandOver(ctx context.Context, from, to string, message []byte, taking func() error) error
 }
 
-// InDoubt says that a mail server did not reply to a mail that it may have taken.
+// InDoubt means that a mail server did not reply to a mail that it may have accepted.
 type InDoubt struct{ Err error }
 
 func (d InDoubt) Error() string { return d.Err.Error() }
@@ -36,7 +36,7 @@ func (d InDoubt) Error() string { return d.Err.Error() }
 // Unwrap returns what kept the reply away.
 func (d InDoubt) Unwrap() error { return d.Err }
 
-// Refused says that the mail server does not take a mail, and will not.
+// Refused means that the mail server refused a mail permanently.
 type Refused struct{ Text string }
 
 func (r Refused) Error() string { return "refused: " + r.Text }

@@ -53,8 +53,8 @@ const (
 	maxString  = 64 << 10 // bytes; a DNS record is no longer
 )
 
-// ErrCorrupt says that a segment is not one, or is damaged. What lies before the damage has been
-// read.
+// ErrCorrupt means that a file is not a segment, or that it is damaged. The records before
+// the damage have been read.
 var ErrCorrupt = errors.New("damaged segment")
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

@@ -92,9 +92,9 @@ func open(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 }
 
-// Read calls each with the records of a segment. With an ErrCorrupt, those before the damage have
-// been read; a block at the end that is not finished is no damage. An error of each ends reading,
-// and is returned.
+// Read calls each for every record of a segment. With an ErrCorrupt, the records before the
+// damage have been read; an unfinished block at the end is not damage. An error of each
+// ends reading, and is returned.
 func Read(path string, each func(Record) error) error {
 	f, err := open(path)
 	if err != nil {

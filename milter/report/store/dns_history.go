@@ -121,9 +121,9 @@ func (s *Store) ClaimDomain(ctx context.Context, names []string, before,
 	return due[0].Domain, nil
 }
 
-// CompareDNS stores the DNS records of a domain, and returns those that changed. The first answer
-// about a name, which may be that there is nothing, is kept without being a change. Names that were
-// not asked this time stay as they are.
+// CompareDNS stores the DNS records of a domain, and returns those that changed. The first
+// answer for a name, even one without records, is stored but not counted as a change. Names
+// that were not queried this time are unchanged.
 func (s *Store) CompareDNS(ctx context.Context, domain string, records []DNSRecord,
 	now time.Time) (out []DNSChange, err error) {
 	err = s.Update(ctx, func(tx *Tx) error {

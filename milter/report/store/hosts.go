@@ -84,8 +84,9 @@ const (
 	hostLate = 3 * time.Hour
 )
 
-// ReadyDay is the last day whose rows are put together now: that which all hosts are ready with, or
-// which was over for so long that they are no longer waited for.
+// ReadyDay returns the last day whose rows can be collected now: the last one that all
+// hosts have finished, or that ended so long ago that the store no longer waits for the
+// other hosts.
 func (s *Store) ReadyDay(ctx context.Context, now time.Time) (int64, error) {
 	ready := Day(now) - 1
 	latest := Day(now.Add(-hostLate)) - 1 // whatever a host says

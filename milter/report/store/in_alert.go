@@ -155,7 +155,7 @@ func (s *Store) Mark(ctx context.Context, name string) (n int64, err error) {
 	return n, err
 }
 
-// SetMark keeps a number under a name: how far something was told.
+// SetMark stores a number under a name: the position up to which something was reported.
 func (s *Store) SetMark(ctx context.Context, name string, n int64) error {
 	return s.Update(ctx, func(tx *Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO in_told (what, at) VALUES ($1, $2)

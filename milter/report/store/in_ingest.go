@@ -152,8 +152,9 @@ func text(s string) string {
 // proven, in bytes. Anyone can send them; they are removed after Retention.Raw.
 const maxIdle = 1 << 30
 
-// Finish says what the mail was, and why it could not be read, if so. A mail of which all reports
-// were dropped is not kept, nor one without an authenticated report when there are too many such.
+// Finish records the kind of the mail, and the reason if it could not be read. It does not
+// keep a mail whose reports were all dropped, nor one without an authenticated report if
+// there are too many of those.
 func (in *Ingest) Finish(kind, problem string) error {
 	if problem != "" {
 		in.count(CountUnread, 1)

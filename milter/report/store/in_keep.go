@@ -65,7 +65,7 @@ func (tx *Tx) ids(ctx context.Context, query string, args ...any) (out []int64, 
 	return out, rows.Err()
 }
 
-// Retention says how long what is kept.
+// Retention configures how long each kind of data is kept.
 type Retention struct {
 	Raw     time.Duration // mails and files as they came, and reports without proof
 	Records time.Duration // reports and their rows

@@ -12,8 +12,8 @@ import (
 	"mailseal/milter/report"
 )
 
-// Other is what one policy of a TLS report or a failure report says. These are shown and sum to
-// nothing.
+// Other is one policy of a TLS report or a failure report. These reports are shown, but not
+// counted in sums.
 type Other struct {
 	ID          int64           `json:"id"`
 	Kind        string          `json:"kind"` // "tls", "failure"
@@ -131,7 +131,7 @@ func (s *Store) Others(ctx context.Context, kind string, f Filter) (out []Other,
 	return s.others(ctx, w, f.Top)
 }
 
-// Other returns the TLS or failure report with a number. The error is ErrNone if there is none.
+// Other returns the TLS or failure report with the given number, or ErrNone.
 func (s *Store) Other(ctx context.Context, kind string, id int64) (Other, error) {
 	w := where{}
 	w.add("kind = ", kind)

@@ -6,7 +6,8 @@ import (
 	"errors"
 )
 
-// Standing is what was found out about a domain from its reports. Data is the writer's own.
+// Standing is the state of a domain as computed from its reports. The format of Data is
+// defined by its writer.
 type Standing struct {
 	Domain string // "" says something of all
 	Serial int64  // of the row; later rows have larger ones
@@ -36,7 +37,7 @@ func (s *Store) Standings(ctx context.Context, after int64) (out []Standing, err
 	return out, err
 }
 
-// Standing returns that of one domain; its Serial is 0 if there is none.
+// Standing returns the Standing of one domain. Its Serial is 0 if none is stored.
 func (s *Store) Standing(ctx context.Context, domain string) (out Standing, err error) {
 	err = s.View(ctx, func(tx *Tx) error {
 		out = Standing{Domain: domain}

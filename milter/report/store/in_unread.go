@@ -35,8 +35,8 @@ type Unread struct {
 	Data        []byte // as it came; nil if it is not kept any more
 }
 
-// Unread returns a mail or file in which something could not be read. The error is ErrNoUnread if
-// there is none with this number.
+// Unread returns the unreadable mail or file with the given number, or ErrNoUnread. Parts
+// of it may have been read.
 func (s *Store) Unread(ctx context.Context, id int64) (u Unread, err error) {
 	var received int64
 	var packed []byte
@@ -79,10 +79,10 @@ func (s *Store) UnreadOf(ctx context.Context, kind string) (out []int64, err err
 	return out, err
 }
 
-// Discard removes a mail or file in which something could not be read. What was read from it
-// nevertheless stays, and counts as before: then only its bytes are removed and what could not be
-// read is forgotten. It returns how many reports stay. The error is ErrNoUnread if there is none
-// with this number.
+// Discard removes a mail or file in which something could not be read. Reports that were
+// read from it are kept and still count: then only its bytes and the record of the
+// unreadable part are removed. Discard returns the number of reports that are kept. The
+// error is ErrNoUnread if there is no mail or file with this number.
 func (s *Store) Discard(ctx context.Context, id int64) (stay int64, err error) {
 	err = s.Update(ctx, func(tx *Tx) error {
 		err := tx.QueryRowContext(ctx, `UPDATE in_raw SET data = NULL, error = ''

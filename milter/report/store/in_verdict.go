@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Verdict is what an administrator says of a source.
+// Verdict is an administrator's decision about a source.
 type Verdict struct {
 	ID        int64
 	Domain    string       // "" for all domains
@@ -23,8 +23,8 @@ type Verdict struct {
 	Undone    bool
 }
 
-// AcceptsSPF is the verdict that mail of a source may pass by SPF alone. It stands beside the one
-// on its class.
+// AcceptsSPF is the verdict that mail of a source may pass by SPF alone. It is stored in
+// addition to the verdict on its class.
 const AcceptsSPF = "accepts spf"
 
 // Bounds of verdicts. All that hold are read with each page.

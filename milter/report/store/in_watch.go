@@ -146,8 +146,8 @@ func (s *Store) EachPolicy(ctx context.Context, since time.Time, each func(Publi
 	})
 }
 
-// NewReporters returns the first days of reporters that were first seen after since, by their keys,
-// and the first day of the oldest reporter; 0 if there is none.
+// NewReporters returns the first days of reporters that were first seen after since, by
+// their keys, and the first day of the oldest reporter, or 0 if there are no reporters.
 func (s *Store) NewReporters(ctx context.Context, since time.Time) (fresh map[string]int64,
 	oldest int64, err error) {
 	fresh = map[string]int64{}
@@ -174,7 +174,7 @@ func (s *Store) NewReporters(ctx context.Context, since time.Time) (fresh map[st
 	return fresh, oldest, err
 }
 
-// Arrived is what came in by mail on a day.
+// Arrived is the mail that arrived on one day.
 type Arrived struct {
 	Day    int64
 	Mails  int64

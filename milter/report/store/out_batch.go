@@ -12,7 +12,7 @@ import (
 	"mailseal/milter/report"
 )
 
-// OutBatch is what some segments of one partition come to, counted in memory.
+// OutBatch holds the sums of some segments of one partition, counted in memory.
 type OutBatch struct {
 	index    map[outKey]uint32
 	domains  map[outDay][]uint32 // the policies of a domain and day, at most maxPolicies

@@ -20,8 +20,9 @@ import (
 // Waiting is the state of a failure report whose hour is not over.
 const Waiting = "open"
 
-// Bounds of what is kept of messages that failed. Strangers make them, from any network, in any
-// domain's name and with a record of their own that names any address; what has no room is counted.
+// Limits of the stored messages that failed. Anyone can cause these, from any network, in
+// any domain's name and with a record that names any address. Messages beyond the limits
+// are counted only.
 const (
 	// maxKinds is how many kinds of incidents of a domain an hour has for one host.
 	maxKinds = 10
@@ -64,7 +65,7 @@ type outFailing struct {
 	n       int64
 }
 
-// AddFailing counts a message that failed, once for each address that is to be told.
+// AddFailing counts a message that failed, once for each address that receives its report.
 func (b *OutBatch) AddFailing(f *report.Failing) {
 	to := report.Addresses(f.URIs)
 	if f.Signer != "" {
@@ -290,8 +291,8 @@ func (s *Store) OutFailureClaim(ctx context.Context, f OutFailure, until time.Ti
 		f.ID, until.Unix(), f.Due.Unix(), f.Tries)
 }
 
-// OutFailureMark says what became of the attempt f.Tries of a failure report, and reports whether
-// it is still the last one. What was sent keeps no sample.
+// OutFailureMark records the result of the attempt f.Tries of a failure report, and reports
+// whether it is still the last attempt. The sample of a report that was sent is removed.
 func (s *Store) OutFailureMark(ctx context.Context, f OutFailure, due, now time.Time) (ours bool,
 	err error) {
 	return s.one(ctx, `UPDATE out_failure SET state = $2, reason = $3, due = $4, changed = $5,

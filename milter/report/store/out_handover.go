@@ -63,8 +63,8 @@ func (s *Store) OutTaking(ctx context.Context, d OutDelivery, now time.Time) (ou
 		d.Report, d.N, d.Tries, now.Unix())
 }
 
-// OutMark says what became of the attempt d.Tries of a delivery. It reports whether that attempt is
-// still the last one; otherwise it changes nothing.
+// OutMark records the result of the attempt d.Tries of a delivery. It reports whether that
+// attempt is still the last one; otherwise it changes nothing.
 func (s *Store) OutMark(
 	ctx context.Context, d OutDelivery, state, reason string, due, now time.Time,
 ) (ours bool, err error) {
@@ -107,8 +107,8 @@ func (s *Store) OutFailureTaking(ctx context.Context, f OutFailure, now time.Tim
 		f.ID, f.Tries, now.Unix(), f.Address)
 }
 
-// OutDoubt marks the mails whose process never said what became of them, once the time of their
-// claim is over, and returns how many there are.
+// OutDoubt marks the mails whose process recorded no result before its claim expired, and
+// returns their number.
 func (s *Store) OutDoubt(ctx context.Context, now time.Time) (n int64, err error) {
 	err = s.Update(ctx, func(tx *Tx) error {
 		n = 0

@@ -181,9 +181,10 @@ type OutDelivery struct {
 	Message []byte    `json:"-"`
 }
 
-// OutBuilt stores the reports of a policy and day, in parts, and removes its rows, all at once.
-// What is there already stays as it is: it may have been sent. Nothing is stored where more was
-// counted since p was listed, or another process has built it: it is listed again, or not any more.
+// OutBuilt stores the reports of a policy and day, in parts, and removes its rows, in one
+// transaction. It does not replace reports that exist: they may have been sent. It stores
+// nothing if more was counted since p was listed, or if another process has built the
+// reports: the policy is then listed again, or not any more.
 func (s *Store) OutBuilt(ctx context.Context, p OutPending, parts []OutReport) (isBuilt bool,
 	err error) {
 	if p.hash != "" {

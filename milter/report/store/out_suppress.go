@@ -55,9 +55,9 @@ func (s *Store) OutForgedCount(ctx context.Context, now time.Time) (n int64, err
 	return n, err
 }
 
-// OutBounced suppresses the address of a delivery whose mail came back: for 7, 30 and then 180
-// days. Several mails that come back on one UTC day count once. It returns the address, "" where
-// there is no such delivery.
+// OutBounced suppresses the address of a delivery whose mail was returned: for 7, 30 and
+// then 180 days. Several returned mails on one UTC day count once. It returns the address,
+// or "" if there is no such delivery.
 func (s *Store) OutBounced(
 	ctx context.Context, reportID string, n int, reason string, now time.Time,
 ) (out Suppression, err error) {

@@ -7,9 +7,9 @@ import (
 	"mailseal/milter/report"
 )
 
-// Outcome is what the rollups keep of a row, in one number: bit 0 an aligned DKIM pass, bit 1 an
-// aligned SPF pass, bits 2 and 3 what the receiver did, bits 4 and 5 why it did not do what the
-// policy asks for.
+// Outcome is the part of a row that the rollups keep, as bits: bit 0 is an aligned DKIM
+// pass, bit 1 an aligned SPF pass, bits 2 and 3 are the receiver's action, bits 4 and 5 the
+// reason why it differs from the requested policy.
 type Outcome int64
 
 // The parts of an Outcome.

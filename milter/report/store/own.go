@@ -89,7 +89,7 @@ func (tx *Tx) foldOwn(ctx context.Context, o *own, now time.Time) error {
 	return err
 }
 
-// OwnMail is what this host sent as a domain in a period.
+// OwnMail counts the mail that this host sent for a domain in a period.
 type OwnMail struct {
 	Messages int64
 	Replies  int64 // that answer other mail, as people do
@@ -175,7 +175,7 @@ func (s *Store) SetUse(ctx context.Context, u Use) error {
 	})
 }
 
-// Uses returns what administrators said, by domain.
+// Uses returns the administrators' statements on the use of domains, by domain.
 func (tx *Tx) Uses(ctx context.Context) (map[string]Use, error) {
 	rows, err := tx.QueryContext(ctx, "SELECT domain, use_word, made, made_by FROM own_use")
 	if err != nil {

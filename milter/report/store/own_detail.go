@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// OwnDetail is what the DNS says of the addresses, keys and names that reports on a domain have. It
-// is large, so that it is kept beside OwnState, and read for one domain at a time.
+// OwnDetail holds the DNS data of the addresses, keys and names in the reports on a domain.
+// It is large, so it is stored separately from OwnState, and read for one domain at a time.
 type OwnDetail struct {
 	Senders  []OwnSender  `json:"senders,omitempty"` // those with the most messages
 	Keys     []OwnKeySeen `json:"keys,omitempty"`    // of the domain and of others, likewise
@@ -20,7 +20,7 @@ type OwnDetail struct {
 	At       time.Time    `json:"-"` // when the DNS answered
 }
 
-// OwnSender is what the SPF record of the domain says of an address.
+// OwnSender is the SPF result of the domain's record for an address.
 type OwnSender struct {
 	Address netip.Addr `json:"ip"`
 	SPF     string     `json:"spf"`            // "pass", "fail", "softfail", …

@@ -31,7 +31,7 @@ type OwnPolicy struct {
 	At      string `json:"at,omitempty"` // the domain whose record it is
 }
 
-// OwnFinding is what the check of a domain found, and how often.
+// OwnFinding is a finding of the check of a domain, with its count.
 type OwnFinding struct {
 	Code     string `json:"code"`
 	Severity string `json:"severity"` // "error", "warning", "unknown" or "note"
