@@ -42,7 +42,8 @@ In quotes, a number with the unit B, KiB, MiB or GiB: "1MiB"; or a number of byt
 network
 In quotes, an address or a network in CIDR form: "192.0.2.1", "2001:db8::/32". The bits after the prefix must be zero.
 .TP
-address pattern In quotes: "user@example.com"; "*@example.com" or "example.com", all users of a domain;
+address pattern
+In quotes: "user@example.com"; "*@example.com" or "example.com", all users of a domain;
 "*@*.example.com" or ".example.com", all users of all domains below it, at any depth; "user@*.example.com"; "user@*";
 "*", every address. In the part before @, each * matches any text, even an empty one: "info*@example.com",
 "*-bounces@*.example.com". Case is ignored. A narrow pattern does not take precedence over a wide one: in a list of

@@ -22,6 +22,8 @@ var inPlain = []struct {
 	from *regexp.Regexp
 	to   string
 }{
+	{regexp.MustCompile(`invalid argument "([^"]*)" for "(?:-\w, )?(--[\w-]+)" flag: must be `),
+		`$2: "$1" must be `},
 	{regexp.MustCompile(`invalid argument "([^"]*)" for "(?:-\w, )?(--[\w-]+)" flag: `), `$2: `},
 	{regexp.MustCompile(`netip\.ParsePrefix\("([^"\n]*)"\): [^;\n]*`),
 		`"$1" is not a network such as 192.0.2.0/24`},
@@ -35,7 +37,7 @@ var inPlain = []struct {
 	{regexp.MustCompile(`time: (?:invalid duration|missing unit in duration|unknown unit "[^"]*" ` +
 		`in duration) "([^"\n]*)"`), `"$1" is not a duration such as 90s, 10m or 24h`},
 	{regexp.MustCompile(`strconv\.\w+: parsing "([^"\n]*)": value out of range`),
-		`"$1" is too large a number`},
+		`"$1" is out of range`},
 	{regexp.MustCompile(`strconv\.ParseBool: parsing "([^"\n]*)": invalid syntax`),
 		`"$1" is neither true nor false`},
 	{regexp.MustCompile(`strconv\.ParseFloat: parsing "([^"\n]*)": invalid syntax`),
@@ -50,9 +52,13 @@ var inPlain = []struct {
 		`(?:connect: |bind: |socket: )?`), `$1: `},
 	{regexp.MustCompile(`(?:read|write) (?:tcp|udp|unix)[46]? (?:\S+->)?(\S+): ` +
 		`(?:read: |write: |sendto: |recvfrom: )?`), `$1: `},
-	{regexp.MustCompile(`(?m)(^|: |; |, )(?:open|openat|stat|lstat|fstat|mkdir|mkdirat|read|write|` +
-		`readdirent|fdopendir|chmod|chown|lchown|remove|unlink|unlinkat|truncate|sync|symlink|rename) ` +
-		`([^\s:]+|/[^:\n]+): `), `${1}${2}: `},
+	{regexp.MustCompile(`(?m)(^|: |; |, )(?:rename|link|symlink) (\S*/\S*) (\S*/\S*): `),
+		`${1}${2} to ${3}: `},
+	{regexp.MustCompile(`(?m)(^|: |; |, )(?:open|openat|stat|lstat|fstat|mkdir|mkdirat|readdirent|` +
+		`fdopendir|chmod|chown|lchown|unlink|unlinkat) ([^\s:"]+|/[^:"\n]+): `), `${1}${2}: `},
+	// These are words of sentences, too: a path has a slash or a dot.
+	{regexp.MustCompile(`(?m)(^|: |; |, )(?:read|write|remove|truncate|sync) ` +
+		`([^\s:"]*[/.][^\s:"]*|/[^:"\n]+): `), `${1}${2}: `},
 	{regexp.MustCompile(`context deadline exceeded|i/o timeout`), `no answer in time`},
 	{regexp.MustCompile(`context canceled`), `interrupted`},
 	{regexp.MustCompile(`error parsing regexp: `), `the pattern is not valid: `},
@@ -66,7 +72,8 @@ var packageName = regexp.MustCompile(`(?m)(^|: |; |\(|, )(?:` + strings.Join(pac
 var aPlace = regexp.MustCompile(`(?:\.toml|:\d+): $`)
 
 // Plain rewrites the text of an error for operators: without the names of Go packages, in plain
-// words instead of Go's and of system calls, and with what is named twice in a row once.
+// words instead of Go's and of system calls, and with what is named twice in a row once. Names of
+// packages within double quotes stay: texts of other hosts and names of files belong there.
 func Plain(text string) string {
 	for _, r := range inPlain {
 		text = r.from.ReplaceAllString(text, r.to)
@@ -89,7 +96,7 @@ func withoutPackages(text string) string {
 	var out strings.Builder
 	last := 0
 	for _, at := range packageName.FindAllStringSubmatchIndex(text, -1) {
-		if aPlace.MatchString(text[:at[3]]) {
+		if aPlace.MatchString(text[:at[3]]) || strings.Count(text[:at[3]], `"`)%2 == 1 {
 			continue
 		}
 		out.WriteString(text[last:at[3]])
@@ -104,7 +111,8 @@ func withoutRepeats(line string) string {
 	parts := strings.Split(line, ": ")
 	kept := parts[:0]
 	for _, p := range parts {
-		if len(kept) > 0 && p != "" {
+		isQuoted := strings.Count(strings.Join(kept, ""), `"`)%2 == 1
+		if len(kept) > 0 && p != "" && !isQuoted {
 			before := kept[len(kept)-1]
 			if before == p || strings.HasSuffix(before, " "+p) {
 				continue

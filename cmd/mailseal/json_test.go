@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -25,6 +26,9 @@ Fields with nothing to say may be missing. Times such as took_ms are in millisec
 those that are here stays. A command that could not answer prints an object with the field error alone, as the first one
 here, and the text on standard error as well.
 `
+
+// policyTry is the word in the place of the rule that chose the role.
+var policyTry = regexp.MustCompile(`"by": ?"policy try"`)
 
 // TestJSON holds the fields of what each command prints with --json against contrib/JSON.md.
 func TestJSON(t *testing.T) {
@@ -98,6 +102,9 @@ func TestJSON(t *testing.T) {
 				t.Fatalf("%s: %v\n%s%s", sample.name, err, out, errs)
 			}
 			flatten("", v, fields)
+		}
+		if sample.name == "policy try" && !policyTry.MatchString(out) {
+			t.Errorf("%s does not say by what the role was chosen: %s", sample.name, out)
 		}
 		if len(fields) == 0 {
 			t.Errorf("%s prints nothing: %s", sample.name, errs)

@@ -28,7 +28,7 @@ type Options struct {
 
 // ErrFatal is in every error of Import that OpenDKIM, too, would not have started with, or that
 // cannot be imported.
-var ErrFatal = errors.New("cannot be imported")
+var ErrFatal = errors.New("the configuration of OpenDKIM cannot be imported")
 
 // Import reads what o names. The error, which wraps ErrFatal, says all that keeps it from being
 // imported; everything else that is not as it was is in the Report.

@@ -9,8 +9,10 @@ import (
 	"go/token"
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -259,4 +261,26 @@ func writes(call *ast.CallExpr) bool {
 		})
 	}
 	return found
+}
+
+// TestMakeOf holds that every directory that root makes for a user belongs to it, and that those
+// which were there do not change.
+func TestMakeOf(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root gives directories away")
+	}
+	u, err := user.Lookup("nobody")
+	if err != nil {
+		t.Skip("no user nobody")
+	}
+	top := t.TempDir()
+	if err := MakeOf("nobody", filepath.Join(top, "a", "b", "c"), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	for dir, want := range map[string]string{"": "0", "a": u.Uid, "a/b": u.Uid, "a/b/c": u.Uid} {
+		uid, _, ok := owner(filepath.Join(top, dir))
+		if !ok || strconv.Itoa(uid) != want {
+			t.Errorf("%q belongs to %d, want %s", dir, uid, want)
+		}
+	}
 }

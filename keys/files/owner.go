@@ -22,17 +22,19 @@ func OfReports(path string, err error) string {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Sprintf("; create the directory %s, owned by the user %s", dir, ReportsUser)
 	case errors.Is(err, fs.ErrPermission):
+		if uid, _, ok := owner(dir); ok && uid == 0 {
+			return "; run the command as root"
+		}
 		return fmt.Sprintf("; run the command as root, or as the user that owns %s (sudo -u %s ...)",
 			dir, ownerName(dir))
 	}
 	return ""
 }
 
-// ownerName returns the name of the user that owns a directory, ReportsUser if it is not known or
-// is root.
+// ownerName returns the name of the user that owns a directory, ReportsUser if it is not known.
 func ownerName(dir string) string {
 	uid, _, ok := owner(dir)
-	if !ok || uid == 0 {
+	if !ok {
 		return ReportsUser
 	}
 	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
@@ -66,12 +68,17 @@ func AsDirectory(path string) error {
 	return os.Chown(path, uid, gid)
 }
 
-// MakeOf makes a directory, and those above it, for a user. Where root makes it, it belongs to the
-// user, if there is one of that name.
+// MakeOf makes a directory, and those above it, for a user. Where root makes them, the new ones
+// belong to the user, if there is one of that name.
 func MakeOf(name, dir string, mode fs.FileMode) error {
-	_, err := os.Stat(dir)
-	isNew := errors.Is(err, fs.ErrNotExist)
-	if err := os.MkdirAll(dir, mode); err != nil || !isNew || os.Geteuid() != 0 {
+	var missing []string
+	for at := filepath.Clean(dir); ; at = filepath.Dir(at) {
+		if _, err := os.Stat(at); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		missing = append(missing, at)
+	}
+	if err := os.MkdirAll(dir, mode); err != nil || os.Geteuid() != 0 {
 		return err
 	}
 	u, err := user.Lookup(name)
@@ -83,5 +90,10 @@ func MakeOf(name, dir string, mode fs.FileMode) error {
 	if err := errors.Join(uidErr, gidErr); err != nil {
 		return err
 	}
-	return os.Chown(dir, uid, gid)
+	for _, made := range missing {
+		if err := os.Chown(made, uid, gid); err != nil {
+			return err
+		}
+	}
+	return nil
 }

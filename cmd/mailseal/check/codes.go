@@ -128,7 +128,7 @@ var rows = []Row{
 		"the other MTAs",
 		fixes(remedy.ServerName)},
 
-	{NotChecked, Unknown, Local, "%s was not checked: user %s may not read it; run check as root " +
+	{NotChecked, Unknown, Local, "%s was not checked: user %s has no rights to it; run check as root " +
 		"(sudo mailseal check)", nil},
 	{FileClosed, Error, Local, "the daemon cannot read %s: %s", fixes(remedy.LetIn, remedy.AccessList)},
 	{StateClosed, Error, Local, "the daemon cannot use %s: %s", fixes(remedy.GiveToUser)},
@@ -155,7 +155,7 @@ var rows = []Row{
 	{TestDomain, Warning, MTA, "the configuration of %s does not accept mail for %s, so no sender " +
 		"can write to the address for tests: add the domain to mydestination or " +
 		"virtual_alias_domains (Postfix), or to class w (Sendmail), or use another domain", nil},
-	{TestRefused, Warning, MTA, "the mail server at %s refuses %s at RCPT (%d %s), so tests do " +
+	{TestRefused, Warning, MTA, "the mail server at %s refuses %s at RCPT (%d %q), so tests do " +
 		"not reach Mailseal; add an alias of that name, and let the server remove the part after " +
 		"a plus sign (recipient_delimiter = + in Postfix; Sendmail does so by default)", nil},
 	{TestUnasked, Unknown, MTA, "could not find out whether the mail server accepts the address " +

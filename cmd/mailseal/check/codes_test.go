@@ -141,7 +141,7 @@ func TestSentences(t *testing.T) {
 		{IDSeveral, []any{"a.example, b.example"}, "not set, and more than one MTA may connect " +
 			"(a.example, b.example): mail of each MTA has results under a different name, and a " +
 			"field with such a name can be forged at the other MTAs"},
-		{NotChecked, []any{"/f", "me"}, "/f was not checked: user me may not read it; run check " +
+		{NotChecked, []any{"/f", "me"}, "/f was not checked: user me has no rights to it; run check " +
 			"as root (sudo mailseal check)"},
 		{FileClosed, []any{"/f", "why"}, "the daemon cannot read /f: why"},
 		{StateClosed, []any{"/s", "why"}, "the daemon cannot use /s: why"},
@@ -178,7 +178,7 @@ func TestSentences(t *testing.T) {
 				"write to the address for tests: add the domain to " +
 				"mydestination or virtual_alias_domains (Postfix), or to class w (Sendmail), or use another domain"},
 		{TestRefused, []any{"127.0.0.1:25", "t@example.com", 550, "no"},
-			"the mail server at 127.0.0.1:25 refuses t@example.com at RCPT (550 no), so tests do " +
+			"the mail server at 127.0.0.1:25 refuses t@example.com at RCPT (550 \"no\"), so tests do " +
 				"not reach Mailseal; add an alias of " +
 				"that name, and let the server remove the part after a plus sign " +
 				"(recipient_delimiter = + in Postfix; Sendmail does so by default)"},

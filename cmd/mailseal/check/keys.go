@@ -15,8 +15,10 @@ import (
 
 	"mailseal/cmd/mailseal/pages"
 	"mailseal/cmd/mailseal/remedy"
+	"mailseal/cmd/mailseal/service"
 	"mailseal/config"
 	"mailseal/keys"
+	"mailseal/keys/files"
 	"mailseal/keys/keyfile"
 	"mailseal/milter/dkim"
 	"mailseal/milter/sign"
@@ -87,8 +89,13 @@ func sizeFindings(k triedKey, setting place) []Finding {
 
 // keyFile reports what is wrong with the file of a key, or of another secret, that a setting names.
 func (c *checker) keyFile(f keyfile.Finding, setting place, key remedy.Key) {
+	c.fileOf(c.reader(), f, setting, key)
+}
+
+// fileOf reports what is wrong with a file that a user has to read.
+func (c *checker) fileOf(reader remedy.Reader, f keyfile.Finding, setting place, key remedy.Key) {
 	out := finding(ofKeyFile[f.Kind], setting, f.Text)
-	out.Fix = remedy.KeyFile(f, c.reader(), key)
+	out.Fix = remedy.KeyFile(f, reader, key)
 	c.report(out)
 }
 
@@ -158,7 +165,11 @@ func (c *checker) secrets() {
 func (c *checker) pages() {
 	for _, m := range pages.Mistakes(c.cfg) {
 		setting := at(c.cfg.Problem(m.Setting, ""))
-		if errors.Is(m, fs.ErrNotExist) || c.denied(setting, c.File, m) {
+		file := c.File
+		if failed := (*fs.PathError)(nil); errors.As(m, &failed) {
+			file = failed.Path
+		}
+		if errors.Is(m, fs.ErrNotExist) || c.denied(setting, file, m) {
 			continue
 		}
 		c.report(finding(PagesRefused, setting, m.Err.Error()))
@@ -170,8 +181,16 @@ func (c *checker) isOfSource(setting config.Problem) bool {
 	return strings.HasSuffix(setting.Path, ".dsn")
 }
 
+// secretFile judges a file for the process that reads it: the secrets of the pages are those of the
+// report process, whose user is another one where the packages' units run it.
 func (c *checker) secretFile(setting config.Problem, path string) {
-	for _, f := range keyfile.Check(path, c.asReader()) {
-		c.keyFile(f, at(setting), remedy.Key{File: path})
+	reader, as := c.reader(), c.asReader()
+	if strings.HasPrefix(setting.Path, "reports.") && path != setting.File {
+		if s := service.Find(files.ReportsUser); s.UID > 0 {
+			reader, as = readerOf(s), s.Reader()
+		}
+	}
+	for _, f := range keyfile.Check(path, as) {
+		c.fileOf(reader, f, at(setting), remedy.Key{File: path})
 	}
 }

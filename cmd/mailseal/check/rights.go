@@ -81,6 +81,11 @@ func (c *checker) reader() remedy.Reader {
 	case s == nil:
 		return remedy.Self()
 	}
+	return readerOf(*s)
+}
+
+// readerOf is a user for remedies.
+func readerOf(s service.Service) remedy.Reader {
 	return remedy.Reader{User: s.Name, Group: s.GroupName(), UID: s.UID,
 		Groups: append([]int{s.GID}, s.Groups...)}
 }

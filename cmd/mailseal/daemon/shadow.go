@@ -162,7 +162,7 @@ func observe(ctx context.Context, s ShadowOptions, role action.Role, out *logFil
 		cfgErr = assembly.Survive(func() error { return o.begin(cfg) })
 	}
 	if cfgErr != nil {
-		log.Error("the configuration cannot be used, so nothing is judged until a reload; mail is "+
+		log.Error("the configuration cannot be used, so nothing is judged until a reload with a usable one; mail is "+
 			"not affected",
 			"error", cfgErr)
 	}

@@ -47,7 +47,7 @@ func (e *Examiner) Try(ctx context.Context, name string, raw []byte) (*Tried, er
 	env := &message.Envelope{Client: e.Client, Helo: e.Helo, Sender: e.From, Recipients: e.To}
 	d, facts := e.byPolicy(rules, env, m)
 	out := &Tried{File: name, Rules: explainRules(rules, facts, d)}
-	out.Decision = newDecided(action.RoleTheirs, "policyisis true, and decides: true, but dry_run: it would try", d)
+	out.Decision = newDecided(action.RoleTheirs, "policy try", d)
 	return out, nil
 }
 

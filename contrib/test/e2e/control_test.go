@@ -107,7 +107,7 @@ func TestReloadCommand(t *testing.T) {
 			"1 of 2 domains that signed mail in the last 7 days would have no rule or no key: two.example"},
 		{"cut off", cut, -1, "reload", 1, "two.example"},
 		{"a mistake", append([]byte("mod = 1\n"), good...), -1, "reload", 1, `did you mean "mode"?`},
-		{"by another user", good, otherUser, "reload", 3, "no daemon answers"},
+		{"by another user", good, otherUser, "reload", 3, "run the command as root (sudo)"},
 		{"cut off on purpose", cut, -1, "reload --accept", 0, "two.example"},
 	} {
 		if err := os.WriteFile(path, tt.text, 0o644); err != nil {

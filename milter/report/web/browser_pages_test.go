@@ -313,6 +313,7 @@ func quietWorld() *Memory {
 		if quiet(d.Name) {
 			d.Policy.Step, d.Use = advice.Quarantine, advice.UsePeople
 			d.Policy.Text = advice.WithStep(d.Policy.Text, d.Policy.Step)
+			d.Published, d.Was = &Published{Step: d.Policy.Step, At: d.Name}, nil
 			m.DomainList = append(m.DomainList, d)
 		}
 	}
