@@ -33,6 +33,7 @@ func TestPlainErrors(t *testing.T) {
 		code int
 		want string
 	}{
+		{"spf --ip 192.0.2.1 --from nodomain", exitUsage, `--from "nodomain" is not an address`},
 		{"spf --ip 1.2.3 --from a@example.com", exitUsage, `--ip`},
 		{"verify --ip 1.2.3 @s.pem", exitUsage, `"1.2.3" is not an IP address`},
 		{"explain-signing --ip 1.2.3 --from a@example.com -c @mailseal.toml", exitUsage,

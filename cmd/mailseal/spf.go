@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -40,6 +41,10 @@ func newSPFCmd() *cobra.Command {
 			if f.ip == "" || f.Helo == "" && !f.HasFrom {
 				return answer.NewUsage(errors.New("give a domain, or --ip together with --helo, " +
 					"--from or both"))
+			}
+			if f.From != "" && !strings.Contains(f.From, "@") {
+				return answer.NewUsage(fmt.Errorf("--from %q is not an address: write NAME@DOMAIN, "+
+					"or \"\" for a bounce", f.From))
 			}
 			return f.run(cmd.Context(), cmd.OutOrStdout())
 		},

@@ -162,6 +162,7 @@ func TestMistakes(t *testing.T) {
 		{"a part of an element", "any(dkim,\n .alligned)", Judging, 2, 3, "unknown name", "alligned"},
 		{"a function", `bellow(author.domain, "a.example")`, Judging, 1, 1, "unknown", "bellow"},
 		{"a type", `size == "big"`, Judging, 1, 6, "cannot be compared", ""},
+		{"a tilde", `dmarc.result ~ "x"`, Judging, 1, 14, "write matches", ""},
 		{"a whole", `dmarc == "fail"`, Judging, 1, 7, "needs one of them", ""},
 		{"a part without its dot", `any(dkim, aligned)`, Judging, 1, 11, "it is .aligned", "aligned"},
 		{"a list", `dkim.result == "none"`, Judging, 1, 6, "this is a list", ""},

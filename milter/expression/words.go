@@ -24,6 +24,8 @@ var ourWords = []struct {
 	{regexp.MustCompile(`^unexpected token \w+\("(.*)"\)`), `$1 is not allowed here`},
 	{regexp.MustCompile(`^unrecognized character.*[\x{201C}\x{201D}\x{201E}\x{2018}\x{2019}]`),
 		`these are typographic quotation marks; write "`},
+	{regexp.MustCompile(`^unrecognized character: U\+007E`),
+		"~ is not an operator; write matches for a pattern"},
 	{regexp.MustCompile(`^array elements can only be selected`),
 		`this is a list; ask of its elements, such as any(dkim, .result == "pass")`},
 	{regexp.MustCompile(`: (not|!) \(mismatched type`),

@@ -47,7 +47,8 @@ func (n *Node) words(b *strings.Builder, indent string) {
 			"failed\n", indent, visible(n.Domain))
 		return
 	case n.Text == "":
-		fmt.Fprintf(b, "%s%s: no SPF record that can be used\n", indent, visible(n.Domain))
+		fmt.Fprintf(b, "%s%s: no SPF record that can be used (none, or several)\n", indent,
+			visible(n.Domain))
 		return
 	case n.Broken != "":
 		fmt.Fprintf(b, "%s%s: the record is broken (%s) and allows no host\n",
@@ -116,6 +117,10 @@ func (l Leaf) words() string {
 	switch {
 	case l.Note != "":
 		return fmt.Sprintf("%s %s (%s)", verbs[l.Value], l.Term, l.Note)
+	case l.Kind == "a" && len(l.Networks) == 0:
+		return "nothing for a (" + l.Target + " has no address)"
+	case l.Kind == "mx" && len(l.Networks) == 0:
+		return "nothing for mx (the MX hosts of " + l.Target + " have no address)"
 	case l.Kind == "a":
 		return what + " of " + l.Target
 	case l.Kind == "mx":

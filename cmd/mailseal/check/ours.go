@@ -14,7 +14,7 @@ func (c *checker) ours() {
 	everyone := func(n netip.Prefix) bool { return tables.IsEveryone(n) }
 	for _, n := range c.cfg.Ours.Networks {
 		if everyone(n) && c.cfg.Signs() {
-			f := finding(OursEveryone, place{file: c.File, setting: "ours.networks"}, n)
+			f := finding(OursEveryone, at(c.cfg.Problem("ours.networks", "")), n)
 			rest := slices.DeleteFunc(slices.Clone(c.cfg.Ours.Networks), everyone)
 			if len(rest) == 0 {
 				rest = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"),
