@@ -247,7 +247,7 @@ var reportsWebSection = section{
 	header: "[reports.web]", path: "reports.web",
 	doc: "The pages of \"mailseal reports serve\" (role web): which of your domains need " +
 		"attention, why, and what to publish. FAIL is a domain whose policy is enforced although " +
-		"more than 1 % of the mail of its own sources fails, whose DMARC record is gone, or in " +
+		"more than 1 % of the mail of its own sources fails, without a valid DMARC record, or in " +
 		"whose records the role dns found an error; WARN is one with a source that fails, a " +
 		"receiver that stopped reporting, a warning of the role dns, or p=none for more than 90 " +
 		"days. The pages are served at address, and show nothing to a " +

@@ -20,6 +20,9 @@ func (s *Server) suppress(ctx context.Context, c change) (string, error) {
 	if err := send.Suppress(ctx, s.Intake.Store, x, s.Now()); err != nil {
 		return "", err
 	}
+	if address, ok := send.Address(c.Address); ok {
+		c.Address = address
+	}
 	s.Log.Info("an address gets no reports", "by", c.By, "address", c.Address, "until",
 		c.Until.Format(time.DateOnly), "reason", why)
 	return fmt.Sprintf("No report goes to %s until %s.", c.Address,

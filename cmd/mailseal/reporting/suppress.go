@@ -48,7 +48,7 @@ func (o *Out) suppress(ctx context.Context, s *store.Store, address string, days
 	if address == "" {
 		return nil
 	}
-	if !send.IsAddress(address) {
+	if _, ok := send.Address(address); !ok && !remove {
 		return answer.NewUsage(fmt.Errorf("invalid mail address %q: write it as "+
 			"user@example.com", address))
 	}

@@ -1,6 +1,9 @@
 package advice
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Known is a service that sends mail for others, recognised by a name that it signs, bounces or
 // connects with.
@@ -42,6 +45,11 @@ var services = []Known{
 	{"SparkPost", "sparkpostmail.com", "configuration, sending domains"},
 	{"Zendesk", "zendesk.com", "channels, e-mail, “Digital signatures”"},
 	{"Zoho", "zohomail.com", "domains, e-mail configuration, DKIM"},
+}
+
+// IsKnown reports whether a name is that of such a service.
+func IsKnown(name string) bool {
+	return slices.ContainsFunc(services, func(k Known) bool { return k.Name == name })
 }
 
 // KnownBy returns the service that one of the names belongs to.

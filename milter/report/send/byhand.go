@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"mailseal/milter/report"
@@ -24,9 +25,15 @@ func (r denial) Is(target error) bool { return target == ErrRefused }
 
 func deny(format string, args ...any) error { return denial(fmt.Sprintf(format, args...)) }
 
-// IsAddress reports whether a text is a mail address that a report could be sent to.
-func IsAddress(text string) bool {
-	return len(report.Addresses([]string{"mailto:" + text})) == 1
+// Address returns the mail address that a text names as reports are sent to it: without what a URI
+// may have behind it ("!10m", "?subject="), without percent signs, and with a host in A-labels. ok
+// is false if no report could be sent to it.
+func Address(text string) (address string, ok bool) {
+	list := report.Addresses([]string{"mailto:" + strings.TrimSpace(text)})
+	if len(list) != 1 {
+		return "", false
+	}
+	return list[0].String(), true
 }
 
 // maxSuppressed is the longest time for which an address can be suppressed, in years.
@@ -34,8 +41,9 @@ const maxSuppressed = 100
 
 // Suppress has an address get no reports until a time.
 func Suppress(ctx context.Context, s *store.Store, x store.Suppression, now time.Time) error {
+	address, ok := Address(x.Address)
 	switch {
-	case !IsAddress(x.Address):
+	case !ok:
 		return deny("invalid mail address %q: write it as user@example.com", x.Address)
 	case !x.Until.After(now):
 		return deny("the time until which %s gets no reports is over: give a later one",
@@ -44,12 +52,16 @@ func Suppress(ctx context.Context, s *store.Store, x store.Suppression, now time
 		return deny("the time until which %s gets no reports is more than %d years ahead",
 			x.Address, maxSuppressed)
 	}
+	x.Address = address
 	return s.OutSuppress(ctx, x)
 }
 
 // Release lets an address get reports again.
 func Release(ctx context.Context, s *store.Store, address string) error {
-	was, err := s.OutRelease(ctx, address)
+	was, err := s.OutRelease(ctx, address) // first as it stands in the list
+	if parsed, ok := Address(address); err == nil && !was && ok {
+		was, err = s.OutRelease(ctx, parsed)
+	}
 	if err == nil && !was {
 		return deny("%s is not suppressed", address)
 	}

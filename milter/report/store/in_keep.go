@@ -87,7 +87,7 @@ func (s *Store) Purge(ctx context.Context, now time.Time, r Retention) error {
 			text string
 			args []any
 		}{
-			{"UPDATE in_raw SET data = NULL WHERE received < $1 AND data IS NOT NULL",
+			{"UPDATE in_raw SET data = NULL, error = '' WHERE received < $1 AND data IS NOT NULL",
 				[]any{now.Add(-r.Raw).Unix()}},
 			{"DELETE FROM in_record WHERE report IN (" + old + ")", args},
 			{"UPDATE in_report SET variant_of = NULL WHERE variant_of IN (" + old + ")", args},

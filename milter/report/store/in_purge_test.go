@@ -114,3 +114,34 @@ func putReport(t *testing.T, s *Store, ends time.Time, of int64) (id int64) {
 	}
 	return id
 }
+
+// TestPurgeOfTrouble holds that a mail from which one report was read, and another was not, is not
+// listed as unread any more once it is not kept.
+func TestPurgeOfTrouble(t *testing.T) {
+	stores(t, func(t *testing.T, o Options) {
+		s, ctx := open(t, o), t.Context()
+		at := time.Unix(1_700_000_000, 0).UTC()
+		_, err := s.Ingest(ctx, &Arrival{Received: at, Via: "lmtp", Name: "<1@x>",
+			Trust: Unaligned, TrustDomain: "x.test", Data: []byte("one")},
+			func(in *Ingest) error { return in.Finish("aggregate", "cut short") })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Update(ctx, func(tx *Tx) error {
+			_, err := tx.ExecContext(ctx, `INSERT INTO in_other (dedup, raw, kind, domain, reporter, begins, ends,
+				received, trust_domain, good, bad, content)
+				SELECT 'd', id, 'tls', 'a.example', 'r', 0, $1, received, 'x.test', 1, 0, '{}' FROM in_raw`, at.Unix())
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		keep := Retention{Raw: 24 * time.Hour, Records: 1000 * 24 * time.Hour,
+			Rollups: 1000 * 24 * time.Hour, Foreign: 1000 * 24 * time.Hour}
+		if err := s.Purge(ctx, at.AddDate(0, 0, 2), keep); err != nil {
+			t.Fatal(err)
+		}
+		if list, err := s.Troubles(ctx, 9); err != nil || len(list) != 0 {
+			t.Errorf("%+v, %v", list, err)
+		}
+	})
+}

@@ -172,11 +172,11 @@ func (x *facts) failing() (health, bool) {
 	enforcing := d.Policy.Step >= advice.Quarantine
 	switch {
 	case d.Published != nil && d.Published.Gone && d.Known:
-		return health{level: healthFail, short: "its DMARC record is gone",
+		return health{level: healthFail, short: "no valid DMARC record",
 			fix: "See the DNS check", fixURL: page + "#checked",
-			why: say("The DNS has no DMARC record for %s any more; reports last named %s, on %s. "+
-				"Receivers apply no policy, and soon send no reports.", d.Name,
-				plain(d.Policy.Step.String()), dayHTML(d.Last, x.now))}, true
+			why: say("The DNS has no DMARC record for %s any more that is valid; reports last "+
+				"named %s, on %s. Receivers apply no policy, and soon send no reports.", d.Name,
+				plain(d.Policy.Step.String()), dayHTML(d.Last, x.now)) + d.causeInDNS()}, true
 	case g.Worst != nil && g.Worst.health(d).level == healthFail:
 		return g.Worst.health(d), true
 	case enforcing && !d.Parked && g.OwnFail >= fewest && g.OwnFail*100 > g.Own:
@@ -189,6 +189,14 @@ func (x *facts) failing() (health, bool) {
 		return d.DNS.health(healthFail, d.Name), true
 	}
 	return health{}, false
+}
+
+// causeInDNS is the worst fault of the last check, with a space before it: why a policy is gone.
+func (d Domain) causeInDNS() template.HTML {
+	if d.DNS == nil || d.DNS.Faults == 0 {
+		return ""
+	}
+	return " " + d.DNS.health(healthFail, d.Name).why
 }
 
 // fewest is the number of messages below which a failure is no reason to act.

@@ -49,6 +49,11 @@ func TestHealth(t *testing.T) {
 		{"few of its own fail", enforced, grounds{Messages: 40, Own: 40, OwnFail: 19}, "OK", ""},
 		{"the same with p=none", seen(advice.None, today-9),
 			grounds{Messages: 5000, Own: 5000, OwnFail: 100}, "OK", ""},
+		{"no valid record", with(enforced, gone), grounds{Messages: 500}, "FAIL",
+			"any more that is valid; reports last named quarantine"},
+		{"two records", with(with(enforced, gone), func(d *Domain) {
+			d.DNS = &Checks{Faults: 1, Worst: "there are 2 DMARC records: keep one"}
+		}), grounds{Messages: 500}, "FAIL", "there are 2 DMARC records: keep one."},
 		{"a fault of the DNS", with(enforced, checks(2, 1)), grounds{Messages: 500}, "FAIL",
 			"a record: wrong. 2 more findings."},
 		{"a fault of the DNS, parked", with(enforced, func(d *Domain) {
@@ -115,7 +120,7 @@ func TestPolicyCell(t *testing.T) {
 			policy: "quarantine", says: "seen: none, 28 Nov"},
 		{name: "reports went back", was: &reject, published: &Published{Step: advice.Reject},
 			policy: "reject", says: "seen: reject → none on 12 Nov"},
-		{name: "gone", published: &Published{Gone: true}, policy: "no record",
+		{name: "gone", published: &Published{Gone: true}, policy: "no valid record",
 			says: "seen: none, 28 Nov"},
 	}
 	for _, tt := range tests {

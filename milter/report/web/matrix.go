@@ -99,7 +99,7 @@ func (x *facts) policyCell() (policy, age string, seen template.HTML) {
 	case p == nil || d.Known && !p.Gone && p.Step == d.Policy.Step:
 		return d.Policy.Step.String(), d.Policy.Since.Age(x.now), ""
 	case p.Gone:
-		policy = "no record"
+		policy = "no valid record"
 	default:
 		policy = p.Step.String()
 	}
@@ -154,8 +154,7 @@ func (x *facts) receiverCells(receivers []string) (wide []receiverCell, narrow r
 		if i < 4 {
 			narrowRest.Add(negative(sums[r]))
 		}
-		if p := last[r]; p.Last != 0 && x.now-p.Last > 4 &&
-			p.Days*10 >= 6*int(x.filter.To-x.filter.From+1) {
+		if p := last[r]; x.now-p.Last > 4 && advice.IsDaily(p.Days, p.First, p.Last) {
 			c.Late, c.Class = true, c.Class+" late"
 		}
 		wide = append(wide, c)

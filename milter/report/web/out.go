@@ -45,7 +45,7 @@ func (s *Server) outPage(ctx context.Context, v visit) (*page, error) {
 			c := Cell{}
 			if r.Failed {
 				c.Form = &rowForm{Action: "/out", Buttons: []rowButton{{"resend", r.ID,
-					"Send again", "to " + r.To}}}
+					"Send the report again", "to each of its addresses that did not get it"}}}
 			}
 			row = append(row, c)
 		}

@@ -80,7 +80,11 @@ func (s *Server) overview(ctx context.Context, v visit) (*page, error) {
 	p.Facts = s.overviewFacts(ctx, v, b)
 	p.Lead = append(p.Lead, b.age(v)...)
 	p.Periods = periods(v)
-	p.Shown, p.Groups = s.selections(v)
+	domains, err := s.domains(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	p.Shown, p.Groups = s.selections(v, domains)
 	if len(all) == 0 && v.q.Get("group") != "" {
 		p.Title, p.Heading = "No domain", say("No domain that you may see is in this selection: %s.",
 			v.chosen())

@@ -2,9 +2,11 @@ package web
 
 import (
 	"context"
+	"fmt"
 	"html/template"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"mailseal/milter/report/advice"
@@ -19,19 +21,48 @@ func (s *Server) previewPage(ctx context.Context, v visit) (*page, error) {
 		return nil, err
 	}
 	now, first := advice.DayOf(v.now), list[0]
+	var messages int64
+	reports := map[advice.Day]int{}
+	for _, x := range list {
+		if x.Sends {
+			messages += x.Messages
+		}
+		reports[x.Day]++
+	}
 	p := &page{Current: "/out", Title: visible("Preview: " + first.Domain), Filter: v.filter,
 		Crumbs: []crumb{{"Reports out", "/out"}, {name(first.Domain), ""}},
-		Heading: say("%s would get a report on %s.", first.Domain,
-			plain(advice.Plural(first.Messages, "message", "messages")))}
-	if !first.Sends {
+		Heading: say("%s would get %s on %s.", first.Domain,
+			reportsOf(list), plain(advice.Plural(messages, "message", "messages")))}
+	if !slices.ContainsFunc(list, func(x Preview) bool { return x.Sends }) {
 		p.Heading = say("%s gets no report: %s.", first.Domain, plain(visible(first.Reason)))
 	}
 	p.Lead = []template.HTML{"This is what would be sent now, byte for byte, but for mail that is " +
 		"still counted today. The DNS was asked for the addresses."}
+	part := map[advice.Day]int{}
 	for _, x := range list {
-		p.Sections = append(p.Sections, previewSection(x, now))
+		part[x.Day]++
+		out := previewSection(x, now)
+		if n := reports[x.Day]; n > 1 {
+			out.ID += "-" + itoa(int64(part[x.Day]))
+			out.Title += fmt.Sprintf(", part %d of %d", part[x.Day], n)
+		}
+		p.Sections = append(p.Sections, out)
 	}
 	return p, nil
+}
+
+// reportsOf counts the reports that would be sent.
+func reportsOf(list []Preview) template.HTML {
+	var n int64
+	for _, x := range list {
+		if x.Sends {
+			n++
+		}
+	}
+	if n == 1 {
+		return "a report"
+	}
+	return say("%s reports", n)
 }
 
 func previewSection(x Preview, now advice.Day) section {

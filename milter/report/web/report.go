@@ -3,6 +3,7 @@ package web
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"html/template"
 	"slices"
@@ -58,6 +59,9 @@ func (s *Server) reportPage(ctx context.Context, v visit, id int64, n int) (*pag
 			plain(advice.Plural(int64(hidden), "record is", "records are"))))
 	}
 	chosen := v.q.Get("result")
+	if chosen != "" && !slices.Contains(resultsOfRecords, chosen) {
+		return nil, fmt.Errorf("result=%.40s: %w", chosen, errNoResult)
+	}
 	choices := resultChoices(records, at, chosen)
 	if chosen != "" {
 		only := Filter{Result: chosen}
@@ -70,10 +74,14 @@ func (s *Server) reportPage(ctx context.Context, v visit, id int64, n int) (*pag
 		plain(advice.Plural(int64(len(records)), "record", "records")),
 		plain(advice.Plural(messagesOf(records), "message", "messages")))
 	t.Empty = "The report has no record, which means that its sender saw no mail."
+	if chosen != "" {
+		t.Empty = say("No record of this report has the result %s.", chosen)
+	}
 	p.Sections = []section{reportFacts(r), parseNotes(r, at),
 		{ID: "records", Title: "Records", Table: t, Choices: choices}}
 	if len(records) > 0 {
-		p.Sections = append(p.Sections, section{ID: "words", Title: "Record 1 in words",
+		p.Sections = append(p.Sections, section{ID: "words",
+			Title:   fmt.Sprintf("Record %d in words", records[0].N),
 			Verdict: inWords(&records[0], r.Policy, now)})
 	}
 	if raw, err := s.read.Raw(ctx, id); err == nil && hidden == 0 {
@@ -207,6 +215,12 @@ func messagesOf(records []Record) (n int64) {
 	return n
 }
 
+// errNoResult reports an address that names a result that a record cannot have.
+var errNoResult = errors.New("the results are pass, delivered, held and refused")
+
+// resultsOfRecords are what may have become of the messages of a record.
+var resultsOfRecords = []string{"pass", "delivered", "held", "refused"}
+
 // resultChoices are links to the records of a report with each result that some have.
 func resultChoices(records []Record, at, chosen string) []choice {
 	has := map[string]bool{}
@@ -217,7 +231,7 @@ func resultChoices(records []Record, at, chosen string) []choice {
 		return nil
 	}
 	out := []choice{{"all", at + "#records", chosen == ""}}
-	for _, result := range []string{"pass", "delivered", "held", "refused"} {
+	for _, result := range resultsOfRecords {
 		if has[result] {
 			text := result
 			if result == "delivered" {

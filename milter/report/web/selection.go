@@ -3,6 +3,7 @@ package web
 import (
 	"cmp"
 	"html/template"
+	"slices"
 	"strings"
 
 	"mailseal/milter/report/advice"
@@ -52,17 +53,24 @@ func (v visit) chosen() string {
 
 // selections are the links that limit the overview to kinds of domains and to groups. Each keeps
 // the other choice.
-func (s *Server) selections(v visit) (kinds, groups []choice) {
+// A group without a domain that the visitor may see is not named: its name may be a customer's.
+func (s *Server) selections(v visit, domains []Domain) (kinds, groups []choice) {
 	show, group := cmp.Or(v.q.Get("show"), "all"), v.q.Get("group")
 	for _, kind := range append([]string{"all"}, shownWords...) {
 		kinds = append(kinds, choice{kind, "/?" + v.filter.query("show", kind, "group", group),
 			show == kind})
 	}
-	if len(s.groups) == 0 {
+	var own []Group
+	for _, g := range s.groups {
+		if v.all() || slices.ContainsFunc(domains, func(d Domain) bool { return g.Has(d.Name) }) {
+			own = append(own, g)
+		}
+	}
+	if len(own) == 0 {
 		return kinds, nil
 	}
 	groups = append(groups, choice{"all groups", "/?" + v.filter.query("show", show), group == ""})
-	for _, g := range s.groups {
+	for _, g := range own {
 		groups = append(groups, choice{visible(g.Name),
 			"/?" + v.filter.query("show", show, "group", g.Name), group == g.Name})
 	}
@@ -70,7 +78,7 @@ func (s *Server) selections(v visit) (kinds, groups []choice) {
 }
 
 // fold takes the parked domains out of the rows that need no attention, unless there is only one,
-// or the visitor asked for parked domains.
+// no other row is left, or the visitor asked for parked domains.
 func fold(all []scored, v visit) (rows, parked []scored) {
 	if show := v.q.Get("show"); show != "" && show != "all" {
 		return all, nil
@@ -83,7 +91,7 @@ func fold(all []scored, v visit) (rows, parked []scored) {
 			rows = append(rows, l)
 		}
 	}
-	if len(parked) < 2 {
+	if len(parked) < 2 || len(rows) == 0 {
 		return all, nil
 	}
 	return rows, parked

@@ -208,6 +208,11 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, who session, err e
 		p = &page{Title: "Not a day", Heading: "The address of this page has a day that cannot be " +
 			"read.",
 			Lead: []template.HTML{plain(visible(err.Error()) + ".")}}
+	case errors.Is(err, errNoResult):
+		status = http.StatusBadRequest
+		p = &page{Title: "Not a result", Heading: "The address of this page has a result that is " +
+			"none.",
+			Lead: []template.HTML{plain(visible(err.Error()) + ".")}}
 	case errors.Is(err, ErrBusy):
 		status = http.StatusServiceUnavailable
 		w.Header().Set("Retry-After", "60")

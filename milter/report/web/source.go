@@ -82,8 +82,12 @@ func (s *Server) sourcePage(ctx context.Context, v visit, domain, source string)
 // year: a link to another period must not end here.
 func (s *Server) absentSource(ctx context.Context, v visit, d Domain, source string) (*page,
 	error) {
-	year := Filter{From: advice.DayOf(s.now()) - 365, To: advice.DayOf(s.now()) - 1}
-	x, err := s.facts(ctx, d, year)
+	year := Filter{From: advice.DayOf(s.now()) - 365, To: advice.DayOf(s.now()) - 1,
+		Domains: []string{d.Name}}
+	if sent, err := s.maySend(ctx, year, source); err != nil || !sent {
+		return nil, cmp.Or(err, ErrNotFound)
+	}
+	x, err := s.sent(ctx, d, year)
 	if err != nil {
 		return nil, err
 	}
@@ -100,6 +104,37 @@ func (s *Server) absentSource(ctx context.Context, v visit, d Domain, source str
 		plain(advice.Plural(src.Messages, "message", "messages")), d.Name,
 		dayHTML(src.last, x.now))}
 	return p, nil
+}
+
+// maySend reports whether a name could be that of a source in the period of f, as far as its form
+// and one short query tell: a year of reports is not read for every address that someone invents.
+func (s *Server) maySend(ctx context.Context, f Filter, source string) (bool, error) {
+	ip, err := netip.ParseAddr(source)
+	if err != nil {
+		return source == forgeries || source == advice.NoName || organization(source) == source ||
+			advice.IsKnown(source), nil
+	}
+	f.Addresses = []netip.Addr{ip}
+	sums, err := s.read.Sums(ctx, f, ByDay)
+	return len(sums) > 0, err
+}
+
+// sent are the sources of a period alone, without sums of days and receivers, events and advice.
+func (s *Server) sent(ctx context.Context, d Domain, f Filter) (x *facts, err error) {
+	now := advice.DayOf(s.now())
+	x = &facts{domain: d, filter: f, now: now, late: now - 1, byIP: map[netip.Addr]*source{}}
+	if x.rules, err = s.read.Rules(ctx); err != nil {
+		return nil, err
+	}
+	if x.ids, err = s.read.Identities(ctx, f); err != nil {
+		return nil, err
+	}
+	addresses, err := s.read.Sources(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	x.group(addresses)
+	return x, nil
 }
 
 // latestRecords is how many records the page of a source shows as samples.

@@ -79,10 +79,11 @@ func (s *Stored) Outgoing(ctx context.Context, now time.Time) (Outgoing, error) 
 	return o, err
 }
 
-// isFailed reports whether a mail was not handed over, and is not about to be.
+// isFailed reports whether a mail was not handed over, and will not be: one that is put off is
+// tried again by itself.
 func isFailed(m store.OutMail) bool {
 	switch m.State {
-	case store.Failed, store.Suppressed, store.InDoubt, store.Deferred:
+	case store.Failed, store.Suppressed, store.InDoubt:
 		return m.Address != ""
 	}
 	return false

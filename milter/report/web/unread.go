@@ -143,7 +143,8 @@ func (s *Server) changeIntake(ctx context.Context, r *http.Request, who session)
 func (s *Server) changeOutgoing(ctx context.Context, r *http.Request, who session) (string,
 	error) {
 	if id := r.FormValue("resend"); id != "" {
-		return "The report is queued, and sent within the hour.",
+		return "The report is queued for each of its addresses that did not get it, and sent " +
+				"within the hour. An address that is suppressed gets it only after it is released.",
 			s.commands.Resend(ctx, who.name, id)
 	}
 	if address, err := url.QueryUnescape(r.FormValue("release")); err == nil && address != "" {

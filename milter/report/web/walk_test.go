@@ -75,7 +75,8 @@ func walkServer(t *testing.T) (s *Server, as func(string) *browser, got *[]strin
 	a.Accounts["dora"] = Account{Role: Admin, Domains: []string{"example.org"}}
 	got = &[]string{}
 	s, err := New(Config{Read: world(), Commands: fakeCommands{got}, Checker: fakeChecker{},
-		Access: a, Now: clockNow})
+		Access: a, Now: clockNow, Groups: []Group{{"group-of-shop.example",
+			func(d string) bool { return d == "shop.example" }}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +130,10 @@ func TestRestrictedRoutes(t *testing.T) {
 			}
 			w := b.get(path)
 			if slices.Contains(listRoutes, route) {
-				if strings.Contains(w.Body.String(), "esp.example") {
+				// a form or a link may repeat what the address asks for
+				body := strings.ReplaceAll(w.Body.String(), "domain=shop.example", "")
+				if strings.Contains(body, "esp.example") || strings.Contains(body,
+					"shop.example") && !strings.Contains(path, "shop.example") {
 					t.Errorf("%s: %s has data of shop.example", user, path)
 				}
 				return
