@@ -33,9 +33,9 @@ var codes = map[answer.Kind]int{
 	answer.TryAgain: exitDefer,
 }
 
-// execute runs the command that the arguments name, and returns the code to exit with. This is the
-// only place where an answer becomes a number, and where it is said what kept a command from its
-// answer: a line on standard error and, with --json, an object on standard output.
+// execute runs the command that the arguments name, and returns the exit code. Only here
+// does an answer become a number, and only here is the error reported: as a line on
+// standard error and, with --json, as an object on standard output.
 func execute(ctx context.Context, root *cobra.Command, args []string, stdout,
 	stderr io.Writer) int {
 	root.SetArgs(args)

@@ -24,17 +24,17 @@ const (
 // mayBeEmpty lets flags be given as "".
 func mayBeEmpty(cmd *cobra.Command, names ...string) { annotate(cmd, names, emptyMeans, "yes") }
 
-// needs says that flags have no effect without one of some others.
+// needs declares that flags have no effect without one of some others.
 func needs(cmd *cobra.Command, names []string, others ...string) {
 	annotate(cmd, names, needsFlag, strings.Join(others, " "))
 }
 
-// excludes says that flags have no effect beside any of some others.
+// excludes declares that flags have no effect together with any of some others.
 func excludes(cmd *cobra.Command, names []string, others ...string) {
 	annotate(cmd, names, notBeside, others...)
 }
 
-// together says that some flags have an effect only with all of them.
+// together declares that some flags have an effect only with all of them.
 func together(cmd *cobra.Command, names ...string) {
 	for _, n := range names {
 		for _, other := range names {
@@ -61,7 +61,7 @@ func annotate(cmd *cobra.Command, names []string, what string, values ...string)
 	}
 }
 
-// ignores says that a command does not look at flags that it has from its parent.
+// ignores declares that a command does not use flags that it inherits from its parent.
 func ignores(cmd *cobra.Command, names ...string) {
 	cmd.Annotations = map[string]string{ignored: strings.Join(names, " ")}
 }

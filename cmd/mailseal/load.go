@@ -33,9 +33,9 @@ func answered(cfg *config.Config, err error) (*config.Config, error) {
 	return cfg, nil
 }
 
-// controlSocket returns where to reach the daemon: the socket named on the command line, or the one
-// of the configuration at path. An unreadable configuration is an error of its own: the socket of
-// the defaults would be that of another daemon, or of none.
+// controlSocket returns the path of the daemon's socket: the one on the command line, or
+// that of the configuration at path. An unreadable configuration is an error: the default
+// socket could be that of another daemon, or not exist.
 func controlSocket(named, path string) (string, error) {
 	if named != "" {
 		return named, nil

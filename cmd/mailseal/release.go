@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// release is set by the Makefile; a plain "go build" leaves it as it is.
+// release is set by the Makefile; a plain "go build" does not change it.
 var release = "development"
 
 // build is how the program was built, as "mailseal version --json" prints it.

@@ -87,8 +87,8 @@ func (f *verifyFlags) run(cmd *cobra.Command, files []string) error {
 	return nil
 }
 
-// one verifies one message and prints what was found. One that cannot be read is said, and keeps no
-// other from it.
+// one verifies one message and prints the results. A message that cannot be read is
+// reported, and does not affect the others.
 func (f *verifyFlags) one(cmd *cobra.Command, file string) (answer.Kind, error) {
 	raw, err := readInput(file, cmd.InOrStdin())
 	var m *examine.Message

@@ -31,7 +31,7 @@ line shows what makes RSA signatures: the host's OpenSSL, or Go's own implementa
 	return cmd
 }
 
-// signsRSA says what makes RSA signatures here.
+// signsRSA names the implementation that makes RSA signatures here.
 func signsRSA() string {
 	name, err := daemon.SigningBackend()
 	if err != nil {

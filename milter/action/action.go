@@ -19,7 +19,7 @@ const (
 	Hold          // it goes on into the MTA's quarantine (Postfix: the hold queue)
 	// 4xx, no edit is made; for what may pass later, such as a DNS server that does not answer
 	Tempfail
-	Reject  // 5xx, no edit is made: the sender is told, no recipient sees it
+	Reject  // 5xx, no edit is made: the sender gets the reply, no recipient sees it
 	Discard // the MTA says 250 and throws it away; no setting asks for it
 )
 

@@ -17,8 +17,8 @@ func (v vocabulary) has(n uint8) bool { return n > 0 && int(n) < len(v.words) }
 
 func (v vocabulary) all() []string { return slices.Clone(v.words[1:]) }
 
-// word returns the word for a value. For an invalid one it is no word of any vocabulary, and does
-// not panic: it is written to logs.
+// word returns the word for a value. For an invalid value it returns text that is not a
+// word of any vocabulary, and does not panic, since it is used in logs.
 func (v vocabulary) word(n uint8) string {
 	if !v.has(n) {
 		return fmt.Sprintf("invalid %s %d", v.what, n)

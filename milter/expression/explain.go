@@ -34,7 +34,7 @@ func truth(b bool) Truth {
 type Step struct {
 	Depth int    `json:"depth"` // 0 for the whole
 	Text  string `json:"text"`  // the part
-	Value string `json:"value"` // "true", "false", or what a name stands for
+	Value string `json:"value"` // "true", "false", or the value of a name
 }
 
 // Explain evaluates a condition and each of its parts: the operands of and, or and not, and the
@@ -164,7 +164,7 @@ func show(v any) string {
 	return s
 }
 
-// visitor collects what asks and operands look for.
+// visitor collects the nodes that asks and operands need.
 type visitor struct{ names []ast.Node }
 
 // walk collects the largest parts of a tree that are a name, a name with its parts, or a call about

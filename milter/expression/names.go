@@ -17,7 +17,7 @@ type Fact struct {
 // Facts returns all facts of a scope in the order of the types, but for functions.
 func Facts(scope Scope) []Fact { return factsOf(reflect.TypeOf(scope.facts()), "") }
 
-// docs says for the manual what each fact is. A test holds them against the types.
+// docs describes each fact for the manual. A test compares them with the types.
 var docs = map[string]string{
 	"client.address": "the address of the SMTP client; \"\" for mail that a process on " +
 		"this host submits",

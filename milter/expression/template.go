@@ -95,7 +95,7 @@ func inReply(name string) string {
 	return name[:min(len(name), most)]
 }
 
-// orNobody stands for a fact that is not known.
+// orNobody returns s, or the replacement for an unknown fact.
 func orNobody(s string) string {
 	if s == "" {
 		return "(unknown)"

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// ourWords are what is said for errors of the library that speak of its insides. The first pattern
-// that matches counts; $1 is what its group matched.
+// ourWords replace errors of the library that mention its internals. The first pattern that
+// matches counts; $1 is the match of its group.
 var ourWords = []struct {
 	pattern *regexp.Regexp
 	text    string

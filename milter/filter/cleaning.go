@@ -55,8 +55,8 @@ func (o OwnFields) allIDs(mta string) []string {
 	return append(slices.Clip(o.IDs), mta, domain.FirstLabel(mta))
 }
 
-// hidden returns the indices of the fields that hold one of ours behind a bare CR. They go whole:
-// there is no other way to take away what readers see inside of them.
+// hidden returns the indices of the fields that contain one of ours behind a bare CR. They
+// are removed whole: there is no other way to remove the field inside.
 func (o OwnFields) hidden(h message.Header, isForged func(message.Field) bool) []int {
 	var at []int
 	for hidden := range h.Hidden(authres.FieldName) {

@@ -184,7 +184,7 @@ func (f *Filter) judge(ml mail) milter.Judge {
 	return immediate{ml.pass()}
 }
 
-// resigning returns the rules that sign mail which is not ours, none when there is none.
+// resigning returns the rules, if any, that sign mail which is not ours.
 func (f *Filter) resigning(ml mail) (sign.Match, sign.Query) {
 	isMalformed := ml.doubt != "" && f.Malformed != action.MalformedSign
 	if f.Signer == nil || ml.authorErr != nil || isMalformed || f.isUnsigned(ml.Envelope) {

@@ -12,9 +12,9 @@ const (
 	notTheSender      = "sender"
 )
 
-// unsignedLevels says how much it matters that mail of ours leaves without a signature, by reason.
-// What the configuration asks for is no more than information; LEVELS in mailseal.toml(5) has the
-// same table.
+// unsignedLevels is the log level, by reason, for mail of ours that leaves without a
+// signature. A reason that the configuration asks for is only information; LEVELS in
+// mailseal.toml(5) has the same table.
 var unsignedLevels = map[string]slog.Level{
 	noRule:            slog.LevelInfo,
 	signedAlready:     slog.LevelInfo,

@@ -67,8 +67,8 @@ func (ml mail) pass() milter.Outcome {
 	}
 }
 
-// fromDetails is what the log line says of the From fields: why there is no author, or what is
-// wrong with them.
+// fromDetails returns the attributes of the log line about the From fields: why there is no
+// author, or what is wrong with them.
 func (ml mail) fromDetails() []slog.Attr {
 	switch {
 	case ml.authorErr != nil:

@@ -51,8 +51,8 @@ func (o *outbound) Decide(ctx context.Context, m *message.Message, raw []byte) m
 	return out
 }
 
-// sign makes the signatures of rules and says in out what became of it. When it is not ok, the
-// message must not go on as it is: out refuses it.
+// sign makes the signatures of rules and records the result in out. If it is not ok, the
+// message must not be sent unsigned: out refuses it.
 func (ml mail) sign(
 	ctx context.Context, out *milter.Outcome, rules sign.Match, q sign.Query, m *message.Message,
 ) (done sign.Signed, ok bool) {

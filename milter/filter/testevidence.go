@@ -146,8 +146,8 @@ func dmarcEvidence(d *dmarc.Result, authorErr error) evidence.DMARC {
 // loopField is in each mail that answers a test, so that two hosts do not answer each other.
 const loopField = "Mailseal-Test"
 
-// noAnswer says why no mail may answer a test, "" if one may (RFC 3834 section 2): only a sender
-// who is authenticated, for an author who is, and who is no program.
+// noAnswer returns the reason why no mail may answer a test, or "" (RFC 3834 section 2):
+// only an authenticated sender, for an authenticated author, gets one, and never a program.
 func (in *inbound) noAnswer(j judgment) string {
 	env, r := in.Envelope, j.results
 	switch {

@@ -23,10 +23,10 @@ import (
 // address.
 type Test struct {
 	Local  string      // of the address; local+anything is the same
-	Domain domain.Name // "" when there is no such address
+	Domain domain.Name // "" if there is no such address
 	Accept bool        // tests are taken as any other mail; the page is the answer
 
-	Keeper  Keeper // nil: nothing is kept, and there is no page
+	Keeper  Keeper // nil: no results are kept, and there is no page
 	PageURL string // of the pages, without "/t/" and the token
 	Now     func() time.Time
 }
@@ -41,8 +41,9 @@ type Keeper interface {
 	Keep(m evidence.Mail) bool
 }
 
-// isFor reports whether the message is a test: from a stranger who gets the reply, to the address
-// alone. Mail to others besides is theirs to get, and a bounce has no sender that could be told.
+// isFor reports whether the message is a test: from outside, with a reply to a sender, and
+// to the test address alone. Mail with other recipients must reach them, and a bounce has
+// no sender to reply to.
 func (t Test) isFor(m milter.Mail) bool {
 	env := m.Envelope
 	return t.Domain != "" && m.Role == action.RoleTheirs && env.Sender != "" &&
@@ -113,7 +114,7 @@ func testText(r *verify.Results) string {
 		"This address only tests: the message was checked and not kept."
 }
 
-// dkimText says what became of the best signature, and how many there were.
+// dkimText describes the best signature, and how many there were.
 func dkimText(all []dkim.Result) string {
 	if len(all) == 0 {
 		return "dkim=none (the message has no signature)"
@@ -135,7 +136,7 @@ func dkimText(all []dkim.Result) string {
 	return out
 }
 
-// maxTestLine keeps each part of the answer on a line of its own, in bytes: a reply has three.
+// maxTestLine limits each part of the answer, in bytes, to one line: a reply has three.
 const maxTestLine = 400
 
 func fitLine(s string) string {

@@ -12,7 +12,7 @@ type Family byte
 
 // The families of the protocol.
 const (
-	FamilyNone    Family = 0   // the MTA has not said yet
+	FamilyNone    Family = 0   // the MTA has not sent it yet
 	FamilyInet    Family = '4' // TCP over IPv4
 	FamilyInet6   Family = '6' // TCP over IPv6
 	FamilyUnix    Family = 'L' // a socket in the file system

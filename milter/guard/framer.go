@@ -128,8 +128,8 @@ func (f *Framer) chunk() ([]byte, error) {
 	return data, nil
 }
 
-// oversized says what is wrong with the length of a packet. Other protocols begin with text in its
-// place: "EHLO", "GET ", and 0x16 0x03, the handshake of TLS.
+// oversized returns an error for the length of a packet. Other protocols begin with text in
+// its place: "EHLO", "GET ", and 0x16 0x03, the handshake of TLS.
 func oversized(length []byte, most int) error {
 	isText := !bytes.ContainsFunc(length, func(r rune) bool {
 		return r < ' ' && r != '\r' && r != '\n' || r > '~'
@@ -193,7 +193,8 @@ func (f *Framer) deadline() time.Time {
 	return f.started.Add(f.limits.InPacket)
 }
 
-// readError says in which of its waits a read has ended: that tells a slow peer from a broken one.
+// readError adds to an error the wait in which a read ended, which distinguishes a slow
+// peer from a broken one.
 func (f *Framer) readError(err error) error {
 	f.release()
 	switch {

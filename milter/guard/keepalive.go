@@ -12,7 +12,7 @@ func keepAlive(nc net.Conn) {
 	if !ok {
 		return
 	}
-	// A socket that refuses is no worse than before; a dead one says so at the first read.
+	// A socket that refuses is no worse than before; a dead one fails at the first read.
 	_ = tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: time.Minute,
 		Interval: 15 * time.Second, Count: 4})
 }

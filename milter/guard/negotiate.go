@@ -283,7 +283,7 @@ func ParseAgreement(data []byte) (Agreement, error) {
 	return a, nil
 }
 
-// costs says, for each wish, what the lack of it means to the people who run the filter.
+// costs describes, for each wish, what its lack means to the people who run the filter.
 var costs = []struct {
 	action   Action
 	protocol Protocol

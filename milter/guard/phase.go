@@ -18,9 +18,9 @@ var phaseNames = map[phase]string{
 	inHeader: "in the header", inBody: "in the body",
 }
 
-// comesIn says in which phases a command may come. It allows all that both MTAs have been seen to
-// do: Sendmail begins a message without having ended the last one, Postfix sends HELO in an
-// envelope and its ABORT afterwards.
+// comesIn lists the phases in which a command is allowed. It allows everything that both
+// MTAs do: Sendmail begins a message without having ended the last one, Postfix sends HELO
+// in an envelope and its ABORT afterwards.
 var comesIn = [256]phase{
 	Connect:     negotiated,
 	Helo:        between | inEnvelope,

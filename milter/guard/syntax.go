@@ -10,7 +10,7 @@ const (
 	maxArgs = 100
 )
 
-// shape checks what can be told of a command by its length alone, before its data is read.
+// shape checks a command by its length alone, before its data is read.
 func shape(code Code, size int) error {
 	switch code {
 	case Header, Body, EndOfBody:

@@ -119,7 +119,8 @@ func (c *Conn) edit(code Code, action Action, data []byte) error {
 	return c.framer.WritePacket(code, name, value)
 }
 
-// actionOf returns what a filter must be allowed to do for an edit. It is false for what is none.
+// actionOf returns the permission that a filter needs for an edit. It is false if code is
+// not an edit.
 func actionOf(code Code) (Action, bool) {
 	switch code {
 	case AddHeader, InsertHeader:

@@ -14,8 +14,8 @@ var ErrAddress = errors.New("not an address")
 // Address is one mailbox.
 type Address struct {
 	Local   string      // without quotes: the local part of "a b"@example.com is "a b"
-	Domain  domain.Name // "" when there is none, or an address literal in its place
-	Display string      // the display name, decoded (RFC 2047), "" when there is none
+	Domain  domain.Name // "" if there is none, or an address literal in its place
+	Display string      // the display name, decoded (RFC 2047), or ""
 }
 
 // String returns local@domain, with quotes around the local part where it needs them; a local part

@@ -25,7 +25,7 @@ const (
 	maxCandidates = 4 * MaxAuthors
 	// maxFrom is how many octets of From fields are read. A hundred long addresses have 10,000.
 	maxFrom = 16 << 10
-	// MaxDomains is how many author domains of a message are told apart.
+	// MaxDomains limits the author domains of a message that are distinguished.
 	MaxDomains = 4
 )
 
@@ -44,8 +44,8 @@ type From struct {
 	Fields    int // how many From fields there are, those in Hidden with them
 	// Hidden is how many of them are inside of other fields, behind a bare CR.
 	Hidden int
-	// Fault is the first departure from RFC 5322, nil when there is none. Several From fields are
-	// one, too, but not a Fault.
+	// Fault is the first violation of RFC 5322, or nil. Several From fields are a violation,
+	// too, but not a Fault.
 	Fault *Fault
 }
 
@@ -53,9 +53,9 @@ type From struct {
 type Shown struct {
 	// Address has no Domain when it has none that the DNS could hold, such as an address literal.
 	Address
-	// Aside says that the domain is only in the display name before the only angle brackets.
+	// Aside means that the domain is only in the display name before the only angle brackets.
 	Aside bool
-	// Route says that the domain is only in a source route, which most readers leave out (RFC 5322
+	// Route means that the domain is only in a source route, which most readers omit (RFC 5322
 	// section 4.4).
 	Route bool
 }

@@ -100,7 +100,7 @@ type scanner struct {
 	brackets int // angle brackets with a candidate in them
 	sound    int // those of them that end with an address
 
-	// doubtful says that readers differ on where a quoted-string or comment ends.
+	// doubtful means that readers differ on where a quoted-string or comment ends.
 	doubtful              bool
 	openQuote, openParens bool // one of them is never closed
 }

@@ -6,11 +6,11 @@ import "net/netip"
 // name, the return path and the recipients (RFC 5321). All of it comes from the MTA, which
 // is trusted.
 type Envelope struct {
-	// the SMTP client; the zero Addr when there is none (Local) or the MTA did not say
+	// the SMTP client; the zero Addr if there is none (Local) or the MTA did not send it
 	Client     netip.Addr
 	ClientName string   // the client's verified name, "" when the MTA knows none
 	Local      bool     // handed over by a process of this host, not by SMTP
-	Helo       string   // the last HELO or EHLO, as said
+	Helo       string   // the last HELO or EHLO, as sent
 	Sender     string   // MAIL FROM without angle brackets; "" is the null sender
 	SenderArgs []string // the ESMTP arguments of MAIL FROM: "SIZE=1000", "SMTPUTF8"
 	Recipients []string // RCPT TO without angle brackets, those that were not refused

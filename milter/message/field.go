@@ -107,9 +107,9 @@ func isFolded(p []byte) bool {
 	}
 }
 
-// scanName reads the field name at the start of p: printable ASCII but the colon (RFC 5322 section
-// 2.2), then perhaps white space (section 4.5.3), then a colon. Name is 0 when there is none; more,
-// that p ends before one could tell.
+// scanName reads the field name at the start of p: printable ASCII except the colon (RFC
+// 5322 section 2.2), optional white space (section 4.5.3), and a colon. Name is 0 if there
+// is no field name; more means that p is too short to decide.
 func scanName(p []byte) (name, colon int, more bool) {
 	n := 0
 	for n < len(p) && ' ' < p[n] && p[n] < 0x7f && p[n] != ':' {

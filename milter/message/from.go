@@ -119,7 +119,7 @@ func (p *fromParser) angle(display string) (Address, error) {
 	return a, p.cfws()
 }
 
-// domain reads what stands behind the @ of an address whose local part is words.
+// domain reads the domain behind the @ of an address whose local part is words.
 func (p *fromParser) domain(local phrase) (Address, error) {
 	if !local.isLocal(p.utf8) {
 		return Address{}, p.failAt(local.faultAt(p.at-1),

@@ -63,7 +63,7 @@ func (hr *headerReader) isMbox() bool {
 	return bytes.HasPrefix(bytes.TrimPrefix(p, []byte(">")), []byte("From "))
 }
 
-// peekName looks for the field name at the start of the next line. Name is 0 when there is none.
+// peekName reads the field name at the start of the next line. Name is 0 if there is none.
 func (hr *headerReader) peekName() (name, colon int, err error) {
 	for n := 1; ; n = hr.r.Buffered() + 1 {
 		_, err := hr.r.Peek(n)

@@ -100,8 +100,8 @@ func inDomain(r rune) bool {
 	return !isAt(r) && !isGap(r)
 }
 
-// see adds the domains that text stands for. A reader who stops at the first character that no
-// domain has sees another one in "bank.example!x.example.com".
+// see adds the domains that text may mean. A reader that stops at the first character that
+// a domain cannot contain sees another one in "bank.example!x.example.com".
 func (c *candidate) see(text string) {
 	name, _ := domain.Guess(text)
 	c.add(name)

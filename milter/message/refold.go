@@ -37,7 +37,7 @@ func (f Field) Refold(limit int) (Field, bool) {
 	return Field{raw: out, name: f.name, colon: f.colon}, true
 }
 
-// isTransparent reports whether a milter can hand raw over and the MTA takes it as it is.
+// isTransparent reports whether the MTA accepts raw from a milter unchanged.
 func isTransparent(raw []byte) bool {
 	for i, c := range raw {
 		isBareCR := c == '\r' && (i+1 == len(raw) || raw[i+1] != '\n')
@@ -63,9 +63,9 @@ func appendFolded(dst, line []byte, limit int) ([]byte, bool) {
 	return append(dst, line...), true
 }
 
-// foldAt returns the last place within limit bytes before which a line can be folded, 0 when there
-// is none. Of several blanks it is the first, so that the line does not end in white space, unless
-// the rest of them would make the next word too long.
+// foldAt returns the last position within limit bytes before which a line can be folded, or
+// 0. Of several blanks it is the first, so that the line does not end in white space,
+// unless the others would make the next word too long.
 func foldAt(line []byte, limit int) int {
 	word := bytes.IndexFunc(line, func(r rune) bool { return r != ' ' && r != '\t' })
 	text := len(bytes.TrimRight(line, " \t"))

@@ -14,7 +14,7 @@ import (
 type finding struct {
 	method string
 	value  string // as the Actions know it: "fail", "no_record", "reject"
-	domain string // whom the sender is told about
+	domain string // the domain that the sender's reply names
 	action action.Action
 }
 
@@ -152,7 +152,7 @@ func (a Actions) findings(r *verify.Results) []finding {
 	}
 	if asksDMARC(r) {
 		known := a.DMARC.For(string(r.DMARC.Value), string(r.DMARC.Disposition))
-		// no failure, whatever the DNS would have said
+		// not a failure, whatever the DNS would have answered
 		if r.DMARC.Value == "temperror" && r.DMARC.Harmless {
 			known = action.Accept
 		}
@@ -168,8 +168,9 @@ func asksDMARC(r *verify.Results) bool {
 	return d != nil && d.Value != "pass" && !(d.Value == "permerror" && r.ManyAuthors())
 }
 
-// capAside marks at most what DMARC found of a domain that is only in the display name: no reader
-// need have seen it as the author's, so that it is no reason to refuse a message.
+// capAside limits to marking the result of DMARC for a domain that is only in the display
+// name: it may not appear as the author's to any reader, so it is not a reason to refuse a
+// message.
 func capAside(found []finding, r *verify.Results) {
 	for i := range found {
 		if found[i].method == "dmarc" && r.DMARC.Aside && found[i].action.IsValid() {
@@ -249,11 +250,11 @@ func (o *Override) replace(found []finding) []finding {
 	return found
 }
 
-// excuse returns the trusted sealer whose word stands against a DMARC failure: the chain passes,
-// its newest sets are all of trusted sealers, no field was added above what they signed, and one of
-// them saw DMARC pass (RFC 8617 section 7.2.1). A sealer that is not trusted ends the search: what
-// lies below it could have been made up by it. Where From shows several domains, a sealer's word
-// for one of them says nothing of the others.
+// excuse returns the trusted sealer that overrides a DMARC failure: the chain passes, its
+// newest sets are all of trusted sealers, no field was added above those that they signed,
+// and one of them saw DMARC pass (RFC 8617 section 7.2.1). An untrusted sealer ends the
+// search: it could have made up the sets below its own. If From shows several domains, a
+// sealer's result for one of them does not apply to the others.
 func (rs *Rules) excuse(r *verify.Results) domain.Name {
 	if r.DMARC == nil || r.DMARC.Value != "fail" || r.ManyAuthors() {
 		return ""
@@ -282,8 +283,8 @@ func hasPass(payload []byte, author domain.Name) bool {
 		if r.Method != "dmarc" || r.Value != "pass" {
 			return false
 		}
-		// A result without header.from is taken as said of the message's own From, of which there
-		// is one.
+		// A result without header.from is taken to be about the message's own From, of which
+		// there is one.
 		for _, p := range r.Properties {
 			if p.Type == "header" && p.Name == "from" {
 				from, err := domain.Parse(p.Value)
@@ -294,7 +295,7 @@ func hasPass(payload []byte, author domain.Name) bool {
 	})
 }
 
-// severalFailed says that more than one method did (RFC 7372 section 3.4).
+// severalFailed means that more than one method failed (RFC 7372 section 3.4).
 const severalFailed = "5.7.26"
 
 // reply returns the codes of RFC 7372 section 3 (for iprev Postfix defers with 4.7.25 as well), RFC

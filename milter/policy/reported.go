@@ -73,8 +73,8 @@ func arcComment(r *verify.Results) string {
 	return b.String()
 }
 
-// reported returns what a report says where a was done for DMARC's own finding. Why is nil where
-// the rules give no reason of their own.
+// reported returns the content of a report if a was applied for DMARC's own result. Why is
+// nil if the rules give no other reason.
 func reported(r *verify.Results, a action.Action, why *because) Reported {
 	if disposition(r, a) == "" {
 		return Reported{}

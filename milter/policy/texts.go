@@ -57,7 +57,8 @@ const (
 	textShortage = "This host is too busy to judge the message now, please try again later"
 )
 
-// unnamed stands for {domain} where there is none: a null sender, a From that cannot be read.
+// unnamed replaces {domain} if there is no domain: a null sender, or a From that cannot be
+// parsed.
 const unnamed = "the sender"
 
 // text is the sentence for the sender.

@@ -65,8 +65,8 @@ func (e *Evaluation) Passes() bool { return e.DKIM || e.SPF }
 
 // Bounds of the data about a message in a report.
 const (
-	// MaxFailedSignatures is how many signatures that do not pass are reported. A sender can write
-	// any number of them with any domain, and each would make a row of its own.
+	// MaxFailedSignatures limits the reported signatures that do not pass. A sender can add any
+	// number of them with any domain, and each would make a separate row.
 	MaxFailedSignatures = 2
 
 	// MaxSignatures is how many signatures a row may have (RFC 9990 section 3.1.1.12).

@@ -53,7 +53,7 @@ type Row struct {
 	N            int        // place in the report, from 1
 	Line         int        // of the file, from 1
 	Address      netip.Addr // invalid if Source is not an address
-	Source       string     // the address as text, or what stands for it; "" for nothing
+	Source       string     // the address as text, or its replacement; "" for nothing
 	Count        int64      // messages; 0 in a report that only says that nothing came
 	Disposition  string     // as written, in lower case
 	DKIM         string     // aligned result, as written, in lower case

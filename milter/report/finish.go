@@ -31,7 +31,7 @@ func (r *reader) endRow(row Row, count string) error {
 	count = strings.TrimSpace(count)
 	if isNobody := row.Source == "" || strings.EqualFold(row.Source, "null"); isNobody &&
 		(count == "" || strings.EqualFold(count, "null")) {
-		count = "0" // what some write when there was no mail
+		count = "0" // some reporters write this when there was no mail
 	}
 	if count == "" {
 		r.refuse(row, "count is missing")

@@ -175,7 +175,7 @@ func canonical(name string) string {
 
 func word(s string) string { return strings.ToLower(s[:min(len(s), 100)]) }
 
-// word reads one of the words of RFC 9990. Any other text is kept as it is.
+// word reads one of the words of RFC 9990. It keeps any other text unchanged.
 func (r *reader) word(s string) string {
 	out := word(s)
 	if out != s {

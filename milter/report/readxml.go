@@ -338,7 +338,7 @@ func (r *reader) text() string {
 // invisible are letters without width, which programs that write for the web leave around values.
 const invisible = "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\u00a0 \t\r\n"
 
-// trailing looks at what stands behind the report.
+// trailing checks the text behind the report.
 func (r *reader) trailing() {
 	for {
 		t, err := r.tokens.token()

@@ -101,7 +101,8 @@ func (t *tokenizer) token() (token, error) {
 	}
 }
 
-// plainText takes what stands up to the next "<". What a value has above its bound is dropped.
+// plainText reads the text up to the next "<". It drops the part of a value beyond its
+// limit.
 func (t *tokenizer) plainText() error {
 	for {
 		part, err := t.in.ReadSlice('<')

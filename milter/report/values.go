@@ -150,8 +150,8 @@ func parseSource(s string) (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
-// parseName reads a domain name that may be written as an address, in capitals, or in Unicode. What
-// is no name is returned as text, so that it can be shown.
+// parseName reads a domain name that may be written as an address, in capitals, or in
+// Unicode. It returns invalid names as text, so that they can be shown.
 func parseName(s string) string {
 	s = strings.Trim(s, "<> \t\"'")
 	if i := strings.LastIndexByte(s, '@'); i >= 0 {

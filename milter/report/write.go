@@ -146,7 +146,7 @@ func passOrFail(passes bool) string {
 	return "fail"
 }
 
-// notes is what the domain is told about its record.
+// notes returns the notes for the domain about its record.
 func (a *Aggregate) notes() string {
 	var out []string
 	for _, n := range a.Policy.Notes[:min(len(a.Policy.Notes), MaxNotes)] {

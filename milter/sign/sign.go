@@ -36,8 +36,8 @@ var ErrFirstKey = errors.New("no key has ever signed")
 type Rule struct {
 	Name string // its place in the configuration, "sign[2]", for the log
 	From message.Patterns
-	Keys []string // names of keys; "%" stands for the author's domain
-	// d= instead of the key's; "%" stands for the author's domain; "" for the key's
+	Keys []string // names of keys; "%" is replaced by the author's domain
+	// d= instead of the key's; "%" is replaced by the author's domain; "" for the key's
 	Domain string
 	When   When
 	// of what is known at the end of the header; nil: nothing is asked
@@ -75,8 +75,8 @@ type Signer struct {
 	Keys  keys.Source
 	Now   func() time.Time // nil for time.Now
 
-	// Identifiers are the i= tags of single keys by their names, instead of those of the rules; "%"
-	// stands for the author's domain.
+	// Identifiers are the i= tags of single keys by their names, instead of those of the rules;
+	// "%" is replaced by the author's domain.
 	Identifiers map[string]string
 }
 

@@ -129,8 +129,8 @@ func (r *Results) ReceivedSPF(id string) []message.Field {
 	return out
 }
 
-// told is what recipients may read of a reason: which of our name servers did not answer is for the
-// log.
+// told returns the part of a reason that recipients may read: which of our name servers did
+// not answer is for the log.
 func told(value, reason string) string {
 	if value == "temperror" && isOurs(reason) {
 		return dkim.Busy
@@ -178,8 +178,8 @@ func dkimResult(s dkim.Result) authres.Result {
 	return out
 }
 
-// passComment is what there is to say of a signature that passes: the key's size, as it is known
-// from other verifiers.
+// passComment returns the comment on a passing signature: the size of the key, as other
+// verifiers write it.
 func passComment(s dkim.Result) string {
 	comment := fmt.Sprintf("%d-bit %s key", s.Bits, strings.TrimSuffix(s.Algorithm, "-sha256"))
 	if s.Testing {

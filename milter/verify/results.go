@@ -33,8 +33,8 @@ type Results struct {
 	DKIM  []dkim.Result
 	ARC   *arc.Result
 	DMARC *dmarc.Result
-	// Short says that this host had not enough to look everything up: what is missing says nothing
-	// about the message.
+	// Short means that this host lacked the resources for all lookups: a missing result implies
+	// nothing about the message.
 	Short bool
 
 	spfForDMARC *spf.Result      // of MAIL FROM, where it is not to be reported

@@ -34,7 +34,8 @@ type Verifier struct {
 	DKIM      *dkim.Verifier
 	ARC       *arc.Validator
 	DMARC     *dmarc.Checker
-	// judge DMARC by DKIM alone where there is no client: a pass stands whatever SPF would say
+	// judge DMARC by DKIM alone if there is no client: a pass is valid whatever the result of
+	// SPF
 	ByDKIM bool
 	// told of a panic in a method, whose result is then a temperror
 	Bug func(method string, err error)
@@ -204,7 +205,7 @@ type method struct {
 	run    func(context.Context, *message.Message, *Results)
 	broken func(*Results)
 	late   bool // it may take the whole Deadline
-	apart  bool // it waits for the others, and so needs a goroutine of its own
+	apart  bool // it waits for the others, and so needs a separate goroutine
 	class  dns.Class
 }
 

@@ -26,7 +26,7 @@ const (
 // Error is an answer that is not good.
 type Error struct {
 	Kind Kind
-	Err  error // nil when everything has been said already
+	Err  error // nil if everything has been printed already
 }
 
 func (e *Error) Error() string {

@@ -36,11 +36,11 @@ type Parts struct {
 	Resolver dns.Resolver
 	Keys     *keyfile.Source // nil when nothing is signed or sealed
 	Sources  map[string]*Source
-	// keys of files that each domain has of its own; nil when there are none
+	// keys that are stored in a file for each domain; nil if there are none
 	Domains *keyfile.Domains
 	Table   keys.Source     // Keys, Domains, and those that Sources hold
 	Managed *keylife.Source // nil when no rule signs with keys of the state directory
-	// wraps keylife.ErrGone when there is no state of the keys any more; those before sign on
+	// wraps keylife.ErrGone if the state of the keys is missing; the previous keys still sign
 	Gone     error
 	Settings milter.Settings
 }

@@ -81,7 +81,7 @@ func (m memory) signing(r config.Rule) []keys.Key {
 	return out
 }
 
-// named are the keys that one name of a rule stands for.
+// named returns the keys that one name of a rule means.
 func (m memory) named(r config.Rule, name string) []keys.Key {
 	if !strings.Contains(name, "%") {
 		return []keys.Key{SignedAs(r, m.byName[name], "%")}

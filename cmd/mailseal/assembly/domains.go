@@ -42,7 +42,7 @@ func (p *Parts) addDomains(old *Parts, log *slog.Logger) {
 	p.Domains = DomainKeys(p.Config, nil, log)
 }
 
-// domainEntries are the entries of the key table whose files each domain has of its own.
+// domainEntries returns the entries of the key table with a separate file for each domain.
 func domainEntries(cfg *config.Config) map[string]keyfile.DomainEntry {
 	entries := map[string]keyfile.DomainEntry{}
 	for name, k := range cfg.Keys {
@@ -94,7 +94,7 @@ func (p *Parts) Expand(places []Placement) []Placement {
 	return out
 }
 
-// anyDomain reports whether any domain has a key of its own under a name of the key table.
+// anyDomain reports whether any domain has a separate key under a name of the key table.
 func (p *Parts) anyDomain(name string) bool {
 	if p.Domains == nil {
 		return false

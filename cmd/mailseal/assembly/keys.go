@@ -87,8 +87,8 @@ func (p *Parts) AnyKey(ctx context.Context) error {
 // keysNamed is how many keys an error of AnyKey names.
 const keysNamed = 20
 
-// keyProblem says what keeps a key from signing, where that is written, and what to do. A key that
-// is refused as unsafe is corrected as the other findings about it say.
+// keyProblem describes why a key cannot sign, where that is configured, and what to do. For
+// a key that is refused as unsafe, the other findings about it have the remedies.
 func (p *Parts) keyProblem(f keyfile.Finding, all []keyfile.Finding) error {
 	text := remedy.KeyFile(f, remedy.Self(), remedy.Key{}).Sentence(f.Text)
 	for _, other := range all {

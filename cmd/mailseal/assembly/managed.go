@@ -54,8 +54,8 @@ func (p *Parts) AddManaged(old *Parts, log *slog.Logger) error {
 	return nil
 }
 
-// errNoState says that the state directory could not be read when the rule was made. Without it the
-// rule would have no keys at all, which is no reason to defer.
+// errNoState means that the state directory could not be read when the rule was made.
+// Without it the rule would have no keys at all, and its mail would not be deferred.
 var errNoState = errors.New("the keys in the state directory cannot be read")
 
 // chooseManaged answers a rule with the active keys of its domain, "%" for the author's.

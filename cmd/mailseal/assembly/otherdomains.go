@@ -12,8 +12,8 @@ import (
 	"mailseal/milter/sign"
 )
 
-// errOtherDomain says that a source's key is of another domain than it was asked for, and that
-// other_domains forbids that.
+// errOtherDomain means that a source returned a key of another domain than the requested
+// one, and that other_domains forbids that.
 var errOtherDomain = errors.New("the row is of a domain other than the requested one")
 
 // maxForeign bounds the rows that are remembered as reported; beyond, all of them may be reported

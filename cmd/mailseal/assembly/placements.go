@@ -41,8 +41,8 @@ func Placements(cfg *config.Config) []Placement {
 	})
 }
 
-// entryOf returns the entry of the key table that a name in a rule stands for, where mail is from
-// an author's domain, and what the entry is called: by that domain, or with "%" for every domain.
+// entryOf returns the entry of the key table that a name in a rule means for mail from an
+// author's domain, and the entry's name: with that domain, or with "%" for every domain.
 func entryOf(cfg *config.Config, name, author string) (string, config.Key, bool) {
 	of := strings.ReplaceAll(name, "%", author)
 	if k, ok := cfg.Keys[of]; ok {

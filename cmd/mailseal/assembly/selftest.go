@@ -18,7 +18,7 @@ func SelfTest(ctx context.Context, cfg *config.Config, source keys.Source,
 	for i, r := range cfg.Sign {
 		rule, err := newRule(fmt.Sprintf("sign[%d]", i), r)
 		if err != nil {
-			continue // build has said so
+			continue // build has reported it
 		}
 		for _, name := range r.Keys {
 			if ctx.Err() != nil || done[name] {
@@ -27,7 +27,7 @@ func SelfTest(ctx context.Context, cfg *config.Config, source keys.Source,
 			done[name] = true
 			k, err := source.Key(ctx, name)
 			if err != nil {
-				continue // loading has said so
+				continue // loading has reported it
 			}
 			if k.Domain == "%" {
 				k.Domain = "example.com"

@@ -81,7 +81,7 @@ func newSigningTable(m config.Match, rules []sign.Rule) (*sign.Table, error) {
 	return nil, fmt.Errorf("signing.match: unknown value %q", m)
 }
 
-// identifiers are the i= tags that keys have of their own.
+// identifiers returns the i= tags that are set for single keys.
 func identifiers(table map[string]config.Key) map[string]string {
 	out := map[string]string{}
 	for name, k := range table {

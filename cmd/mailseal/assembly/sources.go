@@ -255,8 +255,8 @@ func (t KeyTable) Look(ctx context.Context, name, domain string) (keys.Key, erro
 	return t.domains.Look(ctx, name, domain)
 }
 
-// isOfDomain reports whether a name stands for a file of the domain's own. An entry that is called
-// exactly so comes first.
+// isOfDomain reports whether a name means a separate file of the domain. An entry with
+// exactly that name takes precedence.
 func (t KeyTable) isOfDomain(name, domain string) bool {
 	if t.domains == nil || t.has(name) {
 		return false

@@ -119,7 +119,7 @@ type checker struct {
 	// files that we may not read, and that a finding names
 	deniedBefore map[string]bool
 	stops        map[string]service.Stop // files that it cannot read or write, by path
-	domains      *keyfile.Domains        // keys of files that each domain has of its own; nil: none
+	domains      *keyfile.Domains        // keys in a file for each domain; nil: none
 	parts        *assembly.Parts         // sources, managed keys, and the table of all keys
 }
 

@@ -48,8 +48,8 @@ func (c *checker) inScope(name string) bool {
 	return len(c.Domains) == 0 || slices.Contains(c.Domains, name)
 }
 
-// records are the records to look for: of the keys that the configuration names, and of the state
-// directory's. Keys that sources hold under names of their own are left to walkSources.
+// records returns the records to look up: those of the keys in the configuration and in the
+// state directory. walkSources handles keys that sources store under separate names.
 func (c *checker) records(ctx context.Context) []assembly.Record {
 	odd := func(p assembly.Placement, err error) {
 		if err != nil {

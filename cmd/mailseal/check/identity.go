@@ -67,8 +67,8 @@ func (r *Result) addID(id string) {
 	}
 }
 
-// manyMTAs says why MTAs of several names may connect, "" if only one does: several on this host,
-// or a socket that other hosts can reach.
+// manyMTAs describes why MTAs of several names may connect: several on this host, or a
+// socket that other hosts can reach. It returns "" if only one does.
 func manyMTAs(cfg *config.Config, names []string) string {
 	if len(names) > 1 {
 		return strings.Join(names, ", ")

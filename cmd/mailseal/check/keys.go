@@ -160,8 +160,8 @@ func (c *checker) secrets() {
 	}
 }
 
-// pages reports what "mailseal reports serve" would not start with: a token or a certificate that
-// is no good. That a file is missing has been reported.
+// pages reports what would prevent "mailseal reports serve" from starting: an invalid token
+// or certificate. Missing files have been reported before.
 func (c *checker) pages() {
 	for _, m := range pages.Mistakes(c.cfg) {
 		setting := at(c.cfg.Problem(m.Setting, ""))

@@ -50,7 +50,7 @@ func (c *checker) inactive(r config.Rule, state *keylife.State) Finding {
 	return f
 }
 
-// without says what becomes of the mail of a rule without an active key.
+// without describes the effect on the mail of a rule without an active key.
 func without(r config.Rule, state *keylife.State) string {
 	if r.FirstKey == config.FirstKeyUnsigned && !state.HasSigned(domain.ASCII(r.Managed)) {
 		return "goes unsigned"

@@ -215,7 +215,7 @@ func (c *checker) stopAt(path string) (service.Stop, bool) {
 	return s, isStopped
 }
 
-// stopped says where a user is stopped, and why.
+// stopped describes where a user lacks access, and why.
 func (c *checker) stopped(s service.Stop) string {
 	if s.By != "" {
 		return s.By + " keeps it from the daemon"
@@ -315,7 +315,7 @@ func (c *checker) unreadable(name string) (Finding, bool) {
 	return f, true
 }
 
-// copyOf says where the daemon's own copy of a key would be.
+// copyOf returns where the daemon's separate copy of a key would be.
 func (c *checker) copyOf(name string) remedy.Key {
 	k := c.cfg.Keys[name]
 	setting := c.keySetting(name, "file").setting

@@ -40,7 +40,8 @@ func (c *checker) spoolSetting() place {
 const defaultSpool = "run \"systemd-sysusers && systemd-tmpfiles --create\", which creates the user " +
 	"mailseal-reports, adds the daemon's user to its group, and creates the default directory"
 
-// makeSpool says how the directory is made. Systemd's files know only the default one.
+// makeSpool describes how to make the directory. The systemd units know only the default
+// one.
 func (c *checker) makeSpool() string {
 	defaults := config.Default()
 	if dir := c.cfg.Reports.SpoolDirectory; dir != defaults.Reports.SpoolDirectory {

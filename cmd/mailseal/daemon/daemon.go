@@ -133,7 +133,7 @@ func (d *Daemon) closeListeners() {
 	}
 }
 
-// warn logs what is no reason not to run.
+// warn logs problems that do not prevent the daemon from running.
 func (d *Daemon) warn(list []string) {
 	for _, w := range list {
 		d.log.Warn(w)

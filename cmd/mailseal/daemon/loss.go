@@ -118,7 +118,8 @@ func (d *Daemon) forgetUncovered(ctx context.Context, p *assembly.Parts) {
 	d.signed.Forget(lost)
 }
 
-// remember has the list of domains that signed decide which of them have lost a key of their own.
+// remember sets the list of domains that signed, which decides which of them have lost
+// their separate key.
 func (d *Daemon) remember(p *assembly.Parts) {
 	if d.signed != nil {
 		p.RememberKeys(d.signed)

@@ -19,12 +19,12 @@ import (
 	"mailseal/milter/sign"
 )
 
-// metrics counts what the daemon does, for Prometheus. It is the milter.Metrics and the
-// filter.Counters of the daemon, outlives every reload, and has a registry of its own, so that two
-// of them can be in one process.
+// metrics counts the daemon's work for Prometheus. It is the milter.Metrics and the
+// filter.Counters of the daemon, outlives every reload, and has a separate registry, so
+// that two of them can be in one process.
 //
-// No label has a value that a stranger chooses: a counter for each sender's domain would grow for
-// ever.
+// No label has a value that a sender chooses: a counter for each sender's domain would grow
+// without limit.
 type metrics struct {
 	registry *prometheus.Registry
 

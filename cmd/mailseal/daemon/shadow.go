@@ -138,8 +138,8 @@ func (s ShadowOptions) listen() (milter.ListenOptions, error) {
 	return o, nil
 }
 
-// observe makes what judges. A configuration that cannot be used is no reason to keep mail waiting:
-// it is logged, and nothing is judged until a reload.
+// observe makes the judge of the mail. An unusable configuration must not delay mail: it is
+// logged, and nothing is judged until a reload.
 func observe(ctx context.Context, s ShadowOptions, role action.Role, out *logFile,
 	upstream shadow.Dial) *observer {
 	cfg, cfgErr := s.loadAsUser()

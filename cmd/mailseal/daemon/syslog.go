@@ -18,7 +18,7 @@ type syslogWriter struct {
 	lost     *loss
 
 	mu   sync.Mutex
-	conn *syslog.Writer // nil while there is none
+	conn *syslog.Writer // nil while not connected
 	next time.Time      // not before it is dialled again
 }
 
@@ -61,7 +61,7 @@ func (w *syslogWriter) dial() {
 	w.lost.found()
 }
 
-// loss says that the syslog is away: once, for all severities.
+// loss logs that the syslog cannot be reached: once, for all severities.
 type loss struct {
 	mu     sync.Mutex
 	stderr io.Writer

@@ -33,7 +33,7 @@ func (d *Daemon) prepare(ctx context.Context, now *config.Config) (*ahead, error
 	if !reflect.DeepEqual(d.parts.Load().Config.DNS, now.DNS) {
 		a.client, a.gate, a.resolver = client, gate, gate
 	}
-	if d.listeners == nil { // a daemon beside an old milter has no sockets of its own
+	if d.listeners == nil { // a daemon beside an old milter has no listeners
 		return a, nil
 	}
 	for _, l := range now.Listen {

@@ -17,18 +17,18 @@ type question struct {
 	kind dns.Type
 }
 
-// reply is what the DNS said to a question.
+// reply is the reply of the DNS to a question.
 type reply struct {
 	answer dns.Answer
 	err    error
 }
 
-// memory asks each question once, and remembers what was said.
+// memory looks up each question once, and remembers the reply.
 type memory struct {
 	next    dns.Resolver
 	mu      sync.Mutex
 	known   map[question]reply
-	guessed map[question]bool // failures that are no findings
+	guessed map[question]bool // failures that do not cause findings
 	queries int
 }
 

@@ -19,7 +19,7 @@ type earlier struct {
 	Records []Seen `json:"records"`
 }
 
-// errBefore says that a file has no earlier results.
+// errBefore means that a file has no earlier results.
 var errBefore = errors.New("--diff needs the output of an earlier run with --json")
 
 // readBefore reads earlier results, by domain.

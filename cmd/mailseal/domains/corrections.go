@@ -29,32 +29,35 @@ func (p stubbed) Lookup(ctx context.Context, name string, t dns.Type) (dns.Answe
 // droppable are the codes of terms without which a record allows the same hosts.
 var droppable = []string{spf.FlawLoop, spf.FlawIncludeGone, spf.FlawIncludeNone, spf.FlawEmpty}
 
-// correctedSPF is the record that a text was meant to be, without the terms that lead nowhere, and
-// what is wrong with it still; "" when there is none. A record that would allow no host, for want
-// of a term that was to allow one, is none: only the owner knows which host was meant.
-func (c *checker) correctedSPF(ctx context.Context, text string) (mended string, left []spf.Found) {
-	mended, ok := spf.Repair(text)
+// correctedSPF returns the record that a text was probably meant to be, without the terms
+// that have no effect, and its remaining flaws; "" if there is none. It proposes no record
+// that would allow no host because a term is lost: only the owner knows which host was
+// meant.
+func (c *checker) correctedSPF(
+	ctx context.Context, text string,
+) (repaired string, left []spf.Found) {
+	repaired, ok := spf.Repair(text)
 	if !ok {
 		return "", nil
 	}
 	dropped := spf.Omitted(text)
 	for {
-		v := spf.Explore(ctx, stubbed{c.Resolver, c.name, mended}, c.result.Domain)
+		v := spf.Explore(ctx, stubbed{c.Resolver, c.name, repaired}, c.result.Domain)
 		i := slices.IndexFunc(v.Flaws, func(f spf.Found) bool {
 			return f.Domain == c.name && slices.Contains(droppable, f.Code) &&
-				strings.Contains(mended, " "+f.Term)
+				strings.Contains(repaired, " "+f.Term)
 		})
 		if i < 0 {
 			if slices.ContainsFunc(dropped, allows) &&
-				!slices.ContainsFunc(strings.Fields(mended)[1:], allows) {
+				!slices.ContainsFunc(strings.Fields(repaired)[1:], allows) {
 				return "", nil
 			}
-			return mended, v.Flaws
+			return repaired, v.Flaws
 		}
 		term := v.Flaws[i].Term
 		dropped = append(dropped, term)
-		words := strings.Fields(mended)
-		mended = strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == term }),
+		words := strings.Fields(repaired)
+		repaired = strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == term }),
 			" ")
 	}
 }
@@ -72,8 +75,8 @@ func (c *checker) correctSurvey(ctx context.Context) {
 	if root.Text == "" || root.Broken != "" {
 		return
 	}
-	mended, left := c.correctedSPF(ctx, root.Text)
-	if mended == "" || mended == root.Text || len(strings.Fields(mended)) < 2 {
+	repaired, left := c.correctedSPF(ctx, root.Text)
+	if repaired == "" || repaired == root.Text || len(strings.Fields(repaired)) < 2 {
 		return
 	}
 	for i := range c.result.Findings {
@@ -84,7 +87,7 @@ func (c *checker) correctSurvey(ctx context.Context) {
 		isHere := slices.Contains(droppable, string(f.Code)) && f.Setting == c.name &&
 			f.Start < f.End
 		if isHere && !isLeft && len(f.Publish) == 0 {
-			f.Publish = []publish.Record{{Name: c.name, Text: mended}}
+			f.Publish = []publish.Record{{Name: c.name, Text: repaired}}
 		}
 	}
 }

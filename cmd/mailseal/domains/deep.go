@@ -127,9 +127,9 @@ func (c *checker) pins(ctx context.Context, host string, e reach.Exchange) bool 
 	return isMatch
 }
 
-// unsignedPath says what of the way from the domain to its TLSA records is not signed: the MX
-// record, the addresses of the host, or the records themselves (RFC 7672 sections 2.1.1, 2.2.1 and
-// 2.2.2). It is "" when all are.
+// unsignedPath returns the part that DNSSEC does not sign on the path from the domain to
+// its TLSA records: the MX record, the addresses of the host, or the records themselves
+// (RFC 7672 sections 2.1.1, 2.2.1 and 2.2.2). It returns "" if all are signed.
 func (c *checker) unsignedPath(ctx context.Context, host string, pins dns.Answer) string {
 	if !pins.Secure {
 		return "the zone is not signed"

@@ -75,7 +75,7 @@ type Seen struct {
 type Result struct {
 	Domain   domain.Name
 	Findings []Finding
-	SPF      *spf.Survey // nil when there is no record
+	SPF      *spf.Survey // nil if there is no record
 	Policy   string      // that DMARC asks for mail that fails; "" when none applies
 	DMARC    *InForce    // nil when the DNS did not answer
 	Records  []Seen
@@ -237,10 +237,10 @@ func (c *checker) reportOn(code check.Code, name, text, seen string) *Finding {
 
 // flaws adds what a record's own package says of its text. The corrected record is added to the
 // flaws that it has not.
-func (c *checker) flaws(name, text, mended string, find func(string) []lint.Flaw) {
+func (c *checker) flaws(name, text, repaired string, find func(string) []lint.Flaw) {
 	var left []lint.Flaw
-	if mended != "" {
-		left = find(mended)
+	if repaired != "" {
+		left = find(repaired)
 	}
 	for _, l := range find(text) {
 		f := c.reportOn(check.Code(l.Code), name, l.Text, text)
@@ -251,27 +251,29 @@ func (c *checker) flaws(name, text, mended string, find func(string) []lint.Flaw
 		isLeft := slices.ContainsFunc(left, func(m lint.Flaw) bool {
 			return m.Code == l.Code && m.Text == l.Text
 		})
-		if mended != "" && mended != text && !isLeft {
-			f.Publish = []publish.Record{{Name: name, Text: mended}}
+		if repaired != "" && repaired != text && !isLeft {
+			f.Publish = []publish.Record{{Name: name, Text: repaired}}
 			if f.Severity == fail {
-				f.Why += whyNone(text, mended)
+				f.Why += whyNone(text, repaired)
 			}
 		}
 	}
 }
 
-// whyNone says why a corrected DMARC record begins with p=none, "" for other records.
-func whyNone(text, mended string) string {
+// whyNone explains why a corrected DMARC record begins with p=none; it returns "" for
+// others.
+func whyNone(text, repaired string) string {
 	meant, ok := dmarc.Repair(text)
-	r, err := dmarc.Parse(mended)
-	if !ok || err != nil || meant == mended || r.Policy != dmarc.None {
+	r, err := dmarc.Parse(repaired)
+	if !ok || err != nil || meant == repaired || r.Policy != dmarc.None {
 		return ""
 	}
 	return " The policy that was meant has never had an effect, so the record to publish begins " +
 		"with p=none; \"mailseal propose dmarc\" shows the steps from there."
 }
 
-// whyLost says why a flaw matters by which a whole record is lost, "" for others.
+// whyLost explains why a flaw matters that makes a whole record invalid; it returns "" for
+// others.
 func whyLost(text string, l lint.Flaw) string {
 	switch {
 	case l.Code == spf.FlawPasted && spf.IsRecord(text):

@@ -65,7 +65,8 @@ func (c *checker) evidence(ctx context.Context) {
 // at is the name of the domain's DMARC record.
 func (c *checker) at() string { return "_dmarc." + c.name }
 
-// unsigned says that p=reject refuses mail of this configuration, which has no key for the domain.
+// unsigned reports that p=reject refuses mail of this configuration, which has no key for
+// the domain.
 func (c *checker) unsigned() {
 	isAligned := func(k OwnKey) bool {
 		_, d, _ := strings.Cut(k.Name, "._domainkey.")
@@ -80,7 +81,7 @@ func (c *checker) unsigned() {
 		"signs for the domain")
 }
 
-// elsewhere says that reports about the domain do not come to this host.
+// elsewhere reports that reports about the domain do not arrive at this host.
 func (c *checker) elsewhere() {
 	if c.policyText != nil && len(c.policyText.Aggregate) > 0 {
 		f := c.report(ReportsElsewhere, c.at(), fmt.Sprintf(
@@ -90,7 +91,7 @@ func (c *checker) elsewhere() {
 	}
 }
 
-// named says how many messages which sources sent.
+// named lists some sources with their number of messages.
 func named(list []string) string { return advice.List(list, 3) }
 
 func messages(n int64) string { return advice.Plural(n, "message", "messages") }
@@ -185,7 +186,7 @@ func (c *checker) history() advice.History {
 	return h
 }
 
-// forLong says that the policy has asked for nothing for long.
+// forLong reports that the policy has been none for a long time.
 func (c *checker) forLong() {
 	if c.policyText == nil || c.parked {
 		return
@@ -207,7 +208,7 @@ func (c *checker) forget(code check.Code) {
 		func(f Finding) bool { return f.Code == code })
 }
 
-// tighten says that the next step of the ladder can be published.
+// tighten reports that the next step of the policy can be published.
 func (c *checker) tighten() {
 	if c.policyText == nil {
 		return

@@ -54,7 +54,8 @@ func (c *checker) exchanges(ctx context.Context) {
 	}
 }
 
-// withoutMX looks for the address that mail goes to where there is no MX (RFC 5321 section 5.1).
+// withoutMX looks up the address that receives mail if there is no MX (RFC 5321 section
+// 5.1).
 func (c *checker) withoutMX(ctx context.Context) {
 	for _, t := range []dns.Type{dns.A, dns.AAAA} {
 		if a, err := c.Resolver.Lookup(ctx, c.name, t); err != nil || len(a.Addrs) > 0 {
@@ -180,7 +181,7 @@ func (c *checker) transportRecord(ctx context.Context, k transportKind) {
 		records++
 		if clause := k.mistakeIn(t); clause != "" {
 			f := c.report(k.broken, name, clause)
-			f.Seen, f.Publish = t, toPublish(name, k.mend(t))
+			f.Seen, f.Publish = t, toPublish(name, k.corrected(t))
 		}
 	}
 	switch {
@@ -194,7 +195,7 @@ func (c *checker) transportRecord(ctx context.Context, k transportKind) {
 	}
 }
 
-// mistakeIn says what is wrong with a text, "" for nothing.
+// mistakeIn describes the mistake in a text, or returns "".
 func (k transportKind) mistakeIn(text string) string {
 	tags, skipped := taglist.ParseLenient(text)
 	v, _ := tags.Value("v")
@@ -212,12 +213,12 @@ func (k transportKind) sound(text string) string {
 	if k.mistakeIn(text) == "" {
 		return text
 	}
-	return k.mend(text)
+	return k.corrected(text)
 }
 
-// mend returns the record that will have been meant by a text with mistakes, "" when that is not
-// known.
-func (k transportKind) mend(text string) string {
+// corrected returns the record that a text with mistakes was probably meant to be, or "" if
+// that is not known.
+func (k transportKind) corrected(text string) string {
 	text = lint.Clean(text)
 	if !strings.Contains(text, ";") {
 		text = strings.Join(strings.Fields(text), "; ")

@@ -165,15 +165,15 @@ func FuzzIndicator(f *testing.F) {
 		if mistake == "" && !isIndicator(text) {
 			t.Errorf("%q has no mistake, and is not a record", text)
 		}
-		mended := correctIndicator(text)
-		if mended == "" {
+		repaired := correctIndicator(text)
+		if repaired == "" {
 			return
 		}
-		if mistake := indicatorMistake(mended); mistake != "" {
-			t.Errorf("%q is mended to %q: %s", text, mended, mistake)
+		if mistake := indicatorMistake(repaired); mistake != "" {
+			t.Errorf("%q is mended to %q: %s", text, repaired, mistake)
 		}
-		if again := correctIndicator(mended); again != mended {
-			t.Errorf("mended twice: %q, then %q", mended, again)
+		if again := correctIndicator(repaired); again != repaired {
+			t.Errorf("mended twice: %q, then %q", repaired, again)
 		}
 	})
 }

@@ -16,7 +16,8 @@ import (
 // 4.2).
 const indicatorVersion = "v=BIMI1"
 
-// pixels are the ends of names of images that are no logos. An address need not end in .svg.
+// pixels are file name extensions of images that cannot be logos. An address need not end
+// in .svg.
 var pixels = []string{".png", ".jpg", ".jpeg", ".gif", ".webp"}
 
 // indicator looks at the BIMI record, which names a logo for receivers to show. Only the record is
@@ -78,7 +79,7 @@ func isIndicator(text string) bool {
 	return strings.HasPrefix(squeezed, "v=bimi")
 }
 
-// indicatorMistake says what is wrong with a BIMI record, "" for nothing.
+// indicatorMistake describes the mistake in a BIMI record, or returns "".
 func indicatorMistake(text string) string {
 	if clause, _, _ := lint.Pasted(text); clause != "" {
 		return clause
@@ -132,9 +133,9 @@ func correctIndicator(text string) string {
 			out = append(out, t.Name+"="+t.Value)
 		}
 	}
-	mended := strings.Join(out, "; ")
-	if indicatorMistake(mended) != "" {
+	repaired := strings.Join(out, "; ")
+	if indicatorMistake(repaired) != "" {
 		return ""
 	}
-	return mended
+	return repaired
 }

@@ -75,8 +75,8 @@ func isRevoked(text string) bool {
 	return false
 }
 
-// key looks at one selector's record and returns the algorithms that can be used. Of a selector
-// that was only guessed nothing is said when there is none.
+// key checks one selector's record and returns the usable algorithms. It reports no missing
+// record for a selector that was only guessed.
 func (c *checker) key(ctx context.Context, name string, isKnown bool) []string {
 	a, err := c.Resolver.Lookup(ctx, name, dns.TXT)
 	if err != nil {
@@ -120,7 +120,7 @@ func (c *checker) key(ctx context.Context, name string, isKnown bool) []string {
 // maxProbed is for how many missing keys of a domain other names are asked for.
 const maxProbed = 2
 
-// missing says that a key is not there, and where it may have gone.
+// missing reports that a key is not published, and where it may be instead.
 func (c *checker) missing(ctx context.Context, name string) {
 	isKey := func(t string) bool {
 		_, err := dkim.ParseRecord(t)

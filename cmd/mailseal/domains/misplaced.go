@@ -24,11 +24,11 @@ var slips = map[string][]string{
 	"_domainkey":    {"", "_domainkeys", "_domiankey", "_domankey", "domainkey"}, // "": left out
 }
 
-// misspelled looks for a record that is missing at a name that a slip of the pen has made of its
-// own. It reports whether one is there. What to publish is the record as mend returns it, "" for
-// none.
+// misspelled searches for a missing record at names that result from a typing mistake. It
+// reports whether there is one. The record to publish is the one that repair returns, ""
+// for none.
 func (c *checker) misspelled(ctx context.Context, at, label string, isRecord func(string) bool,
-	mend func(string) string) bool {
+	repair func(string) string) bool {
 	if c.Brief {
 		return false
 	}
@@ -44,7 +44,7 @@ func (c *checker) misspelled(ctx context.Context, at, label string, isRecord fun
 				continue
 			}
 			f := c.report(Misspelled, name, fmt.Sprintf("the record of %s is at %s", at, name))
-			f.Seen, f.Publish = t, toPublish(at, mend(t))
+			f.Seen, f.Publish = t, toPublish(at, repair(t))
 			return true
 		}
 	}
@@ -54,7 +54,7 @@ func (c *checker) misspelled(ctx context.Context, at, label string, isRecord fun
 // doubled looks for a record that is missing at its name with the domain appended once more, and
 // reports whether one is there.
 func (c *checker) doubled(ctx context.Context, at, what string, isRecord func(string) bool,
-	mend func(string) string) bool {
+	repair func(string) string) bool {
 	name := at + "." + c.name
 	a, err := c.memory.guess(ctx, name, dns.TXT)
 	if err != nil {
@@ -63,7 +63,7 @@ func (c *checker) doubled(ctx context.Context, at, what string, isRecord func(st
 	for _, t := range a.Texts {
 		if isRecord(t) {
 			f := c.report(Misplaced, name, what+" is at "+name)
-			f.Seen, f.Publish = t, toPublish(at, mend(t))
+			f.Seen, f.Publish = t, toPublish(at, repair(t))
 			return true
 		}
 	}
@@ -87,8 +87,8 @@ func soundDMARC(text string) string {
 	if isSound(text) {
 		return text
 	}
-	if mended, ok := dmarc.Repair(text); ok && isSound(mended) {
-		return mended
+	if repaired, ok := dmarc.Repair(text); ok && isSound(repaired) {
+		return repaired
 	}
 	return ""
 }
@@ -98,12 +98,12 @@ func isError(f lint.Flaw) bool { return byCode[check.Code(f.Code)].Severity == f
 // soundSPF is the SPF record that was meant by a text, "" when that is not known.
 func (c *checker) soundSPF(ctx context.Context) func(string) string {
 	return func(text string) string {
-		mended, left := c.correctedSPF(ctx, text)
+		repaired, left := c.correctedSPF(ctx, text)
 		isBad := func(f spf.Found) bool { return slices.Contains(broken, check.Code(f.Code)) }
 		if slices.ContainsFunc(left, isBad) {
 			return ""
 		}
-		return mended
+		return repaired
 	}
 }
 

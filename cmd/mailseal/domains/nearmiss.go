@@ -69,9 +69,10 @@ func (c *checker) leftOut(name, text string) {
 	}
 }
 
-// omission says which terms of a text the record to publish does not have, "" for none.
-func omission(text, mended string) string {
-	kept := strings.Fields(strings.ToLower(mended))
+// omission lists the terms of a text that the record to publish does not have, or returns
+// "".
+func omission(text, repaired string) string {
+	kept := strings.Fields(strings.ToLower(repaired))
 	lost := spf.Omitted(text)
 	whole, _ := spf.Repair(text)
 	for _, term := range strings.Fields(whole) {

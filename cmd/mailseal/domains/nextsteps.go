@@ -29,7 +29,7 @@ func stepOf(policy string, testing bool) (advice.Step, error) {
 		"reject", policy))
 }
 
-// ladder says which records follow a record, and when (RFC 9989 section 7.4).
+// ladder lists the records that follow a record, and when (RFC 9989 section 7.4).
 func ladder(record string, people bool) string {
 	parsed, err := dmarc.Parse(record)
 	if err != nil {

@@ -36,10 +36,10 @@ func (c *checker) policy(ctx context.Context) {
 			c.stray(DMARCStray, at, t, found[0], isDMARCUsed(a.Texts))
 			continue
 		}
-		mended, _ := dmarc.Repair(t)
-		mended = toBegin(a.Texts, t, mended)
+		repaired, _ := dmarc.Repair(t)
+		repaired = toBegin(a.Texts, t, repaired)
 		near = near || len(dmarc.Lint(t)) > 0
-		c.flaws(at, t, mended, dmarc.Lint)
+		c.flaws(at, t, repaired, dmarc.Lint)
 	}
 	if records > 1 {
 		c.report(DMARCSeveral, at, fmt.Sprintf("there are %d DMARC records: keep one, and delete "+
@@ -93,8 +93,8 @@ func (c *checker) own(ctx context.Context, at string, r dmarc.Result) {
 				r.OrganizationalDomain.String()).Seen = text
 		}
 	}
-	mended, _ := dmarc.Repair(text)
-	c.flaws(at, text, toBegin([]string{text}, text, mended), find)
+	repaired, _ := dmarc.Repair(text)
+	c.flaws(at, text, toBegin([]string{text}, text, repaired), find)
 	c.wildcard(ctx)
 	for _, list := range [][]string{r.Record.Aggregate, r.Record.Failure} {
 		for _, uri := range list {
@@ -161,7 +161,7 @@ func (c *checker) address(ctx context.Context, at, text, uri string) {
 		mark(c.report(Freemail, at, uri+" is a personal mailbox at a free mail service"))
 	}
 	if consent.Host == c.result.Domain && !c.hasNull && !c.takes {
-		return // that it takes no mail is said of the domain itself
+		return // the domain itself has the finding that it takes no mail
 	}
 	if why, ok := c.canReceive(ctx, consent.Host); !ok {
 		mark(c.report(ReportHost, at, fmt.Sprintf("%s cannot receive mail: %s", consent.Host, why)))
@@ -174,7 +174,7 @@ func agreementOf(c dmarc.Consent) publish.Record {
 	return publish.Record{Name: c.Name, Text: "v=DMARC1", Who: c.Host.String()}
 }
 
-// mustPublish says which record that is. The wizard says the same.
+// mustPublish returns the record to publish, in the same words as the wizard.
 func mustPublish(c dmarc.Consent) string {
 	return fmt.Sprintf(`%s must publish %s TXT "v=DMARC1"`, c.Host, c.Name)
 }
@@ -189,8 +189,8 @@ func (c *checker) agreement(consent dmarc.Consent) {
 		`about %s, by the record %s TXT "v=DMARC1"`, consent.Host, c.result.Domain, name))
 }
 
-// isOneOwner reports whether two domains are below one public suffix, as one owner's. It stands for
-// the search in the DNS where a zone file is all there is.
+// isOneOwner reports whether two domains are below one public suffix, as one owner's. It
+// replaces the lookups if only a zone file is available.
 func isOneOwner(a, b domain.Name) bool {
 	ours, err := publicsuffix.EffectiveTLDPlusOne(a.String())
 	theirs, also := publicsuffix.EffectiveTLDPlusOne(b.String())
@@ -217,14 +217,14 @@ func (c *checker) canReceive(ctx context.Context, host domain.Name) (why string,
 	return "it has neither an MX record nor an address", false
 }
 
-// noPolicy says that no DMARC record applies, and where it may have gone.
+// noPolicy reports that no DMARC record applies, and where it may be instead.
 func (c *checker) noPolicy(ctx context.Context, at string) {
 	if c.doubled(ctx, at, "the DMARC record of "+c.name, dmarc.IsRecord, soundDMARC) {
 		return
 	}
 	if a, err := c.Resolver.Lookup(ctx, c.name, dns.TXT); err == nil &&
 		slices.ContainsFunc(a.Texts, dmarc.IsRecord) {
-		return // it is at the domain itself, which is said there
+		return // it is at the domain itself, which has the finding
 	}
 	if c.misspelled(ctx, at, "_dmarc", dmarc.IsRecord, soundDMARC) {
 		return

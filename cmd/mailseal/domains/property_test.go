@@ -344,19 +344,19 @@ func dmarcDisagrees(t *testing.T, z *dnstest.Zone, r Result) (wrong []string) {
 			wrong = append(wrong, "nothing says: "+n)
 		}
 	}
-	if mended, ok := dmarc.Repair(got.Record.Text); ok {
-		after, err := dmarc.Parse(mended)
+	if repaired, ok := dmarc.Repair(got.Record.Text); ok {
+		after, err := dmarc.Parse(repaired)
 		before := got.Record
 		if err != nil || after.Broken != "" || len(after.Notes) > 0 {
-			wrong = append(wrong, fmt.Sprintf("%q is proposed: %v %s %q", mended, err, after.Broken,
-				after.Notes))
+			wrong = append(wrong, fmt.Sprintf("%q is proposed: %v %s %q", repaired, err,
+				after.Broken, after.Notes))
 		}
 		differs := func(was, is dmarc.Policy) bool { return was != "" && was != is }
 		if before.Broken == "" && (differs(before.Policy, after.Policy) ||
 			differs(before.Subdomain, after.Subdomain) ||
 			differs(before.NonExistent, after.NonExistent)) {
 			wrong = append(wrong, fmt.Sprintf("%q is proposed, and asks for something else than %q",
-				mended, before.Text))
+				repaired, before.Text))
 		}
 	}
 	return wrong
@@ -377,9 +377,9 @@ func keyDisagrees(r Result, text string) (wrong []string) {
 		wrong = append(wrong, fmt.Sprintf("the daemon says %v of %q, the findings are %q", err,
 			text, codes))
 	}
-	if mended := dkim.Repair(text); mended != "" {
-		if _, err := dkim.ParseRecord(mended); err != nil {
-			wrong = append(wrong, fmt.Sprintf("%q is proposed: %v", mended, err))
+	if repaired := dkim.Repair(text); repaired != "" {
+		if _, err := dkim.ParseRecord(repaired); err != nil {
+			wrong = append(wrong, fmt.Sprintf("%q is proposed: %v", repaired, err))
 		}
 	}
 	return wrong

@@ -71,8 +71,8 @@ func ParseNetworks(texts []string) ([]netip.Prefix, error) {
 	return out, nil
 }
 
-// ownEnvelope are records of services that put a domain of their own into MAIL FROM: SPF is asked
-// of that one.
+// ownEnvelope are records of services that put their own domain into MAIL FROM: receivers
+// look up SPF for that one.
 var ownEnvelope = []string{"amazonses.com", "servers.mcsv.net", "spf.mandrillapp.com",
 	"sendgrid.net", "spf.mtasv.net"}
 
@@ -191,13 +191,13 @@ func published(ctx context.Context, r dns.Resolver, name string) (text string, n
 		if _, isNear := spf.Resembles(t); !spf.IsRecord(t) && !isNear {
 			continue
 		}
-		mended, ok := spf.Repair(t)
+		repaired, ok := spf.Repair(t)
 		if !ok || text != "" {
 			notes = append(notes, "This published record is not used. Copy what you need from it "+
 				"by hand, then delete it:\n  "+publish.Visible(t))
 			continue
 		}
-		text = mended
+		text = repaired
 		for _, term := range spf.Omitted(t) {
 			note := fmt.Sprintf("The term %q of the published record was left out.", term)
 			if !slices.Contains(notes, note) {

@@ -84,8 +84,8 @@ func (q *DMARCWishes) begin(ctx context.Context, out *publish.Proposal) error {
 		return answer.NewUnknown(fmt.Errorf("could not look up _dmarc.%s: %w", out.Domain, err))
 	}
 	for _, text := range a.Texts {
-		mended, ok := dmarc.Repair(text)
-		r, err := dmarc.Parse(mended)
+		repaired, ok := dmarc.Repair(text)
+		r, err := dmarc.Parse(repaired)
 		if !ok || err != nil {
 			continue
 		}
@@ -94,9 +94,9 @@ func (q *DMARCWishes) begin(ctx context.Context, out *publish.Proposal) error {
 		if q.Silent {
 			return nil // a domain that sends nothing has its own set
 		}
-		q.published = mended
+		q.published = repaired
 		if q.Policy == "" && !isInForce(a.Texts, text) && r.Policy != dmarc.None {
-			q.Policy, q.published = string(dmarc.None), forDomainAlone(mended)
+			q.Policy, q.published = string(dmarc.None), forDomainAlone(repaired)
 			out.Notes = append(out.Notes, fmt.Sprintf("The published record is not valid, so "+
 				"receivers apply no policy today, and p=%s has never had an effect. The proposal "+
 				"begins with p=none; --policy %s is the way there at once.", r.Policy, r.Policy))
@@ -133,12 +133,12 @@ func isInForce(texts []string, text string) bool {
 // toBegin is the corrected record to publish first. Where the one with mistakes had no policy in
 // force, it is one with p=none: what was meant would otherwise take effect at once, though it is
 // not known yet which mail fails.
-func toBegin(texts []string, text, mended string) string {
-	r, err := dmarc.Parse(mended)
-	if mended == "" || err != nil || r.Policy == dmarc.None || isInForce(texts, text) {
-		return mended
+func toBegin(texts []string, text, repaired string) string {
+	r, err := dmarc.Parse(repaired)
+	if repaired == "" || err != nil || r.Policy == dmarc.None || isInForce(texts, text) {
+		return repaired
 	}
-	return advice.WithStep(forDomainAlone(mended), advice.None)
+	return advice.WithStep(forDomainAlone(repaired), advice.None)
 }
 
 // forDomainAlone is a record without the policies of subdomains.
@@ -150,7 +150,7 @@ func forDomainAlone(record string) string {
 	return strings.Join(tags, ";")
 }
 
-// nullMX says that the domain takes no mail, unless it does.
+// nullMX proposes a null MX, unless the domain takes mail.
 func (q DMARCWishes) nullMX(ctx context.Context, out *publish.Proposal) error {
 	a, err := q.Resolver.Lookup(ctx, out.Domain, dns.MX)
 	switch {

@@ -10,13 +10,13 @@ import (
 	"mailseal/milter/spf"
 )
 
-// noteSoft says why a record that ended in -all ends in ~all now.
+// noteSoft explains why a record that ended in -all now ends in ~all.
 const noteSoft = "The published record ends in -all, the proposal in ~all: with -all, some " +
 	"receivers reject mail before they check DKIM, for example forwarded mail. With a DMARC " +
 	"policy of quarantine or reject, ~all protects just as well. To keep -all, ask for it " +
 	"(--all=-all)."
 
-// noteOpen says why a record that protected nothing ends in ~all now.
+// noteOpen explains why a record that protected nothing now ends in ~all.
 const noteOpen = "The published record says nothing about other addresses. The proposal ends in " +
 	"~all: make sure that " +
 	"the record lists every server that sends for the domain."

@@ -37,7 +37,7 @@ type Reported struct {
 	Messages  int64
 	Sources   []advice.Source
 	Receivers []advice.Receiver
-	Since     advice.Day  // of the policy that the latest report names; 0 when there is none
+	Since     advice.Day  // of the policy that the latest report names; 0 if there is none
 	Policy    advice.Step // that one
 	// messages of the last days with a good signature as the domain, by selector
 	Signed map[string]int64

@@ -8,9 +8,9 @@ import (
 	"mailseal/milter/dmarc"
 )
 
-// older says where receivers that follow RFC 7489 see another policy, or another organizational
-// domain, than those that follow RFC 9989. The evaluator is the daemon's, in its mode for the
-// Public Suffix List.
+// older reports where receivers that follow RFC 7489 see another policy, or another
+// organizational domain, than those that follow RFC 9989. It uses the daemon's evaluator,
+// in its mode for the Public Suffix List.
 func (c *checker) older(ctx context.Context, now dmarc.Result) {
 	list := &dmarc.Checker{Resolver: c.Resolver, PublicSuffixList: true}
 	then := list.Discover(ctx, []dmarc.Author{{Domain: c.result.Domain}}).Weigh(ctx, nil)

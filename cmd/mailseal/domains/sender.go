@@ -37,8 +37,8 @@ func (c *checker) sender(ctx context.Context) {
 			near = true
 		}
 		if len(spf.Lint(t)) > 0 {
-			mended, _ := c.correctedSPF(ctx, t)
-			c.flaws(c.name, t, mended, spf.Lint)
+			repaired, _ := c.correctedSPF(ctx, t)
+			c.flaws(c.name, t, repaired, spf.Lint)
 		}
 		c.parked = c.parked || strings.EqualFold(strings.TrimSpace(t), "v=spf1 -all")
 	}
@@ -83,7 +83,7 @@ func (c *checker) strays(texts []string) {
 	}
 }
 
-// noSender says that there is no SPF record, and where it may have gone.
+// noSender reports that there is no SPF record, and where it may be instead.
 func (c *checker) noSender(ctx context.Context) {
 	if c.doubled(ctx, c.name, "the SPF record of "+c.name, spf.IsRecord, c.soundSPF(ctx)) {
 		return
@@ -154,9 +154,9 @@ func (c *checker) clients(ctx context.Context) {
 	c.helo(ctx)
 }
 
-// letIn proposes one record for all that is wrong at the domain: the mended one, with the addresses
-// that the domain's mail leaves from. It proposes none for a text of which it is not known what was
-// meant.
+// letIn proposes one record for everything that is wrong at the domain: the repaired one,
+// with the addresses that the domain's mail is sent from. It proposes none for a text whose
+// intended meaning is not known.
 func (c *checker) letIn(ctx context.Context) {
 	isSPF := func(r publish.Record) bool { return r.Name == c.name && spf.IsRecord(r.Text) }
 	text := ""

@@ -81,7 +81,7 @@ func (m *Message) explainDKIM(b *bytes.Buffer) {
 	}
 }
 
-// explainSignature says what a signature claims and which of its parts hold.
+// explainSignature describes what a signature claims and which of its parts are valid.
 func (m *Message) explainSignature(b *bytes.Buffer, r dkim.Result) {
 	proof := r.Evidence
 	if r.Domain != "" {

@@ -96,8 +96,8 @@ func (e *Examiner) now() time.Time {
 	return e.Now()
 }
 
-// settle withdraws a DMARC result that SPF might turn. A pass by DKIM stands, and so does that
-// there is no policy.
+// settle withdraws a DMARC result that SPF might change. A pass by DKIM is final, and so is
+// the lack of a policy.
 func (m *Message) settle(hasClient bool) {
 	d := m.results.DMARC
 	if hasClient || d == nil || d.Value == dmarc.Pass || d.Value == dmarc.NotApplied {

@@ -10,7 +10,7 @@ import (
 	"mailseal/milter/message"
 )
 
-// errReceived says that a Received field does not tell who the client was.
+// errReceived means that a Received field does not contain the client's address.
 var errReceived = errors.New("the Received field names no client address")
 
 // The forms in which mail servers write the client into Received (RFC 5321 section 4.4 leaves the

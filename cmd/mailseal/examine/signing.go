@@ -232,13 +232,13 @@ func (e *signingExplained) addKeys(ctx context.Context, cfg *config.Config, sign
 	}
 }
 
-// fail says what becomes of a message that rules want signed and that is not.
+// fail describes the outcome for a message that rules should sign and that is not signed.
 func (e *signingExplained) fail(why, outcome string) {
 	e.why, e.outcome = why, outcome
 	e.Reason = why + ": the message " + outcome
 }
 
-// noKey says why a rule has no key to sign with.
+// noKey describes why a rule has no key to sign with.
 func noKey(err error, cfg *config.Config, rules sign.Match, q sign.Query) string {
 	for _, r := range rules {
 		managed := ruleOf(cfg, r).Managed
@@ -322,7 +322,7 @@ func onKeyErrorDoes(what action.OnKeyError, rules sign.Match) string {
 	return "is deferred (451, by on_key_error)"
 }
 
-// keySource says where a key of a rule comes from.
+// keySource describes where a key of a rule comes from.
 func keySource(cfg *config.Config, r config.Rule, name string) string {
 	k, inTable := cfg.Keys[name]
 	switch {
@@ -366,7 +366,7 @@ func (e signingExplained) text() string {
 	return b.String()
 }
 
-// write says what can be added.
+// write writes what can be added.
 func (a *addable) write(b *strings.Builder) {
 	if a == nil {
 		return

@@ -40,7 +40,7 @@ type testMail struct {
 	Name   string `json:"mail"`
 	Expect string `json:"expect"`
 	Sender string `json:"envelope_sender"`
-	Answer string `json:"answer"` // "taken", or what the server said
+	Answer string `json:"answer"` // "taken", or the server's reply
 
 	text []byte
 }

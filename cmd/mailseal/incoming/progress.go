@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// progress says on a terminal how far long work is.
+// progress shows the progress of long work on a terminal.
 type progress struct {
-	out   io.Writer // nil: there is no terminal
+	out   io.Writer // nil if there is no terminal
 	now   func() time.Time
 	last  time.Time
 	files int

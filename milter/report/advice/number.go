@@ -73,7 +73,7 @@ func List(names []string, most int) string {
 	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
 }
 
-// lower returns a sentence as it stands behind a colon.
+// lower returns a sentence as it is written behind a colon.
 func lower(s string) string {
 	if s == "" {
 		return s

@@ -132,7 +132,7 @@ func failed(h History, a Advice) string {
 		" and could have been "+verb+".", effectOf(a.Now))
 }
 
-// lists says how it is known that people write from the domain.
+// lists describes how it is known that people write from the domain.
 func lists(h History) string {
 	switch n := listed(h); {
 	case h.ToLists > 0:
@@ -154,7 +154,8 @@ func answeredBy(h History) string {
 	return ", as " + h.UseBy + " said on " + h.UseSince.Short(h.To)
 }
 
-// tooLittle says what is missing and how long that takes; it never gives a rate.
+// tooLittle describes the missing data and how long it takes to get them; it never gives a
+// rate.
 func tooLittle(h History, a Advice, missing []Condition) Advice {
 	a.Kind = TooLittle
 	a.Title = "Too little to know"
@@ -174,7 +175,8 @@ func tooLittle(h History, a Advice, missing []Condition) Advice {
 	return a
 }
 
-// moreDays says how many more days of reports are needed, as far as that can be foreseen.
+// moreDays describes how many more days of reports are needed, as far as that can be
+// foreseen.
 func moreDays(h History) string {
 	need := int64(max(fullDays-len(h.Reported), 0))
 	n, days := total(h), int64(observed(h))
@@ -192,7 +194,7 @@ func moreDays(h History) string {
 		" needed."
 }
 
-// stay says what must be done, or waited for, before the next step.
+// stay describes what must be done, or waited for, before the next step.
 func stay(h History, a Advice, faults, waits []Condition) Advice {
 	a.Kind = Stay
 	a.Title = "Stay at " + a.Now.String()
@@ -207,7 +209,7 @@ func stay(h History, a Advice, faults, waits []Condition) Advice {
 	return a
 }
 
-// ready says what can be published, what speaks for it, and what it costs.
+// ready describes what can be published, the reasons for it, and its cost.
 func ready(h History, a Advice) Advice {
 	a.Kind = Ready
 	a.Title = "Ready for " + a.Next.String()

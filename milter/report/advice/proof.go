@@ -16,7 +16,7 @@ func proof(h History) string {
 		Rate(dkim, all) + "% by aligned DKIM"
 }
 
-// basis is proof as a sentence of its own. Where the reports say too little it has no rate.
+// basis is proof as a separate sentence. If the reports are too few it has no rate.
 func basis(h History) string {
 	if len(unmet(enough(h))) == 0 && len(own(h)) > 0 {
 		return "The reports: " + proof(h) + "."
@@ -109,7 +109,7 @@ func cost(h History, a Advice, step Step) string {
 	return text + "."
 }
 
-// effectOf says what receivers make of a policy with t=y.
+// effectOf describes how receivers treat a policy with t=y.
 func effectOf(s Step) string {
 	switch s {
 	case QuarantineTest:

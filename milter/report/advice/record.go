@@ -59,7 +59,7 @@ func hasTag(record, tag string) bool {
 	return false
 }
 
-// strength orders policies; what is no policy is as none.
+// strength orders policies; an invalid policy counts as none.
 func strength(p string) int {
 	return max(slices.Index([]string{"none", "quarantine", "reject"}, strings.ToLower(p)), 0)
 }

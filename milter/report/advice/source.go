@@ -58,8 +58,8 @@ type Source struct {
 	TempError int64
 	PermError int64 // SPF or DKIM permerror
 	Strict    int64 // would pass if alignment were relaxed
-	Listed    int64 // receivers said mailing_list
-	Forwarded int64 // receivers said forwarded or trusted_forwarder
+	Listed    int64 // receivers reported mailing_list
+	Forwarded int64 // receivers reported forwarded or trusted_forwarder
 
 	Delivered int64 // failed, and neither held nor refused
 	Held      int64

@@ -140,7 +140,7 @@ func NewDigest(ctx context.Context, s *store.Store, networks []netip.Prefix,
 	return d, err
 }
 
-// sentence says how a domain fared, and what changed.
+// sentence summarizes the results of a domain, and what changed.
 func sentence(now, before store.Sum) string {
 	out := fmt.Sprintf("%s, %s pass DMARC", advice.Plural(now.Messages, "message", "messages"),
 		share(now))

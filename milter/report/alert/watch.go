@@ -39,7 +39,7 @@ const (
 	history  = 28 // in which a source shows what it is
 	recent   = 3  // that are compared with the history
 	regular  = 14 // in which a receiver shows that it reports
-	changed  = 10 // in which a change of policy is told
+	changed  = 10 // in which a change of policy is reported
 	noMail   = 2  // without mail after which intake is broken
 	maxAlert = 20 // alerts of one code that one look raises; more are one sentence
 

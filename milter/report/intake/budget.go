@@ -12,7 +12,7 @@ import (
 // receiver has 1 MB of XML, the largest that was seen 26 MB. Compression alone proves nothing:
 // honest reports reach 100:1.
 const (
-	MaxMessage  = 25 << 20  // bytes of a mail, or of a file that is none
+	MaxMessage  = 25 << 20  // bytes of a mail, or of another file
 	maxReport   = 64 << 20  // bytes of one report, inflated
 	maxInflated = 128 << 20 // bytes of all that a message holds
 	maxCopied   = 75 << 20  // bytes of parts of a mail, as often as they are copied

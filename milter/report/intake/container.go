@@ -28,7 +28,7 @@ const (
 	Failure   Kind = "failure"   // RFC 9991, RFC 5965
 	Null      Kind = "null"      // nothing on purpose: the reporter is alive
 	Bounce    Kind = "bounce"
-	Other     Kind = "other" // people, automatic answers, and what is no report
+	Other     Kind = "other" // people, automatic answers, and other mail without a report
 	Hostile   Kind = "hostile"
 )
 
@@ -183,8 +183,8 @@ func (w *walker) documents(at []string, data []byte, layers, nesting int) error 
 	return w.look(at, bytes.TrimLeft(data[end:], between), layers, nesting, true)
 }
 
-// archiveBehind returns where an archive begins that follows a report; the length of data if there
-// is none.
+// archiveBehind returns the offset of an archive that follows a report, or the length of
+// data.
 func archiveBehind(data []byte) int {
 	for at := 0; ; {
 		end := rootEnd.FindIndex(data[at:])

@@ -144,7 +144,7 @@ func (b *base64Reader) fill() error {
 			if b.n++; b.n == 4 {
 				b.end()
 			}
-		case c == '=' && b.n > 1: // a single letter is no byte: the "=" is a stray one
+		case c == '=' && b.n > 1: // a single letter does not make a byte: the "=" is a stray one
 			b.end()
 		}
 	}
@@ -176,7 +176,7 @@ func letter(c byte) (v uint32, ok bool) {
 	return 0, false
 }
 
-// fromQuotedPrintable decodes quoted-printable. A "=" that encodes nothing stands for itself: some
+// fromQuotedPrintable decodes quoted-printable. It keeps a "=" that encodes nothing: some
 // programs announce the encoding, and do not use it.
 func fromQuotedPrintable(text []byte) []byte {
 	out := make([]byte, 0, len(text))
@@ -205,8 +205,7 @@ func fromQuotedPrintable(text []byte) []byte {
 // uuBegin is the first line of a file that is written with uuencode.
 var uuBegin = regexp.MustCompile(`(?m)^begin [0-7]{3,4} ([^\r\n]+)\r?\n`)
 
-// uuencoded returns the first file that a text holds in the form of uuencode; data is nil if there
-// is none.
+// uuencoded returns the first uuencoded file in a text; data is nil if there is none.
 func uuencoded(text []byte) (name string, data []byte) {
 	at := uuBegin.FindSubmatchIndex(text)
 	if at == nil {

@@ -20,8 +20,8 @@ import (
 // fieldLine is how a header field begins.
 var fieldLine = regexp.MustCompile(`^(?:From |>From |[!-9;-~]+[ \t]*:)`)
 
-// looksLikeMail reports whether text begins with header fields. Lines that are none, which some
-// programs leave in a header, may stand among them.
+// looksLikeMail reports whether text begins with header fields. There may be invalid lines
+// among them, which some programs leave in a header.
 func looksLikeMail(start []byte) bool {
 	fields, others := 0, 0
 	for i, line := range bytes.SplitN(start, []byte("\n"), 10) {
@@ -47,8 +47,8 @@ func isAttachedMail(start []byte) bool { return looksLikeMail(start) && mimeFiel
 // maxHeader bounds the header of a mail that is looked at, in bytes.
 const maxHeader = 1 << 20
 
-// splitHeader returns the header and the body of a mail. Lines of the header that are no field are
-// left out.
+// splitHeader returns the header and the body of a mail. It omits invalid lines of the
+// header.
 func splitHeader(mail []byte) (textproto.Header, []byte) {
 	var kept []byte
 	for len(mail) > 0 {

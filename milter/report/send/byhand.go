@@ -17,7 +17,7 @@ import (
 // nothing was changed.
 var ErrRefused = errors.New("not done")
 
-// denial is an error of which ErrRefused holds, with a text of its own.
+// denial is an error that matches ErrRefused and has a separate text.
 type denial string
 
 func (r denial) Error() string        { return string(r) }

@@ -121,8 +121,8 @@ func (r *Reporter) withhold(ctx context.Context, p store.OutPending,
 	}}, nil
 }
 
-// unusedID returns the ID of the first part from one on that is not in the store: rows that come
-// late, from a host that was not reachable, make a report of their own.
+// unusedID returns the ID of the first part from one on that is not in the store: rows that
+// arrive late, from a host that could not be reached, make a separate report.
 func (r *Reporter) unusedID(ctx context.Context, p store.OutPending, part int) (string, int,
 	error) {
 	for ; ; part++ {

@@ -50,7 +50,7 @@ const (
 	maxBlock   = 1 << 20  // bytes of a payload
 	flushAt    = 64 << 10 // bytes of a payload that are written without waiting for SyncEvery
 	maxStrings = 4096     // of the table of strings of a segment
-	maxString  = 64 << 10 // bytes; a DNS record is no longer
+	maxString  = 64 << 10 // bytes; no DNS record is longer
 )
 
 // ErrCorrupt means that a file is not a segment, or that it is damaged. The records before

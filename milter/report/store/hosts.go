@@ -79,8 +79,8 @@ const (
 	// hostGone is the time after which reports no longer wait for a host.
 	hostGone = 24 * time.Hour
 
-	// hostLate is how long after midnight reports are made without the rows of a host that is not
-	// ready. They make a report of their own when they come.
+	// hostLate is how long after midnight reports are made without the rows of a host that is
+	// not ready. Rows that arrive later make a separate report.
 	hostLate = 3 * time.Hour
 )
 

@@ -71,7 +71,7 @@ func (tx *Tx) raiseSome(ctx context.Context, now time.Time, quiet time.Duration,
 	return tx.raise(ctx, now, quiet, a)
 }
 
-// more is the subject of the alert that stands for many.
+// more is the subject of the alert that represents many.
 const more = "more"
 
 // again notes that an alert goes on, and reports whether it is one that holds.

@@ -64,8 +64,8 @@ func (in *Ingest) Failure(f *report.Failure) (isNew bool, err error) {
 	}, string(content))
 }
 
-// other stores o unless one is there with the same kind, domain, period, author and key: an author
-// who is not authenticated can only repeat what others like it said.
+// other stores o unless there is one with the same kind, domain, period, author and key: an
+// unauthenticated author can only repeat the reports of others like it.
 func (in *Ingest) other(o Other, key ...string) (bool, error) {
 	proven := in.arrival.TrustDomain != "" || in.arrival.Trust == ByHand
 	if !proven {

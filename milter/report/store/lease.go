@@ -11,14 +11,14 @@ import (
 	"mailseal/keys/database"
 )
 
-// A lease is what one of several hosts has at a time. On PostgreSQL it is an advisory lock of a
-// connection, so that it ends with the process that has it, whatever that dies of. A process that
-// is stopped, or a host that is cut off, cannot end its connection: the server ends it when nothing
-// was asked for a while. Such a process may go on later and believe that it still has the lease:
-// each lease has a number of its own, and every change of the store that is made under a lease is
-// refused once a later one was given.
+// A lease is held by one of several hosts at a time. On PostgreSQL it is an advisory lock
+// of a connection, so that it ends with the process that holds it, whatever the cause. A
+// process that is stopped, or a host that is cut off, cannot end its connection: the server
+// ends it after a time without queries. Such a process may continue later and believe that
+// it still holds the lease: therefore each lease has a number, and the store refuses every
+// change under a lease once a later one was given.
 //
-// SQLite has one host, which has every lease.
+// SQLite has one host, which holds every lease.
 
 // The leases.
 const (

@@ -81,7 +81,8 @@ type collector struct {
 	unpack *partUnpacker
 }
 
-// collect reads the parts by a connection of its own, since that of the transaction is writing.
+// collect reads the parts on a separate connection, since that of the transaction is
+// writing.
 func (s *Store) collect(ctx context.Context, tx *Tx, day int64, shard int) error {
 	f, err := tx.newFolder(ctx)
 	if err != nil {

@@ -31,8 +31,8 @@ const (
 	// by name. Whether they may have reports sent there is known once the DNS is asked.
 	maxStrange = 200
 
-	// maxBatch is how many kinds are told apart within one segment: of domains that are related to
-	// the host, and of others.
+	// maxBatch limits the kinds that are distinguished within one segment: of domains that are
+	// related to the host, and of others.
 	maxBatch = 2000
 )
 
@@ -301,8 +301,8 @@ func (s *Store) OutFailureMark(ctx context.Context, f OutFailure, due, now time.
 		f.ID, f.State, f.Reason, due.Unix(), now.Unix(), f.Address, f.Tries)
 }
 
-// failureBounced returns the address of a failure report that came back, and marks it; "" where
-// there is none, or where it came back before.
+// failureBounced returns the address of a failure report that was returned, and marks it;
+// "" if there is no such report, or if it was returned before.
 func (tx *Tx) failureBounced(ctx context.Context, id, reason string, now time.Time) (string,
 	error) {
 	var address string

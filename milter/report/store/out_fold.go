@@ -125,9 +125,9 @@ func (f *folder) end() {
 	}
 }
 
-// maxPolicies is how many policies of a domain are told apart on a day: each makes a report. A
-// domain may publish another record for each message; what comes under further ones is counted
-// under one of those that it has.
+// maxPolicies limits the policies of a domain that are distinguished on a day: each makes a
+// report. A domain may publish another record for each message; mail under further policies
+// is counted under one of those that it has.
 const maxPolicies = 5
 
 // kept is what a policy has already.

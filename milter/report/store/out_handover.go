@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// A mail is handed over in three changes of its state, each in a transaction of its own:
+// A mail is handed over in three changes of its state, each in a separate transaction:
 //
 //	claimed       it is due later and has one try more; a process that dies loses nothing
 //	handing over  the mail server may have it from now on
 //	handed over, deferred, failed, suppressed
 //
-// The number of tries is what fences a process that was stopped meanwhile: each change names the
+// The number of tries fences a process that was stopped meanwhile: each change names the
 // try that it belongs to, and is refused once another process has claimed the next one.
 
 // The states of a mail around the moment in which the mail server takes it.

@@ -33,7 +33,7 @@ type partPacker struct {
 
 func newPartPacker() *partPacker {
 	p := &partPacker{}
-	// The level is valid, so that there is no error.
+	// The level is valid, so there is no error.
 	p.flate, _ = flate.NewWriterDict(&p.out, packLevel, []byte(packWords))
 	return p
 }

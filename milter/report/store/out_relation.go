@@ -176,7 +176,7 @@ func (tx *Tx) relation(ctx context.Context, domain string, day int64) (r Relatio
 		return r, err
 	}
 	r = parseHistory(days).relation(day)
-	// The key is made when the first domain is kept: without one there is none.
+	// The key is made when the first domain is kept: before that there is no key.
 	var key string
 	err = tx.QueryRowContext(ctx, "SELECT value FROM out_secret WHERE name = 'friends'").Scan(&key)
 	if err != nil {

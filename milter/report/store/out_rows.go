@@ -10,8 +10,9 @@ import (
 	"mailseal/milter/report"
 )
 
-// room is how many rows of a policy and day are kept. Passing and failing mail have room each: who
-// forges a domain must not take the details of its own mail from its report.
+// room limits the rows of a policy and day that are kept. Passing and failing mail have
+// separate limits: a sender that forges a domain must not displace the domain's own mail
+// from its report.
 type room struct {
 	detailed int // with all that a sender can make up; beyond, rows are summed by client
 	clients  int // beyond, clients are summed by network

@@ -89,8 +89,8 @@ func (s *Store) OutBounced(
 	return out, err
 }
 
-// countBounce counts a bounce of an address, and suppresses it for longer each time. A second one
-// of a day leaves all as it is.
+// countBounce counts a bounce of an address, and suppresses it for longer each time. A
+// second one on the same day changes nothing.
 func (tx *Tx) countBounce(ctx context.Context, x *Suppression, reason string, now time.Time) error {
 	var until, struck int64
 	err := tx.QueryRowContext(ctx,

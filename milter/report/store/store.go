@@ -159,8 +159,8 @@ func (s *Store) View(ctx context.Context, do func(*Tx) error) error {
 	return s.transaction(ctx, &sql.TxOptions{ReadOnly: true, Isolation: s.snapshot()}, do)
 }
 
-// snapshot is the level at which a reader sees one state. That of SQLite does so as it is, and has
-// no name.
+// snapshot returns the isolation level at which a reader sees one state. SQLite always
+// reads like that, and has no name for it.
 func (s *Store) snapshot() sql.IsolationLevel {
 	if s.driver == database.Postgres {
 		return sql.LevelRepeatableRead

@@ -136,8 +136,8 @@ func (s *source) envelope(f *report.Feedback, row *report.Row) {
 	}
 }
 
-// maxDays bounds the days of a source that are told apart: a quarter, which is what advice looks
-// at.
+// maxDays limits the days of a source that are distinguished: a quarter, which advice
+// covers.
 const maxDays = 92
 
 // finish fills what follows from the counts.
