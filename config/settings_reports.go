@@ -68,7 +68,8 @@ var reportsSection = section{
 				"mailseal_reports_dns_check_domains the domains by code of a finding; " +
 				"mailseal_reports_last_received_timestamp_seconds has the time of each " +
 				"receiver's last report; mailseal_reports_arrivals_total counts what arrived (mails, " +
-				"bytes, known, unread, reports, messages, duplicates, dropped) and " +
+				"bytes, known, unread, reports, messages, duplicates, dropped), since the store was " +
+				"made or, if it is older than version 0.2.0, since that version first opened it, and " +
 				"mailseal_reports_unread_mails the mails that could not be read, by kind. " +
 				"They are updated every 10 minutes. If the address is in use, a " +
 				"warning is logged, and the next try is a minute later."},

@@ -91,15 +91,16 @@ func newReportMetrics(read *web.Stored, log *slog.Logger, now func() time.Time) 
 	return m
 }
 
-// arrivals are counters of what arrived since the store was made.
+// arrivals are counters of what arrived since the store counts it.
 type arrivals struct {
 	mu    sync.Mutex
 	total map[string]int64
 }
 
 var arrivedDesc = prometheus.NewDesc("mailseal_reports_arrivals_total",
-	"What arrived since the store was made: mails and files, their bytes, those that were known or "+
-		"could not be read, and aggregate reports that were stored, known already or dropped.",
+	"What arrived since the store was made, or, if it is older than version 0.2.0, since that "+
+		"version first opened it: mails and files, their bytes, those that were known or could "+
+		"not be read, and aggregate reports that were stored, known already or dropped.",
 	[]string{"what"}, nil)
 
 // Describe implements prometheus.Collector.

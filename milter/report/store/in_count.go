@@ -21,7 +21,8 @@ const (
 var CountWords = []string{CountMails, CountBytes, CountKnown, CountUnread, CountReports,
 	CountMessages, CountDuplicates, CountDropped}
 
-// totals is, in place of a day, of the counts since the store was made. They never shrink.
+// totals is, in place of a day, of the counts since the store counts: since it was made, or since
+// migration 00126 if it is older. They never shrink.
 const totals = 0
 
 // countKey is the key of a count.
@@ -51,7 +52,8 @@ func (in *Ingest) countStatus(status Status, messages int64) {
 	}
 }
 
-// Totals returns what arrived since the store was made, by word.
+// Totals returns what arrived since the store counts it, by word: since it was made, or since the
+// first start of a version that counts if it is older.
 func (s *Store) Totals(ctx context.Context) (map[string]int64, error) {
 	all, err := s.countsOf(ctx, "day = $1", totals)
 	return all[totals], err

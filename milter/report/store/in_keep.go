@@ -122,7 +122,9 @@ func (s *Store) Raws(ctx context.Context) (out []int64, err error) {
 	return out, err
 }
 
-// readAgain counts a change of reports that were in the store already.
+// readAgain counts a change of reports that were in the store already. It is the last thing that a
+// transaction does, after touched.keep: transactions that take the same locks in another order
+// would wait for each other.
 func (tx *Tx) readAgain(ctx context.Context) error {
 	_, err := tx.ExecContext(ctx, "INSERT INTO in_told (what, at) VALUES ($1, 1) ON CONFLICT "+
 		"(what) DO UPDATE SET at = in_told.at + 1", readAgain)
@@ -150,19 +152,20 @@ func (s *Store) Again(ctx context.Context, raw int64, do func(*Arrival, *Ingest)
 		if err := in.forget(); err != nil {
 			return err
 		}
-		if err := tx.readAgain(ctx); err != nil {
-			return err
-		}
 		if err := do(in.arrival, in); err != nil {
 			return err
 		}
 		if err := domains.add(ctx, tx, domainsOfRaw, raw); err != nil {
 			return err
 		}
+		// Locks are taken in the order of trust: the sums, the domains touched, the count.
+		if err := in.sums.flush(ctx); err != nil {
+			return err
+		}
 		if err := domains.keep(ctx, tx); err != nil {
 			return err
 		}
-		return in.sums.flush(ctx)
+		return tx.readAgain(ctx)
 	})
 	switch {
 	case errors.Is(err, ErrNoUnread), errors.Is(err, ErrNotHeld):

@@ -41,7 +41,7 @@ func (s *Server) domainPage(ctx context.Context, v visit, domain string) (*page,
 	}
 	p.Heading = h.word() + " " + say("%s: %s.", d.Name, prose(strings.TrimSuffix(finding, ".")))
 	p.Facts = x.domainFacts(v.now)
-	reasons, err := s.read.Reasons(ctx, x.filter)
+	reasons, err := s.reasons(ctx, x, "", x.filter)
 	if err != nil {
 		return nil, err
 	}

@@ -37,6 +37,7 @@ type facts struct {
 	base     *facts    // of all receivers, if these are of one
 	stored   *standing // what was found out before, if these are sums alone
 	exact    bool      // of those, the sums are of now
+	reasons  keptReasons
 }
 
 // gather reads the facts about a domain in the period of f.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -29,8 +30,9 @@ type Judge struct {
 	Read *Stored
 	Now  func() time.Time
 
-	kept keeping
-	aged time.Duration // 0: agedFor
+	kept   keeping
+	aged   time.Duration        // 0: agedFor
+	failed map[string]time.Time // domains that could not be judged: when, by the host's clock
 }
 
 // judgment is what a Judge remembers of a standing, which may take some 10 KB.
@@ -85,18 +87,21 @@ func (j *Judge) changed(ctx context.Context, kept Standings, change Change,
 
 // another judges domains for which another day has come and nothing else, those that were judged
 // the longest ago first, as far as the time for them goes. The rest follows in the next runs; until
-// then pages show them as they were on the day before.
+// then pages show them as they were on the day before. Those that could not be judged the last time
+// come after all others, and their time does not count.
 func (j *Judge) another(ctx context.Context, kept Standings, change Change,
 	aged []Domain) (judged int, err error) {
 	slices.SortStableFunc(aged, func(a, b Domain) int {
-		return kept.Domains[a.Name].At.Compare(kept.Domains[b.Name].At)
+		return cmp.Or(j.failed[a.Name].Compare(j.failed[b.Name]),
+			kept.Domains[a.Name].At.Compare(kept.Domains[b.Name].At))
 	})
 	var failed []error
-	began := time.Now()
-	for i, d := range aged {
-		if i > 0 && time.Since(began) > cmp.Or(j.aged, agedFor) {
+	var spent time.Duration
+	for _, d := range aged {
+		if judged > 0 && spent > cmp.Or(j.aged, agedFor) {
 			break
 		}
+		began := time.Now()
 		if err := j.one(ctx, d, change.Mark); err != nil {
 			failed = append(failed, fmt.Errorf("%s: %w", d.Name, err))
 			if len(failed) == maxFailures || ctx.Err() != nil {
@@ -104,12 +109,14 @@ func (j *Judge) another(ctx context.Context, kept Standings, change Change,
 			}
 			continue
 		}
+		spent += time.Since(began)
 		judged++
 	}
 	return judged, errors.Join(failed...)
 }
 
-// all judges the domains that are due, the quick ones first, and returns those that are left.
+// all judges the domains that are due, the quick ones first and those last that could not be judged
+// before, and returns those that are left.
 func (j *Judge) all(ctx context.Context, kept Standings, change Change,
 	due []Domain) (left []Domain, judged int,
 	err error) {
@@ -120,7 +127,9 @@ func (j *Judge) all(ctx context.Context, kept Standings, change Change,
 		return 0
 	}
 	due = slices.Clone(due)
-	slices.SortStableFunc(due, func(a, b Domain) int { return cmp.Compare(took(a), took(b)) })
+	slices.SortStableFunc(due, func(a, b Domain) int {
+		return cmp.Or(j.failed[a.Name].Compare(j.failed[b.Name]), cmp.Compare(took(a), took(b)))
+	})
 	var failed []error
 	for i, d := range due {
 		if x := kept.Domains[d.Name]; x != nil && j.mustWait(x, change) {
@@ -174,8 +183,22 @@ func (m Mark) byHand(since Mark) bool {
 	return m.differs(since, restAccepted, restVerdict, restUndone, restReread, restUses)
 }
 
-// one judges a domain.
+// one judges a domain, and remembers whether that failed.
 func (j *Judge) one(ctx context.Context, d Domain, mark Mark) error {
+	err := j.judge(ctx, d, mark)
+	switch {
+	case err == nil:
+		delete(j.failed, d.Name)
+	case ctx.Err() == nil: // else it is not the domain
+		if j.failed == nil {
+			j.failed = map[string]time.Time{}
+		}
+		j.failed[d.Name] = time.Now()
+	}
+	return err
+}
+
+func (j *Judge) judge(ctx context.Context, d Domain, mark Mark) error {
 	began := time.Now()
 	s := &Server{read: j.Read, now: j.Now, recall: recall{facts: map[string]remembered{}}}
 	facts, err := s.facts(ctx, d, usual(advice.DayOf(j.Now())))
@@ -202,6 +225,7 @@ func (j *Judge) drop(ctx context.Context, kept Standings, domains []Domain) erro
 	for _, d := range domains {
 		ours[d.Name] = true
 	}
+	maps.DeleteFunc(j.failed, func(n string, _ time.Time) bool { return !ours[n] })
 	var gone []string
 	for n := range kept.Domains {
 		if !ours[n] {

@@ -99,6 +99,41 @@ func TestJudgeIsFair(t *testing.T) {
 	}
 }
 
+// TestJudgeFailuresWait holds that a domain that cannot be judged comes after the others from its
+// first failure on, whether it has reports or only another day has come.
+func TestJudgeFailuresWait(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it fills a database with 90 days of reports")
+	}
+	read := stored(t, smallWorld())
+	judge(t, read, clockNow)
+	err := read.Store.Update(t.Context(), func(tx *store.Tx) error {
+		_, err := tx.ExecContext(t.Context(), `UPDATE in_authset SET results = '{' || results WHERE
+			id IN (SELECT authset FROM in_record WHERE domain =
+			(SELECT id FROM in_name WHERE name = 'shop.example')) AND id NOT IN (SELECT authset
+			FROM in_record WHERE domain <> (SELECT id FROM in_name WHERE name = 'shop.example'))`)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	oldest := keptOf(t, read, "shop.example")
+	oldest.At = oldest.At.Add(-time.Hour)
+	if err := read.keep(t.Context(), "shop.example", oldest); err != nil {
+		t.Fatal(err)
+	}
+	j := &Judge{Read: read, Now: func() time.Time { return clock.AddDate(0, 0, 1) }, aged: 1}
+	for i, want := range []struct {
+		judged  int
+		failure bool
+	}{{1, true}, {1, false}, {1, false}, {1, false}, {0, true}, {0, true}} {
+		n, err := j.Run(t.Context())
+		if n != want.judged || err != nil != want.failure {
+			t.Errorf("run %d: %d domains, %v; want %+v", i+1, n, err, want)
+		}
+	}
+}
+
 func keptOf(t *testing.T, read *Stored, domain string) *standing {
 	t.Helper()
 	kept, err := read.Standings(t.Context(), 0)

@@ -344,15 +344,25 @@ func (m *Memory) Others(_ context.Context, kind OtherKind, f Filter, w Window) (
 	error) {
 	var out []Other
 	var sums OtherSums
+	ours := map[string]bool{}
+	for i := range m.DomainList {
+		ours[m.DomainList[i].Name] = true
+	}
 	for _, o := range m.OtherList[kind] {
 		day := advice.DayOf(o.Begin)
-		if f.Domains != nil && !slices.Contains(f.Domains, o.Domain) || day < f.From || day > f.To {
+		if f.Domains != nil && !slices.Contains(f.Domains, nearest(o.Domain, ours)) ||
+			day < f.From || day > f.To {
 			continue
 		}
 		out = append(out, o)
-		sums.Reports++
-		sums.Good += o.Good
-		sums.Bad += o.Bad
+		sum := &sums.Unverified
+		if o.verified() {
+			sum = &sums.Verified
+		}
+		sums.Rows++
+		sum.Reports++
+		sum.Good += o.Good
+		sum.Bad += o.Bad
 	}
 	slices.SortStableFunc(out, func(a, b Other) int { return b.Begin.Compare(a.Begin) })
 	return cut(out, w), sums, nil

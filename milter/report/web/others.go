@@ -27,17 +27,47 @@ func (s *Server) otherSections(ctx context.Context, x *facts) ([]section, error)
 	out := []section{
 		{Cols: "cols c2", ID: "tls", Title: "TLS reports", Table: tlsTable(tls, x.now)},
 		{ID: "failures", Title: "Failure reports", Table: failureTable(failures, x.now), End: true}}
-	if tlsSums.Reports > 0 {
-		out[0].Text = append(out[0].Text, say("Mail to %s: %s of %s sessions failed, by %s.",
-			x.domain.Name, tlsSums.Bad, tlsSums.Good+tlsSums.Bad,
-			link("/tls?"+f.query(), plain(advice.Plural(tlsSums.Reports, "report", "reports")))))
+	if tlsSums.reports() > 0 {
+		text := say("Mail to %s: ", x.domain.Name)
+		if tlsSums.Verified.Reports == 0 {
+			text = ""
+		}
+		text += tlsSums.sessions(func(n template.HTML) template.HTML {
+			return link("/tls?"+f.query(), n)
+		})
+		out[0].Text = append(out[0].Text, text)
 	}
-	if failureSums.Reports > 0 {
-		out[1].Text = append(out[1].Text, say("%s of single messages that failed.",
+	if failureSums.reports() > 0 {
+		out[1].Text = append(out[1].Text, say("%s of single messages that failed%s.",
 			link("/failures?"+f.query(),
-				plain(advice.Plural(failureSums.Reports, "report", "reports")))))
+				plain(advice.Plural(failureSums.reports(), "report", "reports"))),
+			failureSums.unverified()))
 	}
 	return out, nil
+}
+
+// sessions says how many sessions failed, by TLS reports that are verified, and how many
+// reports there are beside these. in makes a link of the number of reports.
+func (s *OtherSums) sessions(in func(template.HTML) template.HTML) template.HTML {
+	var parts []string
+	if v := s.Verified; v.Reports > 0 {
+		parts = append(parts, string(say("%s of %s sessions failed, by %s.", v.Bad, v.Good+v.Bad,
+			in(plain(advice.Plural(v.Reports, "report", "reports"))))))
+	}
+	if u := s.Unverified; u.Reports > 0 {
+		parts = append(parts, string(say("Not counted: %s without authentication, which any sender "+
+			"can have written.", in(plain(advice.Plural(u.Reports, "report", "reports"))))))
+	}
+	return template.HTML(strings.Join(parts, " ")) //nolint:gosec // parts were escaped
+}
+
+// unverified names those of the reports that any sender can have written.
+func (s *OtherSums) unverified() template.HTML {
+	if s.Unverified.Reports == 0 {
+		return ""
+	}
+	return say(" (%s of them without authentication: any sender can have written those)",
+		s.Unverified.Reports)
 }
 
 // otherPage lists reports of a kind.
@@ -45,6 +75,9 @@ func (s *Server) otherPage(ctx context.Context, v visit, kind OtherKind) (*page,
 	f, err := s.selection(ctx, v)
 	if err != nil {
 		return nil, err
+	}
+	if v.session.all() && v.q.Get("domain") == "" && v.chosen() == "" {
+		f.Domains = nil // also those on names that are no domain of ours
 	}
 	window := Window{Offset: v.offset(rowsOfPage), Rows: rowsOfPage}
 	if v.format != "" {
@@ -57,16 +90,18 @@ func (s *Server) otherPage(ctx context.Context, v visit, kind OtherKind) (*page,
 	now := advice.DayOf(v.now)
 	p := &page{Wide: true, Current: "/", Filter: v.filter, Periods: periods(v),
 		Lead: []template.HTML{v.described()}}
-	n := plain(advice.Plural(sums.Reports, "report", "reports"))
-	out := section{ID: string(kind), Title: "Reports", Pager: v.pager(sums.Reports, rowsOfPage)}
+	n := plain(advice.Plural(sums.reports(), "report", "reports"))
+	out := section{ID: string(kind), Title: "Reports", Pager: v.pager(sums.Rows, rowsOfPage)}
 	switch kind {
 	case TLSReports:
-		p.Title, p.Heading = "TLS reports", say("%s on TLS, %s: %s of %s sessions failed.", n,
-			period(f, now), sums.Bad, sums.Good+sums.Bad)
+		p.Title, p.Heading = "TLS reports", say("%s on TLS, %s.", n, period(f, now))
+		if sums.reports() > 0 {
+			p.Lead = append(p.Lead, sums.sessions(func(n template.HTML) template.HTML { return n }))
+		}
 		out.Table = tlsTable(list, now)
 	default:
-		p.Title, p.Heading = "Failure reports", say("%s of single messages that failed, %s.", n,
-			period(f, now))
+		p.Title, p.Heading = "Failure reports", say("%s of single messages that failed%s, %s.", n,
+			sums.unverified(), period(f, now))
 		out.Table = failureTable(list, now)
 	}
 	p.Crumbs = []crumb{{"Domains", "/"}, {plain(p.Title), ""}}
@@ -94,9 +129,17 @@ func tlsTable(list []Other, now advice.Day) *Table {
 		t.Rows = append(t.Rows, []Cell{day(advice.DayOf(o.Begin), now).head(), text(o.Domain),
 			text(o.Reporter), text(o.Policy),
 			{Value: o.Good, HTML: plain(advice.Count(o.Good))}, failed, text(o.why()),
-			text(cmp.Or(o.Proven, "no domain"))})
+			text(o.proof())})
 	}
 	return t
+}
+
+// proof is what is known of where a report comes from.
+func (o *Other) proof() string {
+	if o.Proven == "" && o.File {
+		return "a file"
+	}
+	return cmp.Or(o.Proven, "no domain")
 }
 
 // maxWhys is how many reasons of a TLS report a row names.
@@ -136,7 +179,7 @@ func failureTable(list []Other, now advice.Day) *Table {
 		t.Rows = append(t.Rows, []Cell{moment(o.Received).head(), text(o.Domain), text(o.Source),
 			text(cmp.Or(o.Failed, "–")), text(cmp.Or(o.Result, "–")), text(cmp.Or(o.From, "–")),
 			text(cmp.Or(o.MailFrom, "–")), {Value: o.Bad, HTML: plain(advice.Count(o.Bad))},
-			text(o.Reporter), text(cmp.Or(o.Proven, "no domain"))})
+			text(o.Reporter), text(o.proof())})
 	}
 	return t
 }

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -20,6 +21,7 @@ type Other struct {
 	Domain, Reporter       string // as the report says
 	Begin, Received        time.Time
 	Proven                 string // the domain that its mail was authenticated for; "": none
+	File                   bool   // the administrator brought it as a file
 	Good, Bad              int64  // sessions; Bad is incidents for failure reports
 	Policy                 string // of TLS: "sts", "tlsa", "no-policy-found"
 	Failures               []TLSFailure
@@ -33,8 +35,34 @@ type TLSFailure struct {
 	Sessions     int64
 }
 
+// verified reports whether the report was authenticated, or is from a file: any sender can write
+// others.
+func (o *Other) verified() bool { return o.Proven != "" || o.File }
+
 // OtherSums are sums of such reports.
-type OtherSums struct{ Reports, Good, Bad int64 }
+type OtherSums struct {
+	Rows       int64 // of the list: a TLS report has one for each policy
+	Verified   OtherSum
+	Unverified OtherSum // any sender can have written them
+}
+
+// OtherSum is a sum of reports of one of these kinds.
+type OtherSum struct{ Reports, Good, Bad int64 }
+
+// reports is how many reports there are.
+func (s *OtherSums) reports() int64 { return s.Verified.Reports + s.Unverified.Reports }
+
+// nearest returns the domain of ours that a name is of: itself, or the closest one above it. It is
+// the name itself if there is none.
+func nearest(name string, ours map[string]bool) string {
+	name = strings.ToLower(strings.TrimSuffix(name, "."))
+	for n := name; n != ""; _, n, _ = strings.Cut(n, ".") {
+		if ours[n] {
+			return n
+		}
+	}
+	return name
+}
 
 // Detail is what the DNS says of the addresses, keys and names in the reports on a domain.
 type Detail struct {

@@ -60,7 +60,7 @@ func (s *Server) sourcePage(ctx context.Context, v visit, domain, source string)
 	if err != nil {
 		return nil, err
 	}
-	reasons, err := s.read.Reasons(ctx, f)
+	reasons, err := s.reasons(ctx, x, src.Name, f)
 	if err != nil {
 		return nil, err
 	}

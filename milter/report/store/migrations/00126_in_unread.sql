@@ -1,8 +1,5 @@
 -- +goose Up
 
--- Mails and files in which something could not be read: few among many, and listed by the pages.
-CREATE INDEX in_raw_unread ON in_raw (received) WHERE error <> '';
-
 -- What arrived on each UTC day: see the constants Count… of the package.
 CREATE TABLE in_count (
   day {{bigint}} NOT NULL,
@@ -13,4 +10,4 @@ CREATE TABLE in_count (
 
 -- +goose Down
 DROP TABLE in_count;
-DROP INDEX in_raw_unread;
+DROP INDEX IF EXISTS in_raw_unread; -- which an earlier form of this file made
