@@ -251,8 +251,10 @@ var reportsWebSection = section{
 		"more than 1 % of the mail of its own sources fails, without a valid DMARC record, or in " +
 		"whose records the role dns found an error; WARN is one with a source that fails, a " +
 		"receiver that stopped reporting, a warning of the role dns, or p=none for more than 90 " +
-		"days. The pages are served at address, and show nothing to a " +
-		"visitor who has not signed in: with a token, with an account of an htpasswd file, or " +
+		"days. p=reject is advised only if 99 % of the mail of each of your sources has aligned " +
+		"DKIM; that you accept mail by SPF alone on the page of a source does not lift this rule, " +
+		"it excuses at most 1 % of the source's mail. The pages are served at address, and show " +
+		"nothing to a visitor who has not signed in: with a token, with an account of an htpasswd file, or " +
 		"through a reverse proxy. The page /check makes the same DNS queries as \"mailseal " +
 		"domain\" and \"mailseal propose\", by the name servers of [dns]: at most 10 checks a " +
 		"minute for an account and 30 for all, each with at most 400 queries and 20 seconds. An " +

@@ -10,6 +10,10 @@ import (
 func enough(h History) []Condition {
 	days := len(h.Reported)
 	messages := total(h)
+	counted := Plural(messages, "message", "messages")
+	if len(own(h)) > 0 {
+		counted += " of your own"
+	}
 	var names, silent []string
 	big := false
 	for _, r := range h.Receivers {
@@ -41,8 +45,8 @@ func enough(h History) []Condition {
 	return []Condition{
 		{"days", "Full days with reports, 30 or more", days >= fullDays,
 			Plural(int64(days), "day", "days") + " with reports"},
-		{"messages", "Messages, 100 or more", messages >= leastMessages,
-			Plural(messages, "message", "messages")},
+		{"messages", "Messages of your own sources, 100 or more", messages >= leastMessages,
+			counted},
 		{"receivers", "Receivers, 3 or more, one of them Google, Microsoft or Yahoo",
 			len(names) >= leastReceivers && big, receivers},
 		{"silent", "No receiver that reports daily is silent for more than 3 days",
@@ -130,18 +134,36 @@ func bursts(days []Day) int {
 	return n
 }
 
+// judged asks about each unknown source of some size, and about the small ones where they are more
+// than 1 % of the mail together: many that fail a little can be most of it.
 func judged(h History) Condition {
 	var open []string
+	var small, few, all int64
 	for i := range h.Sources {
-		if s := &h.Sources[i]; s.Class == Unknown && !s.Judged && s.Messages >= fewMessages {
+		s := &h.Sources[i]
+		unknown := s.Class == Unknown && !s.Judged
+		switch {
+		case unknown && s.Messages >= fewMessages:
 			open = append(open, s.Name)
+		case unknown && s.Messages > 0:
+			small++
+			few += s.Messages
+		}
+		if unknown || s.Class.IsOwn() {
+			all += s.Messages
 		}
 	}
 	found := "no unknown source sent 20 messages or more"
-	if len(open) > 0 {
-		found = List(open, 3) + " not judged"
+	if few >= fewMessages && few > all/100 {
+		open = append(open, Plural(small, "small unknown source", "small unknown sources")+" with "+
+			Plural(few, "message", "messages")+" together")
 	}
-	return Condition{"judged", "Every unknown source is judged", len(open) == 0, found}
+	if len(open) > 0 {
+		found = List(open, 4) + " not judged"
+	}
+	return Condition{"judged", "Every unknown source of 20 messages or more is judged, and the " +
+		"smaller ones are 1% of the mail at most, or below 20 messages, together",
+		len(open) == 0, found}
 }
 
 // failing asks that at least 99 % of each own source's mail passes DMARC.
@@ -165,10 +187,13 @@ func failing(h History) Condition {
 
 // signed asks for aligned DKIM, not for a DMARC pass: p=reject must not rest on SPF alone (RFC 9989
 // sections 7.4 and 8).
-func signed(h History) Condition {
+func signed(h History) Condition { return signedOf(h, 0) }
+
+// signedOf is signed for the sources of so many messages or more.
+func signedOf(h History, least int64) Condition {
 	var bad []string
 	for _, s := range own(h) {
-		if s.DKIM*100 < s.Messages*99 {
+		if s.Messages >= least && s.DKIM*100 < s.Messages*99 {
 			bad = append(bad, s.Name+" "+Count(s.DKIM)+" of "+Count(s.Messages)+
 				" by aligned DKIM")
 		}
@@ -182,12 +207,13 @@ func signed(h History) Condition {
 }
 
 // spfOnly asks that no mail rests on SPF alone, of sources of any class: what an SPF record vouches
-// for is the domain's own until the term is removed.
+// for is the domain's own until the term is removed. What a person accepts excuses the remainder
+// alone: p=reject must not rest solely on SPF (RFC 9989 section 8), accepted or not.
 func spfOnly(h History) Condition {
 	var bad []string
 	for i := range h.Sources {
 		s := &h.Sources[i]
-		if n := s.SPFOnly(); n > 0 && !s.SPFAccepted {
+		if n := s.SPFOnly(); n > 0 && !(s.SPFAccepted && s.SPFIsRemainder()) {
 			bad = append(bad, Count(n)+" of "+s.Name+" by SPF alone")
 		}
 	}
@@ -195,8 +221,8 @@ func spfOnly(h History) Condition {
 	if len(bad) > 0 {
 		found = List(bad, 3)
 	}
-	return Condition{"spf-only", "No message passes by SPF alone, unless you accept that",
-		len(bad) == 0, found}
+	return Condition{"spf-only", "No message passes by SPF alone, but for 1% of a source at " +
+		"most if you accept that", len(bad) == 0, found}
 }
 
 func missingKeys(h History) []string {

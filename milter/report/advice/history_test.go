@@ -1,6 +1,9 @@
 package advice
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // Builders of histories. Day 1000 is the last day of each period.
 
@@ -86,6 +89,15 @@ func passedOn(forwarded, listed int64) func(*Source) {
 
 func receivers(list ...Receiver) func(*History) {
 	return func(h *History) { h.Receivers = list }
+}
+
+// manyUnknown are n sources of 19 messages each that fail.
+func manyUnknown(n int) []Source {
+	var list []Source
+	for i := range n {
+		list = append(list, source(fmt.Sprint("192.0.2.", i), Unknown, 19, 0, 0))
+	}
+	return list
 }
 
 // tenSources is a domain with nine hosts that sign all, and one that signs a part.

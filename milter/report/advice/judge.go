@@ -16,7 +16,11 @@ func Judge(h History) Advice {
 	if a.Now > a.End && a.Now >= RejectTest {
 		return retreat(h, a)
 	}
-	if c := signed(h); a.Now == Reject && !c.Met {
+	least := int64(0)
+	if len(unmet(enough(h))) > 0 {
+		least = fewMessages // one message of two proves nothing
+	}
+	if c := signedOf(h, least); a.Now == Reject && !c.Met {
 		return unsigned(h, a, c)
 	}
 	if a.Now >= a.End {
@@ -72,21 +76,20 @@ func unmet(conditions []Condition) []Condition {
 	return slices.DeleteFunc(slices.Clone(conditions), func(c Condition) bool { return c.Met })
 }
 
-// total counts the messages that a decision rests on: not forgeries, however many, and not what a
-// person judged not ours. Where no source of the domain's own is known all count: that none of many
-// messages is its own is a finding, too.
+// total counts the messages that a decision rests on: those of the domain's own sources, not what
+// forwarders passed on, and not forgeries, however many. Where no source of its own is known all
+// count: that none of many messages is its own is a finding, too.
 func total(h History) int64 {
-	var n, forged int64
+	var n, all int64
 	for i := range h.Sources {
-		switch s := &h.Sources[i]; s.Class {
-		case Spoof, NotOurs, Scanner:
-			forged += s.Messages
-		default:
+		s := &h.Sources[i]
+		all += s.Messages
+		if s.Class.IsOwn() {
 			n += s.Messages
 		}
 	}
 	if len(own(h)) == 0 {
-		n += forged
+		return all
 	}
 	return n
 }

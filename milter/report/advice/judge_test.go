@@ -42,7 +42,36 @@ var histories = []struct {
 			s := invoices(1240)
 			s.SPFAccepted = true
 			h.Sources = append(h.Sources, s)
-		}), Stay, RejectTest, []string{"dkim"}, "invoice machine 0 of 1,240 by aligned DKIM"},
+		}), Stay, RejectTest, []string{"dkim", "spf-only"},
+		"invoice machine 0 of 1,240 by aligned DKIM"},
+	{"all by SPF alone, accepted, at reject", good(Reject, 60, machines, func(h *History) {
+		h.Sources = []Source{invoices(200)}
+		h.Sources[0].SPFAccepted = true
+	}), Retreat, Quarantine, []string{"dkim", "spf-only"}, "excuses at most 1% of a source"},
+	{"unknown, all by SPF alone, accepted", good(Quarantine, 60, machines, func(h *History) {
+		s := invoices(15)
+		s.Class, s.SPFAccepted = Unknown, true
+		h.Sources = append(h.Sources, s)
+	}), Stay, RejectTest, []string{"spf-only"}, "15 of invoice machine by SPF alone"},
+	{"most of the mail is of small unknown sources",
+		good(RejectTest, 60, machines, func(h *History) {
+			h.Sources = append([]Source{host("mail hosts", 100)}, manyUnknown(50)...)
+		}), Stay, Reject, []string{"judged"},
+		"50 small unknown sources with 950 messages together not judged"},
+	{"two small unknown sources, below 1%", good(RejectTest, 60, machines, with(manyUnknown(2)...)),
+		Ready, Reject, nil, "Ready for reject"},
+	{"two of one's own, 200 of a forwarder", good(RejectTest, 60, machines, func(h *History) {
+		h.Sources = []Source{host("mail hosts", 2), source("forward.test", Forwarding, 200, 200,
+			200)}
+	}), TooLittle, Reject, []string{"messages"}, "2 messages of your own"},
+	{"reject, and one of two messages is not signed", good(Reject, 60, machines, func(h *History) {
+		h.Sources = []Source{source("mail hosts", Ours, 2, 1, 1)}
+	}), Done, Reject, nil, "The reports are few"},
+	{"reject, one of two not signed, and enough of others", good(Reject, 60, machines,
+		with(source("fax", Ours, 2, 1, 1))), Retreat, Quarantine, []string{"dkim"}, "fax 1 of 2"},
+	{"reject, ten of 20 not signed", good(Reject, 60, machines, func(h *History) {
+		h.Sources = []Source{source("mail hosts", Ours, 20, 10, 10)}
+	}), Retreat, Quarantine, []string{"dkim"}, "mail hosts 10 of 20"},
 	{"a few pass by SPF alone", good(Quarantine, 60, machines, func(h *History) { h.Sources[0].DKIM -= 9 }),
 		Stay, RejectTest, []string{"spf-only"}, "9 of mail hosts by SPF alone"},
 	{"SPF alone everywhere, test rung before reject",
@@ -111,6 +140,10 @@ var histories = []struct {
 	}), Done, 0, nil, "says so with p=reject"},
 	{"parked, but it sends", good(None, 3, func(h *History) { h.Parked = true }), Stay, Reject, []string{"parked"},
 		"is configured as parked"},
+	{"parked, but a source of its own fails", good(None, 3, func(h *History) {
+		h.Parked, h.Sources = true, []Source{source("fax", Ours, 500, 0, 0)}
+	}), Stay, Reject, []string{"parked"},
+		"500 messages of fax, a source of your own, used its name"},
 }
 
 func TestHistories(t *testing.T) {

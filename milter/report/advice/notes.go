@@ -46,10 +46,19 @@ func notes(h History) []Note {
 			out = append(out, Note{"spf-unused", false,
 				t.Text + " matched no mail in 90 days of reports, and is not an address of this " +
 					"host.",
-				"Remove " + t.Text + "."})
+				removal(t.Text)})
 		}
 	}
 	return out
+}
+
+func removal(term string) string { return "Remove " + term + "." }
+
+// Unused reports whether a note says that a term of the SPF record matched no mail and can go.
+func (a Advice) Unused(term string) bool {
+	return slices.ContainsFunc(a.Notes, func(n Note) bool {
+		return n.Code == "spf-unused" && n.Fix == removal(term)
+	})
 }
 
 // observed counts the days from the first report on to the end of the period.

@@ -7,18 +7,15 @@ func parked(h History, a Advice) Advice {
 	a.Next = Reject
 	for i := range h.Sources {
 		if s := &h.Sources[i]; s.Pass > 0 {
-			a.Kind = Stay
-			a.Title = "Not parked"
-			a.Sentence = h.Domain + " is configured as parked, but " + Plural(s.Pass, "message",
-				"messages") +
-				" of " + s.Name + " passed DMARC in its name. First find out who sends them."
-			a.Opposite = "With p=reject they pass all the same; they would be refused once the " +
-				"SPF record and the keys are gone."
-			a.Conditions = []Condition{{Code: "parked",
-				Text: "No source of your own sends mail", Found: s.Name}}
-			a.wayBack(h, max(a.Now-1, None))
-			return a
+			return notParked(h, a, s, Plural(s.Pass, "message", "messages")+" of "+s.Name+
+				" passed DMARC in its name", "With p=reject they pass all the same; they would be "+
+				"refused once the SPF record and the keys are gone.")
 		}
+	}
+	for _, s := range own(h) {
+		return notParked(h, a, s, Plural(s.Messages, "message", "messages")+" of "+s.Name+
+			", a source of your own, used its name, and none passed DMARC",
+			"With p=reject they are refused.")
 	}
 	var forged int64
 	for i := range h.Sources {
@@ -44,6 +41,19 @@ func parked(h History, a Advice) Advice {
 	a.Opposite = "It costs nothing as long as the domain sends nothing."
 	a.Record = WithStep(h.Policy.Text, Reject)
 	a.today(h)
+	return a
+}
+
+// notParked is for a domain that is said to send no mail, where s sends mail in its name.
+func notParked(h History, a Advice, s *Source, what, cost string) Advice {
+	a.Kind = Stay
+	a.Title = "Not parked"
+	a.Sentence = h.Domain + " is configured as parked, but " + what +
+		". First find out who sends them."
+	a.Opposite = cost
+	a.Conditions = []Condition{{Code: "parked", Text: "No source of your own sends mail",
+		Found: s.Name}}
+	a.wayBack(h, max(a.Now-1, None))
 	return a
 }
 
@@ -116,7 +126,11 @@ func unsigned(h History, a Advice, c Condition) Advice {
 	a.Brief = h.Domain + " is at reject, but not all of its mail is signed: " + c.Found + "."
 	a.Sentence = a.Brief +
 		" p=reject must not rest on SPF alone (RFC 9989 section 8). Sign this mail; until then " +
-		"publish quarantine. " + basis(h)
+		"publish quarantine. "
+	if slices.ContainsFunc(h.Sources, func(s Source) bool { return s.SPFAccepted }) {
+		a.Sentence += "That you accept mail by SPF alone excuses at most 1% of a source. "
+	}
+	a.Sentence += basis(h)
 	a.Opposite = failed(h, a)
 	return a
 }

@@ -123,7 +123,7 @@ var situations = []struct {
 	{"99 messages",
 		good(None, 60, only(host("mail hosts", 99))),
 		TooLittle, QuarantineTest, "messages",
-		"99 messages. At least 1 more day of reports is needed.",
+		"99 messages of your own. At least 1 more day of reports is needed.",
 		"", ""},
 	{"100 messages",
 		good(None, 60, only(host("mail hosts", 100))),
@@ -177,7 +177,7 @@ var situations = []struct {
 			only(
 				source("mail hosts", Ours, 10000, 10000, 9899,
 					func(s *Source) { s.SPFAccepted = true }))),
-		Stay, RejectTest, "dkim", "mail hosts 9,899 of 10,000 by aligned DKIM", "", ""},
+		Stay, RejectTest, "dkim spf-only", "mail hosts 9,899 of 10,000 by aligned DKIM", "", ""},
 	{"99.0% pass",
 		good(None, 60, only(source("mail hosts", Ours, 10000, 9900, 9900))),
 		Ready, QuarantineTest, "", "99.0% by aligned DKIM",

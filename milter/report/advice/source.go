@@ -89,6 +89,10 @@ func (s *Source) Fail() int64 { return s.Messages - s.Pass }
 // SPFOnly returns the messages that pass by SPF alone, and so fail once they are forwarded.
 func (s *Source) SPFOnly() int64 { return s.Pass - s.DKIM }
 
+// SPFIsRemainder reports whether at most 1 % of the source's messages pass by SPF alone: only so
+// much a person can accept on the way to p=reject.
+func (s *Source) SPFIsRemainder() bool { return s.SPFOnly()*100 <= s.Messages }
+
 // Context holds the facts about a domain that classifying a source needs.
 type Context struct {
 	Domain       string

@@ -73,9 +73,9 @@ func (x *facts) nameSection(d Detail) section {
 	for _, n := range ranked(m) {
 		from := d.Names[n.key[0]]
 		if from.Exists == "no" {
-			missing += n.pass + n.fail
+			missing += n.fail // no policy refuses what passes
 			if from.Policy != "reject" {
-				open += n.pass + n.fail
+				open += n.fail
 			}
 		}
 		if len(t.Rows) == tableRows {
@@ -103,10 +103,10 @@ func (x *facts) nameSection(d Detail) section {
 	case open > 0:
 		out.Notes = append(out.Notes, say("%s names that do not exist. np=reject would have "+
 			"receivers refuse such mail, and no other.",
-			plain(advice.Plural(open, "message uses", "messages use"))))
+			plain(advice.Plural(open, "failing message uses", "failing messages use"))))
 	case missing > 0:
-		out.Notes = append(out.Notes, say("%s names that do not exist; the policy refuses it.",
-			plain(advice.Plural(missing, "message uses", "messages use"))))
+		out.Notes = append(out.Notes, say("%s names that do not exist; the policy refuses them.",
+			plain(advice.Plural(missing, "failing message uses", "failing messages use"))))
 	}
 	return out
 }
@@ -181,21 +181,15 @@ func (x *facts) termTable() *Table {
 			verdict = words("can go: the service uses its own envelope domain").as("iffy")
 		case term.Messages == 0 && term.OwnHost:
 			verdict = words("no mail, but it lets this host in").as("mute")
-		case term.Messages == 0 && x.advisedDays() >= adviceDays:
+		case term.Messages == 0 && x.domain.Parked:
+			verdict = words("can go: the domain is parked").as("iffy")
+		case term.Messages == 0 && x.advice.Unused(term.Text):
 			verdict = words("can go: no mail in 90 days").as("iffy")
 		case term.Messages == 0:
-			verdict = words("no mail yet").as("mute")
+			verdict = words("no mail yet, too little to know").as("mute")
 		}
 		t.Rows = append(t.Rows, []Cell{text(term.Text).head(),
 			{Value: term.Messages, HTML: plain(advice.Count(term.Messages))}, verdict})
 	}
 	return t
-}
-
-// advisedDays is how long reports have come on the domain, in days.
-func (x *facts) advisedDays() int {
-	if x.domain.First == 0 {
-		return 0
-	}
-	return int(x.now - x.domain.First)
 }

@@ -1,7 +1,9 @@
 package web
 
 import (
+	"fmt"
 	"net/netip"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +20,7 @@ func TestChecked(t *testing.T) {
 	for _, want := range []string{"key in the DNS", "RSA 2048", "1 y</span> ", "replace it",
 		"RSA 1024", "Terms of the SPF record", "ip4:192.0.2.0/26", "in use",
 		"include:_spf.esp.example",
-		"can go: the service uses its own envelope domain", "can go: no mail in 90 days",
+		"can go: the service uses its own envelope domain", "no mail yet, too little to know",
 		"The check of", "spf-long", "dmarc-np"} {
 		i := strings.Index(body[at:], want)
 		if i < 0 {
@@ -34,6 +36,104 @@ func TestChecked(t *testing.T) {
 	body = get(newServer(t, world(), nil), "/d/client-24.example").Body.String()
 	if !strings.Contains(body, "The records were not checked yet") {
 		t.Error("nothing says that the records were not checked")
+	}
+}
+
+// TestTermTable holds that a term can go only where the advice says so, too.
+func TestTermTable(t *testing.T) {
+	const term = "ip4:192.0.2.200"
+	unused := []advice.Note{{Code: "spf-unused", Fix: "Remove " + term + "."}}
+	for _, tt := range []struct {
+		name   string
+		notes  []advice.Note
+		parked bool
+		term   advice.Term
+		want   string
+	}{
+		{"advised", unused, false, advice.Term{Text: term}, "can go: no mail in 90 days"},
+		{"another term is", unused, false, advice.Term{Text: "mx"}, "too little to know"},
+		{"90 days of few reports", nil, false, advice.Term{Text: term}, "too little to know"},
+		{"parked", nil, true, advice.Term{Text: term}, "the domain is parked"},
+		{"own host", nil, false, advice.Term{Text: term, OwnHost: true}, "lets this host in"},
+		{"used", nil, false, advice.Term{Text: term, Messages: 1}, "in use"},
+	} {
+		x := &facts{now: today, advice: advice.Advice{Notes: tt.notes}, domain: Domain{
+			First: today - 100, Parked: tt.parked, Terms: []advice.Term{tt.term}}}
+		if got := string(x.termTable().Rows[0][2].HTML); !strings.Contains(got, tt.want) {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+// TestNamesThatDoNotExist holds that np counts for mail that fails alone, and that what-if does
+// not guess where the DNS has answered.
+func TestNamesThatDoNotExist(t *testing.T) {
+	const below = "a.shop.example"
+	for _, tt := range []struct {
+		name       string
+		pass, fail int64
+		from       From
+		says       string // of names; "" is nothing
+		refused    int64  // what-if with np=reject
+		guesses    bool
+	}{
+		{"no, all fails", 0, 5, From{Exists: "no", Policy: "none"}, "5 failing messages use", 5, false},
+		{"no, some passes", 9, 1, From{Exists: "no", Policy: "none"}, "1 failing message uses", 1, false},
+		{"no, all passes", 9, 0, From{Exists: "no", Policy: "none"}, "", 0, false},
+		{"no, refused", 9, 1, From{Exists: "no", Policy: "reject"}, "policy refuses them", 1, false},
+		{"yes", 0, 5, From{Exists: "yes", Policy: "none"}, "", 0, false},
+		{"no answer, all fails", 0, 5, From{}, "", 5, true},
+		{"no answer, some passes", 9, 1, From{}, "", 0, true},
+	} {
+		x := &facts{now: today, domain: Domain{Name: "shop.example"}, ids: []Identity{
+			{From: below, AlignedDKIM: true, Messages: tt.pass}, {From: below, Messages: tt.fail}}}
+		if tt.pass == 0 {
+			x.ids = x.ids[1:]
+		}
+		d := Detail{Names: map[string]From{below: tt.from}}
+		var notes string
+		for _, n := range x.nameSection(d).Notes {
+			notes += string(n)
+		}
+		if !strings.Contains(notes, tt.says) || (tt.says == "") != (notes == "") {
+			t.Errorf("%s: the names say %q, want %q", tt.name, notes, tt.says)
+		}
+		out := x.whatIfSection(visit{q: url.Values{"np": {"reject"}}}, d)
+		var refused int64
+		for _, row := range out.Table.Rows {
+			if strings.Contains(string(row[0].HTML), "refused") {
+				refused += row[2].Value.(int64)
+			}
+		}
+		guesses := strings.Contains(fmt.Sprint(out.Text), "the DNS was not asked")
+		if refused != tt.refused || guesses != tt.guesses {
+			t.Errorf("%s: refuses %d, guesses %v; want %d, %v", tt.name, refused, guesses,
+				tt.refused, tt.guesses)
+		}
+	}
+}
+
+// TestAcceptOf holds that the form says what acceptance excuses, and what it does not.
+func TestAcceptOf(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		alone    int64 // of 1000
+		accepted *Rule
+		want     string // "" is no form
+	}{
+		{"all signed", 0, nil, ""},
+		{"1%", 10, nil, "Accepting does not lift that rule"},
+		{"all by SPF", 1000, nil, "99% of the mail of the source"},
+		{"1%, accepted", 10, &Rule{By: "anna"}, "accepted on"},
+		{"all by SPF, accepted", 1000, &Rule{By: "anna"}, "excuses at most 1% of its mail"},
+	} {
+		form := acceptOf(&source{accepted: tt.accepted, Source: advice.Source{Messages: 1000,
+			Pass: 1000, DKIM: 1000 - tt.alone}})
+		if (form != nil) != (tt.want != "") ||
+			form != nil && !strings.Contains(string(form.Text), tt.want) ||
+			tt.alone == 10 && tt.accepted != nil && strings.Contains(string(form.Text), "excuses") {
+			t.Errorf("%s: %+v, want %q", tt.name, form, tt.want)
+		}
 	}
 }
 

@@ -55,7 +55,7 @@ func (s *Server) domainPage(ctx context.Context, v visit, domain string) (*page,
 	}
 	p.Sections = append(p.Sections, x.problems(h), x.daySection(month), x.sourceSection(),
 		x.receiverSection(reasons), x.nameSection(detail),
-		x.dkimSection(detail), x.spfSection(), x.adviceSection(), x.whatIfSection(v),
+		x.dkimSection(detail), x.spfSection(), x.adviceSection(), x.whatIfSection(v, detail),
 		x.checkedSection(detail, s.checker != nil))
 	reports, n, err := s.read.Reports(ctx, x.filter, Window{Rows: 5})
 	if err != nil {

@@ -3,6 +3,7 @@ package web
 import (
 	"cmp"
 	"html/template"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -229,7 +230,7 @@ func ladder(a advice.Advice, x *facts) []rung {
 	return out
 }
 
-func (x *facts) whatIfSection(v visit) section {
+func (x *facts) whatIfSection(v visit, d Detail) section {
 	q := v.q
 	change := advice.Change{P: policyWord(q.Get("p")), SP: policyWord(q.Get("sp")),
 		NP: policyWord(q.Get("np")), NoSPF: q.Get("nospf") == "1"}
@@ -258,9 +259,11 @@ func (x *facts) whatIfSection(v visit) section {
 		form.Term = append(form.Term, o)
 	}
 	out := section{End: true, ID: "whatif", Title: "What if", WhatIf: form}
-	if change.NP != "" {
-		out.Text = append(out.Text, "Names below the domain of which no message passed count as "+
-			"names that do not exist: reports do not say, and the DNS was not asked.")
+	missing, guessed := x.missing(d)
+	if change.NP != "" && len(guessed) > 0 {
+		out.Text = append(out.Text, say("Of %s it is not known whether they exist: reports do not "+
+			"say, and the DNS was not asked or did not answer. Those of which no message passed "+
+			"count as names that do not exist.", prose(advice.List(guessed, 3))))
 	}
 	switch {
 	case form.Term != nil:
@@ -286,7 +289,7 @@ func (x *facts) whatIfSection(v visit) section {
 			{Key: "then", Title: "then", Right: true},
 			{Key: "change", Title: "change", Right: true},
 			{Key: "because", Title: "because of", Wrap: true}}}
-	for _, l := range advice.WhatIf(x.domain.Name, x.domain.Policy, x.rows(), change) {
+	for _, l := range advice.WhatIf(x.domain.Name, x.domain.Policy, x.rows(missing), change) {
 		var because []string
 		for _, s := range l.Because {
 			because = append(because, s.Source+" "+advice.Count(s.Messages))
@@ -363,10 +366,26 @@ func (x *facts) unused() map[string]bool {
 	return out
 }
 
-// rows are the messages as what-if judges them. Reports do not say whether a name exists: one of
-// which nothing passed counts as one that does not.
-func (x *facts) rows() []advice.Row {
-	missing := x.unused()
+// missing returns the names below the domain that do not exist, as the DNS says. Reports do not say
+// whether a name exists: of those that the DNS does not know, guessed, one of which nothing passed
+// counts as one that does not.
+func (x *facts) missing(d Detail) (missing map[string]bool, guessed []string) {
+	missing = x.unused()
+	for _, from := range slices.Sorted(maps.Keys(missing)) {
+		switch d.Names[from].Exists {
+		case "yes":
+			missing[from] = false
+		case "no":
+			missing[from] = true
+		default:
+			guessed = append(guessed, from)
+		}
+	}
+	return missing, guessed
+}
+
+// rows are the messages as what-if judges them.
+func (x *facts) rows(missing map[string]bool) []advice.Row {
 	var out []advice.Row
 	for i := range x.ids {
 		id := &x.ids[i]

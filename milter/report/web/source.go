@@ -239,18 +239,24 @@ func (s *Server) verdict(ctx context.Context, v visit, x *facts, src *source) se
 	return out
 }
 
-// acceptOf is the form for mail that passes by SPF alone: p=reject needs that a person accepts it.
+// acceptOf is the form for mail that passes by SPF alone: p=reject needs that a person accepts it,
+// and that it is a remainder.
 func acceptOf(src *source) *acceptForm {
 	n := plain(advice.Plural(src.SPFOnly(), "message passes", "messages pass"))
 	if r := src.accepted; r != nil {
-		return &acceptForm{Undo: r.ID, Text: say("%s by SPF alone, which %s accepted on %s.", n,
-			r.By, timeHTML(r.At))}
+		text := say("%s by SPF alone, which %s accepted on %s.", n, r.By, timeHTML(r.At))
+		if !src.SPFIsRemainder() {
+			text += " This excuses at most 1% of its mail: p=reject is advised only after 99% of " +
+				"it has aligned DKIM."
+		}
+		return &acceptForm{Undo: r.ID, Text: text}
 	}
 	if src.SPFOnly() == 0 {
 		return nil
 	}
 	return &acceptForm{Text: say("%s by SPF alone, and fail once they are forwarded. p=reject is "+
-		"advised only after all of it is signed, or you accept that.", n)}
+		"advised only after 99%% of the mail of the source has aligned DKIM. Accepting does not "+
+		"lift that rule: it excuses the rest, at most 1%%.", n)}
 }
 
 func sourceDays(x *facts, source string, sums []Sum) section {
