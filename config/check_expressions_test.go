@@ -51,7 +51,8 @@ func TestPolicyRules(t *testing.T) {
 			`mailseal.toml:8: policy.rules[1].when: is never true: role cannot be both "ours" and "theirs"`},
 		{"covered", good + strings.Replace(strings.ReplaceAll(good, `"a"`, `"b"`), "when = '",
 			"when = 'size > 5 and ", 1), "",
-			`mailseal.toml:8: policy.rules[1].when: is never used: whenever it is true, the rule "a" in line 2, above it, is true and decides`},
+			`mailseal.toml:8: policy.rules[1].when: is never used: whenever it is true, ` +
+				`the rule "a" in line 2, above it, is true and decides`},
 		{"covered by a dry run", good + "dry_run = true\n" + strings.ReplaceAll(good, `"a"`, `"b"`), "", ""},
 		{"accepts forgeries", "[[policy.rules]]\nname = \"a\"\nwhen = 'header(\"List-Id\") != " +
 			"\"\"'\naction = \"accept\"\n", "", "accepts mail that DMARC says to reject"},

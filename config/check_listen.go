@@ -112,7 +112,8 @@ func parseListener(s string) (network, target string, err error) {
 		strings.ContainsAny(host, ".:") {
 		return "", "", fmt.Errorf("%q: write inet:%s@%s", s, port, strings.TrimSuffix(s, ":"+port))
 	}
-	return "", "", fmt.Errorf(`%q is not an address such as "inet:8891@127.0.0.1" or "unix:/run/mailseal/mailseal.sock"`, s)
+	return "", "", fmt.Errorf(`%q is not an address such as "inet:8891@127.0.0.1" or `+
+		`"unix:/run/mailseal/mailseal.sock"`, s)
 }
 
 func parsePort(kind, s string) (network, target string, err error) {

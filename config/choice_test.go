@@ -119,13 +119,16 @@ func TestEveryChoiceHasDefault(t *testing.T) {
 func TestUnknownWord(t *testing.T) {
 	for _, tc := range []struct{ text, want string }{
 		{"on_internal_error = \"rejct\"",
-			`mailseal.toml:1: on_internal_error: "rejct" is not one of "accept", "reject" and "tempfail"; did you mean "reject"?`},
+			`mailseal.toml:1: on_internal_error: "rejct" is not one of "accept", ` +
+				`"reject" and "tempfail"; did you mean "reject"?`},
 		{"on_internal_error = \"discard\"",
 			`mailseal.toml:1: on_internal_error: "discard" is not one of "accept", "reject" and "tempfail"`},
 		{"[policy.dmarc]\np_none = \"bounce\"",
-			`mailseal.toml:2: policy.dmarc.p_none: "bounce" is not one of "accept", "mark", "hold", "reject" and "tempfail"`},
+			`mailseal.toml:2: policy.dmarc.p_none: "bounce" is not one of "accept", "mark", ` +
+				`"hold", "reject" and "tempfail"`},
 		{"[signing]\non_key_error = \"skp\"",
-			`mailseal.toml:2: signing.on_key_error: "skp" is not one of "skip", "tempfail", "reject" and "accept"; did you mean "skip"?`},
+			`mailseal.toml:2: signing.on_key_error: "skp" is not one of "skip", "tempfail", ` +
+				`"reject" and "accept"; did you mean "skip"?`},
 		{"[senders]\nrequire = \"envelope\"",
 			`mailseal.toml:2: senders.require: "envelope" is not one of "none", "envelope_domain" and "login"`},
 		{"[[listen]]\nrole = \"our\"",

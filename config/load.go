@@ -207,7 +207,7 @@ func (l *loader) included(path string) []string {
 			l.problem(at, "no file matches %s", pattern)
 		case len(found) == 0 && !isDirectory(filepath.Dir(pattern)):
 			l.config.Warnings = append(l.config.Warnings, at.problem(fmt.Sprintf("%q matches no "+
-				"file: there is no directory %s", pattern, filepath.Dir(pattern))))
+				"file: the directory %s does not exist", pattern, filepath.Dir(pattern))))
 		}
 		out = append(out, found...)
 	}

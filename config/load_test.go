@@ -226,7 +226,7 @@ func TestIncludeOfNoDirectory(t *testing.T) {
 		return config.Problems(c.Warnings).Error()
 	}
 	if got := warnings(); !strings.Contains(got, "m.toml:3: include[0]: ") ||
-		!strings.Contains(got, "there is no directory") {
+		!strings.Contains(got, "matches no file: the directory") {
 		t.Errorf("got %q", got)
 	}
 	if err := os.Mkdir(filepath.Join(dir, "conf.d"), 0o700); err != nil {

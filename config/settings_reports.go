@@ -313,7 +313,7 @@ var reportsGroupSection = section{
 	header: "[[reports.web.group]]", path: "reports.web.group[]",
 	doc: "A group of your domains, such as those of a customer: the first page has a link to " +
 		"each group, and /?group=NAME, /domains.csv?group=NAME and /domains.json?group=NAME " +
-		"show its domains alone. A domain may be in several groups.",
+		"show only its domains. A domain may be in several groups.",
 	settings: []setting{
 		{name: "name", example: `"production"`, form: "line",
 			doc: "The name of the group, on the page and in its address. Required."},

@@ -103,7 +103,11 @@ var signingSection = section{
 				"\"relaxed\" alone means relaxed/simple (RFC 6376 section 3.5). Signatures with " +
 				"a simple body break more often on the way."},
 		{name: "headers", form: "field names", empty: "From alone", example: `["+X-Ticket", "-List-Owner"]`,
-			def: `["From", "Sender", "Reply-To", "Subject", "Date", "Message-ID", "To", "Cc", "MIME-Version", "Content-Type", "Content-Transfer-Encoding", "In-Reply-To", "References", "Resent-Date", "Resent-From", "Resent-Sender", "Resent-To", "Resent-Cc", "Resent-Message-ID", "List-Id", "List-Help", "List-Unsubscribe", "List-Unsubscribe-Post", "List-Subscribe", "List-Post", "List-Owner", "List-Archive", "Autocrypt"]`,
+			def: `["From", "Sender", "Reply-To", "Subject", "Date", "Message-ID", "To", "Cc", ` +
+				`"MIME-Version", "Content-Type", "Content-Transfer-Encoding", "In-Reply-To", ` +
+				`"References", "Resent-Date", "Resent-From", "Resent-Sender", "Resent-To", ` +
+				`"Resent-Cc", "Resent-Message-ID", "List-Id", "List-Help", "List-Unsubscribe", ` +
+				`"List-Unsubscribe-Post", "List-Subscribe", "List-Post", "List-Owner", "List-Archive", "Autocrypt"]`,
 			doc: "Fields that are signed if a message has them. A list of names with + and - " +
 				"adds to the default list, or in a rule to the list of [signing], and removes " +
 				"from it. From is always signed."},
@@ -112,7 +116,8 @@ var signingSection = section{
 			doc: "Fields that must not be added after signing: they are listed once more than " +
 				"the message has them, even where it has none. + and - work as in headers."},
 		{name: "oversign_if_present", form: "field names", empty: "none",
-			def: `["Date", "Message-ID", "MIME-Version", "Content-Type", "Content-Transfer-Encoding", "List-Unsubscribe", "List-Unsubscribe-Post"]`, example: `["-Date"]`,
+			def: `["Date", "Message-ID", "MIME-Version", "Content-Type", ` +
+				`"Content-Transfer-Encoding", "List-Unsubscribe", "List-Unsubscribe-Post"]`, example: `["-Date"]`,
 			doc: "Fields that must not be added a second time; a message without them may get " +
 				"them later, as Sendmail and mailing lists do. + and - work as in headers. " +
 				"Sender, the Resent fields and the other List fields are in neither list: " +

@@ -258,7 +258,9 @@ func TestWarnings(t *testing.T) {
 			rule("example.com", ""), ""},
 		{"key revoked before its signatures expire", "rotation.overlap = \"1d\"\n[[sign]]\nfrom " +
 			"= \"example.com\"\nmanaged = \"example.com\"",
-			`rotation.overlap: sign[0]: its signatures are valid for 10d, but a key that no longer signs is revoked after 1d: mail that is still on its way then does not verify; set overlap = "10d"`},
+			`rotation.overlap: sign[0]: its signatures are valid for 10d, ` +
+				`but a key that no longer signs is revoked after 1d: mail that is still on its ` +
+				`way then does not verify; set overlap = "10d"`},
 		{"key revoked before queues are empty", "signing.expiry = \"0s\"\nrotation.overlap = " +
 			"\"36h\"\n[[sign]]\nfrom = \"example.com\"\nmanaged = \"example.com\"", "up " +
 			"to 5d, but a key that no longer signs is revoked after 36h0m0s"},

@@ -63,7 +63,8 @@ func TestOneSetting(t *testing.T) {
 			"[192.0.2.53:53 [::1]:53 [::1]:5353 192.0.2.53:54]"},
 		{`dns.servers = "ns.example.com"`, servers, "!not a server's address"},
 		{`dns.servers = "192.0.2.53:0"`, servers, "!not a server's address"},
-		{`signing.unsigned_recipients = ["a@B.Example", "B.example.", ".b.example", "*@*.b.example", "@b.example", "a@*", "*", "*@*"]`, unsigned,
+		{`signing.unsigned_recipients = ["a@B.Example", "B.example.", ".b.example", ` +
+			`"*@*.b.example", "@b.example", "a@*", "*", "*@*"]`, unsigned,
 			"[a@b.example *@b.example *@*.b.example *@*.b.example *@b.example a@* * *]"},
 		{`signing.unsigned_recipients = '"a@b"@c.example'`, unsigned, `["a@b"@c.example]`},
 		{`signing.unsigned_recipients = "bücher.example"`, unsigned, "[*@bücher.example]"},

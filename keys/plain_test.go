@@ -117,7 +117,7 @@ func TestPlainKnowsAllPackages(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if seen < 20 {
+	if seen < 28 {
 		t.Errorf("only %d errors were found", seen)
 	}
 }

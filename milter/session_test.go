@@ -371,7 +371,8 @@ func TestMessageLine(t *testing.T) {
 	}}
 	r := serve(t, Settings{Filter: f})
 	r.dial(sendmail).deliver(letter("Q1"))
-	const want = `level=INFO msg=message queue=Q1 role=theirs author=example.net results="spf=fail dkim=none" action=reject took=`
+	const want = `level=INFO msg=message queue=Q1 role=theirs author=example.net ` +
+		`results="spf=fail dkim=none" action=reject took=`
 	if got := r.log.with(want, `by=stranger client=198.51.100.1 reply="DMARC policy"`); len(
 		got) != 1 {
 		t.Errorf("no such line: %s", want)

@@ -116,7 +116,8 @@ func execSQLite(t *testing.T, path, statement string) {
 func TestCheckWalkLarge(t *testing.T) {
 	path := hosted.SQLite(t)
 	execSQLite(t, path, `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 2500)
-		INSERT INTO dkim_keys SELECT 'large'||i, 'large'||i||'.example', 's', (SELECT private_key FROM dkim_keys WHERE name = 'k1') FROM n`)
+		INSERT INTO dkim_keys SELECT 'large'||i, 'large'||i||'.example', 's', (SELECT private_key
+		FROM dkim_keys WHERE name = 'k1') FROM n`)
 	config, zone := walkSite(t, "sqlite", path, strings.Replace(listQuery, "7", "600", 1))
 	patient(t, config)
 	var out, progress bytes.Buffer

@@ -198,7 +198,8 @@ func TestExplainSigningSources(t *testing.T) {
 		case "/signing/web.example?login=joe":
 			io.WriteString(w, `{"data": {"data": {"keys": ["web"]}}}`)
 		case "/keys/web":
-			io.WriteString(w, `{"data": {"data": {"domain": "web.example", "selector": "w", "private_key": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}}}`)
+			io.WriteString(w, `{"data": {"data": {"domain": "web.example", "selector": "w", `+
+				`"private_key": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}}}`)
 		default:
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}

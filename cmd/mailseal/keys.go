@@ -80,14 +80,8 @@ func newKeysListCmd(f *keysFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list [DOMAIN...]",
 		Short: "List the keys that sign and their stages, or with --format the records that must be published now",
-		Long: `List prints the keys and their stages. With --format it prints the records that must be published now, for a program
-that publishes them: the same records that "keys rotate" waits for. A new key is included from the start. A retiring
-key is included until rotation.overlap has passed and its successor is published; after that it has an empty p=, which
-revokes it. A revoked key is left out, or deleted by nsupdate's commands. The name servers are queried only if a key
-is due to be revoked; if they do not answer, its record is printed unchanged. If there are no keys at all, the exit
-code is 1, so that a program does not delete all records. If you publish exactly the records that list prints, and run
-keys rotate, keys pass through all stages automatically.`,
-		Args: filled,
+		Long:  help("keys-list"),
+		Args:  filled,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.Format = format
 			for _, name := range []string{"zone", "server"} {

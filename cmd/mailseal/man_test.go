@@ -3,12 +3,13 @@ package main
 import (
 	"bytes"
 	"flag"
-	"mailseal/cmd/mailseal/answer"
 	"os"
 	"strings"
 	"testing"
 
 	"github.com/spf13/pflag"
+
+	"mailseal/cmd/mailseal/answer"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")

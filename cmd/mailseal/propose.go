@@ -130,16 +130,9 @@ answer.`,
 func newProposeDKIMCmd() *cobra.Command {
 	var f keysFlags
 	cmd := &cobra.Command{
-		Use:   "dkim DOMAIN",
-		Short: "Make the keys that a domain lacks, print their records, and activate them once the DNS shows them",
-		Long: `Dkim makes a key of each of rotation.algorithms for a domain that has no managed keys, in the state directory, where
-only the daemon's user can read them. It prints their records and what each name server shows. A key begins to sign as
-soon as all name servers show it. You can run the command as often as you like: keys that wait are not made twice, and
-keys that sign stay. KEY ROTATION in mailseal.toml(5) describes the later stages of a key.
-
-For a domain that already signs with a key in a file it makes no keys, and says what to do.
-
-The exit code is 0 when all keys sign, 1 when one waits for its record or none is made, 3 when a name server did not answer.`,
+		Use:     "dkim DOMAIN",
+		Short:   "Make the keys that a domain lacks, print their records, and activate them once the DNS shows them",
+		Long:    help("propose-dkim"),
 		Example: `  mailseal propose dkim example.com`,
 		Args:    exactArgs("DOMAIN"),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -23,13 +23,11 @@ type shadowFlags struct {
 func newShadowCmd() *cobra.Command {
 	var f shadowFlags
 	cmd := &cobra.Command{
-		Use:   "shadow --listen ADDRESS --upstream ADDRESS",
-		Short: "Run in front of the old milter, and log where Mailseal would differ",
-		Long:  help("shadow"),
-		Example: `  mailseal shadow --listen inet:8892@127.0.0.1 --upstream inet:8891@127.0.0.1 --log /var/log/mailseal-shadow.log
-  mailseal shadow --listen unix:/run/mailseal/shadow.sock --group postfix --upstream unix:/run/opendkim/opendkim.sock --json
-  mailseal shadow report /var/log/mailseal-shadow.log`,
-		Args: noArgs,
+		Use:     "shadow --listen ADDRESS --upstream ADDRESS",
+		Short:   "Run in front of the old milter, and log where Mailseal would differ",
+		Long:    help("shadow"),
+		Example: help("shadow-examples"),
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return f.run(cmd)
 		},

@@ -23,13 +23,7 @@ func newSignCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sign [--config FILE | --domain D --selector S --key FILE ...] [FILE]",
 		Short: "Sign a message",
-		Long: `Sign reads a message from a file, or from standard input if FILE is "-" or missing, and writes the signed message to
-standard output. Line ends are not changed. Keys and rules are those of the configuration; or give a domain, and a
-selector and a key file for each signature.
-
-Nothing is written unless the message is signed. The exit code is 1 if no rule matches the author or the message has no
-author; 3 if a rule matches but the message could not be signed, or if the configuration or a file could not be used: do
-not send the message then.`,
+		Long:  help("sign"),
 		Example: `  mailseal sign --config /etc/mailseal/mailseal.toml message.eml > signed.eml
   mailseal sign --domain example.com --selector mail --key mail.pem < message > signed`,
 		Args: atMostOne("FILE"),

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
-	"mailseal/cmd/mailseal/answer"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"mailseal/cmd/mailseal/answer"
 )
 
 // everyCommand calls do for each command that does something, with the words that name it.

@@ -198,7 +198,8 @@ func (im *importer) dmarcIgnored() {
 		if len(names) > 0 {
 			t := im.out.add("[[policy.override]]", base(e.place)+" IgnoreMailFrom")
 			t.set("author_domains", names, "")
-			t.lines = append(t.lines, `dmarc = { p_reject = "accept", p_quarantine = "accept", p_none = "accept", permerror = "accept", temperror = "accept" }`)
+			t.lines = append(t.lines, `dmarc = { p_reject = "accept", p_quarantine = "accept", `+
+				`p_none = "accept", permerror = "accept", temperror = "accept" }`)
 			im.note("dmarc-ignore", e, tables.Shorten(names))
 		}
 	}

@@ -132,7 +132,8 @@ func postgresConfig(dsn string, timeout time.Duration) (c *pgx.ConnConfig, err e
 		if errors.Is(err, files.ErrSlow) {
 			return nil, fmt.Errorf("%w: %w", ErrDSN, files.ErrSlow)
 		}
-		return nil, fmt.Errorf(`%w: it is like "host=/run/postgresql dbname=mail user=mailseal" or "postgres://USER@HOST/mail"`, ErrDSN)
+		return nil, fmt.Errorf(`%w: it is like "host=/run/postgresql dbname=mail user=mailseal" `+
+			`or "postgres://USER@HOST/mail"`, ErrDSN)
 	}
 	if limit := timeout / time.Duration(hosts(c)); c.ConnectTimeout == 0 ||
 		c.ConnectTimeout > limit {
@@ -171,7 +172,8 @@ func openMySQL(dsn string, t keys.TLS, timeout time.Duration) (*sql.DB, error) {
 func newMySQL(dsn string, t keys.TLS, timeout time.Duration) (driver.Connector, error) {
 	c, err := mysql.ParseDSN(dsn)
 	if err != nil {
-		return nil, fmt.Errorf(`%w: it is like "mailseal:password@unix(/run/mysqld/mysqld.sock)/mail" or "mailseal:password@tcp(host:3306)/mail"`, ErrDSN)
+		return nil, fmt.Errorf(`%w: it is like `+
+			`"mailseal:password@unix(/run/mysqld/mysqld.sock)/mail" or "mailseal:password@tcp(host:3306)/mail"`, ErrDSN)
 	}
 	for _, limit := range []*time.Duration{&c.Timeout, &c.ReadTimeout, &c.WriteTimeout} {
 		if *limit == 0 || *limit > timeout {

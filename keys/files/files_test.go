@@ -282,5 +282,9 @@ func TestMakeOf(t *testing.T) {
 		if !ok || strconv.Itoa(uid) != want {
 			t.Errorf("%q belongs to %d, want %s", dir, uid, want)
 		}
+		info, err := os.Stat(filepath.Join(top, dir))
+		if err != nil || dir != "" && info.Mode().Perm() != 0o750 {
+			t.Errorf("%q: %v, %v, want 0750", dir, info.Mode(), err)
+		}
 	}
 }

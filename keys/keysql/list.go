@@ -24,8 +24,8 @@ func (s *Source) List(ctx context.Context, after string) ([]string, error) {
 		}
 		switch {
 		case name.String == after:
-			return s.fail(s.list, fmt.Errorf(
-				`%w: it does not go on behind $1; it is like "SELECT name FROM dkim_keys WHERE name > $1 ORDER BY name LIMIT 500"`, ErrQuery))
+			return s.fail(s.list, fmt.Errorf(`%w: it does not go on behind $1; it is like `+
+				`"SELECT name FROM dkim_keys WHERE name > $1 ORDER BY name LIMIT 500"`, ErrQuery))
 		case len(out) == maxPage:
 			return s.fail(s.list, fmt.Errorf("%w: more than %d rows in one answer; end the query "+
 				"with LIMIT 500", ErrQuery, maxPage))

@@ -93,7 +93,9 @@ func TestParseURIs(t *testing.T) {
 		{"several", "mailto:a@example.com , https://example.com/x,mailto:b@example.com",
 			"rua=mailto:a@example.com,https://example.com/x,mailto:b@example.com"},
 		{"size", "mailto:a@example.com!10m,mailto:b@example.com!5",
-			`rua=mailto:a@example.com,mailto:b@example.com | the size in "mailto:a@example.com!10m" is ignored: historic since RFC 9989 | the size in "mailto:b@example.com!5" is ignored: historic since RFC 9989`},
+			`rua=mailto:a@example.com,mailto:b@example.com | the size in ` +
+				`"mailto:a@example.com!10m" is ignored: historic since RFC 9989 | the size in ` +
+				`"mailto:b@example.com!5" is ignored: historic since RFC 9989`},
 		{"not a size", "mailto:a@example.com!10mb", `"mailto:a@example.com!10mb" in rua is ignored: not a URI`},
 		{"not a size either", "mailto:a@example.com!m", `"mailto:a@example.com!m" in rua is ignored: not a URI`},
 		{"bang inside", "mailto:a!b@example.com", `"mailto:a!b@example.com" in rua is ignored: not a URI`},

@@ -241,7 +241,8 @@ func TestDoubt(t *testing.T) {
 		{"five domains", []string{" a@a.test, b@b.test, c@c.test, d@d.test, e@e.test"}, "", ErrManyAuthors,
 			"more than one author: From shows more than 4 domains, a.test and b.test and c.test and d.test"},
 		{"name and brackets", []string{" ceo@a.test <x@b.test>"}, "", ErrManyAuthors,
-			`more than one author: From shows 2 domains, a.test and b.test (From, byte 12, "<": unexpected after an address)`},
+			`more than one author: From shows 2 domains, a.test and b.test (From, byte 12, ` +
+				`"<": unexpected after an address)`},
 		{"no field", nil, "", ErrNoAuthor, "no author: no From field"},
 		{"no address", []string{" Joe"}, "", ErrNoAuthor,
 			"no author: From, byte 4, at the end: nothing in place of an address"},

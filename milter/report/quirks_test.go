@@ -135,12 +135,14 @@ func TestXML(t *testing.T) {
 		{"X6 no declaration", parts{head: "\n\n  "}.String(), "Org", ""},
 		{"X6 one line", strings.ReplaceAll(parts{}.String(), "\n", ""), "Org", ""},
 		{"X7 XML 1.1", parts{head: `<?xml version="1.1"?>`}.String(), "Org", ""},
-		{"X8 a schema left open", parts{head: `<?xml version="1.0"?><xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema">`}.String(), "Org", ""},
+		{"X8 a schema left open", parts{head: `<?xml version="1.0"?><xs:schema ` +
+			`xmlns:xs="http://www.w3.org/2001/XMLSchema">`}.String(), "Org", ""},
 		{"X9 prefixes", strings.NewReplacer("</", "</ns1:", "<",
 			"<ns1:").Replace(parts{head: " "}.String()), "Org", ""},
 		{"X10 the namespace of RFC 9990",
 			parts{root: `feedback xmlns="urn:ietf:params:xml:ns:dmarc-2.0"`}.String(), "Org", ""},
-		{"X11 the old namespace", parts{root: `feedback xmlns="http://dmarc.org/dmarc-xml/0.1" xmlns:xsi="x" xsi:schemaLocation="y > z"`}.String(), "Org", ""},
+		{"X11 the old namespace", parts{root: `feedback xmlns="http://dmarc.org/dmarc-xml/0.1" ` +
+			`xmlns:xsi="x" xsi:schemaLocation="y > z"`}.String(), "Org", ""},
 		{"X11 another namespace", parts{root: `feedback xmlns="urn:x"`}.String(), "Org", "namespace"},
 		{"X12 a plain &", parts{meta: meta("AT&T & Co")}.String(), "AT&T & Co", "unescaped-amp"},
 		{"X13 a plain < in an address",

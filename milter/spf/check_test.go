@@ -238,7 +238,8 @@ func TestExplanation(t *testing.T) {
 	const fails = "example.com TXT \"v=spf1 -all exp=why.example.com\"\n"
 	tests := []struct{ name, zone, want string }{
 		{"text", fails + `why.example.com TXT "No."`, "No."},
-		{"macros", fails + `why.example.com TXT "%{i} is not of %{d}%_(%{l}), says %{r} at %{t}; http://%{o}/?s=%{S}%-%%"`,
+		{"macros", fails + `why.example.com TXT "%{i} is not of %{d}%_(%{l}), ` +
+			`says %{r} at %{t}; http://%{o}/?s=%{S}%-%%"`,
 			"192.0.2.1 is not of example.com (joe+x), says mx.example.net at 1700000000; " +
 				"http://example.com/?s=joe%2Bx%40example.com%20%"},
 		{"none", `example.com TXT "v=spf1 -all"`, ""},
@@ -328,15 +329,25 @@ func TestTreeIsVisible(t *testing.T) {
 func TestReceivedSPF(t *testing.T) {
 	tests := []struct{ name, zone, from, want string }{
 		{"pass", `example.com TXT "v=spf1 ip4:192.0.2.1 -all"`, "joe@example.com",
-			`pass (mx.example.net: example.com permits 192.0.2.1) identity=mailfrom; client-ip=192.0.2.1; helo=mail.example.org; envelope-from="joe@example.com"; receiver=mx.example.net; mechanism="ip4:192.0.2.1"`},
+			`pass (mx.example.net: example.com permits 192.0.2.1) identity=mailfrom; ` +
+				`client-ip=192.0.2.1; helo=mail.example.org; envelope-from="joe@example.com"; ` +
+				`receiver=mx.example.net; mechanism="ip4:192.0.2.1"`},
 		{"default", `example.com TXT "v=spf1"`, "joe@example.com",
-			`neutral (mx.example.net: example.com does not say whether it permits 192.0.2.1) identity=mailfrom; client-ip=192.0.2.1; helo=mail.example.org; envelope-from="joe@example.com"; receiver=mx.example.net; mechanism=default`},
+			`neutral (mx.example.net: example.com does not say whether it permits 192.0.2.1) ` +
+				`identity=mailfrom; client-ip=192.0.2.1; helo=mail.example.org; ` +
+				`envelope-from="joe@example.com"; receiver=mx.example.net; mechanism=default`},
 		{"temperror", "$TIMEOUT example.com", "joe@example.com",
-			`temperror (mx.example.net: the DNS did not tell) identity=mailfrom; client-ip=192.0.2.1; helo=mail.example.org; envelope-from="joe@example.com"; receiver=mx.example.net; problem="TXT example.com: lookup failed: no answer in time"`},
+			`temperror (mx.example.net: the DNS did not tell) identity=mailfrom; ` +
+				`client-ip=192.0.2.1; helo=mail.example.org; envelope-from="joe@example.com"; ` +
+				`receiver=mx.example.net; problem="TXT example.com: lookup failed: no answer in time"`},
 		{"hostile sender", `example.com TXT "v=spf1 -all"`, "a\"b;\r\nX: (y\\z\xff@example.com",
-			`fail (mx.example.net: example.com does not permit 192.0.2.1) identity=mailfrom; client-ip=192.0.2.1; helo=mail.example.org; envelope-from="a?b???X: ?y?z?@example.com"; receiver=mx.example.net; mechanism=-all`},
+			`fail (mx.example.net: example.com does not permit 192.0.2.1) identity=mailfrom; ` +
+				`client-ip=192.0.2.1; helo=mail.example.org; envelope-from="a?b???X: ` +
+				`?y?z?@example.com"; receiver=mx.example.net; mechanism=-all`},
 		{"null sender", `mail.example.org TXT "v=spf1 ~all"`, "",
-			`softfail (mx.example.net: mail.example.org probably does not permit 192.0.2.1) identity=mailfrom; client-ip=192.0.2.1; helo=mail.example.org; envelope-from="postmaster@mail.example.org"; receiver=mx.example.net; mechanism=~all`},
+			`softfail (mx.example.net: mail.example.org probably does not permit 192.0.2.1) ` +
+				`identity=mailfrom; client-ip=192.0.2.1; helo=mail.example.org; ` +
+				`envelope-from="postmaster@mail.example.org"; receiver=mx.example.net; mechanism=~all`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

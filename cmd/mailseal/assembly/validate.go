@@ -40,7 +40,7 @@ func LookupUser(name string) (*user.User, error) {
 	u, err := user.Lookup(name)
 	var unknown user.UnknownUserError
 	if errors.As(err, &unknown) {
-		return nil, fmt.Errorf("there is no user %q on this host", name)
+		return nil, fmt.Errorf("user %q does not exist on this host", name)
 	}
 	return u, err
 }

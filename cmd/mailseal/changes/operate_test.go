@@ -129,7 +129,7 @@ func TestSending(t *testing.T) {
 		{"no address", "invalid mail address", func() error {
 			return c.Suppress(t.Context(), "anna", web.Suppression{Address: "d", Until: tomorrow})
 		}},
-		{"a line too many", "invalid name", func() error {
+		{"a line too many", "the address must be one line", func() error {
 			return c.Suppress(t.Context(), "anna", web.Suppression{Address: "d@a.example\nx",
 				Until: tomorrow})
 		}},
@@ -141,7 +141,7 @@ func TestSending(t *testing.T) {
 			return c.Suppress(t.Context(), "anna", web.Suppression{Address: "d@a.example",
 				Until: time.Now().AddDate(101, 0, 0)})
 		}},
-		{"a long reason", "invalid name", func() error {
+		{"a long reason", "the reason is longer than", func() error {
 			return c.Suppress(t.Context(), "anna", long)
 		}},
 		{"nobody", "does not name the account", func() error {

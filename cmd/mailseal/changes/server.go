@@ -142,11 +142,16 @@ func write(w http.ResponseWriter, status int, r reply) {
 
 // check refuses what no page sends.
 func (c *change) check() error {
-	for _, word := range []string{c.By, c.Domain, c.Subject, c.Class, c.Reporter, c.Kind,
-		c.Address, c.Reason, c.Report} {
-		if len(word) > maxWords || !utf8.ValidString(word) ||
-			strings.ContainsAny(word, "\x00\r\n") {
-			return fmt.Errorf("%w: invalid name", errBad)
+	for _, field := range []struct{ name, text string }{
+		{"account", c.By}, {"domain", c.Domain}, {"source", c.Subject}, {"class", c.Class},
+		{"reporter", c.Reporter}, {"kind", c.Kind}, {"address", c.Address}, {"reason", c.Reason},
+		{"report", c.Report},
+	} {
+		if len(field.text) > maxWords {
+			return fmt.Errorf("%w: the %s is longer than %d bytes", errBad, field.name, maxWords)
+		}
+		if !utf8.ValidString(field.text) || strings.ContainsAny(field.text, "\x00\r\n") {
+			return fmt.Errorf("%w: the %s must be one line of text", errBad, field.name)
 		}
 	}
 	if c.By == "" {

@@ -36,12 +36,12 @@ func shortKey(t *testing.T) string {
 	return string(text)
 }
 
-// TestFindings holds which codes a configuration comes to, and the verdict.
 // pagesOf is the section of the pages with some settings.
 func pagesOf(settings string) string {
 	return "[reports.web]\naddress = \"127.0.0.1:1\"\n" + settings + "\n"
 }
 
+// TestFindings holds which codes a configuration comes to, and the verdict.
 func TestFindings(t *testing.T) {
 	good := listen + signing
 	second := func(setting string) string {
@@ -187,7 +187,7 @@ func TestOutput(t *testing.T) {
 	s := newSite(t, strings.Replace(listen, "inet:8891@127.0.0.1", "unix:/nowhere/m.sock", 1)+
 		signing)
 	found, r := s.check(t)
-	r.Judged = "" // which depends on the users of this host
+	r.Judged = "with the rights of X" // which depends on the users of this host
 	var text strings.Builder
 	p := Printer{Out: &text}
 	for _, f := range found {
@@ -196,7 +196,7 @@ func TestOutput(t *testing.T) {
 	p.Finish(r)
 	file := s.path("mailseal.toml")
 	want := "error: " + file + ":2: listen[0].address: no directory /nowhere\n  mkdir -p /nowhere\n" +
-		file + ": errors: 1, warnings: 0\n"
+		file + ": files were tested with the rights of X\n" + file + ": errors: 1, warnings: 0\n"
 	if text.String() != want {
 		t.Errorf("got\n%swant\n%s", text.String(), want)
 	}

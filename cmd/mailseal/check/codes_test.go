@@ -137,7 +137,8 @@ func TestSentences(t *testing.T) {
 		details []any
 		want    string
 	}{
-		{IDShort, []any{"mail"}, `not set, and no full name of this host is known: if the MTA's own name is not a full one, results are written under "mail", a name that others can use as well`},
+		{IDShort, []any{"mail"}, `not set, and no full name of this host is known: if the MTA's ` +
+			`own name is not a full one, results are written under "mail", a name that others can use as well`},
 		{IDSeveral, []any{"a.example, b.example"}, "not set, and more than one MTA may connect " +
 			"(a.example, b.example): mail of each MTA has results under a different name, and a " +
 			"field with such a name can be forged at the other MTAs"},
@@ -203,7 +204,8 @@ func TestSentences(t *testing.T) {
 			`source "web" cannot be listed: its keys were not compared; --domain DOMAIN compares those of a domain`},
 		{SourceNobody, []any{"web", "example.com", "sign[0]"}, `source "web": no key signs for example.com (sign[0])`},
 		{DNSNoRecord, []any{"k", "why"}, `key "k": why`},
-		{DNSAnyDomain, []any{"k"}, `key "k" signs as the author's domain, whatever it is; each of these domains must publish the key`},
+		{DNSAnyDomain, []any{"k"}, `key "k" signs as the author's domain, ` +
+			`whatever it is; each of these domains must publish the key`},
 		{DMARCUncount, []any{"example.net", "example.com", "why"},
 			"signs mail from example.net as d=example.com, which DMARC does not accept for that domain: why"},
 		{DMARCNoAnswer, []any{"example.com", "example.net", "why"},

@@ -59,7 +59,7 @@ func (c *checker) domainKeys(ctx context.Context) {
 		setting := c.keySetting(name, "file")
 		entry, _, _ := c.domains.Entry(name, "")
 		if dir := entry.Directory(); !isDirectory(dir) {
-			text := fmt.Sprintf("there is no directory %s: Mailseal cannot know which domains "+
+			text := fmt.Sprintf("the directory %s does not exist: Mailseal cannot know which domains "+
 				"have a key there, and defers their mail", dir)
 			c.report(finding(KeyMissing, setting, text))
 			continue

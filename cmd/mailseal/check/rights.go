@@ -45,10 +45,10 @@ func (c *checker) findService() error {
 	case err == nil && s.UID != 0:
 		c.service = &s
 	case err != nil && c.As != "":
-		return fmt.Errorf("%w: there is no user %q on this host", ErrAs, c.As)
+		return fmt.Errorf("%w: user %q does not exist on this host", ErrAs, c.As)
 	case err != nil:
-		c.result.Judged = fmt.Sprintf("as root, who may read all of them: there is no user "+
-			"%s on this host", s.Name)
+		c.result.Judged = fmt.Sprintf("as root, who may read all of them, since user %s does not "+
+			"exist on this host", s.Name)
 	}
 	return nil
 }

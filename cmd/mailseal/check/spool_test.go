@@ -16,7 +16,8 @@ func TestSpool(t *testing.T) {
 		root          bool
 	}{
 		{"off", "false", func(*testing.T, *site) {}, "", false},
-		{"missing", "true", func(*testing.T, *site) {}, "-m 2770", false},
+		{"missing", "true", func(*testing.T, *site) {},
+			"the directory does not exist; run", false},
 		{"there", "true", func(t *testing.T, s *site) {
 			s.mkdir(t, "spool")
 			if os.Geteuid() == 0 {

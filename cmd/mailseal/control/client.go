@@ -12,7 +12,7 @@ var ErrAway = errors.New("no daemon answers")
 
 // Ask sends a request to the daemon whose socket is at a path, and waits for the answer
 // until ctx ends. If the daemon could not carry out the request, the answer contains the
-// reason. The error, which may wrap ErrAway, means that there is no answer.
+// reason. The error, which may wrap ErrAway, reports that no daemon answered.
 func Ask(ctx context.Context, path string, r Request) (Answer, error) {
 	nc, err := new(net.Dialer).DialContext(ctx, "unix", path)
 	if err != nil {

@@ -18,7 +18,8 @@ import (
 var ErrRefused = errors.New("the reload is refused")
 
 // wayOut ends the sentence that says why.
-const wayOut = `"mailseal check --against-running" shows the difference, "mailseal reload --accept" reloads all the same`
+const wayOut = `"mailseal check --against-running" shows the difference, ` +
+	`"mailseal reload --accept" reloads all the same`
 
 var errNothingSigns = fmt.Errorf("%w: no rule with a key is left, so no mail would be signed; %s",
 	ErrRefused, wayOut)

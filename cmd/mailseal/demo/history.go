@@ -15,7 +15,10 @@ const historyDays = 60
 var receivers = []struct {
 	name  string
 	share int64
-}{{"google.com", 50}, {"outlook.com", 22}, {"yahoo.com", 9}, {"gmx.net", 6}, {"seznam.cz", 3}}
+}{
+	{"google.com", 50}, {"microsoft.com", 22}, {"yahooinc.com", 9}, {"amazonses.com", 6},
+	{"mimecast.org", 3},
+}
 
 // Addresses that mail comes from: the demo's host, a service that sends newsletters and signs as
 // itself, a host that passes mail on, and one that forges.

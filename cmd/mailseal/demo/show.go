@@ -95,14 +95,14 @@ func (d *demo) printMTA() {
 		_, port, _ = strings.Cut(d.cfg.Listen[1].Target, ":")
 	}
 	fmt.Fprintf(d.Out, `
-Mailseal goes on serving until Ctrl-C. To make an MTA of this host call it:
+Mailseal goes on serving until Ctrl-C. Let the MTA of this host use it:
 
   Postfix, /etc/postfix/main.cf             Sendmail, /etc/mail/sendmail.mc
     smtpd_milters = inet:127.0.0.1:%-5[2]s      %[3]s
     non_smtpd_milters = $smtpd_milters
     milter_default_action = tempfail
 
-The same on a unix socket, where the MTA may open it: %[1]s
+Or by a unix socket, if the MTA may open it: %[1]s
 `, socket, port, "INPUT_MAIL_FILTER(`mailseal', `S=inet:"+port+"@127.0.0.1, F=T, T=C:10s;S:10s;R:30s;E:5m')")
 }
 

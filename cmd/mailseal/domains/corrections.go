@@ -12,20 +12,6 @@ import (
 	"mailseal/milter/spf"
 )
 
-// stubbed answers for the TXT records of one name as if a text were published there.
-type stubbed struct {
-	dns.Resolver
-	name, text string
-}
-
-// Lookup implements dns.Resolver.
-func (p stubbed) Lookup(ctx context.Context, name string, t dns.Type) (dns.Answer, error) {
-	if t == dns.TXT && strings.EqualFold(strings.TrimSuffix(name, "."), p.name) {
-		return dns.Answer{Status: dns.Found, Texts: []string{p.text}}, nil
-	}
-	return p.Resolver.Lookup(ctx, name, t)
-}
-
 // droppable are the codes of terms without which a record allows the same hosts.
 var droppable = []string{spf.FlawLoop, spf.FlawIncludeGone, spf.FlawIncludeNone, spf.FlawEmpty}
 
@@ -42,7 +28,8 @@ func (c *checker) correctedSPF(
 	}
 	dropped := spf.Omitted(text)
 	for {
-		v := spf.Explore(ctx, stubbed{c.Resolver, c.name, repaired}, c.result.Domain)
+		v := spf.Explore(ctx, dns.Pretend{Resolver: c.Resolver, Name: c.name, Text: repaired},
+			c.result.Domain)
 		i := slices.IndexFunc(v.Flaws, func(f spf.Found) bool {
 			return f.Domain == c.name && slices.Contains(droppable, f.Code) &&
 				strings.Contains(repaired, " "+f.Term)
@@ -100,7 +87,8 @@ func (c *checker) joinSPF(ctx context.Context, texts []string) {
 	if !ok {
 		return
 	}
-	v := spf.Explore(ctx, stubbed{c.Resolver, c.name, joined}, c.result.Domain)
+	v := spf.Explore(ctx, dns.Pretend{Resolver: c.Resolver, Name: c.name, Text: joined},
+		c.result.Domain)
 	isBroken := func(f spf.Found) bool { return slices.Contains(broken, check.Code(f.Code)) }
 	if slices.ContainsFunc(v.Flaws, isBroken) {
 		return

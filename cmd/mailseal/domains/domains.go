@@ -310,7 +310,8 @@ func (c *checker) size(name string, a dns.Answer) {
 	}
 	if n > packet {
 		c.report(BigAnswer, name,
-			fmt.Sprintf("the TXT records have %d bytes in total, and a DNS packet has room for %d", n, packet))
+			fmt.Sprintf("the TXT records have %d bytes in total, and a DNS packet has room for %d",
+				n, packet))
 	}
 	if s := int(a.TTL.Seconds()); len(a.Texts) > 0 && s > 0 && (s < shortTTL || s > longTTL) {
 		c.report(ShortTTL, name, fmt.Sprintf("the time to live is %d seconds; an hour is common",

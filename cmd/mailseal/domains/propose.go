@@ -76,19 +76,6 @@ func ParseNetworks(texts []string) ([]netip.Prefix, error) {
 var ownEnvelope = []string{"amazonses.com", "servers.mcsv.net", "spf.mandrillapp.com",
 	"sendgrid.net", "spf.mtasv.net"}
 
-// proposed answers for one name what it would answer with a proposal, and all else as the DNS does.
-type proposed struct {
-	dns.Resolver
-	name, text string
-}
-
-func (p proposed) Lookup(ctx context.Context, name string, t dns.Type) (dns.Answer, error) {
-	if t == dns.TXT && strings.EqualFold(strings.TrimSuffix(name, "."), p.name) {
-		return dns.Answer{Status: dns.Found, Texts: []string{p.text}}, nil
-	}
-	return p.Resolver.Lookup(ctx, name, t)
-}
-
 // ProposeSPF starts from the record that is published, lets in who is asked for, and judges the
 // result by the daemon's own evaluator. The answer is bad when no record would do, such as for more
 // than ten lookups.
@@ -134,11 +121,12 @@ func ProposeSPF(ctx context.Context, name string, q SPFWishes) (publish.Proposal
 				strings.TrimPrefix(strings.TrimPrefix(termOfNetwork(network), "ip4:"), "ip6:"),
 			))
 		}
-		if !allPass(ctx, proposed{q.Resolver, out.Domain, text}, names[0], network) {
+		if !allPass(ctx, dns.Pretend{Resolver: q.Resolver, Name: out.Domain, Text: text}, names[0],
+			network) {
 			text = withTerm(text, termOfNetwork(network))
 		}
 	}
-	overlay := proposed{q.Resolver, out.Domain, text}
+	overlay := dns.Pretend{Resolver: q.Resolver, Name: out.Domain, Text: text}
 	v := spf.Explore(ctx, overlay, names[0])
 	if err := judgeSPF(v, text); err != nil {
 		return out, err
@@ -155,11 +143,11 @@ func ProposeSPF(ctx context.Context, name string, q SPFWishes) (publish.Proposal
 
 // allPass reports whether a network is let in already: a single address by the evaluator, of others
 // the term itself must be there.
-func allPass(ctx context.Context, r proposed, name domain.Name, network netip.Prefix) bool {
+func allPass(ctx context.Context, r dns.Pretend, name domain.Name, network netip.Prefix) bool {
 	if network.IsSingleIP() {
 		return passes(ctx, r, name, network.Addr())
 	}
-	return slices.Contains(strings.Fields(strings.ToLower(r.text)), termOfNetwork(network))
+	return slices.Contains(strings.Fields(strings.ToLower(r.Text)), termOfNetwork(network))
 }
 
 func termOfNetwork(n netip.Prefix) string {

@@ -9,6 +9,7 @@ import (
 
 	"mailseal/cmd/mailseal/answer"
 	"mailseal/cmd/mailseal/publish"
+	"mailseal/milter/dns"
 	"mailseal/milter/domain"
 	"mailseal/milter/report/advice"
 )
@@ -37,7 +38,7 @@ func (q *SPFWishes) fromReports(ctx context.Context, name domain.Name, text stri
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "Sources of the domain's mail in the reports of %d days:\n", reportedDays)
-	now := proposed{q.Resolver, name.String(), text}
+	now := dns.Pretend{Resolver: q.Resolver, Name: name.String(), Text: text}
 	for i := range own[:min(len(own), maxSources)] {
 		s := &own[i]
 		fmt.Fprintf(&b, "  %s from %s (%s): "+
@@ -53,7 +54,7 @@ func (q *SPFWishes) fromReports(ctx context.Context, name domain.Name, text stri
 
 // place says what becomes of a source, and lets it in where that helps. An include helps only where
 // the envelope domain is the domain's own, since SPF is asked of that one.
-func (q *SPFWishes) place(ctx context.Context, now proposed, name domain.Name,
+func (q *SPFWishes) place(ctx context.Context, now dns.Pretend, name domain.Name,
 	s *advice.Source) string {
 	if s.Envelope != "" && s.Envelope != name.String() {
 		text := "not added: receivers check SPF for its envelope domain, " +

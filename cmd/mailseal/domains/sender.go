@@ -173,7 +173,8 @@ func (c *checker) letIn(ctx context.Context) {
 		return
 	}
 	for _, addr := range c.Addresses {
-		if !passes(ctx, stubbed{c.Resolver, c.name, text}, c.result.Domain, addr) {
+		if !passes(ctx, dns.Pretend{Resolver: c.Resolver, Name: c.name, Text: text},
+			c.result.Domain, addr) {
 			text = withTerm(text, termOf(addr))
 		}
 	}

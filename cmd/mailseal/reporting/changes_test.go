@@ -294,7 +294,7 @@ func refuseAndTakeBack(t *testing.T, b *browser, cfg *config.Config, token strin
 		t.Errorf("%d reports count once a reporter is refused, want 1:\n%s", n, text)
 	}
 	if _, text := b.get(receiver); !strings.Contains(text,
-		"A person decided that they do not count.") || !strings.Contains(text, `name="prove"`) {
+		"An administrator decided that they do not count.") || !strings.Contains(text, `name="prove"`) {
 		t.Errorf("the page of the receiver that was refused:\n%s", text)
 	}
 	for _, step := range []struct {

@@ -1,7 +1,6 @@
 package reporting
 
 import (
-	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -52,8 +51,10 @@ func operate(t *testing.T, b *browser, cfg *config.Config, day time.Time) {
 		"Read again. 1 new report on 50 messages.") || countedIn(t, cfg) != before+1 {
 		t.Errorf("read again:\n%s", text)
 	}
-	if code, _ := post("/ingest/mail/"+ids[1], "discard", "1", ""); code != http.StatusForbidden {
-		t.Errorf("deleted without confirmation: status %d", code)
+	code, text := post("/ingest/mail/"+ids[1], "discard", "1", "")
+	if code != http.StatusForbidden ||
+		!strings.Contains(text, `<p class="prose">Tick the box to delete the mail for good. Not`) {
+		t.Errorf("deleted without confirmation: status %d\n%s", code, text)
 	}
 	if _, text := post("/ingest/mail/"+ids[1], "discard", "1", "confirm"); !strings.Contains(text,
 		"Deleted.") || strings.Contains(text, "/ingest/mail/") {
@@ -71,14 +72,15 @@ func operate(t *testing.T, b *browser, cfg *config.Config, day time.Time) {
 		t.Errorf("suppressed: status %d\n%s", code, text)
 	}
 	form.Set("until", "soon")
-	if code, _ := b.post("/out", form); code != http.StatusForbidden {
-		t.Errorf("a day that is not one: status %d", code)
+	if code, text := b.post("/out", form); code != http.StatusForbidden ||
+		!strings.Contains(text, `<p class="prose">Choose the day until which`) {
+		t.Errorf("a day that is not one: status %d\n%s", code, text)
 	}
 	if _, text := post("/out", "release", url.QueryEscape("d@a.example"), ""); !strings.Contains(
 		text, "d@a.example gets reports again.") {
 		t.Errorf("released:\n%s", text)
 	}
 	if code, _ := post("/out", "resend", "none", ""); code != http.StatusUnprocessableEntity {
-		t.Errorf("a report that there is not: status %s", fmt.Sprint(code))
+		t.Errorf("a report that does not exist: status %d", code)
 	}
 }

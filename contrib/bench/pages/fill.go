@@ -128,10 +128,12 @@ func (f *filler) words(s shape) {
 	f.exec(`WITH RECURSIVE k(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM k WHERE i < $1 - 1)
 		INSERT INTO in_name (id, name) SELECT $2 + i, 'forward' || i || '.test' FROM k`, forwarders, firstForwarderName)
 	f.exec(`WITH RECURSIVE k(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM k WHERE i < $1 - 1)
-		INSERT INTO in_source (id, ip, ptr) SELECT $2 + i, '198.51.' || (i / 250) || '.' || (i % 250), 'out.forward' || i || '.test' FROM k`,
+		INSERT INTO in_source (id, ip, ptr)
+		SELECT $2 + i, '198.51.' || (i / 250) || '.' || (i % 250), 'out.forward' || i || '.test' FROM k`,
 		forwarders, firstForwarder)
 	f.exec(`WITH RECURSIVE k(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM k WHERE i < $1 - 1)
-		INSERT INTO in_source (id, ip, ptr) SELECT $2 + i, '203.' || (i / 62500) || '.' || (i / 250 % 250) || '.' || (i % 250), '' FROM k`,
+		INSERT INTO in_source (id, ip, ptr)
+		SELECT $2 + i, '203.' || (i / 62500) || '.' || (i / 250 % 250) || '.' || (i % 250), '' FROM k`,
 		strangers, firstStranger)
 	for r := range s.receivers {
 		name := fmt.Sprintf("receiver-%02d.test", r)
@@ -154,7 +156,8 @@ func (f *filler) words(s shape) {
 				fmt.Sprint(d, i), string(text))
 		}
 	}
-	f.exec(`INSERT INTO in_authset (id, hash, results) VALUES (1, 'none', '{"spf":[{"domain":"","scope":"mfrom","result":"softfail"}]}')`)
+	f.exec(`INSERT INTO in_authset (id, hash, results)
+		VALUES (1, 'none', '{"spf":[{"domain":"","scope":"mfrom","result":"softfail"}]}')`)
 }
 
 func domainName(d int) string { return fmt.Sprintf("domain-%02d.example", d) }
@@ -164,14 +167,19 @@ func (f *filler) reports(s shape, today int64) {
 	n := s.domains * s.days * s.receivers
 	f.exec(`WITH RECURSIVE k(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM k WHERE i < $1)
 		INSERT INTO in_raw (id, digest, received, via, name, kind, trust, trust_domain, size, data)
-		SELECT i, 'd' || i, ($2 + (i - 1) / $3) * 86400 + 108000 + i % 7200, 'lmtp', '', 'aggregate', 'aligned', '', 20000, $4 FROM k`,
+		SELECT i, 'd' || i, ($2 + (i - 1) / $3) * 86400 + 108000 + i % 7200, 'lmtp', '',
+		'aggregate', 'aligned', '', 20000, $4 FROM k`,
 		n, today-int64(s.days), s.domains*s.receivers, packed())
-	f.exec(`WITH RECURSIVE k(i, day, domain, reporter) AS (SELECT 1, CAST($2 AS BIGINT), 1, 1 UNION ALL SELECT i + 1, CAST($2 AS BIGINT) + i / ($3 * $4), i / $4 % $3 + 1, i % $4 + 1
+	f.exec(`WITH RECURSIVE k(i, day, domain, reporter) AS (SELECT 1, CAST($2 AS BIGINT), 1, 1
+		UNION ALL SELECT i + 1, CAST($2 AS BIGINT) + i / ($3 * $4), i / $4 % $3 + 1, i % $4 + 1
 		FROM k WHERE i < $1)
-		INSERT INTO in_report (id, dedup, content, raw, reporter, report_id, domain, configured, begins, ends, received, trust, counted, state,
+		INSERT INTO in_report (id, dedup, content, raw, reporter, report_id, domain, configured,
+		begins, ends, received, trust, counted, state,
 			version, namespace, generator, policy, notes, records, messages)
-		SELECT i, 'd' || i, 'd' || i, i, reporter, 'report-' || i, domain, 1, day * 86400, day * 86400 + 86399, day * 86400 + 108000 + i % 7200, 'aligned', 1,
-			'whole', '1.0', '', '', '{"domain":"","p":"' || (CASE domain % 3 WHEN 0 THEN 'none' WHEN 1 THEN 'quarantine' ELSE 'reject' END) || '"}', '',
+		SELECT i, 'd' || i, 'd' || i, i, reporter, 'report-' || i, domain, 1, day * 86400,
+		day * 86400 + 86399, day * 86400 + 108000 + i % 7200, 'aligned', 1,
+			'whole', '1.0', '', '', '{"domain":"","p":"' || (CASE domain % 3 WHEN 0 THEN 'none'
+			WHEN 1 THEN 'quarantine' ELSE 'reject' END) || '"}', '',
 			$5, 0 FROM k`, n, today-int64(s.days), s.domains, s.receivers, s.perReport())
 }
 
@@ -189,15 +197,20 @@ func packed() []byte {
 func (f *filler) records(s shape) {
 	f.exec("DROP INDEX in_record_source")
 	f.exec("DROP INDEX in_record_day")
-	f.exec(`CREATE TEMP TABLE k AS WITH RECURSIVE k(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM k WHERE n < $1) SELECT n FROM k`, s.perReport())
-	f.exec(`INSERT INTO in_record (report, n, day, domain, source, messages, outcome, header_from, envelope_from, authset, facts)
+	f.exec(`CREATE TEMP TABLE k AS WITH RECURSIVE k(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM k
+		WHERE n < $1) SELECT n FROM k`, s.perReport())
+	f.exec(`INSERT INTO in_record (report, n, day, domain, source, messages, outcome,
+		header_from, envelope_from, authset, facts)
 		SELECT id, n, begins / 86400, domain,
-			CASE WHEN n <= $1 THEN (domain - 1) * $1 + n WHEN m % 100 < 90 THEN $2 + m / 100 % $3 ELSE $4 + m / 100 % $5 END,
+			CASE WHEN n <= $1 THEN (domain - 1) * $1 + n WHEN m % 100 < 90 THEN $2 + m / 100 % $3
+			ELSE $4 + m / 100 % $5 END,
 			CASE WHEN n = 1 THEN 200 + m % 300 WHEN n <= $1 THEN 10 + m % 40 ELSE 1 + m % 3 END,
-			CASE WHEN n <= $1 - 1 THEN 3 WHEN n = $1 THEN 2 WHEN m % 100 < 80 THEN 1 WHEN m % 100 < 90 THEN 16 ELSE 4 * (domain % 3) END,
+			CASE WHEN n <= $1 - 1 THEN 3 WHEN n = $1 THEN 2 WHEN m % 100 < 80 THEN 1
+			WHEN m % 100 < 90 THEN 16 ELSE 4 * (domain % 3) END,
 			domain, CASE WHEN n <= $1 OR m % 100 >= 90 THEN domain ELSE $6 + m / 100 % $3 END,
 			CASE WHEN n <= $1 OR m % 100 < 80 THEN 2 * domain WHEN m % 100 < 90 THEN 2 * domain + 1 ELSE 1 END, ''
-		FROM (SELECT r.id, r.begins, r.domain, k.n, (r.id * 7919 + k.n * 104729 + r.id / 7 * k.n) % 1000003 AS m FROM in_report r CROSS JOIN k) s`,
+		FROM (SELECT r.id, r.begins, r.domain, k.n,
+		(r.id * 7919 + k.n * 104729 + r.id / 7 * k.n) % 1000003 AS m FROM in_report r CROSS JOIN k) s`,
 		ownHosts, firstForwarder, forwarders, firstStranger, strangers, firstForwarderName)
 	f.exec("DROP TABLE k")
 	f.exec("CREATE INDEX in_record_source ON in_record (domain, source, day)")
@@ -207,7 +220,8 @@ func (f *filler) records(s shape) {
 // sums makes the rollups as the intake does, and the sums of reports.
 func (f *filler) sums() {
 	f.exec(`INSERT INTO in_day_reporter (domain, day, reporter, outcome, messages)
-		SELECT x.domain, x.day, p.reporter, x.outcome, SUM(x.messages) FROM in_record x JOIN in_report p ON p.id = x.report
+		SELECT x.domain, x.day, p.reporter, x.outcome, SUM(x.messages) FROM in_record x
+		JOIN in_report p ON p.id = x.report
 		GROUP BY x.domain, x.day, p.reporter, x.outcome`)
 	f.exec(`INSERT INTO in_day_source (domain, day, source, outcome, messages)
 		SELECT domain, day, source, outcome, SUM(messages) FROM in_record GROUP BY domain, day, source, outcome`)

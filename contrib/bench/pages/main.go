@@ -199,9 +199,12 @@ func arrive(ctx context.Context, st *store.Store) error {
 		f := &filler{ctx: ctx, tx: tx}
 		f.exec(`INSERT INTO in_raw (digest, received, via, name, kind, trust, trust_domain, size)
 			SELECT 'n' || MAX(id), MAX(received), 'lmtp', '', 'aggregate', 'aligned', '', 1 FROM in_raw`)
-		f.exec(`INSERT INTO in_report (dedup, content, raw, reporter, report_id, domain, configured, begins, ends, received, trust, counted, state, version,
-			namespace, generator, policy, notes, records, messages) SELECT 'n' || (SELECT MAX(id) FROM in_report), 'n', (SELECT MAX(id) FROM in_raw), reporter,
-			'new', domain, 1, begins, ends, received, trust, 1, state, version, namespace, generator, policy, notes, 0, 0 FROM in_report WHERE id = 1`)
+		f.exec(`INSERT INTO in_report (dedup, content, raw, reporter, report_id, domain,
+			configured, begins, ends, received, trust, counted, state, version,
+			namespace, generator, policy, notes, records, messages) SELECT 'n' || (SELECT MAX(id)
+			FROM in_report), 'n', (SELECT MAX(id) FROM in_raw), reporter,
+			'new', domain, 1, begins, ends, received, trust, 1, state, version, namespace,
+			generator, policy, notes, 0, 0 FROM in_report WHERE id = 1`)
 		return f.err
 	})
 }

@@ -52,7 +52,8 @@ func (c *Chart) WriteSVG(w io.Writer) error {
 		y: scaleOf(c, func(p Point) float64 { return p.Y }, 1.7, top+plotHeight, top),
 	}
 	height := top + plotHeight + bottom + lineHeight*len(c.Notes)
-	d.add(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img" aria-label="%s">`+"\n", width, height, width, height, html.EscapeString(c.Title))
+	d.add(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" `+
+		`role="img" aria-label="%s">`+"\n", width, height, width, height, html.EscapeString(c.Title))
 	d.b.WriteString(style())
 	d.add(`<rect class="paper" width="%d" height="%d" rx="6"/>`+"\n", width, height)
 	d.text("title", left, 26, "start", c.Title)

@@ -60,7 +60,8 @@ func (v *vault) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, `{"data": {"data": {"keys": ["joe.%s"]}, "metadata": {"version": 2}}}`,
 			strings.TrimPrefix(path, "signing/"))
 	case strings.HasPrefix(path, "keys/joe."):
-		fmt.Fprintf(w, `{"data": {"data": {"domain": "%s", "selector": "joe", "private_key": "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="}}}`, strings.TrimPrefix(path, "keys/joe."))
+		fmt.Fprintf(w, `{"data": {"data": {"domain": "%s", "selector": "joe", `+
+			`"private_key": "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="}}}`, strings.TrimPrefix(path, "keys/joe."))
 	default:
 		w.WriteHeader(http.StatusNotFound)
 		io.WriteString(w, `{"errors": []}`)

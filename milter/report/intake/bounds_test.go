@@ -220,7 +220,8 @@ func TestAllIdleMailIsBounded(t *testing.T) {
 		others := func() int { return one(t, s, "SELECT COUNT(*) FROM in_other") }
 		before := others()
 		set(`WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 10000)
-			INSERT INTO in_other (dedup, raw, kind, domain, reporter, begins, ends, received, trust_domain, good, bad, content)
+			INSERT INTO in_other (dedup, raw, kind, domain, reporter, begins, ends, received,
+			trust_domain, good, bad, content)
 			SELECT 'x' || n, (SELECT MAX(id) FROM in_raw), 'tls', 'x', 'x', 0, 9999999999, 0, '', 0, 0, '{}' FROM c`)
 		got := take(t, i, "", "", []byte(strings.Replace(tlsReport, "r1", "r2", 1)))
 		if got.Dropped != 1 || got.TLS != 0 || len(got.Problems) != 1 || others() != before+10_000 {

@@ -111,11 +111,15 @@ func TestUnprovenAreBounded(t *testing.T) {
 func copies(t *testing.T, s *store.Store, n int) {
 	t.Helper()
 	err := s.Update(t.Context(), func(tx *store.Tx) error {
-		_, err := tx.ExecContext(t.Context(), `WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < $1)
-			INSERT INTO in_report (dedup, content, raw, reporter, report_id, domain, configured, begins, ends, received, trust,
+		_, err := tx.ExecContext(t.Context(), `WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL
+			SELECT n + 1 FROM c WHERE n < $1)
+			INSERT INTO in_report (dedup, content, raw, reporter, report_id, domain, configured,
+			begins, ends, received, trust,
 			counted, state, version, namespace, generator, policy, notes, records, messages)
-			SELECT 'y' || n, 'y' || n, raw, reporter, report_id, domain, configured, begins, ends, received, trust, counted, state,
-			version, namespace, generator, policy, notes, records, messages FROM in_report, c WHERE in_report.id = 1`, n)
+			SELECT 'y' || n, 'y' || n, raw, reporter, report_id, domain, configured, begins,
+			ends, received, trust, counted, state,
+			version, namespace, generator, policy, notes, records, messages FROM in_report, c
+			WHERE in_report.id = 1`, n)
 		return err
 	})
 	if err != nil {

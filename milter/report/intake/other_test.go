@@ -113,10 +113,13 @@ func testBin(t *testing.T, s *store.Store) {
 func fill(t *testing.T, s *store.Store, n int) {
 	t.Helper()
 	err := s.Update(t.Context(), func(tx *store.Tx) error {
-		_, err := tx.ExecContext(t.Context(), `WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < $1)
-			INSERT INTO in_report (dedup, content, raw, reporter, report_id, domain, configured, begins, ends, received, trust,
+		_, err := tx.ExecContext(t.Context(), `WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL
+			SELECT n + 1 FROM c WHERE n < $1)
+			INSERT INTO in_report (dedup, content, raw, reporter, report_id, domain, configured,
+			begins, ends, received, trust,
 			counted, state, version, namespace, generator, policy, notes, records, messages)
-			SELECT 'x' || n, 'x' || n, raw, reporter, report_id, domain, configured, begins, ends, received, trust, counted, state,
+			SELECT 'x' || n, 'x' || n, raw, reporter, report_id, domain, configured, begins,
+			ends, received, trust, counted, state,
 			version, namespace, generator, policy, notes, records, messages FROM in_report, c`, n)
 		return err
 	})

@@ -31,8 +31,10 @@ func TestTakeAllApart(t *testing.T) {
 		// The sums of a transaction are written at its end: with more than one report that has none
 		// yet, it is shared.
 		{"only together", `CREATE TRIGGER t BEFORE INSERT ON in_day_reporter WHEN (SELECT COUNT(*) FROM in_report) * 7 >
-			(SELECT COALESCE(SUM(messages), 0) FROM in_day_reporter) + 7 BEGIN SELECT RAISE(ABORT, 'too much'); END`, 5, ""},
-		{"one of them", `CREATE TRIGGER t BEFORE INSERT ON in_raw WHEN NEW.name = '4' BEGIN SELECT RAISE(ABORT, 'too much'); END`, 3, "too much"},
+			(SELECT COALESCE(SUM(messages), 0) FROM in_day_reporter) + 7 BEGIN
+			SELECT RAISE(ABORT, 'too much'); END`, 5, ""},
+		{"one of them", `CREATE TRIGGER t BEFORE INSERT ON in_raw WHEN NEW.name = '4' BEGIN
+			SELECT RAISE(ABORT, 'too much'); END`, 3, "too much"},
 		{"the first of them", `CREATE TRIGGER t BEFORE INSERT ON in_raw BEGIN SELECT RAISE(ABORT, 'too much'); END`,
 			0, "too much"},
 		{"none", "", 5, ""},

@@ -1,6 +1,7 @@
 package send
 
 import (
+	"errors"
 	"testing"
 
 	"mailseal/milter/report/store"
@@ -23,6 +24,11 @@ func TestSuppressAsSent(t *testing.T) {
 		}
 		if err := Release(ctx, s.Store, written); err != nil {
 			t.Errorf("%q is not released: %v", written, err)
+		}
+		again := store.Suppression{Address: written, Until: day0.AddDate(0, 1, 0)}
+		if err := errors.Join(Suppress(ctx, s.Store, again, day0),
+			Release(ctx, s.Store, want)); err != nil {
+			t.Errorf("%q is not released as %q: %v", written, want, err)
 		}
 	}
 	// An entry of an earlier version can be released as it stands in the list.

@@ -129,9 +129,11 @@ func (in *Ingest) head(h Head) (Status, error) {
 	in.noted = noted{h.Notes, h.Refused, h.Cut, h.Metadata.Errors, h.Metadata.Email,
 		h.Metadata.Contact, h.Metadata.Org}
 	notes, _ := json.Marshal(in.noted)
-	err = in.lookup.ask(in.ctx, &in.report, `INSERT INTO in_report (dedup, content, variant_of, raw, reporter, report_id, domain, configured, begins,
+	err = in.lookup.ask(in.ctx, &in.report, `INSERT INTO in_report (dedup, content, variant_of,
+		raw, reporter, report_id, domain, configured, begins,
 		ends, received, trust, counted, state, version, namespace, generator, policy, notes, records, messages)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21) RETURNING id`,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+		$19, $20, $21) RETURNING id`,
 		key, h.Digest, variantOf(first, status), in.raw, reporter, text(h.Metadata.ReportID), name,
 		number(h.Configured), in.begin.Unix(), in.end.Unix(),
 		in.arrival.Received.Unix(), h.Trust, number(in.counts), state, text(h.Version),
@@ -232,7 +234,8 @@ func (in *Ingest) reporter(key string, h Head) (id int64, err error) {
 	}
 	return id, in.lookup.ask(in.ctx, &id, `INSERT INTO in_reporter (key, org, email, first_seen, last_seen)
 		VALUES ($1, $2, $3, $4, $4) ON CONFLICT (key) DO UPDATE SET
-		last_seen = CASE WHEN excluded.last_seen > in_reporter.last_seen THEN excluded.last_seen ELSE in_reporter.last_seen END,
+		last_seen = CASE WHEN excluded.last_seen > in_reporter.last_seen THEN excluded.last_seen
+		ELSE in_reporter.last_seen END,
 		org = CASE WHEN excluded.org <> '' THEN excluded.org ELSE in_reporter.org END,
 		email = CASE WHEN excluded.email <> '' THEN excluded.email ELSE in_reporter.email END
 		RETURNING id`, key, org, email, in.arrival.Received.Unix())

@@ -133,7 +133,8 @@ func (in *Ingest) keep() (bool, error) {
 		return false, err
 	}
 	a := in.arrival
-	err = in.lookup.ask(in.ctx, &in.raw, `INSERT INTO in_raw (digest, received, via, name, kind, trust, trust_domain, size, data)
+	err = in.lookup.ask(in.ctx, &in.raw, `INSERT INTO in_raw (digest, received, via, name, kind,
+		trust, trust_domain, size, data)
 		VALUES ($1, $2, $3, $4, '', $5, $6, $7, $8) ON CONFLICT (digest) DO NOTHING RETURNING id`,
 		hex.EncodeToString(sum[:]), a.Received.Unix(), a.Via, text(a.Name), a.Trust,
 		text(a.TrustDomain), len(a.Data), packed)

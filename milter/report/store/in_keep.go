@@ -27,8 +27,10 @@ func (s *Store) Verify(ctx context.Context) (out []string, err error) {
 		for _, t := range []struct{ table, key, column string }{
 			{"in_day_reporter", "reporter", "p.reporter"}, {"in_day_source", "source", "r.source"},
 		} {
-			recount := fmt.Sprintf(`SELECT r.domain, r.day, %s, r.outcome, CAST(SUM(r.messages) AS BIGINT) FROM in_record r
-				JOIN in_report p ON p.id = r.report WHERE p.counted = 1 AND r.day >= $1 AND r.messages > 0 GROUP BY r.domain, r.day, %[1]s, r.outcome`, t.column)
+			recount := fmt.Sprintf(`SELECT r.domain, r.day, %s, r.outcome,
+				CAST(SUM(r.messages) AS BIGINT) FROM in_record r
+				JOIN in_report p ON p.id = r.report WHERE p.counted = 1 AND r.day >= $1
+				AND r.messages > 0 GROUP BY r.domain, r.day, %[1]s, r.outcome`, t.column)
 			rolled := fmt.Sprintf("SELECT domain, day, %s, outcome, messages FROM %s WHERE day "+
 				">= $1", t.key, t.table)
 			for _, q := range []struct{ a, b, what string }{
@@ -95,7 +97,8 @@ func (s *Store) Purge(ctx context.Context, now time.Time, r Retention) error {
 			{`DELETE FROM in_other WHERE ends < $1 OR trust_domain = '' AND received < $2
 				AND raw IN (SELECT id FROM in_raw WHERE trust <> 'file')`,
 				[]any{records.Unix(), now.Add(-r.Raw).Unix()}},
-			{`DELETE FROM in_raw WHERE data IS NULL AND NOT EXISTS (SELECT 1 FROM in_report WHERE in_report.raw = in_raw.id)
+			{`DELETE FROM in_raw WHERE data IS NULL AND NOT EXISTS (SELECT 1 FROM in_report
+				WHERE in_report.raw = in_raw.id)
 				AND NOT EXISTS (SELECT 1 FROM in_other WHERE in_other.raw = in_raw.id)`, nil},
 			{"DELETE FROM in_day_reporter WHERE day < $1", []any{day(now.Add(-r.Rollups))}},
 			{"DELETE FROM in_day_source WHERE day < $1", []any{day(now.Add(-r.Rollups))}},

@@ -47,7 +47,9 @@ func (s *Store) Locate(ctx context.Context, at time.Time, list []Origin) error {
 	err := s.Update(ctx, func(tx *Tx) error {
 		for _, o := range list {
 			_, err := tx.ExecContext(ctx, `UPDATE in_source SET looked_up = $1, ptr = $2, asn = $3, asn_name = $4,
-				country = $5 WHERE ip = $6`, at.Unix(), text(o.Reverse), o.ASN, text(o.Network), text(o.Country), o.Address.String())
+				country = $5 WHERE ip = $6`,
+				at.Unix(), text(o.Reverse), o.ASN, text(o.Network), text(o.Country),
+				o.Address.String())
 			if err != nil {
 				return err
 			}

@@ -80,7 +80,8 @@ func (in *Ingest) other(o Other, key ...string) (bool, error) {
 		key = append(key, o.Begin.String(), o.End.String())
 	}
 	sum := sha256.Sum256([]byte(strings.Join(key, "\x00")))
-	result, err := in.tx.ExecContext(in.ctx, `INSERT INTO in_other (dedup, raw, kind, domain, reporter, begins, ends, received,
+	result, err := in.tx.ExecContext(in.ctx, `INSERT INTO in_other (dedup, raw, kind, domain,
+		reporter, begins, ends, received,
 		trust_domain, good, bad, content) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 		ON CONFLICT (dedup) DO NOTHING`,
 		hex.EncodeToString(sum[:]), in.raw, o.Kind, text(o.Domain), text(o.Reporter),

@@ -83,9 +83,12 @@ func (s *Store) Report(ctx context.Context, id int64) (line ReportLine, rows []R
 }
 
 func (tx *Tx) reports(ctx context.Context, w where, limit int) (out []ReportLine, err error) {
-	q := `SELECT p.id, o.key, COALESCE(NULLIF(o.org, ''), o.key), p.report_id, d.name, p.begins, p.ends, p.received, p.trust, p.counted, p.configured, p.state,
-		CASE WHEN o.accepted = 2 THEN 1 ELSE 0 END, COALESCE(p.variant_of, 0), p.records, p.messages, p.policy, p.notes, COALESCE(r.name, '')
-		FROM in_report p JOIN in_reporter o ON o.id = p.reporter JOIN in_name d ON d.id = p.domain LEFT JOIN in_raw r ON r.id = p.raw` +
+	q := `SELECT p.id, o.key, COALESCE(NULLIF(o.org, ''), o.key), p.report_id, d.name, p.begins,
+		p.ends, p.received, p.trust, p.counted, p.configured, p.state,
+		CASE WHEN o.accepted = 2 THEN 1
+		ELSE 0 END, COALESCE(p.variant_of, 0), p.records, p.messages, p.policy, p.notes, COALESCE(r.name, '')
+		FROM in_report p JOIN in_reporter o ON o.id = p.reporter JOIN in_name d
+		ON d.id = p.domain LEFT JOIN in_raw r ON r.id = p.raw` +
 		w.String() + " ORDER BY p.begins DESC, p.id DESC"
 	if limit > 0 {
 		q += fmt.Sprint(" LIMIT ", limit)
@@ -160,8 +163,10 @@ func (l *RecordLine) Row() (*report.Row, error) {
 }
 
 func (tx *Tx) records(ctx context.Context, id int64) (out []RecordLine, err error) {
-	rows, err := tx.QueryContext(ctx, `SELECT r.n, d.name, s.ip, SUM(r.messages), r.outcome, h.name, e.name, a.results, r.facts
-		FROM in_record r JOIN in_name d ON d.id = r.domain JOIN in_source s ON s.id = r.source JOIN in_name h ON h.id = r.header_from
+	rows, err := tx.QueryContext(ctx, `SELECT r.n, d.name, s.ip, SUM(r.messages), r.outcome,
+		h.name, e.name, a.results, r.facts
+		FROM in_record r JOIN in_name d ON d.id = r.domain JOIN in_source s ON s.id = r.source
+		JOIN in_name h ON h.id = r.header_from
 		JOIN in_name e ON e.id = r.envelope_from JOIN in_authset a ON a.id = r.authset WHERE r.report = $1
 		GROUP BY r.n, d.name, s.ip, r.outcome, h.name, e.name, a.results, r.facts ORDER BY r.n`, id)
 	if err != nil {

@@ -97,13 +97,16 @@ func (s *sums) write(ctx context.Context, table, column string, of map[sumKey]in
 func (tx *Tx) updateSums(ctx context.Context, id int64, sign int) error {
 	for _, q := range []string{
 		`INSERT INTO in_day_reporter (domain, day, reporter, outcome, messages)
-			SELECT r.domain, r.day, p.reporter, r.outcome, $1 * SUM(r.messages) FROM in_record r JOIN in_report p ON p.id = r.report
+			SELECT r.domain, r.day, p.reporter, r.outcome, $1 * SUM(r.messages) FROM in_record r
+			JOIN in_report p ON p.id = r.report
 			WHERE r.report = $2 AND r.messages > 0 GROUP BY r.domain, r.day, p.reporter, r.outcome
-			ON CONFLICT (domain, day, reporter, outcome) DO UPDATE SET messages = in_day_reporter.messages + excluded.messages`,
+			ON CONFLICT (domain, day, reporter, outcome) DO UPDATE
+			SET messages = in_day_reporter.messages + excluded.messages`,
 		`INSERT INTO in_day_source (domain, day, source, outcome, messages)
 			SELECT domain, day, source, outcome, $1 * SUM(messages) FROM in_record
 			WHERE report = $2 AND messages > 0 GROUP BY domain, day, source, outcome
-			ON CONFLICT (domain, day, source, outcome) DO UPDATE SET messages = in_day_source.messages + excluded.messages`,
+			ON CONFLICT (domain, day, source, outcome) DO UPDATE
+			SET messages = in_day_source.messages + excluded.messages`,
 	} {
 		if _, err := tx.ExecContext(ctx, q, sign, id); err != nil {
 			return err

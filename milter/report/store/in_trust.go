@@ -41,7 +41,8 @@ func (s *Store) Waiting(ctx context.Context, key string) (n int, err error) {
 		return tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM in_report JOIN in_reporter o ON o.id = in_report.reporter
 			WHERE o.key = $1 AND in_report.counted = 0 AND configured = 1 AND variant_of IS NULL
 			AND (o.accepted = 1 OR o.accepted = 0 AND trust <> 'unaligned')
-			AND EXISTS (SELECT 1 FROM in_raw w WHERE w.id = in_report.raw AND w.data IS NOT NULL) AND `+isPart, key).Scan(&n)
+			AND EXISTS (SELECT 1 FROM in_raw w WHERE w.id = in_report.raw AND w.data IS NOT NULL)
+			AND `+isPart, key).Scan(&n)
 	})
 	return n, err
 }
@@ -100,7 +101,8 @@ func (tx *Tx) count(ctx context.Context, reporter int64, count int, deserves str
 		q, sign = fmt.Sprintf(`SELECT MIN(id) FROM in_report WHERE reporter = $1 AND counted = 0 AND configured = 1
 			AND state NOT IN ('future', 'implausible') AND variant_of IS NULL AND (%s)
 			AND NOT (%s)
-			AND NOT EXISTS (SELECT 1 FROM in_report o WHERE o.dedup = in_report.dedup AND o.counted = 1) GROUP BY dedup`, deserves, isPart), 1
+			AND NOT EXISTS (SELECT 1 FROM in_report o WHERE o.dedup = in_report.dedup
+			AND o.counted = 1) GROUP BY dedup`, deserves, isPart), 1
 	}
 	ids, err := tx.ids(ctx, q, reporter)
 	if err != nil {

@@ -185,7 +185,8 @@ type Arrived struct {
 // Arrivals returns the days since a time on which mail came in, in their order.
 func (s *Store) Arrivals(ctx context.Context, since time.Time) (out []Arrived, err error) {
 	err = s.View(ctx, func(tx *Tx) error {
-		rows, err := tx.QueryContext(ctx, `SELECT received / 86400, COUNT(*), SUM(CASE WHEN error <> '' THEN 1 ELSE 0 END),
+		rows, err := tx.QueryContext(ctx, `SELECT received / 86400, COUNT(*), SUM(CASE
+			WHEN error <> '' THEN 1 ELSE 0 END),
 			MAX(error) FROM in_raw WHERE received >= $1 AND via <> 'import' GROUP BY received / 86400
 			ORDER BY received / 86400`, since.Unix())
 		if err != nil {

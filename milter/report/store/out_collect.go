@@ -193,7 +193,8 @@ func (s *Store) partRows(ctx context.Context, p OutPending) (out []report.Counte
 	err = s.View(ctx, func(tx *Tx) error {
 		w.Reset()
 		rows, err := tx.QueryContext(ctx, `SELECT key FROM out_part
-			WHERE day = $1 AND shard = $2 AND policy_hash = decode($3, 'hex') ORDER BY batch`, p.Day, shardOf(p.Domain), p.hash)
+			WHERE day = $1 AND shard = $2 AND policy_hash = decode($3, 'hex') ORDER BY batch`,
+			p.Day, shardOf(p.Domain), p.hash)
 		if err != nil {
 			return err
 		}

@@ -79,8 +79,10 @@ func (s *Store) OutRequeue(ctx context.Context, list []OutDelivery, now time.Tim
 	err error) {
 	err = s.Update(ctx, func(tx *Tx) error {
 		for _, d := range list {
-			done, err := tx.ExecContext(ctx, `UPDATE out_delivery SET state = 'queued', reason = '', due = $5, changed = $5
-				WHERE report = $1 AND n = $2 AND tries = $3 AND state = $4`, d.Report, d.N, d.Tries, d.State, now.Unix())
+			done, err := tx.ExecContext(ctx, `UPDATE out_delivery SET state = 'queued',
+				reason = '', due = $5, changed = $5
+				WHERE report = $1 AND n = $2 AND tries = $3 AND state = $4`,
+				d.Report, d.N, d.Tries, d.State, now.Unix())
 			if err != nil {
 				return err
 			}

@@ -152,7 +152,8 @@ func (s *Store) OutSuppressions(ctx context.Context, address string,
 	now time.Time) (out []Suppression, err error) {
 	err = s.View(ctx, func(tx *Tx) error {
 		rows, err := tx.QueryContext(ctx, `SELECT address, until, strikes, reason FROM out_suppressed
-			WHERE until > $1 AND `+onlyIn("address", "$2", address)+" ORDER BY address", now.Unix(), strings.ToLower(address))
+			WHERE until > $1
+			AND `+onlyIn("address", "$2", address)+" ORDER BY address", now.Unix(), strings.ToLower(address))
 		if err != nil {
 			return err
 		}

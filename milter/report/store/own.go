@@ -59,7 +59,8 @@ func (b *OutBatch) Sent(s *report.Sent) {
 // foldOwn adds the counts of own mail in a segment.
 func (tx *Tx) foldOwn(ctx context.Context, o *own, now time.Time) error {
 	for d, c := range o.days {
-		_, err := tx.ExecContext(ctx, `INSERT INTO own_day (domain, day, messages, replies, lists) VALUES ($1, $2, $3, $4, $5)
+		_, err := tx.ExecContext(ctx, `INSERT INTO own_day (domain, day, messages, replies,
+			lists) VALUES ($1, $2, $3, $4, $5)
 			ON CONFLICT (domain, day) DO UPDATE SET messages = own_day.messages + excluded.messages,
 			replies = own_day.replies + excluded.replies, lists = own_day.lists + excluded.lists`,
 			d.domain, d.day, c.messages, c.replies, c.lists)
@@ -68,10 +69,13 @@ func (tx *Tx) foldOwn(ctx context.Context, o *own, now time.Time) error {
 		}
 	}
 	for k, s := range o.selectors {
-		_, err := tx.ExecContext(ctx, `INSERT INTO own_selector (domain, selector, first_at, last_at) VALUES ($1, $2, $3, $4)
+		_, err := tx.ExecContext(ctx, `INSERT INTO own_selector (domain, selector, first_at,
+			last_at) VALUES ($1, $2, $3, $4)
 			ON CONFLICT (domain, selector) DO UPDATE SET
-			first_at = CASE WHEN excluded.first_at < own_selector.first_at THEN excluded.first_at ELSE own_selector.first_at END,
-			last_at = CASE WHEN excluded.last_at > own_selector.last_at THEN excluded.last_at ELSE own_selector.last_at END`,
+			first_at = CASE WHEN excluded.first_at < own_selector.first_at THEN excluded.first_at
+			ELSE own_selector.first_at END,
+			last_at = CASE WHEN excluded.last_at > own_selector.last_at THEN excluded.last_at
+			ELSE own_selector.last_at END`,
 			k.domain, k.selector, s.first, s.last)
 		if err != nil {
 			return err
@@ -169,7 +173,8 @@ func (s *Store) SetUse(ctx context.Context, u Use) error {
 			return fmt.Errorf("the store of reports: the limit of %d answers about domains is reached", n)
 		}
 		_, err := tx.ExecContext(ctx, `INSERT INTO own_use (domain, use_word, made, made_by) VALUES ($1, $2, $3, $4)
-			ON CONFLICT (domain) DO UPDATE SET use_word = excluded.use_word, made = excluded.made, made_by = excluded.made_by`,
+			ON CONFLICT (domain) DO UPDATE
+			SET use_word = excluded.use_word, made = excluded.made, made_by = excluded.made_by`,
 			u.Domain, u.Word, u.At.Unix(), u.By)
 		return err
 	})

@@ -76,7 +76,8 @@ func (s *Store) SetOwnState(ctx context.Context, domain string, state *OwnState,
 		return err
 	}
 	return s.Update(ctx, func(tx *Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO own_state (domain, tried, at, state, detail) VALUES ($1, $2, $2, $3, $4)
+		_, err := tx.ExecContext(ctx, `INSERT INTO own_state (domain, tried, at, state, detail)
+			VALUES ($1, $2, $2, $3, $4)
 			ON CONFLICT (domain) DO UPDATE SET tried = excluded.tried, at = excluded.at, state = excluded.state,
 			detail = excluded.detail`, domain, now.Unix(), text(string(content)), text(string(detail)))
 		return err

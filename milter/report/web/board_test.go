@@ -35,18 +35,27 @@ func arrive(t *testing.T, read *Stored, domain string, n int64) {
 				t.Fatal(err)
 			}
 		}
-		exec(`INSERT INTO in_report (dedup, content, raw, reporter, report_id, domain, configured, begins, ends, received, trust, counted, state, version,
-			namespace, generator, policy, notes, records, messages) SELECT $2 || id, 'new', raw, reporter, 'new', domain, 1, begins, ends, received, trust, 1,
-			state, version, namespace, generator, policy, notes, 1, $3 FROM in_report WHERE domain = (SELECT id FROM in_name WHERE name = $1) ORDER BY id DESC LIMIT 1`,
+		exec(`INSERT INTO in_report (dedup, content, raw, reporter, report_id, domain,
+			configured, begins, ends, received, trust, counted, state, version,
+			namespace, generator, policy, notes, records, messages)
+			SELECT $2 || id, 'new', raw, reporter, 'new', domain, 1, begins, ends, received, trust, 1,
+			state, version, namespace, generator, policy, notes, 1, $3 FROM in_report
+			WHERE domain = (SELECT id FROM in_name WHERE name = $1) ORDER BY id DESC LIMIT 1`,
 			domain, domain, n)
-		exec(`INSERT INTO in_record (report, n, day, domain, source, messages, outcome, header_from, envelope_from, authset, facts)
-			SELECT (SELECT MAX(id) FROM in_report), 1, day, domain, source, $2, outcome, header_from, envelope_from, authset, ''
-			FROM in_record WHERE domain = (SELECT id FROM in_name WHERE name = $1) ORDER BY report DESC LIMIT 1`, domain, n)
+		exec(`INSERT INTO in_record (report, n, day, domain, source, messages, outcome,
+			header_from, envelope_from, authset, facts)
+			SELECT (SELECT MAX(id) FROM in_report), 1, day, domain, source, $2, outcome,
+			header_from, envelope_from, authset, ''
+			FROM in_record WHERE domain = (SELECT id FROM in_name WHERE name = $1)
+			ORDER BY report DESC LIMIT 1`, domain, n)
 		for table, key := range map[string]string{"source": "x.source", "reporter": "p.reporter"} {
 			exec(`INSERT INTO in_day_` + table + ` (domain, day, ` + table + `, outcome, messages)
-				SELECT x.domain, x.day, ` + key + `, x.outcome, x.messages FROM in_record x JOIN in_report p ON p.id = x.report
+				SELECT x.domain,
+				x.day, ` + key + `, x.outcome, x.messages FROM in_record x JOIN in_report p ON p.id = x.report
 				WHERE x.report = (SELECT MAX(id) FROM in_report)
-				ON CONFLICT (domain, day, ` + table + `, outcome) DO UPDATE SET messages = in_day_` + table + `.messages + excluded.messages`)
+				ON CONFLICT (domain,
+				day, ` + table + `, outcome) DO UPDATE SET messages =
+					in_day_` + table + `.messages + excluded.messages`)
 		}
 		return nil
 	})

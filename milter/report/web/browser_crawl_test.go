@@ -43,7 +43,8 @@ func crawl(t *testing.T, perKind, least int) {
 		// A file is no page: Chromium shows JSON, and stores CSV, which it reports as a navigation
 		// that was broken off. Their contents are compared elsewhere.
 		links := ask(t, b, chromedp.Evaluate[[][2]string](
-			`[...document.querySelectorAll("a[href]")].map(a => [new URL(a.getAttribute("href"), location).href, a.textContent.trim()])`))
+			`[...document.querySelectorAll("a[href]")].map(a => [new URL(a.getAttribute("href"), `+
+				`location).href, a.textContent.trim()])`))
 		for _, a := range links {
 			if !strings.HasPrefix(a[0], b.url+"/") {
 				t.Errorf("%s: link %q leads elsewhere", path, a[0])

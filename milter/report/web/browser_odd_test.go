@@ -118,7 +118,8 @@ func errorPages(t *testing.T, looks []look) {
 		away.open(t, "/", l)
 		away.inspect(t, "error-500", l)
 		for name, path := range map[string]string{"domain": "/d/nothing.example",
-			"page": "/nothing", "source": "/d/shop.example/s/nothing.example", "record": "/r/1/999"} {
+			"page": "/nothing", "source": "/d/shop.example/s/nothing.example",
+			"record": "/r/1/999"} {
 			good.open(t, path, l)
 			good.inspect(t, "error-404-"+name, l)
 		}

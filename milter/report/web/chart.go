@@ -115,7 +115,8 @@ func bar(out *strings.Builder, x, width float64, base int64, day, now advice.Day
 	scale func(int64) int64, href string) {
 	passedOn := c.Forwarded + c.Listed
 	delivered := max(0, c.Delivered-passedOn)
-	fmt.Fprintf(out, `<a href="%s" tabindex="-1"><svg x="%.2f%%" width="%.2f%%"><title>%s: %s pass, %s forwarded, %s fail `+
+	fmt.Fprintf(out, `<a href="%s" tabindex="-1"><svg x="%.2f%%" width="%.2f%%"><title>%s: %s `+
+		`pass, %s forwarded, %s fail `+
 		`and delivered, %s held or refused</title>`, template.HTMLEscapeString(href), x, width,
 		day.Short(now), advice.Count(c.Pass),
 		advice.Count(c.Delivered-delivered), advice.Count(delivered),

@@ -25,7 +25,7 @@ func (x *facts) checkedSection(d Detail, hasChecker bool) section {
 	}
 	out.Text = []template.HTML{said}
 	t := &Table{Name: "findings", Fit: true, Caption: "What the check found, the worst first.",
-		Empty: "Nothing: all records are as they should be.",
+		Empty: "None: no record has a fault.",
 		Columns: []Column{{Key: "severity", Title: "Severity"}, {Key: "record", Title: "Record",
 			Wrap: true}, {Key: "text", Title: "Finding", Wrap: true}, {Key: "code", Title: "Code"}}}
 	list := slices.Clone(d.Findings)

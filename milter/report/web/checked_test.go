@@ -105,7 +105,7 @@ func TestNamesThatDoNotExist(t *testing.T) {
 				refused += row[2].Value.(int64)
 			}
 		}
-		guesses := strings.Contains(fmt.Sprint(out.Text), "the DNS was not asked")
+		guesses := strings.Contains(fmt.Sprint(out.Text), "nor the DNS show whether")
 		if refused != tt.refused || guesses != tt.guesses {
 			t.Errorf("%s: refuses %d, guesses %v; want %d, %v", tt.name, refused, guesses,
 				tt.refused, tt.guesses)

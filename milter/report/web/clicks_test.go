@@ -31,8 +31,8 @@ func click(t *testing.T, s http.Handler, path string, fits func(*url.URL) bool) 
 }
 
 // TestSixClicks goes from the overview down to the XML of a report in six clicks. The period that
-// was chosen first stays in each address, so that each can be kept, and that going back shows the
-// same again.
+// was chosen first stays in the address of each page that has one, and a page that is asked for
+// again is the same.
 func TestSixClicks(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it makes the pages of 25 domains")

@@ -327,7 +327,8 @@ func noFormulas(t *testing.T, path, body string) {
 func TestNames(t *testing.T) {
 	tests := []struct{ in, want string }{
 		{"shop.example", `<span class="name">shop.example</span>`},
-		{"xn--bcher-kva.example", `<span class="name">xn--bcher-kva.example</span> <span class="s name">bücher.example</span>`},
+		{"xn--bcher-kva.example", `<span class="name">xn--bcher-kva.example</span> <span class="s ` +
+			`name">bücher.example</span>`},
 		{"xn--80ak6aa92e.com", `<span class="name">xn--80ak6aa92e.com</span> <span class="s name">аррӏе.com</span>`},
 		{strings.Repeat("a", 63) + ".shop.example", `<span class="name">aaaaaaaaaaaa…(63).shop.example</span>`},
 		{"a\u202eb", `<span class="name">a<span class="esc">U+202E</span>b</span>`},

@@ -55,8 +55,8 @@ func (s *Server) everywherePage(ctx context.Context, v visit, source string) (*p
 		Heading: say("%s sent %s as %s.", source, plain(advice.Plural(total.Messages, "message", "messages")),
 			plain(advice.Plural(int64(len(sums)), "domain", "domains"))), Facts: countFacts(total)}
 	if !isWhole {
-		p.Lead = []template.HTML{say("Of more than %s domains, this page is made for addresses alone: "+
-			"search for one of the source’s.", int64(maxJudgedNow))}
+		p.Lead = []template.HTML{say("With more than %s domains, this page shows single addresses "+
+			"only: search for an address of the source.", int64(maxJudgedNow))}
 	}
 	p.Sections = []section{{ID: "domains", Title: "Domains", Table: t}}
 	return p, nil

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -110,7 +111,8 @@ func hostileStore(t *testing.T, text string) *Stored {
 	take(store.Aligned, "org.example", hostileTLS(text, day))
 	take(store.Aligned, "org.example", hostileFailure(text))
 	take(store.Aligned, "org.example", []byte("From: "+word+" <a@org.example>\r\nSubject: "+word+
-		"\r\nContent-Type: application/zip; name=\""+word+"\"\r\n\r\nno zip file"))
+		"\r\nContent-Type: application/xml; name=\""+word+"\"\r\n\r\n<feedback><report_metadata>"+
+		text))
 	records := func(values ...string) []store.DNSRecord {
 		return []store.DNSRecord{{Name: "shop.example", Kind: "TXT", Values: values},
 			{Name: "s1._domainkey.shop.example", Kind: "TXT", Values: values}}
@@ -144,6 +146,14 @@ func hostileStore(t *testing.T, text string) *Stored {
 		Now: func() time.Time { return clock }}
 }
 
+// firstUnread returns the address of the page of a mail that was not read.
+func firstUnread(t *testing.T, s http.Handler) string {
+	t.Helper()
+	return click(t, s, "/ingest", func(u *url.URL) bool {
+		return strings.HasPrefix(u.Path, "/ingest/mail/")
+	})
+}
+
 // TestHostileStore crawls the pages and their exports over such a store: no text of a stranger acts
 // anywhere, and it is shown.
 func TestHostileStore(t *testing.T) {
@@ -154,8 +164,9 @@ func TestHostileStore(t *testing.T) {
 		"-2@\x00</td><img src=x onerror=alert(1)>"} {
 		s := newServer(t, hostileStore(t, text), fakeCommands{})
 		seen, shown := map[string]bool{}, 0
-		queue := []string{"/", "/ingest", "/reports", "/messages", "/receiver?name=org.example",
-			"/r/1", "/r/1/1", "/?q=" + url.QueryEscape(text)}
+		first := []string{"/tls", "/failures", "/ingest", firstUnread(t, s)}
+		queue := append(slices.Clone(first), "/", "/reports", "/messages",
+			"/receiver?name=org.example", "/r/1", "/r/1/1", "/?q="+url.QueryEscape(text))
 		for len(queue) > 0 && len(seen) < 150 {
 			path := queue[0]
 			queue = queue[1:]
@@ -165,8 +176,13 @@ func TestHostileStore(t *testing.T) {
 			seen[path] = true
 			w := get(s, path)
 			body := w.Body.String()
-			if strings.HasSuffix(path, "raw.xml") {
-				continue // it goes out as it came, as a file
+			if strings.HasSuffix(path, "raw.xml") || strings.HasSuffix(path, "/raw") {
+				head := w.Header()
+				if !strings.HasPrefix(head.Get("Content-Disposition"), "attachment") ||
+					head.Get("X-Content-Type-Options") != "nosniff" {
+					t.Errorf("%s: what goes out as it came is no file: %v", path, head)
+				}
+				continue
 			}
 			if w.Code != http.StatusOK {
 				t.Errorf("%s: status %d", path, w.Code)
@@ -176,7 +192,12 @@ func TestHostileStore(t *testing.T) {
 			case strings.HasPrefix(kind, "text/csv"):
 				noFormulas(t, path, body)
 			case strings.HasPrefix(kind, "text/html"):
-				shown += strings.Count(body, "alert(1)") + strings.Count(body, `class="esc"`)
+				n := strings.Count(body, "alert(1)") + strings.Count(body, `class="esc"`) +
+					strings.Count(body, "cmd") + strings.Count(body, "&lt;img")
+				if n == 0 && slices.Contains(first, path) {
+					t.Errorf("%s does not show the text %q", path, text)
+				}
+				shown += n
 				base, _ := url.Parse(path)
 				links, _, _ := parse(t, body)
 				for _, a := range links {
@@ -190,7 +211,7 @@ func TestHostileStore(t *testing.T) {
 				}
 			}
 		}
-		if len(seen) < 60 || shown < 30 {
+		if len(seen) < 60 || shown < 500 {
 			t.Errorf("%q: %d pages, shown %d times: the text does not reach the pages", text,
 				len(seen), shown)
 		}

@@ -29,7 +29,8 @@ func TestJudgeIsFair(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	ofShop := `id NOT IN (SELECT authset FROM in_record WHERE domain <> (SELECT id FROM in_name WHERE name = 'shop.example'))`
+	ofShop := `id NOT IN (SELECT authset FROM in_record WHERE domain <> (SELECT id FROM in_name
+		WHERE name = 'shop.example'))`
 	exec(`CREATE TABLE kept AS SELECT id, results FROM in_authset WHERE ` + ofShop)
 	exec(`UPDATE in_authset SET results = '{' || results WHERE ` + ofShop)
 	arrive(t, read, "example.net", 700_001)

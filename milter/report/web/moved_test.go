@@ -49,6 +49,7 @@ func TestMoved(t *testing.T) {
 		{"on the day of a change", days(20, 20, 200), []Event{at(2, "a new key")}, "on the days of this change"},
 		{"the latest change counts", days(20, 20, 200), []Event{at(6, "older"), at(3, "newer")},
 			"1 day after this change, on <time datetime=\"2024-10-01\">1 Oct</time>: newer."},
+		{"a change after the days", days(20, 20, 200), []Event{at(-1, "later")}, "it was 2.0%."},
 		{"a change long ago", days(20, 20, 200), []Event{at(11, "long ago")}, "it was 2.0%."},
 	}
 	for _, c := range tests {
@@ -56,7 +57,8 @@ func TestMoved(t *testing.T) {
 			x := &facts{now: end + 2, late: end + 1, events: c.events,
 				filter: Filter{From: end - 6, To: end + 1}}
 			got := string(x.moved(c.days))
-			if (c.want == "") != (got == "") || !strings.Contains(got, c.want) {
+			if (c.want == "") != (got == "") || !strings.Contains(got, c.want) ||
+				strings.Contains(got, "later") || strings.Contains(got, "long ago") {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
 			if strings.Contains(c.name, "long ago") && strings.Contains(got, "change") {

@@ -55,8 +55,9 @@ func (s *OtherSums) sessions(in func(template.HTML) template.HTML) template.HTML
 			in(plain(advice.Plural(v.Reports, "report", "reports"))))))
 	}
 	if u := s.Unverified; u.Reports > 0 {
-		parts = append(parts, string(say("Not counted: %s without authentication, which any sender "+
-			"can have written.", in(plain(advice.Plural(u.Reports, "report", "reports"))))))
+		parts = append(parts, string(say(
+			"Not counted: %s without authentication, which any sender "+
+				"can have written.", in(plain(advice.Plural(u.Reports, "report", "reports"))))))
 	}
 	return template.HTML(strings.Join(parts, " ")) //nolint:gosec // parts were escaped
 }

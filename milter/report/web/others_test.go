@@ -53,8 +53,9 @@ func TestStoredOthers(t *testing.T) {
 			kind, domain, proven, content string
 			back, good, bad               int64
 		}{
-			{1, "tls", "shop.example", "p", `{"type":"sts","failures":[{"result":"starttls-not-supported",` +
-				`"receiving-mx-hostname":"mx.test","sessions":4}]}`, 2, 10, 4},
+			{1, "tls", "shop.example", "p",
+				`{"type":"sts","failures":[{"result":"starttls-not-supported",` +
+					`"receiving-mx-hostname":"mx.test","sessions":4}]}`, 2, 10, 4},
 			{1, "tls", "Mail.shop.example.", "p", "not JSON", 2, 1, 0},
 			{1, "tls", "shop.example", "p", "{}", 40, 1, 0},
 			{2, "tls", "example.org", "p", "{}", 2, 1, 0},
@@ -171,7 +172,7 @@ func TestNewSource(t *testing.T) {
 			add("192.0.2.44", today-69, tt.rec)
 		}
 		body := get(newServer(t, m, nil), "/d/shop.example").Body.String()
-		if got := strings.Contains(body, "new source 192.0.2.44: 45 messages"); got != tt.want {
+		if got := strings.Contains(body, "new source 192.0.2.44: "); got != tt.want {
 			t.Errorf("%s: marked %v, want %v", tt.name, got, tt.want)
 		}
 	}

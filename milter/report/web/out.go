@@ -16,7 +16,7 @@ func (s *Server) outPage(ctx context.Context, v visit) (*page, error) {
 	sends := int64(0)
 	now := advice.DayOf(v.now)
 	t := &Table{Name: "tonight", Caption: "Each domain that asks for reports, whether it gets " +
-		"one, and why. The DNS is asked only when a report is sent: an address at another domain " +
+		"one, and why. The DNS is queried only when a report is sent: an address at another domain " +
 		"must have agreed.",
 		Empty: "No domain that sent mail here asks for reports, or reports.collect is false.",
 		Columns: []Column{{Key: "domain", Title: "Policy domain", Wrap: true},

@@ -86,8 +86,9 @@ func (s *Server) overview(ctx context.Context, v visit) (*page, error) {
 	}
 	p.Shown, p.Groups = s.selections(v, domains)
 	if len(all) == 0 && v.q.Get("group") != "" {
-		p.Title, p.Heading = "No domain", say("No domain that you may see is in this selection: %s.",
-			v.chosen())
+		p.Title, p.Heading = "No domain",
+			say("No domain that you may see is in this selection: %s.",
+				v.chosen())
 	}
 	if p.Matrix, err = s.newMatrix(ctx, b, v); err != nil {
 		return nil, err

@@ -37,7 +37,7 @@ func (s *Server) previewPage(ctx context.Context, v visit) (*page, error) {
 		p.Heading = say("%s gets no report: %s.", first.Domain, plain(visible(first.Reason)))
 	}
 	p.Lead = []template.HTML{"This is what would be sent now, byte for byte, but for mail that is " +
-		"still counted today. The DNS was asked for the addresses."}
+		"still counted today. The DNS was queried for the addresses."}
 	part := map[advice.Day]int{}
 	for _, x := range list {
 		part[x.Day]++

@@ -54,7 +54,8 @@ func TestRecall(t *testing.T) {
 			change(other)()
 		}
 	}
-	const verdict = `INSERT INTO in_verdict (domain, subject, addresses, class, was, made, made_by) VALUES ($1, '192.0.2.44', '', 'ours', '', 1, '')`
+	const verdict = `INSERT INTO in_verdict (domain, subject, addresses, class, was, made,
+		made_by) VALUES ($1, '192.0.2.44', '', 'ours', '', 1, '')`
 	const all = "example.net example.org new.example old.example shop.example"
 	for _, step := range []struct {
 		name string
@@ -64,10 +65,14 @@ func TestRecall(t *testing.T) {
 		{"first", func() {}, all},
 		{"again", func() {}, ""},
 		{"a report", func() {
-			change(`INSERT INTO in_raw (digest, received, via, name, kind, trust, trust_domain, size) VALUES ('new', 1, '', '', 'aggregate', '', '', 1)`)()
-			change(`INSERT INTO in_report (dedup, content, raw, reporter, report_id, domain, configured, begins, ends, received, trust, counted, state, version,
-				namespace, generator, policy, notes, records, messages) SELECT 'new', 'new', 1, reporter, 'new', domain, 1, begins, ends, received, trust, 1,
-				state, version, namespace, generator, policy, notes, 0, 0 FROM in_report WHERE domain = (SELECT id FROM in_name WHERE name = 'example.org') LIMIT 1`)()
+			change(`INSERT INTO in_raw (digest, received, via, name, kind, trust, trust_domain,
+				size) VALUES ('new', 1, '', '', 'aggregate', '', '', 1)`)()
+			change(`INSERT INTO in_report (dedup, content, raw, reporter, report_id, domain,
+				configured, begins, ends, received, trust, counted, state, version,
+				namespace, generator, policy, notes, records, messages)
+				SELECT 'new', 'new', 1, reporter, 'new', domain, 1, begins, ends, received, trust, 1,
+				state, version, namespace, generator, policy, notes, 0, 0 FROM in_report
+				WHERE domain = (SELECT id FROM in_name WHERE name = 'example.org') LIMIT 1`)()
 			// the report that was the last before is on the latter, and looked at again
 		}, "example.org old.example"},
 		{"again", func() {}, ""},
@@ -75,19 +80,23 @@ func TestRecall(t *testing.T) {
 		{"a verdict", change(verdict, "example.net"), "example.net"},
 		{"that is undone", change(`UPDATE in_verdict SET undone = 5 WHERE domain = 'example.net'`), "example.net"},
 		{"another in the same second", change(`UPDATE in_verdict SET undone = 5 WHERE domain = ''`), all},
-		{"who writes", change(`INSERT INTO own_use (domain, use_word, made, made_by) VALUES ('example.net', 'people', 7, '')`), "example.net"},
+		{"who writes", change(`INSERT INTO own_use (domain, use_word, made, made_by)
+			VALUES ('example.net', 'people', 7, '')`), "example.net"},
 		{"who writes, in the same second",
 			change(`INSERT INTO own_use (domain, use_word, made, made_by) VALUES ('old.example', 'people', 7, '')`),
 			"example.net old.example"},
 		{"taken back", change(`DELETE FROM own_use`), all},
-		{"a new key", change(`INSERT INTO own_selector (domain, selector, first_at, last_at) VALUES ('shop.example', 's1', 9, 9)`), "shop.example"},
-		{"own mail", change(`INSERT INTO own_day (domain, day, messages, replies, lists) VALUES ('news.shop.example', 20500, 1, 0, 0)`), "shop.example"},
+		{"a new key", change(`INSERT INTO own_selector (domain, selector, first_at, last_at)
+			VALUES ('shop.example', 's1', 9, 9)`), "shop.example"},
+		{"own mail", change(`INSERT INTO own_day (domain, day, messages, replies, lists)
+			VALUES ('news.shop.example', 20500, 1, 0, 0)`), "shop.example"},
 		{"an accepted reporter", both(
 			`UPDATE in_reporter SET accepted = 1 WHERE id = (SELECT MIN(id) FROM in_reporter)`,
 			`INSERT INTO in_touched (domain) SELECT id FROM in_name WHERE name = 'example.net'`),
 			"example.net"},
 		{"one without reports", change(
-			`UPDATE in_reporter SET accepted = 2 WHERE id = (SELECT MIN(id) FROM in_reporter)`), ""},
+			`UPDATE in_reporter SET accepted = 2 WHERE id = (SELECT MIN(id) FROM in_reporter)`),
+			""},
 		{"read again", both(`INSERT INTO in_told (what, at) VALUES ('read_again', 1)`,
 			`INSERT INTO in_touched (domain) SELECT id FROM in_name WHERE name = 'old.example'`),
 			"old.example"},

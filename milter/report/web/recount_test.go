@@ -45,11 +45,14 @@ func ledger(t *testing.T, s *store.Store) []ledgerRow {
 	t.Helper()
 	var out []ledgerRow
 	err := s.View(t.Context(), func(tx *store.Tx) error {
-		rows, err := tx.QueryContext(t.Context(), `SELECT d.name, o.key, i.ip, f.name, COALESCE(e.name, ''), x.day, x.messages,
+		rows, err := tx.QueryContext(t.Context(), `SELECT d.name, o.key, i.ip, f.name,
+			COALESCE(e.name, ''), x.day, x.messages,
 			x.outcome, COALESCE(a.results, '') FROM in_record x
-			JOIN in_report p ON p.id = x.report JOIN in_reporter o ON o.id = p.reporter JOIN in_name d ON d.id = x.domain
+			JOIN in_report p ON p.id = x.report JOIN in_reporter o ON o.id = p.reporter
+			JOIN in_name d ON d.id = x.domain
 			JOIN in_source i ON i.id = x.source JOIN in_name f ON f.id = x.header_from
-			LEFT JOIN in_name e ON e.id = x.envelope_from LEFT JOIN in_authset a ON a.id = x.authset WHERE p.counted = 1`)
+			LEFT JOIN in_name e ON e.id = x.envelope_from LEFT JOIN in_authset a
+			ON a.id = x.authset WHERE p.counted = 1`)
 		if err != nil {
 			return err
 		}
@@ -348,7 +351,8 @@ func (c *recounter) totals() {
 				want, _ := c.sum(q)
 				for _, table := range []string{"sources", "receivers", "days"} {
 					if got := c.column(path, table, result); got != want {
-						c.t.Errorf("%s: %s of %s add up to %d, want %d", path, result, table, got, want)
+						c.t.Errorf("%s: %s of %s add up to %d, want %d", path, result, table, got,
+							want)
 					}
 				}
 			}

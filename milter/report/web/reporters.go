@@ -20,7 +20,8 @@ type decision struct {
 var decisions = []decision{
 	{"trust", "Trust", "count from now on.", Commands.Trust},
 	{"refuse", "Do not count reports of",
-		"do not count any more. They are kept, and “Reports in” takes it back.", Commands.Refuse},
+		"do not count any more. They are kept, and “Reports in” has a button that reverts this.",
+		Commands.Refuse},
 	{"prove", "Take it back:", "count if they are verified.", Commands.Prove},
 }
 
@@ -76,9 +77,9 @@ func (s *Server) trustSection(ctx context.Context, v visit, receiver string) (se
 		case d.Org != receiver:
 			continue
 		case d.Refused:
-			text = "A person decided that they do not count. They are kept, and no sum has them."
+			text = "An administrator decided that they do not count. They are kept, but no sum includes them."
 		default:
-			text = "A person decided that they count without proof of who sent them."
+			text = "An administrator decided that they count without authentication."
 		}
 		change = decide("prove", receiver)
 	}

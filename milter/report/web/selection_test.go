@@ -36,7 +36,7 @@ func TestGroups(t *testing.T) {
 		`group=production&amp;show=all&amp;to=2026-11-29" aria-current="true">production`,
 		`>all groups</a>`, `group=production&amp;show=parked`,
 		`href="?days=30&amp;group=production"`} {
-		if !strings.Contains(strings.ReplaceAll(body, "1 of 1 domain", "1 domain"), want) {
+		if !strings.Contains(body, want) {
 			t.Errorf("no %q", want)
 		}
 	}

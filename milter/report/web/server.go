@@ -198,7 +198,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, who session, err e
 	switch {
 	case errors.Is(err, ErrNotFound):
 		status = http.StatusNotFound
-		p = &page{Title: "Not found", Heading: "This page does not exist: there is nothing under this address.",
+		p = &page{Title: "Not found", Heading: "This page does not exist.",
 			Lead: []template.HTML{
 				say("You asked for %s. It may have been deleted, or your account may not see it. "+
 					"Search for a domain above.",
@@ -210,9 +210,9 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, who session, err e
 			Lead: []template.HTML{plain(visible(err.Error()) + ".")}}
 	case errors.Is(err, errNoResult):
 		status = http.StatusBadRequest
-		p = &page{Title: "Not a result", Heading: "The address of this page has a result that is " +
-			"none.",
-			Lead: []template.HTML{plain(visible(err.Error()) + ".")}}
+		p = &page{Title: "Not a result",
+			Heading: "The address of this page names an unknown result.",
+			Lead:    []template.HTML{plain(visible(err.Error()) + ".")}}
 	case errors.Is(err, ErrBusy):
 		status = http.StatusServiceUnavailable
 		w.Header().Set("Retry-After", "60")
@@ -240,11 +240,11 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, who session, err e
 	case errors.Is(err, ErrRefused):
 		status = http.StatusUnprocessableEntity
 		p = &page{Title: "Not changed", Heading: "The change was refused.",
-			Lead: []template.HTML{plain(visible(err.Error()) + ". Nothing was changed.")}}
+			Lead: []template.HTML{plain(visible(why(err, ErrRefused)) + ". Nothing was changed.")}}
 	case errors.Is(err, errRefused):
 		status = http.StatusForbidden
 		p = &page{Title: "Refused", Heading: "The form was not accepted.",
-			Lead: []template.HTML{plain(err.Error() + ". Nothing was changed.")}}
+			Lead: []template.HTML{plain(visible(why(err, errRefused)) + ". Nothing was changed.")}}
 	default:
 		if waits := s.waits(); waits != "" {
 			p.Lead = append(p.Lead, plain("Mail is not affected. "+waits))
@@ -252,6 +252,13 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, who session, err e
 		s.log.Error("a page could not be made", "path", r.URL.Path, "error", err)
 	}
 	s.render(w, r, who, p, status)
+}
+
+// why returns the reason of an error of a kind that the heading of the page names already, as the
+// start of a sentence.
+func why(err, kind error) string {
+	reason := strings.TrimPrefix(err.Error(), kind.Error()+": ")
+	return strings.ToUpper(reason[:1]) + reason[1:]
 }
 
 // waits describes what waits in the spool of this host.

@@ -196,8 +196,10 @@ func (s *Stored) Sources(ctx context.Context, f Filter) ([]Address, error) {
 			ip, ptr, op, place  string
 		}
 		var list []row
-		err = v.each(ctx, `SELECT x.domain, s.ip, s.ptr, s.asn, s.asn_name, s.country, MIN(x.day), MAX(x.day) FROM in_day_source x JOIN in_source s ON s.id = x.source
-			WHERE `+w.String()+` GROUP BY x.domain, s.ip, s.ptr, s.asn, s.asn_name, s.country ORDER BY x.domain, s.ip`, w.values, func(rows *sql.Rows) error {
+		err = v.each(ctx, `SELECT x.domain, s.ip, s.ptr, s.asn, s.asn_name, s.country,
+			MIN(x.day), MAX(x.day) FROM in_day_source x JOIN in_source s ON s.id = x.source
+			WHERE `+w.String()+` GROUP BY x.domain, s.ip, s.ptr, s.asn, s.asn_name, s.country
+				ORDER BY x.domain, s.ip`, w.values, func(rows *sql.Rows) error {
 			var r row
 			err := rows.Scan(&r.domain, &r.ip, &r.ptr, &r.asn, &r.op, &r.place, &r.first, &r.last)
 			list = append(list, r)

@@ -227,8 +227,11 @@ func (v *view) decided(ctx context.Context, in *Intake) error {
 func (v *view) strangers(ctx context.Context, in *Intake) error {
 	return v.each(ctx, `SELECT r.key, COALESCE(w.trust_domain, ''), d.name, p.configured,
 		COUNT(*), MIN(p.received)`+
-		` FROM in_report p JOIN in_reporter r ON r.id = p.reporter JOIN in_name d ON d.id = p.domain LEFT JOIN in_raw w ON w.id = p.raw
-		WHERE p.counted = 0 AND p.variant_of IS NULL AND NOT (r.accepted = 2 AND p.configured = 1) GROUP BY r.key, w.trust_domain, d.name, p.configured ORDER BY MIN(p.received) DESC LIMIT $1`,
+		` FROM in_report p JOIN in_reporter r ON r.id = p.reporter JOIN in_name d
+			ON d.id = p.domain LEFT JOIN in_raw w ON w.id = p.raw
+		WHERE p.counted = 0 AND p.variant_of IS NULL AND NOT (r.accepted = 2
+		AND p.configured = 1) GROUP BY r.key, w.trust_domain, d.name, p.configured
+		ORDER BY MIN(p.received) DESC LIMIT $1`,
 		[]any{int64(listedRows)}, func(rows *sql.Rows) error {
 			var u Stranger
 			var configured, since int64

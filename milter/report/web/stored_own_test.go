@@ -127,7 +127,7 @@ func TestStoredRecords(t *testing.T) {
 	for _, want := range []string{`href="#checked">2 faults</a>`,
 		"77 messages are signed with a key that is not in DNS: s9._domainkey.shop.example",
 		`<option value="a:one.example" selected>`,
-		"The list of SPF terms has those by which alone some addresses pass",
+		"The list has the SPF terms without which some addresses would not pass",
 		"_dmarc.shop.example changed to"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page has no %q", want)

@@ -44,14 +44,27 @@ func TestReasonsAreKept(t *testing.T) {
 			t.Errorf("after %s: %d, want %d", step.path, n, step.want)
 		}
 	}
-	x := &facts{}
-	for i := range 3 * maxKeptReasons {
-		_, err := s.reasons(t.Context(), x, fmt.Sprint(i), Filter{Domains: []string{}})
-		if err != nil {
-			t.Fatal(err)
+	for _, f := range []Filter{{Domains: []string{}}, {From: today - 90, To: today}} {
+		x, largest := &facts{}, 0
+		for i := range 3 * maxKeptReasons {
+			list, err := s.reasons(t.Context(), x, fmt.Sprint(i), f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			kept := 0
+			for _, one := range x.reasons.of {
+				kept += len(one) + 1
+			}
+			largest = max(largest, len(list))
+			if kept > maxKeptReasons {
+				t.Fatalf("%d sums and lists are kept", kept)
+			}
+			if i > maxKeptReasons+1 && largest > 0 {
+				break
+			}
 		}
-		if len(x.reasons.of) > maxKeptReasons {
-			t.Fatalf("%d lists are kept", len(x.reasons.of))
+		if (largest > 1) != (f.Domains == nil) {
+			t.Errorf("%+v: the lists have %d sums", f, largest)
 		}
 	}
 }

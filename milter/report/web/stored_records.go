@@ -93,7 +93,8 @@ type recordRow struct {
 
 // recordRows returns rows, newest first.
 func (v *view) recordRows(ctx context.Context, w where, win Window) ([]recordRow, error) {
-	query := `SELECT x.report, x.n, x.day, x.domain, r.key, x.source, x.messages, x.outcome, x.header_from, x.envelope_from, x.authset, x.facts
+	query := `SELECT x.report, x.n, x.day, x.domain, r.key, x.source, x.messages, x.outcome,
+		x.header_from, x.envelope_from, x.authset, x.facts
 		FROM in_record x JOIN in_report p ON p.id = x.report JOIN in_reporter r ON r.id = p.reporter
 		WHERE ` + w.String() + ` ORDER BY x.day DESC, x.report DESC, x.n`
 	if win.Rows > 0 {

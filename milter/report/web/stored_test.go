@@ -68,8 +68,10 @@ func (f *filler) fill(m *Memory) {
 			testing = "y"
 		}
 		policy, _ := json.Marshal(map[string]string{"domain": r.Domain, "p": p, "testing": testing})
-		f.exec(`INSERT INTO in_report (id, dedup, content, raw, reporter, report_id, domain, configured, begins, ends, received, trust, counted, state, version,
-			namespace, generator, policy, notes, records, messages) VALUES ($1, $2, $2, $1, $3, $4, $5, 1, $6, $7, $8, $9, 1, 'whole', $10, '', '', $11, '', $12, $13)`,
+		f.exec(`INSERT INTO in_report (id, dedup, content, raw, reporter, report_id, domain,
+			configured, begins, ends, received, trust, counted, state, version,
+			namespace, generator, policy, notes, records, messages)
+			VALUES ($1, $2, $2, $1, $3, $4, $5, 1, $6, $7, $8, $9, 1, 'whole', $10, '', '', $11, '', $12, $13)`,
 			r.ID, fmt.Sprint(r.ID), f.id("reporter", r.Receiver,
 				"INSERT INTO in_reporter (id, key, org, email, first_seen, last_seen) VALUES ($1, $2, $2, $3, 0, 0)",
 				r.Email),
@@ -103,8 +105,10 @@ func (f *filler) record(m *Memory, r *Record) {
 		"asn_name, country) VALUES ($1, $2, $3, $4, $5, $6)", m.Reverse[r.Address], at.ASN,
 		at.Operator, at.Country)
 	reporter, domain := f.ids["reporter "+r.Receiver], f.name(r.Domain)
-	f.exec(`INSERT INTO in_record (report, n, day, domain, source, messages, outcome, header_from, envelope_from, authset, facts)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`, r.Report, r.N, int64(r.Day), domain, source, r.Count, o, f.name(r.From), f.name(r.Envelope),
+	f.exec(`INSERT INTO in_record (report, n, day, domain, source, messages, outcome,
+		header_from, envelope_from, authset, facts)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		r.Report, r.N, int64(r.Day), domain, source, r.Count, o, f.name(r.From), f.name(r.Envelope),
 		f.id("authset", string(set), "INSERT INTO in_authset (id, hash, results) VALUES ($1, $2, $2)"), facts)
 	for table, key := range map[string]int64{"reporter": reporter, "source": source} {
 		f.exec("INSERT INTO in_day_"+table+" (domain, day, "+table+

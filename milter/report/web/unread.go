@@ -43,8 +43,8 @@ func (s *Server) unreadPage(ctx context.Context, v visit) (*page, error) {
 		"Read it again after an upgrade to a version that can read more. Delete it if it is of no " +
 			"use; it is deleted by itself after reports.intake.raw_days."}}
 	if f.Reports > 0 {
-		todo.Text = append(todo.Text, say("%s read from it, and count whether you delete it or not.",
-			plain(advice.Plural(f.Reports, "report was", "reports were"))))
+		todo.Text = append(todo.Text, say("%s read from it. What was read stays and counts if you "+
+			"delete the mail.", plain(advice.Plural(f.Reports, "report was", "reports were"))))
 	}
 	commands, instead := s.changes(ctx, v)
 	todo.Text = append(todo.Text, instead...)
@@ -63,7 +63,7 @@ func unreadRaw(f Failure, data []byte) section {
 	}
 	out.Text = []template.HTML{link(unreadURL(f.ID)+"/raw", "Download it")}
 	if isBinary(data) {
-		out.Text = append(out.Text, "It is no text, so that it is not shown here.")
+		out.Text = append(out.Text, "It is not text, so it is not shown here.")
 		return out
 	}
 	out.Raw = rawXML(data)
