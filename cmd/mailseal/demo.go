@@ -20,7 +20,7 @@ func newDemoCmd() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&o.Dir, "dir", "var",
-		"directory for the key, the configuration and the socket")
+		"directory for the keys, the configuration and the socket")
 	cmd.Flags().BoolVar(&o.Serve, "serve", false, "continue to serve after the messages, until "+
 		"interrupted")
 	return cmd

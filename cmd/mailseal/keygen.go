@@ -20,8 +20,8 @@ that only its owner can read. It never overwrites a file. It prints the records 
 and as one line, the fingerprint of each public key, and the lines for the configuration. All receivers verify RSA;
 the Ed25519 key makes a second signature, under the selector with "-ed" appended. Gmail does not verify Ed25519: it
 reports that signature as failed in Authentication-Results and in DMARC reports, and uses the RSA signature. Some
-services refuse mail with two signatures: for them use --algorithm rsa. If root runs it, new files and directories
-belong to the owner of the nearest directory that already exists.`,
+services refuse mail with two signatures: for them use --algorithm rsa. If root runs keygen, new
+files and directories belong to the owner of the nearest directory that already exists.`,
 		Example: "  mailseal keygen --domain example.com --selector mail --dir /var/lib/mailseal/keys/example.com",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -39,8 +39,10 @@ belong to the owner of the nearest directory that already exists.`,
 	cmd.Flags().StringSliceVar(&o.Algorithms, "algorithm", []string{"rsa", "ed25519"},
 		"kinds of keys")
 	cmd.Flags().IntVar(&o.RSABits, "bits", keyring.DefaultRSABits, "size of the RSA key")
-	cmd.Flags().BoolVar(&o.Record.Testing, "testing", false, "mark the records as a test (t=y)")
-	cmd.Flags().BoolVar(&o.Record.Strict, "strict", false, "no subdomain in i= (t=s)")
+	cmd.Flags().BoolVar(&o.Record.Testing, "testing", false,
+		"write t=y into the records: the domain is testing DKIM")
+	cmd.Flags().BoolVar(&o.Record.Strict, "strict", false,
+		"write t=s into the records: i= must not name a subdomain")
 	cmd.Flags().BoolVar(&o.JSON, "json", false, "print one JSON object")
 	_ = cmd.MarkFlagRequired("domain")
 	return cmd

@@ -20,6 +20,30 @@ type keysFlags struct {
 	keyring.Options
 }
 
+// keyStep describes a command that brings keys to their next stage.
+type keyStep struct{ verb, short, long string }
+
+// keySteps are these commands, in the order of a key's life.
+var keySteps = []keyStep{
+	{"activate", "Sign with published keys, and retire the previous ones of the same algorithm",
+		`Activate makes published keys sign from now on. Keys of the same domain and algorithm that
+signed before become retiring. Activate refuses a key as long as the name servers do not show its
+record, or have not shown it for rotation.publish, unless --force is given. It always refuses a
+private key that does not work.`},
+	{"retire", "Stop signing with keys that have a successor; leave their records in the DNS",
+		`Retire stops signing with active keys. It refuses a key that has no successor: another
+active key of the same domain and algorithm whose record the name servers show. Leave the records of
+retiring keys in the DNS for rotation.overlap, since receivers need them for mail that is still on
+its way.`},
+	{"revoke", "Mark retiring keys as revoked, once the name servers show the empty p= that revokes them",
+		`Revoke marks retiring keys as revoked after rotation.overlap, once the name servers show
+their records with an empty p=. Until then it prints the record to publish.`},
+	{"remove", "Delete the private keys whose records have been deleted from the DNS",
+		`Remove deletes the private keys of revoked keys and, if you name them by record, of keys
+that never signed. Delete their records from the DNS first: remove refuses a key whose record a name
+server still shows.`},
+}
+
 func newKeysCmd() *cobra.Command {
 	var f keysFlags
 	cmd := &cobra.Command{
@@ -33,14 +57,8 @@ func newKeysCmd() *cobra.Command {
 	excludes(cmd, []string{"server"}, "zone")
 	cmd.AddCommand(newKeysListCmd(&f), newKeysRecordCmd(&f), newKeysGenerateCmd(&f),
 		newKeysPublishCheckCmd(&f), newKeysRotateCmd(&f))
-	for _, step := range []struct{ verb, short string }{
-		{"activate", "Sign with published keys, and retire the previous ones of the same algorithm"},
-		{"retire", "Stop signing with keys that have a successor; leave their records in the DNS"},
-		{"revoke", "Mark retiring keys as revoked, once the name servers show the empty p= that " +
-			"revokes them"},
-		{"remove", "Delete the private keys whose records have been deleted from the DNS"},
-	} {
-		cmd.AddCommand(newKeysStepCmd(&f, step.verb, step.short))
+	for _, step := range keySteps {
+		cmd.AddCommand(newKeysStepCmd(&f, step))
 	}
 	return cmd
 }
@@ -79,15 +97,15 @@ func newKeysListCmd(f *keysFlags) *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
 		Use:   "list [DOMAIN...]",
-		Short: "List the keys that sign and their stages, or with --format the records that must be published now",
+		Short: "List the keys and their stages, or with --format the records that must be published now",
 		Long:  help("keys-list"),
 		Args:  filled,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.Format = format
 			for _, name := range []string{"zone", "server"} {
 				if format == "none" && cmd.Flags().Changed(name) {
-					return answer.NewUsage(fmt.Errorf("--%s has no effect without --format: no "+
-						"name server is asked", name))
+					return answer.NewUsage(fmt.Errorf("--%s has no effect without --format: "+
+						"list queries no name server", name))
 				}
 			}
 			r, err := f.open(cmd.Context(), cmd.OutOrStdout())
@@ -109,8 +127,9 @@ func newKeysRecordCmd(f *keysFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "record NAME...",
 		Short: "Print the records of existing keys",
-		Long: `Record prints the record of each key that is given by the name of its record, its domain or its name in
-the configuration: keys that Mailseal manages, and keys in files with which rules sign.`,
+		Long: `Record prints the records of keys that Mailseal manages, and of keys in files with
+which rules sign. NAME is the name of a record, a domain, or the name of a key in the
+configuration.`,
 		Example: "  mailseal keys record mail._domainkey.example.com --format line",
 		Args:    oneOrMore("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -131,9 +150,10 @@ func newKeysGenerateCmd(f *keysFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "generate DOMAIN",
 		Short: "Make a new generation of keys for a domain, and print the records to publish",
-		Long: `Generate makes a key of each of rotation.algorithms for a domain, with selectors by the template
-rotation.selector. With --vendor it makes no key: it records the selector of a key with which another system signs,
-and Mailseal only prints and checks the record of that key.`,
+		Long: `Generate makes a key of each algorithm in rotation.algorithms for a domain, and
+names their selectors after the template in rotation.selector. With --vendor it makes no key. It
+records the selector of a key with which another system signs, and from then on Mailseal prints and
+checks the record of that key.`,
 		Args: exactArgs("DOMAIN"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := f.open(cmd.Context(), cmd.OutOrStdout())
@@ -145,11 +165,13 @@ and Mailseal only prints and checks the record of that key.`,
 	}
 	f.formatFlag(cmd)
 	cmd.Flags().StringVar(&g.Selector, "selector", "",
-		"template of the selectors instead of rotation.selector")
+		"template of the selectors, instead of rotation.selector")
 	cmd.Flags().StringSliceVar(&g.Algorithms, "algorithm", nil,
-		"rsa2048, rsa3072, rsa4096, ed25519, instead of rotation.algorithms")
-	cmd.Flags().BoolVar(&g.Vendor, "vendor", false, "the key is a vendor's, at --selector")
-	cmd.Flags().StringVar(&g.Record, "record", "", "text of the vendor's record, if it is known")
+		"algorithms of the keys (rsa2048, rsa3072, rsa4096, ed25519), instead of rotation.algorithms")
+	cmd.Flags().BoolVar(&g.Vendor, "vendor", false,
+		"make no key; another system signs with the key at --selector")
+	cmd.Flags().StringVar(&g.Record, "record", "",
+		"with --vendor: text of the record, if it is known")
 	needs(cmd, []string{"record"}, "vendor")
 	excludes(cmd, []string{"algorithm"}, "vendor")
 	ignores(cmd, "zone", "server")
@@ -161,6 +183,12 @@ func newKeysPublishCheckCmd(f *keysFlags) *cobra.Command {
 		Use: "publish-check [DOMAIN|NAME...]",
 		Short: "Compare keys with their records at each name server; keys that all servers show " +
 			"become published",
+		Long: `Publish-check asks each name server for the records of keys, and prints what it
+shows. A generated key becomes published when all name servers show its record. Without arguments it
+checks all keys that Mailseal manages; DOMAIN selects the keys of a domain, and NAME one key by the
+name of its record.
+
+The exit code is 1 if a record is missing or wrong, 3 if a name server did not answer.`,
 		Args: filled,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := f.open(cmd.Context(), cmd.OutOrStdout())
@@ -180,11 +208,12 @@ func newKeysRotateCmd(f *keysFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rotate [--every 90d] [DOMAIN...]",
 		Short: "Run the rotation steps that are due, and show what each key waits for",
-		Long: `Rotate runs the steps that are due: it makes new keys before the old ones reach their maximum age,
-activates published keys whose records have been visible for rotation.publish, revokes keys that have not signed for
-rotation.overlap, and removes them once their records are gone. For each key it prints what it waits for, and the
-record to publish. KEY ROTATION in mailseal.toml(5) describes the stages. An Ed25519 key does not begin to sign before
-the RSA key that was made with it, since few receivers verify Ed25519. You can run it as often as you like.`,
+		Long: `Rotate runs the steps that are due: it makes new keys before the old ones reach
+their maximum age, activates published keys whose records have been visible for rotation.publish,
+revokes keys that have not signed for rotation.overlap, and removes them once their records are
+gone. For each key it prints what it waits for, and the record to publish. KEY ROTATION in
+mailseal.toml(5) describes the stages. An Ed25519 key does not begin to sign before the RSA key that
+was made with it, since few receivers verify Ed25519. You can run rotate as often as you like.`,
 		Args: filled,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := f.open(cmd.Context(), cmd.OutOrStdout())
@@ -200,17 +229,21 @@ the RSA key that was made with it, since few receivers verify Ed25519. You can r
 	return cmd
 }
 
-func newKeysStepCmd(f *keysFlags, verb, short string) *cobra.Command {
+func newKeysStepCmd(f *keysFlags, step keyStep) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   verb + " DOMAIN|NAME...",
-		Short: short,
-		Args:  oneOrMore("NAME"),
+		Use:   step.verb + " DOMAIN|NAME...",
+		Short: step.short,
+		Long: step.long + `
+
+DOMAIN selects all keys of a domain that this step can follow. NAME selects one key by the name of its record, such
+as mail._domainkey.example.com.`,
+		Args: oneOrMore("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := f.open(cmd.Context(), cmd.OutOrStdout())
 			if err != nil {
 				return err
 			}
-			return r.Move(cmd.Context(), verb, args, f.force)
+			return r.Move(cmd.Context(), step.verb, args, f.force)
 		},
 	}
 	f.formatFlag(cmd)

@@ -31,13 +31,14 @@ func newRootCmd() *cobra.Command {
 ARC. "mailseal serve" is the daemon, a milter for Postfix and Sendmail; the other commands are its tools.
 
 Exit codes of all commands: 0 good; 1 the answer is bad (a check failed, a signature did not verify, no rule matched),
-or the configuration has mistakes; 2 the command line is wrong; 3 the answer could not be found out, such as when the
-DNS does not answer or a file cannot be read; 70 a bug in Mailseal.
+or the configuration has mistakes; 2 the command line is wrong; 3 the command could not find the
+answer, for example because the DNS did not answer or a file could not be read; 70 a bug in
+Mailseal.
 
 With --json a command that cannot answer prints {"error": {"kind": ..., "text": ..., "exit_code": ...}} on standard
-output, with the kind "bad", "usage", "unknown" or "bug", and the text on standard error as without. A flag with the
-value "" or 0 is an error unless its description says what that means, and so is a flag that has no effect together
-with the others.`,
+output, with the kind "bad", "usage", "unknown" or "bug", and the text on standard error, as it does
+without --json. A flag with the value "" or 0 is an error unless its description says what that
+means, and so is a flag that has no effect together with the other flags.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Version:       version(),
@@ -47,6 +48,7 @@ with the others.`,
 		return validateFlags(cmd)
 	}
 	root.PersistentFlags().Bool("debug", false, "after a bug in Mailseal, show where it happened")
+	root.Flags().BoolP("version", "v", false, "print the version")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return answer.NewUsage(err) })
 	root.AddCommand(newServeCmd(), newReloadCmd(), newStatusCmd(), newShadowCmd(), newCheckCmd(),
 		newKeygenCmd(), newKeysCmd(), newSignCmd(), newVerifyCmd(),

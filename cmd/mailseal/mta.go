@@ -14,7 +14,7 @@ func newMTACmd() *cobra.Command {
 	var f play.MTA
 	cmd := &cobra.Command{
 		Use:   "mta --milter ADDRESS [FILE ...]",
-		Short: "Act as an MTA for any milter: show its edits, or measure it",
+		Short: "Act as an MTA for any milter: show what it changes, or measure its speed",
 		Long:  help("mta"),
 		Example: `  mailseal mta --milter unix:/run/mailseal/mailseal.sock message.eml
   mailseal mta --milter inet:8891@127.0.0.1 --client 198.51.100.1 --from a@example.org --to b@example.com spam.eml
@@ -40,17 +40,19 @@ func defineMTA(cmd *cobra.Command, f *play.MTA) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.Milter, "milter", "",
 		"the milter: unix:/path, local:/path, inet:port@host, inet6:port@host, inet:host:port")
-	flags.StringVar(&f.As, "as", "postfix", "the MTA to play: postfix or sendmail")
+	flags.StringVar(&f.As, "as", "postfix", "`MTA` to act as: postfix or sendmail")
 	flags.StringVar(&f.Client, "client", "127.0.0.1", "address of the SMTP client")
-	flags.StringVar(&f.Name, "client-name", "", "its verified name (default: what the MTA "+
-		"reports without one)")
-	flags.StringVar(&f.Helo, "helo", "client.example.com", "the name that it gives in EHLO")
-	flags.StringVar(&f.Auth, "auth", "", "the user name with which it has logged in")
+	flags.StringVar(&f.Name, "client-name", "", "verified name of the SMTP client (default: what "+
+		"the MTA passes for a client without one)")
+	flags.StringVar(&f.Helo, "helo", "client.example.com",
+		"name that the SMTP client gives in EHLO")
+	flags.StringVar(&f.Auth, "auth", "",
+		"login name of the SMTP client (default: it has not logged in)")
 	flags.StringVar(&f.From, "from", "user@example.com", "envelope sender; empty for a bounce")
 	flags.StringArrayVar(&f.To, "to", []string{"rcpt@example.net"}, "recipient; may be given "+
 		"several times")
 	flags.StringArrayVar(&f.Macros, "macro", nil,
-		"a macro's value, as daemon_name=ORIGINATING; may be given again")
+		"a milter macro and its value, such as daemon_name=ORIGINATING; may be given several times")
 	flags.BoolVar(&f.Local, "local", false,
 		"the message comes from this host, not by SMTP (sendmail -t)")
 	flags.BoolVar(&f.JSON, "json", false, "one JSON object per message, one per line")

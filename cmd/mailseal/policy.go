@@ -110,8 +110,9 @@ func newPolicyReplayCmd() *cobra.Command {
 		Short: "Show what the rules would have done with the mail in a log",
 		Long: `Replay reads the lines of messages in JSON logs of the daemon (log.format = "json") and evaluates the
 rules of the configuration for each: how often each rule would have decided, and which messages would have been
-treated differently, by the author's domain. The log has neither the header nor the recipients: the result of a rule
-that uses them is not known, unless the rest of its expression decides it. "-" is standard input.
+treated differently, by the author's domain. The log has neither the header nor the recipients: the
+result of a rule that uses them is not known, unless the rest of its expression decides it. With
+--log - the log is read from standard input.
 
 The exit code is 0 if nothing would have changed, 1 if something would, or if the configuration has no rules, 3 if a log
 could not be read or has no message that can be replayed.`,

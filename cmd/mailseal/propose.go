@@ -13,9 +13,10 @@ func newProposeCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "propose",
 		Short: "Write SPF, DKIM and DMARC records for a domain",
-		Long: `Propose writes the records that a domain needs, as a line of a zone file, as a bare value, and in
-strings. Each proposal is checked by the same code that the daemon uses before it is printed. spf and dmarc change
-nothing; dkim makes the keys that the domain lacks.`,
+		Long: `Propose writes the records that a domain needs: each as a line of a zone file, as a bare
+value, and split into strings. Before it prints a record, it checks it with the same code that the
+daemon uses. "propose spf" and "propose dmarc" change nothing; "propose dkim" makes the keys that
+the domain lacks.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -50,10 +51,11 @@ func newProposeSPFCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "spf DOMAIN",
 		Short: "Write an SPF record from the published one and additional senders",
-		Long: `Spf starts from the published record, corrects its mistakes, and adds the addresses and records that
-the flags name, and with --reports also the addresses that the DMARC reports of 90 days show to be the domain's own.
-It explains in words what the record allows and how many lookups it takes. An include for a service that uses an
-envelope domain of its own is left out, since it would have no effect.
+		Long: `Spf starts from the published record, corrects its mistakes, and adds the addresses and
+records in the flags. With --reports it also adds the addresses that the DMARC reports of 90 days
+show to be the domain's own. It explains in words what the record allows and how many lookups it
+takes. An include for a service that uses an envelope domain of its own is left out, since it would
+have no effect.
 
 The exit code is 0 if a record was printed, 1 if no valid record is possible, such as with more than ten lookups, 3 if
 the DNS did not answer.`,
@@ -85,7 +87,7 @@ the DNS did not answer.`,
 	cmd.Flags().StringSliceVar(&q.Without, "without", nil,
 		"term of the published record to remove; may be given several times")
 	cmd.Flags().StringVar(&q.All, "all", "",
-		`how the record ends, "-all" or "~all" (default what is published, -all softened)`)
+		`how the record ends, "-all" or "~all" (default: as published, but ~all instead of -all)`)
 	return cmd
 }
 
@@ -96,10 +98,11 @@ func newProposeDMARCCmd() *cobra.Command {
 		Use: "dmarc DOMAIN",
 		Short: "Write a DMARC record from three answers: does the domain send mail, do people " +
 			"use it, who reads the reports",
-		Long: `Dmarc begins with p=none, or what is published, and prints the record of each step that follows, and
-after how many days (RFC 9989 section 7.4). For a domain that sends no mail it prints all records that say so: SPF,
-DMARC, a wildcard that revokes keys, and the null MX. If the address for reports is at another domain that has not
-agreed, it also prints the record that this domain must publish.
+		Long: `Dmarc prints the record to publish now, which has the published policy, or p=none if there
+is no valid one, and the record of each later step with the number of days to wait (RFC 9989 section
+7.4). For a domain that sends no mail it prints all records that say so: SPF, DMARC, a wildcard that
+revokes keys, and the null MX. If the address for reports is at another domain that has not agreed,
+it also prints the record that this domain must publish.
 
 The exit code is 0 if a record was printed, 1 if the requested record must not be published, 3 if the DNS did not
 answer.`,

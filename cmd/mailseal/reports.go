@@ -44,7 +44,7 @@ func newReportsServeCmd() *cobra.Command {
 		Use:   "serve",
 		Short: "Run the report process in the foreground",
 		Long: `Serve runs beside the daemon with a user of its own, as the unit mailseal-reports.service, and logs
-to standard error. Each role does a part of the work:
+to standard error. The work is divided into roles; --roles selects some of them:
 
 ` + strings.Join(docs, "\n") + `
 

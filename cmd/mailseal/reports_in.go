@@ -141,8 +141,9 @@ func newReportsReceivedCmd() *cobra.Command {
 
 func newReportsDomainsCmd() *cobra.Command {
 	cmd, f := newBoxCmd("domains", "Show the results of each domain's mail",
-		`Domains adds up the reports that count, for each domain: the number of messages, how many pass
-DMARC, DKIM and SPF, and what receivers did with those that fail DMARC.`, noArgs,
+		`Domains shows the sums of the reports that count, for each domain: the number of messages, how
+many pass DMARC, DKIM and SPF, and what receivers did with those that fail DMARC. "mailseal reports
+received" shows which reports count, and why.`, noArgs,
 		func(f *boxFlags, cmd *cobra.Command, _ []string) error {
 			return f.box.DomainList(cmd.Context(), f.filter(), cmd.OutOrStdout())
 		})
@@ -196,10 +197,10 @@ the sums again.`, noArgs,
 }
 
 func newReportsReparseCmd() *cobra.Command {
-	cmd, _ := newBoxCmd("reparse", "Read again the messages and files that the store keeps",
-		`Reparse reads again the messages and files that the store keeps (for reports.intake.raw_days), and
-replaces the reports that were stored from them. Run it after an upgrade to a version that can read
-more formats, or after a change to reports.intake.domains.`, noArgs,
+	cmd, _ := newBoxCmd("reparse", "Read the messages and files in the store again",
+		`The store keeps the original messages and files for reports.intake.raw_days days. Reparse reads
+them again, and replaces the reports that were stored from them. Run it after an upgrade to a
+version that can read more formats, or after a change to reports.intake.domains.`, noArgs,
 		func(f *boxFlags, cmd *cobra.Command, _ []string) error {
 			return f.box.Reparse(cmd.Context(), cmd.OutOrStdout())
 		})

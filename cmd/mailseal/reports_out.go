@@ -155,8 +155,8 @@ func newReportsSendCmd() *cobra.Command {
 		help("reports-send"),
 		noArgs, &f, func(ctx context.Context, _ []string) error { return f.Send(ctx, dry) })
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "change nothing, and list what would be sent")
-	cmd.Flags().StringVar(&f.Sendmail, "sendmail", "", "pass mails to this program, such as "+
-		"/usr/sbin/sendmail, instead of reports.smtp")
+	cmd.Flags().StringVar(&f.Sendmail, "sendmail", "",
+		"pass mails to this `PROGRAM`, such as /usr/sbin/sendmail, instead of reports.smtp")
 	excludes(cmd, []string{"sendmail"}, "dry-run")
 	return cmd
 }

@@ -13,9 +13,10 @@ import (
 func newTestCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "test",
-		Short: "Test mail by sending it",
-		Long: `Test helps with testing a mail system: it makes addresses for test.address, and sends test mail to
-other receivers.`,
+		Short: "Test a mail system by sending mail",
+		Long: `Test helps with testing a mail system: "test address" makes an address that answers mail
+with its results, and "test send" sends good and bad messages to another receiver, to show how that
+receiver judges them.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -26,9 +27,11 @@ other receivers.`,
 func newTestAddressCmd() *cobra.Command {
 	var f outFlags
 	return newOutCmd("address", "Make an address for tests, and print the URL of its page",
-		`Address makes an address whose page is known before mail is sent, for people who send through a service that
-hides SMTP replies. The start page of test.page_url does the same. Nothing is stored until mail arrives; the page
-shows the latest 10 messages of the last test.days. Exit code 1: test.address or test.page_url is not set.`,
+		`Address prints a new address for test mail, and the URL of the page that will show the results.
+Give both to a person whose mail service hides SMTP replies: the page is known before mail is sent.
+The start page of test.page_url makes such addresses, too. Nothing is stored until mail arrives; the
+page shows the latest 10 messages of the last test.days days. The exit code is 1 if test.address or
+test.page_url is not set.`,
 		noArgs, &f, func(context.Context, []string) error {
 			return reporting.TestAddress(f.Output, f.Config, f.JSON)
 		})
@@ -39,11 +42,12 @@ func newTestSendCmd() *cobra.Command {
 	var o examine.TestMails
 	cmd := newOutCmd("send --from ADDRESS --server HOST:PORT ADDRESS",
 		"Send test mail with good and bad signatures to a receiver",
-		`Send shows how a receiver judges mail: it sends to your address there one message that is signed, one that
-was changed after signing, and one without a signature, and prints what to expect of each. They go directly to the
-server in --server, by SMTP without TLS, since the mail server here would sign them all. A rule must sign for the
-sender. Send only to addresses of your own. Exit code 1: the server refused a mail, or no rule signs for a sender; 3:
-the server does not answer, or a key cannot be used.`,
+		`Send shows how a receiver judges mail. It sends three messages to your address there: one that is
+signed, one that was changed after signing, and one without a signature. It prints which result to
+expect for each. The messages go directly to the server in --server, by SMTP without TLS, since the
+mail server here would sign all of them. A signing rule must match the address in --from. Send only
+to addresses of your own. The exit code is 1 if the server refused a message or no rule signs for
+the sender, 3 if the server does not answer or a key cannot be used.`,
 		exactArgs("ADDRESS"), &f, func(ctx context.Context, args []string) error {
 			o.Config, o.To, o.JSON, o.Now = f.Config, args[0], f.JSON,
 				func() time.Time { return f.Now }

@@ -14,9 +14,10 @@ func newVersionCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Print the version and how the program was built",
-		Long: `Version prints the release, the revision, how the program was built, and by which compiler. The build is
-"plain" or "openssl" (as "make release" builds it), and also "static" if it needs no library of the host. The second
-line shows what makes RSA signatures: the host's OpenSSL, or Go's own implementation, and in that case the reason.`,
+		Long: `Version prints the release, the revision, how the program was built, and by which compiler.
+The build is "plain" or "openssl" (as "make release" builds it), and also "static" if it needs no
+library of the host. The second line names the implementation that makes RSA signatures: the host's
+OpenSSL, or Go's own, with the reason why OpenSSL is not used.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if asJSON {

@@ -18,13 +18,13 @@ var valueNames = map[string]string{
 	"force": "REASON", "format": "FORMAT", "from": "ADDRESS", "group": "GROUP", "helo": "NAME",
 	"host": "NAME", "ignore": "FIELD", "ignore-opendkim": "FIELD", "include": "DOMAIN",
 	"ip": "ADDRESS", "key": "FILE", "kind": "KIND", "list-id": "ID", "listen": "ADDRESS",
-	"log": "FILE", "macro": "NAME=VALUE", "milter": "ADDRESS", "mode": "MODE", "mta": "ADDRESS",
-	"network": "NETWORK", "now": "TIME", "out": "FILE", "policy": "POLICY",
+	"log": "FILE", "macro": "NAME=VALUE", "milter": "ADDRESS", "mode": "MODE", "mta": "MTA",
+	"network": "NETWORK", "now": "TIME", "out": "DIRECTORY", "policy": "POLICY",
 	"postfix": "DIRECTORY", "receiver": "NAME", "record": "TEXT", "report": "ADDRESS",
 	"reporter": "REPORTER", "reports": "ADDRESS", "role": "ROLE", "roles": "ROLES",
 	"root": "DIRECTORY", "selector": "SELECTOR", "sender": "ADDRESS", "sendmail": "DIRECTORY",
 	"server": "SERVER", "server-name": "NAME", "smtp": "ADDRESS", "source": "NAME",
-	"spf": "DOMAIN", "store": "STORE", "to": "ADDRESS", "upstream": "ADDRESS", "user": "NAME",
+	"spf": "DOMAIN", "spf-fail": "ADDRESS", "store": "STORE", "to": "ADDRESS", "upstream": "ADDRESS", "user": "NAME",
 	"without": "TERM", "zone": "FILE",
 }
 
@@ -67,7 +67,11 @@ func NameValues(root *cobra.Command) {
 }
 
 func nameValue(f *pflag.Flag) {
-	if _, done := f.Value.(namedValue); done || strings.Contains(f.Usage, "`") {
+	if _, done := f.Value.(namedValue); done {
+		return
+	}
+	if name, usage := pflag.UnquoteUsage(f); strings.Contains(f.Usage, "`") {
+		f.Usage, f.Value = usage, namedValue{f.Value, strings.ToUpper(name)}
 		return
 	}
 	kind := f.Value.Type()

@@ -15,7 +15,7 @@ import (
 
 // completionPage is in place of cobra's pages about completion, which are one for each shell.
 const completionPage = `.SH "mailseal completion"
-Print a script with which a shell completes commands and flags
+Print a script that lets a shell complete commands and flags.
 .PP
 .nf
 mailseal completion bash > /etc/bash_completion.d/mailseal
@@ -26,20 +26,21 @@ mailseal completion fish > ~/.config/fish/completions/mailseal.fish
 "mailseal completion SHELL \-\-help" explains how to load the script. SHELL can also be powershell.
 `
 
-// environment is about the variables of Go's runtime.
+// environment describes the variables of Go's runtime.
 const environment = `.SH ENVIRONMENT
 .TP
 .B GOGC
-How often the daemon collects garbage: when garbage amounts to this percentage of the memory in use. The default is 200,
-and at least 8 MB. 100 saves up to 4 MB in a small daemon, and takes about an eighth more processor time.
+When the daemon frees unused memory: as soon as it amounts to this percentage of the memory in use, and to at least
+8 MB. The default is 200. With 100 a small daemon takes up to 4 MB less memory, and about an eighth more processor time.
 .TP
 .B GOMEMLIMIT
-How much memory the daemon aims for, such as 200MiB. Near the limit it collects garbage more often. It is not a
-hard limit; that is
+The memory that the daemon tries not to exceed, such as 200MiB. Near this size it frees unused memory more often. To
+set a hard limit, use
 .B MemoryMax=
-of the unit.
+in the unit.
 .PP
-For the shipped unit, set them with "systemctl edit mailseal": a section [Service] with Environment=GOMEMLIMIT=200MiB.
+To set them for the shipped unit, run "systemctl edit mailseal" and write a section [Service] with
+Environment=GOMEMLIMIT=200MiB.
 `
 
 // Manual writes the manual page mailseal(1): cobra's generator writes a section for each command.
@@ -64,7 +65,58 @@ func Manual(w io.Writer, root *cobra.Command, config string) error {
 	return err
 }
 
-// zoneFiles is about --zone, which many commands have.
+// terms explains the words that the page uses for mail and keys.
+const terms = `.SH TERMS
+.TP
+our mail, strangers' mail
+Mail that your own users and hosts send is ours, and is signed. All other mail is from strangers, and is judged.
+.I Whose mail it is
+in
+.BR mailseal.toml (5)
+describes how Mailseal decides.
+.TP
+author, author's domain
+The address in the From field, and its domain.
+.TP
+signing rule
+A table [[sign]] of the configuration: which authors' mail is signed with which keys.
+.TP
+managed key
+A key that Mailseal made and keeps in its state directory (state_directory), and that "mailseal keys" rotates.
+.TP
+source
+A database or web service from which the daemon loads keys ([sources] in the configuration).
+.TP
+selector, record
+A signature names a domain (d=) and a selector (s=). Receivers find the public key in the TXT record
+SELECTOR._domainkey.DOMAIN.
+.TP
+aligned
+A domain that SPF or DKIM authenticated is aligned if it has the same organizational domain as the author's domain, or
+is equal to it if the DMARC record requires strict alignment. DMARC passes if SPF or DKIM passes for an aligned domain
+(RFC 9989).
+.TP
+policy
+What a domain asks receivers to do with mail that fails DMARC (p=none, quarantine or reject). [policy] in the
+configuration decides what Mailseal really does with strangers' mail.
+.TP
+aggregate report
+A DMARC report (RFC 9990): a receiver, the reporter, sends it to the owner of a domain once a day, with the number of
+messages from each address and their results.
+.TP
+store, spool
+The store is the database of reports (reports.store). The daemon writes its results into the spool, a directory, and
+"mailseal reports serve" moves them into the store.
+`
+
+// inheritedDebug is the section of a command that inherits no flag but --debug. The page leaves it
+// out: OPTIONS of mailseal describes the flag.
+const inheritedDebug = `.SH OPTIONS INHERITED FROM PARENT COMMANDS
+\fB--debug\fP
+	after a bug in Mailseal, show where it happened
+`
+
+// zoneFiles describes --zone, which many commands have.
 const zoneFiles = `.SH ZONE FILES
 With --zone FILE a command takes all answers from a file instead of the DNS, to try records before they are published.
 FILE is a master file (RFC 1035 section 5), and may contain records of any number of zones: write full names with a dot
@@ -120,9 +172,10 @@ func manualPage(c *cobra.Command) (string, error) {
 	})
 	if !c.HasParent() {
 		page = strings.Replace(page, "mailseal [flags]", "mailseal COMMAND [flags] [arguments]", 1)
-		return ".SH NAME\n" + page + commandList(c) + zoneFiles, nil
+		return ".SH NAME\n" + page + commandList(c) + terms + zoneFiles, nil
 	}
 	_, page, _ = strings.Cut(page, "\n") // the name and Short, which are the title
+	page = strings.Replace(page, inheritedDebug, "", 1)
 	page = strings.ReplaceAll(page, "\n.SH ", "\n.SS ")
 	return fmt.Sprintf(".SH %q\n%s.\n%s", c.CommandPath(), c.Short, page), nil
 }
