@@ -1,6 +1,7 @@
 package config
 
 import (
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -9,11 +10,11 @@ import (
 // sampleWidth is where the sample's lines end, in columns.
 const sampleWidth = 100
 
-const sampleHead = `# A sample configuration of Mailseal. It works unchanged, and is the same as no configuration.
+const sampleHead = `# A sample configuration of Mailseal. It works unchanged, and has the same effect as an empty file.
 #
 # Lines that begin with "# " explain a setting. A line that begins with "#" and no space is the setting itself, with its
-# default or, if it has none, an example. mailseal.toml(5) has the same texts; "mailseal check" names every mistake and
-# what to do about it.
+# default or, if it has none, an example. mailseal.toml(5) has the same texts, and explains the terms. "mailseal check"
+# reports every mistake and what to do about it.
 #
 # To sign for one domain, three lines are enough (mailseal keygen prints them):
 #
@@ -95,7 +96,12 @@ func choices(sec section, s setting) string {
 	return ""
 }
 
+// manualSection matches a reference to a section of the manual page that is not about a setting.
+var manualSection = regexp.MustCompile(`\b([A-Z]{2,}(?: [A-Z]{2,})*) below\b`)
+
+// comment writes a text of the manual page; the sections to which it refers are only there.
 func comment(b *strings.Builder, text string) {
+	text = manualSection.ReplaceAllString(text, "$1 in mailseal.toml(5)")
 	for _, line := range wrap(text, sampleWidth-2) {
 		b.WriteString("# " + line + "\n")
 	}

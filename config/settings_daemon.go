@@ -6,7 +6,7 @@ var daemonSection = section{
 	doc: "Settings of the daemon as a whole. They must be above the first [table].",
 	settings: []setting{
 		{name: "authserv_id", example: `"mx.example.com"`, form: "authserv-id",
-			doc: "Our name in Authentication-Results (RFC 8601 section 2.5), a full host name. " +
+			doc: "The name of this host in Authentication-Results (RFC 8601 section 2.5): a full host name. " +
 				"Programs that read mail are configured to trust fields with this name. If it is " +
 				"not set, the MTA's own name ({j}) is used if it is a full one, else this host's " +
 				"full name from /etc/hosts. If neither is known, it is the host's short name, " +
@@ -24,10 +24,10 @@ var daemonSection = section{
 		{name: "user", example: `"mailseal"`, restart: "root's rights are given up once",
 			doc: "If root starts the daemon, it switches to this user, with the user's groups, " +
 				"once its sockets are open. It reads the configuration, keys and tables as that " +
-				"user. Not needed where systemd starts the daemon as a user (User=)."},
+				"user. Do not set it if systemd starts the daemon as a user (User=)."},
 		{name: "require_safe_keys", def: "false",
-			doc: "Refuse a key file that users other than its owner, root and our group can read " +
-				"or replace. If false, such a file causes a warning with the command that " +
+			doc: "Refuse a key file that users other than its owner, root and the daemon's group " +
+				"can read or replace. If false, such a file causes a warning with the command that " +
 				"corrects it."},
 		{name: "on_internal_error", def: `"tempfail"`, values: words(action.Accept, action.Reject, action.Tempfail),
 			doc: "What happens to a message when Mailseal itself fails: because of a bug, or " +
@@ -43,9 +43,9 @@ var daemonSection = section{
 				"for several: mail from any address at the domain is signed with that key. It " +
 				"replaces [keys] and [[sign]]."},
 		{name: "selector", example: `"mail"`, form: "selector",
-			doc: "The selector of key_file."},
+			doc: "The selector of the key in key_file, which is published at selector._domainkey.domain."},
 		{name: "key_file", example: `"/etc/mailseal/mail.pem"`, form: "path",
-			doc: "The private key of domain."},
+			doc: "The file of the private key with which mail of domain is signed."},
 		{name: "key_table", example: `"file:/etc/opendkim/key.table"`,
 			doc: "OpenDKIM's key table, \"file:\" or \"refile:\" and a path, or \"csl:\" and the " +
 				"entries themselves, for sites that generate one. It is read as OpenDKIM reads " +
@@ -53,8 +53,8 @@ var daemonSection = section{
 				"[[sign]]. Relative names, here and in the table, are relative to the directory " +
 				"of the configuration file."},
 		{name: "signing_table", example: `"refile:/etc/opendkim/signing.table"`,
-			doc: "OpenDKIM's signing table, in the same forms. \"file:\" and \"refile:\" look " +
-				"addresses up in different ways. mailseal check warns of lines that have no " +
+			doc: "OpenDKIM's signing table, in the same forms. \"file:\" has fixed names, " +
+				"\"refile:\" patterns with *. mailseal check warns of lines that have no " +
 				"effect in OpenDKIM, or no equivalent here."},
 		{name: "multiple_signatures", def: "false",
 			doc: "Sign with all matching lines of signing_table, not only with the first that " +
@@ -102,10 +102,11 @@ var oursSection = section{
 				"\"!bad.example.com\" is an exception; the most specific entry decides. An " +
 				"exception does not exclude a client that is ours for another reason. Addresses " +
 				"are safer: a name is only as trustworthy as the DNS."},
-		{name: "authenticated", def: "true", doc: "Clients that have authenticated (the macro {auth_type} is set)."},
+		{name: "authenticated", def: "true", doc: "Whether mail of clients that have logged in " +
+			"is ours (the MTA sets the macro {auth_type})."},
 		{name: "daemon_names", def: "[]", example: `["ORIGINATING"]`,
-			doc: "Values of the macro {daemon_name}, which DaemonPortOptions sets in Sendmail and " +
-				"milter_macro_daemon_name in Postfix. Upper and lower case matter."},
+			doc: "Values of the macro {daemon_name} that make mail ours: Sendmail sets the macro " +
+				"with DaemonPortOptions, Postfix with milter_macro_daemon_name. Upper and lower case matter."},
 		{name: "macros", example: `{ "verified_sender" = ["yes"] }`, instead: "write [\"*\"] for any value",
 			doc: "Further milter macros that make mail ours, each with the values that do so; " +
 				"[\"*\"] stands for any value."},
@@ -132,7 +133,7 @@ var relaysSection = section{
 		"kept. A client that is in both [relays] and [ours] is a relay, unless its mail is ours " +
 		"for a reason other than networks and hosts.",
 	settings: []setting{
-		{name: "networks", def: "[]", example: `["192.0.2.25"]`, doc: "Their addresses and networks."},
+		{name: "networks", def: "[]", example: `["192.0.2.25"]`, doc: "The addresses and networks of these hosts."},
 	},
 }
 
@@ -187,9 +188,9 @@ var limitsSection = section{
 				"whatever is set here: if an MTA sends a longer one, its connection is closed, " +
 				"and it does what it is configured to do when a filter fails."},
 		{name: "connections", def: "2000", least: "1", most: "1000000",
-			doc: "How many connections are served at the same time; further ones wait."},
+			doc: "How many connections of MTAs are served at the same time; further connections wait."},
 		{name: "message_deadline", def: `"20s"`, least: `"1s"`, most: `"10m"`,
-			doc: "How long judging a message may take, including all lookups. It should be less " +
+			doc: "How long Mailseal may take to judge a message, including all lookups. It should be less " +
 				"than the time that the MTA waits for an answer to a message: 300s in Postfix " +
 				"(content_timeout, milter_content_timeout), 5m in Sendmail (T=E:)."},
 		{name: "handshake", def: `"5s"`, least: `"1s"`, doc: "How long a new connection has to " +
@@ -229,7 +230,7 @@ var logSection = section{
 
 var metricsSection = section{
 	header: "[metrics]", path: "metrics",
-	doc: "Metrics in Prometheus' format at /metrics, health at /healthz.",
+	doc: "Metrics in Prometheus' format at /metrics, health at /healthz. METRICS below lists the metrics.",
 	settings: []setting{
 		{name: "address", example: `"127.0.0.1:9891"`, form: "host and port",
 			restart: "the metrics are served once", doc: "The address at which they are served. " +

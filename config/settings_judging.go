@@ -28,7 +28,7 @@ var verifySection = section{
 				"matter, nor do fields that the signature does not name at all; a second copy of " +
 				"any other field is only mentioned."},
 		{name: "clock_skew", def: `"5m"`, most: `"1d"`, zero: "not at all",
-			doc: "How far a signer's clock may be from ours."},
+			doc: "How far the clock of a signer may differ from the clock of this host."},
 		{name: "iprev", def: "true", doc: "Check that the client's address has a reverse name " +
 			"that leads back to the address (RFC 8601 section 3)."},
 		{name: "spf", def: "true", doc: "Report SPF (RFC 7208) and apply [policy.spf] to it. " +
@@ -156,7 +156,7 @@ var policyDKIMSection = section{
 		{name: "neutral", def: `"accept"`, values: verdictActions,
 			doc: "A signature has syntax errors, or an unknown version or algorithm (RFC 8601 " +
 				"section 2.7.1)."},
-		{name: "none", def: `"accept"`, values: verdictActions, doc: "No signature."},
+		{name: "none", def: `"accept"`, values: verdictActions, doc: "The message has no signature."},
 		{name: "permerror", def: `"accept"`, values: verdictActions,
 			doc: "A signature can be read but not verified: there is no key, the record is " +
 				"invalid, or a tag or From is missing."},
@@ -194,14 +194,16 @@ var policyTextsSection = section{
 		"judged, {client} for the client's address.",
 	settings: []setting{
 		{name: "spf", example: `"SPF: {client} may not send mail for {domain}"`, form: "line",
-			doc: "After policy.spf."},
+			doc: "The text for mail that policy.spf refuses."},
 		{name: "iprev", example: `"Reverse DNS: {client} has no name that leads back to it"`,
-			form: "line", doc: "After policy.iprev."},
-		{name: "dkim", example: `"DKIM: no acceptable signature"`, form: "line", doc: "After policy.dkim."},
-		{name: "dmarc", example: `"DMARC policy for {domain}"`, form: "line", doc: "After policy.dmarc."},
+			form: "line", doc: "The text for mail that policy.iprev refuses."},
+		{name: "dkim", example: `"DKIM: no acceptable signature"`, form: "line",
+			doc: "The text for mail that policy.dkim refuses."},
+		{name: "dmarc", example: `"DMARC policy for {domain}"`, form: "line",
+			doc: "The text for mail that policy.dmarc refuses."},
 		{name: "other", example: `"Authentication failed"`, form: "line",
-			doc: "After no_author and many_authors, if several methods failed, and if there is " +
-				"no {domain}."},
+			doc: "The text for mail that no_author or many_authors refuses, that several methods " +
+				"refuse, or for which there is no {domain}."},
 	},
 }
 
@@ -240,7 +242,8 @@ var rulesSection = section{
 			doc: "The name of the rule in the log and in the mark. Each rule has its own name."},
 		{name: "when", example: `'dmarc.result == "fail" and in_network(client.address, "192.0.2.0/24")'`,
 			doc: "The expression. In single quotes, its double quotes need no escapes."},
-		{name: "action", example: `"accept"`, values: verdictActions, doc: "What happens."},
+		{name: "action", example: `"accept"`, values: verdictActions,
+			doc: "What happens to a message for which the expression is true."},
 		{name: "text", example: `"{dmarc.domain} asks to refuse {message_id}"`, form: "line",
 			doc: "The text after the reply code of reject and tempfail. Names in braces are " +
 				"replaced with facts about the message, in printable ASCII: {author.domain}, " +
@@ -259,8 +262,8 @@ var rulesSection = section{
 
 var overrideSection = section{
 	header: "[[policy.override]]", path: "policy.override[]",
-	doc: "Another policy for some mail. The first override of which all conditions are true " +
-		"replaces the policy. Settings that it does not contain are those of the policy.",
+	doc: "Another policy for some mail. The first override whose conditions are all true " +
+		"replaces the policy. Settings that the override does not have keep the values of [policy].",
 	settings: []setting{
 		{name: "networks", example: `["192.0.2.0/24"]`, doc: "Condition: the client is in one of these."},
 		{name: "hosts", example: `["mx.example.net", ".lists.example.org"]`, form: "client name",
@@ -281,15 +284,15 @@ var overrideSection = section{
 			doc: "Condition: the message has a valid ARC chain, whose newest seal is from one of " +
 				"these domains."},
 		{name: "action", example: `"accept"`, values: verdictActions,
-			doc: "What happens instead whenever the decision is not accept."},
+			doc: "The action that replaces every decision of the policy other than accept."},
 		{name: "reason", example: `"trusted_forwarder"`,
 			doc: "The reason that a DMARC report gives when this override made the domain's " +
 				"policy milder or stricter (RFC 9990 section 3.1.6). If not set, it is " +
 				"\"mailing_list\" with list_ids, else \"local_policy\"."},
-		{name: "spf", example: `{ fail = "reject" }`, doc: "In place of settings of [policy.spf]."},
-		{name: "iprev", example: `{ fail = "reject" }`, doc: "In place of settings of [policy.iprev]."},
-		{name: "dkim", example: `{ none = "hold" }`, doc: "In place of settings of [policy.dkim]."},
+		{name: "spf", example: `{ fail = "reject" }`, doc: "Settings that replace those of [policy.spf]."},
+		{name: "iprev", example: `{ fail = "reject" }`, doc: "Settings that replace those of [policy.iprev]."},
+		{name: "dkim", example: `{ none = "hold" }`, doc: "Settings that replace those of [policy.dkim]."},
 		{name: "dmarc", example: `{ p_none = "reject", p_reject = "reject" }`,
-			doc: "In place of settings of [policy.dmarc]."},
+			doc: "Settings that replace those of [policy.dmarc]."},
 	},
 }

@@ -3,8 +3,9 @@ package config
 var reportsSection = section{
 	header: "[reports]", path: "reports",
 	doc: "DMARC aggregate reports to the domains whose mail arrives here (RFC 9990). The daemon " +
-		"only records its results (collect); \"mailseal reports serve\", a separate process with " +
-		"a user of its own, makes the reports and sends them (send). \"mailseal reports " +
+		"only records its results (collect) in a directory, the spool. \"mailseal reports " +
+		"serve\", a separate process with a user of its own, moves them into a database, the " +
+		"store, and makes and sends the reports (send). \"mailseal reports " +
 		"preview\" shows what would be sent, before anything is sent.",
 	settings: []setting{
 		{name: "collect", def: "false", restart: "the spool is opened once",
@@ -37,12 +38,13 @@ var reportsSection = section{
 				"but not counted in reports, and no reports are sent to them: otherwise two " +
 				"hosts would send each other reports about reports."},
 		{name: "relation", def: `"seen"`,
-			doc: "Which domains get reports. With \"seen\", a domain gets reports if it is in " +
-				"domains; if your users wrote to it in the last 90 days; if its mail passed DMARC " +
-				"on at least 3 days, and the first and last of these days are at least 14 days " +
-				"apart; or if none of its mail passed, but mail failed on at least 3 days and " +
-				"from at least 2 networks. With \"listed\", only the domains in domains get " +
-				"reports, and the domains that your users write to are not recorded. Reports to " +
+			doc: "Which domains get reports. With \"seen\", these do: the domains in the setting " +
+				"domains; domains that your users wrote to in the last 90 days; domains whose " +
+				"mail passed DMARC on at least 3 days, of which the first and the last are at " +
+				"least 14 days apart; and domains none of whose mail passed, but whose mail " +
+				"failed on at least 3 days and from at least 2 networks. With \"listed\", only " +
+				"the domains in the setting domains get reports, and the domains that your users " +
+				"write to are not recorded. Reports to " +
 				"domains that only send spam ruin the reputation of the host that sends them."},
 		{name: "domains", def: "[]", example: `["partner.example"]`, form: "domain tree",
 			doc: "Policy domains that always get a report; \".example.com\" matches any domain " +
@@ -54,25 +56,8 @@ var reportsSection = section{
 				"that day."},
 		{name: "metrics", example: `"127.0.0.1:9892"`, form: "host and port",
 			doc: "Where \"mailseal reports serve\" (role intake) serves metrics in Prometheus' " +
-				"format at /metrics. If not set, it serves none. mailseal_reports_messages has " +
-				"the messages of the last 7 full days by domain, receiver and result (pass, " +
-				"delivered, held, refused), for the 100 domains and 10 receivers with the most " +
-				"mail, and \"other\" for the rest; mailseal_reports_source_messages has those of the " +
-				"last 30 full days by domain, class of the source (ours, service, forwarding, unknown, " +
-				"spoof, not ours, scanner) and result, within the same bound; " +
-				"mailseal_reports_domains counts the domains by their health on the pages; " +
-				"mailseal_reports_dns_check_findings has the findings of the last check of each " +
-				"domain's DNS " +
-				"records (role dns) by domain and severity (error, warning, unknown, note), within the " +
-				"same bound, and " +
-				"mailseal_reports_dns_check_domains the domains by code of a finding; " +
-				"mailseal_reports_last_received_timestamp_seconds has the time of each " +
-				"receiver's last report; mailseal_reports_arrivals_total counts what arrived (mails, " +
-				"bytes, known, unread, reports, messages, duplicates, dropped), since the store was " +
-				"made or, if it is older than version 0.2.0, since that version first opened it, and " +
-				"mailseal_reports_unread_mails the mails that could not be read, by kind. " +
-				"They are updated every 10 minutes. If the address is in use, a " +
-				"warning is logged, and the next try is a minute later."},
+				"format at /metrics; METRICS below lists them. If not set, it serves none. If the " +
+				"address is in use, a warning is logged, and it is tried again a minute later."},
 		{name: "per_hour", def: "200", least: "1", most: "100000",
 			doc: "The maximum number of reports sent in an hour. The mail servers of one provider " +
 				"get at most 10 in a minute."},
@@ -97,11 +82,11 @@ var reportsSection = section{
 				"does not run or cannot store the records. When it is full, records are dropped " +
 				"and counted; mail is not affected."},
 		{name: "spool_days", def: "7", least: "1", most: "90",
-			doc: "How long rows wait in the spool while the database is unavailable. Older rows are " +
-				"removed, with an error in the log. Reports on days more than 5 days ago are never " +
+			doc: "How long records wait in the spool while the store is unavailable. Older " +
+				"records are removed, with an error in the log. Reports on days more than 5 days ago are never " +
 				"sent."},
 		{name: "store", example: `"sqlite:/var/lib/mailseal-reports/reports.db"`, form: "line",
-			doc: "The database of reports: \"sqlite:\" and a path, or \"postgres://...\" for " +
+			doc: "The store, which is the database of reports: \"sqlite:\" and a path, or \"postgres://...\" for " +
 				"several hosts; see REPORTS OF SEVERAL HOSTS below. If not set, the file " +
 				"reports.db in directory."},
 		{name: "dns_every", def: `"6h"`, zero: "never", most: `"7d"`,
@@ -247,13 +232,14 @@ var reportsAlertsSection = section{
 var reportsWebSection = section{
 	header: "[reports.web]", path: "reports.web",
 	doc: "The pages of \"mailseal reports serve\" (role web): which of your domains need " +
-		"attention, why, and what to publish. FAIL is a domain whose policy is enforced although " +
-		"more than 1 % of the mail of its own sources fails, without a valid DMARC record, or in " +
-		"whose records the role dns found an error; WARN is one with a source that fails, a " +
-		"receiver that stopped reporting, a warning of the role dns, or p=none for more than 90 " +
-		"days. p=reject is advised only if 99 % of the mail of each of your sources has aligned " +
-		"DKIM; that you accept mail by SPF alone on the page of a source does not lift this rule, " +
-		"it excuses at most 1 % of the source's mail. The pages are served at address, and show " +
+		"attention, why, and what to publish. A domain is marked FAIL if it has no valid DMARC " +
+		"record, if the role dns found an error in its records, or if its policy is enforced " +
+		"although more than 1 % of the mail of its own sources fails. It is marked WARN if one " +
+		"of its sources fails, if a receiver stopped reporting, if the role dns found a warning, " +
+		"or if it has p=none for more than 90 days. p=reject is advised only if 99 % of the mail " +
+		"of each of your sources has aligned DKIM. You can accept mail by SPF alone on the page " +
+		"of a source: that excuses at most 1 % of the source's mail from this rule. The pages " +
+		"are served at address, and show " +
 		"nothing to a visitor who has not signed in: with a token, with an account of an htpasswd file, or " +
 		"through a reverse proxy. The page /check makes the same DNS queries as \"mailseal " +
 		"domain\" and \"mailseal propose\", by the name servers of [dns]: at most 10 checks a " +
@@ -305,7 +291,7 @@ var reportsAccountSection = section{
 			doc: "\"admin\" may make changes and read mail that could not be read as a report, " +
 				"\"read\" may not. If not set, \"read\"."},
 		{name: "domains", example: `["example.org"]`, form: "domain",
-			doc: "The domains that the account may see. If not set, all."},
+			doc: "The domains that the account may see. If not set, it may see all."},
 	},
 }
 

@@ -24,8 +24,8 @@ var keysSection = section{
 				"is gone. If the key has a domain of its own (domain, or the key's name), \"%\" " +
 				"stands for that domain."},
 		{name: "private_key", example: `"YW4gRWQyNTUxOSBzZWVkIGhhcyAzMiBvY3RldHMuLi4="`,
-			doc: "The key itself instead of a file: PEM, base64 without armour, or an Ed25519 " +
-				"seed of 32 octets in base64. The configuration file must then be protected like " +
+			doc: "The key itself instead of a file: PEM, base64 without the lines BEGIN and END, " +
+				"or an Ed25519 seed of 32 bytes in base64. The configuration file must then be protected like " +
 				"a key."},
 		{name: "source", example: `"hosting"`,
 			doc: "The name of a source in [sources] that holds the key under this name, instead of a file."},
@@ -113,13 +113,16 @@ var signingSection = section{
 				"from it. From is always signed."},
 		{name: "oversign", form: "field names", empty: "none",
 			def: `["From", "To", "Cc", "Subject", "Reply-To"]`, example: `["+Date"]`,
-			doc: "Fields that must not be added after signing: they are listed once more than " +
-				"the message has them, even where it has none. + and - work as in headers."},
+			doc: "Fields that no host on the way can add without breaking the signature (RFC " +
+				"6376 section 8.15): h= lists each once more than the message has it, and once " +
+				"if the message has none. + and - work as in headers."},
 		{name: "oversign_if_present", form: "field names", empty: "none",
 			def: `["Date", "Message-ID", "MIME-Version", "Content-Type", ` +
-				`"Content-Transfer-Encoding", "List-Unsubscribe", "List-Unsubscribe-Post"]`, example: `["-Date"]`,
-			doc: "Fields that must not be added a second time; a message without them may get " +
-				"them later, as Sendmail and mailing lists do. + and - work as in headers. " +
+				`"Content-Transfer-Encoding", "List-Unsubscribe", "List-Unsubscribe-Post"]`,
+			example: `["-Date"]`,
+			doc: "Fields that no host on the way can add a second time without breaking the " +
+				"signature. A message without them may get them later: Sendmail and mailing " +
+				"lists add some. + and - work as in headers. " +
 				"Sender, the Resent fields and the other List fields are in neither list: " +
 				"mailing lists write a Sender and List fields of their own, and a mail program " +
 				"that passes a message on writes Resent fields, as they may (RFC 5322 sections " +
@@ -239,7 +242,7 @@ var rotationSection = section{
 				"used already, -2 or a higher number is added."},
 		{name: "algorithms", def: `["rsa2048", "ed25519"]`, values: []string{"rsa2048", "rsa3072",
 			"rsa4096", "ed25519"},
-			doc: "The keys of each generation."},
+			doc: "The algorithms of the keys that are made together: one key for each."},
 		{name: "publish", def: `"2d"`, zero: "it is enough to see it once",
 			doc: "How long all name servers must have shown a record before its key signs. A " +
 				"domain's first key of an algorithm signs as soon as all name servers show it or, " +
@@ -284,18 +287,18 @@ var sourcesSection = section{
 				"relative to the directory of the configuration file unless it begins with /. " +
 				"The SQLite file is opened again for each query."},
 		{name: "key_query", example: `"SELECT domain, selector, private_key FROM dkim_keys WHERE name = $1"`,
-			doc: "Finds a key; $1 is the key's name. The answer has three columns: domain, " +
+			doc: "The query that finds a key: $1 is the key's name. The answer has three columns: domain, " +
 				"selector, and the private key in any form that private_key accepts. $1 works " +
 				"with every driver."},
 		{name: "signing_query", example: `"SELECT key_name FROM dkim_signing WHERE domain = $1 AND login IN ('', $2)"`,
-			doc: "Finds the names of the keys that sign, at most 16: $1 is the author's domain, " +
+			doc: "The query that finds the names of the keys that sign, at most 16: $1 is the author's domain, " +
 				"$2 the login name, which is empty if the client did not log in, $3 the author's " +
 				"address. The answer has one column. Without a row the message goes unsigned, " +
 				"which is logged and counted."},
 		{name: "list_query", example: `"SELECT name FROM dkim_keys WHERE name > $1 ORDER BY name LIMIT 500"`,
-			doc: "Lists the names of keys that sort after $1, a page at a time, so that " +
-				"\"mailseal check --dns\" can compare all of them with the DNS. Nothing else " +
-				"uses it; leave it out if the daemon's user may not list the table."},
+			doc: "The query that lists the names of keys that sort after $1, a page at a time. " +
+				"\"mailseal check --dns\" uses it to compare all keys with the DNS, and nothing " +
+				"else does: leave it out if the daemon's user may not list the table."},
 		{name: "key_dir", example: `"/var/lib/panel/dkim"`, form: "path",
 			doc: "A directory: if the answer has a path instead of a key, relative to this " +
 				"directory or absolute and below it, the file is read. \"..\" and symbolic links " +

@@ -67,34 +67,39 @@ func newMetrics(version string) *metrics {
 		registry: prometheus.NewRegistry(),
 		today:    newToday(time.Now),
 		messages: counters("messages_total",
-			"Messages with a verdict, by role and action.", "role", "action"),
-		connections: gauge("connections", "Open connections of MTAs."),
-		events:      counters("events_total", "Problems and exempt messages, by kind.", "event"),
+			"Messages with a verdict, by role (ours, theirs, relay) and action.", "role", "action"),
+		connections: gauge("connections", "Open connections of mail servers."),
+		events: counters("events_total", "Problems with connections and messages, and "+
+			"exempt messages, by kind.", "event"),
 		fragile: counters("fragile_total", "Signed messages whose signatures later mail servers "+
-			"break, or may break, by cause.", "cause"),
-		results:    counters("results_total", "What judging found, by method and result.", "method", "result"),
+			"will break, or may break, by cause.", "cause"),
+		results: counters("results_total", "Results of judging strangers' mail, by method "+
+			"and result.", "method", "result"),
 		signatures: counters("signatures_total", "DKIM signatures made, by algorithm.", "algorithm"),
 		unsigned: counters("unsigned_total", "Our own messages that left without a signature, "+
 			"by reason.", "reason"),
-		longFields: counters("long_fields_total", "Fields with lines that the MTA would break: "+
-			"folded (refolded), or not signed (left_out).", "done"),
+		longFields: counters("long_fields_total", "Header fields with lines that the mail server "+
+			"would break: folded (refolded), or left out of the signature (left_out).", "done"),
 		keyFailures: counter("key_failures_total",
 			"Signatures that could not be made because a key could not be loaded or used."),
 		selfChecks: counters("self_checks_total",
-			"Signatures that the second implementation checked, by result.", "outcome"),
-		shortages: counter("shortages_total", "Messages deferred since this host was too busy to judge them."),
+			"Signatures that the second implementation verified (signing.self_check), by result.",
+			"outcome"),
+		shortages: counter("shortages_total", "Messages that were deferred because this host was "+
+			"too busy to judge them."),
 		ruleErrors: counter("rule_failures_total",
 			"Messages for which a rule of policy.rules could not be evaluated."),
 		reloads: counters("reloads_total", "Reloads of the configuration, by result: good, "+
 			"bad (it has mistakes), refused (domains would lose their signatures).", "result"),
-		reloaded: gauge("reloaded_timestamp_seconds", "When the configuration in effect was read."),
+		reloaded: gauge("reloaded_timestamp_seconds", "Time when the configuration in effect was read."),
 		watched: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "mailseal", Name: "keys_watched",
-			Help: "Keys that sign, by whether the DNS showed them when it was last asked: good, bad, unknown."},
+			Help: "Keys that sign, by the result of their last check in the DNS: good, bad " +
+				"(missing or wrong), unknown (no answer)."},
 			[]string{"shown"}),
 	}
 	m.seconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Namespace: "mailseal", Name: "message_seconds", Buckets: latencies,
-		Help: "Time from the end of a header to the verdict, by whose message it is.",
+		Help: "Time from the end of a message's header to the verdict, in seconds, by role.",
 	}, []string{"role"})
 	m.registry.MustRegister(m.messages, m.seconds, m.connections, m.events, m.fragile, m.results,
 		m.signatures, m.unsigned, m.longFields,
@@ -148,7 +153,7 @@ func gauge(name, help string) prometheus.Gauge {
 // buildInfo is 1, and says which program this is.
 func buildInfo(version string) prometheus.Collector {
 	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "mailseal", Name: "build_info",
-		Help: "Which program this is; always 1."},
+		Help: "Versions of Mailseal and Go, as labels; the value is always 1."},
 		[]string{"version", "goversion"})
 	g.WithLabelValues(version, runtime.Version()).Set(1)
 	return g
@@ -240,10 +245,10 @@ func (m *metrics) watchSpool(w *spool.Writer) {
 		name, help string
 		load       func() int64
 	}{
-		{"report_rows_total", "Messages and domains written to that were taken down for DMARC reports.",
+		{"report_rows_total", "Records for DMARC reports: messages, and domains that users wrote to.",
 			func() int64 { return w.Counts().Recorded }},
-		{"report_rows_dropped_total", "Records that were lost, since the disk was too slow, full " +
-			"or not writable.",
+		{"report_rows_dropped_total", "Records for DMARC reports that were lost, because the " +
+			"disk was too slow, full or not writable.",
 			func() int64 { return w.Counts().Dropped }},
 		{"report_spool_bytes_total", "Bytes written to the spool of DMARC reports.",
 			func() int64 { return w.Counts().Bytes }},
@@ -262,9 +267,9 @@ func (m *metrics) watchSpoolState(dir string, now func() time.Time) {
 		name, help string
 		load       func(spool.State) float64
 	}{
-		{"report_spool_waiting_bytes", "Bytes of segments that the process of reports has not taken yet.",
+		{"report_spool_waiting_bytes", "Bytes in the spool that mailseal reports serve has not read yet.",
 			func(s spool.State) float64 { return float64(s.Bytes) }},
-		{"report_spool_oldest_seconds", "The age of the oldest of them; 0 where none waits.",
+		{"report_spool_oldest_seconds", "Age of the oldest file in the spool; 0 if the spool is empty.",
 			func(s spool.State) float64 {
 				if s.Oldest.IsZero() {
 					return 0
@@ -299,25 +304,26 @@ func (m *metrics) watchDNS(client *dns.Client, gate *dns.Gate) {
 	}{
 		{"dns_queries_total", "Queries sent to name servers over UDP.",
 			func() uint64 { return m.client.Load().Counters.Queries.Load() }},
-		{"dns_resent_total", "Queries that were sent again, since no reply had arrived.",
+		{"dns_resent_total", "Queries that were sent again because no reply had arrived.",
 			func() uint64 { return m.client.Load().Counters.Resent.Load() }},
-		{"dns_truncated_total", "Replies that were asked for again over TCP.",
+		{"dns_truncated_total", "Truncated replies, for which the query was sent again over TCP.",
 			func() uint64 { return m.client.Load().Counters.Truncated.Load() }},
-		{"dns_timeouts_total", "Queries without a reply in time.",
+		{"dns_timeouts_total", "Queries that got no reply in time.",
 			func() uint64 { return m.client.Load().Counters.Timeouts.Load() }},
-		{"dns_cache_hits_total", "Lookups answered from memory.",
+		{"dns_cache_hits_total", "Lookups answered from the cache.",
 			func() uint64 { return m.gate.Load().Cache().Counters.Hits.Load() }},
-		{"dns_cache_misses_total", "Lookups that went to a name server.",
+		{"dns_cache_misses_total", "Lookups that were not in the cache and went to a name server.",
 			func() uint64 { return m.gate.Load().Cache().Counters.Misses.Load() }},
-		{"dns_cache_shared_total", "Lookups that waited for another one's answer.",
+		{"dns_cache_shared_total", "Lookups that shared the answer to a query already in progress.",
 			func() uint64 { return m.gate.Load().Cache().Counters.Shared.Load() }},
 		{"dns_failures_total", "Lookups that failed.",
 			func() uint64 { return m.gate.Load().Cache().Counters.Failures.Load() }},
 		{"dns_waited_total", "Lookups that waited because too many were in progress.",
 			func() uint64 { return m.gate.Load().Counters.Waited.Load() }},
-		{"dns_shortages_total", "Lookups that were not made since there was no place in time: the message is deferred.",
+		{"dns_shortages_total", "Lookups that were not made because too many were in progress; " +
+			"their messages were deferred.",
 			func() uint64 { return m.gate.Load().Counters.Shortages.Load() }},
-		{"dns_cache_evictions_total", "Answers forgotten before their time for want of room.",
+		{"dns_cache_evictions_total", "Answers dropped before they expired, because the cache was full.",
 			func() uint64 { return m.gate.Load().Cache().Counters.Evictions.Load() }},
 	} {
 		m.registry.MustRegister(prometheus.NewCounterFunc(
@@ -325,6 +331,6 @@ func (m *metrics) watchDNS(client *dns.Client, gate *dns.Gate) {
 			func() float64 { return float64(c.load()) }))
 	}
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Namespace: "mailseal", Name: "dns_waiting", Help: "Lookups that wait for a place at the gate now.",
+		Namespace: "mailseal", Name: "dns_waiting", Help: "Lookups that wait now because too many are in progress.",
 	}, func() float64 { return float64(gate.Counters.Waiting.Load()) }))
 }

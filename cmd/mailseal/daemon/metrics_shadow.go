@@ -20,11 +20,12 @@ var (
 	shadowDifferences = shadowDesc("differences_total", "Messages that differ, by kind of "+
 		"difference.", "kind")
 	shadowSessions = shadowDesc("sessions_total",
-		"Sessions that the old milter decided on before any message.")
+		"SMTP sessions on which the old milter decided before the first message.")
 	shadowErrors = shadowDesc("upstream_errors_total",
-		"Connections for which the old milter could not be reached, and such that it ended: unreached, broken.",
+		"Connections to the old milter that failed: unreached (it could not be reached), broken "+
+			"(it ended the connection).",
 		"error")
-	shadowUnlogged = shadowDesc("unlogged_total", "Lines that are missing in the log.")
+	shadowUnlogged = shadowDesc("unlogged_total", "Lines that could not be written to the log.")
 )
 
 // Describe implements prometheus.Collector.

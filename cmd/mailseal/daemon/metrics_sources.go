@@ -22,28 +22,30 @@ type sourceOne struct {
 }
 
 var sourceSeries = []sourceOne{
-	sourceCounter("hits_total", "Questions about keys answered from memory.",
+	sourceCounter("hits_total", "Queries for keys that were answered from the cache.",
 		func(s *assembly.Source) *atomic.Uint64 { return &s.Counters.Hits }),
-	sourceCounter("misses_total", "Questions that a source was asked.",
+	sourceCounter("misses_total", "Queries for keys that were not in the cache and went to the source.",
 		func(s *assembly.Source) *atomic.Uint64 { return &s.Counters.Misses }),
-	sourceCounter("shared_total", "Questions that waited for another one's answer.",
+	sourceCounter("shared_total", "Queries that shared the answer to a query already in progress.",
 		func(s *assembly.Source) *atomic.Uint64 { return &s.Counters.Shared }),
 	sourceCounter("stale_total", "Queries answered with cached answers that had expired, while "+
 		"the source was queried again or was unavailable.",
 		func(s *assembly.Source) *atomic.Uint64 { return &s.Counters.Stale }),
-	sourceCounter("failures_total", "Questions that a source did not answer, or not usefully.",
+	sourceCounter("failures_total",
+		"Queries that the source did not answer, or answered with an error or an unusable row.",
 		func(s *assembly.Source) *atomic.Uint64 { return &s.Counters.Failures }),
-	sourceCounter("evictions_total", "Answers forgotten before their time for want of room.",
+	sourceCounter("evictions_total",
+		"Answers dropped before they expired, because the cache was full.",
 		func(s *assembly.Source) *atomic.Uint64 { return &s.Counters.Evictions }),
 	sourceCounter("unusable_total", "Answers that could not be used, such as a row without a key.",
 		func(s *assembly.Source) *atomic.Uint64 { return &s.Counters.Unusable }),
-	{sourceDesc("broken", "Rows that could not be used when they were asked for last."),
+	{sourceDesc("broken", "Rows of the source that could not be used at the last query."),
 		prometheus.GaugeValue, func(s *assembly.Source) float64 { return float64(s.Broken()) }},
-	{sourceDesc("bytes", "About how much memory the remembered answers take."),
+	{sourceDesc("bytes", "Approximate memory that the cached answers take, in bytes."),
 		prometheus.GaugeValue, func(s *assembly.Source) float64 { return float64(s.Bytes()) }},
-	{sourceDesc("entries", "Answers remembered now."), prometheus.GaugeValue,
+	{sourceDesc("entries", "Answers in the cache."), prometheus.GaugeValue,
 		func(s *assembly.Source) float64 { return float64(s.Len()) }},
-	{sourceDesc("away", "1 while a source does not answer."), prometheus.GaugeValue,
+	{sourceDesc("away", "1 while the source does not answer, else 0."), prometheus.GaugeValue,
 		func(s *assembly.Source) float64 {
 			if s.IsAway() {
 				return 1

@@ -23,28 +23,30 @@ func init() {
 		name, help string
 		labels     []string
 	}{
-		{"started_timestamp_seconds", "When the daemon started.", nil},
+		{"started_timestamp_seconds", "Time when the daemon started.", nil},
 		{"today_messages", "Messages with a verdict since midnight UTC, by role and action.",
 			[]string{"role", "action"}},
-		{"today_results", "What judging found since midnight UTC, by method and result.", []string{"method", "result"}},
+		{"today_results", "Results of judging strangers' mail since midnight UTC, by method " +
+			"and result.", []string{"method", "result"}},
 		{"today_signatures", "DKIM signatures made since midnight UTC, by algorithm.", []string{"algorithm"}},
 		{"today_unsigned", "Our own messages that left without a signature since midnight UTC, " +
 			"by reason.",
 			[]string{"reason"}},
 		{"today_log_lines", "Warnings and errors logged since midnight UTC.", []string{"level"}},
 		{"listener_connections", "Open connections, by listener.", []string{"listener"}},
-		{"key_published", "1 where the DNS showed a key that signs when it was last asked, 0 where it did not.",
+		{"key_published", "1 if the DNS showed a key that signs at its last check, 0 if it did not.",
 			[]string{"key"}},
-		{"key_age_seconds", "How long ago a key that signs was made, where that is known.", []string{"key"}},
+		{"key_age_seconds", "Age of a key that signs, if it is known.", []string{"key"}},
 		{"keys_asked_timestamp_seconds",
-			"When the DNS was last asked for all keys that sign; 0 before the first time.", nil},
+			"Time when all keys that sign were last compared with the DNS; 0 before the first time.", nil},
 		{"dns_server_queries_total", "Queries sent to a name server.", []string{"server"}},
-		{"dns_server_silent_total", "Queries to a name server without a reply in time.", []string{"server"}},
-		{"dns_server_seconds", "Mean time of a name server's latest replies.", []string{"server"}},
-		{"dns_server_dead", "1 while a name server does not reply, and is asked last.", []string{"server"}},
-		{"job_last_timestamp_seconds", "When a job last ran; 0 before its first run.", []string{"job"}},
-		{"job_next_timestamp_seconds", "When a job runs next; 0 when it does not.", []string{"job"}},
-		{"job_failed", "1 where the last run of a job failed.", []string{"job"}},
+		{"dns_server_silent_total", "Queries to a name server that got no reply in time.", []string{"server"}},
+		{"dns_server_seconds", "Mean time of a name server's latest replies, in seconds.", []string{"server"}},
+		{"dns_server_dead", "1 while a name server does not reply and is therefore queried " +
+			"last, else 0.", []string{"server"}},
+		{"job_last_timestamp_seconds", "Time when a job last ran; 0 before its first run.", []string{"job"}},
+		{"job_next_timestamp_seconds", "Time when a job will run next; 0 if no run is planned.", []string{"job"}},
+		{"job_failed", "1 if the last run of a job failed, else 0.", []string{"job"}},
 	} {
 		statusSeries[s.name] = prometheus.NewDesc("mailseal_"+s.name, s.help, s.labels, nil)
 	}

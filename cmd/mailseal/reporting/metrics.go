@@ -62,29 +62,28 @@ type reportMetrics struct {
 func newReportMetrics(read *web.Stored, log *slog.Logger, now func() time.Time) *reportMetrics {
 	m := &reportMetrics{read: read, log: log, now: now, registry: prometheus.NewRegistry(),
 		messages: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "mailseal_reports_messages",
-			Help: "Messages in reports on the last 7 full days, by domain, receiver and result."},
+			Help: "Messages in the reports on the last 7 full days, by domain, receiver and result."},
 			[]string{"domain", "receiver", "result"}),
 		sources: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "mailseal_reports_source_messages",
-			Help: "Messages in reports on the last 30 full days, by domain, class of the source " +
-				"and result."},
+			Help: "Messages in the reports on the last 30 full days, by domain, class of the source and result."},
 			[]string{"domain", "class", "result"}),
 		domains: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "mailseal_reports_domains",
-			Help: "Domains by their health on the pages."}, []string{"health"}),
+			Help: "Domains, by their health on the pages."}, []string{"health"}),
 		findings: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "mailseal_reports_dns_check_findings",
 			Help: "Findings of the last check of a domain's DNS records, by severity."},
 			[]string{"domain", "severity"}),
 		coded: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "mailseal_reports_dns_check_domains",
-			Help: "Domains whose last check of DNS records has a finding, by its code."},
+			Help: "Domains whose last check of DNS records has a finding, by code and severity."},
 			[]string{"code", "severity"}),
 		last: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "mailseal_reports_last_received_timestamp_seconds",
-			Help: "Time when the last report of a receiver on one of the domains arrived."},
+			Help: "Time when the last report of a receiver arrived."},
 			[]string{"receiver"}),
 		unread: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "mailseal_reports_unread_mails",
-			Help: "Mails and files in which something could not be read, by kind."},
+			Help: "Mails and files in the store in which something could not be read, by kind."},
 			[]string{"kind"}),
 		arrived: &arrivals{},
 		gathered: prometheus.NewGauge(prometheus.GaugeOpts{Name: "mailseal_reports_gathered_timestamp_seconds",
-			Help: "Time when these figures were read from the store."}),
+			Help: "Time when these numbers were read from the store."}),
 	}
 	m.registry.MustRegister(m.messages, m.sources, m.domains, m.findings, m.coded, m.last,
 		m.gathered, m.unread, m.arrived)
@@ -98,9 +97,10 @@ type arrivals struct {
 }
 
 var arrivedDesc = prometheus.NewDesc("mailseal_reports_arrivals_total",
-	"What arrived since the store was made, or, if it is older than version 0.2.0, since that "+
-		"version first opened it: mails and files, their bytes, those that were known or could "+
-		"not be read, and aggregate reports that were stored, known already or dropped.",
+	"What arrived since the store was made, or since version 0.2.0 first opened an older store: "+
+		"mails and files (mails), their bytes (bytes), those that were already known (known) or "+
+		"could not be read (unread), aggregate reports that were stored (reports), already known "+
+		"(duplicates) or dropped (dropped), and their messages (messages).",
 	[]string{"what"}, nil)
 
 // Describe implements prometheus.Collector.
@@ -183,7 +183,8 @@ func (m *reportMetrics) open(ctx context.Context, address string) {
 	context.AfterFunc(ctx, func() { _ = server.Close() })
 	go func() {
 		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			m.log.Error("metrics of reports are no longer served; trying again within a minute", "error", err)
+			m.log.Error("metrics of reports are no longer served; trying again within a minute",
+				"error", err)
 		}
 		m.mu.Lock()
 		defer m.mu.Unlock()

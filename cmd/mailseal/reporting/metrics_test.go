@@ -122,6 +122,13 @@ func TestReportMetrics(t *testing.T) {
 			t.Errorf("the metrics have no %q", want)
 		}
 	}
+	manual := strings.Join(strings.Fields(strings.ReplaceAll(config.Manual(), `\-`, "-")), " ")
+	for line := range strings.Lines(body) {
+		help, isHelp := strings.CutPrefix(strings.TrimSpace(line), "# HELP ")
+		if isHelp && !strings.Contains(manual, help) {
+			t.Errorf("METRICS in the manual has no %q", help)
+		}
+	}
 	if n := strings.Count(body, "mailseal_reports_source_messages{"); n > 4*7*(maxMetricDomains+1) {
 		t.Errorf("%d series by class", n)
 	}
