@@ -141,14 +141,14 @@ func (s Situation) ripe() error {
 	if s.First {
 		return s.forgotten()
 	}
-	return s.waited(s.Publish, "published")
+	return s.waited(s.Publish, "its record has been published")
 }
 
 // forgotten waits until no resolver can remember another record that was at the name before.
 func (s Situation) forgotten() error {
 	if s.Now.Before(s.Other) {
 		return fmt.Errorf(
-			"%w: another record was there, which resolvers may still have cached; wait until %s", ErrEarly,
+			"%w: another record was at this name, and resolvers may still have it cached; wait until %s", ErrEarly,
 			minute(s.Other))
 	}
 	return nil
@@ -156,13 +156,13 @@ func (s Situation) forgotten() error {
 
 func (s Situation) succeeded() error {
 	if !s.Successor {
-		return fmt.Errorf("%w: make and activate its successor first", ErrLast)
+		return fmt.Errorf("%w: it has no successor that signs and is published; make and activate one first", ErrLast)
 	}
 	return nil
 }
 
 func (s Situation) over() error {
-	if err := s.waited(s.Overlap, "does not sign any more"); err != nil {
+	if err := s.waited(s.Overlap, "it has not signed"); err != nil {
 		return err
 	}
 	if s.Sight != SightRevoked && s.Sight != SightNothing {
@@ -180,7 +180,7 @@ func (s Situation) gone() error {
 
 func (s Situation) waited(d time.Duration, what string) error {
 	if at := s.Since.Add(d); s.Now.Before(at) {
-		return fmt.Errorf("%w: %s since %s, wait until %s", ErrEarly, what, minute(s.Since),
+		return fmt.Errorf("%w: %s since %s; wait until %s", ErrEarly, what, minute(s.Since),
 			minute(at))
 	}
 	return nil

@@ -44,19 +44,22 @@ func (l logger) line(level slog.Level, text string, attrs []slog.Attr) {
 
 // panicked reports a bug in Mailseal.
 func (l logger) panicked(what string, env *message.Envelope, v any) {
-	l.Error("panic", "in", what, "queue", env.QueueID, "panic", fmt.Sprint(v), "stack",
+	l.Error("panic: a bug in Mailseal, please report this line", "in", what, "queue", env.QueueID,
+		"panic", fmt.Sprint(v), "stack",
 		string(debug.Stack()))
 }
 
 // unworkable reports an outcome that cannot be carried out.
 func (l logger) unworkable(env *message.Envelope, was action.Action, err error) {
-	l.Error("the MTA does not allow what has to be done, so the message is deferred", "queue", env.QueueID, "action",
+	l.Error("the MTA does not support the action, so the message is deferred", "queue", env.QueueID,
+		"action",
 		was.String(), "error", err)
 }
 
 // lost reports a message whose connection ended before it could get its verdict.
 func (l logger) lost(env *message.Envelope) {
-	l.Warn("the connection ended before the verdict, so the MTA decides without it", "queue", env.QueueID)
+	l.Warn("the connection ended before the verdict, so the MTA decides without it", "queue",
+		env.QueueID)
 }
 
 // tooManyRecipients is logged once for a message, since the sender chooses how many more
@@ -70,7 +73,8 @@ func (l logger) tooManyRecipients(env *message.Envelope) {
 }
 
 func (l logger) exempt(env *message.Envelope) {
-	l.Info("the client is exempt, so the message is not processed", "queue", env.QueueID, "client", env.Client,
+	l.Info("the client is exempt, so the message is not processed", "queue", env.QueueID, "client",
+		env.Client,
 		"name", env.ClientName, "sender", env.Sender)
 }
 
@@ -104,7 +108,8 @@ func (l logger) acceptFailed(ln *Listener, err error, pause time.Duration) {
 }
 
 func (l logger) atLimit(ln *Listener, limit int) {
-	l.Warn("the limit of connections is reached (limits.connections): new ones wait", "on", ln.String(), "limit", limit)
+	l.Warn("the limit of connections is reached, so new connections wait: raise "+
+		"limits.connections if this repeats", "on", ln.String(), "limit", limit)
 }
 
 func (l logger) draining(open int) { l.Info("stopping", "connections", open) }
@@ -124,6 +129,6 @@ func (l logger) fragile(env *message.Envelope, author string, why []string) {
 
 // manyFragile logs that the warnings about signatures that may break are incomplete.
 func (l logger) manyFragile() {
-	l.Warn("signatures of more domains may break on the way than are logged within an hour; the " +
-		"metric mailseal_fragile_total counts all")
+	l.Warn("signatures of further domains may break on the way, but are not logged in this hour; " +
+		"the metric mailseal_fragile_total counts all")
 }

@@ -91,7 +91,8 @@ func peerName(nc net.Conn) string {
 func (s *Server) recover(nc net.Conn) {
 	if v := recover(); v != nil {
 		s.metrics.Event(Panicked)
-		s.log.Error("panic", "in", "connection", "panic", fmt.Sprint(v), "stack",
+		s.log.Error("panic: a bug in Mailseal, please report this line", "in", "connection",
+			"panic", fmt.Sprint(v), "stack",
 			string(debug.Stack()))
 		_ = nc.Close() // whatever state it is in
 	}

@@ -164,7 +164,7 @@ func (s *Server) Remove(l *Listener) {
 
 func (s *Server) closeListener(l *Listener) {
 	if err := l.Close(); err != nil {
-		s.log.Warn("listener not closed", "on", l.String(), "error", err)
+		s.log.Warn("a listening socket cannot be closed", "on", l.String(), "error", err)
 	}
 }
 

@@ -134,7 +134,7 @@ func TestKeysSay(t *testing.T) {
 		`","state":"shown"}]}`+"\n"+`{"name":"se._domainkey.example.com","step":"published"}`,
 		"publish-check", "--json")
 	s.run(exitGood, "is now active", "activate", "example.com")
-	s.run(exitBad, "stays active: make and activate its successor first", "retire", "example.com")
+	s.run(exitBad, "stays active: it has no successor that signs and is published", "retire", "example.com")
 	s.run(exitGood, "example.com (nothing is due; new keys are made by hand", "rotate")
 	s.run(exitGood, "example.com (nothing is due; its next keys are made on ", "rotate", "--every",
 		"90d")

@@ -107,7 +107,7 @@ func TestKeysByHand(t *testing.T) {
 		!strings.Contains(out, "signs as se._domainkey.example.com") {
 		t.Errorf("explain-signing: got %d, %s", code, out)
 	}
-	s.run(exitBad, "make and activate its successor first", "retire", "example.com")
+	s.run(exitBad, "make and activate one first", "retire", "example.com")
 
 	second := s.run(exitGood, "se-2._domainkey.example.com is now generated", "generate",
 		"example.com", "--format", "line")
@@ -270,9 +270,9 @@ func TestKeysFirst(t *testing.T) {
 		"p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\"\n")
 	s.run(exitGood, "waits until all name servers show its record", "rotate", "example.com")
 	s.publish(record + "\n")
-	s.run(exitGood, "another record was there, which resolvers may still have cached; wait until", "rotate",
+	s.run(exitGood, "another record was at this name, and resolvers may still have it cached; wait until", "rotate",
 		"example.com")
-	s.run(exitBad, "another record was there", "activate", "example.com")
+	s.run(exitBad, "another record was at this name", "activate", "example.com")
 }
 
 // TestKeysRecord holds that the records of all keys can be printed again, and that all that sign

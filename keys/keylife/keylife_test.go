@@ -82,7 +82,7 @@ func TestRotate(t *testing.T) {
 		{94, keys.SightKey, keys.SightNothing, "show its record", false, "active generated"},
 		{95, keys.SightKey, keys.SightKey, "published", false, "active published"},
 		{97, keys.SightKey, keys.SightKey, "active", false, "retiring active"},
-		{100, keys.SightKey, keys.SightKey, "does not sign any more since", false, "retiring active"},
+		{100, keys.SightKey, keys.SightKey, "it has not signed since", false, "retiring active"},
 		{111, keys.SightKey, keys.SightNothing, "until its successor is published and signs", false, "retiring active"},
 		{112, keys.SightKey, keys.SightKey, "show its record with the empty p=", false, "retiring active"},
 		{113, keys.SightRevoked, keys.SightKey, "revoked", false, "revoked active"},
@@ -138,7 +138,7 @@ func TestRotateFirst(t *testing.T) {
 		{"not the first", []keylife.Key{signed}, 0, keys.Published, "published"},
 		{"another record is forgotten", nil, time.Hour, keys.Active, "active"},
 		{"another record is remembered", nil, time.Hour + time.Second, keys.Published,
-			"another record was there, which resolvers may still have cached; wait until 2026-01-01 01:00 UTC"},
+			"another record was at this name, and resolvers may still have it cached; wait until 2026-01-01 01:00 UTC"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			state, err := generated(t, "a").Read()

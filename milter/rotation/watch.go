@@ -98,7 +98,8 @@ func (w *Watcher) compareAll(ctx context.Context, p Watch) error {
 	}
 	if t.unsaid > 0 {
 		w.log.Error(
-			"more keys that the DNS does not show, or that could not be looked up, than are logged one by one",
+			"further keys that the DNS does not show, or that could not be looked up, are not "+
+				"logged one by one; \"mailseal check --dns\" lists them",
 			"more",
 			t.unsaid,
 		)
@@ -202,10 +203,11 @@ func (w *Watcher) compare(t *findings, seen []Seen) {
 		}
 		t.said++
 		if k.Sight == keys.SightUnknown {
-			w.log.Warn("it could not be found out whether the key that signs is published", "key",
+			w.log.Warn("cannot find out whether a key that signs is published: the name servers did not answer", "key",
 				k.Name(), "shown", k.shown())
 		} else {
-			w.log.Error("the DNS does not show the key that signs: receivers cannot verify our mail",
+			w.log.Error("the DNS does not show a key that signs, so receivers cannot verify our "+
+				"mail: \"mailseal check --dns\" prints the record to publish",
 				"key", k.Name(), "shown", k.shown())
 		}
 	}
@@ -236,17 +238,18 @@ func (w *Watcher) fallBack(p Watch, seen []Seen) {
 	}
 	for name, before := range names {
 		if fallen[name] != before {
-			w.log.Warn("the key before signs again, until the DNS shows the one that should", "key",
+			w.log.Warn("the previous key signs until the DNS shows the current one (rotation.fall_back)", "key",
 				name, "signs", before)
 		}
 	}
 	for name := range fallen {
 		if names[name] == "" {
-			w.log.Info("the key signs again", "key", name)
+			w.log.Info("the current key signs again, since the DNS shows it", "key", name)
 		}
 	}
 	if err := p.Signers.FallBack(names, p.Rotator.o.Now()); err != nil {
-		w.log.Error("which keys sign in place of others is forgotten at a restart", "error", err)
+		w.log.Error("fallback.json cannot be written, so after a restart keys sign that the DNS "+
+			"does not show", "error", err)
 	}
 }
 

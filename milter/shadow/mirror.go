@@ -167,7 +167,7 @@ func (m *mirror) run(ctx context.Context, spaces bool) {
 	defer func() {
 		if p := recover(); p != nil {
 			why = whyPanic
-			m.log("panic", fmt.Errorf("%v", p))
+			m.log("panic: a bug in Mailseal, please report this line", fmt.Errorf("%v", p))
 		}
 		m.stop(why)
 		m.mu.Lock()
@@ -181,7 +181,7 @@ func (m *mirror) run(ctx context.Context, spaces bool) {
 		why = whyStopped
 	case err != nil:
 		why = "our filter: " + err.Error()
-		m.log("our filter", err)
+		m.log("Mailseal stopped judging a connection; its mail is not affected", err)
 	}
 }
 

@@ -121,7 +121,7 @@ func (p *Proxy) accept(ctx context.Context, l net.Listener) error {
 		case errors.Is(err, net.ErrClosed):
 			return err
 		default:
-			p.trouble("accept", err)
+			p.trouble("a connection of the MTA cannot be accepted", err)
 			time.Sleep(pause)
 		}
 	}
@@ -137,7 +137,7 @@ func (p *Proxy) serve(ctx context.Context, mta net.Conn) {
 	upstream, err := p.reach(left)
 	if err != nil {
 		p.options.Recorder.unreached(err)
-		p.trouble("the upstream cannot be reached, the connection is closed", err)
+		p.trouble("the old milter (--upstream) cannot be reached, so the connection of the MTA is closed", err)
 		return
 	}
 	defer upstream.Close()
@@ -164,7 +164,7 @@ func (p *Proxy) reach(ctx context.Context) (net.Conn, error) {
 
 func (p *Proxy) recover() {
 	if v := recover(); v != nil {
-		p.trouble("panic", panicError(v))
+		p.trouble("panic: a bug in Mailseal, please report this line", panicError(v))
 	}
 }
 

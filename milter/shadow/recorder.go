@@ -107,7 +107,8 @@ func (r *Recorder) guarded(record func()) {
 					s.add(map[string]string{"msg": eventNotJudged, "why": whyPanic})
 				})
 			}
-			r.trouble.Error("panic", "in", "comparison", "error", fmt.Sprint(v))
+			r.trouble.Error("panic: a bug in Mailseal, please report this line", "in", "comparison",
+				"error", fmt.Sprint(v))
 		}
 	}()
 	record()

@@ -65,7 +65,7 @@ func (r *relay) run(handOn func() error, to *peer) {
 	err := errPanic
 	defer func() {
 		if v := recover(); v != nil {
-			r.log("panic", panicError(v))
+			r.log("panic: a bug in Mailseal, please report this line", panicError(v))
 		}
 		if err != io.EOF || to.closeWrite() != nil {
 			r.close()
@@ -209,7 +209,7 @@ func (r *relay) broken(err error) {
 func (r *relay) watch(f func()) {
 	defer func() {
 		if v := recover(); v != nil {
-			r.log("panic", panicError(v))
+			r.log("panic: a bug in Mailseal, please report this line", panicError(v))
 		}
 	}()
 	r.mu.Lock()

@@ -235,7 +235,10 @@ func (p *Parts) addJudging(f *filter.Filter, log *slog.Logger) error {
 	if !p.Config.Verify.ARC && f.Sealer == nil {
 		v.ARC = nil
 	}
-	v.Bug = func(method string, err error) { log.Error("panic", "in", method, "error", err) }
+	v.Bug = func(method string, err error) {
+		log.Error("panic: a bug in Mailseal, please "+
+			"report this line", "in", method, "error", err)
+	}
 	f.Verifier = v
 	return nil
 }

@@ -43,14 +43,15 @@ func (p *Parts) ExamineKeys(ctx context.Context, log *slog.Logger) {
 	err := Survive(func() error {
 		p.sayFindings(ctx, log)
 		SelfTest(ctx, p.Config, p.Keys, func(key string, err error) {
-			log.Error("the key fails its self-test, so no verifier would accept its signatures: "+
-				"make a new one with mailseal keygen", "key",
+			log.Error("a key fails its self-test, so no receiver would accept its signatures: "+
+				"make a new key with \"mailseal keygen\"", "key",
 				key, "error", err)
 		})
 		return nil
 	})
 	if err != nil {
-		log.Error("the check of the keys was not completed", "error", err)
+		log.Error("the check of the keys stopped early; \"mailseal check\" checks all keys",
+			"error", err)
 	}
 }
 

@@ -39,7 +39,8 @@ func (p *Parts) AddManaged(old *Parts, log *slog.Logger) error {
 	var err error
 	p.Managed, err = keylife.NewSource(keylife.Store{Dir: p.Config.StateDirectory},
 		func(err error) {
-			log.Error("the state of the keys cannot be read", "error", err)
+			log.Error("the state of the managed keys cannot be read, so mail that they would "+
+				"sign is handled by on_key_error", "error", err)
 		})
 	if err != nil {
 		return fmt.Errorf("state_directory: %w", err)
@@ -49,7 +50,7 @@ func (p *Parts) AddManaged(old *Parts, log *slog.Logger) error {
 	}
 	if err := p.Managed.Restore(); err != nil {
 		log.Error("fallback.json, the list of keys that signed instead of others before the "+
-			"restart, cannot be read; the next DNS check makes it anew", "error", err)
+			"restart, cannot be read; the next DNS check writes it again", "error", err)
 	}
 	return nil
 }

@@ -82,8 +82,9 @@ func (s *Source) otherDomain(k keys.Key, asked string) error {
 			k.Name, k.Domain, asked, errOtherDomain)
 	}
 	if s.foreign.isNew(k.Name + "\x00" + k.Domain) {
-		s.log.Warn("a row of a source is of a domain other than the requested one: it signs, but "+
-			"DMARC does not accept its signature for the author's domain (other_domains)",
+		s.log.Warn("the key of a source belongs to a domain other than the expected one: it "+
+			"signs, but DMARC does not accept its signature for the author's domain. Correct the "+
+			"row, or set other_domains to \"accept\" or \"refuse\"",
 			"source", s.Name, "key", k.Name, "domain", k.Domain, "asked", asked)
 	}
 	return nil

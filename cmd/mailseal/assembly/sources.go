@@ -145,8 +145,8 @@ func cached(name string, o sourceOptions, r Remote, log *slog.Logger) *Source {
 		Turned:      func(err error) { logAvailability(log, name, err) },
 		Test:        func(k keys.Key) error { return s.tested.test(k) },
 		Unusable: func(err error) {
-			log.Error("a source of keys gave an invalid answer; the previous answer is used until "+
-				"the setting stale ends that",
+			log.Error("a source of keys gave an invalid answer: correct the row. Until then the "+
+				"previous answer is used, for the time in stale at most",
 				"source", name, "error", err)
 		},
 	})
@@ -155,10 +155,11 @@ func cached(name string, o sourceOptions, r Remote, log *slog.Logger) *Source {
 
 func logAvailability(log *slog.Logger, name string, err error) {
 	if err == nil {
-		log.Info("the source of keys is available again", "source", name)
+		log.Info("a source of keys is available again", "source", name)
 		return
 	}
-	log.Error("the source of keys is unavailable: cached keys sign, other mail is deferred", "source",
+	log.Error("a source of keys is unavailable: cached keys sign, and other mail that depends on "+
+		"it is deferred", "source",
 		name, "error", err)
 }
 
@@ -343,7 +344,8 @@ func (p *Parts) CloseSources(other *Parts, after time.Duration, log *slog.Logger
 		}
 		time.AfterFunc(after, func() {
 			if err := s.Remote.Close(); err != nil {
-				log.Warn("the source of keys cannot be closed", "source", name, "error", err)
+				log.Warn("the connections to a source of keys cannot be closed", "source", name,
+					"error", err)
 			}
 		})
 	}

@@ -89,7 +89,8 @@ func (p *Parts) ExamineSources(ctx context.Context, old *Parts, log *slog.Logger
 				"the new ones in any case): %w", name, err))
 		default:
 			s.Counters.Failures.Add(1)
-			log.Error("the source of keys cannot be used, so mail that depends on it is deferred", "source", name,
+			log.Error("a source of keys cannot be used, so mail that depends on it is deferred",
+				"source", name,
 				"error", err)
 		}
 	}

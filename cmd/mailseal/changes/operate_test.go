@@ -78,7 +78,8 @@ func TestReread(t *testing.T) {
 	if text, err := c.Discard(t.Context(), "ben", other); err != nil || text != "Deleted." {
 		t.Errorf("discard: %q, %v", text, err)
 	}
-	for _, want := range []string{`mail was read again" by=anna mails=4`, "read=3", `"not read"=1`,
+	for _, want := range []string{`stored mail was read again" by=anna mails=4`, "read=3",
+		"not_read=1",
 		`deleted" by=ben mail=` + fmt.Sprint(other)} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("the log has no %q:\n%s", want, &log)

@@ -103,12 +103,13 @@ func (s *Server) rereadAll(ctx context.Context, c change, ids []int64, sum *sum)
 		}
 		read, left := s.rereading.stop()
 		if err != nil {
-			s.Log.Error("reading mail again ended early", "by", c.By, "mails", len(ids),
-				"read", read, "not read", left, "error", err)
+			s.Log.Error("reading stored mail again stopped early; try again on the page /ingest",
+				"by", c.By, "mails", len(ids),
+				"read", read, "not_read", left, "error", err)
 			return
 		}
-		s.Log.Info("mail was read again", "by", c.By, "mails", len(ids), "mail", c.Mail,
-			"kind", c.Kind, "read", read, "not read", left, "reports", sum.reports)
+		s.Log.Info("stored mail was read again", "by", c.By, "mails", len(ids), "mail", c.Mail,
+			"kind", c.Kind, "read", read, "not_read", left, "reports", sum.reports)
 	}()
 	for _, id := range ids {
 		taken, err := s.Intake.AgainOne(ctx, id)
@@ -132,7 +133,7 @@ func (s *Server) discard(ctx context.Context, c change) (string, error) {
 		return "", err
 	}
 	s.Log.Info("a mail that could not be read was deleted", "by", c.By, "mail", c.Mail,
-		"reports that stay", stay)
+		"reports_kept", stay)
 	if stay > 0 {
 		return fmt.Sprintf("Deleted. %s read from it, which count as before.",
 			advice.Plural(stay, "report was", "reports were")), nil

@@ -23,7 +23,7 @@ func (s *Server) suppress(ctx context.Context, c change) (string, error) {
 	if address, ok := send.Address(c.Address); ok {
 		c.Address = address
 	}
-	s.Log.Info("an address gets no reports", "by", c.By, "address", c.Address, "until",
+	s.Log.Info("reports to an address are suppressed", "by", c.By, "address", c.Address, "until",
 		c.Until.Format(time.DateOnly), "reason", why)
 	return fmt.Sprintf("No report goes to %s until %s.", c.Address,
 		c.Until.Format(time.DateOnly)), nil
@@ -34,7 +34,7 @@ func (s *Server) release(ctx context.Context, c change) (string, error) {
 	if err := send.Release(ctx, s.Intake.Store, c.Address); err != nil {
 		return "", err
 	}
-	s.Log.Info("an address gets reports again", "by", c.By, "address", c.Address)
+	s.Log.Info("reports to an address are no longer suppressed", "by", c.By, "address", c.Address)
 	return fmt.Sprintf("%s gets reports again.", c.Address), nil
 }
 
@@ -44,6 +44,7 @@ func (s *Server) resend(ctx context.Context, c change) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	s.Log.Info("a report is sent again", "by", c.By, "report", c.Report, "domain", r.Domain)
+	s.Log.Info("a report is queued to be sent again", "by", c.By, "report", c.Report, "domain",
+		r.Domain)
 	return "The report is queued.", nil
 }

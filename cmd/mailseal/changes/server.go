@@ -44,7 +44,8 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		IdleTimeout: patience, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn),
 		ConnContext: func(ctx context.Context, nc net.Conn) context.Context {
 			if err := control.Allowed(nc); err != nil {
-				s.Log.Warn("a change is refused on the socket of the pages", "error", err)
+				s.Log.Warn("a process without the right to do so connected to the socket "+
+					"reports.intake.changes; it was refused", "error", err)
 				return context.WithValue(ctx, refused{}, true)
 			}
 			return ctx
@@ -128,7 +129,8 @@ func (s *Server) answer(w http.ResponseWriter, path, text string, err error) {
 		errors.Is(err, store.ErrNotHeld), errors.Is(err, send.ErrRefused):
 		write(w, http.StatusUnprocessableEntity, reply{Error: err.Error()})
 	default:
-		s.Log.Error("a change that was made on the pages could not be stored", "change", path, "error", err)
+		s.Log.Error("a change that was made on the pages could not be stored: make it again",
+			"change", path, "error", err)
 		write(w, http.StatusInternalServerError,
 			reply{Error: "the store of reports cannot accept the change now; see the log"})
 	}
@@ -173,7 +175,8 @@ func (s *Server) judge(ctx context.Context, c change) (string, error) {
 	if err := s.Intake.Store.Judge(ctx, v); err != nil {
 		return "", err
 	}
-	s.Log.Info("a source was judged", "by", c.By, "domain", c.Domain, "source", c.Subject, "class",
+	s.Log.Info("the class of a source was set", "by", c.By, "domain", c.Domain, "source", c.Subject,
+		"class",
 		c.Class)
 	return "The verdict is stored.", nil
 }
@@ -182,7 +185,7 @@ func (s *Server) undo(ctx context.Context, c change) (string, error) {
 	if err := s.Intake.Store.Undo(ctx, c.Rule, c.By, s.Now()); err != nil {
 		return "", err
 	}
-	s.Log.Info("a verdict was undone", "by", c.By, "verdict", c.Rule)
+	s.Log.Info("the class of a source was reset", "by", c.By, "verdict", c.Rule)
 	return "The verdict is undone.", nil
 }
 
@@ -195,7 +198,8 @@ func (s *Server) use(ctx context.Context, c change) (string, error) {
 		At: s.Now()}); err != nil {
 		return "", err
 	}
-	s.Log.Info("an administrator answered who writes from a domain", "by", c.By, "domain", c.Domain, "answer",
+	s.Log.Info("an administrator answered who writes from a domain", "by", c.By, "domain", c.Domain,
+		"answer",
 		c.Class)
 	return "The answer is stored.", nil
 }
@@ -205,7 +209,8 @@ func (s *Server) accept(ctx context.Context, c change) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	s.Log.Info("a reporter was accepted", "by", c.By, "reporter", c.Reporter, "reports", n)
+	s.Log.Info("a reporter was accepted: its reports count without authentication", "by", c.By,
+		"reporter", c.Reporter, "reports", n)
 	return fmt.Sprintf("Reports of %s count from now on; %s already in the store count now.",
 		c.Reporter,
 		advice.Count(int64(n))), nil
@@ -216,7 +221,8 @@ func (s *Server) refuse(ctx context.Context, c change) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	s.Log.Info("a reporter was refused", "by", c.By, "reporter", c.Reporter, "reports", n)
+	s.Log.Info("a reporter was refused: its reports do not count", "by", c.By, "reporter",
+		c.Reporter, "reports", n)
 	return fmt.Sprintf("Reports of %s do not count from now on; %s in the store do not count any more.", c.Reporter,
 		advice.Count(int64(n))), nil
 }
@@ -227,7 +233,8 @@ func (s *Server) prove(ctx context.Context, c change) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	s.Log.Info("reports of a reporter count only if they are authenticated", "by", c.By, "reporter", c.Reporter,
+	s.Log.Info("a reporter is no longer accepted or refused: its reports count if they are "+
+		"authenticated", "by", c.By, "reporter", c.Reporter,
 		"reports", n)
 	return fmt.Sprintf("Reports of %s count only if they are authenticated; this changed %s in "+
 		"the store.", c.Reporter,

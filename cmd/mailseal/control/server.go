@@ -102,7 +102,8 @@ func (s *Server) serve(ctx context.Context, nc net.Conn) {
 func (s *Server) handle(ctx context.Context, r Request) (a Answer) {
 	defer func() {
 		if v := recover(); v != nil {
-			s.Log.Error("panic", "in", "control", "error", v)
+			s.Log.Error("panic: a bug in Mailseal, please report this line", "in", "control",
+				"error", v)
 			a = Answer{Error: "a bug in Mailseal; see the daemon's log"}
 		}
 	}()

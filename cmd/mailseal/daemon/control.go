@@ -26,7 +26,8 @@ func (d *Daemon) control(ctx context.Context, run *running, others *sync.WaitGro
 		others.Go(func() {
 			defer d.controlEndpoint.closed()
 			if err := server.Serve(ctx, l); err != nil {
-				d.log.Warn("commands can no longer reach the daemon", "error", err)
+				d.log.Warn("the control socket is closed, so commands cannot reach the daemon; "+
+					"it is opened again within a minute", "error", err)
 			}
 		})
 		return nil

@@ -97,7 +97,8 @@ func (d *Daemon) compareStart(ctx context.Context, p *assembly.Parts) {
 		return nil
 	})
 	if err != nil {
-		d.log.Error("the domains that are signed cannot be compared with those before the start", "error", err)
+		d.log.Error("cannot find out whether this start leaves domains unsigned that signed mail "+
+			"before; \"mailseal check --against-running\" reports them", "error", err)
 	}
 }
 

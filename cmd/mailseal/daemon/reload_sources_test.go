@@ -199,7 +199,8 @@ func TestOtherDomains(t *testing.T) {
 			for range 3 {
 				h.Send("d7.example")
 			}
-			warnings := strings.Count(h.log.String(), "a row of a source is of a domain other than")
+			warnings := strings.Count(h.log.String(),
+				"the key of a source belongs to a domain other than")
 			if h.Signed.Load() != tc.signed || h.Deferred.Load() != tc.unsignedOrDeferred ||
 				warnings != tc.warnings || h.Unsigned.Load() != 0 {
 				t.Errorf("%d signed as the author, %d deferred, %d unsigned, %d warnings; want %d, %d, 0, %d\n%s",

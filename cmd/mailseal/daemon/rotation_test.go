@@ -314,7 +314,7 @@ func TestWatchFallsBack(t *testing.T) {
 		r.servers[1].Replace(dnstest.FromMap(records))
 	}
 	show()
-	pass(0, 2, "the key before signs again")
+	pass(0, 2, "the previous key signs")
 	r.send()
 	restarted, err := assembly.New(t.Context(), r.daemon.parts.Load().Config, r.daemon.resolver,
 		nil, r.daemon.metrics, r.daemon.log)
@@ -331,7 +331,7 @@ func TestWatchFallsBack(t *testing.T) {
 		r.wanted[name] = text
 	}
 	show()
-	pass(2, 0, "the key signs again")
+	pass(2, 0, "the current key signs again")
 	r.send()
 	if last := string(r.mail[len(r.mail)-1].raw); !strings.Contains(last, "s="+active[0].Selector+
 		";") {

@@ -87,7 +87,7 @@ func Shadow(ctx context.Context, s ShadowOptions, ready func()) error {
 	}
 	o := observe(ctx, s, at.Role, out, upstream)
 	if logErr != nil {
-		o.log.Error("the log cannot be opened, so its lines go to standard output until a reload",
+		o.log.Error("the file of --log cannot be opened, so its lines go to standard output until a reload",
 			"error", logErr)
 	}
 	for _, w := range l.Warnings {
@@ -106,7 +106,8 @@ func (s ShadowOptions) dialer() (shadow.Dial, error) {
 		return nil, err
 	}
 	if a.Network == "fd" {
-		return nil, fmt.Errorf("%w: a socket of systemd can only be used to listen on", milter.ErrAddress)
+		return nil, fmt.Errorf("%w: a socket of systemd can only be used to listen on",
+			milter.ErrAddress)
 	}
 	return func(ctx context.Context) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, a.Network, a.Target)
@@ -151,7 +152,8 @@ func observe(ctx context.Context, s ShadowOptions, role action.Role, out *logFil
 	log, err := newLog(fromWarnings(cfg.Log), level, s.Stderr)
 	if err != nil { // such as no syslog
 		log = slog.New(newHandler("text", s.Stderr, nil))
-		log.Error("warnings and errors go to standard error", "error", err)
+		log.Error("syslog cannot be reached, so warnings and errors are logged to standard error",
+			"error", err)
 	}
 	o := &observer{Daemon: unstarted(s.Options, log), options: s, role: role,
 		pipe: shadow.NewPipe(), out: out}
@@ -208,7 +210,8 @@ func (o *observer) begin(cfg *config.Config) error {
 	o.served.Go(func() {
 		if err := o.server.Serve(o.ctx,
 			&milter.Listener{Listener: o.pipe, Role: o.role}); err != nil {
-			o.log.Error("judging ended", "error", err)
+			o.log.Error("Mailseal no longer judges mail, which is not affected: restart shadow",
+				"error", err)
 		}
 	})
 	o.isOpen.Store(true)
@@ -229,7 +232,7 @@ func (o *observer) dial(ctx context.Context) (net.Conn, error) {
 // now.
 func (o *observer) reload(bool) ([]string, error) {
 	if err := o.out.reopen(); err != nil {
-		o.log.Error("the log cannot be opened again; the old file is used", "error", err)
+		o.log.Error("the file of --log cannot be opened again; the old file is used", "error", err)
 	}
 	if o.isOpen.Load() {
 		return o.Daemon.reload(o.ctx, true)

@@ -286,7 +286,7 @@ func TestShadowNoLog(t *testing.T) {
 		r.start()
 		r.send()
 		r.stop()
-		if more == "" && !strings.Contains(r.errs.String(), "the log cannot be opened") {
+		if more == "" && !strings.Contains(r.errs.String(), "the file of --log cannot be opened") {
 			t.Errorf("nobody was told:\n%s", r.errs.String())
 		}
 	}

@@ -95,11 +95,11 @@ func (r *running) reloadNow(accept bool) (warnings []string, err error) {
 	r.metrics.Reloaded(err)
 	switch {
 	case errors.Is(err, ErrRefused):
-		r.log.Error("not reloaded, the old configuration stays in effect", "error", err)
+		r.log.Error("not reloaded: the old configuration stays in effect", "error", err)
 		r.notify(sd.SdNotifyReady + "\nSTATUS=Running with an old configuration: with the new " +
 			"one, domains would lose their signatures.")
 	case err != nil:
-		r.log.Error("not reloaded, the old configuration stays in effect", "error", err)
+		r.log.Error("not reloaded: the old configuration stays in effect", "error", err)
 		r.notify(sd.SdNotifyReady + "\nSTATUS=Running with an old configuration: the new one has mistakes.")
 	default:
 		r.log.Info("reloaded")

@@ -74,7 +74,7 @@ func (d *Daemon) takeOver(cfg *config.Config, a *ahead) {
 	}
 	d.server.Adjust(serverOptions(cfg.Limits, d.log, d.metrics))
 	if err := d.setLevel(cfg.Log); err != nil {
-		d.log.Error("the log level is not changed", "error", err)
+		d.log.Error("log.level cannot be used; the old level stays in effect", "error", err)
 	}
 	d.moveListeners(cfg, a)
 }

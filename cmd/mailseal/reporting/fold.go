@@ -219,8 +219,8 @@ func (p *Process) readSegment(ctx context.Context, path string, batch *store.Out
 		return ctx.Err()
 	})
 	if errors.Is(err, spool.ErrCorrupt) {
-		p.Log.Error("a segment of the spool is damaged: rows after the damage are lost, and no "+
-			"report has them",
+		p.Log.Error("a file in the spool is damaged: the records after the damage are lost, and "+
+			"no report has them. Check the disk",
 			"segment", filepath.Base(path))
 		return nil
 	}

@@ -95,8 +95,8 @@ func (p *Process) expireSpool() error {
 		n++
 	}
 	if n > 0 {
-		p.Log.Error("rows of DMARC reports are lost: they were removed from the spool, because "+
-			"reports.store was unavailable for reports.spool_days", "segments", n,
+		p.Log.Error("records for DMARC reports are lost: they were removed from the spool, "+
+			"because reports.store was unavailable for reports.spool_days", "segments", n,
 			"days", p.Config.Reports.SpoolDays, "directory", dir)
 	}
 	return nil

@@ -57,7 +57,8 @@ func intakeRole() Role {
 			}
 			if len(server.Trust.IDs) == 0 {
 				p.Log.Warn("authserv_id is not set: the Authentication-Results of this host are " +
-					"not used, and only DKIM signatures that verify here authenticate a report")
+					"not used, and only DKIM signatures that verify here authenticate a report. " +
+					"Set authserv_id to the name in these fields")
 			}
 			return Part{
 				Serve: func(ctx context.Context) error {
@@ -151,7 +152,8 @@ func originJobs(p *Process, s *store.Store, resolver dns.Resolver) []jobs.Job {
 		find.Resolver = resolver
 	}
 	if err := origin.Check(in.AddressDatabases); err != nil {
-		p.Log.Warn("reports.intake.address_databases: networks and countries stay unknown",
+		p.Log.Warn("a file in reports.intake.address_databases cannot be read, so networks and "+
+			"countries of addresses stay unknown",
 			"error", err)
 	}
 	return []jobs.Job{{

@@ -65,9 +65,9 @@ func (l *lead) keep(ctx context.Context) error {
 		l.lease.End()
 		l.lease = nil
 		if ctx.Err() == nil {
-			l.process.Log.Warn("this host no longer leads, because the database does not confirm "+
-				"its lease; another host takes over within half a minute. Act only if this "+
-				"repeats: check the connection to the database",
+			l.process.Log.Warn("this host no longer leads a task, because the database does not "+
+				"confirm its lease; another host takes over within half a minute. Act only if "+
+				"this repeats: check the connection to the database",
 				"lease", l.name, "error", err)
 		}
 	}
@@ -79,10 +79,10 @@ func (l *lead) keep(ctx context.Context) error {
 	}
 	switch {
 	case err != nil && !l.isAway && ctx.Err() == nil:
-		l.process.Log.Warn("cannot find out which host leads; trying again in a few seconds",
+		l.process.Log.Warn("cannot find out which host leads a task; trying again in a few seconds",
 			"lease", l.name, "error", err)
 	case lease != nil:
-		l.process.Log.Info("this host leads", "lease", l.name, "number", lease.Number)
+		l.process.Log.Info("this host now leads a task", "lease", l.name, "number", lease.Number)
 		select {
 		case l.gained <- struct{}{}:
 		default:
@@ -134,8 +134,8 @@ func (l *lead) only(do func(context.Context, *store.Store) error) func(context.C
 		}
 		err = do(ctx, s.Under(lease))
 		if errors.Is(err, store.ErrLeaseLost) {
-			l.process.Log.Warn("another host leads now and continues the work of this one; "+
-				"nothing to do", "lease", l.name)
+			l.process.Log.Warn("another host now leads a task and continues the work of this "+
+				"one; nothing to do", "lease", l.name)
 			return nil
 		}
 		return err

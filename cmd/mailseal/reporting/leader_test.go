@@ -130,7 +130,7 @@ func TestLeaderKilled(t *testing.T) {
 			mta.holdAfter, mta.holdAt, mta.held = before, tc.holdAt, make(chan struct{})
 			s, text := sharedDue(t, mta, mails)
 			first, log := startHost(t, "first", text())
-			await(t, log, "this host leads")
+			await(t, log, "this host now leads")
 			_, otherLog := startHost(t, "second", text())
 			select {
 			case <-mta.held:
@@ -141,7 +141,7 @@ func TestLeaderKilled(t *testing.T) {
 				t.Fatal(err)
 			}
 			killed := time.Now()
-			await(t, otherLog, "this host leads")
+			await(t, otherLog, "this host now leads")
 			await(t, otherLog, "report handed over")
 			t.Logf("the other host went on after %s", time.Since(killed))
 			states := awaitStates(t, s, mails-1)

@@ -144,7 +144,7 @@ func TestDatabaseAwayAtStart(t *testing.T) {
 		t.Errorf("%d deferred, want 1", h.Deferred.Load())
 	}
 	if text := h.log(); !strings.Contains(text,
-		"the source of keys cannot be used, so mail that depends on it is deferred") ||
+		"a source of keys cannot be used, so mail that depends on it is deferred") ||
 		strings.Contains(text, "hunter2") {
 		t.Errorf("the log says\n%s", text)
 	}

@@ -199,7 +199,7 @@ func (d *Daemon) Kill() {
 // crash is what Go's runtime writes at the end of a program with a bug, what its race detector
 // writes, and what the daemon logs when it has survived a panic, as text and as JSON.
 var crash = regexp.MustCompile(
-	`(?m)^WARNING: DATA RACE|^panic: .*|^fatal error: .*|\bmsg=panic\b.*|"msg":"panic".*`)
+	`(?m)^WARNING: DATA RACE|^panic: .*|^fatal error: .*|\bmsg="panic: .*|"msg":"panic: .*`)
 
 // listen makes the socket on which systemd would hear how the daemon is, and returns its name. It
 // is an abstract one (unix(7)), which every user finds, whatever the root directory.

@@ -75,8 +75,8 @@ func TestCrash(t *testing.T) {
 		{"a data race", "==================\nWARNING: DATA RACE\nRead at 0x1\n", true},
 		{"a panic", "time=1 msg=x\npanic: runtime error: index out of range\n\ngoroutine 1 [running]:\n", true},
 		{"out of memory", "fatal error: out of memory\n", true},
-		{"survived, as text", "time=1 level=ERROR msg=panic in=connection panic=x\n", true},
-		{"survived, as JSON", "{\"level\":\"ERROR\",\"msg\":\"panic\",\"in\":\"connection\"}\n", true},
+		{"survived, as text", "time=1 level=ERROR msg=\"panic: a bug\" in=connection panic=x\n", true},
+		{"survived, as JSON", "{\"level\":\"ERROR\",\"msg\":\"panic: a bug\",\"in\":\"connection\"}\n", true},
 	} {
 		if got := crash.MatchString(tt.output); got != tt.want {
 			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)

@@ -320,7 +320,7 @@ func (r *Reporter) one(ctx context.Context, d store.OutDelivery, wrong string,
 // what becomes of it.
 func (r *Reporter) mark(ours bool, err error) error {
 	if err == nil && !ours {
-		r.Log.Warn("the result for a mail was not stored: " + errOvertaken.Error())
+		r.Log.Warn("the result of sending a report was not stored: " + errOvertaken.Error())
 	}
 	return err
 }

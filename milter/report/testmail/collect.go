@@ -25,7 +25,7 @@ func (s *Store) Collect(ctx context.Context, dir string, log *slog.Logger,
 		case errors.Is(err, os.ErrNotExist):
 			continue // another run took it
 		case errors.Is(err, evidence.ErrCorrupt):
-			log.Error("a file in the spool was removed, since it is not a test mail", "file", path)
+			log.Error("a file in the spool of test mails was removed, because it is not a test mail", "file", path)
 		case err != nil:
 			return err
 		default:

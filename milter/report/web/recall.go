@@ -184,8 +184,8 @@ func (s *Server) forget() {
 func (s *Server) Refresh(ctx context.Context, tick <-chan time.Time) {
 	for {
 		if err := s.refresh(ctx); err != nil && ctx.Err() == nil {
-			s.log.Warn("the figures of the overview could not be read ahead; the next try is in "+
-				"15 seconds",
+			s.log.Warn("the first page could not be computed in advance, so it takes longer to "+
+				"load; the next try is in 15 seconds",
 				"error", err)
 		}
 		select {
