@@ -20,11 +20,36 @@ import (
 
 const jsonHead = `# What --json prints
 
-Each command that has --json prints one JSON object, or one on each line where it answers for several things. Below are
-the fields of each, with their types, as the commands print them in the tests: [] is an element of a list, and * any name.
-Fields with nothing to say may be missing. Times such as took_ms are in milliseconds. New fields may come; the meaning of
-those that are here stays. A command that could not answer prints an object with the field error alone, as the first one
-here, and the text on standard error as well.
+A command with --json prints one JSON object, or several objects, one per line, if it answers about several things. This page
+lists the fields of each command with their types, as the commands print them in the tests: [] is an element of a list, and *
+is any name. A field without a value may be missing. Fields whose names end in _ms are numbers of milliseconds. New versions
+may add fields, but do not change the meaning of a field. A command that cannot answer prints an object that has only the field
+error, and prints the text on standard error as well.
+`
+
+// jsonTail describes the commands whose output the test does not run.
+const jsonTail = `
+## mta
+
+The fields of each message are file, accepted, stage, reply, edits, ignored, refused, quarantine, skipped, progress, took_ms and
+judging_ms. With --count, --duration or --rate, mta prints one object with the figures that it prints without --json.
+
+## keys generate, record, activate, retire, revoke and remove
+
+These print the same fields as keys rotate.
+
+## reports failures
+
+A list of failure reports, with the fields id, domain, address (missing while it is not known), host, incidents, first, state,
+reason, tries, due and changed. The states are open, handing over, handed over, in doubt, deferred, failed, suppressed and
+withheld.
+
+## setup
+
+One object with the fields host (mta, mta_dir, name, networks, addresses, opendkim, opendmarc, systemd), domains, files (path,
+state, diff), records (kind, domain, name, value, zone, strings, was, state, and servers with server and shows), test
+(recipient, reply, good), done, todo and faults. The state of a file is written, unchanged, to be changed or left alone. The
+state of a record is published, missing, to be changed or unknown.
 `
 
 // policyTry is the word in the place of the rule that chose the role.
@@ -114,21 +139,7 @@ func TestJSON(t *testing.T) {
 			fmt.Fprintf(&b, "    %s: %s\n", path, fields[path])
 		}
 	}
-	b.WriteString("\n## mta, keys generate, keys record and the steps\n\nmta prints what its " +
-		"text says, in the fields file, accepted, stage, reply, edits, ignored, refused, quarantine,\n" +
-		"skipped, progress, took_ms and judging_ms; with --count or --duration the figures that " +
-		"it prints otherwise. The other\ncommands below keys print what keys rotate does.\n")
-	b.WriteString("\n## reports failures\n\na list of failure reports: id, domain, address " +
-		"(missing while it is not known), host, incidents, first, state,\n" +
-		"reason, tries, due, changed. A state is open, handing over, handed over, in doubt, " +
-		"deferred, failed, suppressed\nor withheld.\n")
-	b.WriteString("\n## setup\n\nhost (mta, mta_dir, name, networks, addresses, opendkim, " +
-		"opendmarc, systemd), domains, files (path, state, diff),\n" +
-		"records (kind, domain, name, value, zone, strings, was, state, and servers with server " +
-		"and shows), test (recipient,\n" +
-		"reply, good), done, todo, and faults. A state of a file is written, unchanged, to be " +
-		"changed or left alone; of a record\n" +
-		"published, missing, to be changed or unknown.\n")
+	b.WriteString(jsonTail)
 	const file = "../../contrib/JSON.md"
 	if *update {
 		if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
