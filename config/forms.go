@@ -135,14 +135,13 @@ func parseSenderPattern(s string) (string, error) {
 
 // parseSelector takes one label or several (RFC 6376 section 3.1).
 func parseSelector(s string) (string, error) {
-	if err := domain.CheckSelector(s); err != nil {
-		return "", err
-	}
-	name, err := parseDomain(s)
-	if err != nil {
-		return "", fmt.Errorf("%q is not a selector: letters, digits, - and _, in parts separated by dots", s)
-	}
-	return name, nil
+	return domain.ParseSelector(strings.TrimSuffix(s, "."))
+}
+
+// CheckSelectorTemplate refuses a text that is not a template of rotation.selector.
+func CheckSelectorTemplate(s string) error {
+	_, err := parseSelectorTemplate(s)
+	return err
 }
 
 func parseSelectorTemplate(s string) (string, error) {

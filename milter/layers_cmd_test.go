@@ -16,6 +16,7 @@ var programs = []struct {
 	may []string
 }{
 	{"cmd/mailseal/answer", nil},
+	{"cmd/mailseal/arguments", []string{"cmd/mailseal/answer"}},
 	{"cmd/mailseal/jobs", nil},
 	{"cmd/mailseal/remedy", nil},
 	{"cmd/mailseal/control", nil},
@@ -57,7 +58,8 @@ var programs = []struct {
 	{"cmd/mailseal/demo", []string{"cmd/mailseal/answer", "cmd/mailseal/assembly",
 		"cmd/mailseal/daemon", "cmd/mailseal/reporting"}},
 	{"cmd/mailseal", []string{
-		"cmd/mailseal/answer", "cmd/mailseal/check", "cmd/mailseal/daemon", "cmd/mailseal/demo",
+		"cmd/mailseal/answer", "cmd/mailseal/arguments", "cmd/mailseal/check",
+		"cmd/mailseal/daemon", "cmd/mailseal/demo",
 		"cmd/mailseal/domains", "cmd/mailseal/examine",
 		"cmd/mailseal/incoming", "cmd/mailseal/keyring", "cmd/mailseal/migrate",
 		"cmd/mailseal/operate", "cmd/mailseal/play", "cmd/mailseal/reporting",

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mailseal/cmd/mailseal/answer"
+	"mailseal/cmd/mailseal/arguments"
 )
 
 func main() {
@@ -43,9 +44,11 @@ means, and so is a flag that has no effect together with the other flags.`,
 		SilenceUsage:  true,
 		Version:       version(),
 	}
-	root.PersistentPreRunE = func(cmd *cobra.Command,
-		_ []string) error {
-		return validateFlags(cmd)
+	root.PersistentPreRunE = func(cmd *cobra.Command, args []string) error {
+		if err := validateFlags(cmd); err != nil {
+			return err
+		}
+		return arguments.Check(cmd, args)
 	}
 	root.PersistentFlags().Bool("debug", false, "after a bug in Mailseal, show where it happened")
 	root.Flags().BoolP("version", "v", false, "print the version")

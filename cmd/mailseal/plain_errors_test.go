@@ -33,7 +33,7 @@ func TestPlainErrors(t *testing.T) {
 		code int
 		want string
 	}{
-		{"spf --ip 192.0.2.1 --from nodomain", exitUsage, `--from "nodomain" is not an address`},
+		{"spf --ip 192.0.2.1 --from nodomain", exitUsage, `--from: "nodomain" is not a mail address`},
 		{"spf --ip 1.2.3 --from a@example.com", exitUsage, `--ip: "1.2.3" is not an IP address`},
 		{"verify --ip 1.2.3 @s.pem", exitUsage, `"1.2.3" is not an IP address`},
 		{"explain-signing --ip 1.2.3 --from a@example.com -c @mailseal.toml", exitUsage,
@@ -61,7 +61,8 @@ func TestPlainErrors(t *testing.T) {
 			`--store: "foo" begins with neither "sqlite:" nor "postgres://"`},
 		{"reports domains --store foo", exitUsage, `"postgres://USER@HOST/DATABASE"`},
 		{"reports domains --store sqlite:@r.db --domain a@b", exitUsage, `--domain: "a@b"`},
-		{"reports domains --store sqlite:@none/r.db", exitUnknown, "create the directory"},
+		{"reports import --store sqlite:@none/r.db @none/x.xml", exitUnknown, "create the directory"},
+		{"reports domains --store sqlite:@none/r.db", exitUnknown, "--store: there is no store of reports at"},
 		{"reload -c @mailseal.toml --control @none", exitUsage,
 			"has no effect together with"},
 		{"reload --control @none", exitUnknown, "none: no such file or directory; is it running?"},

@@ -50,7 +50,8 @@ func newBoxCmd(use, short, long string, args cobra.PositionalArgs,
 		Long: long + `
 
 The store is reports.store of the configuration, or --store: "sqlite:" and a path, or
-"postgres://...". The exit code is 3 if the configuration or the store cannot be opened.`,
+"postgres://...". Only "mailseal reports import" and "mailseal reports serve" create it. The exit code
+is 3 if the configuration or the store cannot be opened, or if there is no store.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if f.domain != "" {
 				names := []string{f.domain}

@@ -27,9 +27,9 @@ func TestReportsStore(t *testing.T) {
 		code       int
 		want       []string
 	}{
-		{"an empty store", "domains", exitGood, []string{"the store has no such reports"}},
-		{"import", "import " + report, exitGood, []string{"1 files or mails: 1 new reports on 1243 messages"}},
-		{"again", "import " + report, exitGood, []string{"0 new reports", "1 that were already in the store"}},
+		{"no store", "domains", exitUnknown, []string{"--store: there is no store of reports at"}},
+		{"import", "import " + report, exitGood, []string{"1 file or mail: 1 new report on 1243 messages"}},
+		{"again", "import " + report, exitGood, []string{"0 new reports", "; 1 imported before"}},
 		{"a variant", "import " + other, exitGood, []string{"1 with the id of another report and other content"}},
 		{"not a report", "import " + put("x", "hello"), exitBad, []string{"x: this is not a report"}},
 		{"no file", "import " + dir + "/gone", exitUnknown, []string{"gone: no such file"}},
@@ -70,7 +70,12 @@ func TestReportsStore(t *testing.T) {
 		{"reparse", "reparse", exitGood, []string{"5 files or mails read again: 2 reports"}},
 		{"verify after that", "verify --json", exitGood, []string{`"equal":true`}},
 		{"a store that is none", "verify --store=mysql:x", exitUsage, []string{`write "sqlite:/path/reports.db"`}},
-		{"a store that cannot be opened", "verify --store=sqlite:" + dir + "/none/r.db",
+		{"a store that is not there", "verify --store=sqlite:" + dir + "/none/r.db",
+			exitUnknown, []string{"--store: there is no store of reports at"}},
+		{"an empty mail", "import " + put("none.eml", ""), exitBad, nil},
+		{"a file that is not a store", "verify --store=sqlite:" + put("empty.db", ""),
+			exitUnknown, []string{"it has none of its tables"}},
+		{"a store that cannot be made", "import --store=sqlite:" + dir + "/none/r.db x",
 			exitUnknown, []string{"create the directory"}},
 	} {
 		words := strings.Fields(tc.args)

@@ -11,6 +11,7 @@ import (
 
 	"mailseal/cmd/mailseal/answer"
 	"mailseal/cmd/mailseal/daemon"
+	"mailseal/cmd/mailseal/operate"
 	"mailseal/config"
 )
 
@@ -49,7 +50,7 @@ func (f *shadowFlags) define(cmd *cobra.Command) {
 	flags.StringVar(&f.Role, "role", "auto", "whose mail it is: auto, ours, relay, theirs")
 	flags.StringVar(&f.Log, "log", "", "append to this file instead of writing to standard output")
 	flags.BoolVar(&f.JSON, "json", false, "one JSON object per message, one per line")
-	flags.StringSliceVar(&f.Ignore, "ignore", nil, ignoreHelp())
+	flags.StringSliceVar(&f.Ignore, "ignore", nil, operate.IgnoreHelp())
 	flags.DurationVar(&f.SummaryEvery, "summary-every", 0, "write the table this often, too")
 	_ = cmd.MarkFlagRequired("listen")
 	_ = cmd.MarkFlagRequired("upstream")
@@ -62,7 +63,7 @@ func (f *shadowFlags) run(cmd *cobra.Command) error {
 		return answer.NewUsage(fmt.Errorf("--mode: %q is not an octal number of permissions",
 			f.mode))
 	}
-	if err := checkKinds(f.Ignore); err != nil {
+	if err := operate.CheckKinds(f.Ignore); err != nil {
 		return answer.NewUsage(err)
 	}
 	for _, name := range []string{"mode", "group"} {

@@ -21,15 +21,18 @@ const (
 	readOnlyDirectory = 1544
 )
 
-// Explain returns the error with a text that says what is wrong with the file of SQLite, where the
-// driver does not.
+// Explain returns the error with a text that says what is wrong with the file of SQLite, or with
+// the connection to a server, where the driver does not. In the latter case it wraps ErrConnect.
 func Explain(d Driver, dsn string, err error) error {
+	if d != SQLite {
+		return explainServer(d, dsn, err)
+	}
 	path := sqlitePath(dsn)
-	if special, ok := errors.AsType[*fs.PathError](err); ok && d == SQLite {
+	if special, ok := errors.AsType[*fs.PathError](err); ok {
 		return &failure{whyNot(path, special), err}
 	}
 	var lite *sqlite.Error
-	if d != SQLite || !errors.As(err, &lite) {
+	if !errors.As(err, &lite) {
 		return err
 	}
 	switch lite.Code() {

@@ -184,13 +184,13 @@ func TestStampUnsettled(t *testing.T) {
 
 // readers are the sources that read files by other means, and why.
 var readers = map[string]string{
-	"keys/files/files.go":           "this package",
-	"keys/files/write.go":           "opens a directory to write it out",
-	"keys/keylife/store.go":         "opens a directory to write it out, and a lock",
-	"cmd/mailseal/service/probe.go": "opens the program itself, to run it",
-	"milter/report/spool/reader.go": "opens segments of its own, with locks, and never waits",
-	"cmd/mailseal/shadow_report.go": "a command that reads logs of any size line by line, or from a pipe",
-	"cmd/mailseal/policy.go":        "a command that reads logs of any size line by line, or from a pipe",
+	"keys/files/files.go":            "this package",
+	"keys/files/write.go":            "opens a directory to write it out",
+	"keys/keylife/store.go":          "opens a directory to write it out, and a lock",
+	"cmd/mailseal/service/probe.go":  "opens the program itself, to run it",
+	"milter/report/spool/reader.go":  "opens segments of its own, with locks, and never waits",
+	"cmd/mailseal/operate/shadow.go": "a command that reads logs of any size line by line, or from a pipe",
+	"cmd/mailseal/policy.go":         "a command that reads logs of any size line by line, or from a pipe",
 
 	"milter/report/store/storetest/storetest.go": "a helper of tests, which copies a store that it has made",
 

@@ -29,20 +29,26 @@ type Box struct {
 	Now      func() time.Time
 }
 
-// with opens the store, runs do, and closes it. An error of the store leaves the
+// with opens the store, which must exist, runs do, and closes it. An error of the store leaves the
 // answer unknown.
 func (b *Box) with(ctx context.Context, do func(*intake.Intake) error) error {
+	return b.open(ctx, true, do)
+}
+
+// open does the same, and unless the store must exist creates it.
+func (b *Box) open(ctx context.Context, existing bool, do func(*intake.Intake) error) error {
+	name := "reports.store"
+	if b.Given {
+		name = "--store"
+	}
 	o, err := store.ParseSetting(b.Setting)
 	if err != nil {
-		name := "reports.store"
-		if b.Given {
-			name = "--store"
-		}
 		return answer.NewUsage(fmt.Errorf("%s: %w", name, err))
 	}
+	o.Existing = existing
 	s, err := store.Open(ctx, o)
 	if err != nil {
-		return answer.NewUnknown(err)
+		return answer.NewUnknown(fmt.Errorf("%s: %w", name, err))
 	}
 	defer s.Close()
 	return do(&intake.Intake{Store: s, Domains: b.Domains})
@@ -52,7 +58,7 @@ func (b *Box) with(ctx context.Context, do func(*intake.Intake) error) error {
 func (b *Box) Import(ctx context.Context, names []string, stdin io.Reader, out,
 	progress io.Writer) error {
 	sum := &imported{}
-	err := b.with(ctx, func(i *intake.Intake) error {
+	err := b.open(ctx, false, func(i *intake.Intake) error {
 		steps := newProgress(progress, time.Now)
 		defer steps.end()
 		batch := &batch{intake: i, sum: sum}
@@ -138,6 +144,7 @@ type imported struct {
 	Failures   int      `json:"failures"`
 	Others     int      `json:"others"`
 	Problems   []string `json:"problems"`
+	copies     int      // of Duplicates: whole files whose bytes the store had
 	unread     []string
 }
 
@@ -153,6 +160,7 @@ func (s *imported) add(name string, t *intake.Taken) {
 	switch {
 	case t.Known:
 		s.Duplicates++
+		s.copies++
 	case t.Kind == intake.Other || t.Kind == intake.Bounce:
 		s.Others++
 	}
@@ -161,16 +169,27 @@ func (s *imported) add(name string, t *intake.Taken) {
 	}
 }
 
+// count writes a number with what it counts.
+func count(n int, one, several string) string { return count64(int64(n), one, several) }
+
+func count64(n int64, one, several string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, several)
+}
+
 // String returns the result in a line or two.
 func (s *imported) String() string {
-	out := fmt.Sprintf("%d files or mails: %d new reports on %d messages", s.Files, s.Reports,
-		s.Messages)
+	out := fmt.Sprintf("%s: %s on %s", count(s.Files, "file or mail", "files or mails"),
+		count(s.Reports, "new report", "new reports"), count64(s.Messages, "message", "messages"))
 	for _, part := range []struct {
 		n    int
 		what string
 	}{
 		{s.TLS, "TLS reports"}, {s.Failures, "failure reports"},
-		{s.Duplicates, "that were already in the store"},
+		{s.Duplicates - s.copies, "that were already in the store"},
+		{s.copies, "imported before"},
 		{s.NotCounted, "of the new ones not counted (other domains, or from the future)"},
 		{s.Variants, "with the id of another report and other content, not counted"},
 		{s.Others, "that are not reports"},
@@ -201,8 +220,9 @@ func (b *Box) Reparse(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%d files or mails read again: %d reports on %d messages\n", sum.Files,
-		sum.Reports, sum.Messages)
+	fmt.Fprintf(out, "%s read again: %s on %s\n",
+		count(sum.Files, "file or mail", "files or mails"),
+		count(sum.Reports, "report", "reports"), count64(sum.Messages, "message", "messages"))
 	return nil
 }
 

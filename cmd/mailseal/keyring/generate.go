@@ -56,10 +56,8 @@ type newKey struct {
 
 // generate makes the keys, and finds out that their records can be written, before any file is.
 func (o FileOptions) generate() ([]newKey, error) {
-	if err := domain.CheckDomain(o.Domain); err != nil {
-		return nil, answer.NewUsage(fmt.Errorf("--domain: %w", err))
-	}
-	if err := domain.CheckSelector(o.Selector); err != nil {
+	base, err := domain.ParseSelector(o.Selector)
+	if err != nil {
 		return nil, answer.NewUsage(fmt.Errorf("--selector: %w", err))
 	}
 	name, err := domain.ParseMail(o.Domain)
@@ -79,7 +77,7 @@ func (o FileOptions) generate() ([]newKey, error) {
 		if slices.Contains(o.Algorithms[:i], alg) {
 			return nil, answer.NewUsage(fmt.Errorf("--algorithm names %q twice", alg))
 		}
-		selector := strings.ToLower(o.Selector)
+		selector := base
 		if alg == string(keys.Ed25519) && len(o.Algorithms) > 1 {
 			selector += "-ed"
 		}

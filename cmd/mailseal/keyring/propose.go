@@ -30,9 +30,6 @@ type proposedKeys struct {
 // the reason is a name server that did not answer.
 func (r *Ring) Propose(ctx context.Context, name string) error {
 	d, err := domain.ParseMail(name)
-	if err == nil {
-		err = domain.CheckDomain(name)
-	}
 	if err != nil {
 		return answer.NewUsage(err)
 	}

@@ -69,7 +69,7 @@ const maxAlerts = 5000
 
 // Alerts lists the alerts of the store.
 func (o *Out) Alerts(ctx context.Context) error {
-	s, err := OpenStore(ctx, o.Config)
+	s, err := openExisting(ctx, o.Config)
 	if err != nil {
 		return answer.NewUnknown(err)
 	}

@@ -320,7 +320,7 @@ const maxHistory = 1000
 // History lists what changed in the DNS of our domains, the latest first; of one domain, or of all
 // for "".
 func (o *Out) History(ctx context.Context, domain string) error {
-	s, err := OpenStore(ctx, o.Config)
+	s, err := openExisting(ctx, o.Config)
 	if err != nil {
 		return answer.NewUnknown(err)
 	}

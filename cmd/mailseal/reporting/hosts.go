@@ -104,7 +104,7 @@ func (p *Process) expireSpool() error {
 
 // Hosts lists the hosts that share the store.
 func (o *Out) Hosts(ctx context.Context) error {
-	s, err := OpenStore(ctx, o.Config)
+	s, err := openExisting(ctx, o.Config)
 	if err != nil {
 		return answer.NewUnknown(err)
 	}

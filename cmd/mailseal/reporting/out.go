@@ -31,9 +31,20 @@ type Out struct {
 // errNone reports that the store has nothing that matches, or that the answer is bad.
 func errNone(format string, args ...any) error { return answer.NewBad(fmt.Errorf(format, args...)) }
 
-// with opens the store for a command.
+// with opens the store for a command. It must exist.
 func (o *Out) with(ctx context.Context, do func(*store.Store, *send.Reporter) error) error {
-	s, err := OpenStore(ctx, o.Config)
+	return o.open(ctx, openExisting, do)
+}
+
+// creating opens the store, and creates it where it is missing.
+func (o *Out) creating(ctx context.Context, do func(*store.Store, *send.Reporter) error) error {
+	return o.open(ctx, OpenStore, do)
+}
+
+func (o *Out) open(ctx context.Context,
+	open func(context.Context, *config.Config) (*store.Store, error),
+	do func(*store.Store, *send.Reporter) error) error {
+	s, err := open(ctx, o.Config)
 	if err != nil {
 		return answer.NewUnknown(err)
 	}
@@ -74,7 +85,7 @@ func (o *Out) print(v any, text func(io.Writer)) error {
 
 // Send does at once what "mailseal reports serve" does each minute; with dry it only shows it.
 func (o *Out) Send(ctx context.Context, dry bool) error {
-	return o.with(ctx, func(s *store.Store, r *send.Reporter) error {
+	return o.creating(ctx, func(s *store.Store, r *send.Reporter) error {
 		if !o.Config.Reports.Send && !dry {
 			return errNone("reports.send is false: nothing is sent; --dry-run lists what would " +
 				"be sent")

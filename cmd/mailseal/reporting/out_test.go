@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -24,6 +25,7 @@ import (
 	"mailseal/milter/dns/dnstest"
 	"mailseal/milter/report"
 	"mailseal/milter/report/spool"
+	"mailseal/milter/report/store"
 )
 
 var noon = time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
@@ -293,11 +295,15 @@ func TestCommands(t *testing.T) {
 // TestCommandErrors holds the answer of commands about what is not there.
 func TestCommandErrors(t *testing.T) {
 	h := newHost(t, "127.0.0.1:9")
+	if err := h.List(t.Context(), ""); !errors.Is(err, store.ErrMissing) {
+		t.Errorf("a list without a store: got %v", err)
+	}
+	h.run(t, func(ctx context.Context) error { return h.Suppress(ctx, "d@a.example", 1, false) })
 	for name, do := range map[string]func(context.Context) error{
 		"preview":  func(ctx context.Context) error { return h.Preview(ctx, "a.example", "") },
 		"show":     func(ctx context.Context) error { return h.Show(ctx, "x") },
 		"resend":   func(ctx context.Context) error { return h.Resend(ctx, "x") },
-		"suppress": func(ctx context.Context) error { return h.Suppress(ctx, "d@a.example", 0, true) },
+		"suppress": func(ctx context.Context) error { return h.Suppress(ctx, "e@a.example", 0, true) },
 	} {
 		if err := do(t.Context()); answer.Of(err) != answer.Bad {
 			t.Errorf("%s: got %v", name, err)

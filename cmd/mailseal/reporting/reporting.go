@@ -51,16 +51,22 @@ func (p *Process) Store(ctx context.Context) (*store.Store, error) {
 	if p.store != nil {
 		return p.store, nil
 	}
-	s, err := openStore(ctx, p.Config, p.host())
+	s, err := openStore(ctx, p.Config, p.host(), false)
 	if err == nil {
 		p.store = s
 	}
 	return s, err
 }
 
-// OpenStore opens the store that reports.store names.
+// OpenStore opens the store that reports.store names, and creates it where it is missing.
 func OpenStore(ctx context.Context, cfg *config.Config) (*store.Store, error) {
-	return openStore(ctx, cfg, hostName())
+	return openStore(ctx, cfg, hostName(), false)
+}
+
+// openExisting opens the store that reports.store names, for a command that only makes sense with
+// one: a store that is created because of a mistyped path would look like one without reports.
+func openExisting(ctx context.Context, cfg *config.Config) (*store.Store, error) {
+	return openStore(ctx, cfg, hostName(), true)
 }
 
 // isShared reports whether several hosts may use the store.
@@ -68,11 +74,13 @@ func isShared(cfg *config.Config) bool {
 	return cfg.Reports.Store != "" && !strings.HasPrefix(cfg.Reports.Store, "sqlite:")
 }
 
-func openStore(ctx context.Context, cfg *config.Config, host string) (*store.Store, error) {
+func openStore(ctx context.Context, cfg *config.Config, host string, existing bool) (*store.Store,
+	error) {
 	o := store.Options{Driver: database.Postgres, DSN: cfg.Reports.Store, Host: host}
 	if path, ok := strings.CutPrefix(cfg.Reports.Store, "sqlite:"); ok {
 		o = store.Options{Driver: database.SQLite, DSN: path}
 	}
+	o.Existing = existing
 	s, err := store.Open(ctx, o)
 	if err != nil {
 		return nil, fmt.Errorf("reports.store: %w", err)

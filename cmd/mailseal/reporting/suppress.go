@@ -18,7 +18,11 @@ import (
 // Suppress stops reports to an address for some days, or, with remove, allows them again. Without
 // an address it lists the suppressed addresses.
 func (o *Out) Suppress(ctx context.Context, address string, days int, remove bool) error {
-	return o.with(ctx, func(s *store.Store, _ *send.Reporter) error {
+	open := o.with
+	if address != "" {
+		open = o.creating
+	}
+	return open(ctx, func(s *store.Store, _ *send.Reporter) error {
 		if err := o.suppress(ctx, s, address, days, remove); err != nil {
 			return err
 		}
@@ -91,7 +95,7 @@ func (o *Out) Bounced(ctx context.Context, recipient string, mail io.Reader) err
 
 // Forget removes all data about a domain.
 func (o *Out) Forget(ctx context.Context, domain string) error {
-	return o.with(ctx, func(s *store.Store, _ *send.Reporter) error {
+	return o.creating(ctx, func(s *store.Store, _ *send.Reporter) error {
 		// Records that are still in the spool would add the domain again later.
 		p := &Process{Config: o.Config, Log: slog.Default(),
 			Now: func() time.Time { return o.Now }, store: s}

@@ -76,7 +76,7 @@ func (r *run) validate() error {
 		return err
 	}
 	r.result.Domains = r.Domains
-	if err := domain.CheckSelector(r.Selector); err != nil {
+	if _, err := domain.ParseSelector(r.Selector); err != nil {
 		return answer.NewUsage(fmt.Errorf("--selector: %w", err))
 	}
 	if r.AuthservID == "" {

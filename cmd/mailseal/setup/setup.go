@@ -313,9 +313,6 @@ func parsedDomains(names []string) ([]string, error) {
 	var out []string
 	for _, name := range names {
 		d, err := domain.ParseMail(name)
-		if err == nil {
-			err = domain.CheckDomain(name)
-		}
 		if err != nil {
 			return nil, answer.NewUsage(err)
 		}

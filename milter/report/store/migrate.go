@@ -68,11 +68,22 @@ func (s *Store) migrate(ctx context.Context) error {
 			"(a bug in Mailseal; please report it): %w", err)
 	}
 	if _, err := provider.Up(ctx); err != nil {
-		return fmt.Errorf("the tables of the store cannot be created or updated (does the user "+
-			"of reports.store have the right to create and change tables, and is there space "+
-			"left?): %w", err)
+		return whyNotMigrated(err)
 	}
 	return nil
+}
+
+// whyNotMigrated adds to an error what to do about it, where that is known.
+func whyNotMigrated(err error) error {
+	switch {
+	case database.IsDenied(err):
+		return fmt.Errorf("the tables of the store cannot be created or updated: the user of "+
+			"reports.store must have the right to create and change tables: %w", err)
+	case database.IsFull(err):
+		return fmt.Errorf("the tables of the store cannot be created or updated: there is no "+
+			"space left: %w", err)
+	}
+	return fmt.Errorf("the tables of the store cannot be created or updated: %w", err)
 }
 
 // translate writes the migrations in the dialect of a driver.

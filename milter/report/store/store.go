@@ -12,6 +12,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"sync"
 	"time"
@@ -28,7 +29,10 @@ type Options struct {
 	Driver database.Driver // SQLite or Postgres
 	DSN    string          // the path of the file, or the DSN of PostgreSQL
 	Read   bool            // nothing is written: the file and its tables must be there
-	Host   string          // what this host is called among those that share the store
+	// Existing has Open refuse a store that is not there (ErrMissing) instead of creating it; an
+	// older one is updated.
+	Existing bool
+	Host     string // what this host is called among those that share the store
 }
 
 // Store is an open store. Its methods may be called at the same time.
@@ -68,15 +72,15 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, fmt.Errorf("%w, not %q", ErrDriver, o.Driver)
 	}
 	access := database.Write
+	if o.Driver == database.SQLite && (o.Read || o.Existing) {
+		if err := isThere(o.DSN); err != nil {
+			return nil, err
+		}
+	}
 	switch {
 	case o.Read:
 		access = database.Read
-		if _, err := os.Stat(o.DSN); o.Driver == database.SQLite && err != nil {
-			return nil, fmt.Errorf("the store of reports: %w; mailseal reports serve creates it, or mailseal "+
-				"reports import",
-				err)
-		}
-	case o.Driver == database.SQLite:
+	case o.Driver == database.SQLite && !o.Existing:
 		if err := makeFile(o.DSN); err != nil {
 			return nil, err
 		}
@@ -107,11 +111,55 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		}
 		return s, nil
 	}
+	if o.Existing {
+		if err := s.hasTables(ctx); err != nil {
+			s.Close()
+			return nil, err
+		}
+	}
 	if err := s.migrate(ctx); err != nil {
 		s.Close()
 		return nil, s.wrap("open", err)
 	}
 	return s, nil
+}
+
+// ErrMissing reports that there is no store of reports where one was to be opened.
+var ErrMissing = errors.New("there is no store of reports")
+
+// creators are the commands that make a store, behind an error.
+const creators = `; "mailseal reports serve" and "mailseal reports import" create it`
+
+// isThere refuses a path at which there is no file.
+func isThere(path string) error {
+	_, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w at %s%s", ErrMissing, path, creators)
+	case err != nil:
+		return fmt.Errorf("the store of reports: %w%s", err, files.OfReports(path, err))
+	}
+	return nil
+}
+
+// hasTables refuses a database without the tables of a store: it may be that of another program.
+func (s *Store) hasTables(ctx context.Context) error {
+	query := "SELECT count(*) FROM sqlite_master WHERE name = 'mailseal_schema'"
+	if s.driver == database.Postgres {
+		query = "SELECT count(*) FROM pg_class WHERE oid = to_regclass('mailseal_schema')"
+	}
+	var n int
+	if err := s.db.QueryRowContext(ctx, query).Scan(&n); err != nil {
+		return s.wrap("open", err)
+	}
+	if n > 0 {
+		return nil
+	}
+	where := s.dsn
+	if s.driver == database.Postgres {
+		where = "this database of PostgreSQL"
+	}
+	return fmt.Errorf("%w in %s: it has none of its tables%s", ErrMissing, where, creators)
 }
 
 // makeFile makes an empty file that only its owner may read: reports name who writes to whom.
@@ -195,6 +243,9 @@ func (s *Store) wrap(doing string, err error) error {
 		where = s.dsn
 	}
 	err = database.Explain(s.driver, s.dsn, database.Redact(err))
+	if errors.Is(err, database.ErrConnect) {
+		return fmt.Errorf("the store of reports: %w", err)
+	}
 	return fmt.Errorf("store %s: %s: %w", where, doing, err)
 }
 
