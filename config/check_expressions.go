@@ -111,8 +111,8 @@ func (c *checker) checkRuleReach(r *PolicyRule, when *expression.Condition, befo
 		}
 	}
 	if r.Action.IsValid() && r.Action.String() == "accept" && when.ExcusesForgery() {
-		c.warn(at, "accepts mail that DMARC says to reject, and a sender can choose everything "+
-			"that it tests; add a condition that a sender cannot choose, such as in_network or "+
+		c.warn(at, "accepts mail that its domain asks to reject, and a sender can choose "+
+			"everything that the rule tests; add a condition that a sender cannot choose, such as in_network or "+
 			"arc.sealer")
 	}
 }

@@ -55,7 +55,7 @@ func TestPolicyRules(t *testing.T) {
 				`the rule "a" in line 2, above it, is true and decides`},
 		{"covered by a dry run", good + "dry_run = true\n" + strings.ReplaceAll(good, `"a"`, `"b"`), "", ""},
 		{"accepts forgeries", "[[policy.rules]]\nname = \"a\"\nwhen = 'header(\"List-Id\") != " +
-			"\"\"'\naction = \"accept\"\n", "", "accepts mail that DMARC says to reject"},
+			"\"\"'\naction = \"accept\"\n", "", "accepts mail that its domain asks to reject"},
 		{"results in a rule that signs", "[keys.k]\ndomain = \"example.com\"\nselector = " +
 			"\"s\"\nprivate_key = \"x\"\n[[sign]]\nfrom = \"example.com\"\nkeys = \"k\"\nif = " +
 			"'dmarc.result == \"pass\"'\n",

@@ -11,9 +11,9 @@ import (
 // checkReachOfLists finds lists of clients and addresses that take in everything, so that they are
 // no condition, and lists that take one another's mail away.
 func (c *checker) checkReachOfLists() {
-	c.warnWide("ours.networks", c.Ours.Networks, "every client is ours: mail that strangers send "+
-		"with an author of yours is signed, and nothing is judged; "+
-		`a socket that only submission uses is better marked with role = "ours" in [[listen]]`)
+	c.warnWide("ours.networks", c.Ours.Networks, "every client is ours: strangers' mail with an "+
+		"author at your domains is signed, and no mail is judged; for a socket that only "+
+		`submission uses, set role = "ours" in [[listen]] instead`)
 	c.warnWide("relays.networks", c.Relays.Networks, "every client is a relay: SPF and DMARC are "+
 		"judged for no mail, and strangers' Authentication-Results are trusted")
 	c.warnWide("exempt.networks", c.Exempt.Networks,

@@ -81,7 +81,7 @@ func parsePEM(text []byte) (crypto.Signer, error) {
 		return nil, fmt.Errorf("%w: the PEM text is truncated, or has lost its line ends",
 			ErrMalformed)
 	}
-	return nil, fmt.Errorf("%w: there is none in the PEM text", ErrNoKey)
+	return nil, fmt.Errorf("%w in the PEM text", ErrNoKey)
 }
 
 // isPrivate tells trouble with a private key from a block that is something else.
@@ -133,7 +133,8 @@ func parseDER(der []byte) (crypto.Signer, error) {
 	if _, err := x509.ParsePKIXPublicKey(der); err == nil {
 		return nil, fmt.Errorf("%w: this is the text of a DNS record's p= tag", ErrPublic)
 	}
-	return nil, fmt.Errorf("%w: neither PKCS#8 nor PKCS#1; the file may be incomplete", ErrMalformed)
+	return nil, fmt.Errorf("%w: neither PKCS#8 nor PKCS#1; the file may be incomplete",
+		ErrMalformed)
 }
 
 func checked(k any) (crypto.Signer, error) {

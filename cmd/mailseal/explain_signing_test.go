@@ -62,7 +62,7 @@ func TestExplainSigning(t *testing.T) {
 		{"--from info-desk@a.example.net --ip 192.0.2.1", exitGood, []string{"sign[3]  fits",
 			"by info*@*.example.net"}},
 		{"--from boss@example.com --user boss", exitGood, []string{"is ours (authenticated)",
-			"sign[0]  fits", "sign[0] stands before it"}},
+			"sign[0]  fits", "sign[0] comes first"}},
 		{"--from boss@example.com --ip 198.51.100.1 --host app.example.com --user boss", exitGood,
 			[]string{"is ours (authenticated)"}},
 		{"--from a@example.com --ip 198.51.100.1 --host app.example.com", exitGood, []string{"is ours (host)"}},

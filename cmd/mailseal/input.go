@@ -19,7 +19,7 @@ func readInput(file string, stdin io.Reader) ([]byte, error) {
 }
 
 // errNow reports a --now value that does not parse.
-var errNow = errors.New(`--now wants a time such as "2026-01-31T12:00:00Z"`)
+var errNow = errors.New(`--now takes a time such as "2026-01-31T12:00:00Z"`)
 
 // parseNow returns the clock that --now sets, the real one for "".
 func parseNow(s string) (func() time.Time, error) {

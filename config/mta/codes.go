@@ -58,7 +58,7 @@ var kinds = map[Code]kind{
 	"postfix-bounces":        {Note, "bounces, which Postfix writes itself, go unsigned"},
 	"postfix-handed-back": {Warning,
 		"a content filter returns mail here, and Mailseal signs or judges it a second time"},
-	"postfix-laundered": {Error, "mail that strangers send to %s goes through %s and returns at " +
+	"postfix-laundered": {Error, "strangers' mail to %s goes through %s and returns at " +
 		"%s, where Mailseal treats it as ours and signs it; contrib/README.md (Content filters) " +
 		"shows setups that avoid this"},
 	"postfix-proxy-unseen": {Warning, "Postfix shows milters no message before a before-queue " +

@@ -21,27 +21,26 @@ func (im *importer) elsewhere(ke, se entry) {
 		return n.Code == "set-elsewhere" && (at == ke.place || at == se.place)
 	}) // the sketch is what is to be done about them
 	im.note("tables-elsewhere", ke,
-		": Mailseal asks the database itself. mailseal.toml has a sketch of "+
-			"[sources] as a comment: remove the #, and run mailseal check, which asks the database")
+		": Mailseal queries the database itself. mailseal.toml has a sketch of "+
+			"[sources] as a comment: remove the #, and run mailseal check, which queries the database")
 	im.note("signing-elsewhere", se)
 	comment := []string{
 		"KeyTable and SigningTable are in a database. Mailseal uses its own queries: see [sources] in",
-		"mailseal.toml(5). Where the last column of key_query has paths of files, key_dir is the directory that they",
-		"are below. signing_query is asked once: for the author's address, the domain, and *; OpenDKIM's patterns of",
-		"domains below another (.example.com) need a query of yours. Remove the #, and run mailseal check:",
+		"mailseal.toml(5). If the last column of key_query has paths of files, key_dir is the directory above them.",
+		"signing_query runs once, for the author's address, the domain and *. For OpenDKIM's patterns of domains",
+		"below another (.example.com), write a query of your own. Remove the #, and run mailseal check:",
 		"",
 	}
 	if signing.connection() != keys.connection() {
 		comment = append(comment,
-			"SigningTable is in another database than KeyTable: a source asks one. Move it "+
-				"beside the keys, or have the",
-			"database of this source reach both.",
+			"SigningTable is in another database than KeyTable, and a source queries only one. Move it to the",
+			"database of the keys, or make both available in one database.",
 			"")
 	}
 	if keys.password != "" {
 		im.note("database-password", ke, passwordWord)
 		comment = append(comment,
-			fmt.Sprintf("The password is not copied. Write it in the place of %s; it is in %s.",
+			fmt.Sprintf("The password is not copied. Replace %s with it; you find it in %s.",
 				passwordWord, ke.place),
 			"Keep this file unreadable to others: owner root, group mailseal, mode 0640.",
 			"")

@@ -11,7 +11,7 @@ import (
 // dmarcOptions are all of opendmarc.conf.
 var dmarcOptions = []option{
 	{"AuthservID", text, ""},
-	{"AuthservIDWithJobID", boolean, "an id that changes with each message cannot be told from a forged one"},
+	{"AuthservIDWithJobID", boolean, "an id that changes with each message cannot be distinguished from a forged one"},
 	{"AutoRestart", boolean, bySystemd}, {"AutoRestartCount", integer, bySystemd}, {"AutoRestartRate", text, bySystemd},
 	{"Background", boolean, bySystemd}, {"BaseDirectory", text, bySystemd}, {"ChangeRootDirectory", text, bySystemd},
 	{"CopyFailuresTo", text, "no recipient is added; policy.dmarc can hold the message"}, {"DNSTimeout", integer, ""},
@@ -29,7 +29,7 @@ var dmarcOptions = []option{
 	{"IgnoreAuthenticatedClients", boolean, ""},
 	{"IgnoreHosts", text, ""},
 	{"IgnoreMailFrom", text, ""},
-	{"MilterDebug", integer, "log.level = \"debug\" and mailseal mta show what is said"}, {"PidFile", text, bySystemd},
+	{"MilterDebug", integer, "log.level = \"debug\" and mailseal mta show the protocol"}, {"PidFile", text, bySystemd},
 	{"PublicSuffixList", text, ""}, {"RejectFailures", boolean, ""}, {"RejectMultiValueFrom", boolean, ""},
 	{"ReportCommand", text, noSpool}, {"RequiredHeaders", boolean, ""},
 	{"Socket", text, ""}, {"SoftwareHeader", boolean, "a field that no program reads"},

@@ -27,11 +27,11 @@ const (
 	noReports = "reports of single failures are off; domains in [reports.failure] lists the " +
 		"domains that get them, for signatures with r=y as for DMARC"
 	noLua  = "there are no scripts in Mailseal; [policy], [sign.when] and [exempt] do what most of them are for"
-	noLDAP = "nothing is asked by LDAP"
-	noVBR  = "Vouch-By-Reference (RFC 5518) is not in use any more"
+	noLDAP = "Mailseal makes no LDAP queries"
+	noVBR  = "Vouch-By-Reference (RFC 5518) is no longer in use"
 	noATPS = "authorized third-party signatures (ATPS, RFC 6541) are not in use; a third " +
 		"party signs with a key of its own at the author's domain"
-	noKnob     = "there is one way to do this in Mailseal, and nothing to set"
+	noKnob     = "Mailseal does this in one way, and has no setting for it"
 	noRepute   = "there is no reputation in Mailseal"
 	byDNS      = "the resolver does this; name it in dns.servers"
 	deprecated = "OpenDKIM itself no longer knows it"
@@ -45,7 +45,7 @@ var dkimOptions = []option{
 	{"AddCanonicalizedData", text, "mailseal verify --explain shows what was hashed"},
 	{"ADSPAction", text, deprecated},
 	{"ADSPNoSuchDomain", text, deprecated},
-	{"AllowSHA1Only", boolean, "SHA-1 signatures are worth nothing (RFC 8301)"},
+	{"AllowSHA1Only", boolean, "receivers must not accept SHA-1 signatures (RFC 8301)"},
 	{"AlwaysAddARHeader", boolean, always},
 	{"ATPSDomains", text, noATPS}, {"ATPSHashAlgorithm", text, noATPS},
 	{"AuthservID", text, ""},
@@ -57,10 +57,10 @@ var dkimOptions = []option{
 	{"BodyLengths", boolean, noLength},
 	{"BogusKey", text, byDNS},
 	{"BogusPolicy", text, deprecated},
-	{"Canonicalization", text, ""}, {"CaptureUnknownErrors", boolean, "on_internal_error says what happens then"},
-	{"ChangeRootDirectory", text, bySystemd}, {"CheckSigningTable", boolean, "mailseal check looks at every key"},
+	{"Canonicalization", text, ""}, {"CaptureUnknownErrors", boolean, "on_internal_error determines what happens then"},
+	{"ChangeRootDirectory", text, bySystemd}, {"CheckSigningTable", boolean, "mailseal check tests every key"},
 	{"ClockDrift", integer, ""}, {"ConditionalSignatures", text, "no receiver knows conditional signatures"},
-	{"DefaultSender", text, "the author is in From, or there is none"},
+	{"DefaultSender", text, "the author is the address in From; a message without one has no author"},
 	{"Diagnostics", boolean, "z= copies the header into the signature"},
 	{"DiagnosticDirectory", text, "mailseal verify explains a failure"},
 	{"DisableADSP", boolean, deprecated},
@@ -112,7 +112,8 @@ var dkimOptions = []option{
 		"(verify.accept_unsigned_body)"},
 	{"MinimumKeyBits", integer, ""},
 	{"Mode", text, ""}, {"MTA", text, ""}, {"MTACommand", text, noReports}, {"MultipleSignatures", boolean, ""},
-	{"MustBeSigned", text, "From must be signed, as the RFC wants; more is not asked"}, {"Nameservers", text, ""},
+	{"MustBeSigned", text, "From must be signed, as RFC 6376 requires; other fields are not required"},
+	{"Nameservers", text, ""},
 	{"NoHeaderB", boolean, "header.b tells several signatures apart"}, {"OmitHeaders", text, ""},
 	{"On-BadSignature", text, ""},
 	{"On-Default", text, ""},
@@ -152,7 +153,7 @@ var dkimOptions = []option{
 	{"SignatureTTL", integer, ""},
 	{"SignHeaders", text, ""},
 	{"SigningTable", text, ""},
-	{"SingleAuthResult", boolean, "one field says everything about a message"},
+	{"SingleAuthResult", boolean, "one field has all results of a message"},
 	{"SMTPURI", text, noReports},
 	{"Socket", text, ""},
 	{"SoftStart", boolean, "a source of keys that is away is no reason not to start"},

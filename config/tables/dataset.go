@@ -28,10 +28,10 @@ var advice = map[string]string{
 	"ldapi":    "export the entries into text with ldapsearch, and name it with file:",
 	"ldaps":    "export the entries into text with ldapsearch, and name it with file:",
 	"lua":      "there is no Lua in Mailseal; write what the script answers into a table, and name it with file:",
-	"memcache": "write what it holds into a table, and name it with file:",
+	"memcache": "write its contents into a table file, and refer to that with file:",
 	"repute":   "there is no reputation in Mailseal; take the setting out",
 	"socket":   "a web service can answer instead ([sources] in mailseal.toml(5)), or a table named with file:",
-	"erlang":   "write what it answers into a table, and name it with file:",
+	"erlang":   "write its answers into a table file, and refer to that with file:",
 }
 
 // ErrNoReader is in the error of Open about data sets of a kind that Mailseal does not read.

@@ -47,7 +47,7 @@ func parseKey(rec Record, dir string, tell Tell) key {
 			"domain needs two labels (RFC 6376 section 3.5)", k.domain), true
 	case k.domain != "%" && !IsDomain(strings.ToLower(k.domain)):
 		k.fault, k.useless = fmt.Sprintf("it signs as d=%s: no receiver can verify it, because "+
-			"%% stands for the author's domain only where it is alone", k.domain), true
+			"%% stands for the author's domain only if it is the whole value", k.domain), true
 	case !IsDomain(strings.ToLower(k.selector) + ".x"):
 		k.fault, k.useless = fmt.Sprintf("it signs with s=%s: no receiver can verify it, because "+
 			"%% has no meaning there", k.selector), true

@@ -168,7 +168,7 @@ func (d *Domains) missing(e DomainEntry, name, domain, path string) error {
 	}
 	if link, err := brokenLink(dir, path); err != nil || link != "" {
 		if err == nil {
-			err = fmt.Errorf("the symbolic link %s leads to nothing", link)
+			err = fmt.Errorf("the target of the symbolic link %s does not exist", link)
 		}
 		return err
 	}

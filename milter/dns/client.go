@@ -188,7 +188,8 @@ func (c *Client) ask(
 	case c.places <- struct{}{}:
 		defer func() { <-c.places }()
 	default:
-		return Answer{}, "", fmt.Errorf("%w: %d queries are under way", ErrShortage, cap(c.places))
+		return Answer{}, "", fmt.Errorf("%w: %d queries are in progress", ErrShortage,
+			cap(c.places))
 	}
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()

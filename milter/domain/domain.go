@@ -74,7 +74,8 @@ func check(s string) error {
 func checkLabel(l string) error {
 	switch {
 	case l == "":
-		return fmt.Errorf("%w: there is nothing between two dots, or before the first one", ErrInvalid)
+		return fmt.Errorf("%w: a label is empty (a dot at the start, or two dots in a row)",
+			ErrInvalid)
 	case len(l) > maxLabel:
 		return errLabelTooLong
 	case l[0] == '-' || l[len(l)-1] == '-':

@@ -9,8 +9,8 @@ func TestNamesOfOperators(t *testing.T) {
 	tests := []struct{ name, named, mail string }{
 		{"example.com", "", ""},
 		{"Bücher.example.", "", ""},
-		{"foo..bar", `"foo..bar" is not a domain name: there is nothing between two dots, or before the first one`,
-			`"foo..bar" is not a domain name: there is nothing between two dots, or before the first one; write a domain such as example.com`},
+		{"foo..bar", `"foo..bar" is not a domain name: a label is empty (a dot at the start, or two dots in a row)`,
+			`"foo..bar" is not a domain name: a label is empty (a dot at the start, or two dots in a row); write a domain such as example.com`},
 		{"exa mple.com", `"exa mple.com" is not a domain name: it contains ' '`,
 			`"exa mple.com" is not a domain name: it contains ' '; write a domain such as example.com`},
 		{"user@example.net", `"user@example.net" is not a domain name: it contains '@'`,

@@ -107,7 +107,8 @@ func ParseOffer(data []byte) (Offer, error) {
 		Protocol: Protocol(binary.BigEndian.Uint32(data[8:])),
 	}
 	if o.Version < minVersion {
-		return Offer{}, malformed("an OPTNEG for version %d; the lowest supported version is %d", o.Version,
+		return Offer{}, malformed("an OPTNEG for version %d; the lowest supported version is %d",
+			o.Version,
 			minVersion)
 	}
 	return o, nil
@@ -208,7 +209,7 @@ func (a *Agreement) askMacros(lists map[Stage][]string) {
 		names := lists[stage]
 		if len(names) > maxMacros {
 			a.Missing = append(a.Missing, fmt.Sprintf(
-				"%d macros for stage %d: only the first %d are asked for, since Sendmail refuses mail with more",
+				"%d macros for stage %d: only the first %d are requested, since Sendmail refuses mail with more",
 				len(names),
 				stage,
 				maxMacros,
@@ -289,7 +290,7 @@ var costs = []struct {
 	protocol Protocol
 	sentence string
 }{
-	{action: AddHeaders, sentence: "no ADDHDRS: nothing can be added to a message, neither a signature nor a result"},
+	{action: AddHeaders, sentence: "no ADDHDRS: neither signatures nor results can be added to a message"},
 	{action: ChangeHeaders, sentence: "no CHGHDRS: forged fields cannot be removed"},
 	{action: Quarantine, sentence: "no QUARANTINE: a message cannot be held"},
 	{action: SetMacros, sentence: "no SETSYMLIST: the macros are those of the MTA's configuration"},

@@ -139,7 +139,7 @@ type Outcome struct {
 	// edits that the MTA drops without a word, such as those with a NUL on Sendmail
 	Ignored    []Edit
 	Quarantine string        // the reason to hold the message, "" for none
-	Skipped    bool          // the milter did not want all of the body
+	Skipped    bool          // the milter skipped the rest of the body
 	Progress   int           // progress packets before the first edit
 	Took       time.Duration // from MAIL to the verdict
 	Judging    time.Duration // from the end of the message to the verdict

@@ -151,7 +151,7 @@ func TestUpstreamRestarted(t *testing.T) {
 	}
 	c.Quit()
 	lines := r.lines()
-	if len(lines) != 2 || lines[0]["msg"] != "upstream unreached" || lines[1]["msg"] != "same" {
+	if len(lines) != 2 || lines[0]["msg"] != "old milter unreached" || lines[1]["msg"] != "same" {
 		t.Errorf("the log has %v", lines)
 	}
 }
@@ -170,7 +170,7 @@ func TestUpstreamDies(t *testing.T) {
 	}
 	c.Close()
 	lines := r.lines()
-	if len(lines) != 2 || lines[0]["msg"] != "connection ended by the upstream" ||
+	if len(lines) != 2 || lines[0]["msg"] != "connection ended by the old milter" ||
 		lines[1]["why"] != "the upstream ended the connection" {
 		t.Errorf("the log has %v", lines)
 	}

@@ -57,7 +57,7 @@ func orDiscard(log *slog.Logger) *slog.Logger {
 }
 
 // ErrStuck says that the log took nothing any more.
-var ErrStuck = errors.New("the log takes nothing")
+var ErrStuck = errors.New("the log cannot be written")
 
 // Close writes what waits, and gives up after a time. No Proxy may still use the Recorder. The
 // error is nil or ErrStuck.
@@ -119,10 +119,10 @@ const (
 	eventSame      = "same"
 	eventDiffers   = "differs"
 	eventNotJudged = "not judged"
-	eventAborted   = "given up by the client"
-	eventSession   = "session decided by the upstream"
-	eventUnreached = "upstream unreached"
-	eventBroken    = "connection ended by the upstream"
+	eventAborted   = "aborted by the client"
+	eventSession   = "session decided by the old milter"
+	eventUnreached = "old milter unreached"
+	eventBroken    = "connection ended by the old milter"
 	eventUnlogged  = "lines missing"
 
 	// Nothing differs of what was compared, and some signatures were not.

@@ -262,15 +262,15 @@ func (s Summary) WriteTable(w io.Writer) error {
 	for _, k := range kinds {
 		some(s.Kinds[k], "differ in: "+k+domainsText(s.Domains[k]))
 	}
-	some(s.Kinds["other"], "differ in what this program does not know")
+	some(s.Kinds["other"], "differ in kinds that this version does not know")
 	some(s.NotCompared, "not compared: signatures of different domains or algorithms")
 	for _, why := range slices.Sorted(maps.Keys(s.NotJudged)) {
 		row(s.NotJudged[why], "not judged: "+why)
 	}
-	some(s.Aborted, "more given up by the client")
-	some(s.Sessions, "sessions decided by the upstream before any message")
-	some(s.Unreached, "connections for which the upstream could not be reached")
-	some(s.Broken, "connections that the upstream ended")
+	some(s.Aborted, "more aborted by the client")
+	some(s.Sessions, "sessions that the old milter decided before the first message")
+	some(s.Unreached, "connections for which the old milter could not be reached")
+	some(s.Broken, "connections that the old milter ended")
 	some(s.Unlogged, "lines missing: the log was too slow, or could not be written")
 	return t.Flush()
 }

@@ -49,7 +49,7 @@ func TestSummary(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := "  6  messages\n  4  same\n  2  differ\n  2  differ in: signed (example.com 2)\n  2  " +
-		"more given up by the client\n"
+		"more aborted by the client\n"
 	if b.String() != want {
 		t.Errorf("table:\n%s\nwant:\n%s", b.String(), want)
 	}
@@ -78,9 +78,9 @@ func TestReadLog(t *testing.T) {
 		log.Warn("differs", "sender", "b@Three.example", "author", "", "in", "signed")
 		log.Warn("differs", "sender", "", "author", "", "in", "polizei")
 		log.Info("not judged", "sender", "", "author", "", "why", "our filter: EOF")
-		log.Info("given up by the client", "sender", "a@b")
-		log.Info("session decided by the upstream", "verdict", "reject")
-		log.Warn("upstream unreached", "error", "no")
+		log.Info("aborted by the client", "sender", "a@b")
+		log.Info("session decided by the old milter", "verdict", "reject")
+		log.Warn("old milter unreached", "error", "no")
 		log.Warn("lines missing", "lines", 7)
 		log.Info("summary", "messages", 1000)
 	}

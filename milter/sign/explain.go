@@ -25,7 +25,7 @@ func (t *Table) Explain(q Query) []Consideration {
 		case lacking != "":
 			c.Why = lacking
 		case taken != "":
-			c.Why = "it would sign, but " + taken + " stands before it"
+			c.Why = "it would sign, but " + taken + " comes first"
 		case t.all:
 			c.Signs, c.Why = true, "it fits "+q.Author.String()+c.Rule.by(q)+
 				", and all rules that fit sign"

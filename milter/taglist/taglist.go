@@ -86,7 +86,8 @@ func parseTag(s string, at, end int) (Tag, error) {
 	}
 	t.Value = strings.Trim(s[t.Start:t.End], fws)
 	if !isText(s[t.Start:t.End]) {
-		return Tag{}, fmt.Errorf("%w: %.20s= holds what no value may: %.40q", ErrSyntax, t.Name,
+		return Tag{}, fmt.Errorf("%w: %.20s= has a value with invalid characters: %.40q", ErrSyntax,
+			t.Name,
 			t.Value)
 	}
 	return t, nil

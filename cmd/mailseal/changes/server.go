@@ -223,7 +223,8 @@ func (s *Server) refuse(ctx context.Context, c change) (string, error) {
 	}
 	s.Log.Info("a reporter was refused: its reports do not count", "by", c.By, "reporter",
 		c.Reporter, "reports", n)
-	return fmt.Sprintf("Reports of %s do not count from now on; %s in the store do not count any more.", c.Reporter,
+	return fmt.Sprintf("Reports of %s do not count from now on; %s in the store no longer count.",
+		c.Reporter,
 		advice.Count(int64(n))), nil
 }
 

@@ -71,8 +71,8 @@ func (d *demo) play(ctx context.Context, title string, client netip.Addr, name s
 	}
 	delivered := o.Delivered()
 	fmt.Fprintf(d.Out, "\n%s\n%s\n\n", title, strings.Repeat("-", len(title)))
-	fmt.Fprintf(d.Out, "The client at %s sends:\n\n%s\nMailseal answers %s; delivered is:\n\n%s\n"+
-		"The log says:\n\n%s",
+	fmt.Fprintf(d.Out, "The client at %s sends:\n\n%s\nMailseal answers %s; the message is "+
+		"delivered as:\n\n%s\nThe log line is:\n\n%s",
 		client, indent(raw), o.Reply, indent(delivered), indent([]byte(d.log.take())))
 	return delivered, nil
 }
@@ -95,14 +95,14 @@ func (d *demo) printMTA() {
 		_, port, _ = strings.Cut(d.cfg.Listen[1].Target, ":")
 	}
 	fmt.Fprintf(d.Out, `
-Mailseal goes on serving until Ctrl-C. Let the MTA of this host use it:
+Mailseal continues to serve until you press Ctrl-C. To use it with the mail server of this host, add:
 
   Postfix, /etc/postfix/main.cf             Sendmail, /etc/mail/sendmail.mc
     smtpd_milters = inet:127.0.0.1:%-5[2]s      %[3]s
     non_smtpd_milters = $smtpd_milters
     milter_default_action = tempfail
 
-Or by a unix socket, if the MTA may open it: %[1]s
+Or use this unix socket, if the mail server may open it: %[1]s
 `, socket, port, "INPUT_MAIL_FILTER(`mailseal', `S=inet:"+port+"@127.0.0.1, F=T, T=C:10s;S:10s;R:30s;E:5m')")
 }
 

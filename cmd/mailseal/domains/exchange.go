@@ -50,7 +50,7 @@ func (c *checker) exchanges(ctx context.Context) {
 	}
 	c.hasNull, c.takes = isNull, len(seen) > 1 || !isNull
 	if isNull && len(seen) > 1 {
-		c.report(NullMixed, c.name, "there is a null MX (0 .) beside other MX records")
+		c.report(NullMixed, c.name, "there is a null MX (0 .) in addition to other MX records")
 	}
 }
 

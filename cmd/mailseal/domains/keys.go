@@ -165,8 +165,8 @@ func (c *checker) obsolete(ctx context.Context, base string, hasKey bool) {
 			}
 		}
 		if a.Status == dns.NXDomain && hasKey {
-			c.report(EmptyNode, base, "the name servers say that the name does not exist, "+
-				"although there is a key below it")
+			c.report(EmptyNode, base, "the name servers answer that the name does not exist, "+
+				"although a key exists below it")
 		}
 	}
 	for _, l := range leftovers {

@@ -137,7 +137,7 @@ func TestIndicatorForms(t *testing.T) {
 // TestStrays holds that each stray is shown, and that receivers are said to use the other record
 // only where there is one that they can use.
 func TestStrays(t *testing.T) {
-	const valid = "there is a valid record beside it"
+	const valid = "a valid record exists at the same name"
 	const strays, invalid = 2, "v=spf1 mx ip4:x ~all"
 	for _, c := range []struct {
 		name    string

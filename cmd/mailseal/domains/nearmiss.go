@@ -24,9 +24,9 @@ func count(texts []string, isRecord func(string) bool) int {
 // stray reports a text that is almost a record and is beside real ones. If isUsed, there is one,
 // and receivers use it.
 func (c *checker) stray(code check.Code, name, text string, flaw lint.Flaw, isUsed bool) {
-	beside := "; there is another record beside it"
+	beside := "; another record exists at the same name"
 	if isUsed {
-		beside = "; there is a valid record beside it"
+		beside = "; a valid record exists at the same name"
 	}
 	f := c.reportOn(code, name, flaw.Text+beside, text)
 	f.Start, f.End = flaw.Start, flaw.End

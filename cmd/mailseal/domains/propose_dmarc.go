@@ -99,7 +99,8 @@ func (q *DMARCWishes) begin(ctx context.Context, out *publish.Proposal) error {
 			q.Policy, q.published = string(dmarc.None), forDomainAlone(repaired)
 			out.Notes = append(out.Notes, fmt.Sprintf("The published record is not valid, so "+
 				"receivers apply no policy today, and p=%s has never had an effect. The proposal "+
-				"begins with p=none; --policy %s is the way there at once.", r.Policy, r.Policy))
+				"begins with p=none; use --policy %s to propose the published policy at once.",
+				r.Policy, r.Policy))
 		}
 		if q.Policy == "" {
 			if q.Policy = string(r.Policy); q.Policy == "reject" && q.People {

@@ -27,10 +27,10 @@ const (
 const (
 	whyVoid     = "Receivers act as if the domain had no such record."
 	whyBroken   = "Receivers return permerror, so SPF passes for no host at all."
-	whyObsolete = "No receiver uses it any more. It is safe to delete."
+	whyObsolete = "No receiver uses it today. You can delete it."
 	whyForge    = "Every host that the record allows can send as you, and passes SPF and DMARC."
 	whyKey      = "Signatures with this selector do not verify."
-	whyIgnored  = "Receivers ignore it, so the record does not do what it seems to say."
+	whyIgnored  = "Receivers ignore it, so the record has another effect than it seems to have."
 	whyStray    = "Receivers ignore this text. Delete it."
 	whyReports  = "Reports about the domain are lost."
 )

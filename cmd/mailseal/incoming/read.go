@@ -90,7 +90,7 @@ func (r *Read) verdict() error {
 			"it contains only TLS or failure reports, which --csv cannot print; use --json, or " +
 				"leave --csv out"))
 	case found == 0:
-		return answer.NewBad(errors.New("there is nothing in it"))
+		return answer.NewBad(errors.New("there is no report in it"))
 	}
 	return nil
 }

@@ -85,13 +85,13 @@ func (p *MTA) text(w io.Writer, m message, o miltertest.Outcome) error {
 		fmt.Fprintf(&b, "  malformed, dropped by %s: %s\n", p.As, e)
 	}
 	if o.Skipped {
-		b.WriteString("  the milter did not want all of the body\n")
+		b.WriteString("  the milter skipped the rest of the body\n")
 	}
 	if o.Progress > 0 {
 		fmt.Fprintf(&b, "  %d progress packets\n", o.Progress)
 	}
 	const digits = 10 * time.Microsecond
-	fmt.Fprintf(&b, "  %s: %s (%v, of which the milter worked %v)\n",
+	fmt.Fprintf(&b, "  %s: %s (%v, of which %v in the milter)\n",
 		o.Stage, o.Reply, o.Took.Round(digits), o.Judging.Round(digits))
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -329,8 +329,8 @@ func (w *Watcher) intake(ctx context.Context, now time.Time) ([]store.Alert, err
 	case len(days) >= 5 && last < store.Day(now)-noMail:
 		return []store.Alert{{
 			Code: IntakeBroken, Subject: "no mail",
-			Text: fmt.Sprintf("No mail with reports arrived after %s. Look for the socket of "+
-				"[reports.intake] in the log of the mail server, and look at its queue.",
+			Text: fmt.Sprintf("No mail with reports arrived after %s. Search the log of the mail "+
+				"server for errors about the socket of [reports.intake], and check its queue.",
 				date(last)),
 		}}, nil
 	case unread >= 3 && unread*2 > mails:

@@ -13,12 +13,12 @@ import (
 
 // ErrNoUnread reports that the store has no mail or file with a number in which something could not
 // be read.
-var ErrNoUnread = errors.New("there is no such mail or file any more: it was read, deleted, or " +
-	"removed by age")
+var ErrNoUnread = errors.New("this mail or file is no longer in the store: it was read, deleted, " +
+	"or removed because of its age")
 
 // ErrNotHeld reports that a mail or file is not kept as it came any more, so that it cannot be read
 // again.
-var ErrNotHeld = errors.New("it is not kept as it came any more (reports.intake.raw_days)")
+var ErrNotHeld = errors.New("its original bytes are no longer kept (reports.intake.raw_days)")
 
 // Unread is a mail or file in which something could not be read.
 type Unread struct {

@@ -190,7 +190,7 @@ func (d *Domain) Sources(know func(domain string, address netip.Addr) Known) []S
 		Parked: slices.Contains(d.all.Parked, d.Name)}
 	out := make([]Source, 0, len(all))
 	for i := range all {
-		s := Source{Source: all[i], Why: "a person says so"}
+		s := Source{Source: all[i], Why: "an administrator set it"}
 		if s.Class == "" {
 			s.Class, s.Why = advice.Classify(&s.Source, context)
 		}
