@@ -79,8 +79,8 @@ type origin struct {
 	main   *file             // the one that was named to Load
 }
 
-// CutFrom returns the names of files whose text is the beginning of what it was in a configuration
-// before, and no more.
+// CutFrom returns the names of files that are truncated: their text is the beginning of their text
+// in an earlier configuration.
 func (c *Config) CutFrom(before *Config) []string {
 	if c.origin == nil || before.origin == nil {
 		return nil
@@ -183,7 +183,7 @@ type Limits struct {
 	Packet          time.Duration `toml:"packet"`    // inside a packet
 	Idle            time.Duration `toml:"idle"`      // between packets
 	Write           time.Duration `toml:"write"`     // for one write
-	// on stopping: messages under way may end
+	// on stopping: messages in progress may end
 	DrainSoft time.Duration `toml:"drain_soft"`
 	// on stopping: every connection is closed
 	DrainHard time.Duration `toml:"drain_hard"`

@@ -210,7 +210,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// TestIncludeOfNoDirectory wants a warning where a pattern cannot match for want of its directory.
+// TestIncludeOfNoDirectory wants a warning where a pattern cannot match because its directory is
+// missing.
 func TestIncludeOfNoDirectory(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "m.toml")

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write the sample and the manual page anew")
+var update = flag.Bool("update", false, "write the sample and the manual page again")
 
 // TestSettingsAndStructs holds the tables of settings against the structs, both ways.
 func TestSettingsAndStructs(t *testing.T) {

@@ -16,7 +16,7 @@ const (
 	// retryAfter is the time from the failure of one probe to the next.
 	retryAfter = time.Second
 
-	// maxBehind bounds the questions that are under way for answers that were given from memory.
+	// maxBehind bounds the questions that are in progress for answers that were given from memory.
 	// They share a source's connections with those that mail waits for, so they are fewer than
 	// keysql has connections.
 	maxBehind = 8
@@ -37,7 +37,7 @@ type health struct {
 	answered bool      // at least once
 	away     bool      // the last question failed
 	hangs    bool      // a question took longer than patience, and none has been answered since
-	probing  bool      // a probe is under way
+	probing  bool      // a probe is in progress
 	retry    time.Time // no probe before
 	cause    error     // why the last question failed
 }
@@ -195,7 +195,7 @@ func (c *Cache) askBriefly(ctx context.Context, q question) ([]Key, error) {
 }
 
 // refresh asks for an answer again that has just been given from memory, unless enough such
-// questions are under way: then the next caller does.
+// questions are in progress: then the next caller does.
 func (c *Cache) refresh(ctx context.Context, q question) {
 	select {
 	case c.health.behind <- struct{}{}:
@@ -212,7 +212,7 @@ func (c *Cache) probe(ctx context.Context, q question, now time.Time) bool {
 	if !c.health.mayProbe(now) {
 		return false
 	}
-	if !c.memory.Refresh(as(ctx, probing), q) { // the same question is under way
+	if !c.memory.Refresh(as(ctx, probing), q) { // the same question is in progress
 		c.health.endProbe()
 	}
 	return true

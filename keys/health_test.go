@@ -17,7 +17,7 @@ type frozen struct {
 	mu       sync.Mutex
 	isFrozen bool
 	asked    int
-	open     int // questions under way
+	open     int // questions in progress
 	most     int // the most of them at a time
 }
 
@@ -43,15 +43,15 @@ func (f *frozen) Key(ctx context.Context, name string) (Key, error) {
 func (f *frozen) Choose(context.Context, Query) ([]Key, error) { return nil, ErrNotFound }
 func (f *frozen) Narrow(q Query) Query                         { return q }
 
-// freeze freezes the source, or ends that, and begins to count anew.
+// freeze freezes the source, or ends that, and begins to count again.
 func (f *frozen) freeze(on bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.isFrozen, f.asked, f.most = on, 0, 0
 }
 
-// counted returns how many questions there were, how many are under way, and the most of them at a
-// time.
+// counted returns how many questions there were, how many are in progress, and the most of them at
+// a time.
 func (f *frozen) counted() (asked, open, most int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

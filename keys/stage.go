@@ -44,7 +44,7 @@ var (
 	ErrLast   = errors.New("no other key would sign")
 )
 
-// Situation holds the facts that decide whether a key may go on to another stage.
+// Situation has the facts that decide whether a key may move to another stage.
 type Situation struct {
 	Stage   Stage
 	Since   time.Time // when it came to the stage

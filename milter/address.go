@@ -106,8 +106,8 @@ func (a Address) String() string {
 	return "inet:" + port
 }
 
-// Meets reports whether a connection to another address would come to a listener on a: the same
-// socket under whatever name, or the same port of this host.
+// Meets reports whether a connection to another address would reach a listener on a: the same
+// socket under any name, or the same port of this host.
 func (a Address) Meets(to Address) bool {
 	if a.Network == "unix" || to.Network == "unix" {
 		return a.Network == to.Network && resolved(a.Target) == resolved(to.Target)

@@ -40,11 +40,11 @@ func TestDrain(t *testing.T) {
 	idle.send(guard.Abort, "")
 	idle.wantClosed()
 	if err := <-endedYet(r, 50*time.Millisecond); err != errNotYet {
-		t.Fatalf("the server ended with a message under way: %v", err)
+		t.Fatalf("the server ended with a message in progress: %v", err)
 	}
 	close(open)
 	if p := busy.next(); p.Code != guard.Accept {
-		t.Errorf("the message under way got %v", p.Code)
+		t.Errorf("the message in progress got %v", p.Code)
 	}
 	busy.wantClosed()
 	if err := <-r.ended; err != nil {
@@ -91,7 +91,7 @@ func endedYet(r *rig, wait time.Duration) <-chan error {
 	return out
 }
 
-// After the hard limit a message under way ends with its connection, and its judge is told.
+// After the hard limit a message in progress ends with its connection, and its judge is told.
 func TestDrainHard(t *testing.T) {
 	reached, told := make(chan struct{}), make(chan struct{})
 	f := &filter{decide: func(ctx context.Context, _ Mail, _ *message.Message, _ []byte) Outcome {

@@ -64,7 +64,7 @@ func TestFragile(t *testing.T) {
 		{"long line in a signed field", postfix, sign, "Cc: a@example.com (" + long + ")",
 			"short\r\n", "long_line", []string{"Cc has a line of more than 998 bytes"}},
 		{"long line in another field", postfix, sign, "X-Any: a@example.com (" + long + ")", "short\r\n", "", nil},
-		{"long line that is folded anew", postfix, refold, "Cc: " + long[:600] + "@example.com, " +
+		{"long line that is folded again", postfix, refold, "Cc: " + long[:600] + "@example.com, " +
 			long[:600] + "@example.com", "short\r\n", "", nil},
 		{"addresses, Sendmail", sendmail, sign, "Cc: a@example.com,b@example.com", "short\r\n",
 			"rewritten", []string{"the addresses in Cc"}},

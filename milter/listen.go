@@ -45,10 +45,9 @@ func (l *Listener) isInherited() bool { return l.address.Network == "fd" }
 // ErrInUse means that another process serves the address.
 var ErrInUse = errors.New("the address is in use by another process")
 
-// Listen opens a socket. A unix socket that no process serves any more is replaced; one that is
-// served is an error that wraps ErrInUse; any other file is left alone. The socket has its mode,
-// user and group before anyone can connect. Errors name the address and, where there is one, the
-// way out.
+// Listen opens a socket. It replaces a unix socket that no process serves; for one that is served
+// the error wraps ErrInUse; any other file is not changed. The socket has its mode, user and group
+// before a client can connect. Errors name the address and, if there is one, the remedy.
 func Listen(ctx context.Context, o ListenOptions) (*Listener, error) {
 	a, err := ParseAddress(o.Address)
 	if err != nil {

@@ -65,7 +65,7 @@ func TestOneGoroutinePerConnection(t *testing.T) {
 	close(open)
 	for _, w := range wires[idle:] {
 		if p := w.next(); p.Code != guard.Accept {
-			t.Errorf("a message under way got %v", p.Code)
+			t.Errorf("a message in progress got %v", p.Code)
 		}
 		w.wantClosed()
 	}

@@ -81,8 +81,8 @@ func New(o Options, s Settings) *Server {
 	return srv
 }
 
-// Adjust puts new limits into effect: Connections and the times to drain at once, Limits for
-// connections to come. Log and Metrics stay.
+// Adjust applies new limits: Connections and the times to drain at once, Limits to new connections.
+// Log and Metrics stay.
 func (s *Server) Adjust(o Options) {
 	o.Connections = cmp.Or(max(o.Connections, 0), defaultConnections)
 	o.DrainSoft = cmp.Or(o.DrainSoft, defaultDrainSoft)
@@ -255,7 +255,7 @@ type Peer struct {
 	Listener    string // where they connect to
 	Address     string // an IP address, or "local" for a unix socket
 	Connections int
-	Busy        int // of them, those with a message under way
+	Busy        int // of them, those with a message in progress
 }
 
 // Peers returns who is connected, those with the most connections first.

@@ -149,7 +149,7 @@ func TestReload(t *testing.T) {
 	c.must(err)
 	r.server.Reload(Settings{Filter: second})
 	if got, err := c.Finish(begun); err != nil || got.Refused() || len(second.seen) != 0 {
-		t.Errorf("the message under way was judged by the new filter: %v, %v", got.Reply, err)
+		t.Errorf("the message in progress was judged by the new filter: %v, %v", got.Reply, err)
 	}
 	c.deliver(letter("Q2"))
 	if got := second.last(t); got.Role != action.RoleTheirs || got.envelope.QueueID != "Q2" {

@@ -11,9 +11,9 @@ import (
 	"mailseal/milter/message"
 )
 
-// Settings are what a reload changes. They must not be changed once a Server has them; a message
-// ends with those that it began with. Macros that new Roles look at are asked for on new
-// connections only.
+// Settings are what a reload replaces. They must not be changed once a Server has them; a message
+// keeps those with which it began. Macros that only new Roles need are requested on new
+// connections.
 type Settings struct {
 	Filter          Filter
 	Roles           Roles

@@ -67,6 +67,12 @@ var words = []struct {
 	{regexp.MustCompile(`\bwhich OpenDKIM does not start with\b`), "and OpenDKIM does not start with this file"},
 	{regexp.MustCompile(`\b%s is no\b`), "is not a ..., invalid ..."},
 	{regexp.MustCompile(`\bthe look at\b`), "the check of"},
+	{regexp.MustCompile(`\bunder way\b`), "in progress"},
+	{regexp.MustCompile(`\b(and|or|made|read|written|begins?|count) anew\b`), "again"},
+	{regexp.MustCompile(`\bin the place of\b`), "instead of"},
+	{regexp.MustCompile(`\bwhat (becomes|came|comes) of\b`), "the result of, how it treats"},
+	{regexp.MustCompile(`\bfor want of\b`), "because ... is missing"},
+	{regexp.MustCompile(`\bspeaks? against\b`), "the DNS is not ready, it is too early"},
 }
 
 // papers are the texts beside the code that are held to the same words. CONTRIBUTING.md is not

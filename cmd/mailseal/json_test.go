@@ -52,7 +52,7 @@ state, diff), records (kind, domain, name, value, zone, strings, was, state, and
 state of a record is published, missing, to be changed or unknown.
 `
 
-// policyTry is the word in the place of the rule that chose the role.
+// policyTry is the word instead of the rule that chose the role.
 var policyTry = regexp.MustCompile(`"by": ?"policy try"`)
 
 // TestJSON holds the fields of what each command prints with --json against contrib/JSON.md.

@@ -12,7 +12,7 @@ import (
 	"mailseal/cmd/mailseal/answer"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "write the golden files again")
 
 // TestManual holds contrib's manual page in step with what the commands say of themselves.
 func TestManual(t *testing.T) {

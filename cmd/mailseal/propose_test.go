@@ -91,7 +91,7 @@ func TestProposeDKIM(t *testing.T) {
 	}
 	run(exitGood, "All keys sign")
 	if len(stages()) != 2 {
-		t.Error("keys that sign are made anew")
+		t.Error("keys that sign are made again")
 	}
 	for _, line := range strings.Split(out, "\n") {
 		if text, isValue := strings.CutPrefix(line, "    v=DKIM1"); isValue {

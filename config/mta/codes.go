@@ -142,7 +142,7 @@ var kinds = map[Code]kind{
 	"sendmail-socket-unsafe": {Error, "Sendmail does not use a socket below a directory that " +
 		"its group or others may write to, and the mode of %s is %s: %s"},
 
-	// Parts of others: what becomes of mail that passes us by.
+	// Parts of others: what happens to mail that bypasses Mailseal.
 	"unsigned":              {text: "unsigned"},
 	"unjudged":              {text: "unjudged"},
 	"unsigned-and-unjudged": {text: "unsigned and unjudged"},

@@ -79,7 +79,7 @@ type Finding struct {
 	File     string   `json:"file"`
 	Line     int      `json:"line,omitempty"`    // 1-based; 0 for the file as a whole
 	Setting  string   `json:"setting,omitempty"` // smtpd_milters, or a service and its setting
-	Text     string   `json:"text"`              // what is wrong, and what becomes of mail
+	Text     string   `json:"text"`              // what is wrong, and what happens to mail
 	// what corrects it: applied in memory, the finding goes and no other comes
 	Fix    Fix  `json:"fix,omitempty"`
 	Mended bool `json:"mended,omitempty"` // the remedies of other findings correct it, too

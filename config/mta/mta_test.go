@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "write the golden files again")
 
 // testHost is a host of files and nodes that stand in one text: owners and modes are nothing that a
 // repository keeps.

@@ -239,7 +239,7 @@ func operateSetting(t *testing.T, h *testHost, d *Daemon, text string) {
 	}
 }
 
-// startAll makes the sockets of Mailseal and of systemd anew.
+// startAll makes the sockets of Mailseal and of systemd again.
 func startAll(t *testing.T, h *testHost, d Daemon) {
 	t.Helper()
 	for _, l := range resolve(h, d.Listeners) {

@@ -15,7 +15,7 @@ import (
 	"mailseal/config/tables"
 )
 
-var update = flag.Bool("update", false, "write want.toml and want-report anew")
+var update = flag.Bool("update", false, "write want.toml and want-report again")
 
 // TestGolden imports each folder of testdata as if it were another host's /: what comes out is
 // want.toml, which config.Parse takes, and want-report, where codes stand for sentences. Where

@@ -26,7 +26,7 @@ var values = map[string]string{
 	"SenderHeaders": "Sender", "PublicSuffixList": "/list",
 }
 
-// told is what becomes of options that are not dropped.
+// told is what the report says about options that are not dropped.
 var told = map[string]Group{
 	"AuthservID": Taken, "BaseDirectory": Taken, "Canonicalization": Taken, "ClockDrift": Taken,
 	"DNSTimeout": Taken, "Domain": Taken, "DontSignMailTo": Changed,

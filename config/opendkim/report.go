@@ -89,9 +89,9 @@ const (
 	height = 24  // lines
 )
 
-// Brief writes what matters of the report: what is to be done first, then what is particular to
-// these files, then a line for each change that every import makes, as many as fit a screen. What
-// is as before, and what a line above says already, is left to Print.
+// Brief writes the report on one screen: first what to do, then what is special about these files,
+// then a line for each change that every import makes. Settings that did not change, and what an
+// earlier line already says, are only in Print.
 func (r *Report) Brief(w io.Writer) error {
 	isOwn := func(n Note) bool { return n.Group == Todo || n.File != "" }
 	s := screen{last: "Taken over as it was: " + r.taken() + " (--verbose prints all)"}

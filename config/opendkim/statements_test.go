@@ -268,7 +268,7 @@ func TestStatements(t *testing.T) {
 	}
 }
 
-// options are the folders that show what becomes of options.
+// options are the folders that show the conversion of options.
 var options = map[string]bool{"09-hosts-wild": true, "29-dmarc-alone": true,
 	"36-hosts-nameless": true, "46-globs-multiple": true, "51-dmarc-all": true, "52-dmarc-beside": true,
 	"53-dmarc-hostname": true, "54-dmarc-conflict": true}

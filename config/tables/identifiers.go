@@ -53,7 +53,7 @@ func (t *translation) signsAs(r row) string {
 	return "%" // or above it
 }
 
-// ofAuthor puts an author's domain in the place of each "%".
+// ofAuthor substitutes an author's domain for each "%".
 func ofAuthor(text, author string) string { return strings.ReplaceAll(text, "%", author) }
 
 // suits reports whether the domain of an i= tag is at or below d for every sender of a pattern. "%"

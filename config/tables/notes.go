@@ -32,7 +32,7 @@ type Note struct {
 // Prose is an argument of a note that is a part of its sentence, and names nothing.
 type Prose string
 
-// Tell takes what is to be reported about a line of a table.
+// Tell receives a note about a line of a table.
 type Tell func(c Code, at Place, args ...any)
 
 func silently(Code, Place, ...any) {}

@@ -147,7 +147,7 @@ func (t *translation) addKeys() {
 	}
 }
 
-// missing puts a key in the place of one that the key table does not have, so that the mail is
+// missing substitutes a key for one that the key table does not have, so that the mail is
 // deferred as it was.
 func (t *translation) missing(r row) {
 	if r.key == "" {

@@ -121,7 +121,7 @@ func (c *Cache[K, V]) find(s *shard[K, V], k K, now time.Time) *Entry[K, V] {
 	return e
 }
 
-// Peek returns the entry of k as Get does, but neither counts it nor takes it for used.
+// Peek returns the entry of k as Get does, but neither counts it nor marks it as used.
 func (c *Cache[K, V]) Peek(k K, now time.Time) *Entry[K, V] {
 	s := c.shard(k)
 	s.mu.Lock()
@@ -130,7 +130,7 @@ func (c *Cache[K, V]) Peek(k K, now time.Time) *Entry[K, V] {
 }
 
 // Put remembers a value that is fresh until one time and kept until another, not before the first.
-// It takes the place of the one before. A value that alone costs more than the bound is not kept.
+// It replaces the previous value. A value that alone costs more than the bound is not kept.
 // If the clock is set back, the time of the value begins again.
 func (c *Cache[K, V]) Put(k K, v V, fresh, end time.Time) {
 	e := &Entry[K, V]{Key: k, Value: v, Fresh: fresh, End: end, put: c.o.Now(), cost: 1}
@@ -195,9 +195,9 @@ func (c *Cache[K, V]) Kept(now time.Time) []*Entry[K, V] {
 	return out
 }
 
-// Wait returns the value of the request for k, which it begins if none is under way; a fresh value
-// that has arrived since the caller looked is returned at once. A caller whose context ends gets
-// the error of Left, and the request goes on for the others.
+// Wait returns the value of the request for k, which it begins if none is in progress. It returns a
+// fresh value at once if one has arrived since the caller's Get. A caller whose context ends gets
+// the error of Left, and the request continues for the others.
 func (c *Cache[K, V]) Wait(ctx context.Context, k K) (V, error) {
 	s := c.shard(k)
 	now := c.o.Now()

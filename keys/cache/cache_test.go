@@ -232,7 +232,7 @@ func TestLeaveTooLate(t *testing.T) {
 	c.leave(s, "a", r)
 }
 
-// One who comes after the last has left begins a request anew, though the old one has not noticed
+// One who comes after the last has left begins a request again, though the old one has not noticed
 // yet; the end of the old one is not that of the new one.
 func TestWaitAfterLast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -18,7 +18,7 @@ func TestClockSetBack(t *testing.T) {
 			}
 			now = now.Add(-back)
 			began := now
-			// Each way of looking begins the time of one entry anew; Get moves it to the front,
+			// Each way of looking begins the time of one entry again; Get moves it to the front,
 			// which the others do not.
 			if c.Get("a", now) == nil || c.Peek("b", now) == nil || len(c.Kept(now)) != 3 {
 				t.Fatal("an entry has left when the clock was set back")
@@ -49,7 +49,7 @@ func TestClockSetBack(t *testing.T) {
 	}
 }
 
-// Entries keep their order of use when their times begin anew, whichever of them is looked at
+// Entries keep their order of use when their times begin again, whichever of them is looked at
 // first.
 func TestClockSetBackOrder(t *testing.T) {
 	for first := range 3 {

@@ -6,8 +6,7 @@ import (
 	"time"
 )
 
-// Entry is a value in memory. What is exported does not change any more, so that it may be read
-// without a lock.
+// Entry is a value in memory. Its exported fields never change, so they may be read without a lock.
 type Entry[K comparable, V any] struct {
 	Key   K
 	Value V         // not to be changed
@@ -73,7 +72,7 @@ func (s *shard[K, V]) kept(k K, now time.Time) *Entry[K, V] {
 	return e
 }
 
-// replace enters an entry in the place of an equal one, in the order of use too.
+// replace replaces an entry by an equal one, in the order of use, too.
 func (s *shard[K, V]) replace(old, e *Entry[K, V]) *Entry[K, V] {
 	s.entries[e.Key] = e
 	if s.newest == old {
@@ -102,7 +101,7 @@ func (s *shard[K, V]) get(k K, now time.Time) *Entry[K, V] {
 	return e
 }
 
-// put enters e in the place of the one before, and returns how many others had to make room.
+// put enters e, replacing the previous entry, and returns how many others had to make room.
 func (s *shard[K, V]) put(e *Entry[K, V]) int {
 	s.drop(s.entries[e.Key])
 	if s.maxCost > 0 && e.cost > s.maxCost {

@@ -31,7 +31,7 @@ const (
 	// milliseconds, even under load.
 	deadline = 10 * time.Second
 
-	// atOnce bounds the calls that are under way. One that hangs keeps a thread of the process
+	// atOnce bounds the calls that are in progress. One that hangs keeps a thread of the process
 	// until the kernel gives it back; when all are taken, further calls wait, and fail at their
 	// deadline.
 	atOnce = 64
@@ -147,7 +147,7 @@ func tooLarge(limit int64) error {
 	return fmt.Errorf("%w: at most %d bytes are read", ErrLarge, limit)
 }
 
-// reader bounds the calls that are under way.
+// reader bounds the calls that are in progress.
 type reader struct {
 	places   chan struct{}
 	deadline time.Duration

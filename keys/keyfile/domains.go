@@ -35,8 +35,9 @@ type DomainEntry struct {
 	File     string // the path, with "%"
 }
 
-// Directory returns the directory that holds what has the domain in its name. It must exist: where
-// it does not, a disk is not mounted, and no domain is known to have no key.
+// Directory returns the directory above the part of the path that has the domain in its name. If it
+// does not exist, a disk may not be mounted, and a missing key does not mean that the domain has
+// none.
 func (e DomainEntry) Directory() string {
 	return filepath.Dir(e.File[:strings.Index(e.File, "%")+
 		1])
@@ -90,8 +91,8 @@ func NewDomains(entries map[string]DomainEntry, o DomainOptions) *Domains {
 	}
 }
 
-// Is reports whether the source is that of these entries, and as strict, so that it can go on with
-// what it has in memory.
+// Is reports whether the source was made from these entries with the same strictness, so that its
+// keys in memory can be kept.
 func (d *Domains) Is(entries map[string]DomainEntry, requireSafe bool) bool {
 	return d != nil && maps.Equal(d.entries, entries) && d.options.RequireSafe == requireSafe
 }
@@ -134,7 +135,7 @@ func (d *Domains) KeyFor(ctx context.Context, name, domain string) (keys.Key, er
 	return k, err
 }
 
-// Look is KeyFor that remembers nothing of the domain: for those who only want to know.
+// Look returns the key as KeyFor does, but does not remember the domain as one that signed.
 func (d *Domains) Look(_ context.Context, name, domain string) (keys.Key, error) {
 	e, general, ok := d.Entry(name, domain)
 	if !ok {
@@ -179,7 +180,7 @@ func (d *Domains) missing(e DomainEntry, name, domain, path string) error {
 	return fmt.Errorf("%w: there is no %s", keys.ErrNone, path)
 }
 
-// Lost reports whether a domain signed lately with keys that it has no more.
+// Lost reports whether a domain signed lately with keys that no longer exist.
 func (d *Domains) Lost(ctx context.Context, domain string) bool {
 	for name := range d.entries {
 		if _, err := d.Look(ctx, name, domain); errors.Is(err, ErrLost) {

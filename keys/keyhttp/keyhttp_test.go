@@ -192,7 +192,7 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-// The token is read anew for each request: it is renewed every hour in some places.
+// The token is read again for each request: it is renewed every hour in some places.
 func TestToken(t *testing.T) {
 	want := "first"
 	_, o := serve(t, http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
@@ -363,7 +363,7 @@ func TestFilesReplaced(t *testing.T) {
 	}
 }
 
-// TestFilesSpecial wants a pipe in the place of a token refused: reading it would wait for ever.
+// TestFilesSpecial wants a pipe instead of a token refused: reading it would wait for ever.
 func TestFilesSpecial(t *testing.T) {
 	_, o := serve(t, routes{})
 	o.TokenFile = filepath.Join(t.TempDir(), "token")

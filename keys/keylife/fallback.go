@@ -46,7 +46,8 @@ func (s Store) ReadFallBack() (FallBack, error) {
 		return FallBack{}, fmt.Errorf("%s: %w", path, err)
 	}
 	if out.Version != version {
-		return FallBack{}, fmt.Errorf("%s has version %d, but this version of Mailseal reads only version %d", path,
+		return FallBack{}, fmt.Errorf(
+			"%s has version %d, but this version of Mailseal reads only version %d", path,
 			out.Version, version)
 	}
 	return out, nil
@@ -108,8 +109,8 @@ func (s *Source) FallenBack() map[string]string {
 	return maps.Clone(s.fallBack)
 }
 
-// Restore puts into effect what was remembered of an earlier process. A key that is not active or
-// retiring any more does not sign for that.
+// Restore applies the state that an earlier process stored. Keys no longer active or
+// retiring do not sign because of it.
 func (s *Source) Restore() error {
 	f, err := s.store.ReadFallBack()
 	if err != nil {

@@ -504,7 +504,7 @@ func TestSource(t *testing.T) {
 	}
 }
 
-// A key that signed in place of its successor retires anew: its mail is on its way.
+// A key that signed in place of its successor retires again: its mail is on its way.
 func TestOverlapAfterFallBack(t *testing.T) {
 	s := generated(t, "a", "b")
 	for _, selector := range []string{"a", "b"} {

@@ -33,8 +33,8 @@ type Source struct {
 // lookEvery is how often at most the file is looked at.
 const lookEvery = time.Second
 
-// NewSource reads the state. Tell hears, once for each change of the file, why a state cannot be
-// read: the one before stays in effect.
+// NewSource reads the state. It calls tell once for each change of the file with the reason why the
+// state cannot be read; the previous state then stays in effect.
 func NewSource(s Store, tell func(error)) (*Source, error) {
 	out := &Source{store: s, tell: tell, loaded: map[string]keys.Key{}, began: map[string]bool{}}
 	out.looked = time.Now()

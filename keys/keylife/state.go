@@ -148,7 +148,7 @@ func (s *State) IsBeginning(domain string) bool {
 	return len(s.own(domain, keys.Generated, keys.Published)) > 0 && !s.HasSigned(domain)
 }
 
-// Observe takes down which other records were seen at the names of keys that are to be published.
+// Observe records which other records were seen at the names of keys that are not published yet.
 func (s *State) Observe(v View) {
 	for i := range s.Keys {
 		k := &s.Keys[i]

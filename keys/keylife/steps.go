@@ -92,10 +92,10 @@ func (s *State) successor(k *Key, v View) bool {
 	return false
 }
 
-// Move brings a key to a stage if the situation allows. A force that is not "" is the reason for
-// doing so although it does not; both are recorded. No force makes a step that does not exist
-// (keys.ErrStep), or a key sign that cannot. A key that becomes active sends those before it into
-// retirement.
+// Move brings a key to a stage if its situation allows that. A force other than "" is the reason
+// for the step although the situation does not allow it; both are recorded. Force does not allow a
+// step that does not exist (keys.ErrStep), nor a key that cannot sign to become active. When a key
+// becomes active, its predecessors become retiring.
 func (s *State) Move(k *Key, to keys.Stage, v View, force string) error {
 	refused := s.situation(k, v).Allows(to)
 	if refused != nil && (force == "" || errors.Is(refused, keys.ErrStep)) {
@@ -140,7 +140,7 @@ type Event struct {
 }
 
 // Rotate takes the step that is due for the keys of a domain, at most one for each, and says what
-// it waits for. Vendors' keys go no further than published. It tells too whether a new generation
+// it waits for. Vendors' keys stay at the stage published. It also reports whether a new generation
 // of keys is due, which the caller makes.
 func (s *State) Rotate(domain string, v View) (events []Event, generate bool) {
 	for _, k := range s.Of(domain, keys.Revoked, keys.Retiring, keys.Published, keys.Generated) {
@@ -253,7 +253,8 @@ func (s *State) wait(k *Key, v View, err error) Event {
 	case k.Stage == keys.Retiring && !s.successor(k, v):
 		e.Waits = "until its successor is published and signs: leave its record in the DNS"
 	case k.Stage == keys.Retiring:
-		e.Waits, e.Publish = "until all name servers show its record with the empty p="+shown, record(k.RevokedRecord())
+		e.Waits, e.Publish = "until all name servers show its record with the empty p="+shown,
+			record(k.RevokedRecord())
 	case k.Stage == keys.Revoked:
 		e.Waits, e.Remove = "until its record is deleted from the DNS"+shown, true
 	default:
@@ -273,11 +274,11 @@ func (e Event) Waiting() string {
 
 func record(r keys.Record) *keys.Record { return &r }
 
-// Wanted returns the record that the DNS has to show for a key now, so that its life goes
-// on: a publisher that follows Wanted needs no other input. The result is false for a key
-// that must not be published. It agrees with Rotate: the record of a retiring key is
-// revoked once its overlap is over and its successor signs and is published, and then the
-// revoked key's record is removed.
+// Wanted returns the record that the DNS must show for a key now, so that the key can go to its
+// next stage: a publisher that follows Wanted needs no other input. The result is false for a key
+// that must not be published. It agrees with Rotate: the record of a retiring key is revoked once
+// its overlap is over and its successor signs and is published, and then the revoked key's record
+// is removed.
 func (s *State) Wanted(k *Key, v View) (keys.Record, bool) {
 	switch {
 	case k.Stage == keys.Removed || k.Text == "":

@@ -114,7 +114,7 @@ func (s *Source) Reopen() bool {
 	return false
 }
 
-// Close ends all connections, after the questions that are under way.
+// Close ends all connections, after the queries in progress.
 func (s *Source) Close() error { return s.db.Close() }
 
 // fail names the source and the setting, never a value that the database holds.

@@ -20,7 +20,7 @@ func TestLoaded(t *testing.T) {
 	}
 }
 
-// TestAbsent runs this test's program anew without the library: what is loaded stays loaded.
+// TestAbsent runs this test's program again without the library: what is loaded stays loaded.
 func TestAbsent(t *testing.T) {
 	if os.Getenv("MAILSEAL_NO_OPENSSL") != "" {
 		libraries = []string{"libcrypto.so.nowhere"}

@@ -164,7 +164,7 @@ type Redirected uint8
 // The choices for redirected mail.
 const (
 	_ Redirected = iota
-	// it goes on without a signature of its author's domain, logged and counted
+	// it is passed on without a signature of its author's domain, logged and counted
 	RedirectedUnsigned
 	RedirectedSign // it is signed as all other mail
 )

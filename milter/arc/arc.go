@@ -13,7 +13,7 @@ const (
 	None Value = "none" // the message carries no set
 	// the chain is whole, every seal verifies, and the message is as the last sealer sent it
 	Pass Value = "pass"
-	// anything else; the message is to be treated as one without a chain (section 5.2)
+	// anything else; the message must be treated like one without a chain (section 5.2)
 	Fail Value = "fail"
 )
 

@@ -38,7 +38,7 @@ func TestHarmlessChanges(t *testing.T) {
 		{"not folded", func(head []string) []string {
 			return strings.Split(strings.ReplaceAll(strings.Join(head, "\n"), "\x00", " "), "\n")
 		}},
-		{"folded anew, blanks at the ends", func(head []string) []string {
+		{"folded again, blanks at the ends", func(head []string) []string {
 			return strings.Split(strings.ReplaceAll(strings.Join(head, "\n"), "\x00", "  \x00   "),
 				"\n")
 		}},

@@ -10,7 +10,7 @@ import (
 	"mailseal/milter/message"
 )
 
-// FuzzValidate judges any header with the keys of the tests, and seals what comes of it.
+// FuzzValidate judges any header with the keys of the tests, and seals the result.
 func FuzzValidate(f *testing.F) {
 	zone := sealers()
 	f.Fuzz(func(t *testing.T, raw string) {

@@ -15,8 +15,8 @@ const (
 	highOctets = 256
 )
 
-// Spend takes what it costs to read a value, and reports whether there was enough left for it. A
-// sender cannot have a field read by writing many: one that is not read is not to be believed.
+// Spend subtracts the cost of reading a value, and reports whether enough was left for it. A field
+// that is not read must not be trusted, so a sender gains nothing from writing many.
 func (e *Effort) Spend(value []byte) bool {
 	e.fields++
 	e.octets += len(value)

@@ -39,7 +39,7 @@ func (l Lookup) For(algorithm string) []Record {
 }
 
 // KeysAtOnce is how many keys of a message are looked up at the same time. Honest mail has one to
-// four; a message that names many takes no more places from others than one that names few.
+// four; a message that names many takes no more places than one that names few.
 const KeysAtOnce = 4
 
 // Keys are the answers for the keys of a message, as they come.
@@ -110,7 +110,8 @@ func lookupKey(ctx context.Context, r dns.Resolver, name string) (l Lookup) {
 	defer func() {
 		if p := recover(); p != nil {
 			l = Lookup{State: KeyUnreached,
-				Reason: fmt.Sprintf("a bug in Mailseal stopped the lookup of the key at %s: %v", name, p)}
+				Reason: fmt.Sprintf("a bug in Mailseal stopped the lookup of the key at %s: %v",
+					name, p)}
 		}
 	}()
 	answer, err := r.Lookup(ctx, name, dns.TXT)

@@ -8,7 +8,7 @@ type Value string
 // The values of a Result. RFC 6376 section 3.9 knows three states only; how they map here is our
 // choice, made so that a postmaster can tell from the word alone whose turn it is.
 const (
-	Pass Value = "pass" // the signature is good and nothing speaks against it
+	Pass Value = "pass" // the signature is good and there is no objection to it
 	// a hash or the signature does not match: the message was changed, or never signed so
 	Fail Value = "fail"
 	// good or not, we do not accept it: expired, from the future, unsigned body left over, not

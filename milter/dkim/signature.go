@@ -105,7 +105,7 @@ func (t *Tags) identifier(d domain.Name) (identifier string, exact bool) {
 	return i[:at+1] + n.String(), n == d
 }
 
-// BodyHashWanted names the digest of the body that s is to be compared with.
+// BodyHashWanted names the digest of the body with which s must be compared.
 func (s Signature) BodyHashWanted() message.BodyHash {
 	return message.BodyHash{Canonicalization: s.Body, Limit: s.Limit}
 }

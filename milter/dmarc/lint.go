@@ -100,10 +100,9 @@ func misspelled(text string) (flaw lint.Flaw, ok bool) {
 	}, true
 }
 
-// Lint finds what is wrong in the text of a policy record, and what is worth knowing of it. IsOwn
-// says that it speaks for the organizational domain itself; sp and np mean nothing elsewhere. A
-// text that is not a policy record has the flaw of Resembles, or none. What Parse notes always has
-// a flaw.
+// Lint returns the flaws in the text of a policy record. IsOwn means that the record is at the
+// organizational domain itself; elsewhere sp and np have no effect. A text that is not a policy
+// record has the flaw of Resembles, or none. Everything that Parse notes is a flaw.
 func Lint(text string) []lint.Flaw {
 	r, err := Parse(text)
 	if err != nil {

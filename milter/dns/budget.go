@@ -10,9 +10,9 @@ import (
 // ErrBudget is the ErrFailure of a lookup beyond what WithBudget allows.
 var ErrBudget = fmt.Errorf("%w: too many lookups for one message", ErrFailure)
 
-// Budget is a Resolver for one message: so many questions go on to the next one, every later one
-// fails with an error that wraps ErrBudget. What a cache answers counts as well: what a message
-// costs must not depend on the mail before it. Safe for concurrent use.
+// Budget is a Resolver for one message. It passes a limited number of lookups to the next Resolver;
+// each further one fails with an error that wraps ErrBudget. Lookups that a cache answers count,
+// too, so that the limit does not depend on earlier mail. It is safe for concurrent use.
 type Budget struct {
 	next  Resolver
 	limit int
@@ -73,8 +73,8 @@ func announceWait(ctx context.Context) {
 	}
 }
 
-// Limit bounds how many lookups of several resolvers are under way at the same time, for one
-// message. Who waits for it waits for lookups of the same message.
+// Limit bounds how many lookups of several resolvers are in progress at the same time, for one
+// message. A lookup waits only for other lookups of the same message.
 type Limit struct{ places chan struct{} }
 
 // NewLimit returns a Limit of n lookups at the same time.

@@ -196,7 +196,7 @@ func TestCacheNXDomainAndOtherTypes(t *testing.T) {
 	}
 }
 
-// Lookups that are under way together may end in any order. The last word counts.
+// Lookups that are in progress together may end in any order. The last word counts.
 func TestCacheLateAnswers(t *testing.T) {
 	gone := dns.Answer{Status: dns.NXDomain, TTL: time.Hour}
 	found := dns.Answer{Texts: []string{"x"}, TTL: time.Hour}
@@ -367,7 +367,7 @@ func TestCacheLastCallerGivesUp(t *testing.T) {
 		err   error         // what the second lookup gets
 		took  time.Duration // and when
 	}{
-		{"early: the next one asks anew", 4 * time.Second, 2, context.DeadlineExceeded, time.Second},
+		{"early: the next one asks again", 4 * time.Second, 2, context.DeadlineExceeded, time.Second},
 		{"late: it was a time-out", 6 * time.Second, 1, dns.ErrTimeout, 0},
 	}
 	for _, tt := range tests {

@@ -27,7 +27,7 @@ type Options struct {
 	Tries   int // rounds over the servers; 0: as resolv.conf says, else 2
 	// how long a query over UDP waits before it is sent again; 0: 0.3 s
 	Resend time.Duration
-	// queries under way at once, a socket each; more fail with ErrShortage. 0 means 4096
+	// queries in progress at once, a socket each; more fail with ErrShortage. 0 means 4096
 	Concurrency int
 	Now         func() time.Time // nil means time.Now
 	// asks validating resolvers not to validate (the CD bit, RFC 4035 section 3.2.2): then they

@@ -10,9 +10,9 @@ import (
 )
 
 // ErrShortage means that this host lacked the resources for a lookup: no place at the Gate
-// became free in the caller's time, or there was no file descriptor or no memory. It
-// implies nothing about the name or its servers, does not wrap ErrFailure and is never
-// cached: it must not be taken for a failure of the DNS.
+// became free in the caller's time, or there was no file descriptor or no memory. It implies
+// nothing about the name or its servers, does not wrap ErrFailure and is never cached: it must not
+// be treated as a failure of the DNS.
 var ErrShortage = errors.New("this host is too busy to look names up")
 
 // Class divides the lookups of a message into groups, so that one method cannot take the
@@ -66,7 +66,7 @@ func InClass(ctx context.Context, c Class) context.Context {
 	return context.WithValue(ctx, classKey{}, c)
 }
 
-// GateOptions bound the lookups under way, in each class. The zero value is good for a busy host.
+// GateOptions bound the lookups in progress, in each class. The zero value suits a busy host.
 type GateOptions struct {
 	// Own is how many places every asker has to itself; 0 means 2.
 	Own int
@@ -149,7 +149,8 @@ func (g *Gate) Lookup(ctx context.Context, name string, t Type) (Answer, error) 
 
 func (g *Gate) shortage(name string, t Type, err error) error {
 	g.Counters.Shortages.Add(1)
-	return fmt.Errorf("%w: too many lookups are in progress for %s %s: %w", ErrShortage, t, name, err)
+	return fmt.Errorf("%w: too many lookups are in progress for %s %s: %w", ErrShortage, t, name,
+		err)
 }
 
 // enter waits for a place.

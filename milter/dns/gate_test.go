@@ -46,7 +46,7 @@ func (s *servers) Lookup(ctx context.Context, name string, t dns.Type) (dns.Answ
 }
 
 // flood begins so many lookups below silent servers for each of so many askers, and returns when
-// all of them are under way or wait. Those of one asker come together, as those of a message do.
+// all of them are in progress or wait. Those of one asker come together, as those of a message do.
 func flood(ctx context.Context, g *dns.Gate, class dns.Class, askers []dns.Asker,
 	each int) (wait func()) {
 	var all sync.WaitGroup

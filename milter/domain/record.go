@@ -10,9 +10,9 @@ import (
 // 3.6.2.1).
 const keyLabel = "_domainkey"
 
-// SplitRecord takes the name of a key's record apart, "mail._domainkey.example.com" into mail and
-// example.com. With the label _domainkey at an end, what would stand there is "". It is false for a
-// name without the label.
+// SplitRecord splits the name of a key's record: "mail._domainkey.example.com" into mail and
+// example.com. If the label _domainkey is the first or last one, the selector or the domain is "".
+// The result is false for a name without the label.
 func SplitRecord(name string) (selector, domain string, ok bool) {
 	labels := strings.Split(strings.TrimSuffix(strings.ToLower(name), "."), ".")
 	i := slices.Index(labels, keyLabel)

@@ -33,8 +33,8 @@ func (c *Condition) NeverHolds() string {
 	return ""
 }
 
-// Covers reports whether a condition is seen to hold wherever another does: each of its parts is
-// one of the other's.
+// Covers reports whether a condition is certainly true whenever another one is: each of its parts
+// is a part of the other.
 func (c *Condition) Covers(other *Condition) bool {
 	var have []string
 	for _, part := range conjuncts(other.root) {

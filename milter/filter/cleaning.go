@@ -26,8 +26,8 @@ type OwnFields struct {
 // sender who may not hand them on (RFC 8601 section 5).
 //
 // The MTA's own name counts as one of our authserv-ids whatever is configured, in full and as its
-// first label: readers may take a field under it for the work of this host. Fields that are too
-// many to be read (authres.Effort) are taken for forged.
+// first label: readers may take a field under it for the work of this host. Fields beyond the
+// number that is read (authres.Effort) count as forged.
 func (o OwnFields) Forged(m milter.Mail) []int {
 	if o.mayHandOn(m) {
 		return nil

@@ -10,7 +10,7 @@ import (
 	"mailseal/milter/action"
 )
 
-// TestMalformedFrom holds what becomes of mail of ours with a From field that RFC 5322 does not
+// TestMalformedFrom holds the treatment of our mail with a From field that RFC 5322 does not
 // allow.
 func TestMalformedFrom(t *testing.T) {
 	const commas = "Doe, Dr. Ann, MD <ann@example.com>"
@@ -87,7 +87,7 @@ func TestMalformedFrom(t *testing.T) {
 	}
 }
 
-// TestForgedFrom holds what becomes of a stranger's mail with a From field that RFC 5322 does not
+// TestForgedFrom holds the treatment of a stranger's mail with a From field that RFC 5322 does not
 // allow.
 func TestForgedFrom(t *testing.T) {
 	for _, tc := range []struct{ name, from, want string }{

@@ -44,8 +44,8 @@ type judgment struct {
 	facts    *expression.Judged // what rules may ask; nil where no policy is applied
 }
 
-// Decide implements milter.Judge. Its end is the one place where all is known of a message that was
-// judged: what the methods found, what the policy made of it, and what is done in the end.
+// Decide implements milter.Judge. At its end, and only there, everything about a judged message is
+// known: the results of the methods, the decision of the policy, and the action.
 func (in *inbound) Decide(ctx context.Context, m *message.Message, _ []byte) milter.Outcome {
 	j := judgment{message: m, results: in.run.Results(ctx, m)}
 	in.countResults(j.results)
@@ -150,7 +150,7 @@ func (in *inbound) insert(ctx context.Context, out *milter.Outcome, j judgment) 
 	in.refold(out, fit)
 }
 
-// fitSeal settles what becomes of fields with long lines that the seal's signature covers, beyond
+// fitSeal decides how to treat fields with long lines that the seal's signature covers, beyond
 // what has been settled for other signatures. A field that those leave out is left out here too.
 func (in *inbound) fitSeal(done message.Edits, h message.Header) sign.Fit {
 	fit := in.filter.Sealer.Fit(in.mail.query().Lines, done.Remove, h)

@@ -72,7 +72,7 @@ func (s Senders) byEnvelope(env *message.Envelope, author domain.Name) (string, 
 	return "", true
 }
 
-// outcome is what becomes of a message whose From is not its sender's.
+// outcome is what happens to a message whose From is not its sender's.
 func (s Senders) outcome(ml mail, reason string) milter.Outcome {
 	if !s.isKnown() {
 		return ml.invalid("senders.require", s.Require)

@@ -62,7 +62,7 @@ func TestShortage(t *testing.T) {
 		for _, cause := range []error{
 			dns.ErrShortage,
 			fmt.Errorf("%w: %w", dns.ErrShortage, syscall.EMFILE),
-			fmt.Errorf("%w: 4096 queries are under way", dns.ErrShortage),
+			fmt.Errorf("%w: 4096 queries are in progress", dns.ErrShortage),
 		} {
 			t.Run(tc.name+": "+cause.Error(), func(t *testing.T) {
 				f, counts := newFilter(t, "good")

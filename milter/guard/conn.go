@@ -16,9 +16,9 @@ type Options struct {
 	Limits Limits
 }
 
-// HeaderSink takes one header field. Both slices are valid until it returns. The value is as a
-// message has it: with the white space after the colon, whatever was negotiated, and LF for the
-// ends of its lines.
+// HeaderSink takes one header field. Both slices are valid until it returns. The value is as in a
+// message, with the white space after the colon, whether or not that was negotiated, and with LF at
+// the ends of its lines.
 type HeaderSink func(name, value []byte) error
 
 // BodySink takes some of the body, valid until it returns. The pieces are not the MTA's: a line,

@@ -9,16 +9,16 @@ import (
 // allocates a writer of 4 KB for each of their packets, most of what a message allocates, only to
 // hand it to Write, which takes it apart.
 
-// InsertHeader has the MTA insert a field at a place among all fields, 0 for the top. The value is
-// as a message has it, with the white space after the colon; its lines end with CRLF or LF. It is
-// called while the end of a message is being answered. The error is an ErrNoAnswer, or the
+// InsertHeader makes the MTA insert a field at a position among all fields, 0 for the top. The
+// value is as in a message, with the white space after the colon; its lines end with CRLF or LF. It
+// is called while the end of a message is being answered. The error is an ErrNoAnswer, or the
 // network's.
 func (c *Conn) InsertHeader(index int, name, value string) error {
 	return c.editField(InsertHeader, AddHeaders, index, name, value)
 }
 
-// ChangeHeader has the MTA put another value in the place of the index-th field of a name, counted
-// from 1; "" removes the field. It is otherwise as InsertHeader.
+// ChangeHeader makes the MTA replace the value of the index-th field of a name, counted from 1; ""
+// removes the field. Otherwise it works like InsertHeader.
 func (c *Conn) ChangeHeader(index int, name, value string) error {
 	return c.editField(ChangeHeader, ChangeHeaders, index, name, value)
 }

@@ -75,8 +75,8 @@ func (c *Conn) advance() (err error) {
 }
 
 // settle sees to the answer of the command before: one that go-milter was not given by the filter,
-// and the end of the message that a verdict means. A message is never let through for want of a
-// verdict.
+// and the end of the message that a verdict means. A message is never let through because of a
+// missing verdict.
 func (c *Conn) settle() error {
 	if c.owed != 0 {
 		verdict := Continue

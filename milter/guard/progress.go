@@ -11,8 +11,8 @@ type progress struct {
 	timer   *time.Timer
 }
 
-// StartProgress has the MTA told every Limits.Progress that the message is still being judged, so
-// that its clock (10 s on Sendmail) begins again. It is called from the callback for the end of the
+// StartProgress tells the MTA every Limits.Progress that the message is still being judged, so that
+// its timeout (10 s on Sendmail) begins again. It is called from the callback for the end of the
 // message and does nothing at any other time. It ends by itself with the first edit or the verdict.
 func (c *Conn) StartProgress() {
 	c.framer.mu.Lock()

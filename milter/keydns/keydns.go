@@ -31,7 +31,7 @@ type Cause string
 // The causes, and what they do to signatures.
 const (
 	Missing Cause = "missing" // no record: every signature fails
-	// the record stands at a name with the zone's name twice, or without _domainkey
+	// the record is at a name with the zone's name twice, or without _domainkey
 	Doubled   Cause = "doubled"
 	Truncated Cause = "truncated" // a provider's form took the first string only
 	WrongKey  Cause = "wrong key" // the public half of another key

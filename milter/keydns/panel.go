@@ -83,8 +83,8 @@ func (s Sighting) state() State {
 	return s.View.State
 }
 
-// Describe says who shows what: "ns1.example.net shows the key; ns2.example.net does not answer:
-// i/o timeout". Servers that show the same stand together.
+// Describe returns what each server shows: "ns1.example.net shows the key; ns2.example.net does not
+// answer: i/o timeout". Servers that show the same are listed together.
 func Describe(seen []Sighting) string {
 	var out []string
 	names := map[string][]string{}

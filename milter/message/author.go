@@ -191,8 +191,8 @@ func (f From) because() string {
 	return ""
 }
 
-// Doubt describes in one line why a reader could show another author than Author returns, "" when
-// From is as RFC 5322 wants it.
+// Doubt describes in one line why a mail reader could show another author than Author returns. It
+// is "" if From is valid by RFC 5322.
 func (f From) Doubt() string {
 	switch {
 	case f.Hidden > 0:

@@ -30,7 +30,7 @@ func (c Canonicalization) String() string {
 	return "simple"
 }
 
-// ParseCanonicalization reads "header/body" as c= has it, in any case. "relaxed" alone means
+// ParseCanonicalization parses "header/body", the value of c=, in any case. "relaxed" alone means
 // "relaxed/simple" (RFC 6376 section 3.5). The error wraps ErrCanonicalization.
 func ParseCanonicalization(s string) (header, body Canonicalization, err error) {
 	h, b, both := strings.Cut(s, "/")

@@ -20,8 +20,8 @@ const fieldCost = 40
 // all, and 40 more.
 func NewCollector(limit int) *Collector { return &Collector{limit: limit} }
 
-// Add takes the next field as a milter hands it over (see NewField) and reports whether it was
-// kept. After one that was not, none is.
+// Add adds the next field, as a milter passes it (see NewField), and reports whether it was kept.
+// After a field that was not kept, no further one is.
 func (c *Collector) Add(name, value string) bool { return add(c, name, value) }
 
 // AddBytes is Add for a caller who has octets, of which it keeps none: a header is taken without an

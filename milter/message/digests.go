@@ -27,8 +27,8 @@ type Sum struct {
 	Length int64
 }
 
-// MaxLimits is how many different limits Digests serves for one canonicalization. Sum knows nothing
-// of larger ones beyond that many.
+// MaxLimits is the number of different limits that Digests supports for one canonicalization.
+// Beyond that number, Sum has no digest for the larger limits.
 const MaxLimits = 64
 
 // Digests takes a body as it streams by and keeps nothing of it but hashes: one canonicalizer and

@@ -19,9 +19,9 @@ type Field struct {
 	colon int // where the colon is in raw
 }
 
-// NewField returns the field called name with a value as a milter hands it over: all that follows
-// the colon, the leading space too, lines parted by LF or CRLF. Neither is checked: the MTA has
-// done that, or is about to.
+// NewField returns the field called name with a value as a milter passes it: everything after the
+// colon, including the leading space, with lines separated by LF or CRLF. It checks neither: the
+// MTA does.
 func NewField(name string, value []byte) Field {
 	room := make([]byte, 0, fieldLen(name, value))
 	return newField(room, name, value)

@@ -60,7 +60,7 @@ type Edits struct {
 	Insert []Field  // to stand above all others, the topmost first
 }
 
-// Change puts a field of the same name in the place of another.
+// Change replaces a field by another one of the same name.
 type Change struct {
 	At    int // index into the header; one out of range means nothing
 	Field Field

@@ -76,8 +76,8 @@ type measurement struct {
 }
 
 // Measure sends messages over several connections at a time to a milter that dial reaches, and
-// tells how fast that was. The error is why connections failed; the figures are good all the same.
-// A context that ends is no failure.
+// returns how fast that was. The error is the reason why connections failed; the figures are valid
+// nevertheless. The end of the context is not an error.
 func (l Load) Measure(ctx context.Context, dial func(context.Context) (*Conn, error),
 	messages []Message) (Figures, error) {
 	if l.Duration > 0 {

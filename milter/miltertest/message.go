@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Message is a message as an SMTP client hands it to the MTA.
+// Message is a message as an SMTP client passes it to the MTA.
 type Message struct {
 	From     string   // MAIL FROM without angle brackets; "" is the null sender
 	FromArgs []string // its ESMTP arguments: "SIZE=1000"

@@ -26,7 +26,7 @@ const (
 	AtEnd     Stage = "end"
 )
 
-// Reply is a milter's verdict and what the MTA makes of it for its client.
+// Reply is a milter's verdict, and the reply that the MTA sends to its client for it.
 type Reply struct {
 	Verdict guard.Code // Accept, Continue, Reject, TempFail, Discard, ReplyCode, ConnFail, SkipBody
 	Text    string     // "550 5.7.1 Command rejected"; "" for Continue before the end
@@ -161,8 +161,8 @@ func (o Outcome) Sender() string {
 	return sender
 }
 
-// Delivered returns the message as the MTA that was played would hand it on, with CRLF line ends;
-// nil when it was refused or discarded.
+// Delivered returns the message as the MTA would deliver it, with CRLF line ends; nil if it was
+// refused or discarded.
 func (o Outcome) Delivered() []byte {
 	if o.Refused() || o.Reply.Verdict == guard.Discard {
 		return nil

@@ -9,9 +9,8 @@ import (
 	"mailseal/milter/verify"
 )
 
-// Rule is a rule that the operator wrote: what becomes of the messages for which an expression
-// holds. The first rule that holds decides, in place of all that the methods' results would have
-// led to.
+// Rule is a rule that the operator wrote: the action for messages for which an expression is true.
+// The first rule that is true decides, in place of the actions for the results of the methods.
 type Rule struct {
 	Name   string
 	When   *expression.Condition

@@ -38,8 +38,8 @@ const MaxRows = 10_000
 // the unique-id, which must be the Report-ID.
 var idAlphabet = base32.HexEncoding.WithPadding(base32.NoPadding)
 
-// ID is the Report-ID of a part of a report: the day and 24 characters of a digest of all that
-// tells it from others. It is the same however often the report is made again.
+// ID is the Report-ID of a part of a report: the day, and 24 characters of a digest of everything
+// that identifies it. It is the same each time the report is built.
 func ID(day time.Time, p *Policy, reporter string, part int) string {
 	h := sha256.New()
 	for _, s := range []string{p.Domain, p.Text, p.Discovery, day.UTC().Format(time.DateOnly),

@@ -72,7 +72,7 @@ const (
 	// MaxSignatures is how many signatures a row may have (RFC 9990 section 3.1.1.12).
 	MaxSignatures = 100
 
-	// MaxNotes and MaxNote bound what a report tells a domain about its record; MaxNote is in
-	// bytes.
+	// MaxNotes and MaxNote bound the notes of a report about a domain's record: their number, and
+	// the length of each in bytes.
 	MaxNotes, MaxNote = 3, 200
 )

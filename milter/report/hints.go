@@ -21,8 +21,8 @@ type Hints struct {
 var subject = regexp.MustCompile(
 	`(?i)\breport[ \t_-]*domain:\s*(\S+)(?:.*?\bsubmitter:\s*(\S+))?(?:.*?\breport-id:\s*(\S+))?`)
 
-// ReadHints reads the name of a file as RFC 9990 section 3.5.2 has it, "receiver!domain!begin!end"
-// with an optional id, and a subject. What is not there is empty.
+// ReadHints parses the name of a file in the form of RFC 9990 section 3.5.2,
+// "receiver!domain!begin!end" with an optional id, and a subject. A part that is missing is empty.
 func ReadHints(file, title string) (h Hints) {
 	base := path.Base(strings.ReplaceAll(file, "\\", "/"))
 	for _, end := range []string{".gz", ".zip", ".xml", ".json"} {

@@ -28,9 +28,9 @@ const (
 	keySPFAuth
 )
 
-// AppendKey appends what tells a row from others, from which ParseKey makes the row again. What
-// rows of a report have in common comes first and the client last, so that neighbours in sorted
-// order share all but a few bytes.
+// AppendKey appends the key of a row, from which ParseKey makes the row again. The parts that rows
+// of a report have in common come first and the client last, so that neighbours in sorted order
+// share all but a few bytes.
 func (e *Evaluation) AppendKey(to []byte) []byte {
 	var flags byte
 	for _, f := range []struct {
@@ -144,8 +144,8 @@ func (r *keyReader) count() int {
 	return int(n)
 }
 
-// RowWriter writes rows as they are stored: each as what its key has not in common with the one
-// before. Rows of a report differ in little but the client, so that one takes some ten bytes.
+// RowWriter writes rows in their stored form: of each key only the part that differs from the
+// previous one. Rows of a report differ mostly in the client, so that a row takes about ten bytes.
 type RowWriter struct {
 	Bytes []byte // what is written so far
 	Rows  int64

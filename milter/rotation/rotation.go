@@ -48,7 +48,7 @@ func mark(as, err error) error {
 // Done is what a command did, and what stopped it.
 type Done struct {
 	Events  []keylife.Event
-	Refused bool // the DNS or the time speaks against a step
+	Refused bool // the DNS is not ready for a step, or it is too early
 	Silent  bool // a step waits for a name server that does not answer
 }
 
@@ -269,9 +269,9 @@ func (r *Rotator) usable(k keylife.Key) error {
 	return sign.TestKey(private, dkim.SignOptions{})
 }
 
-// Rotate makes the steps that are due for some domains, for all of them if none is named. A step
-// that needs more than one look, such as a key that is made and published at once, comes with the
-// next call. A domain without keys is ErrNoKey.
+// Rotate takes the steps that are due for some domains, or for all if none is named. A step that
+// needs more than one DNS check, such as that of a key that is made and published at once, is taken
+// at the next call. A domain without keys is ErrNoKey.
 func (r *Rotator) Rotate(ctx context.Context, names []string) (Done, error) {
 	domains := domainsOf(names)
 	if err := r.haveKeys(domains); err != nil {

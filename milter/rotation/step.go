@@ -31,9 +31,9 @@ var steps = map[string]step{
 // StepNames are the words for the steps that can be ordered by hand, sorted.
 func StepNames() []string { return slices.Sorted(maps.Keys(steps)) }
 
-// Move makes one of Steps with the keys that are named by record or by domain. A key that the DNS
-// or the time speaks against stays, with an event that says why, unless force is a reason to do it
-// all the same.
+// Move takes one of the steps in StepNames with the keys named by record or by domain. A key for
+// which the DNS is not ready, or it is too early, stays at its stage, with an event that has the
+// reason, unless force is a reason to take the step nevertheless.
 func (r *Rotator) Move(ctx context.Context, verb string, names []string, force string) (Done,
 	error) {
 	step, ok := steps[verb]

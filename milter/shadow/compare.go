@@ -17,7 +17,7 @@ var kinds = []string{"verdict", "recipients", "signed", "identity", "canonicaliz
 	"length", "expiry", "sealed",
 	"dkim", "spf", "dmarc", "removed", "changed"}
 
-// Kinds returns the kinds of differences, in the order in which they are told.
+// Kinds returns the kinds of differences, in the order in which they are reported.
 func Kinds() []string { return slices.Clone(kinds) }
 
 // comparer compares. What an old filter never says of any message it does not do, and that is not a

@@ -75,7 +75,7 @@ func negotiated(t *testing.T, path string) (*net.UnixConn, *guard.Framer) {
 	return nc.(*net.UnixConn), f
 }
 
-// TestDrain holds that a message under way when the proxy is told to stop gets its verdict, and
+// TestDrain holds that a message in progress when the proxy is told to stop gets its verdict, and
 // that connections end without one and after it.
 func TestDrain(t *testing.T) {
 	old := &standIn{asks: modern, says: atEnd(oldSignature, accept)}
@@ -100,7 +100,7 @@ func TestDrain(t *testing.T) {
 		t.Errorf("the connection without a message: %v, want the end", err)
 	}
 	if o, err := busy.Finish(begun); err != nil || o.Refused() || len(o.Edits) != 1 {
-		t.Errorf("the message under way: %v, %v, %d edits", err, o.Reply, len(o.Edits))
+		t.Errorf("the message in progress: %v, %v, %d edits", err, o.Reply, len(o.Edits))
 	}
 	<-stopped
 	if s := r.recorder.Summary(); s.Messages != 1 {

@@ -14,7 +14,7 @@ import (
 	"mailseal/milter/guard"
 )
 
-// Options are what a Proxy is made of. Upstream, Judge and Recorder are needed.
+// Options configure a Proxy. Upstream, Judge and Recorder are required.
 type Options struct {
 	Upstream Dial // the old milter
 	Judge    Dial // the new one, of which the MTA gets nothing
@@ -79,10 +79,10 @@ func New(o Options) *Proxy {
 // Close ends all connections at once, for those who cannot wait for Serve to drain.
 func (p *Proxy) Close() { p.cut() }
 
-// Serve serves the MTAs that come to l until ctx ends. Then it closes l and drains: open
-// connections are served on; after Options.DrainSoft those without a message end, and the others as
-// soon as theirs has its verdict; after Options.DrainHard all do. It returns when all of them have,
-// and all that was to be judged is. A Proxy serves once.
+// Serve serves the MTAs that connect to l until ctx ends. Then it closes l and drains: open
+// connections continue; after Options.DrainSoft it closes those without a message, and the others
+// as soon as their message has its verdict; after Options.DrainHard it closes all. It returns when
+// all connections are closed and all waiting messages are judged. A Proxy serves once.
 func (p *Proxy) Serve(ctx context.Context, l net.Listener) error {
 	defer p.cut()
 	defer context.AfterFunc(ctx, func() { _ = l.Close() })()
@@ -128,7 +128,7 @@ func (p *Proxy) accept(ctx context.Context, l net.Listener) error {
 }
 
 // serve serves one MTA's connection. Without the upstream it is closed, as if nothing listened
-// here: what becomes of the mail is for the MTA's configuration to say.
+// here: what happens to the mail is for the MTA's configuration to say.
 func (p *Proxy) serve(ctx context.Context, mta net.Conn) {
 	defer mta.Close()
 	defer p.recover()

@@ -41,7 +41,7 @@ const (
 )
 
 // NewRecorder returns a Recorder that writes to log, and to trouble when that cannot be written.
-// Both may be nil. Kinds of differences to ignore are not told. Close ends it.
+// Both may be nil. Differences of the kinds in ignore are not reported. Close ends it.
 func NewRecorder(log, trouble *slog.Logger, ignore ...string) *Recorder {
 	r := &Recorder{log: orDiscard(log), trouble: orDiscard(trouble), comparer: newComparer(ignore),
 		entries: make(chan entry, waiting), done: make(chan struct{}), sum: newSummary()}
@@ -56,7 +56,7 @@ func orDiscard(log *slog.Logger) *slog.Logger {
 	return log
 }
 
-// ErrStuck says that the log took nothing any more.
+// ErrStuck reports that the log could no longer be written.
 var ErrStuck = errors.New("the log cannot be written")
 
 // Close writes what waits, and gives up after a time. No Proxy may still use the Recorder. The

@@ -28,9 +28,9 @@ const (
 var ErrDisagree = errors.New("the second implementation does not verify the signature")
 
 // Check asks the second implementation whether the signatures verify on the message as it will be:
-// header h and body raw, which is nil when it was too large to be kept. It takes the keys' records
-// as they are to be published, not as the DNS shows them. The error of Disagree wraps ErrDisagree,
-// that of LeftOut is the reason.
+// header h and body raw, which is nil when it was too large to be kept. It uses the records that
+// the keys need, not those that the DNS shows. The error of Disagree wraps ErrDisagree, that of
+// LeftOut is the reason.
 func (s Signed) Check(ctx context.Context, h message.Header, raw []byte) (Verdict, error) {
 	if raw == nil {
 		return LeftOut, nil

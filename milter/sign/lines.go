@@ -94,7 +94,7 @@ func (s *simpleSignatures) cover(i int, f message.Field) bool {
 	return s.at[i] || s.names[strings.ToLower(f.Name())]
 }
 
-// fit settles what becomes of long lines under the rules that have keys for the message.
+// fit decides how to treat long lines under the rules that have keys for the message.
 func (s *Signer) fit(found []Found, removed []int, q Query, h message.Header) Fit {
 	is := func(yes func(o dkim.SignOptions) bool) bool {
 		return slices.ContainsFunc(found, func(w Found) bool {
@@ -110,8 +110,8 @@ func (s *Signer) fit(found []Found, removed []int, q Query, h message.Header) Fi
 	return q.Lines.fit(h, removed, covers, isSimple)
 }
 
-// Fit settles what becomes of long lines in the header h of a message that is to be sealed, less
-// the fields that are removed.
+// Fit decides how to treat long lines in the header h of a message that will be sealed, without the
+// fields that are removed.
 func (s *Sealer) Fit(l Lines, removed []int, h message.Header) Fit {
 	covers := func(name string) bool { return s.Options.Covers(name) }
 	return l.fit(h, removed, covers, func(string) bool { return false })

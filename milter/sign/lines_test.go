@@ -11,8 +11,9 @@ import (
 	"mailseal/milter/message"
 )
 
-// TestLongFields holds what becomes of fields with lines that an MTA would break: folded anew, left
-// out of h=, or signed as they are; and that the signature verifies on the header as it will be.
+// TestLongFields holds the treatment of fields with lines that an MTA would break: folded again,
+// left out of h=, or signed as they are; and that the signature verifies on the header as it will
+// be.
 func TestLongFields(t *testing.T) {
 	ids := strings.Repeat(" <0123456789abcdef0123456789abcdef@mail.example.com>", 40)
 	word := " <" + strings.Repeat("x", 1200) + "@example.com>"
@@ -29,7 +30,7 @@ func TestLongFields(t *testing.T) {
 		rule    func(*Rule)
 		limit   int // 0: Postfix's
 		fixed   bool
-		change  string // the fields that are folded anew
+		change  string // the fields that are folded again
 		omit    string
 		notInH  string
 		longest bool // a line over the limit stays
@@ -128,7 +129,7 @@ func TestLongFields(t *testing.T) {
 			}
 			if got := strings.Join(changed, " "); got != tc.change ||
 				strings.Join(out.Fit.Omit, " ") != tc.omit {
-				t.Errorf("folded anew %q, left out %q; want %q, %q", got, out.Fit.Omit, tc.change,
+				t.Errorf("folded again %q, left out %q; want %q, %q", got, out.Fit.Omit, tc.change,
 					tc.omit)
 			}
 			h := m.Header.With(message.Edits{Change: out.Fit.Change, Remove: out.Remove,
@@ -168,7 +169,7 @@ func TestLongFieldsAreIndexed(t *testing.T) {
 	got := Lines{Limit: 998, MayChange: true}.fit(m.Header, nil, func(string) bool { return true },
 		func(string) bool { return false })
 	if len(got.Change) != 300 {
-		t.Errorf("%d fields are folded anew, want 300", len(got.Change))
+		t.Errorf("%d fields are folded again, want 300", len(got.Change))
 	}
 }
 

@@ -69,9 +69,10 @@ func (w *Found) hasFailed() bool {
 	return len(w.Failed) > 0 || w.Err != nil && !errors.Is(w.Err, ErrNoRule)
 }
 
-// Sign signs m as the rules say, each with its own keys and options. A signature that two rules
-// would make alike is made once, as the first of them says. The error wraps ErrUnsigned or
-// ErrNoRule; Signed then still holds which keys failed and why, and what becomes of the message.
+// Sign signs m by the rules, each with its own keys and options. If two rules would make the same
+// signature, it is made once, with the options of the first. The error wraps ErrUnsigned or
+// ErrNoRule; Signed then still has the keys that failed with their errors, and the action for the
+// message.
 func (s *Signer) Sign(ctx context.Context, rules Match, q Query, m *message.Message) (Signed,
 	error) {
 	var out Signed

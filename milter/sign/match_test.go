@@ -46,7 +46,7 @@ func away(context.Context, Query) ([]keys.Key, error) { return nil, errBroken }
 
 func none(context.Context, Query) ([]keys.Key, error) { return nil, nil }
 
-// TestSignAll holds what becomes of a message that several rules sign, some of whose keys are
+// TestSignAll holds the treatment of a message that several rules sign, some of whose keys are
 // broken.
 func TestSignAll(t *testing.T) {
 	key := func(name string, on action.OnKeyError) Rule {

@@ -87,12 +87,12 @@ type Signed struct {
 	Failed []KeyFailure    // the keys that made none
 	Held   []string        // the keys not used because their signature is in the message already
 	Remove []int           // old signatures to be removed: indices into the header
-	Fit    Fit             // what becomes of fields with long lines
+	Fit    Fit             // how fields with long lines are treated
 	Covers []string        // the names of the fields that the signatures cover, each once
 
 	Withheld []string // the keys not used because they would speak for Query.Forged
 
-	// OnKeyError is what becomes of the message when the error of Sign wraps ErrUnsigned:
+	// OnKeyError is what happens to the message when the error of Sign wraps ErrUnsigned:
 	// KeyAccept, KeyTempfail or KeyReject.
 	OnKeyError action.OnKeyError
 }
@@ -114,8 +114,8 @@ type KeyFailure struct {
 // Match returns the rules that sign the message, if any.
 func (s *Signer) Match(q Query) Match { return s.Table.Match(q) }
 
-// Find returns the keys of a rule, as they are to be written into d=, and in out those that cannot
-// be loaded. The error wraps ErrUnsigned or ErrNoRule.
+// Find returns the keys of a rule with the domain for d=, and in out those that cannot be loaded.
+// The error wraps ErrUnsigned or ErrNoRule.
 func (s *Signer) Find(ctx context.Context, r *Rule, q Query, out *Signed) ([]keys.Key, error) {
 	wanted, err := r.wanted(ctx, q)
 	if err != nil {

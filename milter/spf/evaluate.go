@@ -32,7 +32,7 @@ const (
 	maxDetail = 200
 )
 
-// evaluation is one check under way: the arguments of check_host() that do not change and what is
+// evaluation is one check in progress: the arguments of check_host() that do not change and what is
 // counted over all records.
 type evaluation struct {
 	ctx      context.Context
@@ -48,7 +48,7 @@ type evaluation struct {
 	octets                  int    // of the records so far
 	unanswered              string // the name whose lookup failed last
 	maxVoids                int
-	void                    bool // the term under way has been counted in voids
+	void                    bool // the term in progress has been counted in voids
 	usedLocal               bool // a macro asked for the local part
 	// the result is found, only its explanation is missing: nothing counts any more
 	final bool

@@ -104,7 +104,7 @@ type surveyor struct {
 	isWide   bool // some network alone is a mistake
 }
 
-// voids are the families of clients to which the lookups of the term under way gave nothing.
+// voids are the families of clients to which the lookups of the term in progress gave nothing.
 type voids struct{ is4, is6 bool }
 
 // Explore surveys the record of a domain. What goes wrong is in the flaws.

@@ -89,11 +89,11 @@ func joined(terms []Leaf) []Leaf {
 	return out
 }
 
-// verbs are what becomes of an address that matches.
+// verbs are what SPF says about an address that matches.
 var verbs = map[Value]string{Pass: "allow", Fail: "refuse", Softfail: "doubt",
 	Neutral: "say nothing about"}
 
-// alls are what becomes of all other addresses.
+// alls are what SPF says about all other addresses.
 var alls = map[Value]string{
 	Pass:     "allow every address",
 	Fail:     "fail",

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Record is the evaluation of one domain's record, and of those that it leads to.
+// Record is the evaluation of one domain's record, and of the records to which it refers.
 type Record struct {
 	Domain string `json:"domain"`
 	Text   string `json:"record,omitempty"` // the record, cut after 1000 octets
@@ -45,7 +45,8 @@ func (r Result) String() string {
 	if r.Tree == nil {
 		return b.String()
 	}
-	fmt.Fprintf(&b, "lookups:    %d of the %d allowed, %d of them void; %d DNS queries in all\n\n", r.Lookups,
+	fmt.Fprintf(&b, "lookups:    %d of the %d allowed, %d of them void; %d DNS queries in all\n\n",
+		r.Lookups,
 		maxLookups, r.Voids, r.Queries)
 	r.Tree.write(&b, "")
 	return b.String()

@@ -13,12 +13,12 @@ import (
 // ErrSyntax says that a text is no tag list. Parse wraps it with the reason.
 var ErrSyntax = errors.New("taglist: not a tag list")
 
-// ErrDuplicate says that a tag stands twice in a list, which makes all of it invalid (RFC 6376
+// ErrDuplicate reports that a tag is twice in a list, which makes the whole list invalid (RFC 6376
 // section 3.2).
 var ErrDuplicate = errors.New("taglist: a tag is there twice")
 
-// MaxTags is how many tags a list may have. DKIM knows 14, DMARC fewer; the rest is for tags yet to
-// come.
+// MaxTags is the number of tags that a list may have. DKIM defines 14, DMARC fewer; the rest is for
+// future tags.
 const MaxTags = 100
 
 // Tag is one "name=value". Input[Start:End] is all that is between "=" and the ";" or the end

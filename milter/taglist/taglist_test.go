@@ -200,8 +200,8 @@ func TestLinear(t *testing.T) {
 	}
 }
 
-// FuzzParse holds that spans are what the values were cut from, and that a list written anew is the
-// same list.
+// FuzzParse holds that spans are what the values were cut from, and that a list written again is
+// the same list.
 func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
 		lenient, skipped := ParseLenient(s)

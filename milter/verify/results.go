@@ -51,7 +51,7 @@ func (r *Results) ManyAuthors() bool { return errors.Is(r.AuthorErr, message.Err
 var byMerit = []dkim.Value{dkim.Pass, dkim.TempError, dkim.Policy, dkim.Fail, dkim.PermError,
 	dkim.Neutral}
 
-// BestDKIM is the best that any signature of the message came to, "none" when it has no signature.
+// BestDKIM is the best result of any signature of the message, "none" if it has no signature.
 func (r *Results) BestDKIM() string {
 	for _, v := range byMerit {
 		for _, s := range r.DKIM {

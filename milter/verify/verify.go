@@ -75,9 +75,9 @@ type Run struct {
 	policy   *dmarc.Discovery // nil: there is nothing to weigh
 }
 
-// Begin reads what the header alone tells; from is what its From fields show. The client of a
-// relay's mail is not the one that the sender's domain speaks of: SPF, iprev and DMARC are left
-// out.
+// Begin evaluates everything that depends on the header alone; from is what its From fields show.
+// The client that passes on a relay's mail is not the sender's own host, so SPF, iprev and DMARC
+// are left out.
 func (v *Verifier) Begin(env *message.Envelope, h message.Header, from message.From,
 	relay bool) *Run {
 	most := v.MaxLookups

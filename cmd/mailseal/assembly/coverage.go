@@ -22,9 +22,9 @@ const (
 	Wholly
 )
 
-// Coverages finds out how much of domains' mail the rules of a configuration sign. It asks key
-// sources that it does not share with another configuration; what they do not answer counts as
-// signed, since they may when mail comes.
+// Coverages finds out how much of each domain's mail the rules of a configuration sign. It queries
+// the key sources that it does not share with another configuration. A key that a source does not
+// return counts as signing, since the source may return it when mail arrives.
 type Coverages struct {
 	parts  *Parts
 	shared func(*Source) bool

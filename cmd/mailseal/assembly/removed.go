@@ -10,9 +10,9 @@ import (
 	"mailseal/config"
 )
 
-// Shrunk returns, in sentences, what of a configuration before is not in another one, so that mail
-// which was signed may go unsigned: whose mail is ours, and authors whom no rule names any more,
-// whether they have sent mail lately or not.
+// Shrunk returns, in sentences, which parts of an earlier configuration a new one lacks, so that
+// mail that was signed may go unsigned: whose mail is ours, and authors that no rule names now,
+// whether they sent mail lately or not.
 func Shrunk(old, now *Parts) []string {
 	if !old.Config.Signs() {
 		return nil

@@ -9,9 +9,9 @@ import (
 	"mailseal/milter/sign"
 )
 
-// SelfTest has every key of the rules sign a probe that an independent implementation must verify
-// with the record that is to be published. It calls tell for each key that fails, in the order of
-// the rules.
+// SelfTest signs a probe with every key of the rules, and verifies it with an independent
+// implementation and the record that the operator must publish. It calls tell for each key that
+// fails, in the order of the rules.
 func SelfTest(ctx context.Context, cfg *config.Config, source keys.Source,
 	tell func(key string, err error)) {
 	done := map[string]bool{}

@@ -335,8 +335,8 @@ func (p *Parts) ReopenSources(old *Parts) {
 	}
 }
 
-// CloseSources closes those of p that other does not use, after a time in which messages under way
-// may still ask.
+// CloseSources closes the sources of p that other does not use, after a time in which messages in
+// progress may still query them.
 func (p *Parts) CloseSources(other *Parts, after time.Duration, log *slog.Logger) {
 	for name, s := range p.Sources {
 		if other.Sources[name] == s {

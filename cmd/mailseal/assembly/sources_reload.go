@@ -60,8 +60,8 @@ func (s *Source) inherit(before *Source) {
 	s.answers.Store(before.answers.Load())
 }
 
-// HasAnswered reports whether the source has answered since it was made, or the one before that it
-// took over from.
+// HasAnswered reports whether the source, or the one that it replaced, has answered since it was
+// made.
 func (s *Source) HasAnswered() bool { return s.answers.Load() || s.Cache.HasAnswered() }
 
 // ExamineSources tries each source that old does not have, or reaches otherwise, and logs what it

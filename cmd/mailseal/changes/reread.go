@@ -18,7 +18,7 @@ type rereading struct {
 
 	mu         sync.Mutex
 	wait       sync.WaitGroup
-	total      int // 0: none is under way
+	total      int // 0: none is in progress
 	read, left int // so far: those read without a problem, and those with one
 }
 
@@ -30,7 +30,7 @@ func (r *rereading) begin(ctx context.Context) (end func()) {
 	return r.wait.Wait
 }
 
-// start begins a run of so many, unless one is under way.
+// start begins a run of so many, unless one is in progress.
 func (r *rereading) start(total int) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -35,7 +35,7 @@ type Server struct {
 // refused is a peer that gets no answer.
 type refused struct{}
 
-// Serve makes changes until ctx ends. One under way is finished first.
+// Serve makes changes until ctx ends. A change in progress is finished first.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	wait := cmp.Or(s.wait, longestUpload)
 	defer s.rereading.begin(ctx)()

@@ -86,8 +86,8 @@ const (
 	Undecided
 )
 
-// Verdict sums up all findings. What cannot be found out about a mail server, for want of rights,
-// does not count.
+// Verdict sums up all findings. Findings about a mail server that are unknown because rights are
+// missing do not count.
 func (r *Result) Verdict() Verdict {
 	switch {
 	case r.Count(Local, Error)+r.Count(DNS, Error)+r.Count(MTA, Error) > 0:

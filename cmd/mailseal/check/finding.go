@@ -20,7 +20,7 @@ type Finding struct {
 	File     string // "" for what is in no file, such as a DNS record
 	Line     int    // 1-based; 0 when it is not known
 	Setting  string // a setting, a service with its setting, or the name of a DNS record
-	Text     string // what is wrong, and what becomes of mail
+	Text     string // what is wrong, and what happens to mail
 	Fix      remedy.Remedy
 	Mended   bool // the remedies of other findings correct it, too
 }

@@ -15,7 +15,7 @@ type Printer struct {
 	Out io.Writer
 }
 
-// Report writes one finding, and below it what is to be done.
+// Report writes one finding, and below it what to do.
 func (p Printer) Report(f Finding) {
 	fmt.Fprintf(p.Out, "%s: %s\n", f.Severity, f)
 	for line := range strings.Lines(f.Fix.String()) {

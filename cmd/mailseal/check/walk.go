@@ -119,7 +119,7 @@ func (w *Walk) list(ctx context.Context, l lister) error {
 	}
 }
 
-// looked is what came of one key.
+// looked is the result of checking one key.
 type looked struct {
 	name  string
 	views []View

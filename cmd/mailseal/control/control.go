@@ -29,7 +29,7 @@ type Command string
 
 // The commands.
 const (
-	Reload Command = "reload" // read the configuration and the keys anew
+	Reload Command = "reload" // read the configuration and the keys again
 	Status Command = "status" // say how the daemon is
 	Test   Command = "test"   // expect a test message, to a recipient that the answer names
 	Signed Command = "signed" // list the domains that signed mail, a page at a time

@@ -44,7 +44,7 @@ type MTA struct {
 	Listener    string `json:"listener"`
 	Peer        string `json:"peer"` // an IP address, or "local" for a unix socket
 	Connections int    `json:"connections"`
-	Busy        int    `json:"busy"` // of them, those with a message under way
+	Busy        int    `json:"busy"` // of them, those with a message in progress
 }
 
 // Today counts what has happened since midnight, UTC, or since the start if that was later.

@@ -33,7 +33,7 @@ type Server struct {
 	Log    *slog.Logger
 }
 
-// Listen opens the socket at a path. One that no daemon serves any more is replaced.
+// Listen opens the socket at a path. It replaces a socket that no daemon serves.
 func Listen(ctx context.Context, path string) (net.Listener, error) {
 	if _, err := os.Stat(filepath.Dir(path)); err != nil {
 		return nil, fmt.Errorf("the control socket: %w", err)
@@ -46,7 +46,7 @@ func Listen(ctx context.Context, path string) (net.Listener, error) {
 	return l, nil
 }
 
-// Serve answers clients until ctx ends, and then closes l. Requests under way are answered first.
+// Serve answers clients until ctx ends, and then closes l. Requests in progress are answered first.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
 	defer stop()

@@ -285,7 +285,7 @@ func TestKeyFiles(t *testing.T) {
 	}
 }
 
-// TestTodayEnds begins to count anew at midnight, and not when the clock is set back.
+// TestTodayEnds begins to count again at midnight, and not when the clock is set back.
 func TestTodayEnds(t *testing.T) {
 	now := time.Date(2026, 5, 4, 23, 59, 0, 0, time.UTC)
 	d := newToday(func() time.Time { return now })

@@ -179,7 +179,7 @@ func signedBy(author string, change func(string) string, l letter) probe {
 	}
 }
 
-// secondConnection shows what becomes of a connection while another one is open: it is greeted, or
+// secondConnection shows what happens to a connection while another one is open: it is greeted, or
 // the log says that it waits.
 func secondConnection(t *testing.T, w *world) string {
 	first, err := miltertest.Dial(t.Context(), "unix:"+w.dir+"/s", miltertest.Options{})

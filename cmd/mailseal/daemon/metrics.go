@@ -290,8 +290,8 @@ func (m *metrics) watchSpoolState(dir string, now func() time.Time) {
 	}
 }
 
-// watchDNS shows the counters of the resolver, from then on those of this one. They begin anew with
-// each.
+// watchDNS shows the counters of the resolver, from then on those of this one. They begin again
+// with each.
 func (m *metrics) watchDNS(client *dns.Client, gate *dns.Gate) {
 	isFirst := m.client.Swap(client) == nil
 	m.gate.Store(gate)

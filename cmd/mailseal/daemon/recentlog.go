@@ -45,7 +45,7 @@ func recall(log *slog.Logger, to *memory) *slog.Logger {
 	return slog.New(recalling{Handler: log.Handler(), to: to})
 }
 
-// Enabled implements slog.Handler. What the log leaves out is remembered all the same.
+// Enabled implements slog.Handler. Lines below the level of the log are remembered, too.
 func (r recalling) Enabled(ctx context.Context, l slog.Level) bool {
 	return l >= slog.LevelWarn || r.Handler.Enabled(ctx, l)
 }

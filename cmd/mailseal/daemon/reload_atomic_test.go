@@ -13,7 +13,7 @@ import (
 	"mailseal/milter/miltertest"
 )
 
-// TestReloadsOneByOne holds that a reload waits for the one under way, so that the configuration
+// TestReloadsOneByOne holds that a reload waits for the one in progress, so that the configuration
 // that was read last is the one that stays.
 func TestReloadsOneByOne(t *testing.T) {
 	s := newLossSite(t, 1, func(s *lossSite) {

@@ -17,7 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestReloadOdd puts what never ends in the place of each file of a site: a reload says so and the
+// TestReloadOdd replaces each file of a site by one that never ends: a reload says so and the
 // old state serves on.
 func TestReloadOdd(t *testing.T) {
 	odd := map[string]func(path string) error{

@@ -212,7 +212,7 @@ func (b *lockedBuffer) String() string {
 }
 
 // TestShadowReload holds that mail goes on with a configuration that cannot be used, that a reload
-// puts one into effect that can, and that the log is opened anew each time.
+// puts one into effect that can, and that the log is opened again each time.
 func TestShadowReload(t *testing.T) {
 	for name, broken := range map[string]string{
 		"no configuration": "polizei = 1\n",

@@ -52,7 +52,7 @@ func either(b bool, yes, no string) string {
 	return no
 }
 
-// play hands one message to the daemon as Postfix would and shows what comes of it.
+// play hands one message to the daemon as Postfix would and shows the result.
 func (d *demo) play(ctx context.Context, title string, client netip.Addr, name string,
 	raw []byte) ([]byte, error) {
 	c, err := miltertest.Dial(ctx, d.cfg.Listen[0].Address, miltertest.Options{

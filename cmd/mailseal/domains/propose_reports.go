@@ -18,7 +18,7 @@ import (
 const maxSources = 20
 
 // fromReports lets in the addresses that reports show to be the domain's own and that SPF would not
-// pass, and says of each source what becomes of it.
+// pass, and reports for each source whether it is let in.
 func (q *SPFWishes) fromReports(ctx context.Context, name domain.Name, text string,
 	out *publish.Proposal) error {
 	if q.Reports == nil {
@@ -52,8 +52,8 @@ func (q *SPFWishes) fromReports(ctx context.Context, name domain.Name, text stri
 	return nil
 }
 
-// place says what becomes of a source, and lets it in where that helps. An include helps only where
-// the envelope domain is the domain's own, since SPF is asked of that one.
+// place decides whether a source is let in. An include helps only
+// where the envelope domain is the domain's own, since SPF is asked of that one.
 func (q *SPFWishes) place(ctx context.Context, now dns.Pretend, name domain.Name,
 	s *advice.Source) string {
 	if s.Envelope != "" && s.Envelope != name.String() {

@@ -47,8 +47,8 @@ func newPacer(rate float64, clock Clock) *pacer {
 	return &pacer{clock: clock, every: time.Duration(float64(time.Second) / rate)}
 }
 
-// Paced returns a resolver that asks no more often than rate times a second, which is above 0. A
-// nil clock is the host's. Not for concurrent use.
+// Paced returns a resolver that makes at most rate queries a second; rate is above 0. A nil clock
+// is the host's. It is not for concurrent use.
 func Paced(r dns.Resolver, rate float64, clock Clock) dns.Resolver {
 	return paced{r, newPacer(rate, clock)}
 }

@@ -307,7 +307,7 @@ func (e *signingExplained) addKeysOf(f sign.Found, r config.Rule, cfg *config.Co
 	}
 }
 
-// onKeyErrorDoes is what becomes of a message that rules want signed, and that is not.
+// onKeyErrorDoes is what happens to a message that rules want signed, and that is not.
 func onKeyErrorDoes(what action.OnKeyError, rules sign.Match) string {
 	isDefault := !slices.ContainsFunc(rules,
 		func(r *sign.Rule) bool { return r.OnKeyError != action.KeySkip })

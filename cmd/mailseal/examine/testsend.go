@@ -45,8 +45,8 @@ type testMail struct {
 	text []byte
 }
 
-// Send makes the mails, hands each to the server, and prints what is to be expected of it. The
-// answer is bad where the server takes not all of them, which may be as it should.
+// Send makes the mails, passes each to the server, and prints which result to expect. The error is
+// a bad answer if the server refuses one of them, which may be the correct behaviour.
 func (o TestMails) Send(ctx context.Context, out io.Writer) error {
 	if err := o.check(ctx); err != nil {
 		return err

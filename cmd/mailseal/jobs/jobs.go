@@ -68,7 +68,7 @@ func New(log *slog.Logger, list ...Job) *Runner {
 	return r
 }
 
-// Run runs the jobs until ctx ends. It returns when none is running any more.
+// Run runs the jobs until ctx ends. It returns when all jobs have ended.
 func (r *Runner) Run(ctx context.Context) {
 	var all sync.WaitGroup
 	for _, j := range r.jobs {

@@ -38,7 +38,7 @@ func (r *Ring) configure(d string) string {
 		indented(managed)
 }
 
-// leaveOld says what becomes of the key that signed until now.
+// leaveOld says what to do with the key that signed until now.
 const leaveOld = "\n\nUntil then the old key signs. Leave its record in the DNS for a week after " +
 	"that, for mail that is still on its way."
 
@@ -59,7 +59,8 @@ func (r *Ring) longForm(d string) string {
 		if err != nil {
 			file = k.File
 		}
-		fmt.Fprintf(&out, "[keys.%q]\nfile = %q\n\n[[sign]]\nfrom = [%q]\nkeys = [%q]\n\n", name, file,
+		fmt.Fprintf(&out, "[keys.%q]\nfile = %q\n\n[[sign]]\nfrom = [%q]\nkeys = [%q]\n\n", name,
+			file,
 			rule.From[0], name)
 	}
 	return out.String()

@@ -150,15 +150,15 @@ func (r *Ring) PublishCheck(ctx context.Context, names []string, force string) e
 	return r.finish(done, err)
 }
 
-// Rotate makes the steps that are due, and says what the keys wait for. A step that a silent server
-// stops is an unknown answer.
+// Rotate takes the steps that are due, and prints what the keys wait for. If a server that does not
+// answer prevents a step, the error is an unknown answer.
 func (r *Ring) Rotate(ctx context.Context, domains []string) error {
 	done, err := r.rotator.Rotate(ctx, domains)
 	return r.finish(done, err)
 }
 
-// Move makes a step, one of rotation.StepNames, with the keys that are named by record or by
-// domain. Force is a reason to do it although the DNS or the time speaks against it.
+// Move takes a step, one of rotation.StepNames, with the keys named by record or by domain. Force
+// is a reason to take it although the DNS is not ready or it is too early.
 func (r *Ring) Move(ctx context.Context, verb string, names []string, force string) error {
 	done, err := r.rotator.Move(ctx, verb, names, force)
 	return r.finish(done, err)

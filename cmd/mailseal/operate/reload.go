@@ -22,8 +22,8 @@ type ReloadOptions struct {
 	Warnings io.Writer
 }
 
-// Reload has the daemon read its configuration and keys again, and writes what came of it. The
-// error is a bad answer where the daemon refused, and an unknown one where no daemon answered.
+// Reload asks the daemon to read its configuration and keys again, and prints the result. The error
+// is a bad answer if the daemon refused, and an unknown one if no daemon answered.
 func Reload(ctx context.Context, o ReloadOptions) error {
 	cause := fmt.Errorf("no answer within %s; see the daemon's log for the result", o.Timeout)
 	ctx, cancel := context.WithTimeoutCause(ctx, o.Timeout, cause)

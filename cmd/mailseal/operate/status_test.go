@@ -19,7 +19,7 @@ import (
 	"mailseal/cmd/mailseal/operate"
 )
 
-var update = flag.Bool("update", false, "write testdata anew")
+var update = flag.Bool("update", false, "write testdata again")
 
 var now = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
 

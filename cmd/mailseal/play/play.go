@@ -15,7 +15,7 @@ import (
 	"mailseal/milter/miltertest"
 )
 
-// MTA is the MTA to play, and how what becomes of its messages is shown.
+// MTA configures the MTA to act as, and how the results of its messages are printed.
 type MTA struct {
 	Milter        string // address of the milter
 	As            string // "postfix" or "sendmail"
@@ -36,8 +36,9 @@ type MTA struct {
 	Errors io.Writer // beside a delivered message, what became of it
 }
 
-// Run sends the messages in files, "-" being standard input, and shows what becomes of them. The
-// answer is bad when one was refused, and unknown when the milter did not answer as it should.
+// Run sends the messages in files, "-" being standard input, and prints the milter's answers. The
+// error is a bad answer if a message was refused, and an unknown one if the milter violated the
+// protocol.
 func (f *MTA) Run(ctx context.Context, files []string) error {
 	o, err := f.options()
 	if err != nil {

@@ -11,7 +11,8 @@ func Generate(config, domain string) Remedy {
 	return of(GenerateKey, configFlag(config), quote(domain))
 }
 
-// Rotate makes the step of a domain's keys that is due, and says what the others wait for.
+// Rotate is the remedy that takes the step of a domain's keys that is due, and prints what the
+// others wait for.
 func Rotate(config, domain string) Remedy {
 	return of(RotateKey, configFlag(config), quote(domain))
 }

@@ -80,8 +80,8 @@ func collect(ctx context.Context, s *store.Store, host string, now time.Time) er
 	return err
 }
 
-// Send builds the reports whose time has come, and hands over what is due, without asking who
-// leads.
+// Send builds the reports whose time has come, and hands over the mails that are due, whether or
+// not this host leads.
 func (p *Process) Send(ctx context.Context) error {
 	s, err := p.Store(ctx)
 	if err != nil {

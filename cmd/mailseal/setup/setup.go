@@ -169,7 +169,7 @@ func (r *run) offerImport() (bool, error) {
 		"mailseal import-opendkim --out %s%s\n  mailseal check --config %[2]s/mailseal.toml "+
 		"--no-mta\nRun Mailseal in front of it for a while before the switch, with the mail "+
 		"server's setting pointing to the new port:\n  mailseal shadow --config "+
-		"%[2]s/mailseal.toml --listen inet:8892@127.0.0.1 --upstream %[4]s\nSet up anew all the "+
+		"%[2]s/mailseal.toml --listen inet:8892@127.0.0.1 --upstream %[4]s\nSet up again all the "+
 		"same, with new keys: mailseal setup --ignore-opendkim",
 		r.result.Host.OpenDKIM, out, r.importFlags(), r.oldSocket())
 	r.fault("nothing was set up, because OpenDKIM is installed")

@@ -193,8 +193,8 @@ func (n *Name) newest() time.Time {
 	return n.Last
 }
 
-// Recent returns the names that signed within Window, in order. One whose time is to come, since a
-// clock was wrong, counts.
+// Recent returns the names that signed within Window, in order. A name whose time is in the future,
+// because a clock was wrong, is included.
 func (l *List) Recent() []Name {
 	since := l.now().Add(-Window)
 	l.mu.Lock()
@@ -284,7 +284,8 @@ func parse(text []byte) ([]Name, error) {
 		return nil, err
 	}
 	if d.Version != version {
-		return nil, fmt.Errorf("it has version %d, and this program reads version %d", d.Version, version)
+		return nil, fmt.Errorf("it has version %d, and this program reads version %d", d.Version,
+			version)
 	}
 	for _, n := range d.Names {
 		if n.Name == "" || len(n.Name) > maxName {

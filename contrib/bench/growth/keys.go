@@ -51,7 +51,7 @@ func (g *growth) keys() ([]*chart, error) {
 	cost := &chart{
 		file: "keys", title: "Processor time by number of keys",
 		what: fmt.Sprintf("RSA-2048 keys; signing 4 KB of %d domains in turn; of keys in files "+
-			"all but 10,000 are read anew", senders),
+			"all but 10,000 are read again", senders),
 		x: count("keys"), y: processor, each: unit{1e3, "µs for each key"},
 	}
 	for _, h := range holders {

@@ -65,7 +65,7 @@ func TestDomainBehindUnbound(t *testing.T) {
 		{Name: "com.", Signed: true, Text: zoneOf("com.", records("good.com"), records("bogus.com"),
 			"alias.com. MX 0 .\nalias.com. TXT \"v=spf1 -all\"\n_dmarc.alias.com. CNAME _dmarc.bogus.com.\n"),
 			Spoil: func(signed string) string {
-				// The one who changed these did not sign them anew.
+				// The one who changed these did not sign them again.
 				signed = strings.ReplaceAll(signed, "rua=mailto:dmarc@bogus.com",
 					"rua=mailto:dmarc@evil.example")
 				return strings.ReplaceAll(signed, "bogus.com.\t\t3600\tIN TXT\t\"v=spf1 mx",

@@ -15,7 +15,7 @@ import (
 )
 
 // What SMTP's extensions change in what a milter is told, in a real Postfix: STARTTLS begins the
-// session anew, XCLIENT makes the client another one, SMTPUTF8 brings names that are not ASCII.
+// session again, XCLIENT makes the client another one, SMTPUTF8 brings names that are not ASCII.
 
 // frontend may say with XCLIENT who its clients are, as a proxy in front of Postfix does.
 const frontend = "127.0.0.4"
@@ -113,7 +113,7 @@ func (s *site) sawTLS(t *testing.T) {
 	}
 }
 
-// xclientAs says XCLIENT and greets anew, if that is taken.
+// xclientAs says XCLIENT and greets again, if that is taken.
 func (s *site) xclientAs(t *testing.T, from, attributes string) (*rig.Client, bool) {
 	t.Helper()
 	c := s.Dial(t, from)

@@ -14,7 +14,7 @@ import (
 // From fields that RFC 5322 does not allow, through both MTAs, with Mailseal and with OpenDKIM and
 // OpenDMARC.
 
-// fate is what becomes of three messages with the same form of From: one of our own, one of a
+// fate is what happens to three messages with the same form of From: one of our own, one of a
 // stranger that is signed, and one that is forged. DMARC of the author's domain wants p=reject, and
 // both sides do what it asks for.
 type fate struct {
@@ -26,7 +26,7 @@ type fate struct {
 // sound is the fate of a From that nothing is wrong with.
 var sound = fate{"signed", "pass", "550"}
 
-// fromForms show one domain, DOMAIN. Sendmail writes some anew when a milter has signed them,
+// fromForms show one domain, DOMAIN. Sendmail writes some again when a milter has signed them,
 // whichever it is.
 var fromForms = []struct {
 	name, from string
@@ -155,7 +155,7 @@ func TestMalformedFrom(t *testing.T) {
 	}
 }
 
-// afterRewriting returns what becomes of our own message when the MTA writes From anew.
+// afterRewriting returns our own message as it arrives when the MTA writes From again.
 func afterRewriting(own string) string {
 	if own == "signed" {
 		return "broken"

@@ -66,7 +66,7 @@ func TestStop(t *testing.T) {
 		s.daemon.AwaitOutput(t, `"msg":"stopping"`)
 		if r := c.Data(mail("alice@home.example",
 			"last@elsewhere.example").Message); r.Code != 250 {
-			t.Fatalf("the message under way: %s", r)
+			t.Fatalf("the message in progress: %s", r)
 		}
 		s.signedByUs(t, s.Sink.To(t, "last@elsewhere.example"))
 		c.Quit()

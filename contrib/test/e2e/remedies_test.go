@@ -141,7 +141,7 @@ func (s *site) do(t *testing.T, f told) {
 	}
 }
 
-// moved puts a port of the test's own in the place of the one that is proposed: another test may
+// moved puts a port of the test's own instead of the one that is proposed: another test may
 // have that.
 func (s *site) moved(t *testing.T, line string) string {
 	t.Helper()

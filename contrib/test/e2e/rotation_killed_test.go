@@ -73,7 +73,7 @@ func TestRotationKilledLong(t *testing.T) {
 		s.config[i] = fmt.Sprintf(killedDaemon, s.state, s.dirs[i], servers[0], servers[1])
 		daemons[i] = rig.MailsealIn(t, s.dirs[i], s.config[i], rig.DaemonOptions{})
 	}
-	// those of the daemons are written anew at each start
+	// those of the daemons are written again at each start
 	config := filepath.Join(rig.Dir(t), "publisher.toml")
 	if err := os.WriteFile(config, []byte(s.config[0]), 0o600); err != nil {
 		t.Fatal(err)

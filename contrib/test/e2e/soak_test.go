@@ -65,7 +65,7 @@ type tally struct {
 	signed, deferred, retried atomic.Int64 // of ours
 	// of honest strangers: dmarc=pass; deferred or temperror while the DNS fails
 	passed, doubtful atomic.Int64
-	// forgeries refused; deferred for want of the DNS; connections with garbage
+	// forgeries refused; deferred because the DNS did not answer; connections with garbage
 	refused, openForgeries, noise atomic.Int64
 
 	unsigned, lost, wrong, forged atomic.Int64 // what must not happen
@@ -209,7 +209,7 @@ func (s *soak) rename(from, to string) {
 func (s *soak) hideKeys() { s.rename("keys.db", "away.db") }
 func (s *soak) showKeys() { s.rename("away.db", "keys.db") }
 
-// replaceKeys puts another file with the same keys in the place of the database, as mv does.
+// replaceKeys puts another file with the same keys over the database, as mv does.
 func (s *soak) replaceKeys() {
 	hosted.Fill(s.t, "sqlite", "file:"+filepath.Join(s.dir, "new.db"), "sqlite.sql")
 	s.rename("new.db", "keys.db")

@@ -7,7 +7,7 @@ import (
 )
 
 // TestSourcesReload holds that sources survive a reload that leaves them alone, and what a reload
-// refuses. What a source has counted begins anew with another source.
+// refuses. What a source has counted begins again with another source.
 func TestSourcesReload(t *testing.T) {
 	h := startHosting(t, "sqlite", hosted.SQLite(t), "")
 	h.Send("d3.example")

@@ -189,7 +189,7 @@ func (d *Daemon) Ended(t testing.TB) {
 	d.Stop(t)
 }
 
-// Kill ends the daemon with SIGKILL, as the kernel does for want of memory. That is a good end.
+// Kill ends the daemon with SIGKILL, as the kernel does when memory runs out. That is a good end.
 func (d *Daemon) Kill() {
 	d.isStopped = true
 	d.Signal(syscall.SIGKILL)

@@ -114,8 +114,8 @@ const (
 	probeBody = "This mail was never sent. \r\n\r\n \tIt only shows  that a key signs.\t\r\n \r\n\r\n"
 )
 
-// Key has sign sign a probe and go-msgauth verify it with the key record that is, or is to be,
-// published. The error is sign's, or wraps ErrDisagree or ErrUnfit.
+// Key signs a probe with sign, and verifies it with go-msgauth and the key record that is published
+// or must be published. The error is sign's, or wraps ErrDisagree or ErrUnfit.
 func Key(sign SignFunc, record string) error {
 	h, _, err := prepare([]byte(probeHeader + "\r\n"))
 	if err != nil {

@@ -146,7 +146,7 @@ func TestSignature(t *testing.T) {
 			"\r\nCc: eve@example.net\r\nSubject:"), "header", "Cc: eve@example.net", true},
 		{"second From", dkim.SignOptions{}, replace("\r\nTo:", "\r\nFrom: eve@example.net\r\nTo:"),
 			"header", "From: eve@example.net", true},
-		{"folded anew", simple, replace("bob@example.net,carol", "bob@example.net,\r\n\tcarol"),
+		{"folded again", simple, replace("bob@example.net,carol", "bob@example.net,\r\n\tcarol"),
 			"header", "folded differently", true},
 		{"addresses rewritten", dkim.SignOptions{}, replace("bob@example.net,carol",
 			"bob@example.net, carol"), "header", "rewritten the list of addresses", true},

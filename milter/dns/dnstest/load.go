@@ -15,7 +15,7 @@ import (
 const defaultTTL = 300
 
 // Load reads an RFC 1035 master file: $ORIGIN, $TTL and $GENERATE work, $INCLUDE does not. Names
-// without a final dot stand below $ORIGIN, which is the root when there is none, so "example.com A
+// without a final dot are below $ORIGIN, which is the root if it is not set, so "example.com A
 // 192.0.2.1" is a whole zone. Two lines are ours: "$SERVFAIL name" and "$TIMEOUT name" make every
 // lookup of the name fail; with types after the name ("$TIMEOUT name TXT MX") only those. The error
 // names the line.

@@ -44,7 +44,7 @@ func Serve(z *Zone, addr string) (*Server, error) {
 // Addr returns the address that the server answers on, as "127.0.0.1:40053".
 func (s *Server) Addr() string { return s.addr }
 
-// Close ends the server and waits for the queries under way.
+// Close ends the server and waits for the queries in progress.
 func (s *Server) Close() error {
 	return errors.Join(s.udp.Shutdown(), s.tcp.Shutdown())
 }

@@ -24,10 +24,10 @@ type Query struct {
 // String returns the query as "TXT example.com".
 func (q Query) String() string { return q.Type.String() + " " + q.Name }
 
-// Zone is the whole DNS as a test wants it. It implements dns.Resolver: CNAMEs are followed,
-// wildcards stand for what does not exist (RFC 4592), a name above another exists even without
-// records of its own, and what is not in the zone is NXDOMAIN, from the root down. The zero Zone
-// has no names. Safe for concurrent use; it may change while it serves.
+// Zone is the whole DNS of a test. It implements dns.Resolver: CNAMEs are followed, wildcards match
+// names that do not exist (RFC 4592), a name above another exists even without records of its own,
+// and what is not in the zone is NXDOMAIN, from the root down. The zero Zone has no names. Safe for
+// concurrent use; it may change while it serves.
 type Zone struct {
 	mu      sync.RWMutex
 	names   map[string]*node // canonical names of the library's, with the final dot

@@ -79,7 +79,7 @@ const (
 	UseMachines
 )
 
-// Policy is a published DMARC record as far as advice needs it.
+// Policy has the parts of a published DMARC record that advice uses.
 type Policy struct {
 	Step  Step
 	Since Day    // the first day of this policy

@@ -64,7 +64,7 @@ type Share struct {
 	Messages int64
 }
 
-// The lines of the comparison: what passes, and what becomes of the rest, by whose mail it is. Each
+// The lines of the comparison: what passes, and what happens to the rest, by whose mail it is. Each
 // message is in one line today, and in one then.
 var (
 	owners = []struct{ code, text string }{{"own", "yours"}, {"forwarded", "forwarded"},

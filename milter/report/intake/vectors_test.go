@@ -12,7 +12,7 @@ import (
 	"mailseal/milter/report"
 )
 
-var update = flag.Bool("update", false, "write testdata/vectors.tsv anew")
+var update = flag.Bool("update", false, "write testdata/vectors.tsv again")
 
 const vectors = "../../../../shared/vectors/dmarc-reports"
 

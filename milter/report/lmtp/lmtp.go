@@ -19,7 +19,7 @@ import (
 	"mailseal/milter/report/store"
 )
 
-// Taker stores a mail. The error means that nothing of it was stored.
+// Taker stores a mail. An error means that no part of it was stored.
 type Taker interface {
 	Take(ctx context.Context, a *store.Arrival) (*intake.Taken, error)
 }

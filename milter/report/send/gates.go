@@ -1,6 +1,6 @@
 // Package send builds aggregate reports from the counted rows, and hands them to the mail server of
-// this host. Whether a domain gets a report is decided by gates; what becomes of each report and
-// each mail is a state in the store.
+// this host. Gates decide whether a domain gets a report; the store has the state of each report
+// and each mail.
 package send
 
 import (

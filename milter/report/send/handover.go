@@ -18,7 +18,7 @@ type Transport interface {
 	Hand(ctx context.Context, from, to string, message []byte) error
 }
 
-// Handover is a Transport that says when the mail server may have a mail from then on.
+// Handover is a Transport that reports from which moment on the mail server may have a mail.
 type Handover interface {
 	Transport
 

@@ -316,8 +316,8 @@ func (r *Reporter) one(ctx context.Context, d store.OutDelivery, wrong string,
 	return r.mark(r.Store.OutMark(ctx, d, state, reason, due, now))
 }
 
-// mark takes what came of marking a mail. Where another process has claimed it since, that one says
-// what becomes of it.
+// mark takes the result of marking a mail. If another process has claimed the mail since, that
+// process decides its state.
 func (r *Reporter) mark(ours bool, err error) error {
 	if err == nil && !ours {
 		r.Log.Warn("the result of sending a report was not stored: " + errOvertaken.Error())

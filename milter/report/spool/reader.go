@@ -59,7 +59,7 @@ func Base(file string) string {
 	return strings.TrimSuffix(strings.TrimSuffix(file, closeExt), openExt)
 }
 
-// Ready returns a time on the last UTC day that no segment of a directory can add to any more.
+// Ready returns a time on the last UTC day to which no segment of a directory can add rows.
 func Ready(dir string, now time.Time) (time.Time, error) {
 	last := now.AddDate(0, 0, -1)
 	entries, err := os.ReadDir(dir)

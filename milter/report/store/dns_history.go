@@ -39,7 +39,7 @@ const (
 	nothingKept = 30 * 24 * time.Hour // since it was seen so, where it is not asked for any more
 )
 
-// DNSTurn is a domain whose records are to be looked at, and when that was done last.
+// DNSTurn is a domain whose records must be checked, and the time of the last check.
 type DNSTurn struct {
 	Domain  string
 	checked int64 // Unix time; 0 for never

@@ -21,8 +21,8 @@ type Alert struct {
 	Sent    time.Time `json:"sent,omitzero"` // when it was mailed; zero: not yet
 }
 
-// Raise stores alerts that hold now, and returns how many are new. An alert that goes on holding
-// stays one alert; it is a new one again when it was not found to hold for quiet.
+// Raise stores the alerts whose cause exists now, and returns how many are new. An alert whose
+// cause persists stays one alert; it is new again after its cause was gone for quiet.
 func (s *Store) Raise(
 	ctx context.Context, now time.Time, quiet time.Duration, alerts ...Alert,
 ) (raised int, err error) {

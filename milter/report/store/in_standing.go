@@ -63,7 +63,7 @@ func (s *Store) KeepStanding(ctx context.Context, x Standing) error {
 	})
 }
 
-// DropStandings removes those of domains that are not in the store any more.
+// DropStandings removes the standings of domains that are no longer in the store.
 func (s *Store) DropStandings(ctx context.Context, domains []string) error {
 	if len(domains) == 0 {
 		return nil

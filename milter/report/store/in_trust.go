@@ -18,8 +18,8 @@ const (
 var ErrNoReporter = errors.New("no report of this reporter is in the store; \"mailseal reports " +
 	"received\" lists the names")
 
-// Accept has the reports of a reporter count although no authentication shows where they come from,
-// or not any more: then those count that have proof. It returns how many reports changed.
+// Accept makes the reports of a reporter count without authentication, or reverts that, so that
+// only authenticated reports count. It returns how many reports changed.
 func (s *Store) Accept(ctx context.Context, key string, accept bool) (changed int, err error) {
 	if accept {
 		return s.trust(ctx, key, always)

@@ -16,8 +16,8 @@ import (
 var ErrNoUnread = errors.New("this mail or file is no longer in the store: it was read, deleted, " +
 	"or removed because of its age")
 
-// ErrNotHeld reports that a mail or file is not kept as it came any more, so that it cannot be read
-// again.
+// ErrNotHeld reports that the original bytes of a mail or file are no longer kept, so that it
+// cannot be read again.
 var ErrNotHeld = errors.New("its original bytes are no longer kept (reports.intake.raw_days)")
 
 // Unread is a mail or file in which something could not be read.

@@ -107,7 +107,7 @@ func (s *Store) Judge(ctx context.Context, v Verdict) error {
 	return err
 }
 
-// Undo takes a verdict back: the one before it on the same source, if there is one, holds again.
+// Undo reverts a verdict: the previous verdict on the same source, if there is one, applies again.
 func (s *Store) Undo(ctx context.Context, id int64, by string, now time.Time) error {
 	err := s.Update(ctx, func(tx *Tx) error {
 		r, err := tx.ExecContext(ctx, "UPDATE in_verdict SET undone = $1, undone_by = $2 WHERE "+

@@ -109,7 +109,7 @@ func TestLeaseOfOneHost(t *testing.T) {
 }
 
 // TestLeaseSilentLong holds that a host that is cut off or stopped loses its lease within half a
-// minute, and that a transaction of it that is under way is ended.
+// minute, and that a transaction of it that is in progress is ended.
 func TestLeaseSilentLong(t *testing.T) {
 	if os.Getenv("MAILSEAL_LONG") == "" {
 		t.Skip("waits for half a minute: set MAILSEAL_LONG=1")

@@ -182,9 +182,8 @@ type OutDelivery struct {
 }
 
 // OutBuilt stores the reports of a policy and day, in parts, and removes its rows, in one
-// transaction. It does not replace reports that exist: they may have been sent. It stores
-// nothing if more was counted since p was listed, or if another process has built the
-// reports: the policy is then listed again, or not any more.
+// transaction. It does not replace reports that exist: they may have been sent. It stores nothing
+// if more was counted since p was listed, or if another process has built the reports.
 func (s *Store) OutBuilt(ctx context.Context, p OutPending, parts []OutReport) (isBuilt bool,
 	err error) {
 	if p.hash != "" {

@@ -20,7 +20,7 @@ const (
 	// since role intake judged them.
 	usualPatience = 150 * time.Millisecond
 
-	// maxJudgedNow is the number of domains up to which the overview judges anew. Of more, role
+	// maxJudgedNow is the number of domains up to which the overview judges again. Of more, role
 	// intake alone does.
 	maxJudgedNow = 200
 

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// ErrBusy reports that too much was asked of the DNS: the text says when to try again.
+// ErrBusy reports that the limit of checks is reached; the text says when to try again.
 var ErrBusy = errors.New("too many checks")
 
 // Checker checks the DNS records for a domain's mail. If it is nil, there is no page of checks.

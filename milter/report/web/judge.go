@@ -19,13 +19,13 @@ const (
 
 	maxFailures = 10 // domains that cannot be judged; then the run ends
 
-	// agedFor is how much of a run goes into domains that are judged anew only because it is
+	// agedFor is how much of a run goes into domains that are judged again only because it is
 	// another day: of a run a minute, so that ten thousand domains take some ten minutes.
 	agedFor = 5 * time.Second
 )
 
-// Judge finds out how domains stand, and keeps it in the store: the role that may write has one,
-// and calls Run from one goroutine.
+// Judge computes the standings of domains, and keeps them in the store. The role that may write has
+// one Judge, and calls Run from one goroutine.
 type Judge struct {
 	Read *Stored
 	Now  func() time.Time

@@ -23,7 +23,7 @@ func (c counted) Identities(ctx context.Context, f Filter) ([]Identity, error) {
 	return c.Reader.Identities(ctx, f)
 }
 
-// TestRecall holds that pages use what was gathered, and gather anew what a change concerns: a
+// TestRecall holds that pages use what was gathered, and gather again what a change concerns: a
 // report, a verdict, a reporter that is accepted, a report that is read again, and the next day.
 func TestRecall(t *testing.T) {
 	if testing.Short() {

@@ -118,7 +118,7 @@ func (x *facts) period() (p periodSums, isOfNow, has bool) {
 	return periodSums{}, false, false
 }
 
-// Standings is how domains stand, as the store keeps it.
+// Standings are the health and the figures of domains, as the store keeps them.
 type Standings struct {
 	Domains map[string]*standing
 	Mark    Mark     // all that is newer is not in all of them
