@@ -246,14 +246,14 @@ func (c *checker) checkOverlap() {
 			c.warn(c.place("rotation.overlap"), "sign[%d]: %s %s, but a key that no longer signs "+
 				"is revoked after %s: mail that is still on its way then does not verify; set "+
 				"overlap = \"%s\"",
-				i, why, days(need), days(c.Rotation.Overlap), days(need))
+				i, why, Days(need), Days(c.Rotation.Overlap), Days(need))
 			return
 		}
 	}
 }
 
-// days writes a duration as people write it in a file: whole days, where it has no others.
-func days(d time.Duration) string {
+// Days writes a duration as people write it in a file: whole days, where it has no others.
+func Days(d time.Duration) string {
 	if d%(24*time.Hour) == 0 {
 		return fmt.Sprintf("%dd", d/(24*time.Hour))
 	}

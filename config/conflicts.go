@@ -170,11 +170,11 @@ func (c *checker) checkDeadlines() {
 			continue
 		}
 		if c.isSet(d.path) {
-			c.warn(c.place(d.path), "\"%s\" is shorter than %s, \"%s\": %s", days(d.time), d.what,
-				days(d.holds), d.effect)
+			c.warn(c.place(d.path), "\"%s\" is shorter than %s, \"%s\": %s", Days(d.time), d.what,
+				Days(d.holds), d.effect)
 		} else {
-			c.warn(c.place(d.what), "\"%s\" is longer than %s, \"%s\": %s", days(d.holds), d.path,
-				days(d.time), d.effect)
+			c.warn(c.place(d.what), "\"%s\" is longer than %s, \"%s\": %s", Days(d.holds), d.path,
+				Days(d.time), d.effect)
 		}
 	}
 	c.checkSourceTimes()
@@ -194,7 +194,7 @@ func (c *checker) checkSourceTimes() {
 	for _, s := range c.Sources {
 		if s.Timeout > c.Limits.MessageDeadline {
 			c.warn(s.at, "timeout is longer than limits.message_deadline = \"%s\", after which a "+
-				"message is deferred in any case", days(c.Limits.MessageDeadline))
+				"message is deferred in any case", Days(c.Limits.MessageDeadline))
 		}
 	}
 }
@@ -204,7 +204,7 @@ func (c *checker) checkRotationTimes() {
 	if r.Every > 0 && r.Every <= r.Publish {
 		c.warn(c.set("rotation.every", "rotation.publish"),
 			"rotation.every = \"%s\" is not longer than rotation.publish = \"%s\": each key would "+
-				"have to be replaced before its successor may sign", days(r.Every), days(r.Publish))
+				"have to be replaced before its successor may sign", Days(r.Every), Days(r.Publish))
 	}
 	if n := len(r.Servers); n > 0 && r.MayBeSilent >= n {
 		c.warn(c.place("rotation.may_be_silent"),
@@ -218,11 +218,11 @@ func (c *checker) checkExpiry() {
 	text := "\"%s\" is shorter than mail may wait in the queues of Postfix and Sendmail " +
 		"(\"%s\"): a signature that has expired on the way does not verify"
 	if short(c.Signing.Expiry) {
-		c.warn(c.place("signing.expiry"), text, days(c.Signing.Expiry), days(queueTime))
+		c.warn(c.place("signing.expiry"), text, Days(c.Signing.Expiry), Days(queueTime))
 	}
 	for i := range c.Sign {
 		if r := &c.Sign[i]; r.has("expiry") && short(r.Expiry) {
-			c.warn(r.at.key("expiry"), text, days(r.Expiry), days(queueTime))
+			c.warn(r.at.key("expiry"), text, Days(r.Expiry), Days(queueTime))
 		}
 	}
 }

@@ -27,7 +27,7 @@ var invalid = map[string]struct {
 	"now":      {[]string{"yesterday", "2026-01-31", "12:00"}, "2026-01-31T12:00:00Z"},
 	"day":      {[]string{"yesterday", "31.1.2026", "2026-02-30"}, "2026-01-31"},
 	"smtp":     {[]string{"foo", "foo:", ":25", "foo:99999"}, "mx.example.net:25"},
-	"server":   {[]string{"foo", "foo:", ":25", "foo:99999"}, "mx.example.net:25"},
+	"server":   {[]string{"a b", "foo:", ":25", "foo:99999", "b@example.net"}, "mx.example.net:25"},
 	"IP":       {[]string{"1.2.3", "example.net", "192.0.2.0/99", "192.0.2.1:25"}, "192.0.2."},
 }
 

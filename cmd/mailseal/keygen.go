@@ -21,7 +21,14 @@ and as one line, the fingerprint of each public key, and the lines for the confi
 the Ed25519 key makes a second signature, under the selector with "-ed" appended. Gmail does not verify Ed25519: it
 reports that signature as failed in Authentication-Results and in DMARC reports, and uses the RSA signature. Some
 services refuse mail with two signatures: for them use --algorithm rsa. If root runs keygen, new
-files and directories belong to the owner of the nearest directory that already exists.`,
+files and directories belong to the owner of the nearest directory that already exists.
+
+The daemon signs with the keys once the printed lines are in its configuration and it was reloaded
+(mailseal reload). Publish the records before that, and wait until all name servers show them:
+verifiers do not accept signatures whose record is missing. "mailseal check --dns" compares them.
+
+The exit code is 0 if the keys were made, 1 if a file exists already, 2 if the domain, selector,
+algorithm or size is invalid, 3 if a file cannot be written.`,
 		Example: "  mailseal keygen --domain example.com --selector mail --dir /var/lib/mailseal/keys/example.com",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -151,9 +151,18 @@ func newKeysGenerateCmd(f *keysFlags) *cobra.Command {
 		Use:   "generate DOMAIN",
 		Short: "Make a new generation of keys for a domain, and print the records to publish",
 		Long: `Generate makes a key of each algorithm in rotation.algorithms for a domain, and
-names their selectors after the template in rotation.selector. With --vendor it makes no key. It
-records the selector of a key with which another system signs, and from then on Mailseal prints and
-checks the record of that key.`,
+names their selectors after the template in rotation.selector; if a selector is taken, the new one
+ends in -2, -3 and so on. It prints the records to publish. If no key of the domain has signed, the
+daemon signs with the new ones as soon as all name servers show their records. Otherwise they
+replace the present keys by "mailseal keys rotate". Each run makes new keys: keys that were made
+before and do not sign yet are listed first, with the command that removes them.
+
+With --vendor it makes no key. It records the selector of a key with which another system signs, and
+from then on Mailseal prints and checks the record of that key.
+
+The exit code is 0 if the keys were made, 1 if not, such as when the configuration has mistakes, 2 if
+the domain, selector or algorithm is invalid, 3 if the configuration or state_directory cannot be
+read or written.`,
 		Args: exactArgs("DOMAIN"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := f.open(cmd.Context(), cmd.OutOrStdout())

@@ -122,7 +122,7 @@ func TestKeysSay(t *testing.T) {
 	s := newLifeSite(t)
 	s.run(exitGood, "\"mailseal keys generate DOMAIN\" makes the first", "list")
 	s.run(exitGood, "", "generate", "example.com")
-	s.run(exitGood, "se._domainkey.example.com (is generated since", "generate", "example.com")
+	s.run(exitGood, "se._domainkey.example.com (was there before: generated since", "generate", "example.com")
 	s.run(exitGood, "is now removed", "remove", "se-2._domainkey.example.com")
 	if _, out, _ := runCommandErr(t, "keys", "--config", s.config, "--zone", s.zone, "activate",
 		"example.com"); !strings.Contains(out, "no key to activate: se is generated;") {

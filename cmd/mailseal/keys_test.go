@@ -85,7 +85,7 @@ func TestKeysByHand(t *testing.T) {
 	}
 	first := s.run(exitGood, "se._domainkey.example.com is now generated, waits until all name servers show its record",
 		"generate", "example.com", "--format", "line")
-	_, record, _ := strings.Cut(first, "\n")
+	record := records(first)
 	s.run(exitBad, "absent", "publish-check", "example.com")
 	s.run(exitBad, "stays generated: it cannot become active, but published or removed", "activate",
 		"se._domainkey.example.com")
@@ -111,7 +111,7 @@ func TestKeysByHand(t *testing.T) {
 
 	second := s.run(exitGood, "se-2._domainkey.example.com is now generated", "generate",
 		"example.com", "--format", "line")
-	_, other, _ := strings.Cut(second, "\n")
+	other := records(second)
 	s.publish(record + other)
 	s.run(exitGood, "is now published", "publish-check")
 	s.run(exitGood, "se-2._domainkey.example.com is now active", "activate",
@@ -141,10 +141,21 @@ func TestKeysByHand(t *testing.T) {
 	s.run(exitBad, "", "activate", "example.net")
 }
 
+// records are the lines with records that a command printed with --format line.
+func records(out string) string {
+	var found strings.Builder
+	for line := range strings.Lines(out) {
+		if strings.Contains(line, " IN TXT ") {
+			found.WriteString(line)
+		}
+	}
+	return found.String()
+}
+
 func TestKeysRotate(t *testing.T) {
 	s := newLifeSite(t)
 	first := s.run(exitGood, "", "generate", "example.com", "--format", "line")
-	_, record, _ := strings.Cut(first, "\n")
+	record := records(first)
 	s.run(exitGood, "waits until all name servers show its record", "rotate")
 	s.publish(record)
 	if out := s.run(exitGood, "is now published", "rotate"); !strings.Contains(out,
@@ -157,7 +168,7 @@ func TestKeysRotate(t *testing.T) {
 	}
 	second := s.run(exitGood, "se-2._domainkey.example.com is now generated", "rotate", "--every",
 		"0h0m1ns", "--format", "line")
-	_, other, _ := strings.Cut(second, "\n")
+	other := records(second)
 	s.publish(record + other)
 	s.run(exitGood, "is now published", "rotate", "example.com")
 	s.run(exitGood, "is now active", "rotate")
@@ -200,6 +211,44 @@ func TestKeysForce(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.run(exitBad, "the private key does not work", "activate", "example.com", "--force", "really")
+}
+
+// TestKeysGenerateSays holds that generate says when the new keys sign, and of a second run first
+// which keys are there and then why the selector has a number.
+func TestKeysGenerateSays(t *testing.T) {
+	s := newLifeSite(t)
+	first := s.run(exitGood, "The daemon checks every minute", "generate", "example.com", "--format",
+		"line")
+	if !strings.Contains(first, "goes unsigned (first_key)") {
+		t.Errorf("of the first keys:\n%s", first)
+	}
+	again := s.run(exitGood, "(the selector se is taken by another key, so -2 was added)", "generate",
+		"example.com")
+	if !strings.HasPrefix(again, "se._domainkey.example.com (was there before: generated since ") ||
+		!strings.Contains(again, "mailseal keys remove se._domainkey.example.com)\nse-2.") {
+		t.Errorf("of a second run:\n%s", again)
+	}
+	s.publish(records(first))
+	s.run(exitGood, "is now active", "rotate")
+	s.run(exitGood, "The present keys go on signing. Run \"mailseal keys rotate\"", "generate",
+		"example.com")
+	for _, tc := range []struct {
+		code int
+		args string
+	}{
+		{exitUsage, "--selector {yr}"}, {exitUsage, "--algorithm dsa"},
+		{exitUsage, "--selector {year} --vendor"},
+	} {
+		args := append([]string{"generate", "example.com"}, strings.Fields(tc.args)...)
+		s.run(tc.code, "", args...)
+	}
+	if err := os.RemoveAll(s.store.Dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(s.store.Dir, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.run(exitUnknown, "", "generate", "example.com")
 }
 
 func TestKeysVendor(t *testing.T) {
@@ -264,8 +313,7 @@ func TestKeysFirst(t *testing.T) {
 	if strings.Contains(first, "[[sign]]") {
 		t.Errorf("a rule is there already: %s", first)
 	}
-	_, record, _ := strings.Cut(first, "\n")
-	record, _, _ = strings.Cut(record, "\n")
+	record := strings.TrimSpace(records(first))
 	s.publish("se._domainkey.example.com. 7200 IN TXT \"v=DKIM1; k=ed25519; " +
 		"p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\"\n")
 	s.run(exitGood, "waits until all name servers show its record", "rotate", "example.com")

@@ -40,12 +40,14 @@ test.page_url is not set.`,
 func newTestSendCmd() *cobra.Command {
 	var f outFlags
 	var o examine.TestMails
-	cmd := newOutCmd("send --from ADDRESS --server HOST:PORT ADDRESS",
+	cmd := newOutCmd("send --from ADDRESS --server HOST[:PORT] ADDRESS",
 		"Send test mail with good and bad signatures to a receiver",
 		`Send shows how a receiver judges mail. It sends three messages to your address there: one that is
 signed, one that was changed after signing, and one without a signature. It prints which result to
-expect for each. The messages go directly to the server in --server, by SMTP without TLS, since the
-mail server here would sign all of them. A signing rule must match the address in --from. Send only
+expect for each. The messages go directly to the server in --server, since the mail server here
+would sign all of them: by SMTP to port 25, or with --tls smtps to port 465. The certificate of the
+server is not verified, as mail servers do not verify each other's. The command cannot log in: a
+server that takes a login signs the mail itself. A signing rule must match the address in --from. Send only
 to addresses of your own. The exit code is 1 if the server refused a message or no rule signs for
 the sender, 3 if the server does not answer or a key cannot be used.`,
 		exactArgs("ADDRESS"), &f, func(ctx context.Context, args []string) error {
@@ -54,7 +56,13 @@ the sender, 3 if the server does not answer or a key cannot be used.`,
 			return o.Send(ctx, f.Output)
 		})
 	cmd.Flags().StringVar(&o.From, "from", "", "author and envelope sender")
-	cmd.Flags().StringVar(&o.Server, "server", "", "the receiver's mail server, host and port")
+	cmd.Flags().StringVar(&o.Server, "server", "", "the receiver's mail server: a host, or HOST:PORT")
+	cmd.Flags().StringVar(&o.TLS, "tls", "no", "encrypt the connection: no, starttls, or smtps (TLS "+
+		"from the first byte)")
+	cmd.Flags().StringVar(&o.Helo, "helo", "", "the `name` in EHLO (default the full name of this "+
+		"host)")
+	cmd.Flags().StringSliceVar(&o.Only, "only", nil, "send only these `messages`: signed, changed, "+
+		"unsigned, spf-fail")
 	cmd.Flags().StringVar(&o.SPFFail, "spf-fail", "",
 		"envelope sender of a fourth message, whose SPF record does not allow this host")
 	return cmd

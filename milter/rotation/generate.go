@@ -2,6 +2,7 @@ package rotation
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -22,9 +23,12 @@ var kinds = map[string]struct {
 	"ed25519": {keys.Ed25519, 0},
 }
 
+// ErrAlgorithm reports a name that is not one of rotation.algorithms.
+var ErrAlgorithm = errors.New("not an algorithm of rotation.algorithms")
+
 // Generate makes a key of each algorithm for a domain, with selectors by a template; without
-// algorithms or template, those of the options hold. Keys of the domain that are made and do not
-// sign yet are named in the last events, since the command may have been given twice.
+// algorithms or template, those of the options hold. The first events are about keys of the domain
+// that were made before and do not sign yet, since the command may have been given twice.
 func (r *Rotator) Generate(domain string, algorithms []string, template string) ([]keylife.Event,
 	error) {
 	if len(algorithms) == 0 {
@@ -34,7 +38,7 @@ func (r *Rotator) Generate(domain string, algorithms []string, template string) 
 	err := r.update(func(state *keylife.State) error {
 		waiting := onTheirWay(state, domain)
 		made, err := r.generation(state, domain, algorithms, cmp.Or(template, r.o.Selector))
-		events = append(made, waiting...)
+		events = append(waiting, made...)
 		return err
 	})
 	return events, err
@@ -47,8 +51,8 @@ func (r *Rotator) generation(state *keylife.State, domain string, algorithms []s
 	for _, name := range algorithms {
 		kind, ok := kinds[name]
 		if !ok {
-			return nil, fmt.Errorf("%q is not an algorithm of rotation.algorithms: rsa2048, "+
-				"rsa3072, rsa4096 or ed25519", name)
+			return nil, fmt.Errorf("%q is %w: rsa2048, rsa3072, rsa4096 or ed25519", name,
+				ErrAlgorithm)
 		}
 		selector := keys.Selector(template, r.o.Now(), kind.algorithm, func(s string) bool {
 			return r.o.Taken(s+"._domainkey."+domain) || r.o.Store.Taken(state, domain, s)
@@ -58,11 +62,18 @@ func (r *Rotator) generation(state *keylife.State, domain string, algorithms []s
 			return nil, err
 		}
 		record := k.Record()
-		events = append(events, keylife.Event{Name: k.Name(), Step: keys.Generated,
-			Waits: waitsForRecord, Publish: &record})
+		e := keylife.Event{Name: k.Name(), Step: keys.Generated, Waits: waitsForRecord,
+			Publish: &record}
+		if wanted := keys.Selector(template, r.o.Now(), kind.algorithm, free); wanted != selector {
+			e.Note = fmt.Sprintf("the selector %s is taken by another key, so %s was added", wanted,
+				strings.TrimPrefix(selector, wanted))
+		}
+		events = append(events, e)
 	}
 	return events, nil
 }
+
+func free(string) bool { return false }
 
 // waitsForRecord is what a new key waits for.
 const waitsForRecord = "until all name servers show its record"
@@ -74,8 +85,8 @@ func onTheirWay(state *keylife.State, domain string) []keylife.Event {
 		if k.Vendor {
 			continue
 		}
-		note := fmt.Sprintf("is %s since %s; if it is not needed: mailseal keys remove %s", k.Stage,
-			k.Since.Format("2006-01-02"), k.Name())
+		note := fmt.Sprintf("was there before: %s since %s, and does not sign yet; if it is not "+
+			"needed: mailseal keys remove %s", k.Stage, k.Since.Format("2006-01-02"), k.Name())
 		out = append(out, keylife.Event{Name: k.Name(), Note: note})
 	}
 	return out

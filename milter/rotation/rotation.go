@@ -316,6 +316,15 @@ func (r *Rotator) Begin(ctx context.Context) (Done, error) {
 	return r.Rotate(ctx, beginning)
 }
 
+// HasSigned reports whether a key of a domain signs now or has signed.
+func (r *Rotator) HasSigned(domain string) (bool, error) {
+	state, err := r.o.Store.Read()
+	if err != nil {
+		return false, mark(ErrUnknown, err)
+	}
+	return state.HasSigned(domain), nil
+}
+
 // haveKeys wants each domain to have keys in the store that are not removed.
 func (r *Rotator) haveKeys(domains []string) error {
 	state, err := r.o.Store.Read()

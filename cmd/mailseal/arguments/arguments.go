@@ -52,7 +52,8 @@ var exceptions = map[string]check{
 	"propose spf --address":    ipNetwork,
 	"propose spf --include":    dnsName,
 	"setup --address":          ipAddress,
-	"test send --server":       hostPort,
+	"test send --helo":         hostName,
+	"test send --server":       hostMaybePort,
 	"test send --from":         mailAddress,
 }
 

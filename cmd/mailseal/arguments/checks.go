@@ -121,6 +121,20 @@ func hostPort(s string) error {
 	return nil
 }
 
+// hostMaybePort takes a host name or an IP address, with a port or without.
+func hostMaybePort(s string) error {
+	if hostPort(s) == nil {
+		return nil
+	}
+	if ipAddress(strings.Trim(s, "[]")) == nil {
+		return nil
+	}
+	if _, err := domain.Parse(s); err != nil {
+		return fmt.Errorf("%.80q is not a host, such as mx.example.net or mx.example.net:25", s)
+	}
+	return nil
+}
+
 func timestamp(s string) error {
 	if _, err := time.Parse(time.RFC3339, s); err != nil {
 		return fmt.Errorf("%.80q is not a time such as 2026-01-31T12:00:00Z", s)

@@ -2,6 +2,7 @@ package examine
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/mail"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,8 +29,12 @@ type TestMails struct {
 	// an envelope sender, likewise, whose SPF record does not name this host; "": no such mail
 	SPFFail string
 	To      string
-	// host:port of the receiver; its mail does not pass the server here, which would sign it
+	// of the receiver: a host, or host:port; its mail does not pass the server here, which would
+	// sign it
 	Server string
+	Helo   string   // the name in EHLO; "": the configuration's
+	TLS    string   // "no", "starttls" or "smtps"; "" is "no"
+	Only   []string // the names of the mails to send; none: all
 	Now    func() time.Time
 	JSON   bool
 
@@ -57,7 +63,8 @@ func (o TestMails) Send(ctx context.Context, out io.Writer) error {
 	}
 	t := o.transport
 	if t == nil {
-		t = &send.SMTP{Address: o.Server, Helo: o.Config.ServerName()}
+		t = &send.SMTP{Address: o.address(), Helo: cmp.Or(o.Helo, o.Config.ServerName()),
+			TLS: secured[o.TLS]}
 	}
 	kind := answer.Good
 	for i := range list {
@@ -109,8 +116,17 @@ func (o TestMails) check(ctx context.Context) error {
 			return answer.NewUsage(fmt.Errorf("%q is not a plain mail address", a))
 		}
 	}
-	if _, _, err := net.SplitHostPort(o.Server); err != nil {
-		return answer.NewUsage(fmt.Errorf("--server: %w", err))
+	if _, known := secured[o.TLS]; !known {
+		return answer.NewUsage(fmt.Errorf("--tls %q is not one of no, starttls and smtps", o.TLS))
+	}
+	for _, name := range o.Only {
+		if !slices.Contains(mailNames, name) {
+			return answer.NewUsage(fmt.Errorf("--only %q is not one of %s", name,
+				strings.Join(mailNames, ", ")))
+		}
+		if name == "spf-fail" && o.SPFFail == "" {
+			return answer.NewUsage(errors.New("--only spf-fail needs its sender: --spf-fail"))
+		}
 	}
 	signer, err := assembly.NewSigner(ctx, o.Config)
 	if err != nil {
@@ -154,7 +170,28 @@ func (o TestMails) mails(ctx context.Context) ([]testMail, error) {
 			"says about other hosts",
 			Sender: o.SPFFail, text: o.text("spf-fail")})
 	}
-	return list, nil
+	return slices.DeleteFunc(list, func(m testMail) bool {
+		return len(o.Only) > 0 && !slices.Contains(o.Only, m.Name)
+	}), nil
+}
+
+// mailNames are the test mails that there are.
+var mailNames = []string{"signed", "changed", "unsigned", "spf-fail"}
+
+// secured are the values of TestMails.TLS.
+var secured = map[string]send.TLS{"": send.NoTLS, "no": send.NoTLS, "starttls": send.StartTLS,
+	"smtps": send.SMTPS}
+
+// address is Server with a port: 465 for TLS from the first byte, else 25.
+func (o TestMails) address() string {
+	if _, _, err := net.SplitHostPort(o.Server); err == nil {
+		return o.Server
+	}
+	port := "25"
+	if secured[o.TLS] == send.SMTPS {
+		port = "465"
+	}
+	return net.JoinHostPort(strings.Trim(o.Server, "[]"), port)
 }
 
 func (o TestMails) signed(ctx context.Context, name string) ([]byte, error) {

@@ -125,7 +125,10 @@ func TestTestSendRefuses(t *testing.T) {
 		{"no recipient", func(o *TestMails, _ *received) { o.To = "" }, answer.Usage, 0},
 		{"two", func(o *TestMails, _ *received) { o.To = "b@c.example, d@e.example" }, answer.Usage, 0},
 		{"a header", func(o *TestMails, _ *received) { o.To = "b@c.example\r\nBcc: x@y.example" }, answer.Usage, 0},
-		{"is not a port", func(o *TestMails, _ *received) { o.Server = "mx" }, answer.Usage, 0},
+		{"no such TLS", func(o *TestMails, _ *received) { o.TLS = "yes" }, answer.Usage, 0},
+		{"no such mail", func(o *TestMails, _ *received) { o.Only = []string{"all"} }, answer.Usage, 0},
+		{"a mail without its sender", func(o *TestMails, _ *received) { o.Only = []string{"spf-fail"} },
+			answer.Usage, 0},
 		{"refused", func(_ *TestMails, r *received) { r.refuse = "added after signing" }, answer.Bad, 2},
 	} {
 		o, r, _ := testMailsOf(t)
@@ -146,3 +149,30 @@ func TestTestSendRefuses(t *testing.T) {
 type away struct{}
 
 func (away) Hand(context.Context, string, string, []byte) error { return errors.New("no route") }
+
+// TestTestSendOnly holds that only the mails that are named are sent.
+func TestTestSendOnly(t *testing.T) {
+	o, r, _ := testMailsOf(t)
+	o.Only = []string{"unsigned"}
+	var out bytes.Buffer
+	if err := o.Send(t.Context(), &out); err != nil {
+		t.Fatal(err)
+	}
+	if len(r.list) != 1 || strings.Contains(r.list[0], "DKIM-Signature") ||
+		strings.Contains(out.String(), "changed") {
+		t.Errorf("%d mails, printed %s", len(r.list), out.String())
+	}
+}
+
+func TestTestSendAddress(t *testing.T) {
+	for _, tc := range []struct{ server, tls, want string }{
+		{"mx.example.net", "no", "mx.example.net:25"},
+		{"mx.example.net", "smtps", "mx.example.net:465"},
+		{"mx.example.net:587", "starttls", "mx.example.net:587"},
+		{"[2001:db8::1]", "", "[2001:db8::1]:25"}, {"2001:db8::1", "", "[2001:db8::1]:25"},
+	} {
+		if got := (TestMails{Server: tc.server, TLS: tc.tls}).address(); got != tc.want {
+			t.Errorf("%s, %s: got %s, want %s", tc.server, tc.tls, got, tc.want)
+		}
+	}
+}

@@ -87,14 +87,11 @@ type Generation struct {
 // Generate makes a new generation of keys for a domain, and prints the records to publish.
 func (r *Ring) Generate(name string, g Generation) error {
 	d, err := domain.ParseMail(name)
-	if err == nil {
-		err = errors.Join(domain.CheckDomain(name), domain.CheckSelector(g.Selector))
-	}
 	if err != nil {
 		return answer.NewUsage(err)
 	}
-	if g.Vendor && g.Selector == "" || g.Record != "" && !g.Vendor {
-		return answer.NewUsage(errors.New("--vendor needs --selector, and --record needs --vendor"))
+	if err := g.check(); err != nil {
+		return answer.NewUsage(err)
 	}
 	var events []keylife.Event
 	if g.Vendor {
@@ -102,39 +99,94 @@ func (r *Ring) Generate(name string, g Generation) error {
 	} else {
 		events, err = r.rotator.Generate(string(d), g.Algorithms, g.Selector)
 	}
-	if errors.Is(err, rotation.ErrRecord) {
-		err = fmt.Errorf("--record: %w", err)
-	}
-	if err != nil {
-		return answer.NewBad(err)
+	switch {
+	case errors.Is(err, rotation.ErrRecord):
+		return answer.NewBad(fmt.Errorf("--record: %w", err))
+	case errors.Is(err, rotation.ErrAlgorithm):
+		return answer.NewUsage(fmt.Errorf("--algorithm: %w", err))
+	case err != nil:
+		return answer.NewFailed(err)
 	}
 	if err := r.printEvents(events); err != nil {
 		return err
 	}
-	if !g.Vendor {
-		r.printNext(string(d))
+	return r.printNext(string(d), g.Vendor)
+}
+
+// check refuses a combination of flags, or a selector, that cannot be meant.
+func (g Generation) check() error {
+	switch {
+	case g.Vendor && g.Selector == "" || g.Record != "" && !g.Vendor:
+		return errors.New("--vendor needs --selector, and --record needs --vendor")
+	case g.Vendor:
+		if _, err := domain.ParseSelector(g.Selector); err != nil {
+			return fmt.Errorf("--selector: %w", err)
+		}
+	case g.Selector != "":
+		if _, err := domain.ParseSelector(g.Selector); err == nil {
+			return nil
+		}
+		if err := config.CheckSelectorTemplate(g.Selector); err != nil {
+			return fmt.Errorf("--selector: %w", err)
+		}
 	}
 	return nil
 }
 
-// printNext says what is to be done with keys that have just been made.
-func (r *Ring) printNext(d string) {
+// printNext says what to do with keys that have just been made, and when they will sign.
+func (r *Ring) printNext(d string, isVendors bool) error {
 	if r.o.JSON || r.o.Format == "json" || r.o.Format == "nsupdate" {
-		return // a program reads it
+		return nil // a program reads it
 	}
-	text := r.configure(d)
-	if text == "" {
-		return // what is printed may go into a zone as it is
+	text := fmt.Sprintf("The system of the vendor signs with this key. \"mailseal keys publish-check "+
+		"%s\" and \"mailseal check --dns\" check its record.", d)
+	if !isVendors {
+		hasSigned, err := r.rotator.HasSigned(d)
+		if err != nil {
+			return answer.NewUnknown(err)
+		}
+		text = r.whenTheySign(d, hasSigned)
+		if lines := r.configure(d); lines != "" {
+			text = lines + "\n\n" + text
+		}
 	}
 	fmt.Fprintf(r.out, "\n%s\n", publish.Note(text, publish.Columns(r.out)))
+	return nil
+}
+
+// whenTheySign says what happens to new keys of a domain, and when.
+func (r *Ring) whenTheySign(d string, hasSigned bool) string {
+	if !hasSigned {
+		const soon = "Publish the records now. The daemon checks every minute, and signs with a key " +
+			"as soon as all name servers show its record."
+		rule := slices.IndexFunc(r.cfg.Sign, signsFor(d))
+		switch {
+		case rule < 0:
+			return soon
+		case r.cfg.Sign[rule].FirstKey == config.FirstKeyDefer:
+			return soon + " Until then mail that the rule matches is deferred (first_key)."
+		}
+		return soon + " Until then mail that the rule matches goes unsigned (first_key)."
+	}
+	runs := "Run \"mailseal keys rotate\", or the timer mailseal-rotate.timer, which"
+	if r.cfg.Rotation.Every > 0 {
+		runs = "The daemon (rotation.every)"
+	}
+	return fmt.Sprintf("Publish the records now. The present keys go on signing. %s signs with the new "+
+		"ones when all name servers have shown their records for %s (rotation.publish).", runs,
+		config.Days(r.cfg.Rotation.Publish))
 }
 
 // isManaged reports whether a rule signs with the managed keys of a domain.
 func (r *Ring) isManaged(d string) bool {
-	return slices.ContainsFunc(r.cfg.Sign,
-		func(rule config.Rule) bool {
-			return rule.Managed == "%" || domain.ASCII(rule.Managed) == d
-		})
+	return slices.ContainsFunc(r.cfg.Sign, signsFor(d))
+}
+
+// signsFor returns whether a rule signs with the managed keys of a domain.
+func signsFor(d string) func(config.Rule) bool {
+	return func(rule config.Rule) bool {
+		return rule.Managed == "%" || domain.ASCII(rule.Managed) == d
+	}
 }
 
 // PublishCheck compares keys, all of them for no name, with what each name server shows; those that
@@ -255,10 +307,11 @@ func eventText(e keylife.Event) string {
 	} else if e.Waits != "" {
 		said = append(said, e.Waiting())
 	}
+	text := strings.Join(said, ", ")
 	if e.Note != "" {
-		said = append(said, "("+e.Note+")")
+		text = strings.TrimSpace(text + " (" + e.Note + ")")
 	}
-	return strings.Join(said, ", ")
+	return text
 }
 
 // seenJSON is what "publish-check --json" says of a key.

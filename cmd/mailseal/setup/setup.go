@@ -58,6 +58,7 @@ type Options struct {
 
 	State   string           // state_directory; "": the default
 	Service *service.Service // whom keys belong to, if that is not to be found out
+	UID     *int             // who runs the command, if that is not to be found out
 
 	// Run runs a command of the host and returns what it printed; nil runs it.
 	Run func(ctx context.Context, name string, args ...string) ([]byte, error)
@@ -132,6 +133,12 @@ func Run(ctx context.Context, o Options) error {
 }
 
 func (r *run) setup() error {
+	if err := r.validateGiven(); err != nil {
+		return err
+	}
+	if err := r.checkRights(); err != nil {
+		return err
+	}
 	if err := r.look(); err != nil {
 		return err
 	}
@@ -211,6 +218,27 @@ func (r *run) isOurs() bool {
 	return err == nil && len(c.Sign) > 0
 }
 
+// checkRights refuses to begin as a user who could not end: keys belong to the user of the service.
+func (r *run) checkRights() error {
+	if r.Service != nil || r.euid() == 0 {
+		return nil
+	}
+	svc, err := service.Detect("/", "")
+	if err == nil && r.euid() == svc.UID {
+		return nil
+	}
+	return answer.NewUnknown(fmt.Errorf("setup must be run as root (sudo mailseal setup ...): it "+
+		"writes %s, and keys that belong to the user %s", r.Config, svc.Name))
+}
+
+// euid is the user of this process.
+func (r *run) euid() int {
+	if r.UID != nil {
+		return *r.UID
+	}
+	return os.Geteuid()
+}
+
 // user makes sure that the user of the service is there, who the keys belong to.
 func (r *run) user() error {
 	if r.Service != nil {
@@ -218,7 +246,7 @@ func (r *run) user() error {
 		return nil
 	}
 	svc, err := service.Detect("/", "")
-	if errors.Is(err, service.ErrNoUser) && os.Geteuid() == 0 {
+	if errors.Is(err, service.ErrNoUser) && r.euid() == 0 {
 		if err := r.makeUser(svc.Name); err != nil {
 			return answer.NewUnknown(err)
 		}
@@ -228,12 +256,6 @@ func (r *run) user() error {
 		return answer.NewUnknown(
 			fmt.Errorf("%w; run setup as root, or create the user: useradd --system --user-group %s",
 				err, svc.Name),
-		)
-	}
-	if os.Geteuid() != 0 && os.Geteuid() != svc.UID {
-		return answer.NewUnknown(
-			fmt.Errorf("run it as root (sudo mailseal setup ...): the keys must belong to user %s",
-				svc.Name),
 		)
 	}
 	r.service = svc

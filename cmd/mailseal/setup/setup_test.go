@@ -336,8 +336,8 @@ func TestAnswers(t *testing.T) {
 	}{
 		{"no domain", func(o *Options) { o.Domains = nil }, "name the domains"},
 		{"a domain that is none", func(o *Options) { o.Domains = []string{"a..b"} }, "a..b"},
-		{"a short name", func(o *Options) { o.AuthservID = "mail" }, "must be a full host name"},
-		{"a network", func(o *Options) { o.Networks = []string{"all"} }, "neither an address nor a network"},
+		{"a short name", func(o *Options) { o.AuthservID = "mail" }, "not a full host name"},
+		{"a network", func(o *Options) { o.Networks = []string{"all"} }, "neither an IP address nor a network"},
 		{"an address", func(o *Options) { o.Addresses = []string{"192.0.2.0/24"} }, "not an IP address"},
 		{"a mailbox", func(o *Options) { o.Reports = "nobody" }, "not a mail address"},
 		{"a mail server", func(o *Options) { o.MTA = "exim" }, "postfix, sendmail or none"},
@@ -367,6 +367,59 @@ func TestForm(t *testing.T) {
 		"autumn._domainkey.example.net", "rua=mailto:dmarc@example.com"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, out.String())
+		}
+	}
+}
+
+// TestFormRepeats asks again where an answer cannot be right, and says why at once.
+func TestFormRepeats(t *testing.T) {
+	s := newSite(t)
+	var out bytes.Buffer
+	o := s.o
+	o.Yes, o.Terminal, o.Domains, o.Out, o.Networks = false, true, nil, &out, nil
+	o.In = strings.NewReader("a b..c\nlocalhost\nexample.com\n1.2.3.4/99\n192.0.2.0/24\nau tumn\n" +
+		"autumn\nmail\nmail.example.com\nnobody\ndmarc@example.com\n")
+	if err := Run(t.Context(), o); err != nil {
+		t.Fatalf("%v\n%s", err, out.String())
+	}
+	for question, times := range map[string]int{"Domains whose mail is signed": 3,
+		"Networks whose mail is ours": 2, "Selector of new keys": 2,
+		"Name in Authentication-Results": 2, "Address for DMARC reports": 2} {
+		if got := strings.Count(out.String(), question); got != times {
+			t.Errorf("%q was asked %d times, want %d\n%s", question, got, times, out.String())
+		}
+	}
+	for _, why := range []string{`"localhost" is not a mail domain`, `"nobody" is not a mail address`} {
+		if !strings.Contains(out.String(), why) {
+			t.Errorf("no %q in\n%s", why, out.String())
+		}
+	}
+}
+
+// TestFormNeedsRights ends before the first question, and before the host is looked at, if the user
+// could not finish, or if a flag is wrong.
+func TestFormNeedsRights(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		change func(*Options)
+		kind   answer.Kind
+		says   string
+	}{
+		{"a user", func(o *Options) { o.Service, o.UID = nil, new(4711) }, answer.Unknown,
+			"setup must be run as root (sudo mailseal setup ...)"},
+		{"two flags", func(o *Options) { o.Selector, o.Algorithms = "a b", []string{"dsa"} },
+			answer.Usage, `--algorithm: "dsa" is not rsa or ed25519`},
+	} {
+		s := newSite(t)
+		var out bytes.Buffer
+		o := s.o
+		o.Yes, o.Terminal, o.Domains, o.Out, o.In = false, true, nil, &out, strings.NewReader("")
+		tc.change(&o)
+		err := Run(t.Context(), o)
+		if answer.Of(err) != tc.kind || !strings.Contains(err.Error(), tc.says) ||
+			strings.Contains(out.String(), "Domains whose") ||
+			strings.Contains(out.String(), "mail server  ") {
+			t.Errorf("%s: got %v, and printed\n%s", tc.name, err, out.String())
 		}
 	}
 }

@@ -2,11 +2,13 @@ package send
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"strings"
+	"syscall"
 	"time"
 	"unicode"
 
@@ -46,7 +48,19 @@ func (r Refused) Error() string { return "refused: " + r.Text }
 type SMTP struct {
 	Address string // host:port
 	Helo    string // this host's name
+	TLS     TLS    // the zero value: none, since the connection does not leave the host
 }
+
+// TLS is how a connection to a mail server is encrypted. Its certificate is not verified: that of a
+// mail server proves nothing without DANE or MTA-STS (RFC 7435), and what is sent is no secret.
+type TLS string
+
+// The kinds of encryption.
+const (
+	NoTLS    TLS = ""
+	StartTLS TLS = "starttls" // begun by STARTTLS; a server that does not offer it is an error
+	SMTPS    TLS = "smtps"    // from the first byte (RFC 8314)
+)
 
 // handTime is how long a mail server on this host may take.
 const handTime = time.Minute
@@ -66,16 +80,19 @@ func (s *SMTP) HandOver(
 	if err != nil {
 		return fmt.Errorf("the mail server at %s does not answer: %w", s.Address, err)
 	}
-	c := smtp.NewClient(nc)
-	defer c.Close()
-	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
+	stop := context.AfterFunc(ctx, func() { _ = nc.Close() })
 	defer stop()
-	body, err := begin(c, s.Helo, from, to)
+	c, err := s.client(nc)
+	if err != nil {
+		return refusal(s.during("before the greeting", err))
+	}
+	defer c.Close()
+	body, err := s.begin(c, from, to)
 	if err != nil {
 		return refusal(err)
 	}
 	if _, err := body.Write(message); err != nil {
-		return refusal(err)
+		return refusal(s.during("within the message", err))
 	}
 	if err := taking(); err != nil {
 		return err // without the last line the mail server drops the mail
@@ -92,23 +109,48 @@ func (s *SMTP) HandOver(
 	return nil
 }
 
+// client makes a connection ready for the first command, encrypted if TLS says so. With an error
+// the connection is closed.
+func (s *SMTP) client(nc net.Conn) (*smtp.Client, error) {
+	host, _, _ := net.SplitHostPort(s.Address) // Dial has accepted it
+	c := &tls.Config{ServerName: host, InsecureSkipVerify: true}
+	switch s.TLS {
+	case StartTLS:
+		return smtp.NewClientStartTLS(nc, c)
+	case SMTPS:
+		nc = tls.Client(nc, c)
+	}
+	return smtp.NewClient(nc), nil
+}
+
+// during says where in the conversation a server closed the connection. Other errors remain as
+// they are.
+func (s *SMTP) during(where string, err error) error {
+	if !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) &&
+		!errors.Is(err, syscall.EPIPE) {
+		return err
+	}
+	return fmt.Errorf("the mail server at %s closed the connection %s: %w", s.Address, where, err)
+}
+
 // begin brings a connection to where the mail is written. Closing what it returns ends the mail,
 // and waits for the reply.
-func begin(c *smtp.Client, helo, from, to string) (io.WriteCloser, error) {
-	if err := c.Hello(helo); err != nil {
-		return nil, err
+func (s *SMTP) begin(c *smtp.Client, from, to string) (io.WriteCloser, error) {
+	if err := c.Hello(s.Helo); err != nil {
+		return nil, s.during("before its greeting, or at EHLO "+s.Helo, err)
 	}
 	var options *smtp.MailOptions
 	if !isASCII(from) || !isASCII(to) {
 		options = &smtp.MailOptions{UTF8: true}
 	}
 	if err := c.Mail(from, options); err != nil {
-		return nil, err
+		return nil, s.during("at MAIL FROM:<"+from+">", err)
 	}
 	if err := c.Rcpt(to, nil); err != nil {
-		return nil, err
+		return nil, s.during("at RCPT TO:<"+to+">", err)
 	}
-	return c.Data()
+	body, err := c.Data()
+	return body, s.during("at DATA", err)
 }
 
 func isASCII(s string) bool {
