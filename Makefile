@@ -35,14 +35,14 @@ run: build
 demo: build
 	$(BIN) demo --dir var
 
-# Installs the program that bin/ holds, and builds nothing: root needs no Go. The paths in every file are those of PREFIX and
-# SYSCONFDIR. An existing configuration is never overwritten: the sample then lands beside it.
+# Installs the programs in bin/, and builds nothing: root needs no Go. The paths in every file are those of PREFIX and
+# SYSCONFDIR. An existing configuration is never overwritten: the sample is then installed beside it.
 PATHS = PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' UNITDIR='$(UNITDIR)' SYSUSERS='$(SYSUSERS)' MANDIR='$(MANDIR)' \
 	DATADIR='$(DATADIR)' DESTDIR='$(DESTDIR)' BIN='$(BIN)' RELEASE='$(RELEASE)'
 install:
 	$(PATHS) contrib/install.sh install
 
-# Takes away what install put there. The configuration, keys and state stay.
+# Removes the files that install wrote. The configuration, keys and state stay.
 uninstall:
 	$(PATHS) contrib/install.sh uninstall
 
@@ -50,7 +50,7 @@ uninstall:
 packages:
 	contrib/packages/build.sh $(VERSION) var/packages
 
-# The packages tried out in a fresh Debian: installed, upgraded, changed for each other, removed. It takes root.
+# Tests the packages in a fresh Debian: installed, upgraded, changed for each other, removed. It takes root.
 test-packages:
 	contrib/packages/test.sh
 
@@ -80,7 +80,7 @@ test-all:
 fetch:
 	contrib/test/fetch.sh
 
-# The Go benchmarks of the hot paths, and Mailseal beside Debian's OpenDKIM; contrib/bench/RESULTS.md is written anew.
+# The Go benchmarks of the hot paths, and Mailseal beside Debian's OpenDKIM; contrib/bench/RESULTS.md is written again.
 # At the end it adds how long the pages of reports take over five million records. It takes about twelve minutes, five of them
 # for the pages; "make bench BENCH=quick" less than two, without profiles, memory, starts, Go benchmarks and pages. The release build
 # takes part if there is a C compiler, OpenDMARC for root alone, and Debian's rspamd where it has been fetched or with
@@ -103,17 +103,17 @@ bench-attack: build
 	$(GO) run ./contrib/bench/compare -mailseal $(BIN) -only attack $(if $(QUICK),-quick) $(BENCHFLAGS)
 
 # What a message costs as bodies, headers, signatures, connections and keys grow; contrib/bench/GROWTH.md and its
-# pictures are made anew. It takes about five minutes.
+# pictures are made again. It takes about five minutes.
 bench-growth: build
 	$(GO) run ./contrib/bench/growth -mailseal $(BIN) -out contrib/bench $(BENCHFLAGS)
 
-# The message that costs most for its size, for each method; contrib/bench/DEAREST.md is made anew. It takes about ten
+# The message that costs most for its size, for each method; contrib/bench/DEAREST.md is made again. It takes about ten
 # minutes; BENCHFLAGS="-only ARC -count 500" searches one method for longer, and writes no file.
 bench-dearest: build
 	$(GO) run ./contrib/bench/dearest -mailseal $(BIN) -out contrib/bench/DEAREST.md $(BENCHFLAGS)
 
 # How long the pages of reports take over five million records, of 500 and 10,000 domains, and over PostgreSQL
-# (make fetch); contrib/bench/PAGES.md is written anew. It takes about half an hour, a single one
+# (make fetch); contrib/bench/PAGES.md is written again. It takes about half an hour, a single one
 # "go run ./contrib/bench/pages" with its flags.
 PAGES = contrib/bench/PAGES.md
 bench-pages:
@@ -123,12 +123,12 @@ bench-pages:
 	CGO_ENABLED=0 $(GO) run ./contrib/bench/pages -out $(PAGES) -domains 10000 -days 30 -receivers 3 -records 1800000 -rounds 3
 	MAILSEAL_PAGES=$(CURDIR)/$(PAGES) $(GO) test ./contrib/bench/pages -run Postgres -count=1 -timeout 60m
 
-# What it costs to count ten million messages for reports; contrib/bench/FOLD.md is written anew. It takes some five
+# What it costs to count ten million messages for reports; contrib/bench/FOLD.md is written again. It takes some five
 # minutes; BENCHFLAGS="-messages 1000000" plays a smaller day.
 bench-fold:
 	CGO_ENABLED=0 $(GO) run ./contrib/bench/fold -out contrib/bench/FOLD.md $(BENCHFLAGS)
 
-# How long an import of five million records takes, and the largest report; contrib/bench/INTAKE.md is written anew.
+# How long an import of five million records takes, and the largest report; contrib/bench/INTAKE.md is written again.
 # The same for 200,000 records over a PostgreSQL that is started for it, where one is installed. It takes about twenty
 # minutes. BENCHFLAGS="-records 200000 -days 15" is a smaller one; -store measures a store of yours alone.
 bench-intake: build
@@ -140,7 +140,7 @@ soak:
 	mkdir -p var
 	MAILSEAL_SOAK=$(SOAK) MAILSEAL_SOAK_OUT=$(CURDIR)/var/soak.txt $(GO) test -v -timeout 2h -run TestLongSoak ./contrib/test/e2e
 
-# The pictures of the README, by a real browser; what changed is a matter for the eye.
+# The pictures of the README, by a real browser; look at the changes.
 pictures:
 	contrib/test/fetch.sh browser
 	MAILSEAL_PICTURES=$(CURDIR)/contrib/pictures $(GO) test -count=1 -run TestPictures ./milter/report/web

@@ -52,7 +52,7 @@ program() {
 			return
 		fi
 	done
-	echo "make install: there is no $BIN to install; run \"make build\" first, as a user who has Go ($BIN and $RELEASE were looked for)" >&2
+	echo "make install: there is no $BIN to install; run \"make build\" first, as a user who has Go (neither $BIN nor $RELEASE exists)" >&2
 	exit 1
 }
 
@@ -92,7 +92,7 @@ uninstall_all() {
 	done
 	rmdir "$DESTDIR$DATADIR" "$DESTDIR$config" 2>/dev/null || true
 	for left in "$config" /var/lib/mailseal; do
-		[ ! -e "$DESTDIR$left" ] || echo "$DESTDIR$left stays: it may hold your configuration and keys"
+		[ ! -e "$DESTDIR$left" ] || echo "$DESTDIR$left was not removed: it may contain your configuration and keys"
 	done
 }
 

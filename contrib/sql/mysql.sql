@@ -1,7 +1,7 @@
--- Keys and who signs with them, in MariaDB 10.3 or MySQL 8.0, or newer. See contrib/README.md for the settings that go
--- with it. Give the daemon a user of its own: GRANT SELECT ON mail.dkim_keys TO mailseal; and so for dkim_signing.
+-- Keys and who signs with them, in MariaDB 10.3 or MySQL 8.0, or newer. contrib/README.md shows the settings for these
+-- tables. Give the daemon a user of its own: GRANT SELECT ON mail.dkim_keys TO mailseal; the same for mail.dkim_signing.
 
--- Private keys. Whoever can read this table can sign for these domains: grant no more than you must.
+-- Private keys. A user who can read this table can sign for these domains: grant access only to the daemon.
 CREATE TABLE dkim_keys (
 	name        varchar(320) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY, -- as the signing table calls it
 	domain      varchar(255) CHARACTER SET ascii NOT NULL,                               -- the d= tag, in A-labels
@@ -12,7 +12,7 @@ CREATE TABLE dkim_keys (
 -- Who signs with which keys. A domain without a row here goes unsigned.
 CREATE TABLE dkim_signing (
 	domain   varchar(255) CHARACTER SET ascii NOT NULL,                                  -- the author's domain, in A-labels
-	login    varchar(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL DEFAULT '', -- '' is anybody; otherwise who has authenticated with this name
+	login    varchar(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL DEFAULT '', -- '' matches every client; otherwise only a client that logged in with this name
 	key_name varchar(320) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
 	PRIMARY KEY (domain, login, key_name),
 	FOREIGN KEY (key_name) REFERENCES dkim_keys (name)

@@ -1,7 +1,7 @@
--- Keys and who signs with them, in PostgreSQL 12 or newer. See contrib/README.md for the settings that go with it.
+-- Keys and who signs with them, in PostgreSQL 12 or newer. contrib/README.md shows the settings for these tables.
 -- Give the daemon a role of its own: GRANT SELECT ON dkim_keys, dkim_signing TO mailseal;
 
--- Private keys. Whoever can read this table can sign for these domains: grant no more than you must.
+-- Private keys. A user who can read this table can sign for these domains: grant access only to the daemon.
 CREATE TABLE dkim_keys (
 	name        text PRIMARY KEY,  -- as the signing table calls it: selector._domainkey.domain is a good name
 	domain      text NOT NULL,     -- the d= tag
@@ -12,7 +12,7 @@ CREATE TABLE dkim_keys (
 -- Who signs with which keys. A domain without a row here goes unsigned.
 CREATE TABLE dkim_signing (
 	domain   text NOT NULL CHECK (domain = lower(domain)), -- the author's domain, in A-labels
-	login    text NOT NULL DEFAULT '',                     -- '' is anybody; otherwise only who has authenticated with this name
+	login    text NOT NULL DEFAULT '',                     -- '' matches every client; otherwise only a client that logged in with this name
 	key_name text NOT NULL REFERENCES dkim_keys (name),
 	PRIMARY KEY (domain, login, key_name)
 );

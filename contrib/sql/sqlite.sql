@@ -1,5 +1,5 @@
 -- Keys and who signs with them, in a file of SQLite: sqlite3 /var/lib/mailseal/keys.db < sqlite.sql
--- See contrib/README.md for the settings that go with it. The file is as secret as a private key: chmod 0600.
+-- contrib/README.md shows the settings for these tables. The file is as secret as a private key: chmod 0600.
 
 -- Private keys.
 CREATE TABLE dkim_keys (
@@ -12,7 +12,7 @@ CREATE TABLE dkim_keys (
 -- Who signs with which keys. A domain without a row here goes unsigned.
 CREATE TABLE dkim_signing (
 	domain   text NOT NULL CHECK (domain = lower(domain)), -- the author's domain, in A-labels
-	login    text NOT NULL DEFAULT '',                     -- '' is anybody; otherwise only who has authenticated with this name
+	login    text NOT NULL DEFAULT '',                     -- '' matches every client; otherwise only a client that logged in with this name
 	key_name text NOT NULL REFERENCES dkim_keys (name),
 	PRIMARY KEY (domain, login, key_name)
 ) WITHOUT ROWID;
