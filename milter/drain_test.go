@@ -71,7 +71,8 @@ func TestSoftTime(t *testing.T) {
 		{"systemd's", 10 * time.Second, []*Listener{systemd}, 10 * time.Second},
 		{"one of each", 10 * time.Second, []*Listener{own, systemd}, 10 * time.Second},
 	} {
-		if got := softTime(c.set, c.closed); got != c.want {
+		o := New(Options{DrainSoft: c.set}, Settings{}).options.Load()
+		if got := o.softTime(c.closed); got != c.want {
 			t.Errorf("%s: got %v, want %v", c.name, got, c.want)
 		}
 	}

@@ -24,6 +24,9 @@ type Options struct {
 	// after being told to stop: connections without a message are served for so long; 0: 30 s,
 	// below 0: none
 	DrainSoft time.Duration
+	// the most that DrainSoft may be where no listener is systemd's, so that no one listens while
+	// the Server drains; 0: 1 s
+	DrainAlone time.Duration
 	// after being told to stop: all connections end; 0: 60 s, below 0: at once; never before
 	// DrainSoft
 	DrainHard time.Duration
@@ -34,6 +37,7 @@ type Options struct {
 const (
 	defaultConnections = 1000
 	defaultDrainSoft   = 30 * time.Second
+	defaultDrainAlone  = time.Second
 	defaultDrainHard   = time.Minute
 	defaultGrace       = 5 * time.Second
 )
@@ -86,6 +90,7 @@ func New(o Options, s Settings) *Server {
 func (s *Server) Adjust(o Options) {
 	o.Connections = cmp.Or(max(o.Connections, 0), defaultConnections)
 	o.DrainSoft = cmp.Or(o.DrainSoft, defaultDrainSoft)
+	o.DrainAlone = cmp.Or(o.DrainAlone, defaultDrainAlone)
 	o.DrainHard = max(cmp.Or(o.DrainHard, defaultDrainHard), o.DrainSoft)
 	s.options.Store(&o)
 	s.places.resize(o.Connections)
@@ -99,10 +104,10 @@ func (s *Server) Reload(settings Settings) { s.settings.Store(settings.filled())
 var ErrDrain = errors.New("connections did not end")
 
 // Serve serves on the listeners until ctx ends. Then it closes them, which removes their sockets,
-// and drains: open connections are served on; after Options.DrainSoft, or after a second where no
-// listener is systemd's, those without a message are closed, and the others as soon as theirs has
-// its verdict; after Options.DrainHard all are. The error is nil or wraps ErrDrain. A Server serves
-// once.
+// and drains: open connections are served on; after Options.DrainSoft, at most Options.DrainAlone
+// where no listener is systemd's, those without a message are closed, and the others as soon as
+// theirs has its verdict; after Options.DrainHard all are. The error is nil or wraps ErrDrain. A
+// Server serves once.
 func (s *Server) Serve(ctx context.Context, listeners ...*Listener) error {
 	s.mu.Lock()
 	s.ctx = ctx
@@ -118,22 +123,18 @@ func (s *Server) Serve(ctx context.Context, listeners ...*Listener) error {
 	for _, l := range open {
 		s.closeListener(l)
 	}
-	return s.drain(softTime(s.options.Load().DrainSoft, open))
+	return s.drain(s.options.Load().softTime(open))
 }
 
 // softTime is how long connections may go on with further messages after some listeners were
-// closed.
-func softTime(set time.Duration, closed []*Listener) time.Duration {
+// closed. Where none is left, every new SMTP session is deferred until we are back. A socket of
+// systemd's goes on listening, so that nothing is lost by waiting longer.
+func (o *Options) softTime(closed []*Listener) time.Duration {
 	if slices.ContainsFunc(closed, (*Listener).isInherited) {
-		return set
+		return o.DrainSoft
 	}
-	return min(set, drainAlone)
+	return min(o.DrainSoft, o.DrainAlone)
 }
-
-// drainAlone is how long connections may go on with further messages where no listener is left
-// meanwhile: until we are back, every new SMTP session is deferred. A socket of systemd's goes on
-// listening, so that nothing is lost by waiting longer.
-const drainAlone = time.Second
 
 // Add serves one more listener, which the Server closes when Serve ends. Before Serve, and after
 // its end, it closes the listener at once.

@@ -5,13 +5,16 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"mailseal/milter/guard"
-	"mailseal/milter/miltertest"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"mailseal/config"
+	"mailseal/milter/guard"
+	"mailseal/milter/miltertest"
 )
 
 // connect opens a connection to the daemon and says nothing.
@@ -100,6 +103,14 @@ func stopped(t *testing.T, w *world) string {
 // to stop.
 func servedOn(t *testing.T, w *world) string {
 	idle, c := greeted(t, w), dialed(t, w)
+	// The socket is ours, so that a second would be the most, which a busy machine needs for this.
+	cfg, err := config.Load(filepath.Join(w.dir, "mailseal.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := serverOptions(cfg.Limits, nil, nil)
+	o.DrainAlone = time.Hour
+	w.daemon.server.Adjust(o)
 	done := stopping(w)
 	for {
 		other, err := miltertest.Dial(t.Context(), "unix:"+w.dir+"/s", miltertest.Options{})
@@ -109,7 +120,7 @@ func servedOn(t *testing.T, w *world) string {
 		other.Close()
 	}
 	isClosed := w.closes(idle)
-	_, err := c.Begin(miltertest.Message{From: "a@example.com", To: []string{"b@example.net"},
+	_, err = c.Begin(miltertest.Message{From: "a@example.com", To: []string{"b@example.net"},
 		Raw: letter{}.text()})
 	_, _ = idle.Close(), c.Close()
 	<-done
