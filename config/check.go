@@ -134,7 +134,7 @@ func (c *checker) checkMode() {
 	nothing := len(c.Sign) == 0 && c.SigningTable == ""
 	switch {
 	case nothing && c.Signs() && c.isSet("mode"):
-		c.warn(c.place("mode"), "says sign, but there is no rule that signs anything")
+		c.warn(c.place("mode"), "contains \"sign\", but no rule signs anything")
 	case nothing && c.Signs():
 		c.warn(place{file: c.main}, "no rule signs anything: our own mail goes unsigned")
 	}

@@ -233,9 +233,10 @@ func (c *checker) checkRoles() {
 		l := &c.Listen[i]
 		switch {
 		case l.Role == action.RoleOurs && !c.Signs():
-			c.warn(l.at.key("role"), `is "ours", but mode does not contain "sign": nothing is done to its mail`)
+			c.warn(l.at.key("role"), `is "ours", but mode does not contain "sign": its mail is not signed`)
 		case (l.Role == action.RoleTheirs || l.Role == action.RoleRelay) && !c.Verifies():
-			c.warn(l.at.key("role"), `is "%s", but mode does not contain "verify": nothing is done to its mail`, l.Role)
+			c.warn(l.at.key("role"), `is "%s", but mode does not contain "verify": its mail is not judged`,
+				l.Role)
 		}
 	}
 	for name, s := range c.Sources {

@@ -240,7 +240,7 @@ func TestWarnings(t *testing.T) {
 	}
 	tests := []struct{ name, text, want string }{
 		{"nothing to sign with", "", "no rule signs anything"},
-		{"nothing to sign with, though told to", "mode = \"sign\"", "mode: says sign"},
+		{"nothing to sign with, though told to", "mode = \"sign\"", "mode: contains \"sign\", but no rule"},
 		{"not told to sign", "mode = \"verify\"\n" + twoKeys + rule("example.com", ""),
 			"sign[0].from: has no effect without mode \"sign\""},
 		{"not told to, nothing to", "mode = \"verify\"", ""},

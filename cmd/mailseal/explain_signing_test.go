@@ -57,12 +57,12 @@ func TestExplainSigning(t *testing.T) {
 		says []string
 	}{
 		{"--from boss@example.com --ip 192.0.2.1", exitGood, []string{"is ours (network)",
-			"sign[0]", "no user logged in", "sign[1]  fits", "signs as good._domainkey.example.com",
+			"sign[0]", "no user logged in", "sign[1]  matches", "signs as good._domainkey.example.com",
 			"pattern for the author: 3.", "by *@example.com"}},
-		{"--from info-desk@a.example.net --ip 192.0.2.1", exitGood, []string{"sign[3]  fits",
+		{"--from info-desk@a.example.net --ip 192.0.2.1", exitGood, []string{"sign[3]  matches",
 			"by info*@*.example.net"}},
 		{"--from boss@example.com --user boss", exitGood, []string{"is ours (authenticated)",
-			"sign[0]  fits", "sign[0] comes first"}},
+			"sign[0]  matches", "sign[0] comes first"}},
 		{"--from boss@example.com --ip 198.51.100.1 --host app.example.com --user boss", exitGood,
 			[]string{"is ours (authenticated)"}},
 		{"--from a@example.com --ip 198.51.100.1 --host app.example.com", exitGood, []string{"is ours (host)"}},
@@ -73,15 +73,15 @@ func TestExplainSigning(t *testing.T) {
 		{"--from a@example.com --ip 192.0.2.1 --json", exitGood,
 			[]string{`"signed":true`, `"record":"good._domainkey.example.com"`}},
 		{"--from a@example.com --ip 192.0.2.1", exitGood, []string{"Fields that a host on the way can add",
-			"where the message has none: Date, Message-ID, List-Unsubscribe, List-Unsubscribe-Post\n",
-			"8-bit text or another field of MIME: MIME-Version, Content-Type, Content-Transfer-Encoding\n",
+			"if the message has none: Date, Message-ID, List-Unsubscribe, List-Unsubscribe-Post\n",
+			"8-bit text or another MIME field: MIME-Version, Content-Type, Content-Transfer-Encoding\n",
 			"always: Sender, In-Reply-To"}},
 		{"--from a@example.com --ip 192.0.2.1 --json", exitGood,
 			[]string{`"addable":{"always":["Sender","In-Reply-To"`, `"when_absent":["Date",`,
 				`"when_not_plain":["MIME-Version",`}},
 		{"--from x@bare.example --ip 192.0.2.1", exitGood,
 			[]string{"always: Sender, Message-ID, Cc, MIME-Version",
-				"where the message has none: Date, X-Ticket\n"}},
+				"if the message has none: Date, X-Ticket\n"}},
 		{"--from a@example.org --ip 192.0.2.1 --json", exitBad, []string{`"keys":[{`}},
 		{"--from nobody --ip 192.0.2.1", exitUsage, nil},
 		{"--from a@example.com --ip x", exitUsage, nil},
@@ -112,11 +112,11 @@ func TestExplainSigningAll(t *testing.T) {
 		code          int
 		says          []string
 	}{
-		{"skip", "", exitGood, []string{"sign[1]  fits", "sign[5]  fits", "all rules that fit sign",
+		{"skip", "", exitGood, []string{"sign[1]  matches", "sign[5]  matches", "all rules that match sign",
 			"signs as good._domainkey", "key gone._domainkey.example.org", "CANNOT SIGN",
 			"The message is signed."}},
-		{"strict", "on_key_error = \"reject\"\n", exitBad, []string{"sign[1]  fits",
-			"sign[5]  fits", "The message is rejected (550, by on_key_error): a key of the rule cannot be used"}},
+		{"strict", "on_key_error = \"reject\"\n", exitBad, []string{"sign[1]  matches",
+			"sign[5]  matches", "The message is rejected (550, by on_key_error): a key of the rule cannot be used"}},
 	} {
 		text := strings.Replace(explainConfig, "[signing]", "[signing]\nmatch = \"all\"", 1) +
 			more + tc.options
@@ -215,7 +215,7 @@ func TestExplainSigningSources(t *testing.T) {
 		code       int
 		says       []string
 	}{
-		{"a database says", "--from a@d1.example", exitGood, []string{"sign[5]  fits", path + ":",
+		{"a database says", "--from a@d1.example", exitGood, []string{"sign[5]  matches", path + ":",
 			"key k1 (source hosting): signs as s._domainkey.d1.example (ed25519 256)"}},
 		{"more for a login", "--from a@d2.example --user joe", exitGood,
 			[]string{"key k2 (source hosting)",

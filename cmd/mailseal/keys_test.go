@@ -217,12 +217,14 @@ func TestKeysForce(t *testing.T) {
 // which keys are there and then why the selector has a number.
 func TestKeysGenerateSays(t *testing.T) {
 	s := newLifeSite(t)
-	first := s.run(exitGood, "The daemon checks every minute", "generate", "example.com", "--format",
+	first := s.run(exitGood, "The daemon checks every minute", "generate", "example.com",
+		"--format",
 		"line")
 	if !strings.Contains(first, "goes unsigned (first_key)") {
 		t.Errorf("of the first keys:\n%s", first)
 	}
-	again := s.run(exitGood, "(the selector se is taken by another key, so -2 was added)", "generate",
+	again := s.run(exitGood, "(the selector se is taken by another key, so -2 was added)",
+		"generate",
 		"example.com")
 	if !strings.HasPrefix(again, "se._domainkey.example.com (was there before: generated since ") ||
 		!strings.Contains(again, "mailseal keys remove se._domainkey.example.com)\nse-2.") {
@@ -230,7 +232,7 @@ func TestKeysGenerateSays(t *testing.T) {
 	}
 	s.publish(records(first))
 	s.run(exitGood, "is now active", "rotate")
-	s.run(exitGood, "The present keys go on signing. Run \"mailseal keys rotate\"", "generate",
+	s.run(exitGood, "The present keys continue to sign. Run \"mailseal keys rotate\"", "generate",
 		"example.com")
 	for _, tc := range []struct {
 		code int

@@ -212,7 +212,7 @@ func TestVendorWithoutRecord(t *testing.T) {
 			t.Errorf("%v: got %s", args, out)
 		}
 	}
-	s.run(exitGood, "text is not known here (--record)", "rotate")
+	s.run(exitGood, "text is not known here (give it with --record)", "rotate")
 }
 
 // TestExplainDeferred wants one sentence about a message that waits for its first key.

@@ -31,7 +31,7 @@ var statements = []struct {
 	{"a set that holds everybody is not taken over", []string{"72-everybody-is-internal: " +
 		"0.0.0.0/0 matches every client"}},
 	{"types that are not read here are refused with advice",
-		[]string{"19-dsn: there is no Lua in Mailseal", "73-database: signing_query",
+		[]string{"19-dsn: Mailseal has no Lua", "73-database: signing_query",
 			"74-database-mysql: PASSWORD"}},
 	{"elements of a list are key=value, of MacroList with several values",
 		[]string{"13-inline: keys.\"k1\"", `21-colons-in-a-list: "login" = ["joe", "jim"]`}},

@@ -19,18 +19,18 @@ const (
 
 // advice is what to do about data sets that are kept where we do not look.
 var advice = map[string]string{
-	"bdb": "dump it into text with db_dump -p, and name it with file:",
-	"db":  "dump it into text with db_dump -p, and name it with file:",
-	"mdb": "dump it into text with mdb_dump -p, and name it with file:",
-	"dsn": "export the table into text and name it with file:, or let Mailseal ask the " +
-		"database itself ([sources] in mailseal.toml(5))",
-	"ldap":     "export the entries into text with ldapsearch, and name it with file:",
-	"ldapi":    "export the entries into text with ldapsearch, and name it with file:",
-	"ldaps":    "export the entries into text with ldapsearch, and name it with file:",
-	"lua":      "there is no Lua in Mailseal; write what the script answers into a table, and name it with file:",
+	"bdb": "dump it into a text file with db_dump -p, and refer to that with file:",
+	"db":  "dump it into a text file with db_dump -p, and refer to that with file:",
+	"mdb": "dump it into a text file with mdb_dump -p, and refer to that with file:",
+	"dsn": "export the table into a text file and refer to that with file:, or let Mailseal " +
+		"query the database ([sources] in mailseal.toml(5))",
+	"ldap":     "export the entries into a text file with ldapsearch, and refer to that with file:",
+	"ldapi":    "export the entries into a text file with ldapsearch, and refer to that with file:",
+	"ldaps":    "export the entries into a text file with ldapsearch, and refer to that with file:",
+	"lua":      "Mailseal has no Lua; write the answers of the script into a table file, and refer to that with file:",
 	"memcache": "write its contents into a table file, and refer to that with file:",
-	"repute":   "there is no reputation in Mailseal; take the setting out",
-	"socket":   "a web service can answer instead ([sources] in mailseal.toml(5)), or a table named with file:",
+	"repute":   "Mailseal has no reputation; remove the setting",
+	"socket":   "use a web service instead ([sources] in mailseal.toml(5)), or a table file with file:",
 	"erlang":   "write its answers into a table file, and refer to that with file:",
 }
 

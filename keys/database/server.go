@@ -148,7 +148,7 @@ func (s server) silence(err error) string {
 		errors.Is(err, syscall.ECONNRESET)):
 		return s.another()
 	case s.isConnecting(err) && strings.Contains(err.Error(), notTLS):
-		return where + " offers no TLS, which sslmode asks for, or what answers there is not " +
+		return where + " offers no TLS, which sslmode asks for, or the server there is not " +
 			"PostgreSQL; are host and port right?"
 	}
 	return ""
@@ -156,8 +156,7 @@ func (s server) silence(err error) string {
 
 // another says that something else listens at the address.
 func (s server) another() string {
-	return fmt.Sprintf("what answers at %s does not speak the protocol of %s; are host and port "+
-		"right?", s.at, s.kind)
+	return fmt.Sprintf("the server at %s does not speak the protocol of %s; are host and port right?", s.at, s.kind)
 }
 
 // isConnecting reports whether an error comes from opening a connection, and not from a query.

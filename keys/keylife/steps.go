@@ -214,8 +214,9 @@ func (s *State) advance(k *Key, v View) []Event {
 			Note: fmt.Sprintf("a vendor's key, %s; Mailseal only checks its record", k.Stage)}}
 	}
 	if to == keys.Active && s.isAlone(k) {
-		return []Event{{Name: k.Name(), Waits: "an RSA key of " + k.Domain +
-			" that signs: few verifiers know Ed25519", Unknown: v.observe(k) == keys.SightUnknown}}
+		return []Event{{Name: k.Name(), Waits: "until an RSA key of " + k.Domain +
+			" signs, since few receivers verify Ed25519",
+			Unknown: v.observe(k) == keys.SightUnknown}}
 	}
 	isFirst := s.isFirst(k)
 	err := s.Move(k, to, v, "")

@@ -27,10 +27,10 @@ func (t *Table) Explain(q Query) []Consideration {
 		case taken != "":
 			c.Why = "it would sign, but " + taken + " comes first"
 		case t.all:
-			c.Signs, c.Why = true, "it fits "+q.Author.String()+c.Rule.by(q)+
-				", and all rules that fit sign"
+			c.Signs, c.Why = true, "it matches "+q.Author.String()+c.Rule.by(q)+
+				", and all rules that match sign"
 		default:
-			c.Signs, c.Why = true, "it is the first rule that fits "+q.Author.String()+c.Rule.by(q)
+			c.Signs, c.Why = true, "it is the first rule that matches "+q.Author.String()+c.Rule.by(q)
 			taken = c.Rule.Name
 		}
 		out = append(out, c)

@@ -14,7 +14,7 @@ import (
 
 // errOtherDomain means that a source returned a key of another domain than the requested
 // one, and that other_domains forbids that.
-var errOtherDomain = errors.New("the row is of a domain other than the requested one")
+var errOtherDomain = errors.New("the key belongs to a domain other than the expected one")
 
 // maxForeign bounds the rows that are remembered as reported; beyond, all of them may be reported
 // once more.

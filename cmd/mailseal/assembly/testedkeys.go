@@ -33,8 +33,7 @@ func (t *testedKeys) test(k keys.Key) error {
 	}
 	k.Domain, k.Selector = "probe.invalid", "probe"
 	if err := sign.TestKey(k, dkim.SignOptions{}); err != nil {
-		return fmt.Errorf("the key fails its self-test, no verifier would accept its signatures: "+
-			"%w", err)
+		return fmt.Errorf("the key fails its self-test, so no receiver would accept its signatures: %w", err)
 	}
 	t.add(id)
 	return nil

@@ -22,7 +22,7 @@ func (p Printer) Report(f Finding) {
 		fmt.Fprintf(p.Out, "  %s\n", strings.TrimSuffix(line, "\n"))
 	}
 	if f.Mended {
-		fmt.Fprintln(p.Out, "  the lines that are printed for another finding fix this one, too")
+		fmt.Fprintln(p.Out, "  the lines printed for another finding also correct this one")
 	}
 }
 

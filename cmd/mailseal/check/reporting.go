@@ -49,7 +49,7 @@ func (c *checker) reportingRecord(ctx context.Context, rule place, d string) {
 		case r.Local == "":
 			wrong = "it has no ra=, the local part of the address"
 		case r.Percent == 0:
-			wrong = "rp=0 leaves every failure out"
+			wrong = "rp=0 means that no failure is reported"
 		}
 	default:
 		wrong = "there is more than one TXT record"

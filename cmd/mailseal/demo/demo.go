@@ -237,7 +237,7 @@ func (d *demo) freePorts() error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(d.Out, "Port %s is in use: the demo takes %s.\n", port, free)
+		fmt.Fprintf(d.Out, "Port %s is in use: the demo uses %s.\n", port, free)
 		out = strings.Replace(out, p.before+port+p.after, p.before+free+p.after, 1)
 	}
 	if out == string(text) {

@@ -344,7 +344,7 @@ func (e signingExplained) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Mail from %s is %s (%s).\n", e.From, e.Role, e.By)
 	for _, r := range e.Rules {
-		fmt.Fprintf(&b, "  %-8s %s: %s%s\n", r.Rule, either(r.Signs, "fits", "does not sign"),
+		fmt.Fprintf(&b, "  %-8s %s: %s%s\n", r.Rule, either(r.Signs, "matches", "does not sign"),
 			r.Why, bracketed(r.Place))
 	}
 	if e.Others > 0 {
@@ -376,8 +376,8 @@ func (a *addable) write(b *strings.Builder) {
 		when   string
 		fields []string
 	}{
-		{"where the message has none", a.WhenAbsent},
-		{"where it has none, but 8-bit text or another field of MIME", a.WhenNotPlain},
+		{"if the message has none", a.WhenAbsent},
+		{"if it has none, but 8-bit text or another MIME field", a.WhenNotPlain},
 		{"always", append(slices.Clone(a.Always), "and any other field that signing.headers does not name")},
 	} {
 		if len(l.fields) > 0 {

@@ -163,8 +163,8 @@ func trustText(l store.ReportLine) string {
 		return counted + ", since no receiver sees so many messages of one domain"
 	case l.Refused:
 		return counted + ": you refused reports of " + clean(l.Reporter) +
-			"; mailseal reports accept --not " +
-			clean(l.Reporter) + " has those count again that are proven"
+			"; \"mailseal reports accept --not " +
+			clean(l.Reporter) + "\" makes the authenticated ones count again"
 	case l.Trust == store.Aligned:
 		return counted + ": its mail was authenticated for the reporter's domain"
 	case l.Trust == store.ByHand:
@@ -173,7 +173,7 @@ func trustText(l store.ReportLine) string {
 		return counted + ": you accepted reports of " + clean(l.Reporter)
 	}
 	return counted + ", since its mail is not authenticated for " + clean(l.Reporter) +
-		"; mailseal reports accept " + clean(l.Reporter) + " has its reports count"
+		"; \"mailseal reports accept " + clean(l.Reporter) + "\" makes its reports count"
 }
 
 // DomainList is "mailseal reports domains".

@@ -172,7 +172,7 @@ func (r *Ring) whenTheySign(d string, hasSigned bool) string {
 	if r.cfg.Rotation.Every > 0 {
 		runs = "The daemon (rotation.every)"
 	}
-	return fmt.Sprintf("Publish the records now. The present keys go on signing. %s signs with the new "+
+	return fmt.Sprintf("Publish the records now. The present keys continue to sign. %s signs with the new "+
 		"ones when all name servers have shown their records for %s (rotation.publish).", runs,
 		config.Days(r.cfg.Rotation.Publish))
 }
@@ -291,7 +291,7 @@ func (r *Ring) printEvent(e keylife.Event) error {
 		return err
 	}
 	if e.Publish.Text == "" && r.o.Format == "zone" {
-		text = "  the record is the vendor's, and its text is not known here (--record)\n"
+		text = "  the vendor publishes this record; its text is not known here (give it with --record)\n"
 	}
 	fmt.Fprint(r.out, text)
 	return nil

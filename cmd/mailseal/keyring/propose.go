@@ -74,9 +74,10 @@ func (r *Ring) alreadySigns(ctx context.Context, d string) error {
 		return nil
 	}
 	k := others[0]
-	return answer.NewBad(fmt.Errorf("%s already signs with %s (%s), so no keys were made: \"mailseal "+
-		"keys record %s\" prints its record; \"mailseal keys generate %s\" makes keys that Mailseal "+
-		"replaces, and says how to move to them", d, k.recordName(), k.From, k.recordName(), d))
+	return answer.NewBad(fmt.Errorf(
+		"%s already signs with %s (%s), so no keys were made: \"mailseal "+
+			"keys record %s\" prints its record; \"mailseal keys generate %s\" makes keys that Mailseal "+
+			"replaces, and says how to move to them", d, k.recordName(), k.From, k.recordName(), d))
 }
 
 // ownKeys are the keys of a domain that are not a vendor's, at some stages.
@@ -116,7 +117,8 @@ func (r *Ring) proposed(ctx context.Context, out *proposedKeys) error {
 	for _, seen := range r.rotator.Look(ctx, now) {
 		record := publish.Record{Name: seen.Name(), Text: seen.Text}
 		if _, err := dkim.ParseRecord(record.Text); err != nil {
-			return answer.NewFailed(fmt.Errorf("%s: no verifier would accept the record: %w", record.Name, err))
+			return answer.NewFailed(fmt.Errorf("%s: no verifier would accept the record: %w",
+				record.Name, err))
 		}
 		out.Records = append(out.Records, record)
 		out.Keys = append(out.Keys, newSeenJSON(seen))
@@ -142,8 +144,8 @@ func (r *Ring) proposed(ctx context.Context, out *proposedKeys) error {
 func (r *Ring) notesOf(p proposedKeys, kind answer.Kind) []string {
 	var notes []string
 	if kind == answer.Good {
-		notes = append(notes, "All keys sign. For new ones: mailseal keys generate "+p.Domain+
-			", or rotation.every.")
+		notes = append(notes, "All keys sign. To replace them, run \"mailseal keys generate "+
+			p.Domain+"\", or set rotation.every.")
 	} else {
 		notes = append(notes, "Publish the records. A key signs once every name server shows its "+
 			"record: the daemon checks that every minute, and this command does when you run it "+

@@ -43,8 +43,8 @@ func keysToDo(s service.Service, toml string) []opendkim.Note {
 	if len(paths) == 0 {
 		return nil
 	}
-	const what = "the user %s cannot read keys: it is stopped at %s. " +
-		"Once OpenDKIM has stopped, which does not sign with keys that a group can read: %s"
+	const what = "the user %s cannot read keys: it has no access to %s. Run this after OpenDKIM " +
+		"has stopped, since OpenDKIM does not sign with keys that a group can read: %s"
 	text := fmt.Sprintf(what, s.Name, few(paths), remedy.Access(s.Name, paths))
 	return []opendkim.Note{{Group: opendkim.Todo, Text: text}}
 }

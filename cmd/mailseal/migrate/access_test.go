@@ -39,11 +39,11 @@ func TestKeysToDo(t *testing.T) {
 		want            string // "" for nothing, DIR for the directory of the keys
 	}{
 		{"everybody may", nobody, 0o755, 0o644, ""},
-		{"the file is closed", nobody, 0o755, 0o600, "stopped at DIR/a/1.pem, DIR/a/2.pem. "},
-		{"the directory is closed", nobody, 0o700, 0o644, "stopped at DIR/a. "},
+		{"the file is closed", nobody, 0o755, 0o600, "no access to DIR/a/1.pem, DIR/a/2.pem. "},
+		{"the directory is closed", nobody, 0o700, 0o644, "no access to DIR/a. "},
 		{"the group may", service.Service{Name: "mailseal", UID: 54321, Groups: []int{ours}}, 0o750, 0o640, ""},
 		{"the group may list and not pass", service.Service{Name: "mailseal", UID: 54321,
-			Groups: []int{ours}}, 0o740, 0o640, "stopped at DIR/a. "},
+			Groups: []int{ours}}, 0o740, 0o640, "no access to DIR/a. "},
 		{"the owner may", service.Service{Name: "mailseal", UID: us}, 0o700, 0o600, ""},
 		{"the user does not exist", service.Service{Name: "mailseal", UID: -1}, 0o700, 0o600, ""},
 	} {
