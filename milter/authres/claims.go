@@ -18,7 +18,7 @@ import (
 //
 // Readers differ: some know comments and some do not, nested or not, some take quotes for part of
 // the name, some stop at the first word, some decode encoded words, some compare U-labels. So value
-// is read in all those manners, and one is enough. Case, a final dot, a version, "/jobid" and
+// is read in all those variants, and one is enough. Case, a final dot, a version, "/jobid" and
 // whatever follows the name do not matter; the rest of the field need not be readable. A name that
 // merely begins or ends like one of ids is another's.
 //
@@ -35,7 +35,7 @@ func Claims(value []byte, ids []string) bool {
 	}
 	wanted, room := normalized(ids)
 	var seen []reading
-	for _, e := range manners(s) {
+	for _, e := range variants(s) {
 		v := e.look(s, room)
 		if slices.ContainsFunc(seen, v.isLike) {
 			continue
@@ -48,10 +48,10 @@ func Claims(value []byte, ids []string) bool {
 	return false
 }
 
-// isLike reports whether a manner saw what another did. The strict manner is like no other, since
+// isLike reports whether a variant saw what another did. The strict variant is like no other, since
 // it alone judges what it saw as RFC 8601 does.
 func (v reading) isLike(w reading) bool {
-	return v.manner != strict && v.broken == w.broken && bytes.Equal(v.text, w.text) &&
+	return v.variant != strict && v.broken == w.broken && bytes.Equal(v.text, w.text) &&
 		slices.Equal(v.gap, w.gap)
 }
 
@@ -61,7 +61,7 @@ func normalized(ids []string) (wanted []string, room int) {
 	room = 1024
 	for _, id := range ids {
 		for _, form := range []string{id, cleanID(id)} {
-			seen := manner{quotes: true, high: true}.look(`"`+form+`"`, len(form))
+			seen := variant{quotes: true, high: true}.look(`"`+form+`"`, len(form))
 			if name := strings.TrimRight(string(seen.text), "."); name != "" {
 				wanted = append(wanted, name)
 			}
@@ -74,8 +74,8 @@ func normalized(ids []string) (wanted []string, room int) {
 	return wanted, room
 }
 
-// manner is a way to read what is before the first semicolon.
-type manner struct {
+// variant is a way to read what is before the first semicolon.
+type variant struct {
 	comments bool // comments are skipped; else their text is text
 	nested   bool // there are comments in comments
 	escapes  bool // a backslash in a comment or quote takes the next octet's meaning away
@@ -84,13 +84,13 @@ type manner struct {
 }
 
 // strict is how RFC 8601 reads.
-var strict = manner{comments: true, nested: true, escapes: true, quotes: true, high: true}
+var strict = variant{comments: true, nested: true, escapes: true, quotes: true, high: true}
 
-// manners returns every way to read s, the strict one among them.
-func manners(s string) []manner {
-	var all []manner
+// variants returns every way to read s, the strict one among them.
+func variants(s string) []variant {
+	var all []variant
 	for i := range 16 {
-		all = append(all, manner{i&1 != 0, i&2 != 0, i&4 != 0, i&8 != 0, true})
+		all = append(all, variant{i&1 != 0, i&2 != 0, i&4 != 0, i&8 != 0, true})
 	}
 	if strings.ContainsFunc(s, isHigh) {
 		for _, e := range all {
@@ -103,18 +103,18 @@ func manners(s string) []manner {
 
 func isHigh(r rune) bool { return r > '~' }
 
-// reading is what a manner saw: the beginning of the text in lower case, without white space,
-// quotes, backslashes and whatever else a manner passes over.
+// reading is what a variant saw: the beginning of the text in lower case, without white space,
+// quotes, backslashes and whatever else a variant passes over.
 type reading struct {
-	manner manner
-	text   []byte
-	gap    []bool // something was skipped before the octet
-	broken bool   // a comment or quote did not end: to this manner there is not a name
+	variant variant
+	text    []byte
+	gap     []bool // something was skipped before the octet
+	broken  bool   // a comment or quote did not end: to this variant there is not a name
 }
 
 // look reads at most room octets of text.
-func (e manner) look(s string, room int) reading {
-	v := reading{manner: e}
+func (e variant) look(s string, room int) reading {
+	v := reading{variant: e}
 	gap, inQuotes := false, false
 	for i := 0; i < len(s) && len(v.text) < room; i++ {
 		c := s[i]
@@ -140,7 +140,7 @@ func (e manner) look(s string, room int) reading {
 
 // add takes the octet c, and reports whether there is a gap before the next.
 func (v *reading) add(c byte, gap bool) bool {
-	if c <= ' ' || strings.IndexByte(`"'\()`, c) >= 0 || c > '~' && (!v.manner.high || c == 0x7f) {
+	if c <= ' ' || strings.IndexByte(`"'\()`, c) >= 0 || c > '~' && (!v.variant.high || c == 0x7f) {
 		return true
 	}
 	// Punctuation before the name is not part of any; an equals sign may begin an encoded word.
@@ -155,7 +155,7 @@ func (v *reading) add(c byte, gap bool) bool {
 }
 
 // endOfComment returns where the comment that begins at i ends, len(s) when it does not.
-func (e manner) endOfComment(s string, i int) int {
+func (e variant) endOfComment(s string, i int) int {
 	depth := 0
 	for ; i < len(s); i++ {
 		switch s[i] {
@@ -187,7 +187,7 @@ func (v reading) claims(wanted []string) bool {
 		}
 	}
 	first, whole := v.words()
-	if strings.ContainsFunc(first, isHigh) && v.manner == strict && !isName(first) {
+	if strings.ContainsFunc(first, isHigh) && v.variant == strict && !isName(first) {
 		return true
 	}
 	return mapsTo(first, wanted) || mapsTo(whole, wanted)

@@ -131,7 +131,7 @@ func (r *Results) ReceivedSPF(id string) []message.Field {
 
 // told returns the part of a reason that recipients may read: which of our name servers did
 // not answer is for the log.
-func told(value, reason string) string {
+func comment(value, reason string) string {
 	if value == "temperror" && isOurs(reason) {
 		return dkim.Busy
 	}
@@ -168,7 +168,7 @@ func (r *Results) Trouble() string {
 
 func dkimResult(s dkim.Result) authres.Result {
 	out := authres.Result{Method: "dkim", Value: string(s.Value),
-		Comment: told(string(s.Value), s.Reason)}
+		Comment: comment(string(s.Value), s.Reason)}
 	if s.Value == dkim.Pass {
 		out.Comment = passComment(s)
 	}
@@ -193,7 +193,7 @@ func passComment(s dkim.Result) string {
 
 func spfResult(s spf.Result) authres.Result {
 	out := authres.Result{Method: "spf", Value: string(s.Value),
-		Comment: told(string(s.Value), s.Reason)}
+		Comment: comment(string(s.Value), s.Reason)}
 	if name, value := s.Property(); value != "" {
 		out.Properties = []authres.Property{{Type: "smtp", Name: name, Value: value}}
 	}
@@ -202,7 +202,7 @@ func spfResult(s spf.Result) authres.Result {
 
 func (r *Results) dmarcResult(d dmarc.Result, disposition string) authres.Result {
 	out := authres.Result{Method: "dmarc", Value: string(d.Value),
-		Comment: told(string(d.Value), d.Reason)}
+		Comment: comment(string(d.Value), d.Reason)}
 	if rec := d.Record; rec != nil && (d.Value == dmarc.Pass || d.Value == dmarc.Fail) {
 		words := []string{"p=" + string(rec.Policy)}
 		for _, t := range []struct{ tag, value string }{{"sp", string(rec.Subdomain)},
@@ -258,7 +258,7 @@ func (r *Results) arcResult(a arc.Result) authres.Result {
 func (r *Results) iprevResult(p iprev.Result) authres.Result {
 	out := authres.Result{Method: "iprev", Value: string(p.Value), Comment: p.Name}
 	if p.Value != iprev.Pass {
-		out.Comment = told(string(p.Value), p.Reason)
+		out.Comment = comment(string(p.Value), p.Reason)
 	}
 	out.Properties = []authres.Property{{Type: "policy", Name: "iprev", Value: r.Client.String()}}
 	return out

@@ -20,7 +20,7 @@ func (p *Parts) Remembered() []keys.Key {
 			continue
 		}
 		if _, ok := memories[s]; !ok {
-			memories[s] = recall(s)
+			memories[s] = memoryOf(s)
 		}
 		for _, k := range memories[s].signing(r) {
 			if k.Signer == nil || k.Domain == "" || strings.Contains(k.Domain, "%") {
@@ -44,7 +44,7 @@ type memory struct {
 	queries []keys.Held // about senders
 }
 
-func recall(s *Source) memory {
+func memoryOf(s *Source) memory {
 	m := memory{byName: map[string]keys.Key{}}
 	for _, h := range s.Held() {
 		if h.Name == "" {

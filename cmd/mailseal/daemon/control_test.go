@@ -290,7 +290,7 @@ func TestTodayEnds(t *testing.T) {
 	now := time.Date(2026, 5, 4, 23, 59, 0, 0, time.UTC)
 	d := newToday(func() time.Time { return now })
 	m := &memory{now: func() time.Time { return now }}
-	log := recall(slog.New(slog.DiscardHandler), m)
+	log := withRecent(slog.New(slog.DiscardHandler), m)
 	count := func() {
 		d.add(countMessages, "ours", "accept")
 		log.Error("broken")
@@ -316,18 +316,18 @@ func TestTodayEnds(t *testing.T) {
 // length.
 func TestRecallIsBounded(t *testing.T) {
 	m := &memory{now: time.Now}
-	log := recall(slog.New(slog.DiscardHandler), m).With("in", "a test")
+	log := withRecent(slog.New(slog.DiscardHandler), m).With("in", "a test")
 	log.Error("the one error")
 	for range 100 {
 		log.Warn(strings.Repeat("long ", 1000), "password", "postgres://joe:secret@db/x")
 	}
 	l := m.log()
-	if l.Errors != 1 || l.Warnings != 100 || len(l.Last) != maxRecalled+1 ||
+	if l.Errors != 1 || l.Warnings != 100 || len(l.Last) != maxRecent+1 ||
 		l.Last[0].Text != `msg="the one error" in="a test"` {
 		t.Errorf("%+v", l)
 	}
 	for _, r := range l.Last {
-		if len(r.Text) > maxRecalledLine+len("…") || strings.Contains(r.Text, "secret") {
+		if len(r.Text) > maxRecentLine+len("…") || strings.Contains(r.Text, "secret") {
 			t.Errorf("%q", r.Text)
 		}
 	}

@@ -178,7 +178,7 @@ func sayBackend(log *slog.Logger) {
 // unstarted returns a daemon that has yet to read its configuration.
 func unstarted(o Options, log *slog.Logger) *Daemon {
 	remembered := &memory{now: time.Now}
-	log = recall(log, remembered)
+	log = withRecent(log, remembered)
 	slog.SetDefault(log) // go-milter writes to the default logger
 	d := &Daemon{
 		load:    o.Load,

@@ -13,13 +13,13 @@ import (
 )
 
 const (
-	// maxRecalled is how many errors and how many warnings are remembered for "mailseal status".
+	// maxRecent is how many errors and how many warnings are remembered for "mailseal status".
 	// Warnings do not drive out errors. Strangers may fill it by mail that is logged as a warning;
 	// older lines are in the log.
-	maxRecalled = 10
+	maxRecent = 10
 
-	// maxRecalledLine bounds each of them, in bytes.
-	maxRecalledLine = 400
+	// maxRecentLine bounds each of them, in bytes.
+	maxRecentLine = 400
 )
 
 // memory is what is remembered of a log.
@@ -33,25 +33,25 @@ type memory struct {
 	last     map[slog.Level][]control.Record
 }
 
-// recalling is a handler that remembers the latest warnings and errors, and passes all on.
-type recalling struct {
+// recentHandler is a handler that remembers the latest warnings and errors, and passes all on.
+type recentHandler struct {
 	slog.Handler
 	to    *memory
 	attrs []slog.Attr // of WithAttrs, those of the groups included
 }
 
-// recall returns a logger that to remembers.
-func recall(log *slog.Logger, to *memory) *slog.Logger {
-	return slog.New(recalling{Handler: log.Handler(), to: to})
+// withRecent returns a logger that to remembers.
+func withRecent(log *slog.Logger, to *memory) *slog.Logger {
+	return slog.New(recentHandler{Handler: log.Handler(), to: to})
 }
 
 // Enabled implements slog.Handler. Lines below the level of the log are remembered, too.
-func (r recalling) Enabled(ctx context.Context, l slog.Level) bool {
+func (r recentHandler) Enabled(ctx context.Context, l slog.Level) bool {
 	return l >= slog.LevelWarn || r.Handler.Enabled(ctx, l)
 }
 
 // Handle implements slog.Handler.
-func (r recalling) Handle(ctx context.Context, rec slog.Record) error {
+func (r recentHandler) Handle(ctx context.Context, rec slog.Record) error {
 	if rec.Level >= slog.LevelWarn {
 		r.to.add(rec, r.attrs)
 	}
@@ -62,14 +62,14 @@ func (r recalling) Handle(ctx context.Context, rec slog.Record) error {
 }
 
 // WithAttrs implements slog.Handler.
-func (r recalling) WithAttrs(a []slog.Attr) slog.Handler {
-	return recalling{r.Handler.WithAttrs(a), r.to, slices.Concat(r.attrs, a)}
+func (r recentHandler) WithAttrs(a []slog.Attr) slog.Handler {
+	return recentHandler{r.Handler.WithAttrs(a), r.to, slices.Concat(r.attrs, a)}
 }
 
 // WithGroup implements slog.Handler. The daemon's log has no groups: their attributes are
 // remembered without their name.
-func (r recalling) WithGroup(name string) slog.Handler {
-	return recalling{r.Handler.WithGroup(name), r.to, r.attrs}
+func (r recentHandler) WithGroup(name string) slog.Handler {
+	return recentHandler{r.Handler.WithGroup(name), r.to, r.attrs}
 }
 
 // add remembers a record as the text handler writes it, without the time and the level.
@@ -92,7 +92,7 @@ func (m *memory) add(rec slog.Record, attrs []slog.Attr) {
 		m.last = map[slog.Level][]control.Record{}
 	}
 	list := append(m.last[level], control.Record{Time: m.now(), Level: level.String(), Text: line})
-	if len(list) > maxRecalled {
+	if len(list) > maxRecent {
 		list = list[1:]
 	}
 	m.last[level] = list
@@ -100,10 +100,10 @@ func (m *memory) add(rec slog.Record, attrs []slog.Attr) {
 
 // shorten cuts what is shown on one line.
 func shorten(line string) string {
-	if len(line) <= maxRecalledLine {
+	if len(line) <= maxRecentLine {
 		return line
 	}
-	return strings.ToValidUTF8(line[:maxRecalledLine], "") + "…"
+	return strings.ToValidUTF8(line[:maxRecentLine], "") + "…"
 }
 
 // turn begins a new day if there is one.

@@ -17,11 +17,11 @@ import (
 	"mailseal/milter/report/store/storetest"
 )
 
-// standingClock does not wait: it is moved on by what would be waited.
-type standingClock struct{ now time.Time }
+// manualClock does not wait: it is moved on by what would be waited.
+type manualClock struct{ now time.Time }
 
-func (c *standingClock) Now() time.Time { return c.now }
-func (c *standingClock) Wait(_ context.Context, d time.Duration) error {
+func (c *manualClock) Now() time.Time { return c.now }
+func (c *manualClock) Wait(_ context.Context, d time.Duration) error {
 	c.now = c.now.Add(d)
 	return nil
 }
@@ -45,9 +45,9 @@ func zoneOf(t *testing.T, text string) *dnstest.Zone {
 }
 
 // newHistory makes a role with the domains that are named.
-func newHistory(t *testing.T, names ...string) (*history, *standingClock) {
+func newHistory(t *testing.T, names ...string) (*history, *manualClock) {
 	t.Helper()
-	clock := &standingClock{time.Date(2026, 11, 30, 8, 0, 0, 0, time.UTC)}
+	clock := &manualClock{time.Date(2026, 11, 30, 8, 0, 0, 0, time.UTC)}
 	cfg := &config.Config{}
 	cfg.Reports.Store = "sqlite:" + storetest.SQLite(t)
 	cfg.Reports.DNSEvery = 6 * time.Hour
@@ -166,7 +166,7 @@ func TestDNSRoundsAreSpread(t *testing.T) {
 // dnsCount counts the questions of each second.
 type dnsCount struct {
 	dns.Resolver
-	clock   *standingClock
+	clock   *manualClock
 	seconds map[int64]int
 	total   int
 }
@@ -198,7 +198,7 @@ func hosted(t *testing.T, n int, ownHosts bool) (names []string, z *dnstest.Zone
 }
 
 // dnsRounds runs the role for a while, and returns the longest time that a domain was not checked.
-func dnsRounds(t *testing.T, h *history, clock *standingClock, names []string,
+func dnsRounds(t *testing.T, h *history, clock *manualClock, names []string,
 	while time.Duration) time.Duration {
 	longest := int64(0)
 	began := clock.now

@@ -68,7 +68,7 @@ func intakeRole() Role {
 				},
 				Jobs: append(metricsJobs(p, s),
 					newLead(p, store.LeaseIntake).jobs(s, func(s *store.Store) []jobs.Job {
-						return slices.Concat([]jobs.Job{purgeJob(p, s), standingsJob(p, s)},
+						return slices.Concat([]jobs.Job{purgeJob(p, s), domainStatesJob(p, s)},
 							originJobs(p, s, server.Trust.Resolver), alertJobs(p, s))
 					})...),
 			}, nil

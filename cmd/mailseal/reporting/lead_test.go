@@ -30,9 +30,9 @@ func TestJobsAreFenced(t *testing.T) {
 	var first, second error
 	list := l.jobs(s, func(s *store.Store) []jobs.Job {
 		return []jobs.Job{{Name: "work", Do: func(ctx context.Context) error {
-			first = s.KeepStanding(ctx, store.Standing{Domain: "a.example", Data: "{}"})
+			first = s.KeepDomainState(ctx, store.DomainState{Domain: "a.example", Data: "{}"})
 			l.end() // as if the host had been paused
-			second = s.KeepStanding(ctx, store.Standing{Domain: "b.example", Data: "{}"})
+			second = s.KeepDomainState(ctx, store.DomainState{Domain: "b.example", Data: "{}"})
 			return second
 		}}}
 	})
@@ -42,7 +42,7 @@ func TestJobsAreFenced(t *testing.T) {
 	if first != nil || !errors.Is(second, store.ErrLeaseLost) {
 		t.Errorf("with the lease: %v; without: %v", first, second)
 	}
-	if kept, err := s.Standings(t.Context(), 0); err != nil || len(kept) != 1 {
+	if kept, err := s.DomainStates(t.Context(), 0); err != nil || len(kept) != 1 {
 		t.Errorf("kept %+v, %v", kept, err)
 	}
 }

@@ -232,7 +232,7 @@ func (w *Watcher) silent(ctx context.Context, now time.Time) (out []store.Alert,
 // policies finds changes of policy. Reporters write a policy in different ways, so each is
 // compared with itself.
 func (w *Watcher) policies(ctx context.Context, now time.Time) (out []store.Alert, err error) {
-	told := map[string]bool{}
+	reported := map[string]bool{}
 	var before store.Published
 	err = w.Store.EachPolicy(ctx, now.AddDate(0, 0, -history), func(p store.Published) {
 		was := before
@@ -243,10 +243,10 @@ func (w *Watcher) policies(ctx context.Context, now time.Time) (out []store.Aler
 		}
 		from, to := words(was.Policy), words(p.Policy)
 		subject := from + " to " + to
-		if from == to || told[p.Domain+" "+subject] || len(told) > maxTold {
+		if from == to || reported[p.Domain+" "+subject] || len(reported) > maxReported {
 			return
 		}
-		told[p.Domain+" "+subject] = true
+		reported[p.Domain+" "+subject] = true
 		out = append(out, store.Alert{
 			Code: PolicyChanged, Domain: p.Domain, Subject: subject,
 			Text: fmt.Sprintf("The policy of %s changed from %s to %s, according to the report "+
@@ -257,8 +257,8 @@ func (w *Watcher) policies(ctx context.Context, now time.Time) (out []store.Aler
 	return bounded(out), err
 }
 
-// maxTold bounds the changes of policy that one look finds: a reporter can invent any number.
-const maxTold = 1000
+// maxReported bounds the changes of policy that one look finds: a reporter can invent any number.
+const maxReported = 1000
 
 // words are the tags of a policy that decide how receivers treat mail.
 func words(p report.PolicyPublished) string {

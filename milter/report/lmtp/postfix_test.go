@@ -13,13 +13,13 @@ import (
 	"mailseal/milter/report/store"
 )
 
-// told tells of each mail that was stored.
-type told struct {
+// reportingTaker tells of each mail that was stored.
+type reportingTaker struct {
 	*intake.Intake
 	taken chan *intake.Taken
 }
 
-func (t told) Take(ctx context.Context, a *store.Arrival) (*intake.Taken, error) {
+func (t reportingTaker) Take(ctx context.Context, a *store.Arrival) (*intake.Taken, error) {
 	out, err := t.Intake.Take(ctx, a)
 	t.taken <- out
 	return out, err
@@ -39,7 +39,7 @@ func delivers(t *testing.T, path string, send func()) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	s := &Server{
-		Intake: told{&intake.Intake{Store: newStore(t)}, taken}, Trust: &Trust{}, Name: "reports.example",
+		Intake: reportingTaker{&intake.Intake{Store: newStore(t)}, taken}, Trust: &Trust{}, Name: "reports.example",
 		Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Now: time.Now,
 	}
 	go s.Serve(ctx, l)

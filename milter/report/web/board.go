@@ -24,7 +24,7 @@ const (
 	// intake alone does.
 	maxJudgedNow = 200
 
-	// keptAnew is how often all standings are read: of two processes that write at once, the later
+	// keptAnew is how often all states are read: of two processes that write at once, the later
 	// one may have the smaller serial.
 	keptAnew = 10 * time.Minute
 )
@@ -32,20 +32,20 @@ const (
 // keeping caches the stored states of domains, and reads those that were written since.
 type keeping struct {
 	mu   sync.Mutex
-	all  Standings
-	full time.Time                 // when all were read
-	slim func(*standing) *standing // what is remembered of each; nil: all of it
+	all  DomainStates
+	full time.Time                       // when all were read
+	slim func(*domainState) *domainState // what is remembered of each; nil: all of it
 }
 
 // read returns how domains stand.
-func (x *keeping) read(ctx context.Context, k keeper, now time.Time) (Standings, error) {
+func (x *keeping) read(ctx context.Context, k keeper, now time.Time) (DomainStates, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	after := x.all.serial
 	if now.Sub(x.full) >= keptAnew || now.Before(x.full) {
 		after = 0
 	}
-	fresh, err := k.Standings(ctx, after)
+	fresh, err := k.DomainStates(ctx, after)
 	if err != nil {
 		return fresh, err
 	}
@@ -63,9 +63,11 @@ func (x *keeping) read(ctx context.Context, k keeper, now time.Time) (Standings,
 	return fresh, nil
 }
 
-// standings returns how domains stand, and what has changed since; ok is false if the reader does
-// not keep that.
-func (s *Server) standings(ctx context.Context) (all Standings, c Change, ok bool, err error) {
+// domainStates returns how domains stand, and what has changed since; ok is false if the reader
+// does not keep that.
+func (s *Server) domainStates(
+	ctx context.Context,
+) (all DomainStates, c Change, ok bool, err error) {
 	k, ok := s.read.(keeper)
 	if !ok {
 		return all, c, false, nil
@@ -82,9 +84,9 @@ func (s *Server) standings(ctx context.Context) (all Standings, c Change, ok boo
 }
 
 // merge adds what was written later. The old maps are read by others.
-func (x Standings) merge(later Standings) Standings {
+func (x DomainStates) merge(later DomainStates) DomainStates {
 	if len(later.Domains) > 0 {
-		domains := make(map[string]*standing, len(x.Domains)+len(later.Domains))
+		domains := make(map[string]*domainState, len(x.Domains)+len(later.Domains))
 		for n, old := range x.Domains {
 			domains[n] = old
 		}
@@ -110,7 +112,7 @@ type board struct {
 // board gathers the data of the overview for the domains that the visitor chose, the most urgent
 // first.
 func (s *Server) board(ctx context.Context, v visit) (board, error) {
-	kept, change, ok, err := s.standings(ctx)
+	kept, change, ok, err := s.domainStates(ctx)
 	if err != nil {
 		return board{}, err
 	}
@@ -132,7 +134,7 @@ func (s *Server) board(ctx context.Context, v visit) (board, error) {
 	}
 	b.lines = slices.DeleteFunc(b.lines,
 		func(l scored) bool { return !s.shows(v, l.x.domain) })
-	old, has := b.recall(change)
+	old, has := b.restoreSums(change)
 	if b.summed = len(old) <= s.summed; b.summed {
 		err = s.sumLines(ctx, old, v.filter)
 	} else if has {
@@ -143,7 +145,7 @@ func (s *Server) board(ctx context.Context, v visit) (board, error) {
 }
 
 // since is when the first of them was found out.
-func (x Standings) since() (first time.Time) {
+func (x DomainStates) since() (first time.Time) {
 	for _, d := range x.Domains {
 		if first.IsZero() || d.At.Before(first) {
 			first = d.At
@@ -167,9 +169,9 @@ func (s *Server) boardOfFacts(ctx context.Context, v visit) (board, error) {
 		if err != nil {
 			return b, err
 		}
-		told := x.standing()
-		told.At = s.now()
-		b.lines = append(b.lines, scored{x: s.line(d, told, v.filter)})
+		fresh := x.domainState()
+		fresh.At = s.now()
+		b.lines = append(b.lines, scored{x: s.line(d, fresh, v.filter)})
 	}
 	if err := s.sumLines(ctx, b.lines, v.filter); err != nil {
 		return b, err
@@ -192,7 +194,7 @@ func (b *board) sort() {
 
 // known are the domains of the configuration and those that stand somehow, by name; all that
 // reports are on where none was judged yet.
-func (s *Server) known(ctx context.Context, kept Standings) ([]Domain, error) {
+func (s *Server) known(ctx context.Context, kept DomainStates) ([]Domain, error) {
 	if kept.Mark == (Mark{}) {
 		return s.listed(ctx)
 	}
@@ -226,9 +228,9 @@ func (r lastReport) reporter(domain string, judged advice.Day) Reporter {
 }
 
 // line returns the line of a domain from its state; it has no sums yet.
-func (s *Server) line(d Domain, stored *standing, f Filter) *facts {
+func (s *Server) line(d Domain, stored *domainState, f Filter) *facts {
 	if stored == nil {
-		stored = &standing{Domain: d}
+		stored = &domainState{Domain: d}
 	}
 	f.Domains = []string{d.Name}
 	now := advice.DayOf(s.now())
@@ -285,7 +287,7 @@ func (s *Server) judgeNow(ctx context.Context, lines []scored, c Change) error {
 		full, err := s.facts(within, d, usual(today))
 		stop()
 		if err == nil {
-			fresh := full.standing()
+			fresh := full.domainState()
 			fresh.At, fresh.Periods = s.now(), x.stored.Periods
 			lines[i].x = s.line(d, fresh, x.filter)
 		}
@@ -339,10 +341,10 @@ func (s *Server) sumLines(ctx context.Context, lines []scored, f Filter) error {
 	return nil
 }
 
-// recall gives lines the sums of the period as they were when each was judged, and returns the
+// restoreSums gives lines the sums of the period as they were when each was judged, and returns the
 // lines whose sums are others by now, and whether those of all are known. Where they are not, those
 // of the usual period order the lines.
-func (b board) recall(c Change) (old []scored, known bool) {
+func (b board) restoreSums(c Change) (old []scored, known bool) {
 	came := map[string]bool{}
 	for _, n := range c.Domains {
 		came[n] = true

@@ -157,7 +157,7 @@ func TestNewDomains(t *testing.T) {
 	}
 	read.Names = read.Names[:1]
 	judge(t, read, clockNow)
-	kept, err := read.Standings(context.Background(), 0)
+	kept, err := read.DomainStates(context.Background(), 0)
 	if err != nil || len(kept.Domains) != 1 {
 		t.Errorf("%d domains are kept, want 1: %v", len(kept.Domains), err)
 	}

@@ -34,9 +34,9 @@ type facts struct {
 	advice   advice.Advice
 	advised  Filter // the period that advice rests on
 	rules    []Rule
-	base     *facts    // of all receivers, if these are of one
-	stored   *standing // what was found out before, if these are sums alone
-	exact    bool      // of those, the sums are of now
+	base     *facts       // of all receivers, if these are of one
+	stored   *domainState // what was found out before, if these are sums alone
+	exact    bool         // of those, the sums are of now
 	reasons  keptReasons
 }
 
@@ -127,16 +127,17 @@ func (s *Server) keptAdvice(ctx context.Context, x *facts) (*advice.Advice, erro
 	if u := usual(x.now); x.filter.From != u.From || x.filter.To != u.To {
 		return nil, nil // the classes of another period cannot be compared
 	}
-	all, change, ok, err := s.standings(ctx)
+	all, change, ok, err := s.domainStates(ctx)
 	if err != nil || !ok || change.All || slices.Contains(change.Domains, x.domain.Name) ||
 		all.Domains[x.domain.Name] == nil {
 		return nil, err
 	}
-	told, err := s.read.(keeper).Standing(ctx, x.domain.Name)
-	if err != nil || told == nil || told.Day != x.now || !maps.Equal(told.Classes, x.classes()) {
+	stored, err := s.read.(keeper).DomainState(ctx, x.domain.Name)
+	if err != nil || stored == nil || stored.Day != x.now ||
+		!maps.Equal(stored.Classes, x.classes()) {
 		return nil, err
 	}
-	return told.Advice, nil
+	return stored.Advice, nil
 }
 
 // group combines addresses and their mail into sources.

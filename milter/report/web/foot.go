@@ -129,9 +129,9 @@ const outgoingFor = 5 * time.Minute
 // outgoing returns what goes out, from memory if it is young enough.
 func (s *Server) outgoing(ctx context.Context) (Outgoing, error) {
 	now := s.now()
-	s.recall.mu.Lock()
-	out, at := s.recall.outgoing, s.recall.outgoingAt
-	s.recall.mu.Unlock()
+	s.cache.mu.Lock()
+	out, at := s.cache.outgoing, s.cache.outgoingAt
+	s.cache.mu.Unlock()
 	if !at.IsZero() && now.Sub(at) < outgoingFor && !now.Before(at) {
 		return out, nil
 	}
@@ -139,9 +139,9 @@ func (s *Server) outgoing(ctx context.Context) (Outgoing, error) {
 	if err != nil {
 		return out, err
 	}
-	s.recall.mu.Lock()
-	defer s.recall.mu.Unlock()
-	s.recall.outgoing, s.recall.outgoingAt = out, now
+	s.cache.mu.Lock()
+	defer s.cache.mu.Unlock()
+	s.cache.outgoing, s.cache.outgoingAt = out, now
 	return out, nil
 }
 

@@ -83,7 +83,7 @@ func TestHealth(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			x := &facts{domain: tt.domain, now: today,
-				stored: &standing{At: clock, Domain: tt.domain, Grounds: tt.ground}}
+				stored: &domainState{At: clock, Domain: tt.domain, Grounds: tt.ground}}
 			h := x.healthOf()
 			if got := healthWords[h.level].word; got != tt.word {
 				t.Errorf("health %s, want %s (%s)", got, tt.word, h.why)

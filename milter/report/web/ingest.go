@@ -155,7 +155,7 @@ func strangers(nameOfTable string, list []Stranger, now advice.Day, caption,
 // reporters returns when each receiver reported on each domain: as role intake found it out, where
 // that is kept, since there may be a million reports in the period.
 func (s *Server) reporters(ctx context.Context, v visit) ([]Reporter, error) {
-	kept, _, ok, err := s.standings(ctx)
+	kept, _, ok, err := s.domainStates(ctx)
 	if err != nil {
 		return nil, err
 	}

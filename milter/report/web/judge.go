@@ -24,7 +24,7 @@ const (
 	agedFor = 5 * time.Second
 )
 
-// Judge computes the standings of domains, and keeps them in the store. The role that may write has
+// Judge computes the states of domains, and keeps them in the store. The role that may write has
 // one Judge, and calls Run from one goroutine.
 type Judge struct {
 	Read *Stored
@@ -35,9 +35,9 @@ type Judge struct {
 	failed map[string]time.Time // domains that could not be judged: when, by the host's clock
 }
 
-// judgment is what a Judge remembers of a standing, which may take some 10 KB.
-func judgment(x *standing) *standing {
-	return &standing{Day: x.Day, At: x.At, Took: x.Took, Mark: x.Mark}
+// judgment is what a Judge remembers of a domainState, which may take some 10 KB.
+func judgment(x *domainState) *domainState {
+	return &domainState{Day: x.Day, At: x.At, Took: x.Took, Mark: x.Mark}
 }
 
 // Run judges the domains on which something has changed since they were judged, and each once a
@@ -71,7 +71,7 @@ func (j *Judge) Run(ctx context.Context) (judged int, err error) {
 }
 
 // changed judges the domains on which something has changed.
-func (j *Judge) changed(ctx context.Context, kept Standings, change Change,
+func (j *Judge) changed(ctx context.Context, kept DomainStates, change Change,
 	due []Domain) (judged int, err error) {
 	// The mark moves first, with the names of all that is owed: how far the others were judged must
 	// not depend on when the last of them is.
@@ -89,7 +89,7 @@ func (j *Judge) changed(ctx context.Context, kept Standings, change Change,
 // the longest ago first, as far as the time for them goes. The rest follows in the next runs; until
 // then pages show them as they were on the day before. Those that could not be judged the last time
 // come after all others, and their time does not count.
-func (j *Judge) another(ctx context.Context, kept Standings, change Change,
+func (j *Judge) another(ctx context.Context, kept DomainStates, change Change,
 	aged []Domain) (judged int, err error) {
 	slices.SortStableFunc(aged, func(a, b Domain) int {
 		return cmp.Or(j.failed[a.Name].Compare(j.failed[b.Name]),
@@ -117,7 +117,7 @@ func (j *Judge) another(ctx context.Context, kept Standings, change Change,
 
 // all judges the domains that are due, the quick ones first and those last that could not be judged
 // before, and returns those that are left.
-func (j *Judge) all(ctx context.Context, kept Standings, change Change,
+func (j *Judge) all(ctx context.Context, kept DomainStates, change Change,
 	due []Domain) (left []Domain, judged int,
 	err error) {
 	took := func(d Domain) time.Duration {
@@ -151,7 +151,7 @@ func (j *Judge) all(ctx context.Context, kept Standings, change Change,
 
 // due returns the domains that may stand otherwise than they are said to, and those for which only
 // another day has come.
-func (j *Judge) due(kept Standings, c Change, domains []Domain) (due, aged []Domain) {
+func (j *Judge) due(kept DomainStates, c Change, domains []Domain) (due, aged []Domain) {
 	changed := kept.unjudged()
 	for _, n := range c.Domains {
 		changed[n] = true
@@ -171,7 +171,7 @@ func (j *Judge) due(kept Standings, c Change, domains []Domain) (due, aged []Dom
 
 // mustWait reports whether a domain was judged too short a time ago. What a person changed is
 // judged at once.
-func (j *Judge) mustWait(x *standing, c Change) bool {
+func (j *Judge) mustWait(x *domainState, c Change) bool {
 	if x.Day != advice.DayOf(j.Now()) || c.Mark.byHand(x.Mark) {
 		return false
 	}
@@ -200,12 +200,12 @@ func (j *Judge) one(ctx context.Context, d Domain, mark Mark) error {
 
 func (j *Judge) judge(ctx context.Context, d Domain, mark Mark) error {
 	began := time.Now()
-	s := &Server{read: j.Read, now: j.Now, recall: recall{facts: map[string]remembered{}}}
+	s := &Server{read: j.Read, now: j.Now, cache: factsCache{facts: map[string]cachedFacts{}}}
 	facts, err := s.facts(ctx, d, usual(advice.DayOf(j.Now())))
 	if err != nil {
 		return err
 	}
-	x := facts.standing()
+	x := facts.domainState()
 	if err := x.sum(ctx, j.Read); err != nil {
 		return err
 	}
@@ -220,7 +220,7 @@ func (j *Judge) judge(ctx context.Context, d Domain, mark Mark) error {
 }
 
 // drop removes what is kept of domains that are not ours any more.
-func (j *Judge) drop(ctx context.Context, kept Standings, domains []Domain) error {
+func (j *Judge) drop(ctx context.Context, kept DomainStates, domains []Domain) error {
 	ours := map[string]bool{}
 	for _, d := range domains {
 		ours[d.Name] = true
@@ -233,5 +233,5 @@ func (j *Judge) drop(ctx context.Context, kept Standings, domains []Domain) erro
 			delete(kept.Domains, n)
 		}
 	}
-	return j.Read.Store.DropStandings(ctx, gone)
+	return j.Read.Store.DropDomainStates(ctx, gone)
 }

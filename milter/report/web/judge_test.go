@@ -45,7 +45,7 @@ func TestJudgeIsFair(t *testing.T) {
 	}
 	owed := func() []string {
 		t.Helper()
-		kept, err := read.Standings(t.Context(), 0)
+		kept, err := read.DomainStates(t.Context(), 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -135,9 +135,9 @@ func TestJudgeFailuresWait(t *testing.T) {
 	}
 }
 
-func keptOf(t *testing.T, read *Stored, domain string) *standing {
+func keptOf(t *testing.T, read *Stored, domain string) *domainState {
 	t.Helper()
-	kept, err := read.Standings(t.Context(), 0)
+	kept, err := read.DomainStates(t.Context(), 0)
 	if err != nil || kept.Domains[domain] == nil {
 		t.Fatalf("%s is not kept: %v", domain, err)
 	}

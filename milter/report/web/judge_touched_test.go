@@ -66,7 +66,7 @@ func TestOnlyTouchedAreJudged(t *testing.T) {
 			t.Fatalf("a new day: %d domains in one run, %v; want 1", n, err)
 		}
 		left := 0
-		kept, err := read.Standings(t.Context(), 0)
+		kept, err := read.DomainStates(t.Context(), 0)
 		for _, x := range kept.Domains {
 			if x.Day == today {
 				left++

@@ -66,7 +66,7 @@ type Server struct {
 	patterns []string // of mux
 
 	mu       sync.Mutex
-	recall   recall
+	cache    factsCache
 	kept     keeping
 	patience time.Duration
 	summed   int // maxSummed
@@ -79,7 +79,7 @@ func New(c Config) (*Server, error) {
 	s := &Server{read: c.Read, commands: c.Commands, checker: c.Checker, access: c.Access,
 		host: c.Host, version: c.Version, now: c.Now,
 		log: c.Log, waiting: c.Waiting, groups: c.Groups,
-		recall: recall{facts: map[string]remembered{}}}
+		cache: factsCache{facts: map[string]cachedFacts{}}}
 	s.summed, s.kept.slim = maxSummed, withoutAdvice
 	if s.patience = c.Patience; s.patience == 0 {
 		s.patience = usualPatience
@@ -120,7 +120,7 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request,
 		s.fail(w, r, who, v.bad)
 		return
 	}
-	if err := s.recall.look(r.Context(), s.read); err != nil {
+	if err := s.cache.look(r.Context(), s.read); err != nil {
 		s.fail(w, r, who, err)
 		return
 	}

@@ -281,7 +281,7 @@ func mergeSpans(old, fresh map[string][]span, names []string, all bool) map[stri
 
 // seed begins with the policies that role intake keeps, if it has. The caller holds the lock.
 func (s *Stored) seed(ctx context.Context) error {
-	kept, err := s.loadStandings(ctx, 0)
+	kept, err := s.loadDomainStates(ctx, 0)
 	if err == nil {
 		s.addPolicies(kept)
 	}
@@ -289,7 +289,7 @@ func (s *Stored) seed(ctx context.Context) error {
 }
 
 // addPolicies adds the stored policies, if there are none yet. The caller holds the lock.
-func (s *Stored) addPolicies(kept Standings) {
+func (s *Stored) addPolicies(kept DomainStates) {
 	if s.policies != nil || kept.Mark == (Mark{}) {
 		return
 	}

@@ -129,7 +129,7 @@ func TestRecall(t *testing.T) {
 
 // TestRecallBound holds that what is remembered has an end.
 func TestRecallBound(t *testing.T) {
-	r := recall{facts: map[string]remembered{}}
+	r := factsCache{facts: map[string]cachedFacts{}}
 	for i := range 10 {
 		x := &facts{ids: make([]Identity, maxFacts/4), now: today}
 		r.keep(itoa(int64(i)), x, clock, 0)
@@ -152,14 +152,14 @@ func TestRecallBound(t *testing.T) {
 func TestRecallReceivers(t *testing.T) {
 	s := newServer(t, world(), nil)
 	get(s, "/d/shop.example?receiver=google.com")
-	kept := len(s.recall.facts)
+	kept := len(s.cache.facts)
 	for i := range 20 {
 		if w := get(s, "/d/shop.example?receiver=r"+itoa(int64(i))+
 			".test"); w.Code != http.StatusOK {
 			t.Fatalf("status %d", w.Code)
 		}
 	}
-	if n := len(s.recall.facts); n != kept {
+	if n := len(s.cache.facts); n != kept {
 		t.Errorf("%d entries are remembered after 20 receivers that there are not, %d before", n,
 			kept)
 	}

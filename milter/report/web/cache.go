@@ -18,18 +18,18 @@ const (
 	maxFacts = 400_000 // identities in all, of about 250 bytes: 100 MB; beyond it all are dropped
 )
 
-// remembered are facts with the time at which they were gathered.
-type remembered struct {
+// cachedFacts are facts with the time at which they were gathered.
+type cachedFacts struct {
 	facts *facts
 	at    time.Time
 }
 
-// recall caches the facts that a server has gathered, until something changes.
-type recall struct {
+// factsCache caches the facts that a server has gathered, until something changes.
+type factsCache struct {
 	mu      sync.Mutex
 	mark    Mark
 	changes int // how often something changed: what was gathered across a change is not kept
-	facts   map[string]remembered
+	facts   map[string]cachedFacts
 	weight  int
 	domains []Domain // nil: not asked for yet
 
@@ -46,7 +46,7 @@ func (x *facts) weight() int {
 }
 
 // look drops entries that a change made stale. It is cheap enough to be called for every page.
-func (r *recall) look(ctx context.Context, read Reader) error {
+func (r *factsCache) look(ctx context.Context, read Reader) error {
 	r.mu.Lock()
 	mark := r.mark
 	r.mu.Unlock()
@@ -79,14 +79,14 @@ func (r *recall) look(ctx context.Context, read Reader) error {
 }
 
 // drop forgets everything. The caller holds the lock.
-func (r *recall) drop() {
+func (r *factsCache) drop() {
 	r.changes++
-	r.facts, r.weight, r.domains, r.intakeAt = map[string]remembered{}, 0, nil, time.Time{}
+	r.facts, r.weight, r.domains, r.intakeAt = map[string]cachedFacts{}, 0, nil, time.Time{}
 	r.outgoingAt = time.Time{}
 }
 
 // get returns remembered facts of today that are younger than age.
-func (r *recall) get(key string, now time.Time, age time.Duration) (x *facts, changes int) {
+func (r *factsCache) get(key string, now time.Time, age time.Duration) (x *facts, changes int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	kept, has := r.facts[key]
@@ -97,7 +97,7 @@ func (r *recall) get(key string, now time.Time, age time.Duration) (x *facts, ch
 }
 
 // keep remembers facts, unless something has changed since they began to be gathered.
-func (r *recall) keep(key string, x *facts, now time.Time, changes int) {
+func (r *factsCache) keep(key string, x *facts, now time.Time, changes int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if changes != r.changes {
@@ -107,16 +107,16 @@ func (r *recall) keep(key string, x *facts, now time.Time, changes int) {
 		r.weight -= old.facts.weight()
 	}
 	if r.weight+x.weight() > maxFacts {
-		r.facts, r.weight = map[string]remembered{}, 0
+		r.facts, r.weight = map[string]cachedFacts{}, 0
 	}
-	r.facts[key] = remembered{x, now}
+	r.facts[key] = cachedFacts{x, now}
 	r.weight += x.weight()
 }
 
 // facts returns the facts about a domain, from the cache if they are there.
 func (s *Server) facts(ctx context.Context, d Domain, f Filter) (*facts, error) {
 	key := d.Name + "?" + f.query()
-	x, changes := s.recall.get(key, s.now(), factsFor)
+	x, changes := s.cache.get(key, s.now(), factsFor)
 	if x != nil {
 		return x, nil
 	}
@@ -125,16 +125,16 @@ func (s *Server) facts(ctx context.Context, d Domain, f Filter) (*facts, error) 
 		return nil, err
 	}
 	if f.Receiver == "" || len(x.ids) > 0 { // a receiver that there is not is any text
-		s.recall.keep(key, x, s.now(), changes)
+		s.cache.keep(key, x, s.now(), changes)
 	}
 	return x, nil
 }
 
 // listed returns all domains.
 func (s *Server) listed(ctx context.Context) ([]Domain, error) {
-	s.recall.mu.Lock()
-	list, changes := s.recall.domains, s.recall.changes
-	s.recall.mu.Unlock()
+	s.cache.mu.Lock()
+	list, changes := s.cache.domains, s.cache.changes
+	s.cache.mu.Unlock()
 	if list != nil {
 		return list, nil
 	}
@@ -142,10 +142,10 @@ func (s *Server) listed(ctx context.Context) ([]Domain, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.recall.mu.Lock()
-	defer s.recall.mu.Unlock()
-	if changes == s.recall.changes {
-		s.recall.domains = list
+	s.cache.mu.Lock()
+	defer s.cache.mu.Unlock()
+	if changes == s.cache.changes {
+		s.cache.domains = list
 	}
 	return list, nil
 }
@@ -157,26 +157,26 @@ const intakeFor = 30 * time.Second
 // intake returns how reports arrive.
 func (s *Server) intake(ctx context.Context) (Intake, error) {
 	now := s.now()
-	s.recall.mu.Lock()
-	in, at, changes := s.recall.intake, s.recall.intakeAt, s.recall.changes
-	s.recall.mu.Unlock()
+	s.cache.mu.Lock()
+	in, at, changes := s.cache.intake, s.cache.intakeAt, s.cache.changes
+	s.cache.mu.Unlock()
 	if !at.IsZero() && now.Sub(at) < intakeFor {
 		return in, nil
 	}
 	in, err := s.read.Intake(ctx, now)
-	s.recall.mu.Lock()
-	defer s.recall.mu.Unlock()
-	if err == nil && changes == s.recall.changes {
-		s.recall.intake, s.recall.intakeAt = in, now
+	s.cache.mu.Lock()
+	defer s.cache.mu.Unlock()
+	if err == nil && changes == s.cache.changes {
+		s.cache.intake, s.cache.intakeAt = in, now
 	}
 	return in, err
 }
 
 // forget empties the cache after a verdict.
 func (s *Server) forget() {
-	s.recall.mu.Lock()
-	defer s.recall.mu.Unlock()
-	s.recall.drop()
+	s.cache.mu.Lock()
+	defer s.cache.mu.Unlock()
+	s.cache.drop()
 }
 
 // Refresh gathers the data of the overview in advance, at once and then at each tick
@@ -197,10 +197,10 @@ func (s *Server) Refresh(ctx context.Context, tick <-chan time.Time) {
 }
 
 func (s *Server) refresh(ctx context.Context) error {
-	if err := s.recall.look(ctx, s.read); err != nil {
+	if err := s.cache.look(ctx, s.read); err != nil {
 		return err
 	}
-	if _, _, _, err := s.standings(ctx); err != nil {
+	if _, _, _, err := s.domainStates(ctx); err != nil {
 		return err
 	}
 	if _, err := s.intake(ctx); err != nil {

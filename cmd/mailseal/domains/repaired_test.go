@@ -26,9 +26,9 @@ func proposalsOf(r Result, name string) []string {
 	return slices.Compact(out)
 }
 
-// TestOwnAddressGoesIntoTheMendedRecord holds that one record is proposed, in which all own
+// TestOwnAddressGoesIntoTheRepairedRecord holds that one record is proposed, in which all own
 // addresses pass.
-func TestOwnAddressGoesIntoTheMendedRecord(t *testing.T) {
+func TestOwnAddressGoesIntoTheRepairedRecord(t *testing.T) {
 	own := []netip.Addr{netip.MustParseAddr("192.0.2.77"), netip.MustParseAddr("2001:db8::77")}
 	const terms = "v=spf1 ip6:2001:db8::77 ip4:192.0.2.77 "
 	for text, want := range map[string]string{

@@ -12,10 +12,10 @@ import (
 	"mailseal/milter/report/store"
 )
 
-// standing is the state of a domain: what the overview shows of it beside sums of messages. To
+// domainState is the state of a domain: what the overview shows of it beside sums of messages. To
 // compute it out takes all records of 90 days, so that role intake does so when reports have come,
 // and keeps it in the store.
-type standing struct {
+type domainState struct {
 	Domain    Domain // without what its own page alone needs
 	Spans     []span // of its policies
 	Day       advice.Day
@@ -34,9 +34,9 @@ type standing struct {
 	Advice  *advice.Advice `json:",omitempty"` // only in the store: see withoutAdvice
 }
 
-// withoutAdvice is what pages remember of a standing: the advice, which has some KB, is read where
-// the page of the domain is asked for.
-func withoutAdvice(x *standing) *standing {
+// withoutAdvice is what pages remember of a domainState: the advice, which has some KB, is read
+// where the page of the domain is asked for.
+func withoutAdvice(x *domainState) *domainState {
 	x.Advice = nil
 	return x
 }
@@ -63,11 +63,11 @@ func (b *dayBar) add(c Counts) {
 	}
 }
 
-// periodSums are sums of the days up to the one before Standing.Day.
+// periodSums are sums of the days up to the one before DomainState.Day.
 type periodSums struct {
 	Days      int
 	Counts    Counts
-	Judged    Counts // of these, those of Standing.Judged
+	Judged    Counts // of these, those of DomainState.Judged
 	Receivers []keptSum
 }
 
@@ -104,7 +104,7 @@ const (
 // keptPeriods are the periods that the pages offer, in days.
 var keptPeriods = []int{7, 30, 90, 365}
 
-func (x *standing) isNew() bool { return x.At.IsZero() }
+func (x *domainState) isNew() bool { return x.At.IsZero() }
 
 // period returns the sums of the period of a line, if they are kept. Until its domain is judged on
 // another day, those of the day before stand in for them; isOfNow is false then.
@@ -118,22 +118,22 @@ func (x *facts) period() (p periodSums, isOfNow, has bool) {
 	return periodSums{}, false, false
 }
 
-// Standings are the health and the figures of domains, as the store keeps them.
-type Standings struct {
-	Domains map[string]*standing
+// DomainStates are the health and the figures of domains, as the store keeps them.
+type DomainStates struct {
+	Domains map[string]*domainState
 	Mark    Mark     // all that is newer is not in all of them
 	Pending []string // when the mark was kept, what is older was not in these yet
 	serial  int64    // of the last that was read
 }
 
-// commonStanding is the state that the store keeps for all domains together.
-type commonStanding struct {
+// commonState is the state that the store keeps for all domains together.
+type commonState struct {
 	Mark
 	Pending []string `json:",omitempty"`
 }
 
 // unjudged returns the domains that have not been judged up to the mark.
-func (x Standings) unjudged() map[string]bool {
+func (x DomainStates) unjudged() map[string]bool {
 	out := map[string]bool{}
 	for _, n := range x.Pending {
 		if d := x.Domains[n]; d == nil || d.Mark != x.Mark {
@@ -145,14 +145,14 @@ func (x Standings) unjudged() map[string]bool {
 
 // keepMark keeps how far all domains were judged, but for some.
 func (s *Stored) keepMark(ctx context.Context, mark Mark, but []Domain) error {
-	return s.keep(ctx, "", commonStanding{mark, names(but)})
+	return s.keep(ctx, "", commonState{mark, names(but)})
 }
 
 // keeper is a Reader whose store keeps how domains stand.
 type keeper interface {
-	Standings(ctx context.Context, after int64) (Standings, error)
-	// Standing returns the state of a domain, or nil if it was not judged.
-	Standing(ctx context.Context, domain string) (*standing, error)
+	DomainStates(ctx context.Context, after int64) (DomainStates, error)
+	// DomainState returns the state of a domain, or nil if it was not judged.
+	DomainState(ctx context.Context, domain string) (*domainState, error)
 	Configured() []Domain
 }
 
@@ -170,10 +170,10 @@ func (s *Stored) Configured() []Domain {
 	return out
 }
 
-// Standings implements keeper. A row that cannot be read is one of another version: as if it were
-// not there.
-func (s *Stored) Standings(ctx context.Context, after int64) (Standings, error) {
-	out, err := s.loadStandings(ctx, after)
+// DomainStates implements keeper. A row that cannot be read is one of another version: as if it
+// were not there.
+func (s *Stored) DomainStates(ctx context.Context, after int64) (DomainStates, error) {
+	out, err := s.loadDomainStates(ctx, after)
 	if err == nil && after == 0 {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -182,18 +182,18 @@ func (s *Stored) Standings(ctx context.Context, after int64) (Standings, error) 
 	return out, err
 }
 
-func (s *Stored) loadStandings(ctx context.Context, after int64) (Standings, error) {
-	out := Standings{Domains: map[string]*standing{}, serial: after}
-	rows, err := s.Store.Standings(ctx, after)
+func (s *Stored) loadDomainStates(ctx context.Context, after int64) (DomainStates, error) {
+	out := DomainStates{Domains: map[string]*domainState{}, serial: after}
+	rows, err := s.Store.DomainStates(ctx, after)
 	for _, r := range rows {
 		out.serial = r.Serial
 		if r.Domain == "" {
-			var common commonStanding
+			var common commonState
 			_ = json.Unmarshal([]byte(r.Data), &common)
 			out.Mark, out.Pending = common.Mark, common.Pending
 			continue
 		}
-		var x standing
+		var x domainState
 		if json.Unmarshal([]byte(r.Data), &x) == nil {
 			out.Domains[r.Domain] = &x
 		}
@@ -201,10 +201,10 @@ func (s *Stored) loadStandings(ctx context.Context, after int64) (Standings, err
 	return out, err
 }
 
-// Standing implements keeper.
-func (s *Stored) Standing(ctx context.Context, domain string) (*standing, error) {
-	row, err := s.Store.Standing(ctx, domain)
-	var x standing
+// DomainState implements keeper.
+func (s *Stored) DomainState(ctx context.Context, domain string) (*domainState, error) {
+	row, err := s.Store.DomainState(ctx, domain)
+	var x domainState
 	if err != nil || row.Serial == 0 || json.Unmarshal([]byte(row.Data), &x) != nil {
 		return nil, err
 	}
@@ -220,7 +220,7 @@ type Judged struct {
 
 // Judged returns how the domains stood when each was judged last.
 func (s *Stored) Judged(ctx context.Context) ([]Judged, error) {
-	kept, err := s.Standings(ctx, 0)
+	kept, err := s.DomainStates(ctx, 0)
 	var out []Judged
 	for n, x := range kept.Domains {
 		line := &facts{domain: x.Domain, now: x.Day, stored: x}
@@ -244,12 +244,12 @@ func (s *Stored) keep(ctx context.Context, domain string, data any) error {
 	if err != nil {
 		return err
 	}
-	return s.Store.KeepStanding(ctx, store.Standing{Domain: domain, Data: string(text)})
+	return s.Store.KeepDomainState(ctx, store.DomainState{Domain: domain, Data: string(text)})
 }
 
-// standing returns the state to store, from the facts of the usual period.
-func (x *facts) standing() *standing {
-	out := &standing{Domain: x.domain, Day: x.now, Grounds: x.grounds(),
+// domainState returns the state to store, from the facts of the usual period.
+func (x *facts) domainState() *domainState {
+	out := &domainState{Domain: x.domain, Day: x.now, Grounds: x.grounds(),
 		Events: x.events[max(0, len(x.events)-maxEvents):], Advice: &x.advice}
 	out.Domain.Terms, out.Domain.Selectors = nil, nil
 	out.Classes = x.classes()
@@ -279,7 +279,7 @@ func (x *facts) classes() map[advice.Class]Counts {
 }
 
 // sum fills in the sums of the periods that pages offer.
-func (x *standing) sum(ctx context.Context, read Reader) error {
+func (x *domainState) sum(ctx context.Context, read Reader) error {
 	for _, days := range keptPeriods {
 		f := Filter{From: x.Day - advice.Day(days), To: x.Day - 1, Domains: []string{x.Domain.Name}}
 		list, err := read.Sums(ctx, f, ByReceiver)
@@ -305,7 +305,7 @@ func (x *standing) sum(ctx context.Context, read Reader) error {
 }
 
 // draw fills in the bars.
-func (x *standing) draw(ctx context.Context, read Reader) error {
+func (x *domainState) draw(ctx context.Context, read Reader) error {
 	f := Filter{From: x.Day - 365, To: x.Day - 1, Domains: []string{x.Domain.Name}}
 	list, err := read.Sums(ctx, f, ByDay)
 	if err != nil || len(list) == 0 {
@@ -336,7 +336,7 @@ func (x *facts) drawn() *facts {
 }
 
 // bars copies the stored bars of a period into the days of a line.
-func (x *standing) bars(days int, into map[advice.Day]Counts) {
+func (x *domainState) bars(days int, into map[advice.Day]Counts) {
 	if days > keptDays {
 		for i, b := range x.Sparse {
 			into[x.Day-1-advice.Day((sparseBars-1-i)*sparseDays)] = b.counts()

@@ -6,17 +6,17 @@ import (
 	"errors"
 )
 
-// Standing is the state of a domain as computed from its reports. The format of Data is
+// DomainState is the state of a domain as computed from its reports. The format of Data is
 // defined by its writer.
-type Standing struct {
+type DomainState struct {
 	Domain string // "" says something of all
 	Serial int64  // of the row; later rows have larger ones
 	Data   string
 }
 
-// Standings returns those that were written after the one with a serial, in the order in which they
-// were written; 0 is before all.
-func (s *Store) Standings(ctx context.Context, after int64) (out []Standing, err error) {
+// DomainStates returns those that were written after the one with a serial, in the order in which
+// they were written; 0 is before all.
+func (s *Store) DomainStates(ctx context.Context, after int64) (out []DomainState, err error) {
 	err = s.View(ctx, func(tx *Tx) error {
 		out = nil
 		rows, err := tx.QueryContext(ctx, "SELECT domain, serial, data FROM in_standing WHERE "+
@@ -26,7 +26,7 @@ func (s *Store) Standings(ctx context.Context, after int64) (out []Standing, err
 		}
 		defer rows.Close()
 		for rows.Next() {
-			var x Standing
+			var x DomainState
 			if err := rows.Scan(&x.Domain, &x.Serial, &x.Data); err != nil {
 				return err
 			}
@@ -37,10 +37,10 @@ func (s *Store) Standings(ctx context.Context, after int64) (out []Standing, err
 	return out, err
 }
 
-// Standing returns the Standing of one domain. Its Serial is 0 if none is stored.
-func (s *Store) Standing(ctx context.Context, domain string) (out Standing, err error) {
+// DomainState returns the DomainState of one domain. Its Serial is 0 if none is stored.
+func (s *Store) DomainState(ctx context.Context, domain string) (out DomainState, err error) {
 	err = s.View(ctx, func(tx *Tx) error {
-		out = Standing{Domain: domain}
+		out = DomainState{Domain: domain}
 		err := tx.QueryRowContext(ctx, "SELECT data, serial FROM in_standing WHERE domain = $1",
 			domain).
 			Scan(&out.Data, &out.Serial)
@@ -52,8 +52,8 @@ func (s *Store) Standing(ctx context.Context, domain string) (out Standing, err 
 	return out, err
 }
 
-// KeepStanding replaces the standing of a domain.
-func (s *Store) KeepStanding(ctx context.Context, x Standing) error {
+// KeepDomainState replaces the state of a domain.
+func (s *Store) KeepDomainState(ctx context.Context, x DomainState) error {
 	return s.Update(ctx, func(tx *Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO in_standing (domain, serial, data)
 			SELECT CAST($1 AS TEXT), COALESCE(MAX(serial), 0) + 1, CAST($2 AS TEXT) FROM in_standing
@@ -63,8 +63,8 @@ func (s *Store) KeepStanding(ctx context.Context, x Standing) error {
 	})
 }
 
-// DropStandings removes the standings of domains that are no longer in the store.
-func (s *Store) DropStandings(ctx context.Context, domains []string) error {
+// DropDomainStates removes the states of domains that are no longer in the store.
+func (s *Store) DropDomainStates(ctx context.Context, domains []string) error {
 	if len(domains) == 0 {
 		return nil
 	}

@@ -15,9 +15,9 @@ func (p *Process) reader(s *store.Store) *web.Stored {
 		Networks: p.Config.Ours.Networks, Now: p.Now}
 }
 
-// standingsJob finds out how the domains stand on which reports have come, and keeps it for the
+// domainStatesJob finds out how the domains stand on which reports have come, and keeps it for the
 // overview.
-func standingsJob(p *Process, s *store.Store) jobs.Job {
+func domainStatesJob(p *Process, s *store.Store) jobs.Job {
 	judge := &web.Judge{Read: p.reader(s), Now: p.Now}
 	return jobs.Job{
 		Name:     "standings",
