@@ -92,7 +92,7 @@ type Signing struct {
 	SignOptions
 	// mail of ours whose From field RFC 5322 does not allow
 	MalformedFrom action.MalformedFrom `toml:"malformed_from"`
-	// which of the rules that fit a message sign it
+	// which of the rules that match a message sign it
 	Match Match `toml:"match"`
 	// share of signatures that are verified before the mail leaves, 0 … 1
 	SelfCheck       float64       `toml:"self_check"`
@@ -105,7 +105,7 @@ type Signing struct {
 	FragileWarnings []string `toml:"fragile_warnings"`
 }
 
-// Match is which of the rules that fit a message sign it.
+// Match is which of the rules that match a message sign it.
 type Match string
 
 // The choices. sign.Table decides by them.

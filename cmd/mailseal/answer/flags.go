@@ -70,10 +70,6 @@ func nameValue(f *pflag.Flag) {
 	if _, done := f.Value.(namedValue); done {
 		return
 	}
-	if name, usage := pflag.UnquoteUsage(f); strings.Contains(f.Usage, "`") {
-		f.Usage, f.Value = usage, namedValue{f.Value, strings.ToUpper(name)}
-		return
-	}
 	kind := f.Value.Type()
 	switch kind {
 	case "stringSlice", "stringArray":
@@ -82,6 +78,10 @@ func nameValue(f *pflag.Flag) {
 		if f.DefValue == "0s" {
 			f.DefValue = ""
 		}
+	}
+	if name, usage := pflag.UnquoteUsage(f); strings.Contains(f.Usage, "`") {
+		f.Usage, f.Value = usage, namedValue{f.Value, strings.ToUpper(name)}
+		return
 	}
 	name := kindNames[kind]
 	if word := valueNames[f.Name]; word != "" && kind != "bool" && kind != "int" {

@@ -39,28 +39,46 @@ func Screen(w io.Writer) int {
 	return Width()
 }
 
-// Fit wraps paragraphs again, so that no line is wider than width columns unless a single
-// word is. It does not change lines that begin with a blank: they are examples and tables.
+// How help texts write the items of a list.
+const (
+	itemMark   = "  - "
+	itemIndent = "    "
+)
+
+// Fit wraps paragraphs and the items of lists again, so that no line is wider than width columns
+// unless a single word is. It does not change other lines that begin with a blank: they are
+// examples and tables.
 func Fit(text string, width int) string {
 	var b strings.Builder
-	column := 0 // 0: at the beginning of a line
+	column, indent := 0, "" // column is len(indent) at the beginning of a line
 	for line := range strings.Lines(text) {
 		words := strings.Fields(line)
-		if len(words) == 0 || line[0] == ' ' || line[0] == '\t' {
-			if column > 0 {
-				b.WriteByte('\n')
-			}
-			b.WriteString(line)
+		isItem := strings.HasPrefix(line, itemMark)
+		isContinued := indent != "" && strings.HasPrefix(line, indent) && len(words) > 0
+		isFixed := len(words) == 0 || line[0] == ' ' || line[0] == '\t'
+		if column > 0 && !isContinued && (isItem || isFixed || indent != "") {
+			b.WriteByte('\n')
 			column = 0
+		}
+		switch {
+		case isContinued:
+		case isItem:
+			b.WriteString(itemMark)
+			words, column, indent = words[1:], len(itemMark), itemIndent
+		case isFixed:
+			b.WriteString(line)
+			column, indent = 0, ""
 			continue
+		default:
+			indent = ""
 		}
 		for _, word := range words {
 			n := len([]rune(word))
 			switch {
-			case column == 0:
+			case column == len(indent):
 			case column+1+n > width:
-				b.WriteByte('\n')
-				column = 0
+				b.WriteString("\n" + indent)
+				column = len(indent)
 			default:
 				b.WriteByte(' ')
 				column++
