@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"maps"
+	"net"
 	"net/netip"
 	"path/filepath"
 	"slices"
@@ -78,10 +79,27 @@ func (c *checker) checkDaemon() {
 			"same moment")
 	}
 	c.checkKeepResults()
-	if c.Metrics.Pprof && c.Metrics.Address != "" && !isLoopback(c.Metrics.Address) {
+	switch address := c.Metrics.Address; {
+	case address == "":
+	case c.Metrics.Pprof && !isLoopback(address):
 		c.warn(c.place("metrics.pprof"), "lets every client that can connect to %s slow down the "+
-			"daemon and read its profiles", c.Metrics.Address)
+			"daemon and read its profiles", address)
+	case isOpen(address):
+		c.warn(c.place("metrics.address"), "lets every host that can connect to %s read the "+
+			"metrics, which name your domains: listen on 127.0.0.1 or a private address, or limit "+
+			"access by a firewall", address)
 	}
+}
+
+// isOpen reports whether hosts of the internet may be able to connect to an address with a port.
+func isOpen(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	addr, err := netip.ParseAddr(host)
+	return host == "" || err == nil && (addr.IsUnspecified() ||
+		addr.IsGlobalUnicast() && !addr.IsPrivate())
 }
 
 // checkAuthservID finds names that say too little. What a stranger writes under a name that other

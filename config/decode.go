@@ -140,7 +140,7 @@ func (d *decoder) decode(at place, doc string, v any, to reflect.Value) {
 			d.table(at, doc, m, to)
 		}
 	case to.Kind() == reflect.Map:
-		if m, ok := d.asTable(at, doc, v); ok && (isTable(to.Type().Elem()) ||
+		if m, ok := d.asTable(at, doc+".NAME", v); ok && (isTable(to.Type().Elem()) ||
 			!d.refused(at, doc, len(m))) {
 			d.named(at, doc, m, to)
 		}
@@ -170,7 +170,7 @@ func (d *decoder) first(at place, doc string) bool {
 func (d *decoder) asTable(at place, doc string, v any) (map[string]any, bool) {
 	m, ok := v.(map[string]any)
 	if !ok {
-		d.problem(at, "expected a table, [%s], got %s", at.path, describe(v))
+		d.problem(at, "expected a table, got %s; %s", describe(v), d.writeTable(at, doc, v))
 	}
 	return m, ok
 }
@@ -220,14 +220,15 @@ func (d *decoder) tables(at place, doc string, v any, to reflect.Value) {
 	case []any:
 		list = v
 	default:
-		d.problem(at, "expected tables, each with the header [[%s]], got %s", at.path, describe(v))
+		d.problem(at, "expected one table or more, got %s; %s", describe(v),
+			d.writeTable(at, doc+"[]", v))
 		return
 	}
 	if d.refusedEmpty(at, doc+"[]", len(list)) {
 		return
 	}
 	for i, v := range list {
-		if m, ok := d.asTable(at.index(i), doc, v); ok {
+		if m, ok := d.asTable(at.index(i), doc+"[]", v); ok {
 			element := reflect.New(to.Type().Elem()).Elem()
 			element.Set(d.prototypes[doc+"[]"])
 			d.table(at.index(i), doc+"[]", m, element)

@@ -99,8 +99,10 @@ func describe(v any) string {
 		return fmt.Sprintf("%v", v)
 	case []any:
 		return "a list"
-	case []map[string]any, map[string]any:
-		return "a table"
+	case []map[string]any:
+		return "a list of tables"
+	case map[string]any:
+		return "a single table"
 	case time.Time:
 		return "a date"
 	}

@@ -100,6 +100,12 @@ func newLoader() *loader {
 // adviceMissing is the advice if the configuration file of a command does not exist.
 const adviceMissing = `; "mailseal setup" makes one, and -c names another file`
 
+// adviceMissingOther is the same for a file that -c names.
+const adviceMissingOther = `: -c names it; is the path right? "mailseal setup" makes a configuration`
+
+// DefaultFile is where the configuration is, unless a command line names another file.
+const DefaultFile = "/etc/mailseal/mailseal.toml"
+
 // adviceDenied returns the advice if this user may not read a file of the configuration.
 func adviceDenied() string {
 	if os.Geteuid() == 0 {
@@ -117,7 +123,11 @@ func (l *loader) read(path string) {
 		}
 		text := err.Error()
 		if l.main == nil && errors.Is(err, fs.ErrNotExist) {
-			text += adviceMissing
+			if path == DefaultFile {
+				text += adviceMissing
+			} else {
+				text += adviceMissingOther
+			}
 		}
 		denied := errors.Is(err, fs.ErrPermission)
 		if denied {

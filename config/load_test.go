@@ -126,7 +126,7 @@ func TestLoadNothing(t *testing.T) {
 	_, err := config.Load(filepath.Join(t.TempDir(), "mailseal.toml"))
 	var problems config.Problems
 	if !errors.As(err, &problems) || len(problems) != 1 || !strings.HasSuffix(err.Error(),
-		`mailseal.toml: no such file or directory; "mailseal setup" makes one, and -c names another file`) {
+		`mailseal.toml: no such file or directory: -c names it; is the path right? "mailseal setup" makes a configuration`) {
 		t.Errorf("got %v", err)
 	}
 }

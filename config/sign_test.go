@@ -285,6 +285,11 @@ func TestWarnings(t *testing.T) {
 			"inet:8891@127.0.0.1 is for this host only"},
 		{"open profiles", "mode = \"verify\"\nmetrics = { address = \"0.0.0.0:1\", pprof = true }",
 			"slow down the daemon"},
+		{"open metrics", "mode = \"verify\"\nmetrics = { address = \"0.0.0.0:1\" }",
+			"which name your domains: listen on 127.0.0.1"},
+		{"open metrics by IPv6", "mode = \"verify\"\nmetrics = { address = \"[::]:1\" }",
+			"which name your domains"},
+		{"metrics in a private network", "mode = \"verify\"\nmetrics = { address = \"10.0.0.1:1\" }", ""},
 		{"profiles at home", "mode = \"verify\"\nmetrics = { address = \"127.0.0.1:1\", pprof = true }", ""},
 	}
 	for _, tt := range tests {

@@ -96,7 +96,7 @@ func TestOneSetting(t *testing.T) {
 		{`listen = [{ address = "inet:8891" }, { address = "inet:8891" }]`, listen, "!already"},
 		{`listen = "inet:8891"`, listen, "![[listen]]"},
 		{`listen = ["inet:8891"]`, listen, "!expected a table"},
-		{`signing = 3`, idle, "!expected a table, [signing], got the number 3"},
+		{`signing = 3`, idle, "!expected a table, got the number 3; write [signing] on a line"},
 		{`signing.canonicalization = "relaxed"`,
 			func(c *config.Config) any { return c.Signing.Canonicalization }, "relaxed/simple"},
 		{`signing.canonicalization = "strict"`, idle, "!not a canonicalization"},

@@ -18,6 +18,7 @@ import (
 type checkFlags struct {
 	config   string
 	json     bool
+	list     bool
 	as       string
 	dns      bool
 	zone     string
@@ -65,10 +66,16 @@ func (f *checkFlags) define(cmd *cobra.Command) {
 	flags.StringVar(&f.mta.Sendmail, "sendmail", "", "`directory` of Sendmail's sendmail.cf and "+
 		"sendmail.mc (default "+check.SendmailDir+", if it is there)")
 	flags.BoolVar(&f.mta.Skip, "no-mta", false, "do not check mail servers")
+	flags.BoolVar(&f.list, "list", false, "print all codes with their severities, and check nothing")
 	excludes(cmd, []string{"postfix", "sendmail"}, "no-mta")
+	excludes(cmd, []string{"config", "as", "dns", "zone", "domain", "limit", "against-running",
+		"postfix", "sendmail", "no-mta"}, "list")
 }
 
 func (f *checkFlags) run(ctx context.Context, out io.Writer) error {
+	if f.list {
+		return answer.NotBad(check.List(out, f.json))
+	}
 	o, err := f.options()
 	if err != nil {
 		return err

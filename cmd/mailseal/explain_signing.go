@@ -28,6 +28,7 @@ func newExplainSigningCmd() *cobra.Command {
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f.HasSender = cmd.Flags().Changed("sender")
+			f.Assumed = !cmd.Flags().Changed("ip")
 			return f.run(cmd.Context(), cmd.OutOrStdout())
 		},
 	}

@@ -10,7 +10,7 @@ import (
 
 // defaultConfig is where the configuration is looked for unless the command line names another
 // file.
-const defaultConfig = "/etc/mailseal/mailseal.toml"
+const defaultConfig = config.DefaultFile
 
 // loadConfig reads the configuration at path, or the default one for "", for a command: it may be a
 // pipe. Mistakes in it are a bad answer; a file that cannot be read leaves the answer unknown.

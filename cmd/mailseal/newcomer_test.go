@@ -38,7 +38,7 @@ func TestNewcomer(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	missing := `no such file or directory; "mailseal setup" makes one, and -c names another file`
+	missing := `no such file or directory: -c names it; is the path right? "mailseal setup" makes`
 	for _, tc := range []struct {
 		name, args string
 		code       int

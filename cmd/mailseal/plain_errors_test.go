@@ -62,6 +62,8 @@ func TestPlainErrors(t *testing.T) {
 		{"reports domains --store foo", exitUsage, `"postgres://USER@HOST/DATABASE"`},
 		{"reports domains --store sqlite:@r.db --domain a@b", exitUsage, `--domain: "a@b"`},
 		{"reports import --store sqlite:@none/r.db @none/x.xml", exitUnknown, "create the directory"},
+		{"spf example.com --zone @none", exitUnknown, "--zone: "},
+		{"keygen --domain example.com --dir @mailseal.toml/x", exitUnknown, "--dir: "},
 		{"reports domains --store sqlite:@none/r.db", exitUnknown, "--store: there is no store of reports at"},
 		{"reload -c @mailseal.toml --control @none", exitUsage,
 			"has no effect together with"},
@@ -248,5 +250,43 @@ func TestBrokenPolicy(t *testing.T) {
 	if !strings.Contains(out, "p=reject has never had an effect") ||
 		!strings.Contains(out, "TXT \"v=DMARC1; p=none; rua=mailto:d@example.com\"") {
 		t.Errorf("got %s", out)
+	}
+}
+
+// TestAssumptions holds what commands say of what they assume, and what they list.
+func TestAssumptions(t *testing.T) {
+	path := configured(t, goodConfig)
+	rules := filepath.Join(t.TempDir(), "rules.toml")
+	text := "authserv_id = \"mx.example.com\"\nmode = [\"verify\"]\n[[policy.rules]]\n" +
+		"name = \"a\"\nwhen = 'dmarc.result == \"fail\"'\naction = \"hold\"\n"
+	if err := os.WriteFile(rules, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	empty := filepath.Join(filepath.Dir(rules), "zone")
+	if err := os.WriteFile(empty, []byte("a.example. 60 IN A 192.0.2.1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		args      []string
+		code      int
+		want, not string
+	}{
+		{[]string{"explain-signing", "--from", "a@example.com", "-c", path}, exitGood,
+			"is ours (network: without --ip the client is 127.0.0.1).", ""},
+		{[]string{"explain-signing", "--from", "a@example.com", "-c", path, "--ip", "127.0.0.1"},
+			exitGood, "is ours (network).", "without --ip"},
+		{[]string{"policy", "try", "-c", rules, "--zone", empty}, exitGood,
+			"decision: accept (no rule decides", ""},
+		{[]string{"policy", "replay", "--log", empty, "-c", rules}, exitUnknown,
+			"There is nothing to replay.", "hold "},
+		{[]string{"check", "--list"}, exitGood, "key-missing ", ""},
+		{[]string{"check", "--list", "--dns"}, exitUsage, "--dns has no effect together", ""},
+	} {
+		out, errs, code := mailseal(t, "From: a@b.example\n\nx\n", tc.args...)
+		if all := out + errs; code != tc.code || !strings.Contains(all, tc.want) ||
+			tc.not != "" && strings.Contains(all, tc.not) {
+			t.Errorf("%q: exit code %d, want %d with %q and without %q\n%s", tc.args, code, tc.code,
+				tc.want, tc.not, all)
+		}
 	}
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -35,6 +37,10 @@ func deliver(cmd *cobra.Command, path string, recipients []string) error {
 	data, err := io.ReadAll(io.LimitReader(cmd.InOrStdin(), maxInput))
 	if err != nil {
 		return err
+	}
+	if len(bytes.TrimSpace(data)) == 0 {
+		fmt.Fprintln(cmd.ErrOrStderr(), "mailseal: warning: the mail is empty: nothing was stored")
+		return nil
 	}
 	p := &reporting.Process{Config: cfg, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Now: time.Now, Version: version()}

@@ -20,6 +20,10 @@ func TestReportsDeliver(t *testing.T) {
 		config); code != exitGood {
 		t.Fatalf("exit code %d: %s%s", code, out, errs)
 	}
+	if _, errs, code := mailseal(t, "\n", "reports", "deliver", "--config", config); code !=
+		exitGood || !strings.Contains(errs, "the mail is empty: nothing was stored") {
+		t.Errorf("an empty mail: exit code %d: %s", code, errs)
+	}
 	out, errs, _ := mailseal(t, "", "reports", "received", "--config", config)
 	if !strings.Contains(out, "unaligned") || !strings.Contains(out, " no ") {
 		t.Errorf("a mail that nothing authenticates: %s%s", out, errs)

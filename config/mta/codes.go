@@ -2,6 +2,8 @@ package mta
 
 import (
 	"fmt"
+	"maps"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -245,4 +247,31 @@ func (s said) finding(file string, line int, setting string, fixes ...Fix) Findi
 		fixes:    fixes,
 		key:      s.key(),
 	}
+}
+
+// CodeText is a code of findings with its severity and its sentence, in which "..." stands for what
+// a finding names.
+type CodeText struct {
+	Code     Code
+	Severity Severity
+	Text     string
+}
+
+// CodeTexts are all codes of findings, sorted.
+func CodeTexts() []CodeText {
+	var out []CodeText
+	for _, code := range slices.Sorted(maps.Keys(kinds)) {
+		if k := kinds[code]; k.severity != "" {
+			out = append(out, CodeText{code, k.severity, WithoutVerbs(k.text)})
+		}
+	}
+	return out
+}
+
+// verbs are the places of a text for fmt.
+var verbs = regexp.MustCompile(`%(\[\d+\])?[a-z]`)
+
+// WithoutVerbs puts "..." for what a text for fmt names.
+func WithoutVerbs(text string) string {
+	return strings.ReplaceAll(verbs.ReplaceAllString(text, "..."), "%%", "%")
 }

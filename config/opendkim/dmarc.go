@@ -49,7 +49,7 @@ const noSpool = "failure reports carry other people's mail to strangers; Mailsea
 func (im *importer) importDMARC(o Options) {
 	c, err := readConf(im.files, o.DMARC, dmarcOptions)
 	if err != nil {
-		im.fail(place{}, err)
+		im.fail(place{}, belowRoot(o, err))
 		return
 	}
 	alone := im.conf == nil

@@ -6,6 +6,7 @@ package opendkim
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"strings"
 
@@ -28,7 +29,7 @@ type Options struct {
 
 // ErrFatal is in every error of Import that OpenDKIM, too, would not have started with, or that
 // cannot be imported.
-var ErrFatal = errors.New("the configuration of OpenDKIM cannot be imported")
+var ErrFatal = errors.New("the configuration cannot be imported")
 
 // Import reads what o names. The error, which wraps ErrFatal, says all that keeps it from being
 // imported; everything else that is not as it was is in the Report.
@@ -86,7 +87,7 @@ type importer struct {
 func (im *importer) importDKIM(o Options) {
 	c, err := readConf(im.files, o.Conf, dkimOptions)
 	if err != nil {
-		im.fail(place{}, err)
+		im.fail(place{}, belowRoot(o, err))
 		return
 	}
 	im.conf, im.dkim = c, c
@@ -104,6 +105,14 @@ func (im *importer) importDKIM(o Options) {
 	im.signing()
 	im.standing()
 	im.droppedOptions()
+}
+
+// belowRoot adds to an error where the files are looked for, if that is another directory than /.
+func belowRoot(o Options, err error) error {
+	if o.Root == "" || !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return fmt.Errorf("%w (below --root %s)", err, o.Root)
 }
 
 func (im *importer) fail(at place, err error) {

@@ -136,11 +136,7 @@ func (s *screen) section(x section) {
 // where the screen would not hold all of it.
 func (s *screen) write(w io.Writer) error {
 	out := s.layout(false)
-	rows := 0
-	for _, line := range out {
-		rows += rowsOf(line)
-	}
-	if rows > height {
+	if rowsOfAll(out) > height {
 		out = s.layout(true)
 	}
 	_, err := fmt.Fprintf(w, "%s\n", strings.Join(out, "\n"))
@@ -150,13 +146,21 @@ func (s *screen) write(w io.Writer) error {
 // rowsOf is how many rows of a screen a line takes.
 func rowsOf(line string) int { return 1 + (len(line)-1)/(width+len("  ")) }
 
+func rowsOfAll(lines []string) int {
+	rows := 0
+	for _, line := range lines {
+		rows += rowsOf(line)
+	}
+	return rows
+}
+
 // layout puts the sections one below the other, and leaves at least one line for each of those to
 // come.
 func (s *screen) layout(isShort bool) []string {
 	var out []string
 	for i, x := range s.sections {
 		later := len(s.sections) - i - 1
-		out = append(out, x.fit(height-1-len(out)-later, isShort)...)
+		out = append(out, x.fit(height-1-rowsOfAll(out)-later, isShort)...)
 	}
 	return append(out, s.last)
 }
@@ -169,11 +173,12 @@ func (x section) fit(room int, isShort bool) []string {
 	}
 	out := []string{x.head + ":"}
 	for i, line := range x.lines {
-		if rest := len(x.lines) - i; !x.isNeeded && rest > 1 && len(out)+1 >= room {
-			return append(out, fmt.Sprintf("  and %d more, which --verbose prints", rest))
-		}
 		if !x.isOwn || isShort && !x.isNeeded {
 			line = shortened(line)
+		}
+		rest, rows := len(x.lines)-i, rowsOfAll(out)+rowsOf("  "+line)
+		if !x.isNeeded && (rest > 1 && rows >= room || rows > room) {
+			return append(out, fmt.Sprintf("  and %d more, which --verbose prints", rest))
 		}
 		out = append(out, "  "+line)
 	}
@@ -228,14 +233,10 @@ func (r *Report) taken() string {
 	}
 }
 
-// shortened is the first clause of a text, on one line.
+// shortened is the first clause of a text: all of it, since its point may be at its end.
 func shortened(text string) string {
 	text, _, _ = strings.Cut(text, "; ")
-	if len(text) <= width {
-		return text
-	}
-	cut := text[:width-len(" …")]
-	return cut[:max(strings.LastIndexByte(cut, ' '), 0)] + " …"
+	return text
 }
 
 // of returns the notes of a group.

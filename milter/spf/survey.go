@@ -101,7 +101,8 @@ type surveyor struct {
 	asked    int
 	named    bool // the names of the client have been asked for
 	void     voids
-	isWide   bool // some network alone is a mistake
+	voids    []string // the terms whose lookups gave nothing
+	isWide   bool     // some network alone is a mistake
 }
 
 // voids are the families of clients to which the lookups of the term in progress gave nothing.
@@ -135,14 +136,27 @@ func (s *surveyor) limits(name string) {
 	switch v4, v6 := s.out.Voids, s.out.Voids6; {
 	case v4 > defaultVoids:
 		s.flaw(FlawVoids, name, "", fmt.Sprintf(
-			"%d of its lookups find nothing, and 2 are allowed: receivers treat the record as "+
-				"broken; remove terms whose names have no addresses", v4))
+			"%d of its lookups find nothing (%s), and 2 are allowed: receivers treat the record as "+
+				"broken; remove terms whose names have no addresses", v4,
+			listed(s.voids)))
 	// else the lookup that failed may be one void too many for all
 	case v6 > defaultVoids && !s.failed():
 		s.flaw(FlawVoids6, name, "", fmt.Sprintf("%d of its terms have no IPv6 address, and 2 "+
 			"are allowed: "+
 			"for mail over IPv6, receivers treat the record as broken", v6))
 	}
+}
+
+// listedTerms is how many terms a text names.
+const listedTerms = 5
+
+// listed names terms, the first of many.
+func listed(terms []string) string {
+	if len(terms) > listedTerms {
+		return fmt.Sprintf("%s and %d more", strings.Join(terms[:listedTerms], ", "),
+			len(terms)-listedTerms)
+	}
+	return strings.Join(terms, ", ")
 }
 
 func (s *surveyor) failed() bool {

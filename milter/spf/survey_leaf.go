@@ -60,7 +60,7 @@ func (s *surveyor) leaf(ctx context.Context, of string, t term, leaf *Leaf) {
 		return
 	}
 	s.wide(of, t, leaf.Networks)
-	s.countVoids()
+	s.countVoids(t.text)
 }
 
 // The widest networks that are not worth a word in the record of a service, which serves many.
@@ -101,9 +101,10 @@ func (s *surveyor) count(t term) {
 	}
 }
 
-func (s *surveyor) countVoids() {
+func (s *surveyor) countVoids(text string) {
 	if s.void.is4 {
 		s.out.Voids++
+		s.voids = append(s.voids, text)
 	}
 	if s.void.is6 {
 		s.out.Voids6++
@@ -146,7 +147,7 @@ func (t term) leads() bool { return t.kind == kindInclude || t.kind == kindRedir
 func (s *surveyor) follow(ctx context.Context, target string, t term, of string, leaf *Leaf) {
 	if slices.Contains(s.path, target) {
 		s.flaw(FlawLoop, of, t.text, fmt.Sprintf("%s refers back to %s, which makes the record "+
-			"invalid", t.text, target))
+			"invalid: remove it", t.text, target))
 		leaf.Note = "refers back"
 		return
 	}

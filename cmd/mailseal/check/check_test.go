@@ -92,7 +92,7 @@ func TestFindings(t *testing.T) {
 		{"a host without an address", strings.Replace(good, "inet:8891@127.0.0.1",
 			"inet:8891@host.onion", 1), "", Bad, []Code{SocketAddress}},
 		{"metrics on an address that is not this host's",
-			good + "[metrics]\naddress = \"192.0.2.1:9\"\n", "", Bad, []Code{MetricsAddress}},
+			good + "[metrics]\naddress = \"192.0.2.1:9\"\n", "", Bad, []Code{ConfigWarning, MetricsAddress}},
 		{"a socket's owner by number", strings.Replace(good, "inet:8891@127.0.0.1\"",
 			"unix:DIR/m.sock\", user = \"0\", group = \"0\"", 1), "", Good, []Code{}},
 		{"a token that is not there", good + "[sources.web]\ndriver = \"http\"\nurl = " +

@@ -33,7 +33,7 @@ func (r Result) verdict() string {
 		severity check.Severity
 		one, all string
 	}{
-		{check.Error, "mistake", "mistakes"}, {check.Unknown, "lookup failed", "lookups failed"},
+		{check.Error, "error", "errors"}, {check.Unknown, "lookup failed", "lookups failed"},
 		{check.Warning, "warning", "warnings"}, {check.Note, "note", "notes"},
 	} {
 		switch n := r.Count(s.severity); n {

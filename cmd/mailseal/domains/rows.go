@@ -198,9 +198,9 @@ var various = []Row{
 	{dmarc.FlawSubdomain, warn, "Forgers use the name with the weakest policy."},
 	{dmarc.FlawNonExist, warn, "Forgers use the name with the weakest policy."},
 	{dmarc.FlawNoNP, note, "This step cannot harm mail of yours."},
-	{dmarc.FlawPercent, warn, whyObsolete},
-	{dmarc.FlawFormat, warn, whyObsolete},
-	{dmarc.FlawInterval, warn, whyObsolete},
+	{dmarc.FlawPercent, note, whyObsolete},
+	{dmarc.FlawFormat, note, whyObsolete},
+	{dmarc.FlawInterval, note, whyObsolete},
 	{dmarc.FlawSized, note, whyObsolete},
 	{dmarc.FlawTesting, warn, "The tag is meant for a test and should not stay. Receivers that " +
 		"follow RFC 7489 ignore it and apply the policy in full."},

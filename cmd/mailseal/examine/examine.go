@@ -5,6 +5,7 @@ package examine
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -30,11 +31,16 @@ func OpenResolver(zone string) (dns.Resolver, error) {
 	}
 	text, err := files.ReadAny(zone, maxZone)
 	if err != nil {
-		return nil, answer.NewUnknown(err)
+		return nil, answer.NewUnknown(fmt.Errorf("--zone: %w", err))
 	}
 	z, err := dnstest.Load(bytes.NewReader(text))
-	if err != nil {
-		return nil, answer.NewUnknown(fmt.Errorf("%s: %w", zone, err))
+	var mistake *dnstest.Mistake
+	switch {
+	case errors.As(err, &mistake):
+		return nil, answer.NewUnknown(fmt.Errorf("--zone: %s:%d: %s", zone, mistake.Line,
+			mistake.Text))
+	case err != nil:
+		return nil, answer.NewUnknown(fmt.Errorf("--zone: %s: %w", zone, err))
 	}
 	return z, nil
 }

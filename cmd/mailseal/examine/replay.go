@@ -216,8 +216,13 @@ func (r *Replay) Text(w io.Writer) error {
 	if r.Unread > 0 {
 		fmt.Fprintf(&b, "%d lines are not JSON; set log.format = \"json\".\n", r.Unread)
 	}
-	fmt.Fprintln(&b)
+	if r.Messages > 0 {
+		fmt.Fprintln(&b)
+	}
 	for _, rule := range r.Rules {
+		if r.Messages == 0 {
+			break // zeros would look like a result
+		}
 		fmt.Fprintf(&b, "%-9s %8d  %s\n", rule.Action, rule.Holds, rule.Name)
 		if rule.Unknown > 0 {
 			fmt.Fprintf(&b, "%-9s %8d  unknown: the log does not contain %v\n", "", rule.Unknown,

@@ -31,6 +31,7 @@ type Arrival struct {
 	Sender    string // envelope sender; "" for a bounce
 	HasSender bool   // Sender is set; else it is From
 	Client    netip.Addr
+	Assumed   bool   // Client was not given: it is this host
 	Host      string // verified name of the client
 	Login     string // "" when the client did not log in
 	Daemon    string // daemon name of the MTA's listener
@@ -66,6 +67,9 @@ func (a Arrival) Explain(ctx context.Context, cfg *config.Config, out io.Writer)
 		env.Sender = a.Sender
 	}
 	e := explainSigning(ctx, cfg, p, env, author, a.List)
+	if a.Assumed && e.By == string(milter.ByNetwork) {
+		e.assumed = ": without --ip the client is " + a.Client.String()
+	}
 	if a.JSON {
 		err = json.NewEncoder(out).Encode(e)
 	} else {
@@ -92,6 +96,8 @@ type signingExplained struct {
 	Keys   []keyExplained  `json:"keys"`
 
 	Addable *addable `json:"addable,omitempty"` // nil when it is not signed
+
+	assumed string // what the reason of the role rests on, for people
 
 	outcome, why string // of a message that rules want signed and that is not, for people
 }
@@ -342,7 +348,7 @@ func keySource(cfg *config.Config, r config.Rule, name string) string {
 
 func (e signingExplained) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Mail from %s is %s (%s).\n", e.From, e.Role, e.By)
+	fmt.Fprintf(&b, "Mail from %s is %s (%s%s).\n", e.From, e.Role, e.By, e.assumed)
 	for _, r := range e.Rules {
 		fmt.Fprintf(&b, "  %-8s %s: %s%s\n", r.Rule, either(r.Signs, "matches", "does not sign"),
 			r.Why, bracketed(r.Place))

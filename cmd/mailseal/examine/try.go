@@ -21,6 +21,8 @@ type Tried struct {
 	File     string      `json:"file"`
 	Rules    []triedRule `json:"rules"`
 	Decision *decided    `json:"decision"`
+
+	by string // what made the decision, for people
 }
 
 // triedRule is a rule and what its expression comes to.
@@ -48,7 +50,21 @@ func (e *Examiner) Try(ctx context.Context, name string, raw []byte) (*Tried, er
 	d, facts := e.byPolicy(rules, env, m)
 	out := &Tried{File: name, Rules: explainRules(rules, facts, d)}
 	out.Decision = newDecided(action.RoleTheirs, "policy try", d)
+	out.by = decider(d)
 	return out, nil
+}
+
+// decider names what made a decision.
+func decider(d policy.Decision) string {
+	switch {
+	case d.Ruled.Name != "" && d.Ruled.Failed == nil:
+		return fmt.Sprintf("by the rule %q", d.Ruled.Name)
+	case d.Exempt:
+		return "no rule decides, and policy.not_judged names the message"
+	case d.Method != "":
+		return "no rule decides; by the result of " + d.Method
+	}
+	return "no rule decides, and no result has another action in [policy]"
 }
 
 // byPolicy decides as the daemon does for strangers' mail.
@@ -85,7 +101,7 @@ func (t *Tried) Text(w io.Writer) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s\n", t.File)
 	writeRules(&b, t.Rules, "  ")
-	fmt.Fprintf(&b, "  decision: %s\n", t.Decision)
+	fmt.Fprintf(&b, "  decision: %s (%s)\n", t.Decision, t.by)
 	_, err := w.Write(b.Bytes())
 	return err
 }

@@ -108,7 +108,7 @@ func store(made []newKey) error {
 			for _, path := range written {
 				err = errors.Join(err, os.Remove(path))
 			}
-			return answer.NewFailed(err)
+			return answer.NewFailed(fmt.Errorf("--dir: %w", err))
 		}
 		written = append(written, k.file)
 	}

@@ -33,7 +33,7 @@ func (o *Out) Failures(ctx context.Context, domain string) error {
 			if len(list) == 0 {
 				return
 			}
-			fmt.Fprintln(w, "FIRST\tDOMAIN\tINCIDENTS\tTO\tSTATE\tREASON")
+			fmt.Fprintln(w, "first\tdomain\tincidents\tto\tstate\treason")
 			for _, f := range list {
 				to := f.Address
 				if to == "" {

@@ -126,7 +126,7 @@ func (o *Out) Hosts(ctx context.Context) error {
 				"host every minute.")
 			return
 		}
-		fmt.Fprintln(w, "HOST\tSEEN\tWAITING SEGMENTS\tBYTES\tOLDEST\tLEADS")
+		fmt.Fprintln(w, "host\tseen\twaiting segments\tbytes\toldest\tleads")
 		for _, h := range list {
 			oldest := "-"
 			if !h.Oldest.IsZero() {

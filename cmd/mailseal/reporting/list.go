@@ -59,15 +59,15 @@ func (l listed) text(w io.Writer) {
 			"new mail appears here after about 5 minutes.")
 		return
 	}
-	fmt.Fprintln(w, "DAY\tDOMAIN\tMESSAGES\tROWS\tSTATE\tREASON")
+	fmt.Fprintln(w, "day\tdomain\tmessages\trows\tstate\tid\treason")
 	for _, p := range l.Pending {
-		fmt.Fprintf(w, "%s\t%s\t%d\t%d\topen\t\n", p.Day, p.Domain, p.Messages, p.Rows)
+		fmt.Fprintf(w, "%s\t%s\t%d\t%d\topen\t\t\n", p.Day, p.Domain, p.Messages, p.Rows)
 	}
 	for _, r := range l.Reports {
-		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\n", r.Date, r.Domain, r.Messages, r.Rows,
-			r.State, r.Reason)
+		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\t%s\n", r.Date, r.Domain, r.Messages, r.Rows,
+			r.State, r.ID, r.Reason)
 		for _, d := range r.Deliveries {
-			fmt.Fprintf(w, "\t  %s\t\t\t%s\t%s\n", d.Address, d.State, d.Reason)
+			fmt.Fprintf(w, "\t  %s\t\t\t%s\t\t%s\n", d.Address, d.State, d.Reason)
 		}
 	}
 	if l.Forged > 0 {
@@ -107,7 +107,7 @@ func (o *Out) find(ctx context.Context, s *store.Store, id string) (store.OutRep
 	}
 	if len(list) == 0 || id == "" {
 		return store.OutReport{}, errNone("there is no report %q of the last 30 days; "+
-			"\"mailseal reports list --json\" has the IDs", id)
+			"\"mailseal reports list\" has the IDs", id)
 	}
 	return list[0], nil
 }

@@ -38,7 +38,7 @@ func (o *Out) Suppress(ctx context.Context, address string, days int, remove boo
 				fmt.Fprintln(w, "No address is suppressed.")
 				return
 			}
-			fmt.Fprintln(w, "ADDRESS\tUNTIL\tBOUNCES\tREASON")
+			fmt.Fprintln(w, "address\tuntil\tbounces\treason")
 			for _, x := range list {
 				fmt.Fprintf(w, "%s\t%s\t%d\t%s\n", x.Address, x.Until.Format(time.DateOnly),
 					x.Strikes, x.Reason)

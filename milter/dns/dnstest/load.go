@@ -93,7 +93,7 @@ func (z *Zone) load(r io.Reader) error {
 		z.at(f.name).fail(f.typ, f.how)
 	}
 	if err := p.Err(); err != nil {
-		return fmt.Errorf("zone file: %w", err)
+		return mistakeIn(text, err)
 	}
 	return nil
 }
@@ -144,7 +144,7 @@ func directives(r io.Reader) (string, []directive, error) {
 		rest.WriteByte('\n')
 		ds, err := directiveLine(words, origin, how)
 		if err != nil {
-			return "", nil, fmt.Errorf("line %d: %w", number, err)
+			return "", nil, &Mistake{number, err.Error()}
 		}
 		found = append(found, ds...)
 	}

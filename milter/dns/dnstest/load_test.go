@@ -12,10 +12,10 @@ import (
 
 func TestLoadErrors(t *testing.T) {
 	tests := []struct{ name, text, want string }{
-		{"record", "\n\nexample.com A 192.0.2.300\n", "line: 3"},
-		{"record behind our lines", "$SERVFAIL x\n$TIMEOUT y\nexample.com A x\n", "line: 3"},
+		{"record", "\n\nexample.com A 192.0.2.300\n", "line 3"},
+		{"record behind our lines", "$SERVFAIL x\n$TIMEOUT y\nexample.com A x\n", "line 3"},
 		{"record without data", "example.com A\n", "example.com. A has no data"},
-		{"label too long", strings.Repeat("a", 64) + ".com A 192.0.2.1\n", "line: 1"},
+		{"label too long", strings.Repeat("a", 64) + ".com A 192.0.2.1\n", "line 1"},
 		{"no name", "\n$SERVFAIL\n", "line 2: $SERVFAIL without a name"},
 		{"no name but a comment", "$TIMEOUT ; slow.example\n", "line 1: $TIMEOUT without a name"},
 		{"bad name", "$TIMEOUT a..b\n", `line 1: $TIMEOUT: "a..b" is not a name`},

@@ -159,6 +159,8 @@ func (w *walker) text(at []string, data []byte, layers, nesting int, isTop bool)
 		w.add(Aggregate, at, data)
 	case holdsEscapedXML(data):
 		w.add(Aggregate, at, []byte(html.UnescapeString(string(data)))).isCopy = true
+	case isTop && isHTML(beginning(data)):
+		return errHTML
 	case isTop:
 		return errNoReport
 	}

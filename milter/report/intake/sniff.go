@@ -11,6 +11,25 @@ import (
 var errNoReport = errors.New("this is not a report: neither XML, JSON, gzip, zip, tar, bzip2 nor " +
 	"a mail")
 
+// errHTML is the errNoReport of a page of a web server that was saved in place of a report.
+var errHTML = htmlPage{}
+
+type htmlPage struct{}
+
+func (htmlPage) Error() string {
+	return "this is a web page (HTML), not a report: it may be the login page of the server from " +
+		"which the report was to be fetched"
+}
+
+func (htmlPage) Is(target error) bool { return target == errNoReport }
+
+// isHTML reports whether a text begins as a web page does.
+func isHTML(start []byte) bool {
+	text := plainStart(start)
+	return bytes.HasPrefix(text, []byte("<!doctype html")) ||
+		bytes.HasPrefix(text, []byte("<html"))
+}
+
 // sniffed is how many bytes tell what something is.
 const sniffed = 4096
 
