@@ -1,7 +1,8 @@
 package keys
 
-// Inherit takes over what another Cache of the same keys remembers, as if it had been asked with
-// these options, and whether its source is away. It is for a Cache that has not been asked yet.
+// Inherit takes over the cached answers of another Cache of the same keys, as if they had been
+// queried with these options, and the state of its source. It is for a Cache that has not been
+// queried yet.
 func (c *Cache) Inherit(old *Cache) {
 	kept := old.memory.Kept(c.options.Now())
 	for i := len(kept) - 1; i >= 0; i-- { // the most recently used last

@@ -1,8 +1,8 @@
 package keys
 
-// Outdate has the source asked for each answer that is remembered before it serves again, as when a
-// reload finds the source another one than it was. Keys still serve while the source does not
-// answer, for as long as they would have.
+// Outdate marks all cached answers as expired, so that each is queried again before it is used, for
+// example because a reload changed the source. While the source does not answer, cached keys are
+// still used, for as long as before.
 func (c *Cache) Outdate() {
 	now := c.options.Now()
 	kept := c.memory.Kept(now)

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Stage is where a key is in its life. The daemon signs with active keys only; from published to
+// Stage is the stage of a key's life. The daemon signs with active keys only; from published to
 // retiring the record must stay in the DNS.
 type Stage string
 

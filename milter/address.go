@@ -14,7 +14,7 @@ import (
 // reason.
 var ErrAddress = errors.New("not a socket's address")
 
-// Address is where MTAs and a filter meet.
+// Address is the address of the socket on which a filter serves MTAs.
 type Address struct {
 	Network string // "tcp4", "tcp6", "unix", or "fd" for a socket that systemd hands over
 	Target  string // "127.0.0.1:8891", the socket's path; for "fd" its name or number

@@ -117,8 +117,8 @@ func (k PublicKey) SharesPrime(other PublicKey) bool {
 // keys would be half a million comparisons. The zero Moduli is empty.
 type Moduli struct{ product *big.Int }
 
-// Add takes a key in, and reports whether it has a prime in common with one of those before it, or
-// is the same. Other keys than RSA keys have none.
+// Add adds a key, and reports whether it has a prime in common with an earlier key, or is the same.
+// Only RSA keys have primes.
 func (m *Moduli) Add(k PublicKey) (shares bool) {
 	if k.rsa == nil || k.rsa.N.Sign() <= 0 {
 		return false

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// ErrInvalid says that a text is not a domain name. Parse wraps it with the reason.
+// ErrInvalid reports that a text is not a domain name. Parse wraps it with the reason.
 var ErrInvalid = errors.New("not a domain name")
 
 // The lengths that the DNS can carry, in octets of the text form without its final dot (RFC 1035

@@ -21,8 +21,9 @@ type Options struct {
 // the ends of its lines.
 type HeaderSink func(name, value []byte) error
 
-// BodySink takes some of the body, valid until it returns. The pieces are not the MTA's: a line,
-// and a line's end, may be split anywhere. ErrSkip says that the rest of the body is not wanted.
+// BodySink receives a piece of the body, which is valid until it returns. The pieces are not the
+// MTA's: a line, and a line's end, may be split anywhere. Return ErrSkip to get no more of the
+// body.
 type BodySink func(p []byte) error
 
 // ErrSkip is returned by a BodySink that needs no more of this message's body. The MTA is
@@ -108,8 +109,8 @@ func readOffer(f *Framer) (Offer, error) {
 // connection is served.
 func (c *Conn) OnHeader(sink HeaderSink) { c.onHeader = sink }
 
-// OnBody has the body given to sink, instead of to go-milter, which allocates every piece and reads
-// it only when it is whole. It must be called before the connection is served.
+// OnBody passes the body to sink, instead of to go-milter, which allocates every piece and reads it
+// only when it is complete. It must be called before the connection is served.
 func (c *Conn) OnBody(sink BodySink) { c.onBody = sink }
 
 // Agreement returns what was negotiated.

@@ -13,7 +13,7 @@ import (
 	"mailseal/milter/taglist"
 )
 
-// State says in a word what the DNS shows of a key.
+// State is one word for what the DNS shows of a key.
 type State string
 
 // The states.

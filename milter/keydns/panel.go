@@ -55,8 +55,8 @@ func (p *Panel) Look(ctx context.Context, want keys.Record, domain string) ([]Si
 	return out, nil
 }
 
-// Sum is what all servers show together. So many as silent may leave the question unanswered, as
-// long as one answers; what they show then does not matter.
+// Sum combines what all servers show. As many servers as silent may fail to answer, if at least one
+// answers; their state is then ignored.
 func Sum(seen []Sighting, silent int) keys.Sight {
 	count := map[State]int{}
 	for _, s := range seen {

@@ -36,7 +36,7 @@ func badAddress(s string) error {
 	)
 }
 
-// CheckAddress tells what is wrong with a milter's address, without calling there.
+// CheckAddress returns what is wrong with a milter's address, without a connection to it.
 func CheckAddress(s string) error {
 	_, _, err := address(s)
 	return err

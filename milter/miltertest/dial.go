@@ -198,8 +198,8 @@ func (c *Conn) client() []byte {
 // Agreement returns what the milter asked for.
 func (c *Conn) Agreement() guard.Agreement { return c.agreed }
 
-// Hello says EHLO again, as after STARTTLS. In the middle of a message it ends that: Sendmail says
-// so first, Postfix afterwards.
+// Hello sends EHLO again, as after STARTTLS. In the middle of a message it ends the message:
+// Sendmail tells the milter before HELO, Postfix after it.
 func (c *Conn) Hello(name string) error {
 	inMail := c.mail != nil
 	if inMail && c.options.As == Sendmail {
@@ -227,7 +227,7 @@ func (c *Conn) decides(stage Stage, r Reply) bool {
 	return true
 }
 
-// Reset says RSET. Sendmail tells the milter when it has begun a message, Postfix always.
+// Reset sends RSET. Sendmail tells the milter only if a message has begun, Postfix always.
 func (c *Conn) Reset() error {
 	if c.mail == nil && c.options.As == Sendmail {
 		return nil
@@ -236,7 +236,7 @@ func (c *Conn) Reset() error {
 	return c.framer.WritePacket(guard.Abort)
 }
 
-// Unknown has the client say what the MTA does not know.
+// Unknown sends a command that the MTA does not know.
 func (c *Conn) Unknown(line string) (Reply, error) {
 	if c.agreed.Has(guard.NoUnknown) || c.agreed.Version < 3 {
 		return Reply{Verdict: guard.Continue}, nil

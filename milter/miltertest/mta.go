@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// MTA is what is played.
+// MTA is the mail server to act as.
 type MTA uint8
 
 // The MTAs that are known well enough.
@@ -15,7 +15,8 @@ const (
 	Sendmail            // 8.17, F=T
 )
 
-// ErrFilter is why a connection ends when the milter does what the MTA would not put up with.
+// ErrFilter reports that the milter did something that the MTA does not accept, so that the
+// connection ends.
 var ErrFilter = errors.New("the MTA would drop this milter")
 
 // String returns the name as ParseMTA reads it.

@@ -10,7 +10,7 @@ import (
 	"mailseal/milter/guard"
 )
 
-// Stage is where a message's fate was decided.
+// Stage is the stage of the protocol at which a message was decided.
 type Stage string
 
 // The stages, in the order of time.
@@ -129,7 +129,7 @@ type Refusal struct {
 	Reply     Reply
 }
 
-// Outcome is what became of one message.
+// Outcome is the result for one message.
 type Outcome struct {
 	Stage      Stage    // where the fate was decided
 	Reply      Reply    // what the client is told in the end

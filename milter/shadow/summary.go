@@ -13,7 +13,7 @@ import (
 	"text/tabwriter"
 )
 
-// Summary says what was seen: since the start, or by the lines of a log.
+// Summary counts what was compared since the start, or in the lines of a log.
 type Summary struct {
 	// the time of the first line, where a log was read
 	First     string         `json:"first,omitempty"`

@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 )
 
-// ErrSyntax says that a text is no tag list. Parse wraps it with the reason.
+// ErrSyntax reports that a text is not a tag list. Parse wraps it with the reason.
 var ErrSyntax = errors.New("taglist: not a tag list")
 
 // ErrDuplicate reports that a tag is twice in a list, which makes the whole list invalid (RFC 6376

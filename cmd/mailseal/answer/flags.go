@@ -52,7 +52,8 @@ func Unnamed(f *pflag.Flag) pflag.Value {
 	return f.Value
 }
 
-// NameValues has the help of all commands name the values of flags by words instead of Go's types.
+// NameValues makes the help of all commands name the values of flags by words instead of Go's
+// types.
 func NameValues(root *cobra.Command) {
 	each(root, func(cmd *cobra.Command) {
 		if cmd.Flags().Lookup("help") == nil {

@@ -90,7 +90,7 @@ func Fit(text string, width int) string {
 	return b.String()
 }
 
-// FitHelp has the help of a command and of those below it fit the terminal.
+// FitHelp makes the help of a command and of its subcommands fit the terminal.
 func FitHelp(root *cobra.Command) {
 	cobra.AddTemplateFunc("fit", func(text string) string { return Fit(text, Width()) })
 	cobra.AddTemplateFunc("width", Width)

@@ -323,9 +323,9 @@ func NewKeyTable(cfg *config.Config, files keys.Source, sources map[string]*Sour
 	return t
 }
 
-// ReopenSources has the sources that p took over from old make new connections, with the files of
-// certificates and passwords as they are now. What they remember stays, but a file that may have
-// been replaced is asked again.
+// ReopenSources makes the sources that p took over from old open new connections, with the present
+// files of certificates and passwords. Their cached answers stay, but a file that may have been
+// replaced is queried again.
 func (p *Parts) ReopenSources(old *Parts) {
 	for name, s := range p.Sources {
 		r, ok := s.Remote.(interface{ Reopen() bool })

@@ -39,7 +39,7 @@ type Lead struct {
 	Since time.Time `json:"since,omitzero"`
 }
 
-// MTA is where connections come from.
+// MTA is an address from which mail servers connect.
 type MTA struct {
 	Listener    string `json:"listener"`
 	Peer        string `json:"peer"` // an IP address, or "local" for a unix socket

@@ -77,8 +77,8 @@ func (r *Runner) Run(ctx context.Context) {
 	all.Wait()
 }
 
-// Reloaded has the jobs ask for their intervals, which the configuration may have changed. A job
-// that is overdue by its new interval runs at once.
+// Reloaded makes the jobs read their intervals again, which the configuration may have changed. A
+// job that is overdue by its new interval runs at once.
 func (r *Runner) Reloaded() {
 	for _, j := range r.jobs {
 		select {

@@ -74,7 +74,7 @@ func IgnoreHelp() string {
 	return "kinds of differences to ignore: " + strings.Join(shadow.Kinds(), ", ")
 }
 
-// CheckKinds wants the values of --ignore to be kinds of differences.
+// CheckKinds returns an error if a value of --ignore is not a kind of difference.
 func CheckKinds(kinds []string) error {
 	for _, kind := range kinds {
 		if !slices.Contains(shadow.Kinds(), kind) {

@@ -47,8 +47,8 @@ type folded struct {
 	bytes int64
 }
 
-// Fold takes segments that are closed into the store, a partition at a time, and deletes each once
-// it is there. On a day with much mail some wait; those of a day that is over do not.
+// Fold moves closed segments into the store, a partition at a time, and deletes each once it is
+// stored. On a day with much mail some segments wait; those of past days do not.
 func (p *Process) Fold(ctx context.Context) error {
 	if err := p.expireSpool(); err != nil {
 		return err

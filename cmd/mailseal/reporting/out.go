@@ -158,8 +158,8 @@ func (o *Out) wouldSend(
 	return out, nil
 }
 
-// Resend has the mails of a report handed over again, byte for byte: those that were not handed
-// over, so that no address gets one twice; all of them where all were.
+// Resend queues the mails of a report again, byte for byte: those that were not handed over, so
+// that no address gets one twice; if all were handed over, all of them.
 func (o *Out) Resend(ctx context.Context, id string) error {
 	return o.with(ctx, func(s *store.Store, _ *send.Reporter) error {
 		r, err := send.Resend(ctx, s, id, true, o.Now)

@@ -44,9 +44,9 @@ type Judgment struct {
 // ProbeCommand is the name of the hidden command that is the child.
 const ProbeCommand = "probe-files"
 
-// Probe has a child process with the rights of the service try what is wanted. Where systemd runs,
-// the child is in the sandbox of the service's unit; elsewhere the unit's text is judged. Only root
-// can do this.
+// Probe tests access in a child process with the rights of the service. If systemd runs, the child
+// is in the sandbox of the service's unit; otherwise the unit's text is evaluated. Only root can do
+// this.
 func (s Service) Probe(ctx context.Context, wants []Want) (Judgment, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()

@@ -15,12 +15,12 @@ import (
 	"mailseal/milter/message"
 )
 
-// ErrUnfit says that a message is left out: go-msgauth would judge it wrongly, or slowly. Message
-// wraps it with the reason.
+// ErrUnfit reports that a message is not checked, because go-msgauth would judge it wrongly, or
+// slowly. Message wraps it with the reason.
 var ErrUnfit = errors.New("not a message for go-msgauth")
 
-// ErrDisagree says that go-msgauth does not verify what we signed. Key wraps it with what
-// go-msgauth says.
+// ErrDisagree reports that go-msgauth does not verify our signature. Key wraps it with the reason
+// that go-msgauth gives.
 var ErrDisagree = errors.New("go-msgauth does not verify the signature")
 
 // Value is go-msgauth's opinion of one signature.
@@ -36,7 +36,7 @@ const (
 	Unfit     Value = "unfit" // go-msgauth would judge this signature wrongly; Reason says why
 )
 
-// Opinion is what go-msgauth holds of one signature.
+// Opinion is go-msgauth's verdict on one signature.
 type Opinion struct {
 	Field  int // the signature's index in the header
 	Value  Value

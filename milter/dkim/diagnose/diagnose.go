@@ -18,8 +18,8 @@ type Finding struct {
 	Sure bool
 }
 
-// Signature says why the signature that r is the result of failed, for a message of header h and
-// body, whose line ends are CRLF. There is nothing to say about one that passed.
+// Signature explains why the signature with the result r failed, for a message of header h and
+// body, with CRLF line ends. It returns nothing for a signature that passed.
 func Signature(h message.Header, body []byte, r dkim.Result) []Finding {
 	if r.Value == dkim.Pass {
 		return nil

@@ -12,8 +12,8 @@ import (
 	"mailseal/milter/taglist"
 )
 
-// Header says what happened to the signed fields that the signature r is the result of does not
-// fit; ok is false where the header is as it was signed, or cannot be judged. No body is needed.
+// Header explains which change to the signed fields broke the signature with the result r. The
+// result ok is false if the header was not changed, or cannot be judged. It needs no body.
 func Header(h message.Header, r dkim.Result) (f Finding, ok bool) {
 	if !r.Evidence.Checked || r.Evidence.HeaderIntact {
 		return Finding{}, false

@@ -39,7 +39,7 @@ func Address(text string) (address string, ok bool) {
 // maxSuppressed is the longest time for which an address can be suppressed, in years.
 const maxSuppressed = 100
 
-// Suppress has an address get no reports until a time.
+// Suppress stops reports to an address until a time.
 func Suppress(ctx context.Context, s *store.Store, x store.Suppression, now time.Time) error {
 	address, ok := Address(x.Address)
 	switch {
@@ -56,7 +56,7 @@ func Suppress(ctx context.Context, s *store.Store, x store.Suppression, now time
 	return s.OutSuppress(ctx, x)
 }
 
-// Release lets an address get reports again.
+// Release allows reports to an address again.
 func Release(ctx context.Context, s *store.Store, address string) error {
 	was, err := s.OutRelease(ctx, address) // first as it stands in the list
 	if parsed, ok := Address(address); err == nil && !was && ok {
@@ -68,9 +68,9 @@ func Release(ctx context.Context, s *store.Store, address string) error {
 	return err
 }
 
-// Resend has the mails of a report handed over again, byte for byte: those that were not handed
-// over, so that no address gets one twice. Where all were, it has all of them sent with twice, and
-// refuses without. It returns the report as it is then.
+// Resend queues the mails of a report again, byte for byte: those that were not handed over, so
+// that no address gets one twice. If all were handed over, it queues all of them if twice is set,
+// and refuses otherwise. It returns the report with its new state.
 func Resend(ctx context.Context, s *store.Store, id string, twice bool,
 	now time.Time) (store.OutReport, error) {
 	r, err := find(ctx, s, id)

@@ -43,7 +43,7 @@ type Refused struct{ Text string }
 
 func (r Refused) Error() string { return "refused: " + r.Text }
 
-// SMTP hands mail to the mail server on this host, which queues it, looks up where it goes, and
+// SMTP passes mail to the mail server on this host, which queues it, finds its destination, and
 // retries.
 type SMTP struct {
 	Address string // host:port

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// Program hands mail to a program that takes it as sendmail(1) does. It is for the command line:
+// Program passes mail to a program that accepts it as sendmail(1) does. It is for the command line:
 // the program needs rights that the unit of the reports process does not have.
 type Program struct {
 	Path string

@@ -45,7 +45,7 @@ func (s *Store) OutClaim(ctx context.Context, d OutDelivery, until time.Time) (o
 		d.Report, d.N, until.Unix(), d.Due.Unix(), d.Tries, d.Host)
 }
 
-// OutPostpone has a delivery wait until a time, without an attempt, unless another process has
+// OutPostpone postpones a delivery until a time, without an attempt, unless another process has
 // claimed it since it was listed.
 func (s *Store) OutPostpone(ctx context.Context, d OutDelivery, until time.Time) error {
 	_, err := s.one(ctx, `UPDATE out_delivery SET due = $3 WHERE report = $1 AND n = $2

@@ -126,13 +126,13 @@ func (tx *Tx) suppress(ctx context.Context, s Suppression) error {
 	return err
 }
 
-// OutSuppress has an address get no reports until a time.
+// OutSuppress stops reports to an address until a time.
 func (s *Store) OutSuppress(ctx context.Context, x Suppression) error {
 	x.Address = strings.ToLower(x.Address)
 	return s.Update(ctx, func(tx *Tx) error { return tx.suppress(ctx, x) })
 }
 
-// OutRelease lets an address get reports again. It reports whether it was suppressed.
+// OutRelease allows reports to an address again. It reports whether it was suppressed.
 func (s *Store) OutRelease(ctx context.Context, address string) (was bool, err error) {
 	err = s.Update(ctx, func(tx *Tx) error {
 		done, err := tx.ExecContext(ctx, "DELETE FROM out_suppressed WHERE address = $1",

@@ -50,7 +50,7 @@ func (view) ClassOf(value string) string { return class(value) }
 // Upper is the name of a method for people.
 func (view) Upper(method string) string { return strings.ToUpper(method) }
 
-// Does says what this host's policy does with such mail.
+// Does describes what this host's policy does with such mail.
 func (v view) Does() string {
 	switch v.Action {
 	case "accept":
@@ -92,7 +92,7 @@ func (v view) Tree() *spf.Record {
 	return v.SPF.Tree
 }
 
-// SPFSentence says what SPF found.
+// SPFSentence returns the SPF result as a sentence.
 func (v view) SPFSentence() string {
 	s := v.SPF
 	if s == nil {

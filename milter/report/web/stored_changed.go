@@ -8,7 +8,8 @@ import (
 	"slices"
 )
 
-// Mark says how far a reader had read. Two marks are equal if nothing has changed between them.
+// Mark is the point up to which a reader has read. Two marks are equal if nothing has changed
+// between them.
 type Mark struct {
 	Raw, Report int64 // the last that arrived, and the last that was read
 	DNS, Looked int64 // the last change of a record, and when records were compared with mail last
