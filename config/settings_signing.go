@@ -164,7 +164,10 @@ var signingSection = section{
 				"domain has ever been active: \"unsigned\" lets it go unsigned, with a warning " +
 				"in the log, and counts it; \"defer\" treats it as mail whose key cannot be " +
 				"loaded (on_key_error). Once a key has been active, a missing key is always " +
-				"handled by on_key_error."},
+				"handled by on_key_error. The list of keys is in state_directory: if that " +
+				"directory does not exist, the daemon does not start. If it is on a disk of its " +
+				"own, set \"defer\": where a disk is not mounted, an empty directory may be " +
+				"left, which looks as if no key had ever been active."},
 		{name: "match", def: `"first"`, values: []string{"first", "all"},
 			doc: "Which of the rules that match a message sign it: the \"first\" in the order of " +
 				"the file, or \"all\", each with its own options. If two rules would make the " +

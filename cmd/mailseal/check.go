@@ -49,7 +49,7 @@ func (f *checkFlags) define(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVarP(&f.config, "config", "c", "", "configuration file (default "+defaultConfig+")")
 	flags.StringVar(&f.as, "as", "", "as root: test files with the rights of this `user` "+
-		"(default: the one of mailseal.service, else mailseal)")
+		"(default: the one of mailseal.service, else the setting user, else mailseal)")
 	flags.BoolVar(&f.json, "json", false, "print one JSON object")
 	flags.BoolVar(&f.dns, "dns", false, "compare the keys with the DNS")
 	flags.StringVar(&f.zone, "zone", "",

@@ -79,6 +79,15 @@ func (s *lifeSite) stage(selector string) keys.Stage {
 
 func TestKeysByHand(t *testing.T) {
 	s := newLifeSite(t)
+	state := filepath.Join(filepath.Dir(s.config), "state")
+	if out, code := runCommand(t, "check", "--config", s.config); code != exitBad ||
+		!strings.Contains(out, "mount its disk") ||
+		strings.Contains(out, "keys generate --config") {
+		t.Errorf("check without the directory of the keys: got %d, %s", code, out)
+	}
+	if err := os.Mkdir(state, 0o750); err != nil {
+		t.Fatal(err)
+	}
 	if out, code := runCommand(t, "check", "--config", s.config); code != exitBad ||
 		!strings.Contains(out, "mailseal keys generate --config "+s.config+" example.com\n") {
 		t.Errorf("check of nothing: got %d, %s", code, out)

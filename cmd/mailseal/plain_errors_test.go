@@ -221,6 +221,9 @@ func TestVendorWithoutRecord(t *testing.T) {
 func TestExplainDeferred(t *testing.T) {
 	s := newLifeSite(t)
 	text := lifeConfig + "first_key = \"defer\"\n"
+	if err := os.MkdirAll(filepath.Join(filepath.Dir(s.config), "state"), 0o750); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(s.config, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}

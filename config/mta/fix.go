@@ -92,7 +92,7 @@ func (c Change) setting() string {
 	if strings.HasPrefix(section, "another ") {
 		section = "another [[listen]]"
 	}
-	return c.Name + " = " + value + " (mailseal.toml, " + section + ")"
+	return c.Name + " = " + value + "  # mailseal.toml, " + section
 }
 
 // Fix are the changes that correct a finding together.

@@ -306,7 +306,7 @@ func TestSnippets(t *testing.T) {
 			got := told(look(h, testDaemon(t, tt.listen+"\ndaemon-name ORIGINATING\n")))
 			// Sendmail's ports have other names than Postfix's.
 			got = strings.Replace(got, "warning: /etc/mail/sendmail.cf: DaemonPortOptions: "+
-				"sendmail-no-daemon-name(ORIGINATING)\n  daemon_names = [] (mailseal.toml, [ours])\n", "", 1)
+				"sendmail-no-daemon-name(ORIGINATING)\n  daemon_names = []  # mailseal.toml, [ours]\n", "", 1)
 			if want := "Postfix: 3 of 4\nSendmail: 1 of 2\n"; got != want {
 				t.Errorf("got\n%swant\n%s", got, want)
 			}

@@ -208,7 +208,7 @@ func m4(t *testing.T, h *testHost, mc string) {
 
 func operateSetting(t *testing.T, h *testHost, d *Daemon, text string) {
 	t.Helper()
-	m := regexp.MustCompile(`^(\w+) = (.*) \(mailseal.toml, (.*)\)$`).FindStringSubmatch(text)
+	m := regexp.MustCompile(`^(\w+) = (.*)  # mailseal.toml, (.*)$`).FindStringSubmatch(text)
 	if m == nil {
 		t.Fatalf("%q is no setting", text)
 	}

@@ -96,8 +96,8 @@ type node struct {
 
 func (c checker) check(path string) []Finding {
 	nodes, err := way(path)
-	if err != nil || len(nodes) == 0 {
-		return nil
+	if err != nil || len(nodes) == 0 || !nodes[len(nodes)-1].mode.IsRegular() {
+		return nil // a directory is no key, and loses its use without the x that chmod takes away
 	}
 	return c.judge(nodes)
 }

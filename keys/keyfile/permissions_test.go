@@ -237,3 +237,15 @@ func TestUnusable(t *testing.T) {
 		}
 	}
 }
+
+// TestCheckDirectory holds that a directory that is named as a key is not judged as a file: without
+// its x the daemon could not pass it.
+func TestCheckDirectory(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if got := Check(dir, nil); len(got) > 0 {
+		t.Errorf("got %+v about a directory", got)
+	}
+}

@@ -26,6 +26,7 @@ type Source struct {
 	byName   map[string]Key      // those that might sign: active and retiring
 	loaded   map[string]keys.Key // by name and fingerprint
 	fallBack map[string]string   // names of active keys, and of those that sign in their place
+	accepted bool                // that the state file is missing; see AcceptGone
 
 	until map[string]time.Time // FallBack.Until
 }
@@ -47,8 +48,8 @@ var ErrGone = errors.New("the state file keys.json is missing")
 
 func (s *Source) read() error {
 	state, stamp, err := s.store.readStamped()
-	if err == nil && stamp == (files.Stamp{}) && len(s.byName) > 0 {
-		err = fmt.Errorf("%w: %s", ErrGone, s.store.path())
+	if err == nil && stamp == (files.Stamp{}) {
+		err = s.missing()
 	}
 	if err != nil {
 		return err
@@ -76,6 +77,18 @@ func (s *Source) read() error {
 		}
 	}
 	return nil
+}
+
+// missing returns why a missing state file is an error: it existed before, or its directory is
+// missing as well. Otherwise the host has no keys yet, or its operator accepts the loss.
+func (s *Source) missing() error {
+	if s.accepted {
+		return nil
+	}
+	if len(s.byName) > 0 {
+		return fmt.Errorf("%w: %s", ErrGone, s.store.path())
+	}
+	return s.store.CheckDirectory()
 }
 
 // refresh reads the state again when the file is another one than the last time.
@@ -120,7 +133,8 @@ func (s *Source) Reload() error {
 func (s *Source) AcceptGone() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.byName = nil
+	s.accepted = true
+	defer func() { s.accepted = false }()
 	return s.read()
 }
 

@@ -22,6 +22,20 @@ type Store struct{ Dir string }
 // path is that of the state file.
 func (s Store) path() string { return filepath.Join(s.Dir, "keys.json") }
 
+// ErrNoDirectory means that the state directory does not exist. It is not known then which keys
+// the domains have: to treat them as domains without keys would leave their mail unsigned.
+var ErrNoDirectory = errors.New("the directory of the keys does not exist")
+
+// CheckDirectory returns an error, ErrNoDirectory if the directory does not exist.
+func (s Store) CheckDirectory() error {
+	_, err := os.Stat(s.Dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: %s; mount its disk or correct state_directory (on a new host, "+
+			"\"mailseal keys generate DOMAIN\" creates it)", ErrNoDirectory, s.Dir)
+	}
+	return err
+}
+
 // maxState bounds what is read: a hundred thousand keys with a long life.
 const maxState = 256 << 20
 

@@ -12,6 +12,7 @@ import (
 	"mailseal/config"
 	"mailseal/keys"
 	"mailseal/keys/keyfile"
+	"mailseal/keys/keylife"
 	"mailseal/milter/dns"
 )
 
@@ -224,8 +225,12 @@ func (c *checker) assemble(ctx context.Context) {
 	c.parts = &assembly.Parts{Config: c.cfg, Resolver: c.Resolver, Keys: c.files}
 	c.parts.Sources, err = assembly.OpenSources(c.cfg, nil, quiet)
 	c.joined(SourceRefused, err)
-	if err := c.parts.AddManaged(nil, quiet); !c.denied(c.stateSetting(), c.cfg.StateDirectory,
-		err) {
+	switch err := c.parts.AddManaged(nil, quiet); {
+	case c.denied(c.stateSetting(), c.cfg.StateDirectory, err):
+	case errors.Is(err, keylife.ErrNoDirectory):
+		err = keylife.Store{Dir: c.cfg.StateDirectory}.CheckDirectory()
+		c.report(finding(StateUnread, c.stateSetting(), err.Error()))
+	default:
 		c.joined(StateUnread, err)
 	}
 	c.parts.Domains = c.domains

@@ -1,6 +1,8 @@
 package check
 
 import (
+	"errors"
+
 	"mailseal/cmd/mailseal/remedy"
 	"mailseal/config"
 	"mailseal/keys"
@@ -15,6 +17,9 @@ func (c *checker) managed() {
 	state, err := store.Read()
 	if c.denied(c.stateSetting(), c.cfg.StateDirectory, err) {
 		return
+	}
+	if errors.Is(store.CheckDirectory(), keylife.ErrNoDirectory) {
+		return // which assemble has reported: new keys beside those that exist would be no remedy
 	}
 	for _, r := range c.cfg.Sign {
 		switch {

@@ -162,7 +162,7 @@ func put(t *testing.T, f Finding, toml string) {
 		case remedy.SendmailCF:
 			edit(t, f.File, 0, settingOf(line), line)
 		case remedy.Setting:
-			text, section, ok := strings.Cut(line, " (mailseal.toml, ")
+			text, section, ok := strings.Cut(line, "  # mailseal.toml, ")
 			if !ok {
 				t.Fatalf("%q names no section of mailseal.toml", line)
 			}
@@ -170,7 +170,7 @@ func put(t *testing.T, f Finding, toml string) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			file = append(file, "\n"+strings.TrimSuffix(section, ")")+"\n"+text+"\n"...)
+			file = append(file, "\n"+section+"\n"+text+"\n"...)
 			if err := os.WriteFile(toml, file, 0o640); err != nil {
 				t.Fatal(err)
 			}

@@ -198,6 +198,12 @@ func testManagedRemedies(t *testing.T, executed map[remedyOf]bool) {
 		"[rotation]\nalgorithms = \"ed25519\"\nservers = \""+server.Addr()+
 		"\"\n[dns]\nservers = \""+server.Addr()+"\"\n")
 	found, _ := s.check(t)
+	if got := codes(found); !slices.Equal(got, []Code{StateUnread}) || found[0].Fix.Kind != "" ||
+		!strings.Contains(found[0].Text, "mount its disk or correct state_directory") {
+		t.Fatalf("got %+v about a directory that does not exist", found)
+	}
+	s.mkdir(t, "state")
+	found, _ = s.check(t)
 	if got := codes(found); !slices.Equal(got, []Code{ManagedNone}) {
 		t.Fatalf("got %v", found)
 	}

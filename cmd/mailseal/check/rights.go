@@ -34,13 +34,13 @@ func (c *checker) findService() error {
 		if c.As != "" {
 			return fmt.Errorf("%w: only root can open files as user %s", ErrAs, c.As)
 		}
-		s, err := service.Detect("/", "")
+		s, err := service.Detect("/", "", c.cfg.User)
 		if c.isGuest = err != nil || s.UID != os.Geteuid(); c.isGuest && err == nil {
 			c.daemon = &s
 		}
 		return nil
 	}
-	s, err := service.Detect("/", c.As)
+	s, err := service.Detect("/", c.As, c.cfg.User)
 	switch {
 	case err == nil && s.UID != 0:
 		c.service = &s
@@ -324,9 +324,9 @@ func (c *checker) copyOf(name string) remedy.Key {
 	case k.File == "" || c.cfg.KeyTable != "":
 		return remedy.Key{File: absolute(k.File)} // a table names it
 	case strings.HasPrefix(setting, "key_file"):
-		line = "key_file = %q (mailseal.toml)"
+		line = "key_file = %q  # mailseal.toml"
 	default:
-		line = "file = %q (mailseal.toml, [keys." + quoteKey(name) + "])"
+		line = "file = %q  # mailseal.toml, [keys." + quoteKey(name) + "]"
 	}
 	domain := k.Domain
 	if domain == "%" || domain == "" {

@@ -76,7 +76,7 @@ func canRead(t *testing.T, uid int, path string) bool {
 // its name.
 func (s *site) applySetting(t *testing.T, text string) {
 	t.Helper()
-	line, _, ok := strings.Cut(text, " (mailseal.toml")
+	line, _, ok := strings.Cut(text, "  # mailseal.toml")
 	name, _, _ := strings.Cut(line, " =")
 	old, err := os.ReadFile(s.path("mailseal.toml"))
 	if !ok || err != nil {
@@ -267,7 +267,7 @@ func (s *site) applyRights(t *testing.T, f Finding) {
 		t.Fatal(err)
 	}
 	lines := strings.Split(string(text), "\n")
-	setting, _, _ := strings.Cut(line, " (mailseal.toml")
+	setting, _, _ := strings.Cut(line, "  # mailseal.toml")
 	lines[f.Line-1] = setting
 	if err := os.WriteFile(f.File, []byte(strings.Join(lines, "\n")), 0o640); err != nil {
 		t.Fatal(err)

@@ -263,6 +263,9 @@ func newWorld(t *testing.T) *world {
 	if err := os.Chmod(filepath.Dir(w.dir), 0o755); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Mkdir(filepath.Join(w.dir, "state"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	zone := dnstest.Must(effectsZone + "$SERVFAIL temp.example\n$SERVFAIL " +
 		"_dmarc.temp.example\n$SERVFAIL k._domainkey.temp.example\n$SERVFAIL 27.2.0.192.in-addr.arpa\n")
 	zone.AddTXT("k._domainkey.example.com",

@@ -79,6 +79,9 @@ func newRotation(t *testing.T, more string) *rotationSite {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Mkdir(filepath.Join(dir, "state"), 0o750); err != nil {
+		t.Fatal(err)
+	}
 	path := filepath.Join(dir, "mailseal.toml")
 	if err := os.WriteFile(path, []byte(fmt.Sprintf(rotationConfig, dir, addrs[0], addrs[1], more)),
 		0o644); err != nil {

@@ -49,12 +49,16 @@ func ownCopy(r Reader, key Key) Remedy {
 }
 
 // changeMode closes a file to others. A user that reads it as one of those others gets it by its
-// group.
+// group, or as its own where other programs share the group.
 func changeMode(f keyfile.Finding, r Reader) Remedy {
 	info, err := os.Stat(f.Path)
-	if err == nil && !r.isUnknown() && !r.sharesGroup() {
+	if err == nil && !r.isUnknown() {
 		sys, ok := info.Sys().(*syscall.Stat_t)
 		if ok && r.UID != 0 && int(sys.Uid) != r.UID && !slices.Contains(r.Groups, int(sys.Gid)) {
+			if r.sharesGroup() {
+				return of(LetIn,
+					"chown "+r.User+" "+quote(f.Path)+" && chmod 0600 "+quote(f.Path))
+			}
 			return of(LetIn, "chgrp "+r.Group+" "+quote(f.Path)+" && chmod 0640 "+quote(f.Path))
 		}
 	}

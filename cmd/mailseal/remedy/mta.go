@@ -40,7 +40,7 @@ const SocketUnit = "mailseal-postfix.socket"
 // UnitSocket has systemd make the unix socket of a [[listen]], as root and at each boot. Mail
 // servers need no change.
 func UnitSocket(section, path string) Remedy {
-	return of(MoveSocket, fmt.Sprintf("address = \"fd:mailseal-postfix\" (mailseal.toml, %s)\n"+
+	return of(MoveSocket, fmt.Sprintf("address = \"fd:mailseal-postfix\"  # mailseal.toml, %s\n"+
 		"systemctl edit %s\n[Socket]\nListenStream=\nListenStream=%s\nsystemctl enable --now %[2]s",
 		section, SocketUnit, path))
 }
@@ -48,7 +48,7 @@ func UnitSocket(section, path string) Remedy {
 // Port has a [[listen]] be a port in place of a unix socket, with what mail servers have to name
 // then.
 func Port(section, port string) Remedy {
-	return of(MoveSocket, fmt.Sprintf("address = \"inet:%s@127.0.0.1\" (mailseal.toml, %s)\n"+
+	return of(MoveSocket, fmt.Sprintf("address = \"inet:%s@127.0.0.1\"  # mailseal.toml, %s\n"+
 		"in place of the socket: inet:127.0.0.1:%[1]s in main.cf and master.cf, S=inet:%[1]s@127.0.0.1 in sendmail.mc",
 		port, section))
 }

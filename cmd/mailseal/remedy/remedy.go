@@ -102,7 +102,7 @@ var forms = map[Kind]form{
 	Setting:          {"%s", false},
 	EditUnit:         {"%s", false},
 	System:           {"%s", false},
-	ServerName:       {"authserv_id = \"%s\" (mailseal.toml, before the first [table])%s", false},
+	ServerName:       {"authserv_id = \"%s\"  # mailseal.toml, before the first [table]%s", false},
 	CorrectSelector:  {"write the selector %s in place of %s", false},
 	Several:          {"%s", false},
 }

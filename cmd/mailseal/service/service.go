@@ -3,6 +3,7 @@
 package service
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -32,15 +33,16 @@ type Service struct {
 var ErrNoUser = errors.New("no such user")
 
 // Detect determines the user of the daemon: as, if it is not "", else the user in the unit
-// below root, else DefaultUser. The error wraps ErrNoUser if there is no such user.
-func Detect(root, as string) (Service, error) {
+// below root, else configured, the setting user, to which a daemon switches that root starts, else
+// DefaultUser. The error wraps ErrNoUser if there is no such user.
+func Detect(root, as, configured string) (Service, error) {
 	unit := FindUnit(root, "mailseal.service")
 	name, group := as, ""
 	if name == "" && unit != nil {
 		name, group = unit.Get("User"), unit.Get("Group")
 	}
-	if name == "" {
-		name = DefaultUser
+	if name == "" || as == "" && name == "root" && configured != "" {
+		name = cmp.Or(configured, DefaultUser)
 	}
 	s := Find(name)
 	s.Unit = unit

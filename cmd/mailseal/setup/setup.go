@@ -223,7 +223,7 @@ func (r *run) checkRights() error {
 	if r.Service != nil || r.euid() == 0 {
 		return nil
 	}
-	svc, err := service.Detect("/", "")
+	svc, err := service.Detect("/", "", "")
 	if err == nil && r.euid() == svc.UID {
 		return nil
 	}
@@ -245,12 +245,12 @@ func (r *run) user() error {
 		r.service = *r.Service
 		return nil
 	}
-	svc, err := service.Detect("/", "")
+	svc, err := service.Detect("/", "", "")
 	if errors.Is(err, service.ErrNoUser) && r.euid() == 0 {
 		if err := r.makeUser(svc.Name); err != nil {
 			return answer.NewUnknown(err)
 		}
-		svc, err = service.Detect("/", "")
+		svc, err = service.Detect("/", "", "")
 	}
 	if err != nil {
 		return answer.NewUnknown(

@@ -118,7 +118,7 @@ func (s *site) do(t *testing.T, f told) {
 				":"))[0]
 		case strings.HasPrefix(line, "  -o "):
 			s.setOption(t, filepath.Dir(f.File)+"/master.cf", service, line)
-		case strings.Contains(line, "(mailseal.toml, "):
+		case strings.Contains(line, "  # mailseal.toml, "):
 			s.setOurs(t, line)
 		case line == "make -C /etc/mail submit.cf":
 			s.Write("/etc/mail/submit.cf", s.Run(nil, "/usr/bin/m4", "/etc/mail/submit.mc"))
@@ -180,7 +180,7 @@ func (s *site) setOption(t *testing.T, file, service, line string) {
 // setOurs puts a line into mailseal.toml.
 func (s *site) setOurs(t *testing.T, line string) {
 	t.Helper()
-	line, section, _ := strings.Cut(strings.TrimSuffix(line, ")"), " (mailseal.toml, ")
+	line, section, _ := strings.Cut(line, "  # mailseal.toml, ")
 	name, _, _ := strings.Cut(line, " =")
 	switch section {
 	case "another [[listen]]":
