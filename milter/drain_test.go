@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"mailseal/milter/action"
 	"mailseal/milter/guard"
 	"mailseal/milter/message"
+	"mailseal/milter/miltertest"
 )
 
 func TestDrain(t *testing.T) {
@@ -170,4 +172,41 @@ func TestDrainGivesUp(t *testing.T) {
 	}
 	r.ended <- nil
 	close(open)
+}
+
+// TestAddBeforeServe adds listeners before Serve has begun, as a reload does that comes at once:
+// they are served, but for one that was removed again, which is closed.
+func TestAddBeforeServe(t *testing.T) {
+	dir := t.TempDir()
+	open := func(name string) *Listener {
+		l, err := Listen(t.Context(), ListenOptions{Address: "unix:" + dir + "/" + name,
+			Role: action.RoleAuto})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	s := New(Options{}, Settings{})
+	kept, removed := open("kept"), open("removed")
+	s.Add(kept)
+	s.Add(removed)
+	s.Remove(removed)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(ctx) }()
+	c, err := miltertest.Dial(ctx, "unix:"+dir+"/kept", miltertest.Options{})
+	if err != nil {
+		t.Error(err)
+	} else {
+		c.Close()
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	for _, name := range []string{"kept", "removed"} {
+		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
+			t.Errorf("the socket %s was left", name)
+		}
+	}
 }

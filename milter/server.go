@@ -111,8 +111,10 @@ var ErrDrain = errors.New("connections did not end")
 func (s *Server) Serve(ctx context.Context, listeners ...*Listener) error {
 	s.mu.Lock()
 	s.ctx = ctx
+	early := slices.Collect(maps.Keys(s.lns))
+	clear(s.lns)
 	s.mu.Unlock()
-	for _, l := range listeners {
+	for _, l := range append(early, listeners...) {
 		s.Add(l)
 	}
 	<-ctx.Done()
@@ -136,13 +138,17 @@ func (o *Options) softTime(closed []*Listener) time.Duration {
 	return min(o.DrainSoft, o.DrainAlone)
 }
 
-// Add serves one more listener, which the Server closes when Serve ends. Before Serve, and after
-// its end, it closes the listener at once.
+// Add serves one more listener, which the Server closes when Serve ends. Before Serve, the listener
+// is kept until Serve begins; after the end of Serve, it is closed at once.
 func (s *Server) Add(l *Listener) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	ctx := s.ctx
-	if ctx == nil || ctx.Err() != nil {
+	if ctx == nil {
+		s.lns[l] = struct{}{}
+		return
+	}
+	if ctx.Err() != nil {
 		s.closeListener(l)
 		return
 	}

@@ -253,7 +253,9 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 		reload:  func(accept bool) ([]string, error) { return d.reload(ctx, accept) },
 	}
 	drained := make(chan struct{})
-	listeners := d.listeners // a reload sets others
+	for _, l := range d.listeners {
+		d.server.Add(l) // before the first reload, which may add and remove some
+	}
 	var others sync.WaitGroup
 	d.health.set(healthy) // before the first message: its sender may ask
 	d.control(ctx, run, &others)
@@ -265,7 +267,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 		ready()
 	}
 	collectGarbage(os.Getenv("GOGC"))
-	err := d.server.Serve(ctx, listeners...)
+	err := d.server.Serve(ctx)
 	close(drained)
 	stopSpool()
 	others.Wait()

@@ -228,9 +228,11 @@ func (w *world) start(t *testing.T, text string) error {
 		return err
 	}
 	done := make(chan error, 1)
-	listeners := d.listeners // a reload sets others
+	for _, l := range d.listeners {
+		d.server.Add(l) // as Run does: a reload may come before Serve has begun
+	}
 	go func() {
-		done <- d.server.Serve(ctx, listeners...)
+		done <- d.server.Serve(ctx)
 		close(done) // for those who ask again
 	}()
 	w.daemon = d

@@ -39,4 +39,7 @@ func TestSuppressAsSent(t *testing.T) {
 	if err := Release(ctx, s.Store, old.Address); err != nil {
 		t.Error(err)
 	}
+	if err := Release(ctx, s.Store, old.Address); !errors.Is(err, ErrRefused) {
+		t.Errorf("an address that is not suppressed: got %v, want ErrRefused", err)
+	}
 }
