@@ -96,7 +96,11 @@ func (f *domainFlags) read(stdin io.Reader, args []string) (err error) {
 		if err != nil {
 			return answer.NewUnknown(err)
 		}
-		f.Names = append(f.Names, domains.ReadNames(string(text))...)
+		names, err := domains.ReadNames(f.file, string(text))
+		if err != nil {
+			return answer.NewUsage(err)
+		}
+		f.Names = append(f.Names, names...)
 	}
 	if f.diff != "" {
 		f.Before, err = readInput(f.diff, stdin)

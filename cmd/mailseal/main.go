@@ -69,10 +69,29 @@ means, and so is a flag that has no effect together with the other flags.`,
 				_ []string) error {
 				return cmd.Help()
 			}
+			describeCompletion(cmd)
 		}
 	})
 	answer.NameValues(root)
 	return root
+}
+
+// describeCompletion writes the help of the completion commands, of which the library's own text is
+// for programs that are not services of Linux and BSD.
+func describeCompletion(cmd *cobra.Command) {
+	cmd.Short = "Print a script that completes commands and flags in a shell"
+	cmd.Long = `Completion prints a script with which a shell completes the commands and flags of mailseal. The
+packages and "make install" install the scripts of bash, fish and zsh.`
+	files := map[string]string{"bash": "/etc/bash_completion.d/mailseal",
+		"fish": "~/.config/fish/completions/mailseal.fish",
+		"zsh":  "/usr/local/share/zsh/site-functions/_mailseal", "powershell": "mailseal.ps1"}
+	for _, shell := range cmd.Commands() {
+		file := files[shell.Name()]
+		shell.Short = "Print the completion script of " + shell.Name()
+		shell.Long = "Prints the completion script of " + shell.Name() + ". It takes effect in shells " +
+			"that are started after it was written to its file."
+		shell.Example = "  mailseal completion " + shell.Name() + " > " + file
+	}
 }
 
 // newHelpCmd is cobra's help, but that a name of no command is a mistake.

@@ -43,7 +43,7 @@ func TestPlainErrors(t *testing.T) {
 		{"dmarc foo..bar", exitUsage, `"foo..bar" is not a domain name: a label is empty (a dot at the start, or two dots in a row)`},
 		{"domain foo", exitUsage, `"foo" is not a mail domain`},
 		{"domain --selector s..s example.com", exitUsage, `--selector: "s..s" is not a selector`},
-		{"domain --file @df", exitUsage, `"foo bar" is not a domain name`},
+		{"domain --file @df", exitUsage, `df:2: "foo bar" is not a domain name`},
 		{"dkim sel foo..bar", exitUsage, `"foo..bar"`},
 		{"check --domain a..b -c @mailseal.toml", exitUsage, `--domain: "a..b" is not a domain name`},
 		{"setup --yes exa..mple", exitUsage, `"exa..mple" is not a domain name`},

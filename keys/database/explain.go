@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/sys/unix"
 	"modernc.org/sqlite"
+
+	"mailseal/keys/files"
 )
 
 // What SQLite answers to reads when the file itself is the trouble (sqlite.org/rescode.html).
@@ -53,8 +55,8 @@ func whyNot(path string, known error) string {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Sprintf("the file %s does not exist; make it with: sqlite3 %[1]s < "+
-			"sqlite.sql, which is in share/mailseal/sql", path)
+		return fmt.Sprintf("the file %s does not exist; make it with: sqlite3 %s < "+
+			"/usr/share/mailseal/sql/sqlite.sql (or below /usr/local)", path, files.Quote(path))
 	case err != nil:
 		return err.Error()
 	}

@@ -213,6 +213,9 @@ func (c checker) unusable(path string, err error) Finding {
 		}
 	case errors.Is(err, fs.ErrNotExist):
 		f.Kind = Absent
+		if full, err := filepath.Abs(path); err == nil && path != "" {
+			f.Text = full + " does not exist; \"mailseal keygen\" makes keys"
+		}
 	}
 	return f
 }

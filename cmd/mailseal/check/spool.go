@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"mailseal/cmd/mailseal/service"
 	"mailseal/config"
@@ -46,8 +48,23 @@ func (c *checker) makeSpool() string {
 	defaults := config.Default()
 	if dir := c.cfg.Reports.SpoolDirectory; dir != defaults.Reports.SpoolDirectory {
 		return fmt.Sprintf("run \"systemd-sysusers\", which creates the user %s and adds the daemon's "+
-			"user to its group, and \"install -d -o %[1]s -g %[1]s -m 2770 %s\"", files.ReportsUser,
-			dir)
+			"user to its group, and then \"%s\"", files.ReportsUser,
+			makeDirectories(c.cfg.Reports.Directory, dir, files.ReportsUser))
 	}
 	return defaultSpool
+}
+
+// makeDirectories is the command that makes a spool, and the directory of the reports process if
+// the spool is to be made in it and it is missing too: install would give that one to root, and
+// the process could make no store there.
+func makeDirectories(reports, spool, owner string) string {
+	install := func(mode, dir string) string {
+		return fmt.Sprintf("install -d -o %s -g %[1]s -m %s %s", owner, mode, files.Quote(dir))
+	}
+	command := install("2770", spool)
+	_, err := os.Stat(reports)
+	if errors.Is(err, fs.ErrNotExist) && strings.HasPrefix(spool, filepath.Clean(reports)+"/") {
+		command = install("0750", reports) + " && " + command
+	}
+	return command
 }

@@ -2,7 +2,10 @@ package check
 
 import (
 	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -47,5 +50,35 @@ func TestSpool(t *testing.T) {
 				t.Errorf("got %v, want %q", found, tt.says)
 			}
 		})
+	}
+}
+
+// TestMakeDirectories runs the command for a spool whose parent is missing, in a directory whose
+// name a shell would take apart: both directories belong to the user then, and the spool passes its
+// group on.
+func TestMakeDirectories(t *testing.T) {
+	top := filepath.Join(t.TempDir(), "it's a $HOME")
+	reports := filepath.Join(top, "reports")
+	spool := filepath.Join(reports, "spool")
+	if err := os.Mkdir(top, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []int{2, 1} { // the second time the parent is there
+		command := makeDirectories(reports, spool, strconv.Itoa(os.Geteuid()))
+		if got := strings.Count(command, "install -d"); got != want {
+			t.Errorf("%d directories, want %d: %s", got, want, command)
+		}
+		if out, err := exec.Command("sh", "-c", command).CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v: %s", command, err, out)
+		}
+		for dir, mode := range map[string]os.FileMode{reports: os.ModeDir | 0o750,
+			spool: os.ModeDir | os.ModeSetgid | 0o770} {
+			if info, err := os.Stat(dir); err != nil || info.Mode() != mode {
+				t.Errorf("%s: got %v, %v; want %v", dir, info, err, mode)
+			}
+		}
+		if err := os.Remove(spool); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -1,7 +1,6 @@
 package domains
 
 import (
-	"bufio"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -154,15 +153,26 @@ func (q Request) print(out io.Writer, r Result, before *earlier, i int) error {
 	return r.Write(out)
 }
 
-// ReadNames reads a list of domains, one a line; blank lines and what follows a # are skipped.
-func ReadNames(text string) []string {
+// ReadNames reads a list of domains, one a line; blank lines and what follows a # are skipped. The
+// error names the file and the lines with what is not a domain.
+func ReadNames(file, text string) ([]string, error) {
 	var out []string
-	lines := bufio.NewScanner(strings.NewReader(text))
-	for lines.Scan() {
-		line, _, _ := strings.Cut(lines.Text(), "#")
-		if name := strings.TrimSpace(line); name != "" {
-			out = append(out, name)
+	var errs []error
+	number := 0
+	for line := range strings.Lines(text) {
+		number++
+		line, _, _ = strings.Cut(line, "#")
+		name := strings.TrimSpace(line)
+		if name == "" {
+			continue
 		}
+		if _, err := domain.ParseMail(name); err != nil && len(errs) < wrongNames {
+			errs = append(errs, fmt.Errorf("%s:%d: %w", file, number, err))
+		}
+		out = append(out, name)
 	}
-	return out
+	return out, errors.Join(errs...)
 }
+
+// wrongNames is how many mistakes in a list are reported at a time.
+const wrongNames = 10

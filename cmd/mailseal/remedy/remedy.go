@@ -8,7 +8,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
+
+	"mailseal/keys/files"
 )
 
 // Remedy is one step that corrects a finding. The zero value means that there is no remedy.
@@ -136,10 +137,4 @@ func (r Remedy) Sentence(text string) string {
 func of(kind Kind, args ...any) Remedy { return Remedy{Kind: kind, args: args} }
 
 // quote writes a word for a shell.
-func quote(word string) string {
-	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+@%,=:"
-	if word != "" && strings.Trim(word, plain) == "" {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
-}
+func quote(word string) string { return files.Quote(word) }

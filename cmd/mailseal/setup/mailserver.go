@@ -82,7 +82,7 @@ func (r *run) again() string {
 		b.WriteString(" --yes")
 	}
 	if r.Config != defaultFile {
-		b.WriteString(" --config " + r.Config)
+		b.WriteString(" --config " + files.Quote(r.Config))
 	}
 	b.WriteString(" " + strings.Join(r.Domains, " "))
 	return b.String()

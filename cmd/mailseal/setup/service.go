@@ -6,6 +6,7 @@ import (
 
 	"mailseal/cmd/mailseal/answer"
 	"mailseal/cmd/mailseal/control"
+	"mailseal/keys/files"
 )
 
 // startService enables and starts the unit, and sees that the daemon answers. Without it mail would
@@ -32,7 +33,7 @@ func (r *run) startService(ready bool) error {
 	}
 	if !r.result.Host.Systemd {
 		r.fault("the daemon does not run; start it as user %s: mailseal serve --config %s",
-			r.service.Name, r.Config)
+			r.service.Name, files.Quote(r.Config))
 		r.todo("then run mailseal setup --apply%s again", r.again())
 		return nil
 	}

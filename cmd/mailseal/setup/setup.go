@@ -21,6 +21,7 @@ import (
 	"mailseal/cmd/mailseal/service"
 	"mailseal/config"
 	"mailseal/config/opendkim"
+	"mailseal/keys/files"
 	"mailseal/milter/dns"
 	"mailseal/milter/domain"
 )
@@ -188,10 +189,10 @@ func (r *run) offerImport() (bool, error) {
 func (r *run) importFlags() string {
 	flags, h := "", r.result.Host
 	if h.OpenDKIM != defaultOpenDKIM {
-		flags += " --conf " + h.OpenDKIM
+		flags += " --conf " + files.Quote(h.OpenDKIM)
 	}
 	if h.OpenDMARC != "" {
-		flags += " --dmarc-conf " + h.OpenDMARC
+		flags += " --dmarc-conf " + files.Quote(h.OpenDMARC)
 	}
 	return flags
 }
