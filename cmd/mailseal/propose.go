@@ -57,8 +57,8 @@ show to be the domain's own. It explains in words what the record allows and how
 takes. An include for a service that uses an envelope domain of its own is left out, since it would
 have no effect.
 
-The exit code is 0 if a record was printed, 1 if no valid record is possible, such as with more than ten lookups, 3 if
-the DNS did not answer.`,
+The exit code is 0 if a record was printed, 1 if no valid record is possible, such as with more than
+ten lookups, or if it would allow no host, 3 if the DNS did not answer.`,
 		Example: `  mailseal propose spf example.com --address 192.0.2.1 --include _spf.example.net`,
 		Args:    exactArgs("DOMAIN"),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {

@@ -94,7 +94,8 @@ func ProposeSPF(ctx context.Context, name string, q SPFWishes) (publish.Proposal
 	if err != nil {
 		return out, err
 	}
-	text, more, err := q.edit(text)
+	isFirst := text == ""
+	text, more, err := q.edit(cmp.Or(text, noHost))
 	if err != nil {
 		return out, err
 	}
@@ -125,6 +126,16 @@ func ProposeSPF(ctx context.Context, name string, q SPFWishes) (publish.Proposal
 			network) {
 			text = withTerm(text, termOfNetwork(network))
 		}
+	}
+	if isFirst && text == noHost {
+		more := ""
+		if len(out.Notes) > 0 {
+			more = "\n" + strings.Join(out.Notes, "\n")
+		}
+		return out, answer.NewBad(fmt.Errorf("%s has no usable SPF record, and no sender was given, "+
+			"so the record would allow no host: name the addresses from which its mail leaves "+
+			"(--address) and the records of its services (--include); if it sends no mail, %s%s",
+			out.Domain, SilentCommand(out.Domain), more))
 	}
 	overlay := dns.Pretend{Resolver: q.Resolver, Name: out.Domain, Text: text}
 	v := spf.Explore(ctx, overlay, names[0])
@@ -166,7 +177,10 @@ func passes(ctx context.Context, r dns.Resolver, name domain.Name, addr netip.Ad
 	return got.Value == spf.Pass
 }
 
-// published is the record to start from: what is there, corrected, or one that allows no host. The
+// noHost is the record to start from where no usable one is published.
+const noHost = "v=spf1 ~all"
+
+// published is the record to start from: what is there, corrected, or "". The
 // notes say what of the published records is not in it.
 func published(ctx context.Context, r dns.Resolver, name string) (text string, notes []string,
 	err error) {
@@ -193,7 +207,7 @@ func published(ctx context.Context, r dns.Resolver, name string) (text string, n
 			}
 		}
 	}
-	return cmp.Or(text, "v=spf1 ~all"), notes, nil
+	return text, notes, nil
 }
 
 // judgeSPF refuses a record that receivers would not use.

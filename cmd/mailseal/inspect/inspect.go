@@ -270,13 +270,14 @@ func proposeDMARC(ctx context.Context, r dns.Resolver, q web.Question) web.Propo
 func proposal(made publish.Proposal, err error) web.Proposal {
 	out := web.Proposal{}
 	// The page has fields for these flags.
-	words := strings.NewReplacer(" with --reports", "", " (--all=-all)", "",
+	words := strings.NewReplacer(" with --reports", "", " (--all=-all)", "", " (--address)", "",
+		" (--include)", "",
 		domains.SilentCommand(made.Domain), "set above that it sends no mail")
 	for _, n := range made.Notes {
 		out.Notes = append(out.Notes, words.Replace(n))
 	}
 	if err != nil {
-		out.Problem = err.Error()
+		out.Problem = words.Replace(err.Error())
 		return out
 	}
 	for _, r := range made.Records {
