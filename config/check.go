@@ -145,16 +145,23 @@ func isLoopback(hostPort string) bool {
 	return err == nil && a.Addr().IsLoopback() || strings.HasPrefix(hostPort, "localhost:")
 }
 
+// SignsNothing reports whether the configuration is to sign, which is the default, but has no rule
+// that could.
+func (c *Config) SignsNothing() bool {
+	return len(c.Sign) == 0 && c.SigningTable == "" && c.Signs()
+}
+
 func (c *checker) checkMode() {
 	if len(c.Mode) == 0 {
 		return // which the decoder has refused
 	}
-	nothing := len(c.Sign) == 0 && c.SigningTable == ""
 	switch {
-	case nothing && c.Signs() && c.isSet("mode"):
-		c.warn(c.place("mode"), "contains \"sign\", but no rule signs anything")
-	case nothing && c.Signs():
-		c.warn(place{file: c.main}, "no rule signs anything: our own mail goes unsigned")
+	case c.SignsNothing() && c.isSet("mode"):
+		c.warn(c.place("mode"), "contains \"sign\", but no rule signs anything; if this host only "+
+			"judges mail, write mode = \"verify\"")
+	case c.SignsNothing():
+		c.warn(place{file: c.main}, "no rule signs anything: our own mail goes unsigned; if this "+
+			"host only judges mail, write mode = \"verify\"")
 	}
 }
 

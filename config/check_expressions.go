@@ -15,7 +15,7 @@ func (c *checker) checkExpressions() {
 	for i := range c.Sign {
 		r := &c.Sign[i]
 		if r.If != "" {
-			c.compile(r.placed, "if", r.If, expression.Signing)
+			c.compile(r.placed, "if", r.If, expression.Signing, false)
 		}
 	}
 	names := map[string]bool{}
@@ -32,7 +32,7 @@ func (c *checker) checkExpressions() {
 		}
 		names[r.Name] = true
 		c.checkReplyText(r)
-		if when := c.compile(r.placed, "when", r.When, expression.Judging); when != nil {
+		if when := c.compile(r.placed, "when", r.When, expression.Judging, r.DryRun); when != nil {
 			c.checkRuleReach(r, when, before)
 			before = append(before, policyRule{r, when})
 		}
@@ -46,8 +46,8 @@ type policyRule struct {
 }
 
 // compile reports the mistake in an expression, with the line and column where it is.
-func (c *checker) compile(p placed, setting, text string,
-	scope expression.Scope) *expression.Condition {
+func (c *checker) compile(p placed, setting, text string, scope expression.Scope,
+	isDryRun bool) *expression.Condition {
 	at := p.at.key(setting)
 	if !p.has(setting) || c.hasProblem(p.at, setting) {
 		return nil
@@ -66,10 +66,27 @@ func (c *checker) compile(p placed, setting, text string,
 		c.problems = append(c.problems, p)
 		return nil
 	}
-	if strange := when.Strange(); strange != "" {
-		c.warn(at, "%s", strange)
-	}
+	c.checkStrange(at, when, isDryRun)
 	return when
+}
+
+// checkStrange reports a comparison with a word that a fact never is. One that is always true is a
+// mistake: the rule would act on mail that it was written to spare. One that is always false has no
+// effect, and so is worth a warning, as is anything in a rule that only logs.
+func (c *checker) checkStrange(at place, when *expression.Condition, isDryRun bool) {
+	strange, found := when.FindStrange()
+	if !found {
+		return
+	}
+	text := strange.Text
+	if len(strange.Known) > 0 {
+		text += c.guess.nearest(strange.Value, slices.Values(strange.Known))
+	}
+	if strange.AlwaysTrue && !isDryRun {
+		c.problem(at, "%s", text)
+		return
+	}
+	c.warn(at, "%s", text)
 }
 
 // checkReplyText wants a text only where there is a reply, and no names that stand for nothing in

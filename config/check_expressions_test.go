@@ -46,6 +46,13 @@ func TestPolicyRules(t *testing.T) {
 			"has an effect only with the actions reject and tempfail; the action is hold", ""},
 		{"a word that is none", strings.ReplaceAll(good, `"fail"`, `"failed"`), "",
 			`policy.rules[0].when: dmarc.result is never "failed"`},
+		{"a word that is none, not equal", strings.ReplaceAll(good, `== "fail"`, `!= "passed"`),
+			`mailseal.toml:4: policy.rules[0].when: dmarc.result is never "passed", so this is always true; ` +
+				`it is one of "", "pass", "fail", "none", "temperror", "permerror"; did you mean "pass"?`, ""},
+		{"the same in a dry run", strings.ReplaceAll(good, `== "fail"`, `!= "passed"`) + "dry_run = true\n", "",
+			`so this is always true`},
+		{"a forgotten comma", strings.ReplaceAll(good, `, "192.0.2.1"`, ` "192.0.2.1"`),
+			`column 54: a comma or an operator such as == is missing before "192.0.2.1"`, ""},
 		{"never", good + strings.ReplaceAll(good, `"a"`, `"b"`)[:0] +
 			"[[policy.rules]]\nname = \"b\"\nwhen = 'role == \"ours\" and role == \"theirs\"'\naction = \"mark\"\n", "",
 			`mailseal.toml:8: policy.rules[1].when: is never true: role cannot be both "ours" and "theirs"`},

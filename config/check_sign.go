@@ -105,7 +105,7 @@ func (c *checker) checkSources() {
 		needed, foreign := []string{"dsn", "key_query"}, slices.Concat(web, secured)
 		switch {
 		case s.Driver == "" && !s.has("driver"):
-			c.problem(s.at, "needs driver")
+			c.problem(s.at, "needs driver: \"postgres\", \"mysql\", \"sqlite\" or \"http\"")
 			continue
 		case s.Driver == "":
 			continue

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 )
 
 // choice is a type of which every value has a word. The package that acts on it defines it, so that
@@ -36,10 +37,22 @@ func (s *setting) choices(t reflect.Type) []string {
 	return nil
 }
 
+// meant are words of other programs and of DMARC policies, and ours for the same thing.
+var meant = map[string]string{
+	"quarantine": "hold", "none": "accept", "pass": "accept", "ok": "accept", "deliver": "accept",
+	"allow": "accept", "junk": "mark", "tag": "mark", "deny": "reject", "refuse": "reject",
+	"defer": "tempfail", "temperror": "tempfail", "ignore": "accept",
+	"postgresql": "postgres", "pgsql": "postgres", "mariadb": "mysql", "sqlite3": "sqlite",
+	"https": "http", "local": "ours", "external": "theirs",
+}
+
 // oneOf returns an error if text is not one of words, and names the nearest word.
 func oneOf(text string, words []string) error {
 	if slices.Contains(words, text) {
 		return nil
+	}
+	if word := meant[strings.ToLower(text)]; slices.Contains(words, word) {
+		return fmt.Errorf("%q is not one of %s%s", text, quotedList(words), didYouMean(word))
 	}
 	g := guesser{left: 1}
 	return fmt.Errorf("%q is not one of %s%s", text, quotedList(words),

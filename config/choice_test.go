@@ -126,6 +126,11 @@ func TestUnknownWord(t *testing.T) {
 		{"[policy.dmarc]\np_none = \"bounce\"",
 			`mailseal.toml:2: policy.dmarc.p_none: "bounce" is not one of "accept", "mark", ` +
 				`"hold", "reject" and "tempfail"`},
+		{"[policy.dmarc]\np_none = \"quarantine\"", `"reject" and "tempfail"; did you mean "hold"?`},
+		{"[policy.dmarc]\np_none = \"None\"", `"reject" and "tempfail"; did you mean "accept"?`},
+		{"[sources.db]\ntype = \"postgres\"", `sources.db.type: unknown setting; did you mean "driver"?`},
+		{"[sources.db]\nquery = \"SELECT\"", `sources.db.query: unknown setting; did you mean "key_query"?`},
+		{"[sources.db]\ndsn = \"x\"", `needs driver: "postgres", "mysql", "sqlite" or "http"`},
 		{"[signing]\non_key_error = \"skp\"",
 			`mailseal.toml:2: signing.on_key_error: "skp" is not one of "skip", "tempfail", ` +
 				`"reject" and "accept"; did you mean "skip"?`},
@@ -139,6 +144,27 @@ func TestUnknownWord(t *testing.T) {
 		if _, err := Parse("mailseal.toml", []byte(tc.text)); err == nil ||
 			!strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s:\n got %v\nwant %s", tc.text, err, tc.want)
+		}
+	}
+}
+
+// TestOtherNames wants each name that stands for a setting to be none itself, and the setting to
+// exist.
+func TestOtherNames(t *testing.T) {
+	for doc, names := range otherNames {
+		i := slices.IndexFunc(sections, func(s section) bool { return s.path == doc })
+		if i < 0 {
+			t.Errorf("no section %s", doc)
+			continue
+		}
+		sec := sections[i]
+		has := func(name string) bool {
+			return slices.ContainsFunc(sec.settings, func(s setting) bool { return s.name == name })
+		}
+		for name, other := range names {
+			if has(name) || !has(other) {
+				t.Errorf("%s: %s stands for %s", doc, name, other)
+			}
 		}
 	}
 }

@@ -91,15 +91,30 @@ func (d *decoder) table(at place, doc string, m map[string]any, to reflect.Value
 	}
 }
 
+// otherNames are names that people expect of settings, by table.
+var otherNames = map[string]map[string]string{
+	"sources.NAME": {"type": "driver", "engine": "driver", "query": "key_query",
+		"sql": "key_query", "database": "dsn", "connection": "dsn", "directory": "key_dir"},
+	"listen[]":       {"socket": "address", "port": "address", "path": "address", "owner": "user"},
+	"sign[]":         {"key": "keys", "domains": "from", "authors": "from", "senders": "from"},
+	"policy.rules[]": {"if": "when", "condition": "when", "reply": "text", "message": "text"},
+	"reports":        {"dsn": "store", "database": "store"},
+}
+
 // unknown names the nearest setting of the table or, failing that, another table that has one of
 // this name.
 func (d *decoder) unknown(at place, doc, name string, known iter.Seq[string]) {
-	hint := d.guess.nearest(name, known)
+	hint := ""
+	if other := otherNames[doc][name]; other != "" {
+		hint = didYouMean(other)
+	} else {
+		hint = d.guess.nearest(name, known)
+	}
 	if hint == "" {
 		for _, sec := range sections {
 			if sec.path != doc && slices.ContainsFunc(sec.settings,
 				func(s setting) bool { return s.name == name }) {
-				hint = "; " + sectionName(sec) + " has one of that name"
+				hint = "; " + moveTo(sec)
 				break
 			}
 		}
@@ -107,11 +122,12 @@ func (d *decoder) unknown(at place, doc, name string, known iter.Seq[string]) {
 	d.problem(at, "unknown setting%s", hint)
 }
 
-func sectionName(s section) string {
+// moveTo says where a setting belongs.
+func moveTo(s section) string {
 	if s.header == "" {
-		return "the top of the file"
+		return "move it above the first [header]: it belongs at the top of the file"
 	}
-	return s.header
+	return "it is a setting of " + s.header + ": move it below that header"
 }
 
 // value fills one setting.

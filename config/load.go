@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"mailseal/keys"
 	"mailseal/keys/files"
 	"os"
 	"path/filepath"
@@ -159,7 +158,7 @@ func (l *loader) decode(name string, data []byte) {
 	}
 	m := map[string]any{}
 	if err := toml.Unmarshal(data, &m); err != nil {
-		l.problems = append(l.problems, syntaxProblem(l.file, err))
+		l.problems = append(l.problems, syntaxProblem(l.file, data, err))
 		l.broken = true
 		return
 	}
@@ -168,33 +167,6 @@ func (l *loader) decode(name string, data []byte) {
 		delete(m, "include")
 	}
 	l.table(place{file: l.file}, "", m, reflect.ValueOf(l.config).Elem())
-}
-
-// syntaxProblem adds what the mistakes of newcomers to TOML mean.
-func syntaxProblem(f *file, err error) Problem {
-	out := Problem{File: f.name, Text: keys.Mask(err.Error()), order: f.order}
-	var pe toml.ParseError
-	if !errors.As(err, &pe) {
-		return out
-	}
-	out.Line, out.Path, out.Text = pe.Position.Line, pe.LastKey, keys.Mask(pe.Message)
-	switch {
-	case pe.LastKey != "" && strings.Contains(pe.Message, "has already been defined"):
-		out.Text = "is set twice: here and above; delete one of them"
-	case strings.Contains(pe.Message, "strings cannot contain newlines"):
-		out.Text = `the closing " is missing at the end of the text`
-	case strings.Contains(pe.Message, "to end table name"):
-		out.Text += "; the closing ] of a table's name is missing"
-	case strings.Contains(pe.Message, "expected a top-level item to end"),
-		strings.Contains(pe.Message, "inline table terminator"):
-		out.Text += `; a text in double quotes ends at the next "; write an expression with ` +
-			"double quotes in it between single quotes"
-	case strings.Contains(pe.Message, "leading zeroes"):
-		out.Text += `; file modes are written in quotes, "0660"`
-	case strings.Contains(pe.Message, "expected value"):
-		out.Text += `; text is written in quotes, true and false are not`
-	}
-	return out
 }
 
 // included returns the files that the main file names, in the order of their names, each once.

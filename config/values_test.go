@@ -138,7 +138,7 @@ func TestOneSetting(t *testing.T) {
 		{`include = "x.toml"`, idle, "!loaded from a file"},
 		{`mode = ["sign`, idle, `!the closing " is missing`},
 		{`listen = [{ address = "unix:/m", mode = 0660 }]`, idle, `!written in quotes, "0660"`},
-		{`mode = sign`, idle, "!text is written in quotes"},
+		{`mode = sign`, idle, "!write text between double quotes"},
 		{`domain = "example.com"`, idle, "!needs selector and key_file, too"},
 		{`key_table = "/etc/kt"`, idle, "!needs signing_table"},
 		{`signing_table = "/etc/kt"`, idle, "!needs key_table"},

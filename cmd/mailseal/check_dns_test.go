@@ -58,7 +58,7 @@ func TestCheckDNS(t *testing.T) {
 		{"test", goodConfig, `s._domainkey.example.com. TXT "KEY; t=y"` + "\n", exitGood,
 			"warning: s._domainkey.example.com: has t=y"},
 		{"servers fail", goodConfig, "$SERVFAIL s._domainkey.example.com\n", exitUnknown,
-			"unknown: s._domainkey.example.com: could not find out"},
+			"not found out: s._domainkey.example.com: could not find out"},
 		{"the rule's domain is what counts", rule(`"example.com"`, `domain = "example.org"`), own,
 			exitBad, "s._domainkey.example.org: there is no TXT record"},
 		{"key of no rule", goodConfig + "[keys.\"s._domainkey.example.net\"]\nfile = \"s.pem\"\n",

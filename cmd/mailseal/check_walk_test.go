@@ -58,7 +58,7 @@ func TestCheckWalk(t *testing.T) {
 		{"the whole table", listQuery, "", exitBad,
 			[]string{"source hosting: 37 of 40 keys good, 1 bad, 1 unknown, 1 cannot sign",
 				"error: s._domainkey.d2.example: there is no TXT record",
-				"publish: s._domainkey.d2.example.", "unknown: s._domainkey.d3.example",
+				"publish: s._domainkey.d2.example.", "not found out: s._domainkey.d3.example",
 				`the row of "k4" (selector "s", domain "d4.example")`,
 				"answers key_query and signing_query and list_query"}, nil},
 		// k0, k1, k10 …

@@ -13,8 +13,8 @@ import (
 )
 
 // NeverHolds returns why a condition cannot hold for any message, "" where that is not seen: it is
-// false, or two comparisons of one fact exclude each other. Strange finds comparisons with words
-// that a fact never is.
+// false, or two comparisons of one fact exclude each other. FindStrange finds comparisons with
+// words that a fact never is.
 func (c *Condition) NeverHolds() string {
 	is := map[string]string{}
 	for _, part := range conjuncts(c.root) {
@@ -99,18 +99,52 @@ func equality(n ast.Node) (fact, value string, ok bool) {
 	return fact, text.Value, true
 }
 
-// Strange returns the first comparison in a condition, wherever it is, of a fact with a word that
-// it never is, "" for none: a slip of the pen that would not show otherwise.
-func (c *Condition) Strange() string {
-	for _, n := range comparisons(c.root, nil) {
-		fact, values := compared(n)
+// Strange is a comparison of a fact with a text that the fact never is.
+type Strange struct {
+	Text  string   // a sentence that names both, and what the comparison amounts to
+	Value string   // the text that the fact never is
+	Known []string // the texts that the fact may be; nil: there are too many
+	// the comparison is true of every message, as with !=; otherwise it is false, or a part of it
+	// has no effect
+	AlwaysTrue bool
+}
+
+// FindStrange returns the first comparison in a condition, wherever it is, of a fact with a word
+// that it never is, and whether there is one: a typing error that would not show otherwise.
+// Comparisons that are always true come first.
+func (c *Condition) FindStrange() (Strange, bool) {
+	var first Strange
+	for _, n := range comparisons(c.root, false, nil) {
+		fact, values := compared(n.BinaryNode)
+		never, head, tail := 0, "", ""
+		var s Strange
 		for _, v := range values {
-			if why := unlikely(fact, v); why != "" {
-				return why
+			statement, explanation := unlikely(fact, v)
+			if statement == "" {
+				continue
+			}
+			if never++; never == 1 {
+				s = Strange{Value: v, Known: words[fact]}
+				head, tail = statement, explanation
 			}
 		}
+		if never == 0 {
+			continue
+		}
+		effect := ""
+		if never == len(values) {
+			s.AlwaysTrue = (n.Operator == "!=") != n.isNegated
+			effect = fmt.Sprintf(", so this is always %v", s.AlwaysTrue)
+		}
+		s.Text = head + effect + tail
+		if s.AlwaysTrue {
+			return s, true
+		}
+		if first.Text == "" {
+			first = s
+		}
 	}
-	return ""
+	return first, first.Text != ""
 }
 
 // normal are facts that hold a domain in the form of package domain.
@@ -119,50 +153,52 @@ var normal = []string{
 	"arc.sealer",
 }
 
-// unlikely returns why a fact is never a text, "" where it may be.
-func unlikely(fact, v string) string {
+// unlikely returns why a fact is never a text, "" where it may be: the statement, and what explains
+// it.
+func unlikely(fact, v string) (statement, explanation string) {
+	never := fmt.Sprintf("%s is never %q", fact, v)
 	if known, few := words[fact]; few && !slices.Contains(known, v) {
-		return fmt.Sprintf("%s is never %q; it is one of %s", fact, v, quoted(known))
+		return never, "; it is one of " + quoted(known)
 	}
 	if v == "" {
-		return ""
+		return "", ""
 	}
 	switch {
 	case fact == "client.address":
 		if a, err := netip.ParseAddr(v); err != nil || a.String() != v {
-			return fmt.Sprintf(
-				"client.address is never %q: it is a single address in its shortest form; to "+
-					"compare it with a network, use in_network(client.address, \"192.0.2.0/24\")",
-				v,
-			)
+			return never, ": it is a single address in its shortest form; to compare it with a " +
+				"network, use in_network(client.address, \"192.0.2.0/24\")"
 		}
 	case slices.Contains(normal, fact):
 		if d, err := domain.Parse(v); err != nil || string(d) != v {
-			return fmt.Sprintf(
-				"%s is never %q: write domains in lower case, and international ones as xn--...; "+
-					"below(%[1]s, \"example.com\") also matches names below a domain",
-				fact,
-				v,
-			)
+			return never, fmt.Sprintf(": write domains in lower case, and international ones as "+
+				"xn--...; below(%s, \"example.com\") also matches names below a domain", fact)
 		}
 	case fact == "client.name" && v != strings.ToLower(v):
-		return fmt.Sprintf("client.name is never %q: it is in lower case", v)
+		return never, ": it is in lower case"
 	}
-	return ""
+	return "", ""
+}
+
+// comparison is a comparison in a condition.
+type comparison struct {
+	*ast.BinaryNode
+	isNegated bool // by an odd number of "not" around it
 }
 
 // comparisons appends all comparisons below n.
-func comparisons(n ast.Node, to []*ast.BinaryNode) []*ast.BinaryNode {
+func comparisons(n ast.Node, isNegated bool, to []comparison) []comparison {
 	switch n := n.(type) {
 	case *ast.UnaryNode:
-		return comparisons(n.Node, to)
+		return comparisons(n.Node, !isNegated, to)
 	case *ast.BinaryNode:
-		return append(comparisons(n.Right, comparisons(n.Left, to)), n)
+		to = comparisons(n.Right, isNegated, comparisons(n.Left, isNegated, to))
+		return append(to, comparison{n, isNegated})
 	case *ast.PredicateNode:
-		return comparisons(n.Node, to)
+		return comparisons(n.Node, isNegated, to)
 	case *ast.BuiltinNode:
 		for _, arg := range n.Arguments {
-			to = comparisons(arg, to)
+			to = comparisons(arg, isNegated != (n.Name == "none"), to)
 		}
 	}
 	return to

@@ -33,19 +33,42 @@ func TestNeverHolds(t *testing.T) {
 
 func TestStrange(t *testing.T) {
 	for text, want := range map[string]string{
-		`dmarc.policy == "rejct" or true`:                 `dmarc.policy is never "rejct"; it is one of "", "none", "quarantine", "reject"`,
+		`dmarc.policy == "rejct" or true`:                 `dmarc.policy is never "rejct", so this is always false; it is one of "", "none", "quarantine", "reject"`,
 		`not (role in ["ours", "mine"])`:                  `role is never "mine"; it is one of "ours", "theirs", "relay"`,
-		`any(dkim, .result == "passed")`:                  `dkim[].result is never "passed"; it is one of "pass", "fail", "policy", "neutral", "temperror", "permerror"`,
-		`time.weekday != "Monday"`:                        `time.weekday is never "Monday"; it is one of "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"`,
+		`any(dkim, .result == "passed")`:                  `dkim[].result is never "passed", so this is always false; it is one of "pass", "fail", "policy", "neutral", "temperror", "permerror"`,
+		`time.weekday != "Monday"`:                        `time.weekday is never "Monday", so this is always true; it is one of "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"`,
 		`client.address in ["192.0.2.1", "192.0.2.0/24"]`: `client.address is never "192.0.2.0/24": it is a single address in its shortest form; to compare it with a network, use in_network(client.address, "192.0.2.0/24")`,
-		`client.address == "2001:DB8::1"`:                 `client.address is never "2001:DB8::1": it is a single address in its shortest form; to compare it with a network, use in_network(client.address, "192.0.2.0/24")`,
-		`author.domain == "Example.com"`:                  `author.domain is never "Example.com": write domains in lower case, and international ones as xn--...; below(author.domain, "example.com") also matches names below a domain`,
+		`client.address == "2001:DB8::1"`:                 `client.address is never "2001:DB8::1", so this is always false: it is a single address in its shortest form; to compare it with a network, use in_network(client.address, "192.0.2.0/24")`,
+		`author.domain == "Example.com"`:                  `author.domain is never "Example.com", so this is always false: write domains in lower case, and international ones as xn--...; below(author.domain, "example.com") also matches names below a domain`,
 		`author.domain in ["example.com", ""]`:            "",
-		`client.name == "MX.example.com"`:                 `client.name is never "MX.example.com": it is in lower case`,
+		`client.name == "MX.example.com"`:                 `client.name is never "MX.example.com", so this is always false: it is in lower case`,
 		`client.helo == "anything" and login != "alice"`:  "",
 	} {
-		if got := compiled(t, text).Strange(); got != want {
-			t.Errorf("%s: got %q, want %q", text, got, want)
+		if got, _ := compiled(t, text).FindStrange(); got.Text != want {
+			t.Errorf("%s: got %q, want %q", text, got.Text, want)
+		}
+	}
+}
+
+// TestStrangeIsAlwaysTrue wants those comparisons to be known that spare no message.
+func TestStrangeIsAlwaysTrue(t *testing.T) {
+	for text, want := range map[string]bool{
+		`dmarc.result != "passed"`:                             true,
+		`"passed" != dmarc.result`:                             true,
+		`dmarc.result == "passed"`:                             false,
+		`not (dmarc.result == "passed")`:                       true,
+		`not (not (dmarc.result == "passed"))`:                 false,
+		`not (dmarc.result != "passed")`:                       false,
+		`not (dmarc.result in ["passed", "ok"])`:               true,
+		`not (dmarc.result in ["pass", "ok"])`:                 false,
+		`none(dkim, .result == "passed")`:                      true,
+		`any(dkim, .result == "passed")`:                       false,
+		`spf.result == "passed" and dmarc.result != "passed"`:  true,
+		`author.domain != "Example.com" and size > 5`:          true,
+		`client.address != "192.0.2.0/24" or role == "theirs"`: true,
+	} {
+		if got, found := compiled(t, text).FindStrange(); !found || got.AlwaysTrue != want {
+			t.Errorf("%s: got %+v, want %v", text, got, want)
 		}
 	}
 }

@@ -21,6 +21,8 @@ var ourWords = []struct {
 	{regexp.MustCompile(`^unexpected token Identifier\("(\w+)"\)`),
 		`$1 is not an operator; those for texts are ==, !=, in, contains, startsWith, endsWith and matches`},
 	{regexp.MustCompile(`^unexpected token EOF`), "the expression ends too early"},
+	{regexp.MustCompile(`^unexpected token (?:String|Number)\("(.*)"\)`),
+		`a comma or an operator such as == is missing before "$1"`},
 	{regexp.MustCompile(`^unexpected token \w+\("(.*)"\)`), `$1 is not allowed here`},
 	{regexp.MustCompile(`^unrecognized character.*[\x{201C}\x{201D}\x{201E}\x{2018}\x{2019}]`),
 		`these are typographic quotation marks; write "`},

@@ -60,6 +60,9 @@ type Result struct {
 	// nothing is judged
 	IDs []string
 
+	// mode contains "sign", as it does by default, but no rule signs anything
+	SignsNothing bool
+
 	Judged string // how files were judged, where it was not with our own rights
 
 	counts map[Area]map[Severity]int
@@ -138,6 +141,7 @@ func (c *checker) run(ctx context.Context) error {
 		cfg.Host = *c.Names
 	}
 	c.cfg, c.result.Rules, c.result.Sockets = cfg, len(cfg.Sign), len(cfg.Listen)
+	c.result.SignsNothing = cfg.SignsNothing()
 	for _, p := range cfg.Warnings {
 		if p.Path != "ours.networks" || !c.allClientsOurs() { // which ours reports with a remedy
 			c.problem(ConfigWarning, p)

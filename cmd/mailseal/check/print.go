@@ -17,7 +17,11 @@ type Printer struct {
 
 // Report writes one finding, and below it what to do.
 func (p Printer) Report(f Finding) {
-	fmt.Fprintf(p.Out, "%s: %s\n", f.Severity, f)
+	label := string(f.Severity)
+	if f.Severity == Unknown {
+		label = "not found out" // "unknown: FILE" reads as "unknown file"
+	}
+	fmt.Fprintf(p.Out, "%s: %s\n", label, f)
 	for line := range strings.Lines(f.Fix.String()) {
 		fmt.Fprintf(p.Out, "  %s\n", strings.TrimSuffix(line, "\n"))
 	}
@@ -58,7 +62,11 @@ var areaNames = []struct {
 func (r *Result) verdictText() string {
 	warnings := r.total(Warning)
 	if r.Verdict() == Good {
-		return fmt.Sprintf("good; keys: %d, rules: %d, sockets: %d, warnings: %d", len(r.Keys),
+		good := "good"
+		if r.SignsNothing {
+			good = "good, but signs nothing"
+		}
+		return fmt.Sprintf("%s; keys: %d, rules: %d, sockets: %d, warnings: %d", good, len(r.Keys),
 			r.Rules, r.Sockets, warnings)
 	}
 	out := fmt.Sprintf("errors: %d", r.total(Error))

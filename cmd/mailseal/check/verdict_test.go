@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"mailseal/config"
 )
 
 // TestVerdictLine holds that the last line says good where the verdict is, and nowhere else.
@@ -48,6 +50,29 @@ func TestVerdictLine(t *testing.T) {
 				t.Errorf("got %q, verdict %d, want %q, %d", got, r.Verdict(), tt.line, tt.want)
 			}
 		})
+	}
+}
+
+// TestVerdictSignsNothing wants the verdict to say that no mail is signed.
+func TestVerdictSignsNothing(t *testing.T) {
+	for _, tt := range []struct {
+		mode string
+		want string
+	}{
+		{"", ": good, but signs nothing; keys: 0"},
+		{"mode = [\"sign\", \"verify\"]\n", ": good, but signs nothing; keys: 0"},
+		{"mode = \"verify\"\n", ": good; keys: 0"},
+	} {
+		cfg, err := config.Parse("m.toml", []byte("authserv_id = \"mx.example.com\"\n"+tt.mode))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := &Result{File: "f", SignsNothing: cfg.SignsNothing()}
+		var out strings.Builder
+		Printer{Out: &out}.Finish(r)
+		if !strings.Contains(out.String(), tt.want) {
+			t.Errorf("%q: got %q, want %q", tt.mode, out.String(), tt.want)
+		}
 	}
 }
 
