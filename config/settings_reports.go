@@ -238,7 +238,15 @@ var reportsWebSection = section{
 		"of its sources fails, if a receiver stopped reporting, if the role dns found a warning, " +
 		"or if it has p=none for more than 90 days. p=reject is advised only if 99 % of the mail " +
 		"of each of your sources has aligned DKIM. You can accept mail by SPF alone on the page " +
-		"of a source: that excuses at most 1 % of the source's mail from this rule. The pages " +
+		"of a source: that excuses at most 1 % of the source's mail from this rule. In the table " +
+		"of sources on the page of a domain, the number of addresses opens to a list of the 20 " +
+		"with the most mail, and the trend is the messages of each day (CSV and JSON have them " +
+		"as numbers, separated by spaces). /reports lists the reports with mail from one address. " +
+		"/out has a column for each condition of an outgoing report: no (with the reason), yes, " +
+		"or later, if it is looked at when the report is sent. A source can be judged alone or with its " +
+		"network (at most a /16 of IPv4 or a /32 of IPv6): the addresses of a judged network are a " +
+		"source of their own, named like the network, until the verdict is undone on its page; the " +
+		"newest verdict on an address holds. The pages " +
 		"are served at address, and show " +
 		"nothing to a visitor who has not signed in: with a token, with an account of an htpasswd file, or " +
 		"through a reverse proxy. The page /check makes the same DNS queries as \"mailseal " +

@@ -54,7 +54,8 @@ func (c *Client) Ready(ctx context.Context) error {
 // Judge implements web.Commands.
 func (c *Client) Judge(ctx context.Context, by string, r web.Rule) error {
 	out := change{By: by, Domain: r.Domain, Subject: r.Source, Class: string(r.Class)}
-	if _, err := netip.ParseAddr(r.Source); err != nil {
+	_, notAddress := netip.ParseAddr(r.Source)
+	if _, err := netip.ParsePrefix(r.Source); err != nil && notAddress != nil {
 		out.Addresses = r.Addresses[:min(len(r.Addresses), maxSources)]
 	}
 	return c.send(ctx, pathJudge, out)

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -19,6 +20,7 @@ import (
 	"mailseal/milter/report/intake"
 	"mailseal/milter/report/send"
 	"mailseal/milter/report/store"
+	"mailseal/milter/report/web"
 )
 
 // Server makes the changes.
@@ -169,6 +171,11 @@ func (s *Server) judge(ctx context.Context, c change) (string, error) {
 	class, ok := advice.ParseClass(c.Class)
 	if !ok || c.Subject == "" {
 		return "", fmt.Errorf("%w: no source, or no class %q", errBad, c.Class)
+	}
+	if _, err := netip.ParsePrefix(c.Subject); err == nil {
+		if _, err := web.ParseNetwork(c.Subject); err != nil {
+			return "", fmt.Errorf("%w: %w", errBad, err)
+		}
 	}
 	v := store.Verdict{Domain: c.Domain, Subject: c.Subject, Addresses: c.Addresses,
 		Class: string(class), By: c.By, At: s.Now()}

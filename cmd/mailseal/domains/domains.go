@@ -87,6 +87,7 @@ type Result struct {
 type InForce struct {
 	Policy  string // "none", "quarantine" or "reject"; "" when no record applies
 	Testing bool   // the record has t=y
+	Invalid bool   // no record applies, but there is one, which receivers ignore
 	At      string // the domain that publishes it: the checked one, or its organizational domain
 }
 

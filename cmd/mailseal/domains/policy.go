@@ -49,7 +49,7 @@ func (c *checker) policy(ctx context.Context) {
 	r := checker.Discover(ctx, []dmarc.Author{{Domain: c.result.Domain}}).Weigh(ctx, nil)
 	if r.Record == nil {
 		if r.Value != dmarc.Temperror {
-			c.result.DMARC = &InForce{}
+			c.result.DMARC = &InForce{Invalid: records > 0 || near}
 		}
 		if r.Value != dmarc.Temperror && records < 2 && !near && len(a.Aliases) == 0 {
 			c.noPolicy(ctx, at)

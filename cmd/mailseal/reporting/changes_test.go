@@ -193,6 +193,7 @@ func testChanges(t *testing.T, driver string, split bool) {
 	uploadAndAccept(t, b, cfg, day)
 	operate(t, b, cfg, day)
 	judgeAndUndo(t, b, cfg)
+	undoEach(t, b, cfg)
 	if !split {
 		return
 	}

@@ -59,7 +59,8 @@ func (h *history) look(ctx context.Context, r dns.Resolver, name domain.Name,
 	state.Detail = detail
 	state.Findings, state.Checked, state.Worst = countFindings(checked), true, worstOf(checked)
 	if p := checked.DMARC; p != nil {
-		state.DMARC = &store.OwnPolicy{Policy: p.Policy, Testing: p.Testing, At: p.At}
+		state.DMARC = &store.OwnPolicy{Policy: p.Policy, Testing: p.Testing, At: p.At,
+			Invalid: p.Invalid}
 	}
 	return records, h.store.SetOwnState(ctx, text, state, now)
 }

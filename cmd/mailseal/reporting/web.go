@@ -19,6 +19,8 @@ import (
 	"mailseal/cmd/mailseal/domains"
 	"mailseal/cmd/mailseal/inspect"
 	"mailseal/config"
+	"mailseal/milter/report/send"
+	"mailseal/milter/report/store"
 	"mailseal/milter/report/web"
 )
 
@@ -82,7 +84,7 @@ func (p *Process) pages(ctx context.Context, access *web.Access) (*web.Server, e
 		return nil, err
 	}
 	read := p.reader(s)
-	read.Sending = &web.Sending{On: p.Config.Reports.Send, Outlook: sender.Outlook,
+	read.Sending = &web.Sending{On: p.Config.Reports.Send, Outlook: outlook(sender),
 		Preview: pagePreview(s, sender, p.Now)}
 	checker, err := p.inspector()
 	if err != nil {
@@ -94,6 +96,18 @@ func (p *Process) pages(ctx context.Context, access *web.Access) (*web.Server, e
 		Groups: groupsOf(p.Config.Reports.Web.Groups),
 		Host:   host, Version: p.Version, Now: p.Now, Log: p.Log, Waiting: p.waiting,
 	})
+}
+
+// outlook returns the function by which /out asks for the conditions of a report.
+func outlook(sender *send.Reporter) func(context.Context, store.OutPending) (web.Outlook, error) {
+	return func(ctx context.Context, p store.OutPending) (web.Outlook, error) {
+		o, err := sender.Outlook(ctx, p)
+		gate := func(g send.Gate) web.Gate {
+			return web.Gate{Open: g.Open, Known: true, Note: g.Note}
+		}
+		return web.Outlook{Why: o.Why, At: o.At, Gates: web.OutGates{Allowed: gate(o.Allowed),
+			Enough: gate(o.Enough), Relation: gate(o.Relation), Address: gate(o.Address)}}, err
+	}
 }
 
 // groupsOf are the groups of domains of the first page.

@@ -72,24 +72,85 @@ func (r *Rules) withheld(domain string, messages int64, rel store.Relation) stri
 	return relation(rel)
 }
 
-// Outlook returns why a domain will get no report of what is counted so far, "" if it will get one,
-// and when. It asks no DNS: the sender's set-up, whether a destination allows reports, and
-// suppressed addresses are looked at when the report is sent. reports.send is left to the caller.
-func (r *Reporter) Outlook(ctx context.Context, p store.OutPending) (why string, at time.Time,
-	err error) {
+// Gate is a condition that a report depends on: whether it is met, and why.
+type Gate struct {
+	Open bool
+	Note string
+}
+
+// Outlook reports whether a domain will get a report of what is counted so far.
+type Outlook struct {
+	Why string    // why not, as a sentence; "" if it will get one
+	At  time.Time // when
+
+	Allowed  Gate // by reports.exclude_domains, and by reports.relation
+	Enough   Gate // messages, by reports.minimum
+	Relation Gate
+	Address  Gate // rua has one of another host
+}
+
+// Outlook returns what a domain can expect. It asks no DNS: the sender's set-up, whether a
+// destination allows reports, and suppressed addresses are looked at when the report is sent.
+// reports.send is left to the caller.
+func (r *Reporter) Outlook(ctx context.Context, p store.OutPending) (Outlook, error) {
 	rel, err := r.Store.OutRelation(ctx, p.Domain, p.Day)
 	if err != nil {
-		return "", at, err
+		return Outlook{}, err
 	}
-	if why := r.Rules.withheld(p.Domain, p.Messages, rel); why != "" {
-		return why, at, nil
-	}
+	o := r.Rules.gates(p.Domain, p.Messages, rel)
+	o.Why = r.Rules.withheld(p.Domain, p.Messages, rel)
+	o.Address = Gate{Note: "rua has no valid mail address of another host"}
 	for _, to := range report.Addresses(p.Policy.URIs) {
 		if !r.isOurs(to) {
-			return "", store.Slot(p.Domain, p.Day), nil
+			o.Address = Gate{Open: true}
+			break
 		}
 	}
-	return reasonNoAddress, at, nil
+	switch {
+	case o.Why != "":
+	case !o.Address.Open:
+		o.Why = reasonNoAddress
+	default:
+		o.At = store.Slot(p.Domain, p.Day)
+	}
+	return o, nil
+}
+
+// gates are the conditions that withheld looks at, each for itself.
+func (r *Rules) gates(domain string, messages int64, rel store.Relation) Outlook {
+	o := Outlook{Allowed: Gate{Open: true}, Enough: Gate{Open: messages >= r.Minimum},
+		Relation: Gate{Open: relation(rel) == "", Note: relationNote(rel)}}
+	switch {
+	case r.Excluded(domain):
+		o.Allowed = Gate{Note: "reports.exclude_domains"}
+	case r.Listed(domain):
+		o.Relation = Gate{Open: true, Note: "reports.domains"}
+	case r.ListedOnly:
+		o.Allowed = Gate{Note: "reports.relation is \"listed\""}
+	}
+	if !o.Enough.Open {
+		o.Enough.Note = fmt.Sprintf("reports.minimum is %d", r.Minimum)
+	}
+	return o
+}
+
+// relationNote says what a relation rests on, or what there is of one, in few words.
+func relationNote(r store.Relation) string {
+	switch {
+	case r.WroteTo:
+		return "a user wrote to it"
+	case r.PassDays > 0 && r.PassDays < passDays:
+		return fmt.Sprintf("passed on %s of %d", number(r.PassDays, "day"), passDays)
+	case r.PassDays > 0 && r.PassSpan < passSpan:
+		return fmt.Sprintf("passed on %s, within %s of %d", number(r.PassDays, "day"),
+			number(r.PassSpan, "day"), passSpan)
+	case r.PassDays > 0:
+		return fmt.Sprintf("passed on %s in %d", number(r.PassDays, "day"), r.PassSpan)
+	case r.FailDays > 0:
+		return fmt.Sprintf("failed on %s, from %s", number(r.FailDays, "day"),
+			number(r.FailedNets, "network"))
+	}
+	return "no mail that passed"
 }
 
 // reasonNoAddress is why a domain gets no report that every gate lets pass.

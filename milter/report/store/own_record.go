@@ -26,8 +26,10 @@ type OwnState struct {
 
 // OwnPolicy is the DMARC policy that holds for a domain, as the DNS shows it.
 type OwnPolicy struct {
-	Policy  string `json:"p,omitempty"`  // "none", "quarantine" or "reject"; "" for no record
-	Testing bool   `json:"t,omitempty"`  // with t=y
+	Policy  string `json:"p,omitempty"` // "none", "quarantine" or "reject"; "" for no record
+	Testing bool   `json:"t,omitempty"` // with t=y
+	// Invalid reports whether there is a record that receivers ignore, and no other.
+	Invalid bool   `json:"invalid,omitempty"`
 	At      string `json:"at,omitempty"` // the domain whose record it is
 }
 

@@ -106,7 +106,7 @@ func TestCheckPage(t *testing.T) {
 		`value="quarantine" selected`,
 		`name="let" value="_spf.esp.example 198.51.100.0/24"`, "<mark>", "41 queries, 1.0 s",
 		"9 of 10 lookups", "line of a zone file",
-		"What the proposal allows", `<p class="err">`} {
+		"What the proposal allows", `<p class="err" role="alert">`} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page has no %q", want)
 		}

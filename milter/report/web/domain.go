@@ -227,7 +227,7 @@ func (x *facts) daySection(month map[advice.Day]Counts) section {
 
 func (x *facts) sourceSection() section {
 	t := &Table{Name: "sources", Caption: say("Sources of mail with %s in From, %s. DKIM and SPF "+
-		"count aligned passes.",
+		"count aligned passes. The number of addresses opens to a list of them.",
 		x.domain.Name, period(x.filter, x.now)),
 		Empty: "No source: no message used the domain in this period.",
 		Columns: []Column{{Key: "source", Title: "Source"}, {Key: "class", Title: "Class",
@@ -238,9 +238,11 @@ func (x *facts) sourceSection() section {
 			{Key: "delivered", Title: "Fail: delivered", Right: true, Gap: true},
 			{Key: "held", Title: "held", Right: true},
 			{Key: "refused", Title: "refused", Right: true},
-			{Key: "addresses", Title: "addresses", Right: true, Gap: true},
+			{Key: "receivers", Title: "Receivers", Right: true, Gap: true},
+			{Key: "addresses", Title: "addresses", Right: true},
 			{Key: "first", Title: "first seen"},
 			{Key: "last", Title: "last seen"},
+			{Key: "trend", Title: "Trend"},
 			{Key: "cause", Title: "Why", Wrap: true}}}
 	for i := range x.sources {
 		s := &x.sources[i]
@@ -261,9 +263,11 @@ func (x *facts) sourceSection() section {
 			Cell{Value: advice.Rate(s.SPF, s.Messages),
 				HTML: plain(advice.Rate(s.SPF, s.Messages))}.as("mute"),
 			number(s.Delivered, to("result", "delivered")), number(s.Held, to("result", "held")),
-			number(s.Refused, to("result", "refused")), {Value: int64(len(s.Addresses)),
-				HTML: plain(advice.Count(int64(len(s.Addresses))))},
-			day(s.first, x.now), day(s.last, x.now), words(s.cause.Word)})
+			number(s.Refused, to("result", "refused")),
+			{Value: int64(len(s.receivers)),
+				HTML: plain(advice.Count(int64(len(s.receivers))))},
+			x.hostsCell(s), day(s.first, x.now), day(s.last, x.now), x.trendCell(s),
+			words(s.cause.Word)})
 	}
 	c := x.total
 	t.Foot = []Cell{words("All").head(), {}, number(c.Messages, x.filter.messages()),
@@ -272,7 +276,8 @@ func (x *facts) sourceSection() section {
 		{HTML: plain(advice.Rate(c.SPF, c.Messages))},
 		number(c.Delivered, ""),
 		number(c.Held, ""),
-		number(c.Refused, ""), {}, {}, {}, {}}
+		number(c.Refused, ""), {HTML: plain(advice.Count(int64(len(x.receiver))))}, {}, {}, {}, {},
+		{}}
 	return section{ID: "sources", Title: "Sources", Table: t}
 }
 

@@ -143,9 +143,9 @@ func (x *facts) adviceSection() section {
 			{Key: "found", Title: "Found", Wrap: true},
 			{Key: "code", Title: "Code"}}}
 	for _, c := range a.Conditions {
-		met := words(yes(c.Met)).as("good")
+		met := words("yes").as("good")
 		if !c.Met {
-			met.Class = "bad"
+			met = words("not yet").as("bad")
 		}
 		t.Rows = append(t.Rows, []Cell{words(c.Text).head(), met, sentenceCell(c.Found),
 			words(c.Code).as("mute")})

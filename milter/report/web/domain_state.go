@@ -5,7 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"net/netip"
+	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"mailseal/milter/report/advice"
@@ -185,7 +188,8 @@ func (s *Stored) DomainStates(ctx context.Context, after int64) (DomainStates, e
 func (s *Stored) loadDomainStates(ctx context.Context, after int64) (DomainStates, error) {
 	out := DomainStates{Domains: map[string]*domainState{}, serial: after}
 	rows, err := s.Store.DomainStates(ctx, after)
-	for _, r := range rows {
+	states := decodeStates(rows)
+	for i, r := range rows {
 		out.serial = r.Serial
 		if r.Domain == "" {
 			var common commonState
@@ -193,12 +197,35 @@ func (s *Stored) loadDomainStates(ctx context.Context, after int64) (DomainState
 			out.Mark, out.Pending = common.Mark, common.Pending
 			continue
 		}
-		var x domainState
-		if json.Unmarshal([]byte(r.Data), &x) == nil {
-			out.Domains[r.Domain] = &x
+		if states[i] != nil {
+			out.Domains[r.Domain] = states[i]
 		}
 	}
 	return out, err
+}
+
+// decodeStates decodes the rows of domains on all processors: the first page after a start waits
+// for those of all domains. A row that cannot be read is nil.
+func decodeStates(rows []store.DomainState) []*domainState {
+	out := make([]*domainState, len(rows))
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(rows)) {
+		workers.Go(func() {
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= len(rows) {
+					return
+				}
+				var x domainState
+				if rows[i].Domain != "" && json.Unmarshal([]byte(rows[i].Data), &x) == nil {
+					out[i] = &x
+				}
+			}
+		})
+	}
+	workers.Wait()
+	return out
 }
 
 // DomainState implements keeper.

@@ -82,11 +82,32 @@ func (s *Server) gather(ctx context.Context, d Domain, f Filter) (*facts, error)
 	slices.SortFunc(x.receiver, func(a, b Sum) int {
 		return cmp.Or(cmp.Compare(b.Messages, a.Messages), cmp.Compare(a.Receiver, b.Receiver))
 	})
+	if f.Receiver != "" { // days of addresses are those of all receivers
+		if err := s.daysOf(ctx, f, addresses); err != nil {
+			return nil, err
+		}
+	}
 	x.group(addresses)
 	if err := s.markNew(ctx, x); err != nil {
 		return nil, err
 	}
 	return x, s.advise(ctx, x)
+}
+
+// daysOf replaces the days of addresses by those on which f selects messages of them.
+func (s *Server) daysOf(ctx context.Context, f Filter, addresses []Address) error {
+	sums, err := s.read.Sums(ctx, f, ByAddress, ByDay)
+	if err != nil {
+		return err
+	}
+	days := map[netip.Addr][]DaySum{}
+	for _, sum := range sums {
+		days[sum.Address] = append(days[sum.Address], DaySum{sum.Day, sum.Messages})
+	}
+	for i := range addresses {
+		addresses[i].Days = days[addresses[i].IP]
+	}
+	return nil
 }
 
 // adviceDays is the period that advice rests on, whatever period a page shows: SPF terms need 90
@@ -150,9 +171,18 @@ func (x *facts) group(addresses []Address) {
 	for _, id := range x.ids {
 		byIP[id.Address] = append(byIP[id.Address], id)
 	}
+	for i := range x.ids {
+		x.ids[i].Receivers = nil // counted below from byIP, and not kept
+	}
 	named := map[string]*source{}
+	networks := hasNetworks(x.rules, x.domain.Name)
 	for ip, ids := range byIP {
 		n := nameOf(known[ip], ids, x.domain.Name)
+		if networks {
+			if net, ok := networkOf(x.rules, x.domain.Name, ip); ok {
+				n = net
+			}
+		}
 		if x.base != nil && x.base.byIP[ip] != nil {
 			n = x.base.byIP[ip].Name
 		}

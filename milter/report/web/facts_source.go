@@ -2,6 +2,7 @@ package web
 
 import (
 	"cmp"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -20,6 +21,8 @@ type source struct {
 	first, last advice.Day
 	ids         []Identity
 	known       []Address // what is known about Addresses
+	receivers   map[string]bool
+	trend       map[advice.Day]int64 // messages
 }
 
 // nameOf names a source: the service that its names give away, the domain of its reverse name, of
@@ -80,6 +83,8 @@ func (s *source) add(ip netip.Addr, a Address, ids []Identity, x *facts) {
 	s.NoAddress = !ip.IsValid() && (s.NoAddress || len(s.Addresses) == 0)
 	s.Addresses = append(s.Addresses, ip)
 	a.IP = ip
+	s.seen(a.Days, ids)
+	a.Days = nil
 	s.known = append(s.known, a)
 	s.Network = s.Network || a.Network
 	if a.Reverse != "" {
@@ -94,6 +99,23 @@ func (s *source) add(ip netip.Addr, a Address, ids []Identity, x *facts) {
 		s.count(&ids[i], x.domain)
 	}
 	s.TellTale = advice.KnownBy(s.Envelope, s.Signer, a.Reverse)
+}
+
+// seen adds the days on which an address sent mail, and the receivers that reported it. Neither is
+// kept with the addresses and combinations, of which there are many more.
+func (s *source) seen(days []DaySum, ids []Identity) {
+	if s.receivers == nil {
+		s.receivers, s.trend = map[string]bool{}, map[advice.Day]int64{}
+	}
+	for _, d := range days {
+		s.trend[d.Day] += d.Messages
+	}
+	for i := range ids {
+		for _, r := range ids[i].Receivers {
+			s.receivers[r] = true
+		}
+		ids[i].Receivers = nil
+	}
 }
 
 // count adds one combination of identifiers.
@@ -185,6 +207,13 @@ func (s *source) merge(o *source) {
 	s.ids = append(s.ids, o.ids...)
 	s.known = append(s.known, o.known...)
 	s.counts.Add(o.counts)
+	if s.receivers == nil {
+		s.receivers, s.trend = map[string]bool{}, map[advice.Day]int64{}
+	}
+	maps.Copy(s.receivers, o.receivers)
+	for day, n := range o.trend {
+		s.trend[day] += n
+	}
 	s.Messages += o.Messages
 	s.Delivered += o.Delivered
 	s.Held += o.Held

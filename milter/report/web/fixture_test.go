@@ -66,8 +66,10 @@ func world() *Memory {
 		b.m.IntakeState.Days = append(b.m.IntakeState.Days, DayCount{today - i, 30 + int64(i%9)})
 	}
 	b.m.OutgoingPage = &Outgoing{On: true,
-		Rows: []OutRow{{"college.example", "sends", "written to", 412, clock.Add(16 * time.Hour)},
-			{hostile, "not told", "no relation", 12, time.Time{}}},
+		Rows: []OutRow{{Domain: "college.example", State: "sends", Why: "written to",
+			Messages: 412, At: clock.Add(16 * time.Hour), Rows: 18},
+			{Domain: hostile, State: "not told", Why: "no relation", Messages: 12,
+				Gates: OutGates{Relation: Gate{Known: true, Note: hostile}}}},
 		Sent: []SentReport{{"uni.test", "dmarc@uni.test", hostile, today - 1, clock,
 			"20261129abcdefghijklmnopqrstuv", true}},
 		Blocked: []Suppression{{1, hostile, "5.1.1 no such user", clock.Add(7 * 24 * time.Hour)}}}
@@ -317,7 +319,8 @@ func hostileWorld(hostile string) *Memory {
 			Others:     []Stranger{{hostile, hostile, hostile, 1, clock}},
 			Decided:    []Decided{{hostile, true, 1}}},
 		Previews: map[string][]Preview{hostile: {previewOf(hostile)}},
-		OutgoingPage: &Outgoing{Rows: []OutRow{{hostile, hostile, hostile, 1, clock}},
+		OutgoingPage: &Outgoing{Rows: []OutRow{{Domain: hostile, State: hostile, Why: hostile,
+			Messages: 1, At: clock, Gates: OutGates{Free: Gate{Known: true, Note: hostile}}}},
 			Sent:    []SentReport{{hostile, hostile, hostile, today, clock, hostile, true}},
 			Blocked: []Suppression{{1, hostile, hostile, clock}}}}
 }

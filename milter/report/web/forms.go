@@ -105,16 +105,20 @@ func (s *Server) command(w http.ResponseWriter, r *http.Request) {
 	if text != "" {
 		s.notice(who, text)
 	}
-	http.Redirect(w, r, afterwards(r.URL.Path), http.StatusSeeOther)
+	http.Redirect(w, r, afterwards(r), http.StatusSeeOther)
 }
 
 // afterwards is the page that shows what a change has done: a mail that was read or deleted has
 // none of its own any more.
-func afterwards(path string) string {
-	if strings.HasPrefix(path, "/ingest/") {
+func afterwards(r *http.Request) string {
+	switch {
+	case strings.HasPrefix(r.URL.Path, "/ingest/"):
 		return "/ingest"
+	case r.PathValue("source") != "":
+		return afterVerdict(r.URL.EscapedPath(), r.PathValue("source"), r.FormValue("network"),
+			r.FormValue("undo"))
 	}
-	return path
+	return r.URL.EscapedPath()
 }
 
 // accept checks that the form came from our page, by a user who may change things. The role comes
@@ -198,6 +202,13 @@ func (s *Server) act(r *http.Request, who session) (string, error) {
 	}
 	rule := Rule{Domain: domain, Source: src.Name, Addresses: src.Addresses, Class: class,
 		By: who.name, At: s.now()}
+	network, err := judgedNetwork(r.FormValue("network"), src, class)
+	if err != nil {
+		return "", err
+	}
+	if network != "" {
+		rule.Source, rule.Addresses = network, nil
+	}
 	if r.FormValue("all") == "1" {
 		if !who.all() {
 			return "", fmt.Errorf("%w: you may not see all domains", errRefused)

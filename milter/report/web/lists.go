@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"html/template"
+	"maps"
+	"slices"
 	"strings"
 
 	"mailseal/milter/report/advice"
@@ -137,6 +139,19 @@ func mechanism(result, grey string) Cell {
 
 // reportsPage lists reports.
 func (s *Server) reportsPage(ctx context.Context, v visit) (*page, error) {
+	find := &findForm{Action: "/reports", Address: strings.TrimSpace(v.q.Get("address"))}
+	for _, key := range slices.Sorted(maps.Keys(v.q)) {
+		if key != "address" && key != "source" && key != "page" && v.q.Get(key) != "" {
+			find.Kept = append(find.Kept, pair{key, v.q.Get(key)})
+		}
+	}
+	if find.Address != "" && v.format == "" && (&Filter{}).address(find.Address) != nil {
+		return &page{Current: "/", Title: "Not an address", Filter: v.filter,
+			Crumbs:  []crumb{{"Domains", "/"}, {"Reports", ""}},
+			Heading: say("%s is not an IP address.", find.Address),
+			Sections: []section{{ID: "reports", Title: "Reports", Find: find,
+				Problem: "Enter one address, such as 192.0.2.1 or 2001:db8::1."}}}, nil
+	}
 	f, err := s.selection(ctx, v)
 	if err != nil {
 		return nil, err
@@ -158,7 +173,7 @@ func (s *Server) reportsPage(ctx context.Context, v visit) (*page, error) {
 	for _, r := range reports {
 		t.Rows = append(t.Rows, reportRow(r, advice.DayOf(v.now)))
 	}
-	p.Sections = []section{{ID: "reports", Title: "Reports", Table: t,
+	p.Sections = []section{{ID: "reports", Title: "Reports", Table: t, Find: find,
 		Pager: v.pager(n, rowsOfPage)}}
 	return p, nil
 }

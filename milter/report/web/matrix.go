@@ -201,6 +201,8 @@ func (d Domain) dnsValues() []Cell {
 	out := make([]Cell, 3)
 	if p := d.Published; p != nil && !p.Gone {
 		out[0].Value = p.Step.String()
+	} else if p != nil && p.Invalid {
+		out[0].Value = "invalid"
 	} else if p != nil {
 		out[0].Value = "no record"
 	}

@@ -197,9 +197,13 @@ func (m *Memory) Identities(_ context.Context, f Filter) ([]Identity, error) {
 		}
 		id.Messages += r.Count
 		id.Last = max(id.Last, r.Day)
+		if !slices.Contains(id.Receivers, r.Receiver) {
+			id.Receivers = append(id.Receivers, r.Receiver)
+		}
 	}
 	var out []Identity
 	for _, id := range groups {
+		slices.Sort(id.Receivers)
 		out = append(out, *id)
 	}
 	slices.SortFunc(out, func(a, b Identity) int {
@@ -230,9 +234,11 @@ func (m *Memory) Sources(_ context.Context, f Filter) ([]Address, error) {
 			found[k] = a
 		}
 		a.First, a.Last = min(a.First, r.Day), max(a.Last, r.Day)
+		a.Days = append(a.Days, DaySum{r.Day, r.Count})
 	}
 	var out []Address
 	for _, a := range found {
+		a.Days = byDay(a.Days)
 		out = append(out, *a)
 	}
 	slices.SortFunc(out, func(a, b Address) int {
@@ -265,12 +271,14 @@ func cut[T any](list []T, w Window) []T {
 // Reports implements Reader.
 func (m *Memory) Reports(_ context.Context, f Filter, w Window) ([]Report, int64, error) {
 	var out []Report
+	with := m.withSource(f)
 	for _, r := range m.ReportList {
 		day := advice.DayOf(r.Begin)
 		switch {
 		case f.From != 0 && day < f.From, f.To != 0 && day > f.To:
 		case f.Domains != nil && !slices.Contains(f.Domains, r.Domain):
 		case f.Receiver != "" && f.Receiver != r.Receiver:
+		case with != nil && !with[r.ID]:
 		default:
 			out = append(out, r)
 		}

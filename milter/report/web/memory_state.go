@@ -36,3 +36,16 @@ func (m *Memory) Outgoing(context.Context, time.Time) (Outgoing, error) {
 	}
 	return *m.OutgoingPage, nil
 }
+
+// withSource returns the reports with a record of the sources of f, nil for all.
+func (m *Memory) withSource(f Filter) map[int64]bool {
+	if f.Addresses == nil && f.AllBut == nil {
+		return nil
+	}
+	out := map[int64]bool{}
+	for r := range m.selected(&Filter{Domains: f.Domains, Addresses: f.Addresses,
+		AllBut: f.AllBut}) {
+		out[r.Report] = true
+	}
+	return out
+}

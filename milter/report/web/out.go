@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"html/template"
 	"strings"
 
 	"mailseal/milter/report/advice"
@@ -15,21 +16,36 @@ func (s *Server) outPage(ctx context.Context, v visit) (*page, error) {
 	}
 	sends := int64(0)
 	now := advice.DayOf(v.now)
-	t := &Table{Name: "tonight", Caption: "Each domain that asks for reports, whether it gets " +
-		"one, and why. The DNS is queried only when a report is sent: an address at another domain " +
-		"must have agreed.",
+	t := &Table{Name: "tonight", Caption: "Each domain that asks for reports gets one if every " +
+		"condition is met. The DNS is queried only when a report is sent: an address at another " +
+		"domain must have agreed. A relation is that one of your users wrote to the domain in the " +
+		"last 90 days, that its mail passed DMARC on at least 3 days over 14 or more, that mail " +
+		"which only forges it failed on 3 days from 2 networks, or that reports.domains lists it.",
 		Empty: "No domain that sent mail here asks for reports, or reports.collect is false.",
 		Columns: []Column{{Key: "domain", Title: "Policy domain", Wrap: true},
-			{Key: "state", Title: "Tonight"}, {Key: "why", Title: "Why", Wrap: true},
-			{Key: "messages", Title: "Messages", Right: true}, {Key: "at", Title: "At, UTC"}}}
+			{Key: "state", Title: "Tonight"},
+			{Key: "allowed", Title: "Allowed", Gap: true}, {Key: "relation", Title: "Relation"},
+			{Key: "relation_note", Title: "Relation rests on", Wrap: true},
+			{Key: "address", Title: "Address usable"},
+			{Key: "permission", Title: "Permission of address"},
+			{Key: "not_suppressed", Title: "Not suppressed"},
+			{Key: "enough", Title: "Enough mail"},
+			{Key: "messages", Title: "Messages", Right: true, Gap: true},
+			{Key: "rows", Title: "rows", Right: true}, {Key: "at", Title: "At, UTC"},
+			{Key: "why", Title: "In a sentence", Wrap: true}}}
 	commands, instead := s.changes(ctx, v)
 	for _, r := range o.Rows {
 		if r.State == "sends" {
 			sends++
 		}
 		t.Rows = append(t.Rows, []Cell{text(r.Domain).head().to(previewURL(r.Domain)),
-			text(r.State), reasonCell(r.Why),
-			{Value: r.Messages, HTML: plain(advice.Count(r.Messages))}, moment(r.At)})
+			text(r.State), r.Gates.Allowed.cell(), {Value: r.Gates.Relation.word(),
+				HTML: r.Gates.Relation.html()}, reasonCell(r.Gates.Relation.Note).as("s"),
+			r.Gates.Address.cell(), r.Gates.Permission.cell(), r.Gates.Free.cell(),
+			r.Gates.Enough.cell(),
+			{Value: r.Messages, HTML: plain(advice.Count(r.Messages))},
+			{Value: r.Rows, HTML: plain(advice.Count(r.Rows))}, moment(r.At),
+			reasonCell(r.Why)})
 	}
 	sent := &Table{Name: "sent", Caption: "The newest first.", Empty: "None yet.",
 		Columns: []Column{{Key: "domain", Title: "Domain", Wrap: true}, {Key: "day", Title: "Day"},
@@ -75,6 +91,25 @@ func (s *Server) outPage(ctx context.Context, v visit) (*page, error) {
 			section{ID: "hosts", Title: "Hosts", Table: hostTable(o.Hosts)})
 	}
 	return p, nil
+}
+
+// cell is a cell with a gate: an open one is quiet, and a closed one says why.
+func (g Gate) cell() Cell {
+	value, shown := g.word(), g.html()
+	if g.Note != "" {
+		value += ": " + g.Note
+	}
+	return Cell{Value: value, HTML: shown}.note(plain(visible(g.Note)))
+}
+
+func (g Gate) html() template.HTML {
+	switch {
+	case !g.Known:
+		return `<span class="mute">later</span>`
+	case g.Open:
+		return `<span class="mute">yes</span>`
+	}
+	return "<b>no</b>"
 }
 
 // suppressed lists the addresses that get no reports.

@@ -197,8 +197,8 @@ func (s *Server) overviewFacts(ctx context.Context, v visit, b board) []fact {
 		{Label: "Messages, " + advice.Plural(int64(v.filter.To-v.filter.From+1), "day", "days"),
 			Value: number(total.Messages, v.filter.messages("show", v.q.Get("show"), "group", v.q.Get("group"))).HTML},
 		{Label: "Pass DMARC", Value: plain(percent(pass, rated)), Class: rateClass(pass, rated)},
-		{Label: "Fail, held or refused", Value: plain(advice.Count(total.Held + total.Refused)),
-			Note: say("of %s", total.Fail())},
+		{Label: "Failed", Value: plain(advice.Count(total.Fail())),
+			Note: say("%s of these held or refused", total.Held+total.Refused)},
 		{Label: "Receivers reporting", Value: plain(advice.Count(int64(len(receivers))))},
 	}
 	if in, err := s.intake(ctx); err == nil && v.all() {

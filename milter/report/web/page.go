@@ -98,7 +98,16 @@ type section struct {
 	Decide    []decideForm
 	Suppress  *suppressForm
 	Unread    *unreadForm
+	Find      *findForm
 }
+
+// findForm limits a list to a source address. Kept are the other parts of its query.
+type findForm struct {
+	Action, Address string
+	Kept            []pair
+}
+
+type pair struct{ Name, Value string }
 
 // suppressForm adds an address that gets no reports.
 type suppressForm struct{ First, Until string }

@@ -175,6 +175,8 @@ type Published struct {
 	Step advice.Step
 	Gone bool   // no record applies, and Step means nothing
 	At   string // the domain whose record it is: the domain itself or the one above it
+	// Invalid reports whether Gone means that there is a record, which receivers ignore.
+	Invalid bool
 }
 
 // Identity is a combination of identifiers and results of one source.
@@ -190,6 +192,7 @@ type Identity struct {
 	Reason      string
 	Last        advice.Day
 	Messages    int64
+	Receivers   []string // that reported it, sorted
 }
 
 // Pass reports whether DMARC passed.
@@ -201,12 +204,19 @@ type Address struct {
 	IP          netip.Addr
 	Reverse     string // its reverse name, confirmed by a forward lookup; "" if there is none
 	First, Last advice.Day
-	Network     bool // in the networks of this host
+	Days        []DaySum // of all receivers, the first day first
+	Network     bool     // in the networks of this host
 	// Of the databases in reports.intake.address_databases: the number of the network's operator,
 	// its name, and the country in two letters; zero if they are not known.
 	ASN      int64
 	Operator string
 	Country  string
+}
+
+// DaySum is a number of messages on a day.
+type DaySum struct {
+	Day      advice.Day
+	Messages int64
 }
 
 // place is the operator of the network and the country as text: "AS64500 ESP-EXAMPLE, NL".

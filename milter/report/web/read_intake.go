@@ -87,6 +87,37 @@ type OutRow struct {
 	Domain, State, Why string
 	Messages           int64
 	At                 time.Time
+
+	Rows  int64
+	Gates OutGates
+}
+
+// OutGates are the conditions that a report depends on.
+type OutGates struct {
+	Allowed    Gate // by the configuration
+	Enough     Gate // messages
+	Relation   Gate
+	Address    Gate // rua has one that a report can be sent to
+	Permission Gate // of an address at another domain
+	Free       Gate // an address is not suppressed
+}
+
+// Gate is a condition: whether it is met, and a note on why, in few words. One that is not Known is
+// looked at when the report is sent.
+type Gate struct {
+	Open, Known bool
+	Note        string
+}
+
+// word is the gate in a word.
+func (g Gate) word() string {
+	switch {
+	case !g.Known:
+		return "later"
+	case g.Open:
+		return "yes"
+	}
+	return "no"
 }
 
 // SentReport is a report that was handed over.

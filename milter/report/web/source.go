@@ -74,7 +74,8 @@ func (s *Server) sourcePage(ctx context.Context, v visit, domain, source string)
 	}
 	p.Sections = []section{remedy(src, d.Name), s.verdict(ctx, v, x, src),
 		sourceDays(x, src.Name, days), identity(src, x, detail),
-		sourceReceivers(receivers, reasons, to), identifiers(src, x), latestOf(latest, to())}
+		sourceReceivers(receivers, reasons, to), identifiers(src, x), latestOf(latest, to(),
+			"/reports?"+x.filter.query("source", src.Name))}
 	return p, nil
 }
 
@@ -109,6 +110,9 @@ func (s *Server) absentSource(ctx context.Context, v visit, d Domain, source str
 // maySend reports whether a name could be that of a source in the period of f, as far as its form
 // and one short query tell: a year of reports is not read for every address that someone invents.
 func (s *Server) maySend(ctx context.Context, f Filter, source string) (bool, error) {
+	if _, err := netip.ParsePrefix(source); err == nil {
+		return s.isJudgedNetwork(ctx, source)
+	}
 	ip, err := netip.ParseAddr(source)
 	if err != nil {
 		return source == forgeries || source == advice.NoName || organization(source) == source ||
@@ -141,10 +145,10 @@ func (s *Server) sent(ctx context.Context, d Domain, f Filter) (x *facts, err er
 const latestRecords = 5
 
 // latestOf are samples of the reports that a source stands in.
-func latestOf(records []Record, all string) section {
+func latestOf(records []Record, all, reports string) section {
 	t := recordTable(records, true)
-	t.Name, t.Caption = "latest", say("The newest. A number opens the record in words. %s",
-		link(all, "All records"))
+	t.Name, t.Caption = "latest", say("The newest. A number opens the record in words. %s, %s",
+		link(all, "All records"), link(reports, "the reports"))
 	t.Empty = "None in this period."
 	return section{ID: "latest", Title: "Latest records", Table: t}
 }
@@ -230,6 +234,7 @@ func (s *Server) verdict(ctx context.Context, v visit, x *facts, src *source) se
 		return out
 	}
 	form.SPF = acceptOf(src)
+	form.Network = exampleNetwork(src.Addresses)
 	commands, why := s.changes(ctx, v)
 	if commands == nil {
 		out.Text = append([]template.HTML{text}, why...)

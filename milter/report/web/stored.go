@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -154,18 +155,24 @@ func (s *Stored) Identities(ctx context.Context, f Filter) ([]Identity, error) {
 		if err != nil {
 			return err
 		}
-		type row struct{ source, from, envelope, authset, outcome, n, last int64 }
+		type row struct {
+			source, from, envelope, authset, outcome, n, last int64
+
+			reporters []int64
+		}
 		var list []row
 		// The addresses are joined to the groups: looked up one by one, they would take longer than
 		// these.
 		err = v.each(ctx, `SELECT g.*, s.ip FROM (SELECT x.source, x.header_from, x.envelope_from, x.authset,
-			x.outcome, SUM(x.messages), MAX(x.day) FROM in_record x JOIN in_report p ON p.id = x.report
+			x.outcome, SUM(x.messages), MAX(x.day), STRING_AGG(CAST(p.reporter AS TEXT), ' ')
+			FROM in_record x JOIN in_report p ON p.id = x.report
 			WHERE `+w.String()+` GROUP BY x.source, x.header_from, x.envelope_from, x.authset, x.outcome) AS g
 			JOIN in_source s ON s.id = g.source`, w.values, func(rows *sql.Rows) error {
 			var r row
-			var ip string
+			var ip, reporters string
 			err := rows.Scan(&r.source, &r.from, &r.envelope, &r.authset, &r.outcome, &r.n, &r.last,
-				&ip)
+				&reporters, &ip)
+			r.reporters = distinct(reporters)
 			if _, has := v.ips[r.source]; !has {
 				v.ips[r.source], _ = netip.ParseAddr(ip)
 			}
@@ -183,6 +190,16 @@ func (s *Stored) Identities(ctx context.Context, f Filter) ([]Identity, error) {
 			id := Identity{AlignedDKIM: o.dkim(), AlignedSPF: o.spf(),
 				Disposition: actions[o.action()], Reason: reasons[o.reason()],
 				Last: advice.Day(r.last), Messages: r.n}
+			for _, n := range r.reporters {
+				receiver, err := v.reporter(ctx, n)
+				if err != nil {
+					return err
+				}
+				if !slices.Contains(id.Receivers, receiver) {
+					id.Receivers = append(id.Receivers, receiver)
+				}
+			}
+			slices.Sort(id.Receivers)
 			if err := v.identify(ctx, &id, r.source, r.from, r.envelope, r.authset); err != nil {
 				return err
 			}
@@ -215,4 +232,21 @@ func (v *view) identify(ctx context.Context, id *Identity, source, from, envelop
 	domain, result := r.spf()
 	id.Envelope, id.SPF = cmp.Or(id.Envelope, domain), result
 	return err
+}
+
+// distinct returns the numbers in a text, each once.
+func distinct(text string) []int64 {
+	var out []int64
+	last := ""
+	for part := range strings.SplitSeq(text, " ") {
+		if part == last {
+			continue
+		}
+		last = part
+		n, err := strconv.ParseInt(part, 10, 64)
+		if err == nil && !slices.Contains(out, n) {
+			out = append(out, n)
+		}
+	}
+	return out
 }

@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"net/netip"
 	"slices"
+	"strconv"
+	"strings"
 
 	"mailseal/milter/report/advice"
 )
@@ -194,14 +196,17 @@ func (s *Stored) Sources(ctx context.Context, f Filter) ([]Address, error) {
 			domain, first, last int64
 			asn                 int64
 			ip, ptr, op, place  string
+			days                string
 		}
 		var list []row
 		err = v.each(ctx, `SELECT x.domain, s.ip, s.ptr, s.asn, s.asn_name, s.country,
-			MIN(x.day), MAX(x.day) FROM in_day_source x JOIN in_source s ON s.id = x.source
+			MIN(x.day), MAX(x.day), STRING_AGG(x.day || ':' || x.messages, ' ')
+			FROM in_day_source x JOIN in_source s ON s.id = x.source
 			WHERE `+w.String()+` GROUP BY x.domain, s.ip, s.ptr, s.asn, s.asn_name, s.country
 				ORDER BY x.domain, s.ip`, w.values, func(rows *sql.Rows) error {
 			var r row
-			err := rows.Scan(&r.domain, &r.ip, &r.ptr, &r.asn, &r.op, &r.place, &r.first, &r.last)
+			err := rows.Scan(&r.domain, &r.ip, &r.ptr, &r.asn, &r.op, &r.place, &r.first, &r.last,
+				&r.days)
 			list = append(list, r)
 			return err
 		})
@@ -210,7 +215,7 @@ func (s *Stored) Sources(ctx context.Context, f Filter) ([]Address, error) {
 		}
 		for _, r := range list {
 			a := Address{Reverse: r.ptr, First: advice.Day(r.first), Last: advice.Day(r.last),
-				ASN: r.asn, Operator: r.op, Country: r.place}
+				ASN: r.asn, Operator: r.op, Country: r.place, Days: daySums(r.days)}
 			a.IP, _ = netip.ParseAddr(r.ip)
 			if a.Domain, err = v.name(ctx, r.domain); err != nil {
 				return err
@@ -222,4 +227,33 @@ func (s *Stored) Sources(ctx context.Context, f Filter) ([]Address, error) {
 		return nil
 	})
 	return out, err
+}
+
+// daySums reads "20423:17 20424:3", as Sources has the database put it together: one row for each
+// day of an address would take longer to read than the sums do.
+func daySums(text string) []DaySum {
+	var out []DaySum
+	for part := range strings.SplitSeq(text, " ") {
+		day, n, _ := strings.Cut(part, ":")
+		d, err := strconv.ParseInt(day, 10, 64)
+		count, err2 := strconv.ParseInt(n, 10, 64)
+		if err == nil && err2 == nil {
+			out = append(out, DaySum{advice.Day(d), count})
+		}
+	}
+	return byDay(out)
+}
+
+// byDay sorts the sums, and adds up those of a day.
+func byDay(list []DaySum) []DaySum {
+	slices.SortFunc(list, func(a, b DaySum) int { return cmp.Compare(a.Day, b.Day) })
+	out := list[:0]
+	for _, d := range list {
+		if n := len(out); n > 0 && out[n-1].Day == d.Day {
+			out[n-1].Messages += d.Messages
+			continue
+		}
+		out = append(out, d)
+	}
+	return out
 }

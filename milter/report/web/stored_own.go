@@ -67,7 +67,7 @@ func (d *Domain) apply(s store.OwnState) {
 	if p := s.DMARC; p != nil {
 		testing := map[bool]string{true: "y"}[p.Testing]
 		d.Published = &Published{Step: published{P: p.Policy, Testing: testing}.step(),
-			Gone: p.Policy == "", At: p.At}
+			Gone: p.Policy == "", Invalid: p.Invalid, At: p.At}
 	}
 	for _, f := range s.Findings {
 		switch f.Severity {

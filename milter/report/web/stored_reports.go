@@ -22,6 +22,18 @@ const reportFields = `p.id, r.key, COALESCE(NULLIF(r.org, ''), r.key), r.email, 
 
 const reportTables = ` FROM in_report p JOIN in_reporter r ON r.id = p.reporter JOIN in_name d ON d.id = p.domain `
 
+// formatOf names the format of a report: that of RFC 9990 by its namespace, older ones by the
+// version that they give.
+func formatOf(version, namespace string) string {
+	switch namespace {
+	case "urn:ietf:params:xml:ns:dmarc-2.0":
+		return "RFC 9990"
+	case "", "http://dmarc.org/dmarc-xml/0.1":
+		return cmp.Or(version, "none given")
+	}
+	return strings.TrimSpace(version + " " + namespace)
+}
+
 func scanReport(rows interface{ Scan(...any) error }) (Report, error) {
 	var r Report
 	var begin, end, received, counted int64
@@ -30,7 +42,7 @@ func scanReport(rows interface{ Scan(...any) error }) (Report, error) {
 		&received, &counted, &r.Trust, &version, &namespace,
 		&r.Generator, &policy, &notes, &r.Records, &r.Messages)
 	r.Begin, r.End, r.Received, r.Trusted = unix(begin), unix(end), unix(received), counted == 1
-	r.Format = strings.TrimSpace(version + " " + namespace)
+	r.Format = formatOf(version, namespace)
 	var p published
 	if json.Unmarshal([]byte(policy), &p) == nil {
 		r.Policy = p.text()
@@ -104,6 +116,9 @@ func (s *Stored) Reports(ctx context.Context, f Filter, win Window) ([]Report, i
 func (v *view) reportConditions(ctx context.Context, f Filter) (where, error) {
 	w, err := v.conditions(ctx, Filter{Domains: f.Domains, Receiver: f.Receiver}, "", "p.domain",
 		"p.reporter", "")
+	if err == nil && (f.Addresses != nil || f.AllBut != nil) {
+		err = v.withSource(ctx, f, &w)
+	}
 	if f.From != 0 {
 		w.add("p.begins >= ?", f.From.Time().Unix())
 	}
@@ -111,6 +126,19 @@ func (v *view) reportConditions(ctx context.Context, f Filter) (where, error) {
 		w.add("p.begins < ?", (f.To + 1).Time().Unix())
 	}
 	return w, err
+}
+
+// withSource adds the condition that a report has a record of the sources of f. An index by domain,
+// source and day finds them.
+func (v *view) withSource(ctx context.Context, f Filter, w *where) error {
+	records, err := v.conditions(ctx, Filter{Domains: f.Domains, Addresses: f.Addresses,
+		AllBut: f.AllBut}, "", "x.domain", "", "x.source")
+	if err != nil {
+		return err
+	}
+	w.parts = append(w.parts, "p.id IN (SELECT x.report FROM in_record x WHERE "+
+		records.String()+")")
+	return nil
 }
 
 // passes counts what passed of each report.
@@ -214,7 +242,7 @@ func (s *Stored) Receivers(ctx context.Context, f Filter) ([]Reporter, error) {
 			x.Last, x.LastReceived, x.Trusted = advice.DayOf(unix(begin)), unix(received),
 				counted == 1
 			x.Delay, x.Format = unix(received).Sub(unix(end)),
-				strings.TrimSpace(version+" "+namespace)
+				formatOf(version, namespace)
 			return nil
 		})
 	})
