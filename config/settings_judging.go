@@ -101,8 +101,8 @@ var policySection = section{
 				"Mailseal reads (16 KiB). The default is that of policy.dmarc.p_reject, so that a " +
 				"forger gains nothing from more domains. With two to four domains, each is judged " +
 				"by its own DMARC record: the failure with the strictest policy decides. A domain " +
-				"without a record changes nothing. A domain that is only in the display name " +
-				"before the address marks the message at most. If no domain fails, the message is " +
+				"without a record changes nothing. If a domain that fails is only in the " +
+				"display name before the address, the message is marked at most. If no domain fails, the message is " +
 				"accepted; DMARC never passes for it."},
 	},
 }
@@ -179,8 +179,8 @@ var policyDMARCSection = section{
 			"is invalid."},
 		{name: "temperror", def: `"accept"`, values: temperrorActions,
 			doc: "The DNS did not answer, and the message might fail: no policy can be applied " +
-				"(RFC 9989 section 5.3.6). Mail that would not fail with any answer of the DNS is " +
-				"accepted."},
+				"(RFC 9989 section 5.3.6). Mail that could not fail, whatever the DNS had " +
+				"answered, is accepted."},
 	},
 }
 

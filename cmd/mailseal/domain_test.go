@@ -25,6 +25,9 @@ example.com._report._dmarc.example.net. 3600 IN TXT "v=DMARC1"
 example.net. 3600 IN MX 10 mx.example.net.
 s1._domainkey.example.com. 3600 IN TXT "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
 bad.example. 3600 IN TXT "v=spf1 +all"
+two.example. 3600 IN TXT "v=spf1 -all"
+two.example. 3600 IN TXT "v=spf1 mx -all"
+none.example. 3600 IN TXT "text"
 soft.example. 3600 IN TXT "v=spf1 -all"
 soft.example. 3600 IN MX 0 .
 _dmarc.soft.example. 3600 IN TXT "v=DMARC1; p=reject"
@@ -55,7 +58,9 @@ $SERVFAIL s1._domainkey.slow.example.
 		{"no key", "dkim s2 example.com", exitBad, "[dkim-missing]"},
 		{"a key that is not known", "dkim s1 slow.example", exitUnknown, "could not check"},
 		{"words", "spf example.com", exitGood, "example.com: fail"},
-		{"no record", "spf nowhere.example", exitBad, "no SPF record that can be used"},
+		{"no record", "spf none.example", exitBad, "none.example: no SPF record\n"},
+		{"two records", "spf two.example", exitBad, "two.example: 2 SPF records; receivers use none"},
+		{"no domain for SPF", "spf nowhere.example", exitBad, "the domain does not exist"},
 		{"no answer", "spf slow.example", exitUnknown, ""},
 		{"a client", "spf --ip 192.0.2.1 example.com", exitBad, "fail: "},
 		{"report addresses", "dmarc --json example.com", exitGood,

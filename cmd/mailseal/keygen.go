@@ -45,7 +45,7 @@ algorithm or size is invalid, 3 if a file cannot be written.`,
 		"exist")
 	cmd.Flags().StringSliceVar(&o.Algorithms, "algorithm", []string{"rsa", "ed25519"},
 		"kinds of keys")
-	cmd.Flags().IntVar(&o.RSABits, "bits", keyring.DefaultRSABits, "size of the RSA key")
+	cmd.Flags().IntVar(&o.RSABits, "bits", keyring.DefaultRSABits, "size of the RSA key, 1024 to 4096")
 	cmd.Flags().BoolVar(&o.Record.Testing, "testing", false,
 		"write t=y into the records: the domain is testing DKIM")
 	cmd.Flags().BoolVar(&o.Record.Strict, "strict", false,

@@ -151,11 +151,12 @@ func newKeysGenerateCmd(f *keysFlags) *cobra.Command {
 		Use:   "generate DOMAIN",
 		Short: "Make a new generation of keys for a domain, and print the records to publish",
 		Long: `Generate makes a key of each algorithm in rotation.algorithms for a domain, and
-names their selectors after the template in rotation.selector; if a selector is taken, the new one
-ends in -2, -3 and so on. It prints the records to publish. If no key of the domain has signed, the
-daemon signs with the new ones as soon as all name servers show their records. Otherwise they
-replace the present keys by "mailseal keys rotate". Each run makes new keys: keys that were made
-before and do not sign yet are listed first, with the command that removes them.
+names their selectors after the template in rotation.selector; if a selector is taken, also by the
+other key of the same run, the new one ends in -2, -3 and so on. It prints the records to publish.
+If no key of the domain has signed, the daemon signs with the new ones as soon as all name servers
+show their records. Otherwise they replace the present keys by "mailseal keys rotate". Each run
+makes new keys: keys that were made before and do not sign yet are listed first, with the command
+that removes them.
 
 With --vendor it makes no key. It records the selector of a key with which another system signs, and
 from then on Mailseal prints and checks the record of that key.
@@ -176,7 +177,8 @@ read or written.`,
 	cmd.Flags().StringVar(&g.Selector, "selector", "",
 		"template of the selectors, instead of rotation.selector")
 	cmd.Flags().StringSliceVar(&g.Algorithms, "algorithm", nil,
-		"algorithms of the keys (rsa2048, rsa3072, rsa4096, ed25519), instead of rotation.algorithms")
+		"algorithms of the keys, instead of rotation.algorithms: rsa2048, rsa3072, rsa4096, ed25519, or "+
+			"rsa for an RSA key of the size in rotation.algorithms")
 	cmd.Flags().BoolVar(&g.Vendor, "vendor", false,
 		"make no key; another system signs with the key at --selector")
 	cmd.Flags().StringVar(&g.Record, "record", "",

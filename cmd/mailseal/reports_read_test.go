@@ -109,6 +109,8 @@ func TestReportsRead(t *testing.T) {
 		{"a mail without a report beside one", "@tls.json @joe.eml", exitGood,
 			[]string{"1 other mail contains no report:", "joe.eml."}},
 		{"no file", "@gone", exitUnknown, []string{"gone: no such file"}},
+		{"no file, and a mail without a report", "@gone @joe.eml", exitUnknown,
+			[]string{"gone: no such file", "joe.eml: there is no report in it"}},
 		{"no argument", "", exitUsage, []string{"name a file"}},
 		{"two forms", "--json --csv @r.xml", exitUsage, []string{"--json has no effect together " +
 			"with --csv"}},

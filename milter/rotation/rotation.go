@@ -26,6 +26,7 @@ var (
 	// the state of the keys was not read, or not written
 	ErrUnknown = errors.New("could not find out")
 	ErrNoKey   = errors.New("no such key")
+	ErrEmpty   = fmt.Errorf("%w: there are no keys yet", ErrNoKey)
 	ErrRecord  = errors.New("not a key record")
 )
 
@@ -168,7 +169,11 @@ func (r *Rotator) Wanted(ctx context.Context, names []string) (records []keys.Re
 		return nil, nil, mark(ErrUnknown, err)
 	}
 	if !slices.ContainsFunc(state.Keys, func(k keylife.Key) bool { return isNamed(k, names) }) {
-		return nil, nil, fmt.Errorf("%w in %s", ErrNoKey, r.Dir())
+		if len(names) > 0 {
+			return nil, nil, fmt.Errorf("%s: %w in %s", strings.Join(names, ", "), ErrNoKey,
+				r.Dir())
+		}
+		return nil, nil, fmt.Errorf("%w in %s", ErrEmpty, r.Dir())
 	}
 	v := keylife.View{Policy: r.o.Policy, Now: r.o.Now()}
 	if ending := endingDomains(state, names, v); len(ending) > 0 {

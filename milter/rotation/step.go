@@ -51,8 +51,8 @@ func (r *Rotator) Move(ctx context.Context, verb string, names []string, force s
 		for _, name := range names {
 			wanted := step.keys(state, name)
 			if len(wanted) == 0 {
-				return fmt.Errorf("%s: no key to %s%s; see mailseal keys list", name, verb,
-					stagesOf(state, name))
+				return fmt.Errorf("%s: no key to %s%s; see mailseal keys list%s", name, verb,
+					stagesOf(state, name), inFull(state, name, verb))
 			}
 			for _, k := range wanted {
 				e := stepEvent(k, step.to, state.Move(k, step.to, v, force))
@@ -173,6 +173,17 @@ func stagesOf(state *keylife.State, name string) string {
 		return ""
 	}
 	return ": " + strings.Join(out, ", ")
+}
+
+// inFull returns how to remove the generated keys of a domain: its name alone does not stand for
+// them, since they may be the next to sign.
+func inFull(state *keylife.State, name, verb string) string {
+	waiting := state.Of(domain.ASCII(strings.TrimSuffix(name, ".")), keys.Generated)
+	if verb != "remove" || len(waiting) == 0 {
+		return ""
+	}
+	return "; to remove a key that is only generated, give its full name: mailseal keys remove " +
+		waiting[0].Name()
 }
 
 // keys are those that a name stands for: a record's, or a domain's.

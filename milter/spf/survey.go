@@ -70,6 +70,8 @@ type Node struct {
 	// Unanswered is true where the lookup of the record failed.
 	Unanswered bool `json:"unanswered,omitempty"`
 
+	several  int   // SPF records at the name, if there is more than one: none of them holds
+	missing  bool  // the name does not exist
 	other    Value // of an address that no network matches
 	everyone bool  // every address passes
 }
@@ -203,8 +205,10 @@ func (s *surveyor) record(ctx context.Context, name, term string) *Node {
 			texts = append(texts, t)
 		}
 	}
+	n.missing = a.Status == dns.NXDomain
 	switch {
 	case len(texts) > 1:
+		n.several = len(texts)
 		code := FlawSeveral
 		if term != "" {
 			code = FlawIncludeBad

@@ -46,9 +46,16 @@ func (n *Node) words(b *strings.Builder, indent string) {
 		fmt.Fprintf(b, "%s%s: unknown, because the lookup of its record "+
 			"failed\n", indent, visible(n.Domain))
 		return
-	case n.Text == "":
-		fmt.Fprintf(b, "%s%s: no SPF record that can be used (none, or several)\n", indent,
+	case n.several > 0:
+		fmt.Fprintf(b, "%s%s: %d SPF records; receivers use none of them if there are several: "+
+			"publish one\n", indent, visible(n.Domain), n.several)
+		return
+	case n.Text == "" && n.missing:
+		fmt.Fprintf(b, "%s%s: the domain does not exist, so it has no SPF record\n", indent,
 			visible(n.Domain))
+		return
+	case n.Text == "":
+		fmt.Fprintf(b, "%s%s: no SPF record\n", indent, visible(n.Domain))
 		return
 	case n.Broken != "":
 		fmt.Fprintf(b, "%s%s: the record is broken (%s) and allows no host\n",

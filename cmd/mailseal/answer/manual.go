@@ -96,6 +96,12 @@ A domain that SPF or DKIM authenticated is aligned if it has the same organizati
 is equal to it if the DMARC record requires strict alignment. DMARC passes if SPF or DKIM passes for an aligned domain
 (RFC 9989).
 .TP
+tree walk, organizational domain
+To find the DMARC record of a domain, receivers ask for _dmarc.DOMAIN, then for the same below each
+parent domain (RFC 9989 section 4.10). The records found on this walk also decide which parent is the
+organizational domain: the domain that one owner registered, such as example.com for
+news.example.com. The walk replaces the Public Suffix List.
+.TP
 policy
 What a domain asks receivers to do with mail that fails DMARC (p=none, quarantine or reject). [policy] in the
 configuration decides what Mailseal really does with strangers' mail.

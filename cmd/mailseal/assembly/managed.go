@@ -73,8 +73,9 @@ func chooseManaged(source *keylife.Source, r config.Rule) func(context.Context,
 		have, err := source.Keys(of)
 		if errors.Is(err, keys.ErrNotFound) && r.FirstKey == config.FirstKeyUnsigned &&
 			!source.HasSigned(of) {
-			return nil, fmt.Errorf("%w for %s: publish the records that \"mailseal keys list "+
-				"--format line\" prints, then run \"mailseal keys rotate\"", sign.ErrFirstKey, of)
+			return nil, fmt.Errorf("%w for %s: make keys with \"mailseal keys generate %[2]s\" "+
+				"if it has none, publish the records that \"mailseal keys list --format line "+
+				"%[2]s\" prints, then run \"mailseal keys rotate %[2]s\"", sign.ErrFirstKey, of)
 		}
 		return have, err
 	}

@@ -85,7 +85,7 @@ func dmarcAnswer(r dmarc.Result, weighed bool) error {
 func dmarcText(author domain.Name, r dmarc.Result, weighed bool) string {
 	var b strings.Builder
 	for _, w := range r.Walks {
-		fmt.Fprintf(&b, "Walk from %s:\n", w.Start)
+		fmt.Fprintf(&b, "Tree walk from %s:\n", w.Start)
 		for _, s := range w.Steps {
 			fmt.Fprintf(&b, "  _dmarc.%-30s %s\n", s.Domain, s.Finding)
 		}

@@ -3,6 +3,7 @@ package examine
 import (
 	"bufio"
 	"bytes"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"strings"
@@ -101,7 +102,10 @@ func (m *Message) explainSignature(b *bytes.Buffer, r dkim.Result) {
 		fmt.Fprintf(b, "  The body %s; the header and the signature itself %s.\n",
 			either(proof.BodyIntact, "is unchanged", "was CHANGED after signing"),
 			either(proof.HeaderIntact, "fit together", "do NOT fit together"))
-		fmt.Fprintf(b, "  Body hash: %x, signed: %x.\n", proof.BodyHash, proof.SignedBodyHash)
+		// in base64, as in bh=, so that an operator finds it in the message
+		fmt.Fprintf(b, "  Body hash: %s; signed, in bh=: %s.\n",
+			base64.StdEncoding.EncodeToString(proof.BodyHash),
+			base64.StdEncoding.EncodeToString(proof.SignedBodyHash))
 	}
 	if r.Testing {
 		fmt.Fprint(b, "  The key is in test mode (t=y): a failure must not count against the "+

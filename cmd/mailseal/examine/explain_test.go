@@ -52,3 +52,26 @@ func TestExplainNamesWhatIsWrongWithARecord(t *testing.T) {
 		})
 	}
 }
+
+// TestExplainBodyHash holds that the body hashes are shown as in bh=, so that they can be compared.
+func TestExplainBodyHash(t *testing.T) {
+	const hash = "FuzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzQ="
+	const text = "DKIM-Signature: v=1; a=ed25519-sha256; d=example.com; s=s; h=From; bh=" + hash +
+		"; b=AAAA\r\nFrom: a@example.com\r\n\r\nHi.\r\n"
+	zone := dnstest.FromMap(map[string][]string{
+		"s._domainkey.example.com": {"v=DKIM1; k=ed25519; " +
+			"p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="},
+	})
+	e := &Examiner{Resolver: zone, Now: time.Now, ServerName: "mx"}
+	m, err := e.Examine(t.Context(), "m", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := m.Explain(&out); err != nil {
+		t.Fatal(err)
+	}
+	if want := "signed, in bh=: " + hash; !strings.Contains(out.String(), want) {
+		t.Errorf("no %q in\n%s", want, out.String())
+	}
+}

@@ -137,6 +137,9 @@ func signText(ctx context.Context, s *sign.Signer, raw []byte) ([]byte, error) {
 	}
 	done, err := s.Sign(ctx, rules, q, m)
 	switch {
+	case errors.Is(err, sign.ErrFirstKey):
+		// A rule matches: a script must not take this for mail that nothing asks to sign.
+		return nil, answer.NewUnknown(fmt.Errorf("not signed: %w", err))
 	case errors.Is(err, sign.ErrNoRule):
 		return nil, answer.NewBad(fmt.Errorf("not signed: %w", err))
 	case err != nil:

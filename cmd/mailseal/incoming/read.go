@@ -76,15 +76,11 @@ func (r *Read) verdict() error {
 	found := r.tally.Reports + len(r.tls) + len(r.fails)
 	switch {
 	case len(r.wrong) > 0 && r.unread:
-		return answer.NewUnknown(errors.New(listed(r.wrong)))
+		return answer.NewUnknown(errors.New(listed(append(r.wrong, r.withoutReport(found)...))))
 	case len(r.wrong) > 0:
-		return answer.NewBad(errors.New(listed(r.wrong)))
+		return answer.NewBad(errors.New(listed(append(r.wrong, r.withoutReport(found)...))))
 	case found == 0 && len(r.others) > 0:
-		none := make([]string, len(r.others))
-		for i, name := range r.others {
-			none[i] = name + ": there is no report in it"
-		}
-		return answer.NewBad(errors.New(listed(none)))
+		return answer.NewBad(errors.New(listed(r.withoutReport(found))))
 	case r.CSV && r.tally.Reports == 0 && found > 0:
 		return answer.NewBad(errors.New(
 			"it contains only TLS or failure reports, which --csv cannot print; use --json, or " +
@@ -93,6 +89,19 @@ func (r *Read) verdict() error {
 		return answer.NewBad(errors.New("there is no report in it"))
 	}
 	return nil
+}
+
+// withoutReport has a line for each file without a report, if no report was found anywhere: other
+// mail among reports is not an error.
+func (r *Read) withoutReport(found int) []string {
+	if found > 0 {
+		return nil
+	}
+	none := make([]string, len(r.others))
+	for i, name := range r.others {
+		none[i] = name + ": there is no report in it"
+	}
+	return none
 }
 
 // listed joins errors, one on a line, the first 20 of them.

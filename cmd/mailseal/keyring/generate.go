@@ -72,6 +72,10 @@ func (o FileOptions) generate() ([]newKey, error) {
 		return nil, answer.NewUsage(errors.New(
 			"--algorithm names no algorithm; there are rsa and ed25519"))
 	}
+	if o.RSABits > keys.SafeRSABits {
+		return nil, answer.NewUsage(fmt.Errorf("--bits %d: at most %d, since verifiers need not "+
+			"accept longer keys (RFC 8301 section 3.2)", o.RSABits, keys.SafeRSABits))
+	}
 	var made []newKey
 	for i, alg := range o.Algorithms {
 		if slices.Contains(o.Algorithms[:i], alg) {

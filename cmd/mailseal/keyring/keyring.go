@@ -97,7 +97,7 @@ func (r *Ring) Generate(name string, g Generation) error {
 	if g.Vendor {
 		events, err = r.rotator.AddVendor(string(d), g.Selector, g.Record)
 	} else {
-		events, err = r.rotator.Generate(string(d), g.Algorithms, g.Selector)
+		events, err = r.rotator.Generate(string(d), r.sized(g.Algorithms), g.Selector)
 	}
 	switch {
 	case errors.Is(err, rotation.ErrRecord):
@@ -111,6 +111,23 @@ func (r *Ring) Generate(name string, g Generation) error {
 		return err
 	}
 	return r.printNext(string(d), g.Vendor)
+}
+
+// sized returns algorithms with the size of "rsa", the word of keygen and setup: that of
+// rotation.algorithms, or the default.
+func (r *Ring) sized(algorithms []string) []string {
+	isRSA := func(a string) bool { return strings.HasPrefix(a, "rsa") }
+	out := slices.Clone(algorithms)
+	for i, a := range out {
+		if a != "rsa" {
+			continue
+		}
+		out[i] = fmt.Sprint("rsa", DefaultRSABits)
+		if j := slices.IndexFunc(r.cfg.Rotation.Algorithms, isRSA); j >= 0 {
+			out[i] = r.cfg.Rotation.Algorithms[j]
+		}
+	}
+	return out
 }
 
 // check refuses a combination of flags, or a selector, that cannot be meant.
@@ -229,9 +246,11 @@ func (r *Ring) finish(done rotation.Done, err error) error {
 	}
 	if done.Silent && !r.o.JSON {
 		fmt.Fprintln(r.out,
-			"A name server does not answer. If that persists, use --server to query only certain "+
-				"servers, or set rotation.may_be_silent to the number of servers that may be "+
-				"down.")
+			"What the name servers show could not be found out. If no name server was found, "+
+				"check the domain's delegation (NS records) and this host's resolver, or name "+
+				"the servers with --server. If some do not answer for long, use --server to query "+
+				"only the others, or set rotation.may_be_silent to the number of servers that may "+
+				"be down.")
 	}
 	switch {
 	case done.Refused:

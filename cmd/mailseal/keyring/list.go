@@ -71,6 +71,10 @@ func (r *Ring) listRecords(ctx context.Context, names []string) error {
 	switch {
 	case errors.Is(err, rotation.ErrNoKey) && (len(others) == 0 ||
 		len(names) == 0 && assembly.ManagesKeys(r.cfg)):
+		if len(names) == 0 {
+			return answer.NewBad(fmt.Errorf("there are no keys in %s; \"mailseal keys generate "+
+				"DOMAIN\" makes the first", r.rotator.Dir()))
+		}
 		return answer.NewBad(err)
 	case err != nil && !errors.Is(err, rotation.ErrNoKey):
 		return answer.NewUnknown(err)
