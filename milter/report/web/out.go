@@ -25,14 +25,14 @@ func (s *Server) outPage(ctx context.Context, v visit) (*page, error) {
 		Columns: []Column{{Key: "domain", Title: "Policy domain", Wrap: true},
 			{Key: "state", Title: "Tonight"},
 			{Key: "allowed", Title: "Allowed", Gap: true}, {Key: "relation", Title: "Relation"},
-			{Key: "relation_note", Title: "Relation rests on", Wrap: true},
-			{Key: "address", Title: "Address usable"},
-			{Key: "permission", Title: "Permission of address"},
+			{Key: "relation_note", Title: "rests on", Wrap: true},
+			{Key: "address", Title: "Address"},
+			{Key: "permission", Title: "Permission"},
 			{Key: "not_suppressed", Title: "Not suppressed"},
-			{Key: "enough", Title: "Enough mail"},
+			{Key: "enough", Title: "Enough"},
 			{Key: "messages", Title: "Messages", Right: true, Gap: true},
 			{Key: "rows", Title: "rows", Right: true}, {Key: "at", Title: "At, UTC"},
-			{Key: "why", Title: "In a sentence", Wrap: true}}}
+			{Key: "why", Title: "Why", Wrap: true}}}
 	commands, instead := s.changes(ctx, v)
 	for _, r := range o.Rows {
 		if r.State == "sends" {
