@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"strings"
@@ -76,6 +77,18 @@ func TestSlowMail(t *testing.T) {
 	}
 }
 
+// hurrying shortens a server's patience once a mail is being read, which has all the time that a
+// busy machine needs: only the wait for a turn is short.
+type hurrying struct {
+	io.Reader
+	server *Server
+}
+
+func (h hurrying) Read(p []byte) (int, error) {
+	h.server.patience = time.Millisecond
+	return h.Reader.Read(p)
+}
+
 // A mail that takes longer than it may is given up, and so is one that waits for its turn longer.
 func TestLateMail(t *testing.T) {
 	var log bytes.Buffer
@@ -91,12 +104,14 @@ func TestLateMail(t *testing.T) {
 		t.Errorf("a mail that does not come: %v, want %v; the log: %s", err, errSlow, log.String())
 	}
 	one.large <- struct{}{}
-	if _, _, err := one.read(strings.NewReader(strings.Repeat("x", 2*maxSmall))); !errors.Is(err,
-		errTurn) {
+	s.patience = 0
+	large := strings.Repeat("x", 2*maxSmall)
+	if _, _, err := one.read(hurrying{strings.NewReader(large), s}); !errors.Is(err, errTurn) {
 		t.Errorf("another large mail is read: %v, want %v", err, errTurn)
 	}
 	<-one.large
-	data, done, err := one.read(strings.NewReader(strings.Repeat("x", 2*maxSmall)))
+	s.patience = 0
+	data, done, err := one.read(strings.NewReader(large))
 	if err != nil || len(data) != 2*maxSmall || len(one.large) != 1 {
 		t.Errorf("a large mail: %d bytes, %v, %d in turn", len(data), err, len(one.large))
 	}
