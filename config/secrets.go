@@ -63,6 +63,9 @@ func (c *Config) Secrets() []Exposed {
 		s := c.Sources[name]
 		w.add(s.DatabaseFile(), s.Problem("dsn", ""))
 	}
+	if at := c.Problem("reports.store", ""); holdsPassword(c.Reports.Store) {
+		w.add(at.File, at)
+	}
 	return w.found
 }
 
@@ -160,4 +163,13 @@ func sqliteFile(dsn string) string {
 		return path
 	}
 	return rest
+}
+
+// holdsPassword reports whether reports.store has a password in it.
+func holdsPassword(store string) bool {
+	if u, err := url.Parse(store); err == nil && u.User != nil {
+		_, has := u.User.Password()
+		return has
+	}
+	return strings.Contains(store, "password=")
 }

@@ -192,6 +192,18 @@ func IsDenied(err error) bool {
 	return false
 }
 
+// IsLoginRefused reports whether PostgreSQL refused the user or the password.
+func IsLoginRefused(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && strings.HasPrefix(pg.Code, "28")
+}
+
+// IsTableMissing reports whether PostgreSQL lacks a table that was asked for.
+func IsTableMissing(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == "42P01"
+}
+
 // IsFull reports whether the database has no space left.
 func IsFull(err error) bool {
 	var pg *pgconn.PgError

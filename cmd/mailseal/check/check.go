@@ -165,6 +165,7 @@ func (c *checker) run(ctx context.Context) error {
 	c.secrets()
 	c.pages()
 	c.spool()
+	c.reportsStore(ctx)
 	c.managed()
 	if c.AgainstRunning {
 		c.againstRunning(ctx)

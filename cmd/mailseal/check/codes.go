@@ -57,6 +57,7 @@ const (
 	ManagedNone     Code = "managed-key-missing"
 	ManagedWaiting  Code = "managed-key-waiting"
 	ManagedUnusable Code = "managed-key-unusable"
+	ManagedUnused   Code = "managed-key-unused"
 
 	SocketNoDirectory  Code = "socket-directory-missing"
 	SocketDirectoryYet Code = "socket-directory-by-systemd"
@@ -104,6 +105,8 @@ const (
 	ReportsMissing  Code = "dns-reporting-record-missing"
 	ReportsUnusable Code = "dns-reporting-record-unusable"
 	ReportsNoAnswer Code = "dns-reporting-no-answer"
+
+	StoreUnusable Code = "reports-store-unusable"
 
 	TestDomain  Code = "test-domain-not-taken"
 	TestRefused Code = "test-address-refused"
@@ -167,11 +170,15 @@ var rows = []Row{
 	{FileMode, Warning, Local, "%s", fixes(remedy.ChangeMode, remedy.LetIn)},
 	{SecretMissing, Error, Local, "%s", nil},
 	{PagesRefused, Error, Local, "%s", nil},
+	{StoreUnusable, Error, Local, "no command for reports can use this store: %s", nil},
 
 	{ManagedNone, Error, Local, "no key of %s is active, so its mail %s", fixes(remedy.GenerateKey)},
 	{ManagedWaiting, Error, Local, "no key of %s is active, so its mail %s; %s is %s and waits " +
 		"for its next step", fixes(remedy.RotateKey)},
 	{ManagedUnusable, Error, Local, "%s", nil},
+	{ManagedUnused, Warning, Local, "no rule uses the active keys of %s: mail from there goes " +
+		"unsigned; add a rule with managed in [[sign]], or end the keys with mailseal keys retire",
+		nil},
 
 	{SocketNoDirectory, Error, Local, "no directory %s", fixes(remedy.MakeDirectory, remedy.MakeOwnDirectory)},
 	{SocketDirectoryYet, Warning, Local,

@@ -2,6 +2,9 @@ package check
 
 import (
 	"errors"
+	"fmt"
+	"slices"
+	"strings"
 
 	"mailseal/cmd/mailseal/remedy"
 	"mailseal/config"
@@ -32,7 +35,37 @@ func (c *checker) managed() {
 	}
 	if err == nil {
 		c.activeKeys(store, state)
+		c.unusedKeys(state)
 	}
+}
+
+// unusedKeys warns of active keys for which no rule is left: their operator expects signatures. The
+// finding names ten domains, and counts the others.
+func (c *checker) unusedKeys(state *keylife.State) {
+	used := map[string]bool{}
+	for _, r := range c.cfg.Sign {
+		used[domain.ASCII(r.Managed)] = true
+	}
+	if used["%"] {
+		return
+	}
+	var unused []string
+	for _, k := range state.Keys {
+		if k.Stage == keys.Active && !used[domain.ASCII(k.Domain)] {
+			unused = append(unused, k.Domain)
+		}
+	}
+	slices.Sort(unused)
+	unused = slices.Compact(unused)
+	if len(unused) == 0 {
+		return
+	}
+	const names = 10
+	named := strings.Join(unused[:min(len(unused), names)], ", ")
+	if more := len(unused) - names; more > 0 {
+		named += fmt.Sprintf(" and %d more", more)
+	}
+	c.report(finding(ManagedUnused, c.stateSetting(), named))
 }
 
 func (c *checker) stateSetting() place {

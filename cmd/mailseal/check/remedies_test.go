@@ -225,6 +225,12 @@ func testManagedRemedies(t *testing.T, executed map[remedyOf]bool) {
 	if found, _ = s.check(t); len(found) > 0 {
 		t.Errorf("got %v after the record was published and the key rotated", found)
 	}
+	other := strings.ReplaceAll("state_directory = \"DIR/state\"\n"+listen+signing, "DIR", s.dir)
+	s.write(t, "mailseal.toml", other, 0o640)
+	if found, _ = s.check(t); !slices.Equal(codes(found), []Code{ManagedUnused}) ||
+		!strings.Contains(found[0].Text, "the active keys of example.com") {
+		t.Errorf("got %v about keys without a rule", found)
+	}
 }
 
 // testRecordRemedies publishes and removes records of a zone as it is told.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 
 	"mailseal/keys/database"
@@ -21,4 +22,13 @@ func ParseSetting(s string) (Options, error) {
 	}
 	return Options{}, fmt.Errorf(`%q begins with neither "sqlite:" nor "postgres://": write `+
 		`"sqlite:/path/reports.db" or "postgres://USER@HOST/DATABASE"`, s)
+}
+
+// HasPassword reports whether the setting has a password of PostgreSQL in it.
+func HasPassword(o Options) bool {
+	if u, err := url.Parse(o.DSN); err == nil && u.User != nil {
+		_, has := u.User.Password()
+		return has
+	}
+	return o.Driver == database.Postgres && strings.Contains(o.DSN, "password=")
 }
