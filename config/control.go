@@ -11,7 +11,8 @@ import (
 
 // ControlAddress returns where the daemon with the configuration at a path has its control socket.
 // A configuration with mistakes, which the daemon is about to refuse, gives the address as far as
-// it can be understood. The error is ErrUnread for one that cannot be read.
+// it can be understood, beside the error with its mistakes. If the error is ErrUnread, there is no
+// address.
 func ControlAddress(path string) (string, error) {
 	c, err := LoadAny(path)
 	switch {
@@ -21,7 +22,7 @@ func ControlAddress(path string) (string, error) {
 		return "", err
 	}
 	text, _ := files.Read(path, maxFile) // without a text, the defaults
-	return controlIn(string(text), filepath.Dir(path)), nil
+	return controlIn(string(text), filepath.Dir(path)), err
 }
 
 var (

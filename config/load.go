@@ -6,9 +6,11 @@ import (
 	"io/fs"
 	"mailseal/keys/files"
 	"os"
+	"os/user"
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/BurntSushi/toml"
@@ -20,17 +22,23 @@ import (
 //
 // It reads regular files only. For LoadAny the file at path may be a pipe, such as the /dev/fd/63
 // that a shell makes.
-func Load(path string) (*Config, error) { return load(path, files.Read) }
+func Load(path string) (*Config, error) {
+	var partial *Config
+	return loadInto(path, files.Read, adviceDaemonDenied, &partial)
+}
 
 // LoadAny is Load for commands.
-func LoadAny(path string) (*Config, error) { return load(path, files.ReadAny) }
+func LoadAny(path string) (*Config, error) {
+	var partial *Config
+	return loadInto(path, files.ReadAny, adviceDenied, &partial)
+}
 
 // LoadPartial is LoadAny, but also returns what could be read of a configuration with
 // mistakes, so that the caller can check the files that it names. It returns nil if nothing
 // could be read.
 func LoadPartial(path string) (*Config, error) {
 	var partial *Config
-	cfg, err := loadInto(path, files.ReadAny, &partial)
+	cfg, err := loadInto(path, files.ReadAny, adviceDenied, &partial)
 	if err != nil {
 		return partial, err
 	}
@@ -40,16 +48,12 @@ func LoadPartial(path string) (*Config, error) {
 // maxFile bounds one file of a configuration, in bytes: those of 100,000 keys have a third of it.
 const maxFile = 64 << 20
 
-func load(path string, read func(string, int64) ([]byte, error)) (*Config, error) {
-	var partial *Config
-	return loadInto(path, read, &partial)
-}
-
-// loadInto is load that leaves in partial what a configuration with mistakes comes to.
-func loadInto(path string, read func(string, int64) ([]byte, error), partial **Config) (*Config,
-	error) {
+// loadInto leaves in partial what a configuration with mistakes comes to. It reads the file at path
+// with read; denied returns the advice for a file that this user may not read.
+func loadInto(path string, read func(string, int64) ([]byte, error), denied func(string) string,
+	partial **Config) (*Config, error) {
 	l := newLoader()
-	l.reader = read
+	l.reader, l.denied = read, denied
 	l.read(path)
 	l.reader = files.Read
 	for _, included := range l.included(path) {
@@ -63,7 +67,7 @@ func loadInto(path string, read func(string, int64) ([]byte, error), partial **C
 		}
 		return nil, err
 	}
-	if err := loadTables(c, path); err != nil {
+	if err := loadTables(c, path, denied); err != nil {
 		return nil, err
 	}
 	return c, nil
@@ -89,15 +93,32 @@ type loader struct {
 	reader func(path string, limit int64) ([]byte, error)
 	count  int  // files read
 	broken bool // a file could not be read, so references to its contents are not checked
+	// denied returns the advice if this user may not read a file
+	denied func(path string) string
 }
 
 func newLoader() *loader {
 	return &loader{decoder: decoder{prototypes: prototypes(), seen: map[string]place{},
-		guess: guesser{left: maxGuesses}}, config: fresh(), texts: map[string]string{}}
+		guess: guesser{left: maxGuesses}}, config: fresh(), texts: map[string]string{},
+		denied: adviceDenied}
 }
 
 // adviceMissing is the advice if the configuration file of a command does not exist.
 const adviceMissing = `; "mailseal setup" makes one, and -c names another file`
+
+// adviceDaemonDenied is adviceDenied for the daemon: another user who runs the command does not
+// change what the daemon may read.
+func adviceDaemonDenied(path string) string {
+	name, group := strconv.Itoa(os.Geteuid()), strconv.Itoa(os.Getegid())
+	if u, err := user.LookupId(name); err == nil {
+		name = u.Username
+	}
+	if g, err := user.LookupGroupId(group); err == nil {
+		group = g.Name
+	}
+	return fmt.Sprintf("; the daemon runs as user %q, which must be able to read the file and to "+
+		"search its directories: chgrp %s %s && chmod g+r %s", name, group, path, path)
+}
 
 // adviceMissingOther is the same for a file that -c names.
 const adviceMissingOther = `: -c names it; is the path right? "mailseal setup" makes a configuration`
@@ -106,7 +127,7 @@ const adviceMissingOther = `: -c names it; is the path right? "mailseal setup" m
 const DefaultFile = "/etc/mailseal/mailseal.toml"
 
 // adviceDenied returns the advice if this user may not read a file of the configuration.
-func adviceDenied() string {
+func adviceDenied(string) string {
 	if os.Geteuid() == 0 {
 		return ""
 	}
@@ -130,7 +151,7 @@ func (l *loader) read(path string) {
 		}
 		denied := errors.Is(err, fs.ErrPermission)
 		if denied {
-			text += adviceDenied()
+			text += l.denied(path)
 		}
 		l.problems = append(l.problems, Problem{
 			File:   path,

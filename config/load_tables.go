@@ -13,12 +13,13 @@ import (
 
 // loadTables reads the tables of OpenDKIM's that the settings key_table and signing_table name, if
 // there are any, and puts the keys and rules that they stand for into c; conf is the file that c
-// was loaded from. What is odd about their lines becomes c.Warnings.
-func loadTables(c *Config, conf string) error {
+// was loaded from, and denied the advice for a file that may not be read. What is odd about their
+// lines becomes c.Warnings.
+func loadTables(c *Config, conf string, denied func(path string) string) error {
 	if c.KeyTable == "" || c.SigningTable == "" {
 		return nil
 	}
-	n := tableLoader{conf: conf, dir: filepath.Dir(conf)}
+	n := tableLoader{conf: conf, dir: filepath.Dir(conf), denied: denied}
 	keys := n.open("key_table", c.KeyTable)
 	signing := n.open("signing_table", c.SigningTable)
 	if keys == nil || signing == nil {
@@ -53,6 +54,7 @@ func loadTables(c *Config, conf string) error {
 // tableLoader is the reading of tables by name.
 type tableLoader struct {
 	conf, dir          string
+	denied             func(path string) string
 	problems, warnings Problems
 }
 
@@ -61,7 +63,8 @@ func (n *tableLoader) open(setting, value string) *tables.Dataset {
 	if err != nil {
 		p := Problem{File: n.conf, Path: setting, Text: err.Error()}
 		if errors.Is(err, fs.ErrPermission) {
-			p.Text += adviceDenied()
+			file := value[strings.LastIndexByte(value, ':')+1:]
+			p.Text += n.denied(file)
 			p.unread = true
 		}
 		n.problems = append(n.problems, p)

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"mailseal/milter/action"
+	"mailseal/milter/message"
 )
 
 // TestLevelOfDeferred holds that a message that is deferred is at least a warning, no matter who
@@ -23,6 +24,18 @@ func TestLevelOfDeferred(t *testing.T) {
 	} {
 		if got := tt.o.level(); got != tt.want {
 			t.Errorf("%s: got %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}
+
+// TestRemovedIsLogged counts each removed field once, and none of a message that does not go on.
+func TestRemovedIsLogged(t *testing.T) {
+	edits := message.Edits{Remove: []int{3, 1, 3}}
+	for a, want := range map[action.Action]int{action.Accept: 2, action.Mark: 2, action.Hold: 2,
+		action.Reject: 0, action.Tempfail: 0, action.Discard: 0} {
+		o := Outcome{Action: a, Edits: edits}
+		if got := o.removed(); got != want {
+			t.Errorf("%s: got %d, want %d", a, got, want)
 		}
 	}
 }

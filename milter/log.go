@@ -28,6 +28,9 @@ func (l logger) message(env *message.Envelope, role action.Role, o *Outcome, too
 		slog.Duration("took", took.Round(time.Microsecond)),
 	)
 	attrs = append(append(attrs, more...), o.Details...)
+	if n := o.removed(); n > 0 {
+		attrs = append(attrs, slog.Int("removed", n))
+	}
 	l.line(o.level(), "message", attrs)
 }
 

@@ -40,6 +40,15 @@ func (o *Outcome) level() slog.Level {
 	return o.Level
 }
 
+// removed returns how many fields of the message are removed before it goes on.
+func (o *Outcome) removed() int {
+	switch o.Action {
+	case action.Accept, action.Mark, action.Hold:
+		return len(slices.Compact(slices.Sorted(slices.Values(o.Edits.Remove))))
+	}
+	return 0
+}
+
 // errNoAction means that an outcome has no valid action. The message is deferred.
 var errNoAction = errors.New("the filter returned no valid action")
 

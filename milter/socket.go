@@ -95,7 +95,7 @@ func clearPlace(ctx context.Context, path string) error {
 	switch {
 	case err == nil:
 		nc.Close()
-		return fmt.Errorf("%w: another process serves %s", ErrInUse, path)
+		return fmt.Errorf("%s: %w", path, ErrInUse)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return removeIf(path, info)
 	}

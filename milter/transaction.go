@@ -90,6 +90,9 @@ func (t *transaction) endOfHeader() {
 		text := fmt.Sprintf("Header too large: more than %d bytes in all fields",
 			t.settings.HeaderLimit)
 		t.decided = &Outcome{Action: action.Reject, Reply: Reply{552, "5.3.4", text}}
+		if t.role == action.RoleOurs { // a stranger must not fill the log with warnings
+			t.decided.Level = slog.LevelWarn
+		}
 		return
 	}
 	header := t.fields.Header()

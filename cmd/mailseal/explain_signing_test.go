@@ -16,7 +16,7 @@ import (
 const explainConfig = `
 authserv_id = "mx.example.com"
 [ours]
-networks = ["192.0.2.0/24"]
+networks = ["192.0.2.0/24", "127.0.0.1"]
 hosts = ["app.example.com"]
 [signing]
 unsigned_recipients = ["internal.example"]
@@ -58,7 +58,7 @@ func TestExplainSigning(t *testing.T) {
 	}{
 		{"--from boss@example.com --ip 192.0.2.1", exitGood, []string{"is ours (network)",
 			"sign[0]", "no user logged in", "sign[1]  matches", "signs as good._domainkey.example.com",
-			"pattern for the author: 3.", "by *@example.com"}},
+			"sign[2]  does not match boss@example.com: it is for *@example.org only", "by *@example.com"}},
 		{"--from info-desk@a.example.net --ip 192.0.2.1", exitGood, []string{"sign[3]  matches",
 			"by info*@*.example.net"}},
 		{"--from boss@example.com --user boss", exitGood, []string{"is ours (authenticated)",
@@ -67,6 +67,8 @@ func TestExplainSigning(t *testing.T) {
 			[]string{"is ours (authenticated)"}},
 		{"--from a@example.com --ip 198.51.100.1 --host app.example.com", exitGood, []string{"is ours (host)"}},
 		{"--from boss@example.com --ip 198.51.100.1", exitBad, []string{"is theirs (stranger)", "not ours"}},
+		{"--from a@sub.example.com", exitBad, []string{"ours (network: without --ip the client is 127.0.0.1)",
+			`sign[1]  does not match a@sub.example.com: it is for *@example.com only; to include sub.example.com, add "*@*.example.com" to its from`}},
 		{"--from a@elsewhere.example --ip 192.0.2.1", exitBad, []string{"no rule matches the author"}},
 		{"--from a@example.org --ip 192.0.2.1", exitBad, []string{"CANNOT SIGN", "deferred"}},
 		{"--from a@example.com --ip 192.0.2.1 --to b@internal.example", exitBad, []string{"unsigned_recipients"}},

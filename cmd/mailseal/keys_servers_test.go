@@ -137,7 +137,7 @@ func TestKeysSay(t *testing.T) {
 		"publish-check", "--json")
 	s.run(exitGood, "is now active", "activate", "example.com")
 	s.run(exitBad, "stays active: it has no successor that signs and is published", "retire", "example.com")
-	s.run(exitGood, "example.com (nothing is due; new keys are made by hand", "rotate")
+	s.run(exitGood, "example.com (nothing is due; without rotation.every or --every, no new keys are made", "rotate")
 	s.run(exitGood, "example.com (nothing is due; its next keys are made on ", "rotate", "--every",
 		"90d")
 	s.run(exitGood, `"note":"nothing is due`, "rotate", "--json")

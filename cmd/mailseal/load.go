@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"mailseal/cmd/mailseal/answer"
+	"mailseal/cmd/mailseal/operate"
 	"mailseal/config"
 )
 
@@ -33,18 +34,19 @@ func answered(cfg *config.Config, err error) (*config.Config, error) {
 	return cfg, nil
 }
 
-// controlSocket returns the path of the daemon's socket: the one on the command line, or
-// that of the configuration at path. An unreadable configuration is an error: the default
-// socket could be that of another daemon, or not exist.
-func controlSocket(named, path string) (string, error) {
+// controlSocket returns how to reach the daemon: at the socket on the command line, or at that of
+// the configuration at path. An unreadable configuration is an error: the default socket could be
+// that of another daemon, or not exist.
+func controlSocket(named, path string) (operate.Target, error) {
 	if named != "" {
-		return named, nil
+		return operate.Target{Socket: named}, nil
 	}
-	address, err := config.ControlAddress(orDefault(path))
-	if err != nil {
-		return "", answer.NewUnknown(err)
+	file := orDefault(path)
+	address, err := config.ControlAddress(file)
+	if errors.Is(err, config.ErrUnread) {
+		return operate.Target{}, answer.NewUnknown(err)
 	}
-	return address, nil
+	return operate.Target{Socket: address, Config: file, Mistakes: err}, nil
 }
 
 func orDefault(path string) string { return cmp.Or(path, defaultConfig) }

@@ -42,12 +42,12 @@ func newReloadCmd() *cobra.Command {
 }
 
 func (f *reloadFlags) run(ctx context.Context, out, errOut io.Writer) error {
-	path, err := controlSocket(f.control, f.config)
+	target, err := controlSocket(f.control, f.config)
 	if err != nil {
 		return err
 	}
 	return operate.Reload(ctx, operate.ReloadOptions{
-		Socket:   path,
+		Target:   target,
 		Accept:   f.accept,
 		Timeout:  f.timeout,
 		Out:      out,

@@ -14,8 +14,9 @@ func newServeCmd() *cobra.Command {
 		Short: "Run the daemon in the foreground",
 		Long: `Serve signs and judges mail for the MTAs that connect. It stays in the foreground and logs to standard
 error. "mailseal reload", SIGHUP and SIGUSR1 reload the configuration and the keys without closing a connection; if
-the file has mistakes, or would leave mail unsigned, the old one stays in effect. If root starts it,
-the daemon switches to the user in the setting user once its sockets are open. SIGTERM stops it: no
+the file has mistakes, or would leave too many of the domains unsigned that signed mail in the last
+7 days ([reload] in mailseal.toml(5)), the old one stays in effect. If root starts it, the daemon
+switches to the user that the setting "user" names once its sockets are open. SIGTERM stops it: no
 new connections are accepted, and open ones may finish their message; a second SIGTERM closes them
 at once.`,
 		Args: noArgs,

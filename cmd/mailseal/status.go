@@ -51,12 +51,12 @@ func newStatusCmd() *cobra.Command {
 }
 
 func (f *statusFlags) run(ctx context.Context, out io.Writer) error {
-	socket, err := controlSocket(f.control, f.config)
+	target, err := controlSocket(f.control, f.config)
 	if err != nil {
 		return err
 	}
 	o := operate.StatusOptions{
-		Socket:  socket,
+		Target:  target,
 		JSON:    f.json,
 		Timeout: f.timeout,
 		Out:     out,

@@ -24,6 +24,8 @@ type Finding struct {
 	File string // of the key, where Path is a directory on the way to it
 	Text string // what is wrong
 	Err  error  // why the key cannot sign
+	// the file cannot be used, and only the key that was loaded before signs: a restart loses it
+	IsKept bool
 
 	Owner string // whom the directory should belong to, for DirectoryOwner
 	Mode  string // that is safe, as chmod(1) takes it, for DirectoryMode and FileMode

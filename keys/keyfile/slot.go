@@ -65,7 +65,8 @@ func (l *slot) first(s *Source) {
 	}
 	f := s.checker.unusable(l.entry.File, err)
 	if before.Signer != nil && !errors.Is(err, ErrUnsafe) {
-		f.Err, f.Text = nil, f.Text+"; the key that was loaded before stays in use"
+		f.Err, f.IsKept = nil, true
+		f.Text += "; the key that was loaded before stays in use until the daemon is restarted"
 		l.key, l.err = before, nil
 	} else {
 		l.key, l.err = keys.Key{}, fmt.Errorf("key %q: %w", l.name, err)

@@ -188,7 +188,7 @@ func TestRotateSays(t *testing.T) {
 	}
 	k := state.Find(a)
 	k.Stage, k.Since = keys.Active, start
-	for every, want := range map[time.Duration]string{0: "made by hand",
+	for every, want := range map[time.Duration]string{0: "no new keys are made",
 		90 * day: "made on 2026-04-01"} {
 		v.Policy = keylife.Policy{Every: every}
 		if got := state.Plan("example.com", v); !strings.Contains(got, want) {

@@ -181,7 +181,8 @@ func (s *State) Plan(domain string, v View) string {
 	case len(active) == 0:
 		return "nothing is due"
 	case v.Every <= 0:
-		return "nothing is due; new keys are made by hand, since rotation.every is 0s"
+		return "nothing is due; without rotation.every or --every, no new keys are made; " +
+			"\"mailseal keys generate\" makes them"
 	}
 	return "nothing is due; its next keys are made on " + minute(v.next(active))
 }

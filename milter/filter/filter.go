@@ -201,7 +201,7 @@ func (f *Filter) isUnsigned(env *message.Envelope) bool {
 
 // The reasons for which mail of ours goes unsigned because of its From fields.
 const (
-	manyAuthors   = "many authors"
+	manyAuthors   = "several authors"
 	malformedFrom = "malformed from"
 	noAuthor      = "no author"
 )

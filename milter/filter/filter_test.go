@@ -204,7 +204,7 @@ func TestFilter(t *testing.T) {
 			"Subject", "unsigned: no author"},
 		{"two authors", []string{"good"}, action.RoleOurs, milter.ByNetwork, local,
 			"From: a@example.com, b@example.org\n\n", nil, action.Accept,
-			"From", "unsigned: many authors"},
+			"From", "unsigned: several authors"},
 		{"unsigned recipient", []string{"good"}, action.RoleOurs, milter.ByNetwork, local,
 			plainText, func(s *Filter) { s.UnsignedRecipients = patterns(t, "example.org") },
 			action.Accept,

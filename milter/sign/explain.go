@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"mailseal/milter/domain"
 )
 
 // Consideration is one rule of the table and why it signs a message, or does not.
@@ -36,6 +38,46 @@ func (t *Table) Explain(q Query) []Consideration {
 		out = append(out, c)
 	}
 	return out
+}
+
+// Unrelated returns the first rules, at most a number of them, that have no pattern for the author:
+// those that Explain does not return. Why names their patterns, and the one that is missing where
+// the author is below one of their domains.
+func (t *Table) Unrelated(q Query, most int) []Consideration {
+	candidates := t.candidates(q.Author)
+	var out []Consideration
+	for i := range t.rules {
+		if len(out) == most {
+			break
+		}
+		if _, has := slices.BinarySearch(candidates, int32(i)); has {
+			continue
+		}
+		r := &t.rules[i]
+		out = append(out, Consideration{Rule: r, Why: r.without(q)})
+	}
+	return out
+}
+
+// without describes the patterns of a rule, none of which matches the author.
+func (r *Rule) without(q Query) string {
+	const most = 5
+	var names []string
+	missing := ""
+	for i, p := range r.From {
+		if i < most {
+			names = append(names, p.String())
+		}
+		above := domain.Name(p.Place())
+		if missing == "" && q.Author.Domain != above && q.Author.Domain.Within(above) {
+			missing = "; to include " + q.Author.Domain.String() + ", add \"*@*." + above.String() +
+				"\" to its from"
+		}
+	}
+	if len(r.From) > most {
+		names = append(names, "and others")
+	}
+	return "it is for " + strings.Join(names, ", ") + " only" + missing
 }
 
 // by names the first of the rule's patterns that holds the author.

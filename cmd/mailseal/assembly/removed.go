@@ -22,8 +22,8 @@ func Shrunk(old, now *Parts) []string {
 		out = append(out, "no rule is left for mail from "+some(gone))
 	}
 	for _, name := range now.Config.CutFrom(old.Config) {
-		out = append(out, fmt.Sprintf("%s now has only the beginning of its content at the last "+
-			"reload: if it was truncated, restore it and reload", name))
+		out = append(out, fmt.Sprintf("%s is shorter than at the last reload: its end is "+
+			"missing; if that was not intended, restore the file and reload", name))
 	}
 	return out
 }

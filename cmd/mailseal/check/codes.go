@@ -176,8 +176,8 @@ var rows = []Row{
 	{ManagedWaiting, Error, Local, "no key of %s is active, so its mail %s; %s is %s and waits " +
 		"for its next step", fixes(remedy.RotateKey)},
 	{ManagedUnusable, Error, Local, "%s", nil},
-	{ManagedUnused, Warning, Local, "no rule uses the active keys of %s: mail from there goes " +
-		"unsigned; add a rule with managed in [[sign]], or end the keys with mailseal keys retire",
+	{ManagedUnused, Warning, Local, "no rule uses the active keys of %s, so they sign nothing: " +
+		"add a rule with managed in [[sign]], or end the keys with mailseal keys retire",
 		nil},
 
 	{SocketNoDirectory, Error, Local, "no directory %s", fixes(remedy.MakeDirectory, remedy.MakeOwnDirectory)},

@@ -159,9 +159,9 @@ func TestSentences(t *testing.T) {
 			"no key of example.com is active, so its mail is deferred; s._domainkey.example.com " +
 				"is generated and waits for its next step"},
 		{StoreUnusable, []any{"why"}, "no command for reports can use this store: why"},
-		{ManagedUnused, []any{"a.example"}, "no rule uses the active keys of a.example: mail from " +
-			"there goes unsigned; add a rule with managed in [[sign]], or end the keys with " +
-			"mailseal keys retire"},
+		{ManagedUnused, []any{"a.example"}, "no rule uses the active keys of a.example, so they " +
+			"sign nothing: add a rule with managed in [[sign]], or end the keys with mailseal " +
+			"keys retire"},
 		{KeyShort, []any{1024, 2048}, "the RSA key has 1024 bits, and should have 2048 (RFC 8301 " +
 			"section 3.2): some receivers ignore its signatures; make a new key under a new " +
 			"selector with mailseal keygen"},

@@ -41,6 +41,8 @@ type Request struct {
 	Command Command `json:"command"`
 	Accept  bool    `json:"accept,omitempty"` // Reload: even if domains lose their signatures
 	After   string  `json:"after,omitempty"`  // Signed: only names behind this one
+	// Reload: the absolute path of the configuration file that is meant; "" for any
+	Config string `json:"config,omitempty"`
 }
 
 // Answer is the daemon's reply.

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -39,6 +38,9 @@ func (d *Daemon) control(ctx context.Context, run *running, others *sync.WaitGro
 func (d *Daemon) answer(ctx context.Context, run *running, r control.Request) control.Answer {
 	switch r.Command {
 	case control.Reload:
+		if r.Config != "" && d.file != "" && !control.IsSameFile(r.Config, d.file) {
+			return control.Answer{Error: control.OtherConfig(d.file, r.Config).Error()}
+		}
 		warnings, err := run.reloadNow(r.Accept)
 		a := control.Answer{Warnings: warnings}
 		if err != nil {
@@ -78,12 +80,4 @@ func (d *Daemon) signedPage(ctx context.Context, after string) *control.Page {
 		}
 	}
 	return out
-}
-
-// absolute makes a path mean the same to a reader elsewhere.
-func absolute(path string) string {
-	if out, err := filepath.Abs(path); err == nil && path != "" {
-		return out
-	}
-	return path
 }

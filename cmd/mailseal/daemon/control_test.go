@@ -89,6 +89,16 @@ func TestControl(t *testing.T) {
 		d.parts.Load() == before {
 		t.Errorf("reload: %+v", a)
 	}
+	before = d.parts.Load()
+	other := filepath.Join(dir, "other.toml")
+	if a := ask(control.Request{Command: control.Reload, Config: other}); !strings.Contains(a.Error,
+		"not with "+other) || d.parts.Load() != before {
+		t.Errorf("a reload of another file: %+v", a)
+	}
+	mine := filepath.Join(dir, "mailseal.toml")
+	if a := ask(control.Request{Command: control.Reload, Config: mine}); a.Error != "" {
+		t.Errorf("a reload of the same file: %+v", a)
+	}
 	s := &lossSite{t: t, dir: dir}
 	s.write("mailseal.toml", s.head()+fmt.Sprintf(lossListen, dir)+s.rules("d1.example"))
 	if a := ask(control.Request{Command: control.Reload}); !strings.Contains(a.Error,

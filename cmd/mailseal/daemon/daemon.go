@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"mailseal/cmd/mailseal/assembly"
+	"mailseal/cmd/mailseal/control"
 	"mailseal/cmd/mailseal/jobs"
 	"mailseal/cmd/mailseal/signed"
 	"mailseal/config"
@@ -152,8 +153,8 @@ func warnings(cfg *config.Config) []string {
 		out = append(out, w.Error())
 	}
 	if os.Geteuid() == 0 {
-		out = append(out, "the daemon runs as root: set user, or start it as another user, so "+
-			"that a bug in it cannot affect the rest of the host")
+		out = append(out, "the daemon runs as root: name another user in the setting \"user\", or "+
+			"start it as another user, so that a bug in it cannot affect the rest of the host")
 	}
 	return append(out, assembly.UnsafeSecrets(cfg)...)
 }
@@ -182,7 +183,7 @@ func unstarted(o Options, log *slog.Logger) *Daemon {
 	slog.SetDefault(log) // go-milter writes to the default logger
 	d := &Daemon{
 		load:    o.Load,
-		file:    absolute(o.File),
+		file:    control.Absolute(o.File),
 		version: o.Version,
 		started: time.Now(),
 		log:     log,
@@ -282,6 +283,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 func (d *Daemon) examine(ctx context.Context) {
 	p := d.parts.Load()
 	d.compareStart(ctx, p)
+	d.warn(p.ManagedWarnings())
 	p.ExamineKeys(ctx, d.log)
 }
 
@@ -311,6 +313,9 @@ func (d *Daemon) reload(ctx context.Context, accept bool) ([]string, error) {
 	if err == nil {
 		err = errors.Join(p.AnyKey(ctx), p.ExamineSources(ctx, old, d.log), d.collect(cfg, p))
 	}
+	if err == nil && !accept {
+		err = d.refuseKeyLoss(ctx, p)
+	}
 	var lost []string
 	if err == nil {
 		lost, err = d.judgeLoss(ctx, old, p, accept)
@@ -321,9 +326,10 @@ func (d *Daemon) reload(ctx context.Context, accept bool) ([]string, error) {
 		return nil, err
 	}
 	said := slices.Concat(lost, assembly.Shrunk(old, p), warnings(cfg), restarts(old.Config, cfg),
-		ahead.unopened)
+		ahead.unopened, p.ManagedWarnings())
 	d.warnOfName(cfg)
 	d.warn(said)
+	said = append(said, p.KeyWarnings(ctx)...) // ExamineKeys logs them
 	d.inForce(p)
 	d.server.Reload(p.Settings)
 	d.takeOver(cfg, ahead)

@@ -78,7 +78,8 @@ func build(ctx context.Context, path string, log io.Writer) (*Daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Build(ctx, cfg, Options{Load: load, Stderr: log, Version: "test"})
+	return Build(ctx, cfg, Options{Load: load, File: path, Stderr: log,
+		Version: "test"})
 }
 
 // startDaemon runs a daemon with a configuration, which it writes to mailseal.toml in dir, until

@@ -66,6 +66,16 @@ func (d *Daemon) judgeLoss(ctx context.Context, old, p *assembly.Parts, accept b
 	return []string{loss.String()}, nil
 }
 
+// refuseKeyLoss refuses a configuration with which the daemon could not start, since none of its
+// key files can be read. The keys in memory would sign until a restart, and hide the loss.
+func (d *Daemon) refuseKeyLoss(ctx context.Context, p *assembly.Parts) error {
+	if err := p.RestartLosesKeys(ctx); err != nil {
+		return fmt.Errorf("%w: %w; until then the keys in memory stay in use; restore the files, "+
+			`or run "mailseal reload --accept"`, ErrRefused, err)
+	}
+	return nil
+}
+
 // compare finds the domains of which before signed more than after does.
 func compare(ctx context.Context, names []signed.Name, before,
 	after *assembly.Coverages) signed.Loss {

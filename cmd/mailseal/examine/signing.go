@@ -97,7 +97,8 @@ type signingExplained struct {
 
 	Addable *addable `json:"addable,omitempty"` // nil when it is not signed
 
-	assumed string // what the reason of the role rests on, for people
+	assumed   string               // what the reason of the role rests on, for people
+	unrelated []sign.Consideration // the first of the other rules, for people
 
 	outcome, why string // of a message that rules want signed and that is not, for people
 }
@@ -157,6 +158,7 @@ func explainSigning(ctx context.Context, cfg *config.Config, p *assembly.Parts,
 		}
 	}
 	e.Others = len(signer.Table.Rules()) - len(e.Rules)
+	e.unrelated = signer.Table.Unrelated(q, unrelatedShown)
 	e.Reason = unsignedBecause(p.Settings, role, rules, env, author)
 	if e.Reason == "no rule matches" && len(e.Rules) == 0 {
 		e.Reason = "no rule matches the author"
@@ -169,6 +171,9 @@ func explainSigning(ctx context.Context, cfg *config.Config, p *assembly.Parts,
 	}
 	return e
 }
+
+// unrelatedShown is how many rules without a pattern for the author are shown to people.
+const unrelatedShown = 10
 
 // ruleOf is the rule as the configuration has it.
 func ruleOf(cfg *config.Config, r *sign.Rule) config.Rule {
@@ -344,57 +349,4 @@ func keySource(cfg *config.Config, r config.Rule, name string) string {
 		return "the configuration"
 	}
 	return ""
-}
-
-func (e signingExplained) text() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "Mail from %s is %s (%s%s).\n", e.From, e.Role, e.By, e.assumed)
-	for _, r := range e.Rules {
-		fmt.Fprintf(&b, "  %-8s %s: %s%s\n", r.Rule, either(r.Signs, "matches", "does not sign"),
-			r.Why, bracketed(r.Place))
-	}
-	if e.Others > 0 {
-		fmt.Fprintf(&b, "  Other rules, which have no pattern for the author: %d.\n", e.Others)
-	}
-	for _, k := range e.Keys {
-		fmt.Fprintf(&b, "  key %s%s: %s\n", k.Name, bracketed(k.Source),
-			either(k.Error == "", "signs as "+k.Record+" ("+k.Kind+")", "CANNOT SIGN: "+k.Error))
-	}
-	switch {
-	case e.Signed:
-		fmt.Fprintln(&b, "The message is signed.")
-		e.Addable.write(&b)
-	case e.outcome != "":
-		fmt.Fprintf(&b, "The message %s: %s.\n", e.outcome, e.why)
-	default:
-		fmt.Fprintf(&b, "The message is not signed: %s.\n", e.Reason)
-	}
-	return b.String()
-}
-
-// write writes what can be added.
-func (a *addable) write(b *strings.Builder) {
-	if a == nil {
-		return
-	}
-	fmt.Fprintln(b, "Fields that a host on the way can add on top without breaking the signature:")
-	for _, l := range []struct {
-		when   string
-		fields []string
-	}{
-		{"if the message has none", a.WhenAbsent},
-		{"if it has none, but 8-bit text or another MIME field", a.WhenNotPlain},
-		{"always", append(slices.Clone(a.Always), "and any other field that signing.headers does not name")},
-	} {
-		if len(l.fields) > 0 {
-			fmt.Fprintf(b, "  %s: %s\n", l.when, strings.Join(l.fields, ", "))
-		}
-	}
-}
-
-func bracketed(s string) string {
-	if s == "" {
-		return ""
-	}
-	return " (" + s + ")"
 }

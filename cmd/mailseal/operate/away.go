@@ -21,3 +21,10 @@ func explained(socket string, err error) error {
 	}
 	return err
 }
+
+// Target is the daemon that a command asks.
+type Target struct {
+	Socket   string // of the daemon
+	Config   string // the path of its configuration file, "" if the command names none
+	Mistakes error  // in that file, nil if there are none; Socket is then a guess
+}

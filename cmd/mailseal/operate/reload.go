@@ -15,7 +15,7 @@ import (
 
 // ReloadOptions say how the daemon is asked to reload.
 type ReloadOptions struct {
-	Socket   string        // of the daemon
+	Target
 	Accept   bool          // accept that domains lose their signatures
 	Timeout  time.Duration // how long to wait for the answer
 	Out      io.Writer
@@ -25,10 +25,15 @@ type ReloadOptions struct {
 // Reload asks the daemon to read its configuration and keys again, and prints the result. The error
 // is a bad answer if the daemon refused, and an unknown one if no daemon answered.
 func Reload(ctx context.Context, o ReloadOptions) error {
+	if o.Mistakes != nil { // the daemon would refuse; perhaps its socket cannot even be found
+		return answer.NewBad(fmt.Errorf("%w\nnot reloaded: the configuration in effect stays",
+			o.Mistakes))
+	}
 	cause := fmt.Errorf("no answer within %s; see the daemon's log for the result", o.Timeout)
 	ctx, cancel := context.WithTimeoutCause(ctx, o.Timeout, cause)
 	defer cancel()
-	a, err := control.Ask(ctx, o.Socket, control.Request{Command: control.Reload, Accept: o.Accept})
+	a, err := control.Ask(ctx, o.Socket, control.Request{Command: control.Reload, Accept: o.Accept,
+		Config: control.Absolute(o.Config)})
 	if errors.Is(err, control.ErrAway) {
 		return answer.NewUnknown(explained(o.Socket, err))
 	}

@@ -17,9 +17,8 @@ import (
 
 // StatusOptions say what is shown of a daemon.
 type StatusOptions struct {
-	Socket  string         // of the daemon
+	Target
 	Reports Reports        // what the process of reports should do; the zero value: nothing
-	Config  string         // the file that Check is about, "" for the one that the daemon names
 	Check   *check.Options // what is checked beside; nil: nothing
 	JSON    bool
 	Every   time.Duration // show it again so often; 0: once
@@ -105,6 +104,9 @@ func ask(ctx context.Context, o StatusOptions) (*Status, error) {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return nil, answer.NewUnknown(explained(o.Socket, err))
+	case errors.Is(err, control.ErrAway) && o.Mistakes != nil:
+		return nil, answer.NewBad(fmt.Errorf("%w\nbecause of these mistakes, the control socket "+
+			"may be at another place: %w", o.Mistakes, err))
 	case errors.Is(err, control.ErrAway):
 		return nil, answer.NewBad(explained(o.Socket, err))
 	case err != nil:
@@ -113,6 +115,10 @@ func ask(ctx context.Context, o StatusOptions) (*Status, error) {
 		return nil, answer.NewUnknown(errors.New(a.Error))
 	case a.Running == nil:
 		return nil, answer.NewUnknown(control.ErrMalformed)
+	}
+	file := control.Absolute(o.Config)
+	if file != "" && a.Running.Config != "" && !control.IsSameFile(file, a.Running.Config) {
+		return nil, answer.NewBad(control.OtherConfig(a.Running.Config, file))
 	}
 	s := &Status{Daemon: a.Running, reports: o.Reports}
 	s.askReports(ctx)

@@ -84,7 +84,8 @@ func serve(t *testing.T, a control.Answer) string {
 func show(t *testing.T, a control.Answer, change func(*operate.StatusOptions)) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
-	o := operate.StatusOptions{Socket: serve(t, a), Timeout: 10 * time.Second, Out: &out,
+	o := operate.StatusOptions{Target: operate.Target{Socket: serve(t, a)},
+		Timeout: 10 * time.Second, Out: &out,
 		Now: func() time.Time { return now }}
 	if change != nil {
 		change(&o)
@@ -173,8 +174,10 @@ func TestChecked(t *testing.T) {
 }
 
 func TestNoDaemon(t *testing.T) {
-	o := operate.StatusOptions{Socket: filepath.Join(t.TempDir(), "control"), Timeout: time.Second,
-		Out: &bytes.Buffer{}, Now: time.Now}
+	o := operate.StatusOptions{
+		Target:  operate.Target{Socket: filepath.Join(t.TempDir(), "control")},
+		Timeout: time.Second,
+		Out:     &bytes.Buffer{}, Now: time.Now}
 	err := operate.Show(t.Context(), o)
 	if answer.Of(err) != answer.Bad || !errors.Is(err, control.ErrAway) {
 		t.Error(err)
@@ -190,7 +193,7 @@ func TestWatch(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	shown := make(chan string)
 	o := operate.StatusOptions{
-		Socket:  serve(t, control.Answer{Running: good()}),
+		Target:  operate.Target{Socket: serve(t, control.Answer{Running: good()})},
 		Timeout: 10 * time.Second,
 		Every:   time.Millisecond,
 		JSON:    true,
@@ -276,5 +279,49 @@ func TestReportsProcess(t *testing.T) {
 				t.Errorf("no setting is named:\n%s", out)
 			}
 		})
+	}
+}
+
+// TestOtherDaemon wants a command to notice that the daemon which answers has another configuration
+// file, and the same file under another name to be the same.
+func TestOtherDaemon(t *testing.T) {
+	dir := t.TempDir()
+	mine, link, other := filepath.Join(dir, "a.toml"), filepath.Join(dir, "l.toml"),
+		filepath.Join(dir, "b.toml")
+	for _, name := range []string{mine, other} {
+		if err := os.WriteFile(name, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(mine, link); err != nil {
+		t.Fatal(err)
+	}
+	running := good()
+	running.Config = mine
+	for path, isOther := range map[string]bool{mine: false, link: false, "": false, other: true,
+		filepath.Join(dir, "gone.toml"): true} {
+		_, err := show(t, control.Answer{Running: running},
+			func(o *operate.StatusOptions) { o.Config = path })
+		says := err != nil && strings.Contains(err.Error(), "runs with "+mine+", not with "+path)
+		if says != isOther {
+			t.Errorf("%q: got %v", path, err)
+		}
+	}
+}
+
+// TestMistakesComeFirst wants the mistakes of a configuration, not a search for a daemon at a place
+// that was guessed.
+func TestMistakesComeFirst(t *testing.T) {
+	target := operate.Target{Socket: filepath.Join(t.TempDir(), "control"),
+		Mistakes: errors.New("a.toml:1: state_directry: unknown setting")}
+	err := operate.Reload(t.Context(), operate.ReloadOptions{Target: target, Timeout: time.Minute})
+	if err == nil || !strings.HasPrefix(err.Error(), "a.toml:1: ") ||
+		strings.Contains(err.Error(), "no daemon answers") {
+		t.Errorf("reload: got %v", err)
+	}
+	err = operate.Show(t.Context(), operate.StatusOptions{Target: target, Timeout: time.Minute,
+		Now: time.Now})
+	if err == nil || !strings.HasPrefix(err.Error(), "a.toml:1: ") {
+		t.Errorf("status: got %v", err)
 	}
 }

@@ -83,6 +83,13 @@ func (r *run) missing() int {
 	return n
 }
 
+// missingKeys reports whether the record of a key is not published.
+func (r *run) missingKeys() bool {
+	return slices.ContainsFunc(r.result.Records, func(x Record) bool {
+		return x.Kind == "dkim" && x.State != "published"
+	})
+}
+
 // dkim are the records of the keys that sign for a domain.
 func (r *run) dkim(d string) []Record {
 	table := assembly.NewKeyTable(r.cfg, assembly.FileKeys(r.ctx, r.cfg, nil), nil)

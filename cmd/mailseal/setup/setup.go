@@ -163,6 +163,11 @@ func (r *run) setup() error {
 	if err := r.publish(); err != nil {
 		return err
 	}
+	if r.Apply && r.Wait > 0 && r.missingKeys() {
+		r.todo("the mail server was not connected: receivers would not find the keys that sign. " +
+			"Run the same command again when the records are published")
+		return nil
+	}
 	return r.mailServer(ready)
 }
 

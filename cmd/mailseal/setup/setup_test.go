@@ -162,6 +162,17 @@ func state(r Result, kind string) string {
 	return ""
 }
 
+// TestWaitedInVain holds that the mail server is not connected while receivers do not find the
+// keys.
+func TestWaitedInVain(t *testing.T) {
+	s := newSite(t)
+	r, err := s.run(func(o *Options) { o.Apply, o.Wait = true, time.Millisecond })
+	if err == nil || len(r.Faults) != 1 || s.read("postfix/main.cf") != oldMain ||
+		!strings.Contains(strings.Join(r.Todo, "\n"), "the mail server was not connected") {
+		t.Errorf("%v, %+v\n%s", err, r, s.read("postfix/main.cf"))
+	}
+}
+
 func TestSetup(t *testing.T) {
 	s := newSite(t)
 	r, err := s.run(nil)
