@@ -2,11 +2,12 @@ package keylife
 
 import (
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+
+	"mailseal/keys/files"
 )
 
 // Unreadable is an active key whose private key cannot be read from its file.
@@ -16,7 +17,7 @@ type Unreadable struct {
 	IsLoaded bool   // the key in memory signs, until the process ends
 }
 
-// loadBudget is how long Unreadable parses keys: of those behind, it only opens the files.
+// loadBudget is how long Unreadable parses keys: of those behind, it only reads the files.
 const loadBudget = 5 * time.Second
 
 // Unreadable returns the active keys whose files cannot be read now, by name. It reads all of
@@ -33,7 +34,7 @@ func (s *Source) Unreadable() []Unreadable {
 		if time.Since(began) < loadBudget {
 			_, err = s.store.Load(k)
 		} else {
-			err = s.store.tryOpen(k)
+			err = s.store.tryRead(k)
 		}
 		if err != nil {
 			s.mu.Lock()
@@ -45,11 +46,11 @@ func (s *Source) Unreadable() []Unreadable {
 	return out
 }
 
-// tryOpen returns why the file of a key cannot be opened.
-func (s Store) tryOpen(k Key) error {
-	file, err := os.Open(filepath.Join(s.Dir, k.file()))
-	if err != nil {
-		return err
-	}
-	return file.Close()
+// maxKeyFile bounds what is read of the file of a key.
+const maxKeyFile = 64 << 10
+
+// tryRead returns why the file of a key cannot be read.
+func (s Store) tryRead(k Key) error {
+	_, err := files.Read(filepath.Join(s.Dir, k.file()), maxKeyFile)
+	return err
 }

@@ -266,7 +266,7 @@ func (x *facts) sourceSection() section {
 			number(s.Refused, to("result", "refused")),
 			{Value: int64(len(s.receivers)),
 				HTML: plain(advice.Count(int64(len(s.receivers))))},
-			x.hostsCell(s), day(s.first, x.now), day(s.last, x.now), x.trendCell(s),
+			x.hostsCell(s), day(s.first, x.now), day(s.last, x.now), x.trendCell(s, i < charted),
 			words(s.cause.Word)})
 	}
 	c := x.total

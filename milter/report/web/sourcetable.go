@@ -55,10 +55,14 @@ func (x *facts) hostsCell(s *source) Cell {
 // trendBars is how many bars a trend has at most; a bar of a longer period is several days.
 const trendBars = 30
 
+// charted is how many sources, those with the most mail, have their trends drawn: a page on
+// hundreds of sources would be twice as large with all of them.
+const charted = 40
+
 // trendCell shows how many messages a source sent on each day: as a small chart on the page, with
 // the same in words for those who do not see it, and as numbers in the order of the days in CSV and
-// JSON.
-func (x *facts) trendCell(s *source) Cell {
+// JSON. A chart is drawn only if asked for.
+func (x *facts) trendCell(s *source, drawn bool) Cell {
 	from, to := x.filter.From, x.filter.To
 	n := int(to-from) + 1
 	if n < 1 {
@@ -83,13 +87,17 @@ func (x *facts) trendCell(s *source) Cell {
 			most, best = v, day
 		}
 	}
+	out := Cell{Value: strings.Join(numbers, " ")}
+	if !drawn {
+		return out
+	}
 	title := "no message"
 	if days > 0 {
 		title = fmt.Sprintf("messages on %d of %d days, most on %s: %s", days, n,
 			best.Short(x.now), advice.Count(most))
 	}
-	var out strings.Builder
-	fmt.Fprintf(&out, `<svg class="tr" width="60" height="16" viewBox="0 0 60 16" role="img">`+
+	var svg strings.Builder
+	fmt.Fprintf(&svg, `<svg class="tr" width="60" height="16" viewBox="0 0 60 16" role="img">`+
 		`<title>%s</title>`, template.HTMLEscapeString(title))
 	step := 60.0 / float64(len(bars))
 	var path strings.Builder
@@ -99,9 +107,9 @@ func (x *facts) trendCell(s *source) Cell {
 		}
 	}
 	if path.Len() > 0 {
-		fmt.Fprintf(&out, `<path d="%s"/>`, path.String())
+		fmt.Fprintf(&svg, `<path d="%s"/>`, path.String())
 	}
-	out.WriteString(`</svg>`)
-	return Cell{Value: strings.Join(numbers, " "),
-		HTML: template.HTML(out.String())} //nolint:gosec // numbers and dates of ours
+	svg.WriteString(`</svg>`)
+	out.HTML = template.HTML(svg.String()) //nolint:gosec // numbers and dates of ours
+	return out
 }

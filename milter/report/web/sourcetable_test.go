@@ -132,3 +132,16 @@ func TestInvalidRecord(t *testing.T) {
 		}
 	}
 }
+
+// TestTrendUndrawn holds that a source far down has its numbers, but no chart.
+func TestTrendUndrawn(t *testing.T) {
+	x := &facts{filter: Filter{From: 1, To: 3}}
+	s := &source{trend: map[advice.Day]int64{2: 7}}
+	drawn, undrawn := x.trendCell(s, true), x.trendCell(s, false)
+	if undrawn.Value != "0 7 0" || drawn.Value != undrawn.Value {
+		t.Errorf("got %q and %q", drawn.Value, undrawn.Value)
+	}
+	if undrawn.HTML != "" || !strings.Contains(string(drawn.HTML), "<path") {
+		t.Errorf("got %q and %q", drawn.HTML, undrawn.HTML)
+	}
+}
