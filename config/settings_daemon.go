@@ -259,13 +259,15 @@ var reloadSection = section{
 		"signed.json in state_directory which domains signed mail in the last 7 days, as From " +
 		"domain or as d=. It refuses a reload after which nothing would be signed, and one that " +
 		"would leave too many of these domains without a rule or without a key; mailseal reload " +
-		"names them, and mailseal reload --accept reloads all the same. With ten domains or " +
-		"fewer, a reload is refused if any domain would be lost. A smaller loss takes effect, " +
-		"with a warning that names the domains. mailseal check --against-running shows " +
-		"beforehand what would be lost. If a start loses domains, an error is logged.",
+		"names them, and mailseal reload --accept reloads all the same. If ten domains or " +
+		"fewer signed mail in these days, a reload is refused if any of them would be lost. If " +
+		"there are more, a loss of up to max_loss takes effect, with a warning that names them. " +
+		"mailseal check --against-running shows beforehand what would be lost. If a start " +
+		"loses domains, an error is logged.",
 	settings: []setting{
 		{name: "max_loss", def: "0.3", zero: "no domain",
 			doc: "The share of these domains, from 0 to 1, that a reload may leave without a " +
-				"rule or key. With 1, only a reload that leaves nothing to sign is refused."},
+				"rule or key. With 1, only a reload that leaves nothing to sign is refused. It has " +
+				"no effect while ten domains or fewer signed mail: then none may be lost."},
 	},
 }

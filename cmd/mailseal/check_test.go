@@ -53,7 +53,7 @@ func TestCheck(t *testing.T) {
 		{"key that does not sign mail", goodConfig + "[keys.\"t._domainkey.example.com\"]\nfile " +
 			"= \"mailseal.toml\"\n", exitBad, "malformed private key"},
 		{"keys though nobody signs", "mode = \"verify\"\n[keys.\"t._domainkey.example.com\"]\nfile = \"t.pem\"\n",
-			exitBad, "t.pem does not exist; \"mailseal keygen\" makes keys"},
+			exitBad, "t.pem does not exist; restore it if it was in use"},
 		{"key for everybody to read", goodConfig + "[keys.\"t._domainkey.example.com\"]\n" + seed,
 			exitGood, `keys."t._domainkey.example.com".private_key: `},
 		{"key for any domain, and for an international one", goodConfig +

@@ -32,9 +32,9 @@ func newRootCmd() *cobra.Command {
 ARC. "mailseal serve" is the daemon, a milter for Postfix and Sendmail; the other commands are its tools.
 
 Exit codes of all commands: 0 good; 1 the answer is bad (a check failed, a signature did not verify, no rule matched),
-or the configuration has mistakes; 2 the command line is wrong; 3 the command could not find the
-answer, for example because the DNS did not answer or a file could not be read; 70 a bug in
-Mailseal.
+or the configuration has mistakes (3 for sign, whose 1 means that no rule wants a signature); 2 the
+command line is wrong; 3 the command could not find the answer, for example because the DNS did not
+answer or a file could not be read; 70 a bug in Mailseal.
 
 With --json a command that cannot answer prints {"error": {"kind": ..., "text": ..., "exit_code": ...}} on standard
 output, with the kind "bad", "usage", "unknown" or "bug", and the text on standard error, as it does

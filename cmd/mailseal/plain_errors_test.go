@@ -48,7 +48,7 @@ func TestPlainErrors(t *testing.T) {
 		{"check --domain a..b -c @mailseal.toml", exitUsage, `--domain: "a..b" is not a domain name`},
 		{"setup --yes exa..mple", exitUsage, `"exa..mple" is not a domain name`},
 		{"keygen --domain exa_mple --dir @new", exitUsage, `"exa_mple" is not a mail domain`},
-		{"keygen --domain example.com --bits 512 --dir @new", exitUsage, "512"},
+		{"keygen --domain example.com --bits 512 --dir @new", exitUsage, "--bits 512: at least 1024"},
 		{"keygen --domain example.com --dir /proc/x", exitUnknown, "/proc/x"},
 		{"keys generate foo -c @mailseal.toml", exitUsage, `"foo" is not a mail domain`},
 		{"keys list --format bind -c @mailseal.toml", exitUsage, `--format "bind" is not one of zone`},

@@ -216,7 +216,8 @@ func (c checker) unusable(path string, err error) Finding {
 	case errors.Is(err, fs.ErrNotExist):
 		f.Kind = Absent
 		if full, err := filepath.Abs(path); err == nil && path != "" {
-			f.Text = full + " does not exist; \"mailseal keygen\" makes keys"
+			f.Text = full + " does not exist; restore it if it was in use " +
+				"(\"mailseal keygen\" makes new keys, with other records)"
 		}
 	}
 	return f

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"mailseal/keys"
 	"mailseal/keys/files"
 )
 
@@ -46,11 +47,8 @@ func (s *Source) Unreadable() []Unreadable {
 	return out
 }
 
-// maxKeyFile bounds what is read of the file of a key.
-const maxKeyFile = 64 << 10
-
 // tryRead returns why the file of a key cannot be read.
 func (s Store) tryRead(k Key) error {
-	_, err := files.Read(filepath.Join(s.Dir, k.file()), maxKeyFile)
+	_, err := files.Read(filepath.Join(s.Dir, k.file()), keys.MaxSize)
 	return err
 }

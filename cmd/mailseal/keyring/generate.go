@@ -72,6 +72,11 @@ func (o FileOptions) generate() ([]newKey, error) {
 		return nil, answer.NewUsage(errors.New(
 			"--algorithm names no algorithm; there are rsa and ed25519"))
 	}
+	if o.RSABits != 0 && o.RSABits < keys.MinRSABits {
+		return nil, answer.NewUsage(fmt.Errorf("--bits %d: at least %d, and %d are usual, since "+
+			"receivers ignore shorter keys (RFC 8301 section 3.2)", o.RSABits, keys.MinRSABits,
+			keys.DefaultRSABits))
+	}
 	if o.RSABits > keys.SafeRSABits {
 		return nil, answer.NewUsage(fmt.Errorf("--bits %d: at most %d, since verifiers need not "+
 			"accept longer keys (RFC 8301 section 3.2)", o.RSABits, keys.SafeRSABits))
