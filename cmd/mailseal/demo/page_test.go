@@ -67,7 +67,7 @@ func TestPage(t *testing.T) {
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
 		said.WriteString(lines.Text() + "\n")
-		if strings.Contains(lines.Text(), "goes on serving") {
+		if strings.Contains(lines.Text(), "continues to serve") {
 			break
 		}
 	}

@@ -120,7 +120,7 @@ func TestInstallPaths(t *testing.T) {
 			t.Fatal(err)
 		}
 		said := makeInstall(t, "uninstall", "PREFIX="+prefix, "SYSCONFDIR="+etc)
-		if !strings.Contains(said, etc+"/mailseal stays") {
+		if !strings.Contains(said, etc+"/mailseal was not removed") {
 			t.Errorf("it said %q", said)
 		}
 		var left []string
