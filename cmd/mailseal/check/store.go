@@ -46,7 +46,7 @@ func storeFile(path string) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if dir := filepath.Dir(path); !isDirectory(dir) {
-			return errors.New("there is no directory " + dir)
+			return errors.New("the directory " + dir + " does not exist")
 		}
 		return nil
 	case err != nil:

@@ -26,7 +26,7 @@ func TestReportsStore(t *testing.T) {
 		says        string
 	}{
 		{"a file that is made later", "sqlite:DIR/r.db", "", []Code{}, ""},
-		{"no directory", "sqlite:DIR/none/r.db", "", []Code{StoreUnusable}, "there is no directory"},
+		{"no directory", "sqlite:DIR/none/r.db", "", []Code{StoreUnusable}, "does not exist"},
 		{"a directory", "sqlite:DIR", "", []Code{StoreUnusable}, "is not a regular file"},
 		{"a server that does not answer", "postgres://m@" + address + "/m", "",
 			[]Code{StoreUnusable}, "refused"},
