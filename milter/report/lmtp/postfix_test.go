@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,4 +68,30 @@ func TestPostfix(t *testing.T) {
 		c.Deliver(rig.Mail{From: "a@org.example", To: []string{"dmarc@home.example"},
 			Message: mail("", "1")})
 	})
+}
+
+// TestReadmeTransport runs README's command for the transport of reports: what transport_maps had
+// before stays in effect behind it.
+func TestReadmeTransport(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it runs a real program")
+	}
+	readme, err := os.ReadFile("../../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := regexp.MustCompile(`(?m)^sudo (postconf -e "transport_maps = .*)$`).FindStringSubmatch(
+		string(readme))
+	if line == nil {
+		t.Fatal("README.md has no command for transport_maps")
+	}
+	const before = "hash:$config_directory/transport, inline:{ { a.example = smtp:[192.0.2.1] } }"
+	mta := rig.Postfix(t, rig.Options{Append: "transport_maps = " + before + "\n"})
+	mta.Run(nil, "/bin/sh", "-c", line[1])
+	got := strings.TrimSpace(mta.Run(nil, "/usr/sbin/postconf", "-h", "transport_maps"))
+	want := "inline:{ { dmarc@example.com = lmtp:unix:/var/lib/mailseal-reports/intake.sock } } " +
+		before
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
 }
